@@ -1,1 +1,22 @@
+//! Turns a Next.js repository into a small, correct production container image, with no Dockerfile.
+//!
+//! The modules are listed in the order in which data flows through them; arrows never point back (`ARCHITECTURE.md`).
 
+pub mod diagnostic;
+pub mod origin;
+pub mod rel_path;
+pub mod secret;
+
+pub mod host;
+
+pub mod ci;
+pub mod source;
+
+pub mod project;
+
+pub mod settings;
+
+pub mod dockerfile;
+pub mod image;
+
+pub mod builder;

@@ -1,0 +1,10 @@
+//! From a [`BuildRequest`] to a [`BuiltImage`]: the daemon, its session, the build context stream and the progress.
+//!
+//! In: Dockerfile, context entries, options. Out: the image in the daemon and [`BuildEvent`]s on the way. Types of the Docker
+//! API never leave this module, and nothing here decides what is built.
+
+mod event;
+mod request;
+
+pub use event::{BuildEvent, LogStream, StepId, StepOutcome};
+pub use request::{BuildRequest, BuildSecret, RegistryCredentials};

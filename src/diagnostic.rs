@@ -1,0 +1,152 @@
+//! What every error and warning of the program has in common: a stable code, a place, and one action to take.
+//!
+//! Stage errors implement [`Diagnostic`]; `report/` renders them; [`ExitCode`] is the documented contract with the caller.
+//! Nothing here prints or ends the process.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+/// Exit codes of the program. They are documented and never change meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ExitCode {
+    Ok = 0,
+    /// A defect of the program itself.
+    Bug = 1,
+    /// A flag, variable or configuration value that makes no sense.
+    Usage = 2,
+    /// The project cannot be built as asked.
+    Project = 3,
+    /// The build itself failed, or there is no daemon to run it.
+    Build = 4,
+    /// A registry or cloud refused the credentials.
+    Authentication = 5,
+    /// The image could not be pushed.
+    Push = 6,
+    /// The container did not become healthy.
+    Unhealthy = 7,
+    /// Ended by SIGINT (128 + 2).
+    Interrupted = 130,
+    /// Ended by SIGTERM (128 + 15).
+    Terminated = 143,
+}
+
+/// A place in a file of the user's project. `line` and `column` count from 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Location {
+    pub file: PathBuf,
+    pub line: Option<usize>,
+    pub column: Option<usize>,
+}
+
+impl Location {
+    pub fn file(file: impl Into<PathBuf>) -> Self {
+        Self { file: file.into(), line: None, column: None }
+    }
+
+    pub fn line(file: impl Into<PathBuf>, line: usize) -> Self {
+        Self { file: file.into(), line: Some(line), column: None }
+    }
+
+    pub fn column(file: impl Into<PathBuf>, line: usize, column: usize) -> Self {
+        Self { file: file.into(), line: Some(line), column: Some(column) }
+    }
+
+    /// The place of byte `offset` in `text`.
+    pub fn at_offset(file: impl Into<PathBuf>, text: &str, offset: usize) -> Self {
+        let before = text.get(..offset.min(text.len())).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        Self::column(file, line, column)
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", printable_path(&self.file))?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+            if let Some(column) = self.column {
+                write!(f, ":{column}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A path on one line: control characters and invalid UTF-8 are escaped, so that a file name cannot forge output.
+pub fn printable_path(path: &Path) -> String {
+    printable(&path.to_string_lossy())
+}
+
+/// A text on one line: control characters are escaped as in a Rust string literal.
+pub fn printable(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+}
+
+/// An error that a user can act on.
+///
+/// `Display` gives the message: lower case, no final period, literals in backticks, naming the file, host or flag.
+pub trait Diagnostic: std::error::Error + Send + Sync {
+    /// Stable identifier, `stage/what` (`project/no-lockfile`).
+    fn code(&self) -> &'static str;
+
+    /// Concrete actions, most useful first.
+    fn hints(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn exit_code(&self) -> ExitCode;
+
+    /// The place in the user's files that is meant.
+    fn location(&self) -> Option<Location> {
+        None
+    }
+}
+
+/// Something worth knowing that does not stop the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Warning {
+    /// Stable identifier, `stage/what`.
+    pub code: &'static str,
+    pub message: String,
+    /// One concrete action.
+    pub hint: Option<String>,
+    pub location: Option<Location>,
+}
+
+impl Warning {
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None, location: None }
+    }
+
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    #[must_use]
+    pub fn at(mut self, location: Location) -> Self {
+        self.location = Some(location);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn location_of_an_offset_counts_lines_and_columns_from_one() {
+        assert_eq!(Location::at_offset("a.json", "{\n  \"é\": x", 9).to_string(), "a.json:2:7");
+        assert_eq!(Location::at_offset("a.json", "", 10).to_string(), "a.json:1:1");
+    }
+
+    #[test]
+    fn file_names_cannot_forge_lines() {
+        assert_eq!(Location::line("a\n::error::b", 3).to_string(), "a\\n::error::b:3");
+    }
+}

@@ -1,0 +1,5 @@
+//! From an `ImagePlan` to Dockerfile text and the list of context entries. Pure: files are named, never opened.
+
+mod context;
+
+pub use context::{BuildContext, ContextContent, ContextEntry};

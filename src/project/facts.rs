@@ -1,0 +1,313 @@
+//! The facts, as plain values in reading order.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::diagnostic::Warning;
+use crate::origin::Detected;
+use crate::rel_path::RelPath;
+
+/// Everything that detection knows about one app and the workspace around it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProjectFacts {
+    /// As written in the project; not yet normalised to an image name.
+    pub name: Detected<String>,
+    /// The app's folder below the source root.
+    pub app_dir: RelPath,
+    pub version: Option<Detected<String>>,
+    pub package_manager: Detected<PackageManager>,
+    pub lockfile: Lockfile,
+    pub node: Detected<NodeRequirement>,
+    pub next: Detected<NextVersion>,
+    pub routers: Routers,
+    /// `middleware.*` or `proxy.*`.
+    pub middleware: Option<RelPath>,
+    pub config: NextConfig,
+    pub build: BuildScript,
+    pub start: StartScript,
+    /// Port named in the start script.
+    pub port: Option<Detected<u16>>,
+    pub workspace: Option<Workspace>,
+    pub install: InstallNeeds,
+    /// `.env`, `.env.production` and every other `.env*` of the app and the root.
+    pub env_files: Vec<EnvFile>,
+    pub own_dockerfile: Option<RelPath>,
+    pub warnings: Vec<Warning>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PackageManagerKind {
+    Npm,
+    /// Yarn 1.
+    YarnClassic,
+    /// Yarn 2 and later.
+    YarnBerry,
+    Pnpm,
+    Bun,
+}
+
+impl PackageManagerKind {
+    /// The word that users write: `npm`, `yarn`, `pnpm`, `bun`.
+    pub fn command(self) -> &'static str {
+        match self {
+            Self::Npm => "npm",
+            Self::YarnClassic | Self::YarnBerry => "yarn",
+            Self::Pnpm => "pnpm",
+            Self::Bun => "bun",
+        }
+    }
+}
+
+/// A package manager with the exact version that the image installs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PackageManager {
+    pub kind: PackageManagerKind,
+    /// Exact `MAJOR.MINOR.PATCH`; `None` only for npm: the one that comes with Node.js.
+    pub version: Option<Detected<String>>,
+    /// Yarn Berry: the release that the repository carries (`yarnPath`).
+    pub yarn_path: Option<RelPath>,
+    /// Yarn Berry: the linker that the repository asks for.
+    pub yarn_linker: Option<YarnLinker>,
+}
+
+impl fmt::Display for PackageManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.command())?;
+        if let Some(version) = &self.version {
+            write!(f, " {}", version.value)?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum YarnLinker {
+    NodeModules,
+    Pnp,
+    Pnpm,
+}
+
+/// The lockfile that the frozen install uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lockfile {
+    pub path: RelPath,
+    /// As the file says it: `3` (npm), `1` (Yarn 1), `8` (Berry `__metadata`), `9.0` (pnpm), `1` (bun.lock), `binary` (bun.lockb).
+    pub format: String,
+}
+
+/// The Node.js release line that the project asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeRequirement {
+    /// Release line of the base image.
+    pub major: u32,
+    /// Exact version where the project pins one (`.nvmrc` with `22.11.0`).
+    pub exact: Option<String>,
+    /// What the project wrote.
+    pub requested: String,
+}
+
+/// Exact version from the lockfile, or the lowest one that the range in `package.json` admits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NextVersion {
+    pub major: u32,
+    pub minor: u32,
+    pub patch: u32,
+    /// As written, with any prerelease suffix.
+    pub text: String,
+}
+
+impl fmt::Display for NextVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Where routes live.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Routers {
+    pub app: Option<RelPath>,
+    pub pages: Option<RelPath>,
+    /// The routers live under `src/`.
+    pub src_layout: bool,
+}
+
+/// A value that `next.config` may state in a way that only running it would tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "state", content = "value")]
+pub enum Known<T> {
+    /// Not set: Next.js' own default holds.
+    Absent,
+    Value(Detected<T>),
+    /// Set, but not statically known.
+    Unknown {
+        reason: String,
+        line: usize,
+    },
+}
+
+impl<T> Known<T> {
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Value(detected) => Some(&detected.value),
+            Self::Absent | Self::Unknown { .. } => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputMode {
+    /// `output` is `undefined`: the standalone default can be switched on from outside.
+    Default,
+    Standalone,
+    Export,
+}
+
+/// What `next.config.*` says, read statically.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NextConfig {
+    pub file: Option<RelPath>,
+    pub output: Known<OutputMode>,
+    pub base_path: Known<String>,
+    pub asset_prefix: Known<String>,
+    pub dist_dir: Known<String>,
+    pub trailing_slash: Known<bool>,
+    pub generate_build_id: Known<bool>,
+    pub deployment_id: Known<String>,
+    pub output_file_tracing_root: Known<String>,
+    /// Locales of `i18n`.
+    pub locales: Known<Vec<String>>,
+    /// `images.unoptimized`.
+    pub images_unoptimized: Known<bool>,
+    /// `images.loader` or `images.loaderFile`.
+    pub images_loader: Known<String>,
+    /// Keys of `env`, whose values Next.js inlines.
+    pub env_keys: Known<Vec<String>>,
+}
+
+/// The script that builds the app.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BuildScript {
+    /// Name and text of the app's script; `None` when there is none and `next build` is called directly.
+    pub script: Option<Detected<NamedScript>>,
+    /// `--webpack` or `--turbopack` where the script says so.
+    pub bundler_flag: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NamedScript {
+    pub name: String,
+    pub command: String,
+}
+
+/// How the project itself starts in production.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", content = "script")]
+pub enum StartScript {
+    /// No start script, or one that only runs `next start` or standalone's own `server.js`.
+    Next,
+    /// Anything else: an Express server, a wrapper; with the script.
+    Custom(Detected<NamedScript>),
+}
+
+/// A repository of several packages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Workspace {
+    pub declared_in: RelPath,
+    pub tool: Option<Detected<WorkspaceTool>>,
+    /// Every package, sorted by folder; the root is not one.
+    pub packages: Vec<WorkspacePackage>,
+    /// Names of packages that the app needs, directly or not, dependencies before dependents, without the app.
+    pub build_order: Vec<String>,
+    /// Every Next.js app in it.
+    pub apps: Vec<AppCandidate>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkspaceTool {
+    Turbo,
+    Nx,
+    Lerna,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkspacePackage {
+    pub name: String,
+    pub dir: RelPath,
+    pub scripts: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AppCandidate {
+    pub name: String,
+    pub dir: RelPath,
+}
+
+/// What the install step reads or runs besides manifests and lockfile.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstallNeeds {
+    /// Manifests (`package.json`) of the root and of every workspace package.
+    pub manifests: Vec<RelPath>,
+    /// Package manager configuration: `.npmrc`, `.yarnrc`, `.yarnrc.yml`, `pnpm-workspace.yaml`, `.pnpmfile.cjs`, `bunfig.toml`.
+    pub config_files: Vec<RelPath>,
+    /// Files that the install reads: patches, Yarn releases and plugins, vendored tarballs, `file:` packages.
+    pub files: Vec<RelPath>,
+    /// Yarn's committed package cache (zero-install), a folder.
+    pub yarn_cache: Option<RelPath>,
+    pub prisma: Option<Prisma>,
+    /// `preinstall`, `install`, `postinstall` and `prepare` of the root and of workspace packages.
+    pub lifecycle_scripts: Vec<LifecycleScript>,
+    /// Direct dependency on `sharp`.
+    pub sharp: Option<Detected<String>>,
+    /// A locked dependency is fetched by git.
+    pub needs_git: bool,
+    /// Variables that package manager configuration refers to (`${NPM_TOKEN}`).
+    pub variables: Vec<Detected<String>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Prisma {
+    pub version: Option<String>,
+    pub schemas: Vec<RelPath>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LifecycleScript {
+    /// Folder of the package.
+    pub dir: RelPath,
+    /// `preinstall`, `install`, `postinstall` or `prepare`.
+    pub name: String,
+    pub command: String,
+}
+
+/// One `.env*` file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvFile {
+    pub path: RelPath,
+    /// git tracks it; always false outside a git work tree.
+    pub tracked: bool,
+    /// Variables in file order, for `.env` and `.env.production` only.
+    #[serde(skip)]
+    pub variables: Vec<(String, String)>,
+}

@@ -1,0 +1,7 @@
+//! What kind of project the repository holds: `SourceTree` in, [`ProjectFacts`] out.
+//!
+//! Pure: never reads the disk, never runs anything of the project. Every fact carries its [`Origin`](crate::origin::Origin).
+
+mod facts;
+
+pub use facts::*;

@@ -1,0 +1,136 @@
+//! Settings as plain values, each with its origin.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::origin::Detected;
+use crate::project::PackageManagerKind;
+use crate::secret::Secret;
+
+/// Everything that flags, variables and configuration files said, already parsed and checked one by one.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Name or folder of the app in a workspace.
+    pub app: Option<Detected<String>>,
+    /// App name as wanted for the image; not yet normalised.
+    pub name: Option<Detected<String>>,
+    pub package_manager: Option<Detected<PackageManagerKind>>,
+    /// `22`, `22.11.0`, `22.x`.
+    pub node_version: Option<Detected<String>>,
+    /// A command line that replaces the project's build script.
+    pub build_command: Option<Detected<String>>,
+    /// A command that replaces the way the app starts; already split in words.
+    pub start_command: Option<Detected<Vec<String>>>,
+    pub port: Option<Detected<u16>>,
+    /// Path that the health check asks for.
+    pub health_path: Option<Detected<String>>,
+    /// `slim`, `alpine`, `distroless` or an image reference.
+    pub base: Option<Detected<String>>,
+    /// Variables by name.
+    pub env: BTreeMap<String, Detected<EnvSetting>>,
+    pub env_files: Option<Detected<EnvFilePolicy>>,
+    /// Complete references or bare tags.
+    pub tags: Vec<Detected<String>>,
+    pub labels: BTreeMap<String, Detected<String>>,
+    pub build_args: BTreeMap<String, Detected<String>>,
+    /// Files or variables handed to the build as BuildKit secrets.
+    pub secrets: Vec<Detected<SecretSource>>,
+    /// Key from which the values that Next.js draws at random are derived.
+    pub reproducible_key: Option<Detected<Secret>>,
+    pub dockerfile: Option<Detected<DockerfileChoice>>,
+    pub platform: Option<Detected<String>>,
+    pub target: Option<Detected<String>>,
+    pub network: Option<Detected<String>>,
+    pub cache_from: Vec<Detected<String>>,
+    /// Memory for the build in bytes.
+    pub memory: Option<Detected<u64>>,
+    /// PEM file with additional certificate authorities, for the daemon connection and inside the build.
+    pub ca_bundle: Option<Detected<PathBuf>>,
+    pub build_timeout: Option<Detected<Duration>>,
+    pub cache: CacheUse,
+    pub pull: PullPolicy,
+}
+
+/// One environment variable of the app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvSetting {
+    pub value: EnvValue,
+    pub scope: EnvScope,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnvValue {
+    Plain(String),
+    /// Marked as secret: a BuildKit secret for the build, never in the image.
+    Secret(Secret),
+}
+
+/// Who sees a variable. Without a word from the user, `Auto`: see `docs/environment.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum EnvScope {
+    #[default]
+    Auto,
+    /// The build only.
+    Build,
+    /// The image's environment only.
+    Image,
+    /// The container only: not in the image, handed over by `run`.
+    Container,
+}
+
+/// What becomes of tracked `.env` files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum EnvFilePolicy {
+    /// Harmless values become the image's environment, secret-looking ones are left out; no file enters the image.
+    #[default]
+    Auto,
+    /// The files stay in the image.
+    Keep,
+    /// Neither files nor values.
+    Strip,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretSource {
+    /// Identifier; the secret is a file `/run/secrets/ID` during the build, and the variable `ID` when that is a valid name.
+    pub id: String,
+    pub value: SecretValue,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretValue {
+    File(PathBuf),
+    Value(Secret),
+}
+
+/// Which Dockerfile is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DockerfileChoice {
+    Generated,
+    /// The repository's own `Dockerfile`.
+    Own,
+    /// A path below the repository root.
+    Path(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum CacheUse {
+    #[default]
+    Use,
+    Ignore,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum PullPolicy {
+    /// Only when the base image is not there.
+    #[default]
+    Missing,
+    Always,
+}

@@ -1,0 +1,10 @@
+//! The repository on disk as a value: [`SourceTree`].
+//!
+//! In: a directory. Out: every path below it (what is never part of a build is pruned), the text of the files that
+//! detection reads, and the git facts. Reads only; nothing here ever writes to the repository.
+
+mod git;
+mod tree;
+
+pub use git::GitFacts;
+pub use tree::{EntryKind, SourceEntry, SourceText, SourceTree};

@@ -1,0 +1,105 @@
+//! [`SourceTree`]: what was found on disk, as plain values.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::git::GitFacts;
+use crate::rel_path::RelPath;
+
+/// What a path is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular file of `size` bytes.
+    File {
+        size: u64,
+    },
+    Directory,
+    /// A symbolic link with its target as written.
+    Symlink {
+        target: PathBuf,
+    },
+    /// A socket, pipe or device.
+    Special,
+}
+
+/// One path of the repository, relative to its root; names need not be UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceEntry {
+    pub path: PathBuf,
+    pub kind: EntryKind,
+    /// Permission bits (`0o7777`).
+    pub mode: u32,
+}
+
+/// Text of one file that detection reads, or why it could not be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceText {
+    /// UTF-8, without byte order mark.
+    Text(String),
+    /// Binary by design (`bun.lockb`): only its presence and first bytes matter.
+    Binary(Vec<u8>),
+    /// Not UTF-8 although it should be; the byte offset of the first invalid sequence.
+    NotUtf8 { valid_up_to: usize },
+    /// Larger than any sane file of its kind (bytes).
+    TooLarge { size: u64 },
+    /// Cannot be read; the operating system's message.
+    Unreadable { reason: String },
+}
+
+/// A repository as a value. Entries are sorted by path (bytewise), parents before children.
+#[derive(Debug, Clone, Default)]
+pub struct SourceTree {
+    /// Absolute path of the repository or workspace root.
+    pub root: PathBuf,
+    pub(super) entries: Vec<SourceEntry>,
+    pub(super) texts: BTreeMap<RelPath, SourceText>,
+    pub git: Option<GitFacts>,
+}
+
+impl SourceTree {
+    /// A tree made of texts only, for detection without a disk.
+    pub fn from_texts<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut tree = Self { root: PathBuf::from("/repository"), ..Self::default() };
+        let mut paths: BTreeMap<PathBuf, EntryKind> = BTreeMap::new();
+        for (path, text) in files {
+            for parent in Path::new(path).ancestors().skip(1).filter(|p| !p.as_os_str().is_empty()) {
+                paths.insert(parent.to_path_buf(), EntryKind::Directory);
+            }
+            paths.insert(PathBuf::from(path), EntryKind::File { size: text.len() as u64 });
+            let path = RelPath::new(path).expect("paths of a literal tree are relative");
+            tree.texts.insert(path, SourceText::Text(text.to_owned()));
+        }
+        let mode = |kind: &EntryKind| if *kind == EntryKind::Directory { 0o755 } else { 0o644 };
+        tree.entries = paths.into_iter().map(|(path, kind)| SourceEntry { mode: mode(&kind), path, kind }).collect();
+        tree
+    }
+
+    pub fn entries(&self) -> &[SourceEntry] {
+        &self.entries
+    }
+
+    /// The entry at `path`.
+    pub fn entry(&self, path: &RelPath) -> Option<&SourceEntry> {
+        let wanted = Path::new(path.as_str());
+        self.entries.binary_search_by(|entry| entry.path.as_path().cmp(wanted)).ok().map(|at| &self.entries[at])
+    }
+
+    /// True when `path` is a regular file or a link.
+    pub fn has_file(&self, path: &RelPath) -> bool {
+        self.entry(path).is_some_and(|e| matches!(e.kind, EntryKind::File { .. } | EntryKind::Symlink { .. }))
+    }
+
+    pub fn has_directory(&self, path: &RelPath) -> bool {
+        path.is_root() || self.entry(path).is_some_and(|e| e.kind == EntryKind::Directory)
+    }
+
+    /// The loaded text at `path`; `None` when the file does not exist or is of no interest to detection.
+    pub fn text(&self, path: &RelPath) -> Option<&SourceText> {
+        self.texts.get(path)
+    }
+
+    /// All loaded texts in path order.
+    pub fn texts(&self) -> impl Iterator<Item = (&RelPath, &SourceText)> {
+        self.texts.iter()
+    }
+}
