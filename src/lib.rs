@@ -20,3 +20,5 @@ pub mod dockerfile;
 pub mod image;
 
 pub mod builder;
+
+pub mod report;
