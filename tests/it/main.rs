@@ -1,3 +1,5 @@
 //! Offline tests: structure of the code, and the program driven with a scrubbed environment.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
+
 mod layering;
