@@ -1,9 +1,13 @@
-//! The only door to environment variables, clock, standard streams and child processes.
+//! The only door to environment variables, clock, standard streams, signals and child processes.
 
 mod child;
 mod environment;
+mod panic;
+mod signal;
 mod stream;
 
 pub use child::{CommandOutput, run_command};
 pub use environment::Environment;
+pub use panic::report_panics;
+pub use signal::ended;
 pub use stream::{Streams, is_terminal};
