@@ -1,0 +1,35 @@
+# shellcheck shell=bash
+# For the scripts beside it: packages of Debian or Ubuntu, installed only when they are missing.
+
+die() { printf 'error: %s\n' "$1" >&2; exit 1; }
+
+# install_packages PACKAGE...: installs those that are not there yet.
+install_packages() {
+  local missing=() package log
+  for package in "$@"; do
+    dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed || missing+=("$package")
+  done
+  [[ ${#missing[@]} -eq 0 ]] && return
+  [[ $(id -u) -eq 0 ]] || die "${missing[*]} must be installed: run this as root, or install them first"
+  command -v apt-get >/dev/null || die "${missing[*]} must be installed, and this is neither Debian nor Ubuntu"
+  printf '%-13s installing %s\n' packages "${missing[*]}" >&2
+  log=$(mktemp)
+  if ! apt_install "${missing[@]}" >"$log" 2>&1; then
+    # A package list that is missing or out of date is the usual reason.
+    apt-get update >>"$log" 2>&1 || true
+    apt_install "${missing[@]}" >>"$log" 2>&1 || { tail -n 15 "$log" >&2; die "cannot install ${missing[*]} (log: $log)"; }
+  fi
+  rm -f "$log"
+}
+
+apt_install() {
+  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" </dev/null
+}
+
+# require_rust: cargo with a C compiler to link with.
+require_rust() {
+  # rustup's own folder is often not on the PATH of a non-login shell.
+  command -v cargo >/dev/null || PATH=$PATH:$HOME/.cargo/bin
+  command -v cargo >/dev/null || die "cargo is missing: install Rust with rustup (see README.md)"
+  command -v cc >/dev/null || install_packages gcc libc6-dev
+}
