@@ -4,7 +4,9 @@
 //! detection reads, and the git facts. Reads only; nothing here ever writes to the repository.
 
 mod git;
+mod read_list;
 mod tree;
 
 pub use git::GitFacts;
+pub use read_list::is_read;
 pub use tree::{EntryKind, SourceEntry, SourceText, SourceTree};
