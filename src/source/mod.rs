@@ -3,10 +3,21 @@
 //! In: a directory. Out: every path below it (what is never part of a build is pruned), the text of the files that
 //! detection reads, and the git facts. Reads only; nothing here ever writes to the repository.
 
+mod error;
+mod exclusions;
 mod git;
 mod read_list;
+mod locate;
+mod texts;
 mod tree;
+mod walk;
 
+pub use error::{SourceError, io_reason};
+pub use exclusions::{Excluded, Exclusions, STANDARD_EXCLUSIONS};
 pub use git::GitFacts;
+pub use locate::{Located, locate};
 pub use read_list::is_read;
 pub use tree::{EntryKind, SourceEntry, SourceText, SourceTree};
+
+#[cfg(test)]
+mod tests;

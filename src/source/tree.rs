@@ -2,8 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::thread;
 
-use super::git::GitFacts;
+use super::error::SourceError;
+use super::exclusions::Exclusions;
+use super::git::{self, GitFacts};
+use super::texts::load_texts;
+use super::walk::walk;
+use crate::diagnostic::Warning;
 use crate::rel_path::RelPath;
 
 /// What a path is.
@@ -18,8 +24,14 @@ pub enum EntryKind {
     Symlink {
         target: PathBuf,
     },
-    /// A socket, pipe or device.
-    Special,
+    /// A socket, pipe or device; `what` names the kind in words.
+    Special {
+        what: &'static str,
+    },
+    /// A directory that could not be listed; the operating system's message.
+    UnreadableDirectory {
+        reason: String,
+    },
 }
 
 /// One path of the repository, relative to its root; names need not be UTF-8.
@@ -46,17 +58,39 @@ pub enum SourceText {
     Unreadable { reason: String },
 }
 
-/// A repository as a value. Entries are sorted by path (bytewise), parents before children.
+/// A repository as a value. Entries are sorted component by component (bytewise), so parents come before their children and
+/// the children of one directory stay together.
 #[derive(Debug, Clone, Default)]
 pub struct SourceTree {
     /// Absolute path of the repository or workspace root.
     pub root: PathBuf,
     pub(super) entries: Vec<SourceEntry>,
     pub(super) texts: BTreeMap<RelPath, SourceText>,
+    /// Absent outside of a git work tree, and when git cannot be asked (then a warning says so).
     pub git: Option<GitFacts>,
+    /// What could not be found out while reading.
+    pub warnings: Vec<Warning>,
 }
 
 impl SourceTree {
+    /// Reads the directory `root`: all paths that `exclusions` leaves in, the texts that detection needs, the git facts.
+    ///
+    /// # Errors
+    /// When `root` itself is no readable directory. What is wrong below it is part of the tree.
+    pub fn read(root: &Path, exclusions: Exclusions) -> Result<Self, SourceError> {
+        let root = root.canonicalize().map_err(|error| SourceError::from_io(root, &error))?;
+        let (walked, git) = thread::scope(|scope| {
+            let git = scope.spawn(|| git::read(&root));
+            let walked = walk(&root, exclusions).map(|entries| {
+                let texts = load_texts(&root, &entries);
+                (entries, texts)
+            });
+            (walked, git.join().unwrap_or_default())
+        });
+        let (entries, texts) = walked?;
+        Ok(Self { root, entries, texts, git: git.facts, warnings: git.warning.into_iter().collect() })
+    }
+
     /// A tree made of texts only, for detection without a disk.
     pub fn from_texts<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut tree = Self { root: PathBuf::from("/repository"), ..Self::default() };

@@ -1,0 +1,105 @@
+//! What is never part of a build and is therefore not even walked.
+//!
+//! Lists only what tools make (installed packages, build output, caches, litter); folders that a user may have made are left
+//! to `.dockerignore`. Environment files stay visible: detection warns about them, the context list leaves them out.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+/// Which paths the walk leaves out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exclusions {
+    /// Everything in [`STANDARD_EXCLUSIONS`].
+    Standard,
+    /// Nothing: the user's own Dockerfile may copy anything that `.dockerignore` leaves in.
+    None,
+}
+
+/// How a name is recognised, always at any depth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excluded {
+    /// The last component.
+    Name(&'static str),
+    /// The last two components.
+    Inside(&'static str, &'static str),
+    /// The end of the last component, which is longer.
+    Suffix(&'static str),
+}
+
+/// Built-in exclusions, each with its reason.
+pub const STANDARD_EXCLUSIONS: &[(Excluded, &str)] = &[
+    (Excluded::Name(".git"), "history; git facts are passed as labels"),
+    (Excluded::Name(".hg"), "history"),
+    (Excluded::Name(".svn"), "history"),
+    (Excluded::Name("node_modules"), "installed inside the build, for the image's own platform"),
+    (Excluded::Name(".pnpm-store"), "package store of the local machine"),
+    (Excluded::Inside(".yarn", "unplugged"), "unpacked for the local platform"),
+    (Excluded::Inside(".yarn", "install-state.gz"), "state of the local install"),
+    (Excluded::Inside(".yarn", "build-state.yml"), "state of the local install"),
+    (Excluded::Name(".next"), "build output; made inside the build"),
+    (Excluded::Name(".turbo"), "task cache and logs"),
+    (Excluded::Inside(".nx", "cache"), "task cache"),
+    (Excluded::Inside(".nx", "workspace-data"), "task cache"),
+    (Excluded::Name(".swc"), "compiler cache"),
+    (Excluded::Name(".vercel"), "local link to a hosted project, with pulled environment files"),
+    (Excluded::Name(".eslintcache"), "linter cache"),
+    (Excluded::Suffix(".tsbuildinfo"), "compiler cache"),
+    (Excluded::Name("npm-debug.log"), "log of a failed install"),
+    (Excluded::Name("yarn-debug.log"), "log of a failed install"),
+    (Excluded::Name("yarn-error.log"), "log of a failed install"),
+    (Excluded::Name(".pnpm-debug.log"), "log of a failed install"),
+    (Excluded::Name(".idea"), "editor settings"),
+    (Excluded::Name(".vscode"), "editor settings"),
+    (Excluded::Suffix(".swp"), "editor litter"),
+    (Excluded::Suffix(".swo"), "editor litter"),
+    (Excluded::Suffix("~"), "editor litter"),
+    (Excluded::Name(".DS_Store"), "operating system litter"),
+    (Excluded::Name("Thumbs.db"), "operating system litter"),
+    (Excluded::Name("desktop.ini"), "operating system litter"),
+];
+
+impl Exclusions {
+    /// True when the path `name` inside `parent` (relative to the root) is left out, with everything below it.
+    pub fn prunes(self, parent: &Path, name: &OsStr) -> bool {
+        self == Self::Standard && STANDARD_EXCLUSIONS.iter().any(|(excluded, _)| excluded.matches(parent, name))
+    }
+}
+
+impl Excluded {
+    fn matches(self, parent: &Path, name: &OsStr) -> bool {
+        match self {
+            Self::Name(wanted) => name == wanted,
+            Self::Inside(folder, wanted) => name == wanted && parent.file_name().is_some_and(|last| last == folder),
+            Self::Suffix(end) => {
+                let name = name.as_encoded_bytes();
+                name.len() > end.len() && name.ends_with(end.as_bytes())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prunes(path: &str) -> bool {
+        let path = Path::new(path);
+        Exclusions::Standard.prunes(path.parent().unwrap(), path.file_name().unwrap())
+    }
+
+    #[test]
+    fn tool_output_is_pruned_at_any_depth() {
+        for path in [".git", "apps/web/node_modules", "apps/web/.next", ".nx/cache", "a/.b.ts.swp", "x/.DS_Store"] {
+            assert!(prunes(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_a_user_may_have_made_stays() {
+        for path in ["out", "dist", "cache", ".github", ".env", ".gitignore", "next", ".swp", "~", ".yarn/cache", ".nx"]
+        {
+            assert!(!prunes(path), "{path}");
+        }
+        assert!(!Exclusions::None.prunes(Path::new(""), OsStr::new("node_modules")));
+    }
+}
