@@ -9,11 +9,14 @@ pub mod secret;
 
 pub mod host;
 
+pub mod cli;
+
 pub mod ci;
 pub mod source;
 
 pub mod project;
 
+pub mod metadata;
 pub mod settings;
 
 pub mod dockerfile;

@@ -3,6 +3,16 @@
 //! Precedence and conflicts are decided here, once. Pure. A setting that nobody gave is `None`; what was detected and the
 //! defaults come later, in `plan/`.
 
+mod error;
+mod parse;
+mod resolve;
+mod sources;
 mod values;
+mod variables;
 
+pub use error::{Fault, Giver, SettingsError};
+pub use resolve::{Place, Resolved, locate, resolve};
 pub use values::*;
+
+#[cfg(test)]
+mod tests;

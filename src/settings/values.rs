@@ -17,6 +17,7 @@ pub struct Settings {
     pub app: Option<Detected<String>>,
     /// App name as wanted for the image; not yet normalised.
     pub name: Option<Detected<String>>,
+    /// [`PackageManagerKind::YarnClassic`] stands for either yarn: the lockfile tells which.
     pub package_manager: Option<Detected<PackageManagerKind>>,
     /// `22`, `22.11.0`, `22.x`.
     pub node_version: Option<Detected<String>>,
@@ -39,7 +40,7 @@ pub struct Settings {
     /// Files or variables handed to the build as BuildKit secrets.
     pub secrets: Vec<Detected<SecretSource>>,
     /// Key from which the values that Next.js draws at random are derived.
-    pub reproducible_key: Option<Detected<Secret>>,
+    pub reproducible_key: Option<Detected<SecretValue>>,
     pub dockerfile: Option<Detected<DockerfileChoice>>,
     pub platform: Option<Detected<String>>,
     pub target: Option<Detected<String>>,
@@ -52,6 +53,36 @@ pub struct Settings {
     pub build_timeout: Option<Detected<Duration>>,
     pub cache: CacheUse,
     pub pull: PullPolicy,
+}
+
+/// How the build runs and where its result goes; nothing of this changes the image.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunSettings {
+    pub builder: BuilderKind,
+    pub progress: Progress,
+    pub dry_run: bool,
+    /// File for the result as JSON.
+    pub metadata_file: Option<PathBuf>,
+    /// File for the image id.
+    pub iidfile: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum BuilderKind {
+    #[default]
+    Docker,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Progress {
+    /// `Tty` on a terminal outside CI, else `Plain`.
+    #[default]
+    Auto,
+    Plain,
+    Tty,
 }
 
 /// One environment variable of the app.

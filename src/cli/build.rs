@@ -1,0 +1,87 @@
+//! `nextdeploy build`.
+
+use clap::Args;
+
+use super::groups::{ImageArgs, ProjectArgs};
+use super::setting::Setting;
+use super::words::Words;
+
+/// Build the image.
+///
+/// The repository is read, never changed. Standard output carries the image reference, or with --json the whole result.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Build")]
+pub struct Build {
+    #[command(flatten)]
+    pub project: ProjectArgs,
+    #[command(flatten)]
+    pub image: ImageArgs,
+    #[command(flatten)]
+    pub run: BuildRunArgs,
+}
+
+/// How the build runs.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Build")]
+#[expect(clippy::struct_excessive_bools, reason = "each is one flag without a value")]
+pub struct BuildRunArgs {
+    /// Build every step again.
+    #[arg(long)]
+    pub no_cache: bool,
+    /// Ask the registry for a newer base image.
+    #[arg(long)]
+    pub pull: bool,
+    /// Network of the build steps: default, host, none, or a name that the daemon knows.
+    #[arg(long, value_name = "MODE")]
+    pub network: Option<String>,
+    /// Image whose layers may be reused; repeatable.
+    #[arg(long, value_name = "REFERENCE")]
+    pub cache_from: Vec<String>,
+    /// Memory limit of the build steps, such as `2g`; only builders without BuildKit have one.
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// PEM file with certificate authorities to trust besides the system's, also inside the build.
+    #[arg(long, value_name = "FILE")]
+    pub ca_bundle: Option<String>,
+    /// Stop the build after this time, such as `90s`, `10m` or `1h30m`.
+    #[arg(long, value_name = "DURATION")]
+    pub build_timeout: Option<String>,
+    /// Builder to use: docker [default: docker].
+    #[arg(long, value_name = "NAME")]
+    pub builder: Option<String>,
+    /// Show progress as: auto, plain or tty [default: auto].
+    #[arg(long, value_name = "STYLE")]
+    pub progress: Option<String>,
+    /// Do everything short of talking to the daemon, and print it.
+    #[arg(long, help_heading = "Output")]
+    pub dry_run: bool,
+    /// Print JSON.
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+    /// Write the result as JSON to a file, with the names that docker uses.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub metadata_file: Option<String>,
+    /// Write the image id to a file.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub iidfile: Option<String>,
+}
+
+impl Build {
+    pub(super) fn collect(&self, words: &mut Words) {
+        self.project.collect(words);
+        self.image.collect(words);
+        let run = &self.run;
+        words.switch(Setting::NoCache, run.no_cache);
+        words.switch(Setting::Pull, run.pull);
+        words.one(Setting::Network, run.network.as_ref());
+        words.list(Setting::CacheFrom, &run.cache_from);
+        words.one(Setting::Memory, run.memory.as_ref());
+        words.one(Setting::CaBundle, run.ca_bundle.as_ref());
+        words.one(Setting::BuildTimeout, run.build_timeout.as_ref());
+        words.one(Setting::Builder, run.builder.as_ref());
+        words.one(Setting::Progress, run.progress.as_ref());
+        words.switch(Setting::DryRun, run.dry_run);
+        words.one(Setting::MetadataFile, run.metadata_file.as_ref());
+        words.one(Setting::Iidfile, run.iidfile.as_ref());
+    }
+}

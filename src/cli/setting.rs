@@ -1,0 +1,175 @@
+//! The one vocabulary of settings: the flag's name, from which the variable's and the action input's names follow.
+
+/// Every setting that can also be given by variable, action input or file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Setting {
+    Directory,
+    Metadata,
+    App,
+    Name,
+    PackageManager,
+    NodeVersion,
+    BuildCommand,
+    StartCommand,
+    Port,
+    HealthPath,
+    Env,
+    BuildEnv,
+    RuntimeEnv,
+    EnvFiles,
+    Base,
+    Tag,
+    Label,
+    Platform,
+    BuildArg,
+    Secret,
+    ReproducibleKey,
+    Dockerfile,
+    Target,
+    NoCache,
+    Pull,
+    Network,
+    CacheFrom,
+    Memory,
+    CaBundle,
+    BuildTimeout,
+    Builder,
+    Progress,
+    DryRun,
+    MetadataFile,
+    Iidfile,
+}
+
+/// How many values a setting takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    One,
+    /// Repeatable flag; one value per line in a variable.
+    List,
+    /// Flag without a value; `true` or `false` in a variable.
+    Switch,
+}
+
+impl Setting {
+    pub const ALL: &'static [Self] = &[
+        Self::Directory,
+        Self::Metadata,
+        Self::App,
+        Self::Name,
+        Self::PackageManager,
+        Self::NodeVersion,
+        Self::BuildCommand,
+        Self::StartCommand,
+        Self::Port,
+        Self::HealthPath,
+        Self::Env,
+        Self::BuildEnv,
+        Self::RuntimeEnv,
+        Self::EnvFiles,
+        Self::Base,
+        Self::Tag,
+        Self::Label,
+        Self::Platform,
+        Self::BuildArg,
+        Self::Secret,
+        Self::ReproducibleKey,
+        Self::Dockerfile,
+        Self::Target,
+        Self::NoCache,
+        Self::Pull,
+        Self::Network,
+        Self::CacheFrom,
+        Self::Memory,
+        Self::CaBundle,
+        Self::BuildTimeout,
+        Self::Builder,
+        Self::Progress,
+        Self::DryRun,
+        Self::MetadataFile,
+        Self::Iidfile,
+    ];
+
+    /// The long flag without dashes; for [`Setting::Directory`] the name of the positional argument.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Directory => "directory",
+            Self::Metadata => "metadata",
+            Self::App => "app",
+            Self::Name => "name",
+            Self::PackageManager => "package-manager",
+            Self::NodeVersion => "node-version",
+            Self::BuildCommand => "build-command",
+            Self::StartCommand => "start-command",
+            Self::Port => "port",
+            Self::HealthPath => "health-path",
+            Self::Env => "env",
+            Self::BuildEnv => "build-env",
+            Self::RuntimeEnv => "runtime-env",
+            Self::EnvFiles => "env-files",
+            Self::Base => "base",
+            Self::Tag => "tag",
+            Self::Label => "label",
+            Self::Platform => "platform",
+            Self::BuildArg => "build-arg",
+            Self::Secret => "secret",
+            Self::ReproducibleKey => "reproducible-key",
+            Self::Dockerfile => "dockerfile",
+            Self::Target => "target",
+            Self::NoCache => "no-cache",
+            Self::Pull => "pull",
+            Self::Network => "network",
+            Self::CacheFrom => "cache-from",
+            Self::Memory => "memory",
+            Self::CaBundle => "ca-bundle",
+            Self::BuildTimeout => "build-timeout",
+            Self::Builder => "builder",
+            Self::Progress => "progress",
+            Self::DryRun => "dry-run",
+            Self::MetadataFile => "metadata-file",
+            Self::Iidfile => "iidfile",
+        }
+    }
+
+    pub fn shape(self) -> Shape {
+        match self {
+            Self::Env
+            | Self::BuildEnv
+            | Self::RuntimeEnv
+            | Self::Tag
+            | Self::Label
+            | Self::BuildArg
+            | Self::Secret
+            | Self::CacheFrom => Shape::List,
+            Self::NoCache | Self::Pull | Self::DryRun => Shape::Switch,
+            _ => Shape::One,
+        }
+    }
+
+    /// `--node-version`, or `DIR` for the positional argument.
+    pub fn flag(self) -> String {
+        if self == Self::Directory { "DIR".to_owned() } else { format!("--{}", self.name()) }
+    }
+
+    /// The action input: the flag's name, in the plural where Docker's own actions use it (`tags`, `build-args`).
+    pub fn input(self) -> String {
+        match self {
+            Self::Tag | Self::Label | Self::BuildArg | Self::Secret => format!("{}s", self.name()),
+            _ => self.name().to_owned(),
+        }
+    }
+
+    /// `NEXTDEPLOY_NODE_VERSION`.
+    pub fn variable(self) -> String {
+        format!("NEXTDEPLOY_{}", upper(&self.input()))
+    }
+
+    /// The variables in which a CI system hands over the input: as GitHub's runner names it, and as a shell can.
+    pub fn input_variables(self) -> [String; 2] {
+        let input = self.input();
+        [format!("INPUT_{}", input.to_ascii_uppercase()), format!("INPUT_{}", upper(&input))]
+    }
+}
+
+fn upper(name: &str) -> String {
+    name.to_ascii_uppercase().replace('-', "_")
+}

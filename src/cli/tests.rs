@@ -1,0 +1,106 @@
+use std::collections::BTreeSet;
+
+use clap::CommandFactory;
+
+use super::*;
+
+fn check(line: &str) -> Cli {
+    parse(line.split(' ').map(OsString::from)).unwrap()
+}
+
+fn refused(line: &str) -> clap::Error {
+    parse(line.split(' ').map(OsString::from)).unwrap_err()
+}
+
+#[test]
+fn the_definition_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn cargo_runs_the_same_program() {
+    let cli = check("/home/user/.cargo/bin/cargo-nextdeploy nextdeploy detect web --json");
+    assert!(matches!(&cli.command, Command::Detect(verb) if verb.json));
+    assert_eq!(cli.words().directory, Some("web".into()));
+    // A folder of that name is still reachable.
+    let cli = check("nextdeploy detect nextdeploy");
+    assert_eq!(cli.words().directory, Some("nextdeploy".into()));
+}
+
+#[test]
+fn typed_flags_become_words_in_order() {
+    let words = check("nextdeploy build -t a:1 --tag b:2 --no-cache --node-version 22 --env A=1 --env B").words();
+    assert_eq!(words.get(Setting::Tag), ["a:1", "b:2"]);
+    assert_eq!(words.get(Setting::NoCache), ["true"]);
+    assert_eq!(words.get(Setting::NodeVersion), ["22"]);
+    assert_eq!(words.get(Setting::Env), ["A=1", "B"]);
+    assert!(words.get(Setting::Pull).is_empty());
+}
+
+#[test]
+fn every_flag_of_a_setting_reaches_the_words() {
+    let command = Cli::command();
+    let build = command.find_subcommand("build").unwrap();
+    for setting in Setting::ALL.iter().copied().filter(|s| *s != Setting::Directory) {
+        let argument = build.get_arguments().find(|a| a.get_long() == Some(setting.name()));
+        let argument = argument.unwrap_or_else(|| panic!("`build` has no flag {}", setting.flag()));
+        let takes_value = argument.get_action().takes_values();
+        assert_eq!(takes_value, setting.shape() != Shape::Switch, "{}", setting.flag());
+        let line = if takes_value {
+            format!("nextdeploy build {}=value", setting.flag())
+        } else {
+            format!("nextdeploy build {}", setting.flag())
+        };
+        let expected = if takes_value { "value" } else { "true" };
+        assert_eq!(check(&line).words().get(setting), [expected], "{}", setting.flag());
+    }
+}
+
+#[test]
+fn every_flag_is_a_setting_or_only_about_this_call() {
+    let only_about_this_call = ["json", "eject", "output", "check", "verbose", "quiet", "color", "help", "version"];
+    let settings: BTreeSet<&str> = Setting::ALL.iter().map(|s| s.name()).collect();
+    for verb in Cli::command().get_subcommands().filter(|verb| verb.get_name() != "schema") {
+        for argument in verb.get_arguments() {
+            let name = argument.get_long().unwrap_or("directory");
+            assert!(settings.contains(name) || only_about_this_call.contains(&name), "{} {name}", verb.get_name());
+        }
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_exit_code_2() {
+    for line in [
+        "nextdeploy",
+        "nextdeploy built",
+        "nextdeploy build --tga x",
+        "nextdeploy build --color=pink",
+        "nextdeploy build --quiet --verbose",
+        "nextdeploy dockerfile --output x",
+        "nextdeploy build a b",
+    ] {
+        assert_eq!(refused(line).exit_code(), 2, "{line}");
+    }
+    assert_eq!(refused("nextdeploy --help").exit_code(), 0);
+    assert_eq!(refused("nextdeploy build --version").exit_code(), 2);
+}
+
+#[test]
+fn help_of_every_verb() {
+    let mut text = String::new();
+    for verb in ["", "detect", "metadata", "plan", "dockerfile", "build", "schema"] {
+        let line = format!("nextdeploy {verb} -h").replace("  ", " ");
+        let help = Cli::command().term_width(100).try_get_matches_from(line.split(' ')).unwrap_err();
+        text.push_str(&format!("$ {line}\n{help}\n"));
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn names_are_derived_in_one_way() {
+    assert_eq!(Setting::NodeVersion.variable(), "NEXTDEPLOY_NODE_VERSION");
+    assert_eq!(Setting::NodeVersion.input_variables(), ["INPUT_NODE-VERSION", "INPUT_NODE_VERSION"]);
+    assert_eq!((Setting::Tag.flag(), Setting::Tag.input()), ("--tag".to_owned(), "tags".to_owned()));
+    let variables: BTreeSet<String> = Setting::ALL.iter().map(|s| s.variable()).collect();
+    assert_eq!(variables.len(), Setting::ALL.len());
+}

@@ -1,0 +1,63 @@
+//! What configuration files say, in the vocabulary of settings.
+
+use crate::cli::Setting;
+use crate::diagnostic::{Location, Warning};
+use crate::origin::Origin;
+use crate::secret::Secret;
+use crate::settings::EnvScope;
+
+/// The configuration files of one repository.
+#[derive(Debug, Clone, Default)]
+pub struct ConfigFiles {
+    /// Highest precedence first.
+    pub files: Vec<ConfigFile>,
+    pub warnings: Vec<Warning>,
+}
+
+/// One file: the settings that it gives.
+#[derive(Debug, Clone, Default)]
+pub struct ConfigFile {
+    /// As shown to the user: `nextdeploy.yml`, `.nextdeploy/metadata.json`.
+    pub name: String,
+    pub entries: Vec<FileEntry>,
+}
+
+/// One value of a file.
+#[derive(Debug, Clone)]
+pub struct FileEntry {
+    pub setting: Setting,
+    pub value: FileValue,
+    /// Path of the field: `config.App.Port`, `environment[2]`.
+    pub field: String,
+    pub location: Location,
+}
+
+#[derive(Debug, Clone)]
+pub enum FileValue {
+    /// In the grammar of the flag.
+    Text(String),
+    /// A command that is already split.
+    Words(Vec<String>),
+    /// One variable, label or build argument.
+    Pair { name: String, value: FileEnvValue, scope: Option<EnvScope> },
+}
+
+#[derive(Debug, Clone)]
+pub enum FileEnvValue {
+    Plain(String),
+    Secret(Secret),
+}
+
+impl FileEntry {
+    /// The field as an origin: `nextdeploy.yml#app.port`.
+    pub fn origin(&self, file: &ConfigFile) -> Origin {
+        Origin::field(&file.name, &self.field)
+    }
+}
+
+impl ConfigFile {
+    /// Every value for `setting`, in file order.
+    pub fn entries_of(&self, setting: Setting) -> impl Iterator<Item = &FileEntry> {
+        self.entries.iter().filter(move |entry| entry.setting == setting)
+    }
+}

@@ -1,0 +1,9 @@
+//! The files that describe an app: `metadata.json` in every shape it ever had, `nextdeploy.yml` in both spellings, and what this
+//! program writes itself, `.nextdeploy/metadata.json` and `.nextdeploy/build.lock`.
+//!
+//! In: the repository as a value. Out: the settings that the files give, each with its field and place; and back: texts to write.
+//! Pure. Absolute paths in the files are never followed, and secrets in them never shown.
+
+mod config_file;
+
+pub use config_file::{ConfigFile, ConfigFiles, FileEntry, FileEnvValue, FileValue};

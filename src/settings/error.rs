@@ -1,0 +1,225 @@
+//! Errors of settings: a value that does not fit, and where it was given.
+
+use std::fmt;
+
+use crate::diagnostic::{Diagnostic, ExitCode, Location, printable};
+use crate::origin::Origin;
+
+/// A setting whose value makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{giver}: {fault}")]
+pub struct SettingsError {
+    pub giver: Giver,
+    pub fault: Fault,
+}
+
+/// Who gave the value; decides the exit code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Giver {
+    pub origin: Origin,
+    /// Place in the file, for values from files.
+    pub location: Option<Location>,
+}
+
+impl fmt::Display for Giver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.origin {
+            Origin::Flag(name) | Origin::Variable(name) | Origin::File(name) => write!(f, "`{}`", printable(name)),
+            origin => write!(f, "{origin}"),
+        }
+    }
+}
+
+/// What is wrong with a value. Values shown are cut and on one line; secrets are never part of a fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    #[error("the value is empty")]
+    Empty,
+    #[error("the value contains a NUL character")]
+    Nul,
+    #[error("the value has more than one line")]
+    SeveralLines,
+    #[error("`{0}` is not a port")]
+    Port(String),
+    #[error("`{0}` is not a package manager")]
+    PackageManager(String),
+    #[error("`{0}` is not a Node.js version that an image can have")]
+    NodeVersion(String),
+    #[error("`{value}` is not one of {}", known.join(", "))]
+    Choice { value: String, known: &'static [&'static str] },
+    #[error("`{0}` is neither true nor false")]
+    Switch(String),
+    #[error("`{0}` is not a path of a URL")]
+    HealthPath(String),
+    #[error("`{0}` is not an app name")]
+    Name(String),
+    #[error("`{0}` is not an image reference or tag")]
+    Reference(String),
+    #[error("`{0}` is not a platform")]
+    Platform(String),
+    #[error("`{0}` is not a name that an environment variable can have")]
+    VariableName(String),
+    #[error("`{0}` is not a name that a label can have")]
+    LabelName(String),
+    #[error("`{0}` has no value")]
+    NoValue(String),
+    #[error("`{0}` is not an amount of memory")]
+    Memory(String),
+    #[error("`{0}` is not a duration")]
+    Duration(String),
+    #[error("`{0}` is needed by a shell, and no shell runs this command")]
+    ShellSyntax(String),
+    #[error("a quote is not closed")]
+    OpenQuote,
+    #[error("the secret {0}")]
+    SecretSyntax(String),
+    #[error("the secret `{0}` is given twice")]
+    SecretTwice(String),
+    #[error("the environment variable `{0}` is not set")]
+    VariableNotSet(String),
+    #[error("the key is neither `env:NAME` nor `file:PATH`")]
+    KeySource,
+    #[error("the key is too short to keep anything secret")]
+    ShortKey,
+    #[error("`{0}` is given for different receivers")]
+    TwoScopes(String),
+    #[error("a text is needed here")]
+    NotText,
+    #[error("`{0}` is not a name of one word")]
+    Word(String),
+    #[error("`{0}` is outside the repository")]
+    OutsideRepository(String),
+}
+
+impl Fault {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "settings/empty-value",
+            Self::Nul => "settings/nul-in-value",
+            Self::SeveralLines => "settings/several-lines",
+            Self::Port(_) => "settings/port",
+            Self::PackageManager(_) => "settings/package-manager",
+            Self::NodeVersion(_) => "settings/node-version",
+            Self::Choice { .. } => "settings/unknown-choice",
+            Self::Switch(_) => "settings/not-a-switch",
+            Self::HealthPath(_) => "settings/health-path",
+            Self::Name(_) => "settings/app-name",
+            Self::Reference(_) => "settings/reference",
+            Self::Platform(_) => "settings/platform",
+            Self::VariableName(_) => "settings/variable-name",
+            Self::LabelName(_) => "settings/label-name",
+            Self::NoValue(_) => "settings/no-value",
+            Self::Memory(_) => "settings/memory",
+            Self::Duration(_) => "settings/duration",
+            Self::ShellSyntax(_) | Self::OpenQuote => "settings/start-command",
+            Self::SecretSyntax(_) | Self::SecretTwice(_) => "settings/secret",
+            Self::VariableNotSet(_) => "settings/variable-not-set",
+            Self::KeySource | Self::ShortKey => "settings/reproducible-key",
+            Self::TwoScopes(_) => "settings/two-scopes",
+            Self::NotText => "settings/not-text",
+            Self::Word(_) => "settings/word",
+            Self::OutsideRepository(_) => "settings/outside-repository",
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Self::Empty => "leave the setting out, or give it a value".into(),
+            Self::Nul => "remove the NUL character; no environment variable or argument can carry one".into(),
+            Self::SeveralLines => "give one line".into(),
+            Self::Port(_) => "give a whole number from 1 to 65535, such as 3000".into(),
+            Self::PackageManager(_) => "give npm, yarn, pnpm or bun".into(),
+            Self::NodeVersion(_) => "give a release line such as 22, or an exact version such as 22.11.0".into(),
+            Self::Choice { value, known } => match nearest(value, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("give one of {}", known.join(", ")),
+            },
+            Self::Switch(_) => "give `true` or `false`".into(),
+            Self::HealthPath(_) => "give an absolute path without spaces, such as `/api/health`".into(),
+            Self::Name(_) => "give a name with at least one ASCII letter or digit, such as `my-shop`".into(),
+            Self::Reference(_) => "give a reference such as `ghcr.io/owner/shop:1.2`, or a tag such as `1.2`".into(),
+            Self::Platform(_) => "give an operating system and an architecture, such as `linux/amd64`".into(),
+            Self::VariableName(_) => "use ASCII letters, digits and `_`, and no digit at the start".into(),
+            Self::LabelName(_) => "give `NAME=VALUE`, the name without spaces or quotes".into(),
+            Self::NoValue(name) => format!("give `{name}=VALUE`"),
+            Self::Memory(_) => {
+                "give a number of bytes with an optional unit, such as `512m` or `2g`; at least 6m".into()
+            }
+            Self::Duration(_) => "give a number with a unit, such as `90s`, `10m` or `1h30m`".into(),
+            Self::ShellSyntax(_) => {
+                "put the command line into a script of `package.json` and give `npm run NAME`; variables go to `--env`"
+                    .into()
+            }
+            Self::OpenQuote => "close the quote".into(),
+            Self::SecretSyntax(_) => "give `NAME`, `id=ID,src=FILE` or `id=ID,env=NAME`".into(),
+            Self::SecretTwice(_) => "give each secret once".into(),
+            Self::VariableNotSet(name) => format!("set `{name}` for this command"),
+            Self::KeySource => {
+                "put the key into an environment variable and give `env:NAME`, or into a file and give `file:PATH`"
+                    .into()
+            }
+            Self::ShortKey => "give at least 16 characters, such as the output of `openssl rand -hex 32`".into(),
+            Self::TwoScopes(name) => format!("give `{name}` once; `--env` is for build and image"),
+            Self::NotText => "give a text".into(),
+            Self::Word(_) => "give one word without spaces or control characters".into(),
+            Self::OutsideRepository(_) => "give a folder inside the repository, relative to its root".into(),
+        }
+    }
+}
+
+impl Diagnostic for SettingsError {
+    fn code(&self) -> &'static str {
+        self.fault.code()
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![self.fault.hint()]
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        if matches!(self.giver.origin, Origin::File(_)) { ExitCode::Project } else { ExitCode::Usage }
+    }
+
+    fn location(&self) -> Option<Location> {
+        self.giver.location.clone()
+    }
+}
+
+/// A value as messages show it: on one line, and not longer than a message can bear.
+pub(crate) fn shown(value: &str) -> String {
+    const LIMIT: usize = 60;
+    let line = printable(value);
+    if line.chars().count() <= LIMIT {
+        return line;
+    }
+    line.chars().take(LIMIT).chain("…".chars()).collect()
+}
+
+/// The known word that `word` was most likely meant to be: at most two edits away, and fewer than half of its letters.
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_ascii_lowercase();
+    if word.len() > 64 {
+        return None;
+    }
+    known
+        .into_iter()
+        .map(|candidate| (edits(&word, &candidate.to_ascii_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= 2 && distance * 2 < candidate.len())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let substitution = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = substitution.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}

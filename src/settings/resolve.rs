@@ -1,0 +1,182 @@
+//! The decision which value counts, setting by setting.
+
+use std::path::PathBuf;
+
+use super::error::{Fault, SettingsError};
+use super::parse;
+use super::sources::{Given, Sources};
+use super::values::{CacheUse, Progress, PullPolicy, RunSettings, SecretValue, Settings};
+use super::variables;
+use crate::cli::{Setting, Words};
+use crate::diagnostic::Warning;
+use crate::host::Environment;
+use crate::metadata::{ConfigFiles, FileValue};
+use crate::origin::{Detected, Origin};
+use crate::secret::Secret;
+
+/// What was asked for, and what is odd about it.
+#[derive(Debug, Clone, Default)]
+pub struct Resolved {
+    pub settings: Settings,
+    pub run: RunSettings,
+    pub warnings: Vec<Warning>,
+}
+
+/// Where to look: the two settings that are needed before any file can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub directory: Detected<PathBuf>,
+    /// File that takes the place of `metadata.json`; relative to the current folder.
+    pub metadata: Option<Detected<PathBuf>>,
+}
+
+/// The folder and the metadata file that were asked for.
+///
+/// # Errors
+/// For a value that cannot be a path.
+pub fn locate(words: &Words, environment: &Environment) -> Result<Place, SettingsError> {
+    let files = ConfigFiles::default();
+    let sources = Sources { words, environment, files: &files };
+    let directory = match &words.directory {
+        Some(path) => Some(Detected::new(path.clone(), Origin::Flag(Setting::Directory.flag()))),
+        None => sources.parsed(Setting::Directory, parse::path)?.map(|path| path.map(PathBuf::from)),
+    };
+    let directory = directory
+        .unwrap_or_else(|| Detected::new(PathBuf::from("."), Origin::Default("the current folder".to_owned())));
+    let metadata = sources.parsed(Setting::Metadata, parse::path)?.map(|path| path.map(PathBuf::from));
+    Ok(Place { directory, metadata })
+}
+
+/// Weighs flags, variables and files; checks every value that counts.
+///
+/// # Errors
+/// The first value that does not fit, in the order of `docs/settings.md`.
+pub fn resolve(words: &Words, environment: &Environment, files: &ConfigFiles) -> Result<Resolved, SettingsError> {
+    let sources = Sources { words, environment, files };
+    let mut warnings = files.warnings.clone();
+    warnings.extend(sources.unknown_variables());
+    let settings = Settings {
+        app: sources.parsed(Setting::App, parse::app)?,
+        name: sources.parsed(Setting::Name, parse::app_name)?,
+        package_manager: sources.parsed(Setting::PackageManager, parse::package_manager)?,
+        node_version: sources.parsed(Setting::NodeVersion, parse::node_version)?,
+        build_command: sources.build_command()?,
+        start_command: sources.start_command()?,
+        port: sources.parsed(Setting::Port, parse::port)?,
+        health_path: sources.parsed(Setting::HealthPath, parse::health_path)?,
+        base: sources.parsed(Setting::Base, parse::reference)?,
+        env: variables::environment(sources, &mut warnings)?,
+        env_files: sources.parsed(Setting::EnvFiles, parse::env_file_policy)?,
+        tags: sources.parsed_list(Setting::Tag, parse::reference)?,
+        labels: variables::labels(sources, &mut warnings)?,
+        build_args: variables::build_args(sources, &mut warnings)?,
+        secrets: variables::secrets(sources, &mut warnings)?,
+        reproducible_key: sources.reproducible_key()?,
+        dockerfile: sources.parsed(Setting::Dockerfile, parse::dockerfile)?,
+        platform: sources.parsed(Setting::Platform, parse::platform)?,
+        target: sources.parsed(Setting::Target, parse::word)?,
+        network: sources.parsed(Setting::Network, parse::word)?,
+        cache_from: sources.parsed_list(Setting::CacheFrom, parse::reference)?,
+        memory: sources.parsed(Setting::Memory, parse::memory)?,
+        ca_bundle: sources.parsed(Setting::CaBundle, parse::path)?.map(|path| path.map(PathBuf::from)),
+        build_timeout: sources.parsed(Setting::BuildTimeout, parse::duration)?,
+        cache: if sources.is_on(Setting::NoCache)? { CacheUse::Ignore } else { CacheUse::Use },
+        pull: if sources.is_on(Setting::Pull)? { PullPolicy::Always } else { PullPolicy::Missing },
+    };
+    let run = RunSettings {
+        builder: sources.parsed(Setting::Builder, parse::builder)?.map(|b| b.value).unwrap_or_default(),
+        progress: sources.parsed(Setting::Progress, parse::progress)?.map_or(Progress::Auto, |p| p.value),
+        dry_run: sources.is_on(Setting::DryRun)?,
+        metadata_file: sources.parsed(Setting::MetadataFile, parse::path)?.map(|path| PathBuf::from(path.value)),
+        iidfile: sources.parsed(Setting::Iidfile, parse::path)?.map(|path| PathBuf::from(path.value)),
+    };
+    Ok(Resolved { settings, run, warnings })
+}
+
+impl Sources<'_> {
+    fn parsed<T>(
+        self,
+        setting: Setting,
+        parse: impl FnOnce(&str) -> Result<T, Fault>,
+    ) -> Result<Option<Detected<T>>, SettingsError> {
+        self.one(setting).map(|given| given.parsed(parse)).transpose()
+    }
+
+    /// All values of the first source that has any.
+    fn parsed_list<T>(
+        self,
+        setting: Setting,
+        parse: impl Fn(&str) -> Result<T, Fault>,
+    ) -> Result<Vec<Detected<T>>, SettingsError> {
+        let values = self.levels(setting).into_iter().next().unwrap_or_default();
+        values.iter().map(|given| given.parsed(&parse)).collect()
+    }
+
+    fn is_on(self, setting: Setting) -> Result<bool, SettingsError> {
+        Ok(self.parsed(setting, parse::switch)?.is_some_and(|on| on.value))
+    }
+
+    /// A command that only names the project's own build script asks for nothing.
+    fn build_command(self) -> Result<Option<Detected<String>>, SettingsError> {
+        let own = |line: &str| parse::words(line).is_ok_and(|words| parse::is_own_script(&words, "build"));
+        Ok(self.parsed(Setting::BuildCommand, parse::command_line)?.filter(|command| !own(&command.value)))
+    }
+
+    /// A command that only names the project's own start script asks for nothing.
+    fn start_command(self) -> Result<Option<Detected<Vec<String>>>, SettingsError> {
+        let Some(given) = self.one(Setting::StartCommand) else { return Ok(None) };
+        let words = match &given.value {
+            FileValue::Words(words) => {
+                let words = words.clone();
+                let fault = match words.first().map(String::as_str) {
+                    None | Some("") => Some(Fault::Empty),
+                    Some(_) => words.iter().any(|word| word.contains('\0')).then_some(Fault::Nul),
+                };
+                fault.map_or(Ok(Detected::new(words, given.giver.origin.clone())), |fault| Err(given.fail(fault)))?
+            }
+            _ => given.parsed(parse::words)?,
+        };
+        Ok(Some(words).filter(|command| !parse::is_own_script(&command.value, "start")))
+    }
+
+    /// `env:NAME`, `file:PATH`; in a variable also the key itself.
+    fn reproducible_key(self) -> Result<Option<Detected<SecretValue>>, SettingsError> {
+        const SHORTEST: usize = 16;
+        let Some(given) = self.one(Setting::ReproducibleKey) else { return Ok(None) };
+        let text = given.checked_text()?;
+        let key = if let Some(path) = text.strip_prefix("file:").filter(|path| !path.is_empty()) {
+            SecretValue::File(PathBuf::from(path))
+        } else if let Some(name) = text.strip_prefix("env:") {
+            let name = parse::variable_name(name).map_err(|fault| given.fail(fault))?;
+            let value = self.environment.get(&name).filter(|value| !value.is_empty());
+            let value = value.ok_or_else(|| given.fail(Fault::VariableNotSet(name)))?;
+            SecretValue::Value(Secret::new(value.to_owned()))
+        } else if given.is_typed() {
+            return Err(given.fail(Fault::KeySource));
+        } else {
+            SecretValue::Value(Secret::new(text.to_owned()))
+        };
+        match &key {
+            SecretValue::Value(key) if key.expose().len() < SHORTEST => Err(given.fail(Fault::ShortKey)),
+            _ => Ok(Some(Detected::new(key, given.giver.origin))),
+        }
+    }
+}
+
+impl Given {
+    /// The value as text, neither empty nor with a NUL.
+    pub(super) fn checked_text(&self) -> Result<&str, SettingsError> {
+        let FileValue::Text(text) = &self.value else { return Err(self.fail(Fault::NotText)) };
+        match text {
+            text if text.trim().is_empty() => Err(self.fail(Fault::Empty)),
+            text if text.contains('\0') => Err(self.fail(Fault::Nul)),
+            text => Ok(text),
+        }
+    }
+
+    fn parsed<T>(&self, parse: impl FnOnce(&str) -> Result<T, Fault>) -> Result<Detected<T>, SettingsError> {
+        let text = self.checked_text()?;
+        let value = parse(text).map_err(|fault| self.fail(fault))?;
+        Ok(Detected::new(value, self.giver.origin.clone()))
+    }
+}

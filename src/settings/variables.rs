@@ -1,0 +1,219 @@
+//! Settings that are lists of names with values: environment, labels, build arguments, secrets.
+//!
+//! Sources are merged name by name; for each name the highest source counts.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::error::{Fault, SettingsError, shown};
+use super::parse;
+use super::sources::{Given, Sources};
+use super::values::{EnvScope, EnvSetting, EnvValue, SecretSource, SecretValue};
+use crate::cli::Setting;
+use crate::diagnostic::Warning;
+use crate::metadata::{FileEnvValue, FileValue};
+use crate::origin::Detected;
+use crate::secret::Secret;
+
+/// A name with its value; the value is absent when the name alone was given and the environment has no such variable.
+struct Pair {
+    name: String,
+    value: Option<EnvValue>,
+    scope: Option<EnvScope>,
+}
+
+pub(super) fn environment(
+    sources: Sources<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<BTreeMap<String, Detected<EnvSetting>>, SettingsError> {
+    let scopes =
+        [(Setting::Env, EnvScope::Auto), (Setting::BuildEnv, EnvScope::Build), (Setting::RuntimeEnv, EnvScope::Image)];
+    let mut merged: BTreeMap<String, Detected<EnvSetting>> = BTreeMap::new();
+    // Per name, the rank of the source that gave it: sources of equal rank must agree, lower ones are not heard.
+    let mut ranks: BTreeMap<String, usize> = BTreeMap::new();
+    for (setting, scope) in scopes {
+        for given in sources.levels(setting).into_iter().flatten() {
+            let pair = given.pair(sources, parse::variable_name)?;
+            let Some(value) = given.value_or_warning(&pair, warnings) else { continue };
+            let wanted = EnvSetting { value, scope: pair.scope.unwrap_or(scope) };
+            let other_scope = |known: &Detected<EnvSetting>| known.value.scope != wanted.scope;
+            match ranks.get(&pair.name) {
+                Some(known) if *known < given.rank => continue,
+                Some(known) if *known == given.rank && merged.get(&pair.name).is_some_and(other_scope) => {
+                    return Err(given.fail(Fault::TwoScopes(shown(&pair.name))));
+                }
+                _ => {}
+            }
+            ranks.insert(pair.name.clone(), given.rank);
+            merged.insert(pair.name, Detected::new(wanted, given.giver.origin));
+        }
+    }
+    Ok(merged)
+}
+
+pub(super) fn labels(
+    sources: Sources<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<BTreeMap<String, Detected<String>>, SettingsError> {
+    plain_pairs(sources, Setting::Label, warnings)
+}
+
+pub(super) fn build_args(
+    sources: Sources<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<BTreeMap<String, Detected<String>>, SettingsError> {
+    plain_pairs(sources, Setting::BuildArg, warnings)
+}
+
+fn plain_pairs(
+    sources: Sources<'_>,
+    setting: Setting,
+    warnings: &mut Vec<Warning>,
+) -> Result<BTreeMap<String, Detected<String>>, SettingsError> {
+    let name = if setting == Setting::Label { parse::label_name } else { parse::variable_name };
+    let mut merged = BTreeMap::new();
+    for level in sources.levels(setting).into_iter().rev() {
+        for given in level {
+            let pair = given.pair(sources, name)?;
+            if setting == Setting::Label && pair.value.is_none() {
+                return Err(given.fail(Fault::NoValue(shown(&pair.name))));
+            }
+            let Some(EnvValue::Plain(value)) = given.value_or_warning(&pair, warnings) else { continue };
+            merged.insert(pair.name, Detected::new(value, given.giver.origin));
+        }
+    }
+    Ok(merged)
+}
+
+pub(super) fn secrets(
+    sources: Sources<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Vec<Detected<SecretSource>>, SettingsError> {
+    let mut merged: Vec<Detected<SecretSource>> = Vec::new();
+    for level in sources.levels(Setting::Secret) {
+        let mut of_level: Vec<Detected<SecretSource>> = Vec::new();
+        for given in level {
+            let Some(source) = given.secret(sources)? else {
+                warnings.push(
+                    Warning::new(
+                        "settings/empty-secret",
+                        format!("a secret of {} is empty and is left out", given.giver),
+                    )
+                    .with_hint("a CI system hands empty secrets to builds of forks; check that the secret exists"),
+                );
+                continue;
+            };
+            if of_level.iter().any(|known| known.value.id == source.id) {
+                return Err(given.fail(Fault::SecretTwice(shown(&source.id))));
+            }
+            of_level.push(Detected::new(source, given.giver.origin));
+        }
+        of_level.retain(|source| merged.iter().all(|known| known.value.id != source.value.id));
+        merged.extend(of_level);
+    }
+    Ok(merged)
+}
+
+impl Given {
+    /// `NAME=VALUE`, or `NAME` for the environment's value.
+    fn pair(&self, sources: Sources<'_>, check_name: fn(&str) -> Result<String, Fault>) -> Result<Pair, SettingsError> {
+        let pair = match &self.value {
+            FileValue::Pair { name, value, scope } => {
+                let value = match value {
+                    FileEnvValue::Plain(value) => EnvValue::Plain(value.clone()),
+                    FileEnvValue::Secret(value) => EnvValue::Secret(value.clone()),
+                };
+                Pair { name: name.clone(), value: Some(value), scope: *scope }
+            }
+            _ => match self.checked_text()?.split_once('=') {
+                Some((name, value)) => {
+                    Pair { name: name.to_owned(), value: Some(EnvValue::Plain(value.to_owned())), scope: None }
+                }
+                None => {
+                    let name = self.checked_text()?;
+                    let value = sources.environment.get(name).map(|value| EnvValue::Plain(value.to_owned()));
+                    Pair { name: name.to_owned(), value, scope: None }
+                }
+            },
+        };
+        check_name(&pair.name).map_err(|fault| self.fail(fault))?;
+        let text = match &pair.value {
+            Some(EnvValue::Plain(value)) => value.as_str(),
+            Some(EnvValue::Secret(value)) => value.expose().as_str(),
+            None => "",
+        };
+        if text.contains('\0') { Err(self.fail(Fault::Nul)) } else { Ok(pair) }
+    }
+
+    fn value_or_warning(&self, pair: &Pair, warnings: &mut Vec<Warning>) -> Option<EnvValue> {
+        if pair.value.is_none() {
+            let message =
+                format!("{}: the environment variable `{}` is not set, so it is left out", self.giver, pair.name);
+            let hint = format!("set `{0}`, or give `{0}=VALUE`", pair.name);
+            warnings.push(Warning::new("settings/variable-not-set", message).with_hint(hint));
+        }
+        pair.value.clone()
+    }
+
+    /// `NAME`, docker's `id=ID,src=FILE` or `id=ID,env=NAME`, and in a variable also `NAME=VALUE`. `None` for an empty secret.
+    fn secret(&self, sources: Sources<'_>) -> Result<Option<SecretSource>, SettingsError> {
+        let text = self.checked_text()?;
+        let from_variable = |id: &str, name: &str| -> Result<Option<SecretSource>, SettingsError> {
+            let name = parse::variable_name(name).map_err(|fault| self.fail(fault))?;
+            let value = sources.environment.get(&name).ok_or_else(|| self.fail(Fault::VariableNotSet(name.clone())))?;
+            Ok(secret_value(id, value))
+        };
+        let Some((key, value)) = text.split_once('=') else { return from_variable(text, text) };
+        if !matches!(key, "id" | "src" | "source" | "env" | "type") {
+            if self.is_typed() {
+                return Err(
+                    self.fail(Fault::SecretSyntax("is typed in clear, where every user of the machine sees it".into()))
+                );
+            }
+            let id =
+                parse::variable_name(key).map_err(|_| self.fail(Fault::SecretSyntax("has no usable name".into())))?;
+            return Ok(secret_value(&id, value));
+        }
+        let fields = DockerSecret::parse(text).map_err(|problem| self.fail(Fault::SecretSyntax(problem)))?;
+        match (fields.file, fields.variable) {
+            (Some(file), None) => {
+                Ok(Some(SecretSource { id: fields.id, value: SecretValue::File(PathBuf::from(file)) }))
+            }
+            (None, Some(name)) => from_variable(&fields.id, &name),
+            (None, None) => from_variable(&fields.id, &fields.id),
+            (Some(_), Some(_)) => Err(self.fail(Fault::SecretSyntax("has both `src` and `env`".into()))),
+        }
+    }
+}
+
+fn secret_value(id: &str, value: &str) -> Option<SecretSource> {
+    let source = SecretSource { id: id.to_owned(), value: SecretValue::Value(Secret::new(value.to_owned())) };
+    (!value.is_empty()).then_some(source)
+}
+
+/// docker's comma-separated form.
+#[derive(Default)]
+struct DockerSecret {
+    id: String,
+    file: Option<String>,
+    variable: Option<String>,
+}
+
+impl DockerSecret {
+    fn parse(text: &str) -> Result<Self, String> {
+        let mut secret = Self::default();
+        for field in text.split(',') {
+            match field.split_once('=') {
+                Some(("id", id)) => id.clone_into(&mut secret.id),
+                Some(("src" | "source", path)) if !path.is_empty() => secret.file = Some(path.to_owned()),
+                Some(("env", name)) => secret.variable = Some(name.to_owned()),
+                Some(("type", "file" | "env")) => {}
+                // Neither the field nor its value is shown: it may be part of a secret.
+                _ => return Err("has a field that docker does not know".to_owned()),
+            }
+        }
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        let usable = !secret.id.is_empty() && !secret.id.starts_with('.') && secret.id.bytes().all(plain);
+        if usable { Ok(secret) } else { Err("has no usable `id` (letters, digits, `-`, `_`, `.`)".to_owned()) }
+    }
+}
