@@ -21,8 +21,10 @@
 const fs = require('fs')
 const os = require('os')
 const path = require('path')
-const crypto = require('crypto')
+const { finishLayer } = require('./finish-layer.cjs')
 const { contentId } = require('./pin-build-id.cjs')
+const { derive, readKey, separateKeys } = require('./pin-keys.cjs')
+const { ProjectError, copy, isDirectory, move, moveIfThere, readDirectory, readJson, readText, realpath, remove, walk, writeFile } = require('./files.cjs')
 
 const PLACES = {
   root: '/app',
@@ -32,16 +34,6 @@ const PLACES = {
   cgroup: '/sys/fs/cgroup',
 }
 const LAYERS = ['node_modules', 'server', 'static', 'keys']
-const EPOCH = 946684800 // 2000-01-01T00:00:00Z
-const TWENTY_YEARS = 20 * 365 * 86400
-const APP_USER = 1001
-
-class ProjectError extends Error {
-  constructor(message, hint) {
-    super(message)
-    this.hint = hint
-  }
-}
 
 // ---------------------------------------------------------------------------------------------------------------
 // Before the build
@@ -51,7 +43,7 @@ function buildEnvironment(plan, places, env) {
   const exported = { NEXTDEPLOY_BUILD_ID: contentId(places.root, plan.buildIdSalt || '', env) }
   const key = readKey(places)
   // Next.js 14 reads it when it prerenders, 15 and later also when it writes its manifests.
-  if (key && major(plan.nextVersion) >= 14 && !env.NEXT_SERVER_ACTIONS_ENCRYPTION_KEY) {
+  if (key && parseInt(plan.nextVersion, 10) >= 14 && !env.NEXT_SERVER_ACTIONS_ENCRYPTION_KEY) {
     exported.NEXT_SERVER_ACTIONS_ENCRYPTION_KEY = derive(key, 'encryptionKey')
   }
   const limit = memoryLimit(places)
@@ -151,6 +143,7 @@ function assemble(plan, places) {
   if (!plan.keepEnvFiles) removeEnvFiles(path.join(places.out, 'server/app'))
 
   const unpinned = build.mode === 'static' ? [] : separateKeys(plan, places, run.distDir)
+  const manifests = build.mode === 'static' ? [build.distDir || build.app] : ['server', 'keys'].map((layer) => path.join(places.out, layer, 'app', run.distDir))
   const document = Object.assign(
     {
       schemaVersion: 1,
@@ -161,14 +154,14 @@ function assemble(plan, places) {
       port: plan.port || 3000,
       healthPath: plan.healthPath || null,
       env: plan.env || {},
-      buildId: (readText(path.join(places.out, 'server/app', run.distDir, 'BUILD_ID')) || '').trim() || null,
-      routes: readRoutes(path.join(places.out, 'server/app', run.distDir), places, run.distDir),
+      buildId: (readText(path.join(manifests[0], 'BUILD_ID')) || '').trim() || null,
+      routes: readRoutes(manifests),
       unpinned,
     },
     run
   )
   writeFile(path.join(places.out, 'server/nextdeploy/run.json'), JSON.stringify(document, null, 2) + '\n')
-  for (const layer of LAYERS) finish(path.join(places.out, layer), plan, document)
+  for (const layer of LAYERS) finishLayer(path.join(places.out, layer), plan, document)
   return document
 }
 
@@ -298,96 +291,10 @@ function removeEnvFiles(directory) {
 }
 
 // ---------------------------------------------------------------------------------------------------------------
-// Keys and order: what differs between two builds of the same sources
-
-/**
- * Moves the files that hold something random to a layer of their own, so that the others are the same in each build:
- * Next.js' secret keys (derived instead when the project gave a key), ids of server actions (Next.js 15 and later
- * hash them with a key) and pages with sealed closures of an action. Returns the files whose content stays random.
- */
-function separateKeys(plan, places, distDir) {
-  const server = path.join(places.out, 'server')
-  const dist = path.join(server, 'app', distDir)
-  const { keys, actions } = readBuildKeys(dist)
-  const projectKey = readKey(places)
-  const randomKeys = projectKey ? [] : keys.filter((key) => key.random)
-  const randomActions = major(plan.nextVersion) >= 15 && randomKeys.some((key) => key.name === 'encryptionKey')
-  const unpinned = []
-  for (const file of walk(dist)) {
-    if (!file.stat.isFile()) continue
-    if (file.path.endsWith('.nft.json')) {
-      fs.unlinkSync(file.path)
-      continue
-    }
-    sortManifest(file.path)
-    const content = fs.readFileSync(file.path)
-    const held = keys.filter((key) => content.includes(key.value))
-    const named = actions.some((id) => content.includes(id))
-    const sealed = named && isPageData(file.path) && SEALED.test(content.toString('latin1'))
-    if (projectKey && held.length) fs.writeFileSync(file.path, replaceKeys(content, held, projectKey), 'latin1')
-    const random = sealed || (named && randomActions) || held.some((key) => randomKeys.includes(key))
-    if (random) unpinned.push(path.relative(server, file.path))
-    if (random || held.length) move(file.path, path.join(places.out, 'keys', path.relative(server, file.path)))
-  }
-  return unpinned.sort()
-}
-
-// The reference to a server action in a prerendered page (flight data, in a script, in a form), when it has closures.
-const SEALED = /bound(?:\\*"|&quot;):(?:\\*"|&quot;)\$@/
-
-function replaceKeys(content, keys, projectKey) {
-  return keys.reduce((text, key) => text.split(key.value).join(derive(projectKey, key.name)), content.toString('latin1'))
-}
-
-function readBuildKeys(dist) {
-  const preview = readJson(path.join(dist, 'prerender-manifest.json'), {}).preview || {}
-  const { encryptionKey, node, edge } = readJson(path.join(dist, 'server/server-reference-manifest.json'), {})
-  const keys = ['previewModeId', 'previewModeSigningKey', 'previewModeEncryptionKey']
-    .map((name) => ({ name, value: preview[name], random: true }))
-    .concat({ name: 'encryptionKey', value: encryptionKey, random: encryptionKey !== process.env.NEXT_SERVER_ACTIONS_ENCRYPTION_KEY })
-    .filter((key) => typeof key.value === 'string' && /^[0-9a-zA-Z+/=]{20,}$/.test(key.value))
-  return { keys, actions: encryptionKey ? Object.keys(Object.assign({}, node, edge)) : [] }
-}
-
-/** A key in the format that Next.js draws at random: hex of 16 or 32 bytes, base64 of 32 bytes. */
-function derive(projectKey, name) {
-  const bytes = crypto.createHmac('sha256', projectKey).update('nextdeploy/v1/' + name).digest()
-  if (name === 'encryptionKey') return bytes.toString('base64')
-  return bytes.toString('hex').slice(0, name === 'previewModeId' ? 32 : 64)
-}
-
-function readKey(places) {
-  const key = fs.existsSync(places.key) ? fs.readFileSync(places.key) : null
-  return key && key.length ? key : null
-}
-
-/** webpack writes these in the order in which its workers end. */
-function sortManifest(file) {
-  const name = path.basename(file)
-  if (['pages-manifest.json', 'app-paths-manifest.json', 'app-path-routes-manifest.json'].includes(name)) {
-    fs.writeFileSync(file, JSON.stringify(sorted(readJson(file))))
-  } else if (name === 'prerender-manifest.json') {
-    fs.writeFileSync(file, JSON.stringify(sortedRoutes(readJson(file))))
-  } else if (name === 'prerender-manifest.js') {
-    const match = /^(self\.__PRERENDER_MANIFEST=)(".*")(;?\s*)$/.exec(readText(file))
-    if (match) fs.writeFileSync(file, match[1] + JSON.stringify(JSON.stringify(sortedRoutes(JSON.parse(JSON.parse(match[2]))))) + match[3])
-  }
-}
-
-function sortedRoutes(manifest) {
-  for (const part of ['routes', 'dynamicRoutes']) if (manifest[part]) manifest[part] = sorted(manifest[part])
-  return manifest
-}
-
-function sorted(object) {
-  return Object.keys(object).sort().reduce((result, key) => Object.assign(result, { [key]: object[key] }), {})
-}
-
-// ---------------------------------------------------------------------------------------------------------------
 // Routes, from the manifests of the build
 
-function readRoutes(dist, places, distDir) {
-  const manifest = (name) => readJson(path.join(dist, name), readJson(path.join(places.out, 'keys/app', distDir, name), {}))
+function readRoutes(directories) {
+  const manifest = (name) => directories.reduce((found, directory) => found || readJson(path.join(directory, name), null), null) || {}
   const prerendered = manifest('prerender-manifest.json')
   const pages = manifest('server/pages-manifest.json')
   const app = manifest('app-path-routes-manifest.json')
@@ -398,7 +305,7 @@ function readRoutes(dist, places, distDir) {
     routes[prerendered.routes[route].initialRevalidateSeconds === false ? 'static' : 'isr'].push(route)
   }
   const add = (route, kind) => {
-    if (known.has(route) || /^\/_(app|document|error|not-found)/.test(route)) return
+    if (known.has(route) || /^\/_(app|document|error|global-error|not-found)/.test(route)) return
     known.add(route)
     routes[kind].push(route)
   }
@@ -412,182 +319,6 @@ function readRoutes(dist, places, distDir) {
 }
 
 // ---------------------------------------------------------------------------------------------------------------
-// Modes, owners and times
-
-/** Gives every path of a layer its final mode, owner and time. */
-function finish(layer, plan, run) {
-  const dist = path.join('app', run.distDir)
-  // Where Next.js stores the pages that it renders again (FileSystemCache; `route-cache` since 16.4): new files and
-  // new data, never code.
-  const rewritten = run.routes.isr.length || run.routes.static.length || run.routes.dynamic.length
-  const stores = rewritten ? ['app', 'pages', 'route-cache'].map((name) => path.join(dist, 'server', name)) : []
-  if (path.basename(layer) === 'server' && run.mode !== 'static') {
-    fs.mkdirSync(path.join(layer, dist, 'cache'), { recursive: true })
-    if (rewritten && major(run.nextVersion) >= 16) fs.mkdirSync(path.join(layer, stores[2]), { recursive: true })
-  }
-  const served = [path.join('app', path.relative('/app', run.cwd), 'public') + path.sep]
-  if (run.staticRoot) served.push(run.staticRoot.slice(1) + path.sep)
-  const prerenderTime = prerenderSeconds(plan, run)
-
-  const times = []
-  for (const file of walk(layer).concat({ path: layer, stat: fs.lstatSync(layer) })) {
-    const relative = path.relative(layer, file.path)
-    const stored = !relative.includes('node_modules') && stores.some((store) => (relative + path.sep).startsWith(store + path.sep))
-    const data = stored && file.stat.isFile() && isPageData(file.path)
-    const cache = relative === path.join(dist, 'cache')
-    if (process.getuid() === 0) fs.lchownSync(file.path, cache ? APP_USER : 0, 0)
-    if (!file.stat.isSymbolicLink()) fs.chmodSync(file.path, modeOf(file.stat, stored, data, cache))
-    let seconds = data ? prerenderTime : EPOCH
-    // Next.js answers these with a weak ETag of size and time: with one time for all, a changed file of the same
-    // size would be answered 304. So their time stands for their content.
-    if (file.stat.isFile() && served.some((place) => relative.startsWith(place))) seconds = EPOCH + contentSeconds(file.path)
-    times.push([file.path, seconds])
-  }
-  setTimes(times)
-}
-
-function modeOf(stat, stored, data, cache) {
-  if (stat.isDirectory()) return cache ? 0o775 : stored ? 0o1775 : 0o755
-  if (data) return 0o664
-  return stat.mode & 0o111 ? 0o755 : 0o644
-}
-
-function isPageData(file) {
-  if (/\.(html|rsc|meta|body)$/.test(file)) return true
-  // `about.json` beside `about.html` is the page's data, anything else a manifest.
-  return file.endsWith('.json') && fs.existsSync(file.slice(0, -4) + 'html')
-}
-
-// Next.js 15 and later take the file's time as the moment of the render and do not serve a page that is past its
-// `expire` (a year by default): such pages get the time of the sources.
-function prerenderSeconds(plan, run) {
-  return major(run.nextVersion) >= 15 && run.routes.isr.length && plan.sourceDateEpoch ? Math.floor(plan.sourceDateEpoch) : EPOCH
-}
-
-function contentSeconds(file) {
-  return crypto.createHash('sha256').update(fs.readFileSync(file)).digest().readUIntBE(0, 6) % TWENTY_YEARS
-}
-
-function setTimes(times) {
-  if (fs.lutimesSync) {
-    for (const [file, seconds] of times) fs.lutimesSync(file, seconds, seconds)
-    return
-  }
-  // Node.js before 14.5 cannot set the time of a link.
-  const links = []
-  for (const [file, seconds] of times) {
-    if (fs.lstatSync(file).isSymbolicLink()) links.push(file)
-    else fs.utimesSync(file, seconds, seconds)
-  }
-  while (links.length) require('child_process').execFileSync('touch', ['-h', '-d', '@' + EPOCH].concat(links.splice(0, 500)))
-}
-
-// ---------------------------------------------------------------------------------------------------------------
-// Files
-
-/** Everything below a directory, children before their directory; links are not followed. */
-function walk(directory, found = []) {
-  for (const entry of readDirectory(directory)) {
-    const file = path.join(directory, entry.name)
-    const stat = fs.lstatSync(file)
-    if (stat.isDirectory()) walk(file, found)
-    found.push({ path: file, stat })
-  }
-  return found
-}
-
-/** Moves a file or a tree, into what is already there; `skip(relative)` stays behind. */
-function move(from, to, skip, relative = '') {
-  if (skip && relative && skip(relative)) return
-  const stat = fs.lstatSync(from)
-  fs.mkdirSync(path.dirname(to), { recursive: true })
-  if (!skip || !stat.isDirectory()) {
-    try {
-      fs.renameSync(from, to)
-      return
-    } catch (error) {
-      // overlayfs cannot rename a directory of a lower layer (EXDEV); the others mean that the target has content.
-      if (!['EXDEV', 'ENOTEMPTY', 'EEXIST', 'EBUSY', 'EISDIR'].includes(error.code)) throw error
-    }
-  }
-  if (!stat.isDirectory()) {
-    copy(from, to)
-    fs.unlinkSync(from)
-    return
-  }
-  fs.mkdirSync(to, { recursive: true })
-  for (const entry of readDirectory(from)) {
-    move(path.join(from, entry.name), path.join(to, entry.name), skip, path.join(relative, entry.name))
-  }
-}
-
-function moveIfThere(from, to) {
-  if (fs.existsSync(from)) move(from, to)
-}
-
-function copy(from, to) {
-  const stat = fs.lstatSync(from)
-  if (stat.isDirectory()) {
-    fs.mkdirSync(to, { recursive: true })
-    for (const entry of readDirectory(from)) copy(path.join(from, entry.name), path.join(to, entry.name))
-  } else if (stat.isSymbolicLink()) {
-    fs.symlinkSync(fs.readlinkSync(from), to)
-  } else {
-    fs.copyFileSync(from, to)
-  }
-}
-
-function remove(target) {
-  if (fs.rmSync) fs.rmSync(target, { recursive: true, force: true })
-  else if (isDirectory(target)) fs.rmdirSync(target, { recursive: true })
-  else if (lstat(target)) fs.unlinkSync(target)
-}
-
-function lstat(file) {
-  try {
-    return fs.lstatSync(file)
-  } catch (error) {
-    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return null
-    throw error
-  }
-}
-
-function isDirectory(file) {
-  const stat = lstat(file)
-  return Boolean(stat && stat.isDirectory())
-}
-
-function realpath(file) {
-  return fs.existsSync(file) ? fs.realpathSync(file) : null
-}
-
-function readDirectory(directory) {
-  return isDirectory(directory) ? fs.readdirSync(directory, { withFileTypes: true }) : []
-}
-
-function readText(file) {
-  return lstat(file) ? fs.readFileSync(file, 'utf8') : null
-}
-
-/** A manifest of the build; `missing` is returned when there is none. */
-function readJson(file, missing) {
-  const text = readText(file)
-  if (text === null && missing !== undefined) return missing
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw new ProjectError(`\`${file}\` is not valid JSON: ${error.message}`, 'the build did not end properly; build again without its cache')
-  }
-}
-
-function writeFile(file, text) {
-  fs.mkdirSync(path.dirname(file), { recursive: true })
-  fs.writeFileSync(file, text)
-}
-
-function major(version) {
-  return parseInt(version, 10) || 0
-}
 
 function main(argv) {
   const plan = readJson(path.join(__dirname, 'plan.json'))
