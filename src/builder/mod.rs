@@ -1,10 +1,16 @@
-//! From a [`BuildRequest`] to a [`BuiltImage`]: the daemon, its session, the build context stream and the progress.
+//! From a [`BuildRequest`] to a [`BuiltImage`](crate::image::BuiltImage): the daemon, its session, the build context stream and the
+//! progress.
 //!
 //! In: Dockerfile, context entries, options. Out: the image in the daemon and [`BuildEvent`]s on the way. Types of the Docker
 //! API never leave this module, and nothing here decides what is built.
 
+pub mod docker;
+mod error;
 mod event;
+mod explain;
 mod request;
 
+pub use error::BuildError;
 pub use event::{BuildEvent, LogStream, StepId, StepOutcome};
+pub use explain::Explanation;
 pub use request::{BuildRequest, BuildSecret, RegistryCredentials};

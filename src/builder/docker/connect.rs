@@ -1,0 +1,342 @@
+//! The connection to a daemon: [`Endpoint`] → [`Engine`], with the facts that decide how it builds.
+//!
+//! Each request dials anew: one place for sockets, TLS, time limits and their errors, used for the API, the build and its session.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::{BollardRequest, Docker};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{HOST, HeaderValue};
+use hyper::{Request, Response, Uri};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::AbortHandle;
+use tokio::time::timeout;
+
+use super::endpoint::{Address, Endpoint};
+use super::tls;
+use crate::builder::BuildError;
+use crate::host::Environment;
+
+const PODMAN: &str = "Podman";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For questions that a healthy daemon answers at once.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// First Engine API with the built-in BuildKit out of its experimental state (Docker 18.09).
+const BUILDKIT_API: (u32, u32) = (1, 39);
+
+/// How the daemon builds, and so which instructions a Dockerfile for it may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BuilderKind {
+    BuildKit,
+    /// The classic builder: no mounts, no secrets.
+    Classic,
+}
+
+/// A daemon that answered.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    /// `Docker Engine` or `Podman`.
+    pub name: String,
+    pub version: String,
+    /// API version, `1.41`.
+    pub api: String,
+    pub builder: BuilderKind,
+    /// Platform of the daemon, `linux/amd64`.
+    pub platform: String,
+    pub(super) dialer: Dialer,
+}
+
+impl std::fmt::Display for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.name, self.version)
+    }
+}
+
+/// Opens connections to one endpoint.
+#[derive(Debug, Clone)]
+pub(super) struct Dialer {
+    pub(super) endpoint: Arc<Endpoint>,
+    tls: Option<Arc<ClientConfig>>,
+}
+
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+/// One HTTP exchange; dropping it closes the connection, which is how a build is cancelled.
+pub(super) struct Exchange {
+    pub(super) response: Response<Incoming>,
+    pub(super) connection: ConnectionGuard,
+}
+
+pub(super) struct ConnectionGuard(Option<AbortHandle>);
+
+impl ConnectionGuard {
+    /// Lets the connection end by itself with its response.
+    fn detach(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        if let Some(handle) = &self.0 {
+            handle.abort();
+        }
+    }
+}
+
+impl Engine {
+    /// Connects to `endpoint` and asks what it is. `DOCKER_BUILDKIT=0` chooses the classic builder, as with the docker command line.
+    pub async fn connect(endpoint: Endpoint, environment: &Environment) -> Result<Self, BuildError> {
+        let dialer = Dialer::new(endpoint)?;
+        let ping = dialer.ping().await?;
+        let docker = dialer.docker(REQUEST_TIMEOUT);
+        let version =
+            docker.version().await.map_err(|error| dialer.daemon_error("the question for its version", &error))?;
+        let podman = version.components.iter().flatten().any(|part| part.name.starts_with("Podman"));
+        let wants_classic = environment.get("DOCKER_BUILDKIT").is_some_and(|value| !value.is_empty())
+            && !environment.is_truthy("DOCKER_BUILDKIT");
+        let api = version.api_version.unwrap_or(ping.api);
+        let has_buildkit = !podman && parse_api(&api).is_some_and(|api| api >= BUILDKIT_API);
+        Ok(Self {
+            name: if podman { PODMAN } else { "Docker Engine" }.into(),
+            version: version.version.unwrap_or_else(|| "of unknown version".into()),
+            builder: if has_buildkit && !wants_classic { BuilderKind::BuildKit } else { BuilderKind::Classic },
+            platform: format!(
+                "{}/{}",
+                version.os.as_deref().unwrap_or("linux"),
+                version.arch.as_deref().unwrap_or("amd64")
+            ),
+            api,
+            dialer,
+        })
+    }
+
+    /// The address of the daemon as messages name it.
+    pub fn address(&self) -> String {
+        self.dialer.name()
+    }
+
+    /// Podman (seen with 4.3) does not end the process of a step when its client goes away.
+    pub(super) fn leaves_running_steps(&self) -> bool {
+        self.name == PODMAN
+    }
+
+    /// The typed API for short questions.
+    pub(super) fn api_client(&self) -> Docker {
+        self.dialer.docker(REQUEST_TIMEOUT)
+    }
+}
+
+fn parse_api(version: &str) -> Option<(u32, u32)> {
+    let (major, minor) = version.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+struct Ping {
+    api: String,
+}
+
+impl Dialer {
+    fn new(endpoint: Endpoint) -> Result<Self, BuildError> {
+        let tls =
+            match &endpoint.address {
+                Address::Tls { files, .. } => {
+                    Some(tls::client_config(files, endpoint.ca_bundle.as_deref()).map_err(|reason| {
+                        BuildError::Tls { endpoint: endpoint.to_string(), origin: endpoint.origin.clone(), reason }
+                    })?)
+                }
+                _ => None,
+            };
+        Ok(Self { endpoint: Arc::new(endpoint), tls })
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.endpoint.to_string()
+    }
+
+    async fn dial(&self) -> Result<Box<dyn Duplex>, BuildError> {
+        match timeout(CONNECT_TIMEOUT, self.open()).await {
+            Ok(result) => result,
+            Err(_) => Err(self.no_answer(CONNECT_TIMEOUT)),
+        }
+    }
+
+    async fn open(&self) -> Result<Box<dyn Duplex>, BuildError> {
+        match &self.endpoint.address {
+            Address::Unix(path) => {
+                Ok(Box::new(UnixStream::connect(path).await.map_err(|error| self.connect_error(&error))?))
+            }
+            Address::Tcp { host, port } => Ok(Box::new(self.open_tcp(host, *port).await?)),
+            Address::Tls { host, port, .. } => {
+                let config = self.tls.clone().expect("a TLS address always has a TLS configuration");
+                let name = ServerName::try_from(host.clone()).map_err(|error| self.tls_error(&error.to_string()))?;
+                let tcp = self.open_tcp(host, *port).await?;
+                let tls = tokio_rustls::TlsConnector::from(config).connect(name, tcp).await;
+                Ok(Box::new(tls.map_err(|error| self.tls_error(&tls_reason(&error)))?))
+            }
+        }
+    }
+
+    async fn open_tcp(&self, host: &str, port: u16) -> Result<TcpStream, BuildError> {
+        let stream = TcpStream::connect((host, port)).await.map_err(|error| self.connect_error(&error))?;
+        // Small frames of the session must not wait for more.
+        let _ = stream.set_nodelay(true);
+        Ok(stream)
+    }
+
+    fn connect_error(&self, error: &io::Error) -> BuildError {
+        let (endpoint, origin) = (self.name(), self.endpoint.origin.clone());
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => BuildError::PermissionDenied { endpoint, origin },
+            io::ErrorKind::NotFound => {
+                BuildError::Unreachable { endpoint, origin, reason: "the socket does not exist".into() }
+            }
+            io::ErrorKind::ConnectionRefused => {
+                BuildError::Unreachable { endpoint, origin, reason: "connection refused, nothing listens there".into() }
+            }
+            _ => BuildError::Unreachable { endpoint, origin, reason: error.to_string() },
+        }
+    }
+
+    fn tls_error(&self, reason: &str) -> BuildError {
+        BuildError::Tls { endpoint: self.name(), origin: self.endpoint.origin.clone(), reason: reason.into() }
+    }
+
+    fn no_answer(&self, after: Duration) -> BuildError {
+        BuildError::NoAnswer { endpoint: self.name(), origin: self.endpoint.origin.clone(), after }
+    }
+
+    fn not_docker(&self, reason: &str) -> BuildError {
+        BuildError::NotDocker { endpoint: self.name(), origin: self.endpoint.origin.clone(), reason: reason.into() }
+    }
+
+    /// What a failed question says about the daemon.
+    pub(super) fn daemon_error(&self, doing: &'static str, error: &bollard::errors::Error) -> BuildError {
+        use bollard::errors::Error;
+        match error {
+            Error::DockerResponseServerError { message, .. } => {
+                BuildError::Daemon { endpoint: self.name(), doing, message: message.clone() }
+            }
+            Error::RequestTimeoutError => self.no_answer(REQUEST_TIMEOUT),
+            other => BuildError::ConnectionLost { endpoint: self.name(), doing, reason: other.to_string() },
+        }
+    }
+
+    /// Sends one request on a connection of its own. The error of the exchange itself is a text.
+    pub(super) async fn exchange<B>(&self, mut request: Request<B>) -> Result<Result<Exchange, String>, BuildError>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let stream = self.dial().await?;
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        *request.uri_mut() = Uri::try_from(path).expect("the path of a URI is a URI");
+        request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("docker"));
+        let (mut sender, connection) = match hyper::client::conn::http1::handshake(TokioIo::new(stream)).await {
+            Ok(pair) => pair,
+            Err(error) => return Ok(Err(error_chain(&error))),
+        };
+        let task = tokio::spawn(async move {
+            // Failures reach the waiting side through the response.
+            let _ = connection.with_upgrades().await;
+        });
+        let connection = ConnectionGuard(Some(task.abort_handle()));
+        Ok(match sender.send_request(request).await {
+            Ok(response) => Ok(Exchange { response, connection }),
+            Err(error) => Err(error_chain(&error)),
+        })
+    }
+
+    async fn ping(&self) -> Result<Ping, BuildError> {
+        let request = Request::get("/_ping").body(Empty::<Bytes>::new()).expect("a constant request is valid");
+        let exchange =
+            timeout(CONNECT_TIMEOUT, self.exchange(request)).await.map_err(|_| self.no_answer(CONNECT_TIMEOUT))??;
+        let Exchange { response, connection } = exchange.map_err(|reason| self.not_docker(&reason))?;
+        let status = response.status();
+        let api = response.headers().get("api-version").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let body = timeout(CONNECT_TIMEOUT, Limited::new(response.into_body(), 64 * 1024).collect()).await;
+        drop(connection);
+        let body = body
+            .map_err(|_| self.no_answer(CONNECT_TIMEOUT))?
+            .map(http_body_util::Collected::to_bytes)
+            .unwrap_or_default();
+        let text = String::from_utf8_lossy(&body);
+        if text.contains("HTTP request to an HTTPS server") {
+            return Err(BuildError::NeedsTls { endpoint: self.name(), origin: self.endpoint.origin.clone() });
+        }
+        match api {
+            Some(api) if status.is_success() => Ok(Ping { api }),
+            _ if status.is_success() => Err(self.not_docker("its answer names no API version")),
+            Some(_) => Err(BuildError::Daemon {
+                endpoint: self.name(),
+                doing: "the first question",
+                message: first_line(&text),
+            }),
+            None => Err(self.not_docker(&format!("it answers with status {status}"))),
+        }
+    }
+
+    fn docker(&self, limit: Duration) -> Docker {
+        let dialer = self.clone();
+        let transport = move |request: BollardRequest| {
+            let dialer = dialer.clone();
+            async move {
+                match dialer.exchange(request).await {
+                    Ok(Ok(Exchange { response, connection })) => {
+                        connection.detach();
+                        Ok(response)
+                    }
+                    Ok(Err(reason)) => Err(io::Error::other(reason).into()),
+                    Err(error) => Err(io::Error::other(error).into()),
+                }
+            }
+        };
+        Docker::connect_with_custom_transport(
+            transport,
+            Some("http://docker"),
+            limit.as_secs(),
+            bollard::API_DEFAULT_VERSION,
+        )
+        .expect("a custom transport needs nothing that could be missing")
+    }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().chars().take(300).collect()
+}
+
+fn tls_reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    if text.contains("UnknownIssuer") {
+        "its certificate is not signed by an authority that is trusted here".into()
+    } else if text.contains("NotValidForName") {
+        "its certificate is for another host name".into()
+    } else if text.contains("InvalidMessage") || text.contains("corrupt message") {
+        "it does not speak TLS".into()
+    } else {
+        text
+    }
+}
+
+/// An error with its causes on one line.
+pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

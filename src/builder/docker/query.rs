@@ -1,0 +1,128 @@
+//! A [`BuildRequest`] in the words of the Engine API: the query of `POST /build` and its registry header.
+//!
+//! Every value is percent-encoded; secrets never come here.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
+
+use super::connect::BuilderKind;
+use crate::builder::{BuildRequest, RegistryCredentials};
+use crate::settings::{CacheUse, PullPolicy};
+
+/// Path and query of the build.
+pub(super) fn build_uri(request: &BuildRequest, builder: BuilderKind, session: Option<&str>) -> String {
+    let mut query = Query::new("/build");
+    query.add("dockerfile", &request.dockerfile);
+    for tag in &request.tags {
+        query.add("t", tag);
+    }
+    query.json("buildargs", &request.build_args, request.build_args.is_empty());
+    query.json("labels", &request.labels, request.labels.is_empty());
+    query.json("cachefrom", &request.cache_from, request.cache_from.is_empty());
+    for (name, value) in
+        [("platform", &request.platform), ("target", &request.target), ("networkmode", &request.network)]
+    {
+        if let Some(value) = value {
+            query.add(name, value);
+        }
+    }
+    if request.cache == CacheUse::Ignore {
+        query.add("nocache", "1");
+    }
+    if request.pull == PullPolicy::Always {
+        query.add("pull", "1");
+    }
+    // Intermediate containers of the classic builder go away even when a step fails.
+    query.add("rm", "1");
+    query.add("forcerm", "1");
+    match builder {
+        BuilderKind::BuildKit => query.add("version", "2"),
+        BuilderKind::Classic => {
+            query.add("version", "1");
+            if let Some(memory) = request.memory {
+                query.add("memory", &memory.to_string());
+                // The same value for memory and swap together leaves no swap.
+                query.add("memswap", &memory.to_string());
+            }
+        }
+    }
+    if let Some(session) = session {
+        query.add("session", session);
+    }
+    query.text
+}
+
+/// `X-Registry-Config`: credentials by host, in the URL-safe alphabet that the daemon decodes.
+pub(super) fn registry_config(credentials: &BTreeMap<String, RegistryCredentials>) -> String {
+    let config: serde_json::Map<_, _> = credentials
+        .iter()
+        .map(|(host, credentials)| {
+            // The daemon looks Docker Hub up under this name (Engine API, "Authentication").
+            let host = if matches!(host.as_str(), "docker.io" | "index.docker.io") {
+                "https://index.docker.io/v1/"
+            } else {
+                host
+            };
+            let login =
+                serde_json::json!({ "username": credentials.username, "password": credentials.password.expose() });
+            (host.to_owned(), login)
+        })
+        .collect();
+    URL_SAFE.encode(serde_json::Value::Object(config).to_string())
+}
+
+struct Query {
+    text: String,
+    separator: char,
+}
+
+impl Query {
+    fn new(path: &str) -> Self {
+        Self { text: path.to_owned(), separator: '?' }
+    }
+
+    fn json(&mut self, name: &str, value: &impl serde::Serialize, empty: bool) {
+        if !empty {
+            self.add(name, &serde_json::to_string(value).expect("maps and lists of strings are JSON"));
+        }
+    }
+
+    fn add(&mut self, name: &str, value: &str) {
+        self.text.push(self.separator);
+        self.separator = '&';
+        self.text.push_str(name);
+        self.text.push('=');
+        for byte in value.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                self.text.push(char::from(byte));
+            } else {
+                write!(self.text, "%{byte:02X}").expect("writing to a string never fails");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Secret;
+
+    #[test]
+    fn passwords_are_encoded_in_the_alphabet_that_the_daemon_decodes() {
+        let login = RegistryCredentials { username: "u".into(), password: Secret::new("??>>~~ü".into()) };
+        let header = registry_config(&BTreeMap::from([("docker.io".to_owned(), login)]));
+        assert!(!header.contains(['+', '/']), "{header}");
+        let decoded: serde_json::Value = serde_json::from_slice(&URL_SAFE.decode(header).unwrap()).unwrap();
+        assert_eq!(decoded["https://index.docker.io/v1/"]["password"], "??>>~~ü");
+    }
+
+    #[test]
+    fn values_cannot_break_out_of_the_query() {
+        let mut query = Query::new("/build");
+        query.add("t", "a&b=c d/é\n");
+        assert_eq!(query.text, "/build?t=a%26b%3Dc%20d%2F%C3%A9%0A");
+    }
+}

@@ -1,0 +1,122 @@
+//! The steps of one running build: what both builders report → [`BuildEvent`]s, with the log tail of each step.
+//!
+//! Log bytes are cut into lines and secrets are taken out here, before anyone else sees them. Never interprets a log.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::redact::Redactor;
+use crate::builder::{BuildEvent, LogStream, StepId, StepOutcome};
+
+/// Lines kept per step: enough for an explanation to find the cause above the last words.
+const TAIL_LINES: usize = 400;
+/// A longer line is cut: nothing useful comes that late.
+const MAX_LINE: usize = 16 * 1024;
+
+/// All steps seen so far and the events that wait to be sent.
+pub(super) struct Steps {
+    redactor: Redactor,
+    steps: BTreeMap<StepId, Step>,
+    pending: Vec<BuildEvent>,
+    failed: Option<StepId>,
+}
+
+#[derive(Default)]
+struct Step {
+    name: String,
+    running: bool,
+    finished: bool,
+    partial: [Vec<u8>; 2],
+    tail: VecDeque<String>,
+}
+
+impl Steps {
+    pub(super) fn new(redactor: Redactor) -> Self {
+        Self { redactor, steps: BTreeMap::new(), pending: Vec::new(), failed: None }
+    }
+
+    /// Events since the last call.
+    pub(super) fn take_events(&mut self) -> Vec<BuildEvent> {
+        std::mem::take(&mut self.pending)
+    }
+
+    pub(super) fn push(&mut self, event: BuildEvent) {
+        self.pending.push(event);
+    }
+
+    /// A step that runs again after it ended (BuildKit solves in rounds) is started once only.
+    pub(super) fn start(&mut self, id: &StepId, name: &str, internal: bool) {
+        let step = self.steps.entry(id.clone()).or_default();
+        if !step.running && !step.finished {
+            step.name = self.redactor.redact(name);
+            self.pending.push(BuildEvent::StepStarted { id: id.clone(), name: step.name.clone(), internal });
+        }
+        step.running = true;
+    }
+
+    pub(super) fn finish(&mut self, id: &StepId, outcome: StepOutcome, duration: Duration) {
+        for stream in [LogStream::Stdout, LogStream::Stderr] {
+            self.flush(id, stream);
+        }
+        let Some(step) = self.steps.get_mut(id).filter(|step| step.running) else { return };
+        step.running = false;
+        step.finished = true;
+        if matches!(outcome, StepOutcome::Failed(_)) {
+            self.failed = Some(id.clone());
+        }
+        self.pending.push(BuildEvent::StepFinished { id: id.clone(), outcome, duration });
+    }
+
+    pub(super) fn log(&mut self, id: &StepId, stream: LogStream, bytes: &[u8]) {
+        let mut lines = Vec::new();
+        let step = self.steps.entry(id.clone()).or_default();
+        let partial = &mut step.partial[stream as usize];
+        for byte in bytes {
+            if *byte == b'\n' {
+                lines.push(std::mem::take(partial));
+            } else if partial.len() < MAX_LINE {
+                partial.push(*byte);
+            }
+        }
+        for line in lines {
+            self.line(id, stream, &line);
+        }
+    }
+
+    fn flush(&mut self, id: &StepId, stream: LogStream) {
+        let Some(step) = self.steps.get_mut(id) else { return };
+        let rest = std::mem::take(&mut step.partial[stream as usize]);
+        if !rest.is_empty() {
+            self.line(id, stream, &rest);
+        }
+    }
+
+    fn line(&mut self, id: &StepId, stream: LogStream, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        let text = self.redactor.redact(text.trim_end_matches('\r'));
+        let step = self.steps.entry(id.clone()).or_default();
+        if step.tail.len() == TAIL_LINES {
+            step.tail.pop_front();
+        }
+        step.tail.push_back(text.clone());
+        self.pending.push(BuildEvent::StepLog { id: id.clone(), stream, bytes: text.into_bytes() });
+    }
+
+    /// Ends every step that still runs.
+    pub(super) fn cancel_running(&mut self) {
+        let running: Vec<_> = self.steps.iter().filter(|(_, step)| step.running).map(|(id, _)| id.clone()).collect();
+        for id in running {
+            self.finish(&id, StepOutcome::Cancelled, Duration::ZERO);
+        }
+    }
+
+    /// Name and log lines of the step that failed.
+    pub(super) fn failed_step(&self) -> Option<(String, Vec<String>)> {
+        let step = self.steps.get(self.failed.as_ref()?)?;
+        Some((step.name.clone(), step.tail.iter().cloned().collect()))
+    }
+
+    pub(super) fn redact(&self, text: &str) -> String {
+        self.redactor.redact(text)
+    }
+}

@@ -1,0 +1,147 @@
+//! A build on a real daemon from a few inline files, and what it left there.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+use nextdeploy::builder::docker::{Address, BuildRun, ContextBody, Endpoint, Engine};
+use nextdeploy::builder::{BuildError, BuildEvent, BuildRequest};
+use nextdeploy::dockerfile::BuildContext;
+use nextdeploy::host::Environment;
+use nextdeploy::image::BuiltImage;
+use nextdeploy::origin::Origin;
+use nextdeploy::settings::{CacheUse, PullPolicy};
+use tokio::sync::mpsc;
+
+pub const BASE: &str = "FROM node:22-slim\n";
+
+pub fn request(tag: &str) -> BuildRequest {
+    BuildRequest {
+        context: BuildContext::default(),
+        dockerfile: "Dockerfile".into(),
+        tags: vec![format!("nd-builder-test:{tag}")],
+        platform: None,
+        target: None,
+        build_args: BTreeMap::new(),
+        labels: BTreeMap::new(),
+        secrets: Vec::new(),
+        credentials: BTreeMap::new(),
+        network: None,
+        cache_from: Vec::new(),
+        memory: None,
+        cache: CacheUse::Use,
+        pull: PullPolicy::Missing,
+        timeout: None,
+    }
+}
+
+/// A context with a Dockerfile and more files, as one tar archive.
+pub fn context(files: &[(&str, &str)]) -> ContextBody {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (path, text) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, path, text.as_bytes()).unwrap();
+    }
+    let bytes = archive.into_inner().unwrap();
+    let total = bytes.len() as u64;
+    ContextBody::new(tokio_stream::once(Ok(bytes.into())), Some(total))
+}
+
+pub async fn engine(pairs: &[(&str, &str)]) -> Engine {
+    let environment = Environment::from_pairs(pairs.iter().copied());
+    let endpoint = Endpoint {
+        address: Address::Unix("/var/run/docker.sock".into()),
+        origin: Origin::Default("test".into()),
+        ca_bundle: None,
+    };
+    Engine::connect(endpoint, &environment).await.expect("a Docker daemon answers at the standard socket")
+}
+
+pub async fn podman() -> Engine {
+    let folder = std::env::var("NEXTDEPLOY_SERVICES_RUN").unwrap_or_else(|_| "/run/nextdeploy-services".into());
+    let socket = PathBuf::from(folder).join("podman.sock");
+    let endpoint = Endpoint { address: Address::Unix(socket), origin: Origin::Default("test".into()), ca_bundle: None };
+    Engine::connect(endpoint, &Environment::default()).await.expect("Podman answers (scripts/services start podman)")
+}
+
+pub struct Built {
+    pub result: Result<BuiltImage, BuildError>,
+    pub events: Vec<BuildEvent>,
+}
+
+impl Built {
+    pub fn image(&self) -> &BuiltImage {
+        self.result.as_ref().unwrap_or_else(|error| panic!("the build failed: {error}\n{:#?}", self.events))
+    }
+
+    /// Everything that steps printed.
+    pub fn log(&self) -> String {
+        let lines = self.events.iter().filter_map(|event| match event {
+            BuildEvent::StepLog { bytes, .. } => Some(String::from_utf8_lossy(bytes).into_owned()),
+            _ => None,
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// `name outcome` of each finished step that an instruction asked for.
+    pub fn steps(&self) -> Vec<String> {
+        let mut names = BTreeMap::new();
+        let mut steps = Vec::new();
+        for event in &self.events {
+            match event {
+                BuildEvent::StepStarted { id, name, internal: false } => drop(names.insert(id.clone(), name.clone())),
+                BuildEvent::StepFinished { id, outcome, .. } => {
+                    steps.extend(names.get(id).map(|name| format!("{name} {outcome:?}")));
+                }
+                _ => {}
+            }
+        }
+        steps
+    }
+}
+
+pub async fn build(engine: &Engine, request: &BuildRequest, dockerfile: &str) -> Built {
+    build_until(engine, request, context(&[("Dockerfile", dockerfile)]), std::future::pending()).await
+}
+
+pub async fn build_until(
+    engine: &Engine,
+    request: &BuildRequest,
+    context: ContextBody,
+    cancel: impl Future<Output = ()>,
+) -> Built {
+    let (sender, mut receiver) = mpsc::channel(64);
+    let collect = tokio::spawn(async move {
+        let mut events = Vec::new();
+        while let Some(event) = receiver.recv().await {
+            events.push(event);
+        }
+        events
+    });
+    let result = BuildRun { engine, request, events: sender }.build(context, cancel).await;
+    Built { result, events: collect.await.unwrap() }
+}
+
+/// The docker command line, to look at results independently of the code under test.
+pub fn docker(arguments: &[&str]) -> String {
+    let output = Command::new("docker").args(arguments).output().unwrap();
+    assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Removes the tags of a test when it ends, however it ends.
+pub struct Cleanup(pub &'static [&'static str]);
+
+impl Drop for Cleanup {
+    fn drop(&mut self) {
+        for tag in self.0 {
+            let _ = Command::new("docker").args(["image", "rm", "-f", &format!("nd-builder-test:{tag}")]).output();
+        }
+    }
+}
+
+pub fn unique() -> String {
+    tempfile::NamedTempFile::with_prefix("nd").unwrap().path().file_name().unwrap().to_string_lossy().into_owned()
+}
