@@ -1,9 +1,9 @@
 'use strict'
 // Runs in the build stage, twice:
 //
-//   eval "$(node assemble.cjs env)"   before the build: prints `export NAME='value'` lines (what only the machine of
-//                                     the build knows: heap limit, content id, keys derived from the project's key)
-//   node assemble.cjs                 after the build: turns what Next.js left behind into the layers of the image
+//   e=$(node assemble.cjs env) && eval "$e"   before the build: prints `export NAME='value'` lines (what only the
+//                                             build's machine knows: heap limit, content id, derived keys)
+//   node assemble.cjs                         after the build: makes the layers of the image of what Next.js left
 //
 // Contract with the Dockerfile generator
 //   in    /app                        root of the workspace, built; the app is /app/<appDir>

@@ -74,6 +74,9 @@ function sortManifest(file) {
   const name = path.basename(file)
   if (['pages-manifest.json', 'app-paths-manifest.json', 'app-path-routes-manifest.json'].includes(name)) {
     fs.writeFileSync(file, JSON.stringify(sorted(readJson(file))))
+  } else if (name === 'app-build-manifest.json') {
+    const manifest = readJson(file)
+    fs.writeFileSync(file, JSON.stringify(Object.assign(manifest, { pages: sorted(manifest.pages || {}) })))
   } else if (name === 'prerender-manifest.json') {
     fs.writeFileSync(file, JSON.stringify(sortedRoutes(readJson(file))))
   } else if (name === 'prerender-manifest.js') {

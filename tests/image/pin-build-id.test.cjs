@@ -1,0 +1,75 @@
+'use strict'
+const assert = require('assert')
+const childProcess = require('child_process')
+const fs = require('fs')
+const path = require('path')
+const { test } = require('node:test')
+const { contentId } = require('../../src/dockerfile/image/pin-build-id.cjs')
+const { SCRIPTS, folder, write } = require('./fixture.cjs')
+
+const HOOK = path.join(SCRIPTS, 'pin-build-id.cjs')
+// Both ways in which Next.js has exported it, and its loop over ids with "ad" in them.
+const BODY = `async function generateBuildId(generate, fallback) {
+  let id = await generate()
+  let attempts = 0
+  if (id === null) while (!id || /ad/i.test(id)) { id = fallback(); if (attempts++ > 100) throw new Error('endless') }
+  return id
+}`
+const PLAIN = `exports.generateBuildId = generateBuildId\n${BODY}`
+const GETTER = `Object.defineProperty(exports, 'generateBuildId', { enumerable: true, get: () => generateBuildId })\n${BODY}`
+const BUILD = `require('./generate-build-id').generateBuildId(async () => process.env.OWN || null, () => 'random').then(console.log)`
+
+function buildId(t, files, env, id) {
+  const root = folder(t, Object.assign({ 'src/page.js': 'page', 'node_modules/next/dist/build/index.js': BUILD, 'node_modules/next/dist/build/generate-build-id.js': id || GETTER }, files))
+  return childProcess.execFileSync(process.execPath, ['--require', HOOK, path.join(root, 'node_modules/next/dist/build/index.js')], {
+    encoding: 'utf8',
+    env: Object.assign({ NEXT_PRIVATE_OUTPUT_TRACE_ROOT: root }, env),
+  }).trim()
+}
+
+test('the same sources give the same id, wherever they stand', (t) => {
+  const id = buildId(t)
+  assert.match(id, /^[0-9a-f]{20}$/)
+  assert.strictEqual(buildId(t), id)
+  assert.strictEqual(buildId(t, {}, {}, PLAIN), id)
+})
+
+for (const [name, files, env] of [
+  ['content', { 'src/page.js': 'pagE' }],
+  ['a name', { 'src/other.js': '' }],
+  ['a public value', {}, { NEXT_PUBLIC_API: 'https://api' }],
+  ['an executable bit', { 'src/page.js': { exec: 'page' } }],
+  ['a link', { 'src/link': { link: 'page.js' } }],
+]) test(`changes with ${name}`, (t) => assert.notStrictEqual(buildId(t, files, env), buildId(t)))
+
+for (const [name, files, env] of [
+  ['dependencies', { 'node_modules/x/index.js': 'x', 'packages/a/node_modules/y/index.js': 'y' }],
+  ['an earlier build', { '.next/BUILD_ID': 'x', 'dist/required-server-files.json': '{}', 'dist/x.js': 'x', '.turbo/log': 'x', '.git/HEAD': 'x' }],
+  ['what Next.js itself writes', { 'next-env.d.ts': 'x', 'tsconfig.tsbuildinfo': 'x' }],
+  ['a private variable', {}, { TOKEN: 'x' }],
+]) test(`does not change with ${name}`, (t) => assert.strictEqual(buildId(t, files, env), buildId(t)))
+
+test('the project comes first', (t) => assert.strictEqual(buildId(t, {}, { OWN: 'v1' }), 'v1'))
+
+test('an id computed before is used, unless Next.js would refuse it for ever', (t) => {
+  assert.strictEqual(buildId(t, {}, { NEXTDEPLOY_BUILD_ID: 'abc' }), 'abc')
+  assert.match(buildId(t, {}, { NEXTDEPLOY_BUILD_ID: '00adad' }), /^((?!ad)[0-9a-f]){20}$/)
+})
+
+test('no id contains "ad"', (t) => {
+  const root = folder(t, { a: '' })
+  for (let salt = 0; salt < 200; salt++) assert.doesNotMatch(contentId(root, String(salt), {}), /ad/)
+})
+
+test('boundaries of names and content are kept apart', (t) => {
+  const ids = [{ ab: 'c' }, { a: 'bc' }, { 'a/b': 'c' }, { a: 'b', c: '' }].map((files) => contentId(folder(t, files), '', {}))
+  assert.strictEqual(new Set(ids).size, 4)
+})
+
+test('other Node.js processes do not notice it', (t) => {
+  const root = write(folder(t), { 'x.js': `console.log(require('fs') === require('node:fs'), process.env.NEXTDEPLOY_BUILD_ID)`, 'generate-build-id.js': 'module.exports = 7', 'y.js': `console.log(require('./generate-build-id'))` })
+  const show = (file) => childProcess.execFileSync(process.execPath, ['--require', HOOK, path.join(root, file)], { encoding: 'utf8', env: {} })
+  assert.strictEqual(show('x.js'), 'true undefined\n')
+  assert.strictEqual(show('y.js'), '7\n')
+  assert.ok(!fs.existsSync(path.join(root, '.next')))
+})
