@@ -19,6 +19,10 @@ pub mod project;
 pub mod metadata;
 pub mod settings;
 
+pub mod oci;
+
+pub mod plan;
+
 pub mod dockerfile;
 pub mod image;
 

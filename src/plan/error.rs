@@ -1,0 +1,88 @@
+//! What makes a plan impossible.
+
+use crate::diagnostic::{Diagnostic, ExitCode};
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    #[error("`{name}` (app name, {origin}) has no letter or digit that an image name could be made of")]
+    NoImageName { name: String, origin: String },
+    #[error("`{tag}` ({origin}) is no valid image tag or reference: {reason}")]
+    InvalidTag { tag: String, origin: String, reason: String },
+    #[error("`{image}` ({origin}) is no valid base image: {reason}")]
+    InvalidBase { image: String, origin: String, reason: String },
+    #[error("`{version}` ({origin}) names no Node.js release line")]
+    InvalidNodeVersion { version: String, origin: String },
+    #[error("no image of Node.js {major} can run Next.js {next}, which needs Node.js {floor} or later ({origin})")]
+    NodeTooOld { major: u32, next: String, floor: u32, origin: String },
+    #[error("`{name}` ({origin}) is no valid name for an environment variable")]
+    InvalidVariableName { name: String, origin: String },
+    #[error("the value of `{name}` ({origin}) contains a NUL byte, which no environment can carry")]
+    NulInValue { name: String, origin: String },
+    #[error("`{name}` ({origin}) is a secret, and would be readable by everyone who can pull the image")]
+    SecretInImage { name: String, origin: String },
+    #[error("`{id}` ({origin}) is no valid secret id")]
+    InvalidSecretId { id: String, origin: String },
+    #[error("label `{label}` ({origin}): {reason}")]
+    InvalidLabel { label: String, origin: String, reason: String },
+    #[error("the start command `{command}` ({origin}) cannot run: `output: 'export'` leaves files, and no server")]
+    StartCommandWithExport { command: String, origin: String },
+    #[error("the start command `{command}` ({origin}) needs a shell, and a distroless image has none")]
+    ShellInDistroless { command: String, origin: String },
+    #[error("the start command ({origin}) is empty")]
+    EmptyStartCommand { origin: String },
+    #[error("the path `{path}` cannot be written in a Dockerfile: it contains a control character")]
+    UnwritablePath { path: String },
+}
+
+impl Diagnostic for PlanError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoImageName { .. } => "plan/no-image-name",
+            Self::InvalidTag { .. } => "plan/invalid-tag",
+            Self::InvalidBase { .. } => "plan/invalid-base",
+            Self::InvalidNodeVersion { .. } => "plan/invalid-node-version",
+            Self::NodeTooOld { .. } => "plan/node-too-old",
+            Self::InvalidVariableName { .. } => "plan/invalid-variable-name",
+            Self::NulInValue { .. } => "plan/nul-in-value",
+            Self::SecretInImage { .. } => "plan/secret-in-image",
+            Self::InvalidSecretId { .. } => "plan/invalid-secret-id",
+            Self::InvalidLabel { .. } => "plan/invalid-label",
+            Self::StartCommandWithExport { .. } => "plan/start-command-with-export",
+            Self::ShellInDistroless { .. } => "plan/shell-in-distroless",
+            Self::EmptyStartCommand { .. } => "plan/empty-start-command",
+            Self::UnwritablePath { .. } => "plan/unwritable-path",
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::NoImageName { .. } => "give the image a name with `--name my-app`".to_owned(),
+            Self::InvalidTag { .. } => {
+                "write `--tag v1.2.0`, or a complete reference like `--tag registry.example.com/team/app:v1.2.0`".to_owned()
+            }
+            Self::InvalidBase { .. } => "use `slim`, `alpine`, `distroless`, or a reference like `node:22-slim`".to_owned(),
+            Self::InvalidNodeVersion { .. } => "write a major or an exact version, like `--node-version 22`".to_owned(),
+            Self::NodeTooOld { floor, .. } => format!("use `--node-version {floor}` or a later one"),
+            Self::InvalidVariableName { .. } => {
+                "use letters, digits and `_`, and begin with a letter or `_`".to_owned()
+            }
+            Self::NulInValue { .. } => "encode the value, for example as base64".to_owned(),
+            Self::SecretInImage { name, .. } => {
+                format!("remove the `image` scope from `{name}`, and pass it to the container when it starts")
+            }
+            Self::InvalidSecretId { .. } => "use letters, digits, `_`, `-` and `.`".to_owned(),
+            Self::InvalidLabel { .. } => "write `--label name=value` on one line".to_owned(),
+            Self::StartCommandWithExport { .. } => {
+                "remove the start command, or remove `output: 'export'` from next.config".to_owned()
+            }
+            Self::ShellInDistroless { .. } => "start the server by `node FILE`, or use `--base slim`".to_owned(),
+            Self::EmptyStartCommand { .. } => "name a program, like `node server.js`".to_owned(),
+            Self::UnwritablePath { .. } => "rename the folder".to_owned(),
+        };
+        vec![hint]
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Project
+    }
+}

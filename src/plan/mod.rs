@@ -1,0 +1,87 @@
+//! Every choice about the image, made once: `Settings` + `CiContext` + `ProjectFacts` in, [`ImagePlan`] out.
+//!
+//! Pure: the same input gives the same plan, and a plan can be printed without a daemon. It names no file that it did not
+//! get from the facts, and never holds a secret in what it serialises.
+
+mod base;
+mod build;
+mod environment;
+mod error;
+mod identity;
+mod image;
+mod install;
+mod labels;
+mod lifecycle;
+mod output;
+mod secret_looking;
+#[cfg(test)]
+mod tests;
+
+pub use error::PlanError;
+pub use image::*;
+pub use secret_looking::{SecretLook, secret_look};
+
+use crate::ci::CiContext;
+use crate::diagnostic::Warning;
+use crate::project::ProjectFacts;
+use crate::settings::Settings;
+use crate::source::SourceTree;
+
+/// What every part of planning reads.
+#[derive(Clone, Copy)]
+struct Inputs<'a> {
+    settings: &'a Settings,
+    ci: &'a CiContext,
+    facts: &'a ProjectFacts,
+    tree: &'a SourceTree,
+}
+
+/// Plans the image.
+pub fn plan_image(
+    settings: &Settings,
+    ci: &CiContext,
+    facts: &ProjectFacts,
+    tree: &SourceTree,
+) -> Result<ImagePlan, PlanError> {
+    let inputs = Inputs { settings, ci, facts, tree };
+    let mut warnings = facts.warnings.clone();
+    let name = identity::plan_name(inputs, &mut warnings)?;
+    let tags = identity::plan_tags(inputs, &name.value)?;
+    let node_major = base::plan_node_major(inputs, &mut warnings)?;
+    let base = base::plan_base(inputs, node_major.value, &mut warnings)?;
+    let output = output::plan_output(inputs, &base, node_major.value, &mut warnings)?;
+    let mut environment = environment::plan_environment(inputs, &mut warnings)?;
+    let install = install::plan_install(inputs, output.mode, &mut environment.secrets, &mut warnings);
+    let build = build::plan_build(inputs, &environment, &mut warnings);
+    let labels = labels::plan_labels(inputs, &base, node_major.value)?;
+    let runtime = output::plan_runtime(inputs, &base, &output, environment.image);
+    Ok(ImagePlan {
+        schema_version: 1,
+        name,
+        tags,
+        app_dir: facts.app_dir.clone(),
+        node_major,
+        next_version: facts.next.clone(),
+        base,
+        system_packages: install::plan_system_packages(inputs),
+        install,
+        build,
+        output,
+        runtime,
+        labels,
+        secrets: environment.secrets,
+        build_id_salt: identity::build_id_salt(inputs),
+        source_date_epoch: tree.git.as_ref().and_then(|git| git.commit_time),
+        warnings: deduplicate(warnings),
+    })
+}
+
+fn deduplicate(warnings: Vec<Warning>) -> Vec<Warning> {
+    let mut kept: Vec<Warning> = Vec::with_capacity(warnings.len());
+    for warning in warnings {
+        if !kept.contains(&warning) {
+            kept.push(warning);
+        }
+    }
+    kept
+}
