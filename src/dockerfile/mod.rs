@@ -1,6 +1,18 @@
 //! From an `ImagePlan` to Dockerfile text and the list of context entries. Pure: files are named, never opened.
+//!
+//! Nothing of the project, its settings or its file names can end an instruction or begin one: see `quote`.
 
 mod context;
+mod entries;
 pub mod image;
+mod manifest;
+mod quote;
+mod render;
+mod script;
+#[cfg(test)]
+mod tests;
 
 pub use context::{BuildContext, ContextContent, ContextEntry};
+pub use entries::{ContextError, context, own_context};
+pub use manifest::reduce_manifest;
+pub use render::{DOCKERFILE_NAME, Dialect, RenderError, render};

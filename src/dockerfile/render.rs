@@ -291,7 +291,7 @@ pub(super) fn in_workspace(path: &RelPath) -> String {
 fn run_in_folder(script: &mut Script, command: &PlannedCommand) {
     let argv = script.command(&command.argv);
     let folder = in_workspace(&command.dir);
-    let own_manager = command.argv.get(1).is_some_and(|word| word == "run") && command.argv.len() == 3;
+    let own_manager = command.argv.first().is_some_and(|word| matches!(word.as_str(), "npm" | "yarn" | "pnpm" | "bun"));
     let mut line = String::new();
     if !command.dir.is_root() {
         let _ = write!(line, "cd {} && ", script.word(&folder));

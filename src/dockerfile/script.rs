@@ -27,10 +27,6 @@ impl Script {
         argv.iter().map(|word| self.word(word.as_ref())).collect::<Vec<_>>().join(" ")
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.lines.is_empty()
-    }
-
     /// `RUN` with its mounts: readable where every word is plain, else in exec form, where nothing can break out.
     pub(super) fn render(&self, mounts: &[String]) -> String {
         let mounts: String = mounts.iter().map(|mount| format!("--mount={mount} \\\n    ")).collect();

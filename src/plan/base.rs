@@ -78,7 +78,10 @@ pub(super) fn plan_base(
             let runtime = Detected::new(runtime, wanted.origin.clone());
             plan(BaseFlavour::Distroless, official("slim"), runtime, Libc::Glibc, "/nodejs/bin/node")
         }
-        _ => return plan_custom(wanted, official("slim"), warnings),
+        _ => {
+            let slim = official("slim");
+            return plan_custom(wanted, slim, warnings);
+        },
     })
 }
 

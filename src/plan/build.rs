@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::environment::Environment;
 use super::{BuildPlan, CacheMount, CacheSharing, Inputs, PlannedCommand, WORKSPACE, identity, lifecycle};
 use crate::diagnostic::Warning;
-use crate::project::{PackageManagerKind as Kind, WorkspaceTool};
+use crate::project::{PackageManagerKind as Kind, WorkspaceTool, turbo_tasks};
 use crate::rel_path::RelPath;
 use crate::source::SourceText;
 
@@ -126,7 +126,7 @@ fn plan_task_runner(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Option<P
 
 fn json(inputs: Inputs<'_>, path: &RelPath) -> Option<serde_json::Value> {
     match inputs.tree.text(path)? {
-        SourceText::Text(text) => jsonc_parser::parse_to_serde_value(text, &jsonc_parser::ParseOptions::default()).ok(),
+        SourceText::Text(text) => serde_json::from_str(text).ok(),
         _ => None,
     }
 }
@@ -138,11 +138,7 @@ fn package_name(inputs: Inputs<'_>) -> Option<String> {
 }
 
 fn turbo_knows(inputs: Inputs<'_>, app: &str, script: &str) -> bool {
-    let root = RelPath::root();
-    let config = ["turbo.json", "turbo.jsonc"].into_iter().find_map(|file| json(inputs, &root.child(file)));
-    let Some(config) = config else { return false };
-    let tasks = config.get("tasks").or_else(|| config.get("pipeline"));
-    tasks.is_some_and(|tasks| tasks.get(script).is_some() || tasks.get(format!("{app}#{script}")).is_some())
+    turbo_tasks(inputs.tree).iter().any(|task| task == script || *task == format!("{app}#{script}"))
 }
 
 fn root_depends_on(inputs: Inputs<'_>, package: &str) -> bool {

@@ -43,7 +43,7 @@ pub(super) fn plan_environment(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) 
         environment.add_secret(CA_SECRET, SecretUse::CaBundle, SecretValue::File(path.value.clone()));
     }
     if let Some(key) = &inputs.settings.reproducible_key {
-        environment.add_secret(KEY_SECRET, SecretUse::ReproducibleKey, SecretValue::Value(key.value.clone()));
+        environment.add_secret(KEY_SECRET, SecretUse::ReproducibleKey, key.value.clone());
     }
     Ok(environment)
 }

@@ -8,7 +8,7 @@ use crate::diagnostic::Warning;
 use crate::origin::Detected;
 use crate::project::{NextVersion, PackageManager};
 use crate::rel_path::RelPath;
-use crate::settings::SecretValue;
+use crate::settings::{EnvFilePolicy, SecretValue};
 
 /// Everything that the Dockerfile, the build context and the build request are made of.
 #[derive(Debug, Clone, Serialize)]
@@ -30,6 +30,8 @@ pub struct ImagePlan {
     pub runtime: RuntimePlan,
     pub labels: BTreeMap<String, String>,
     pub secrets: Vec<PlannedSecret>,
+    /// What becomes of tracked `.env` files.
+    pub env_files: EnvFilePolicy,
     /// Makes the build id of two projects with the same sources differ.
     pub build_id_salt: String,
     /// Time of the commit in seconds since the epoch.
@@ -231,3 +233,5 @@ pub const MANAGER_PREFIX: &str = "/opt/nextdeploy";
 pub const KEY_SECRET: &str = "nextdeploy-key";
 /// Id of the secret with certificate authorities.
 pub const CA_SECRET: &str = "nextdeploy-ca";
+/// Longest value that one line of a Dockerfile carries (bytes); Docker reads lines of at most 64 KiB.
+pub const MAX_LINE_VALUE: usize = 24 * 1024;

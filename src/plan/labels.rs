@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{BasePlan, Inputs, PlanError, identity};
+use super::{BasePlan, Inputs, MAX_LINE_VALUE, PlanError, identity};
 use crate::oci::Reference;
 
 const OCI: &str = "org.opencontainers.image";
@@ -55,8 +55,8 @@ fn check(label: &str, value: &str) -> Result<(), String> {
     if value.chars().any(|c| c.is_control() && c != '\t') {
         return Err("the value contains a line break or another control character".to_owned());
     }
-    if value.len() > crate::dockerfile::MAX_LINE_VALUE {
-        return Err(format!("the value is longer than {} bytes", crate::dockerfile::MAX_LINE_VALUE));
+    if value.len() > MAX_LINE_VALUE {
+        return Err(format!("the value is longer than {} bytes", MAX_LINE_VALUE));
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ pub use secret_looking::{SecretLook, secret_look};
 use crate::ci::CiContext;
 use crate::diagnostic::Warning;
 use crate::project::ProjectFacts;
-use crate::settings::Settings;
+use crate::settings::{EnvFilePolicy, Settings};
 use crate::source::SourceTree;
 
 /// What every part of planning reads.
@@ -70,6 +70,7 @@ pub fn plan_image(
         runtime,
         labels,
         secrets: environment.secrets,
+        env_files: settings.env_files.as_ref().map_or_else(EnvFilePolicy::default, |policy| policy.value),
         build_id_salt: identity::build_id_salt(inputs),
         source_date_epoch: tree.git.as_ref().and_then(|git| git.commit_time),
         warnings: deduplicate(warnings),

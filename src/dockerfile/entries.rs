@@ -1,0 +1,241 @@
+//! The context entries of a plan: what is generated, what the install reads, the sources.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::context::{BuildContext, ContextContent, ContextEntry};
+use super::image::{BUILD_SCRIPTS, LAUNCHER};
+use super::manifest::reduce_manifest;
+use super::render::{DOCKERFILE_NAME, variables_for_launcher};
+use crate::diagnostic::{Diagnostic, ExitCode, Location, printable_path};
+use crate::plan::{ImageMode, ImagePlan, Libc, ManagerSetup};
+use crate::rel_path::RelPath;
+use crate::settings::EnvFilePolicy;
+use crate::source::{EntryKind, SourceEntry, SourceText, SourceTree};
+
+const SHARP_MANIFEST: &str = include_str!("image/sharp/package.json");
+const SHARP_LOCKFILE: &str = include_str!("image/sharp/package-lock.json");
+
+/// What cannot be sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ContextError {
+    #[error("`{}` is a socket, a pipe or a device, which no build context can hold", printable_path(path))]
+    SpecialFile { path: PathBuf },
+    #[error("`{}` cannot be listed: {reason}", printable_path(path))]
+    UnreadableDirectory { path: PathBuf, reason: String },
+}
+
+impl Diagnostic for ContextError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::SpecialFile { .. } => "dockerfile/special-file",
+            Self::UnreadableDirectory { .. } => "dockerfile/unreadable-directory",
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            Self::SpecialFile { .. } => vec!["remove it, or name it in `.dockerignore`".to_owned()],
+            Self::UnreadableDirectory { .. } => {
+                vec!["make it readable for this user, or name it in `.dockerignore`".to_owned()]
+            }
+        }
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Project
+    }
+
+    fn location(&self) -> Option<Location> {
+        match self {
+            Self::SpecialFile { path } | Self::UnreadableDirectory { path, .. } => Some(Location::file(path.clone())),
+        }
+    }
+}
+
+/// The context of a generated Dockerfile. `sources` are the entries of `tree` that `.dockerignore` leaves in.
+pub fn context<'a>(
+    plan: &ImagePlan,
+    dockerfile: &str,
+    tree: &SourceTree,
+    sources: impl IntoIterator<Item = &'a SourceEntry>,
+) -> Result<BuildContext, ContextError> {
+    let mut entries = Entries::default();
+    entries.generate(DOCKERFILE_NAME, dockerfile);
+    entries.generate("launcher/nextdeploy/launcher.cjs", LAUNCHER);
+    for (name, script) in BUILD_SCRIPTS {
+        entries.generate(&format!("nextdeploy/{name}"), script);
+    }
+    entries.generate("nextdeploy/plan.json", &plan_file(plan));
+    if plan.output.sharp.is_some() {
+        entries.generate("sharp/package.json", SHARP_MANIFEST);
+        entries.generate("sharp/package-lock.json", SHARP_LOCKFILE);
+    }
+    entries.add_install_inputs(plan, tree)?;
+    entries.directory(Path::new("app"));
+    for entry in sources {
+        if !is_left_out(plan, tree, &entry.path) {
+            entries.add(Path::new("app"), entry, &tree.root)?;
+        }
+    }
+    Ok(entries.finish())
+}
+
+/// The context of the user's own Dockerfile: the sources as they are.
+pub fn own_context<'a>(
+    tree: &SourceTree,
+    sources: impl IntoIterator<Item = &'a SourceEntry>,
+) -> Result<BuildContext, ContextError> {
+    let mut entries = Entries::default();
+    for entry in sources {
+        entries.add(Path::new(""), entry, &tree.root)?;
+    }
+    Ok(entries.finish())
+}
+
+/// `plan.json`, which the scripts inside the build read.
+fn plan_file(plan: &ImagePlan) -> String {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct PlanFile<'a> {
+        schema_version: u32,
+        app_dir: &'a str,
+        output_mode: ImageMode,
+        start_command: Option<&'a [String]>,
+        base_path: Option<&'a str>,
+        port: u16,
+        health_path: Option<&'a str>,
+        libc: Libc,
+        next_version: &'a str,
+        keep_env_files: bool,
+        env: BTreeMap<&'a str, &'a str>,
+        build_id_salt: &'a str,
+        source_date_epoch: Option<i64>,
+    }
+    let file = PlanFile {
+        schema_version: 1,
+        app_dir: plan.app_dir.as_str(),
+        output_mode: plan.output.mode,
+        start_command: plan.output.start_command.as_ref().map(|command| command.value.as_slice()),
+        base_path: plan.runtime.base_path.as_ref().map(|path| path.value.as_str()),
+        port: plan.runtime.port.value,
+        health_path: plan.runtime.health_path.as_ref().map(|path| path.value.as_str()),
+        libc: plan.base.libc,
+        next_version: &plan.next_version.value.text,
+        keep_env_files: plan.output.keep_env_files,
+        env: variables_for_launcher(plan),
+        build_id_salt: &plan.build_id_salt,
+        source_date_epoch: plan.source_date_epoch,
+    };
+    serde_json::to_string_pretty(&file).expect("strings and numbers always serialise") + "\n"
+}
+
+/// Sources that must not reach the build.
+fn is_left_out(plan: &ImagePlan, tree: &SourceTree, path: &Path) -> bool {
+    let name = path.file_name().map_or("", |name| name.to_str().unwrap_or_default());
+    if is_environment_file(name) {
+        let tracked = || tree.git.as_ref().is_some_and(|git| path.to_str().is_some_and(|p| git.tracked_env_files.contains(p)));
+        return plan.env_files == EnvFilePolicy::Strip || name.ends_with(".local") || !tracked();
+    }
+    // Loaders of Plug and Play, which the node-modules linker of the build replaces.
+    let loader = matches!(name, ".pnp.cjs" | ".pnp.js" | ".pnp.loader.mjs" | ".pnp.data.json");
+    let package_cache = plan.install.folders.iter().any(|folder| path.starts_with(folder.as_str()));
+    loader || package_cache
+}
+
+/// `.env` and `.env.*`, but no example of one.
+fn is_environment_file(name: &str) -> bool {
+    let example = [".example", ".sample", ".template", ".dist", ".defaults"].iter().any(|end| name.ends_with(end));
+    name == ".env" || (name.starts_with(".env.") && !example)
+}
+
+/// Entries by path; a path is sent once.
+#[derive(Default)]
+struct Entries {
+    by_path: BTreeMap<OsString, ContextEntry>,
+}
+
+impl Entries {
+    fn insert(&mut self, entry: ContextEntry) {
+        for parent in entry.path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
+            if !self.by_path.contains_key(parent.as_os_str()) {
+                self.directory(parent);
+            }
+        }
+        self.by_path.insert(entry.path.clone().into_os_string(), entry);
+    }
+
+    fn directory(&mut self, path: &Path) {
+        let entry = ContextEntry { path: path.to_path_buf(), content: ContextContent::Directory, mode: 0o755 };
+        self.by_path.entry(path.as_os_str().to_owned()).or_insert(entry);
+    }
+
+    fn generate(&mut self, path: &str, text: &str) {
+        let content = ContextContent::Generated(text.as_bytes().to_vec());
+        self.insert(ContextEntry { path: PathBuf::from(path), content, mode: 0o644 });
+    }
+
+    fn add(&mut self, below: &Path, entry: &SourceEntry, root: &Path) -> Result<(), ContextError> {
+        let content = match &entry.kind {
+            EntryKind::File { size } => ContextContent::File { disk: root.join(&entry.path), size: *size },
+            EntryKind::Directory => ContextContent::Directory,
+            EntryKind::Symlink { target } => ContextContent::Symlink { target: target.clone() },
+            EntryKind::Special { .. } => return Err(ContextError::SpecialFile { path: entry.path.clone() }),
+            EntryKind::UnreadableDirectory { reason } => {
+                let path = entry.path.clone();
+                return Err(ContextError::UnreadableDirectory { path, reason: reason.clone() });
+            }
+        };
+        self.insert(ContextEntry { path: below.join(&entry.path), content, mode: normal_mode(entry) });
+        Ok(())
+    }
+
+    fn add_install_inputs(&mut self, plan: &ImagePlan, tree: &SourceTree) -> Result<(), ContextError> {
+        let below = Path::new("deps");
+        self.directory(below);
+        let install = &plan.install;
+        let release = match &install.setup {
+            ManagerSetup::File(path) => Some(path),
+            ManagerSetup::Bundled | ManagerSetup::Package(_) => None,
+        };
+        for path in install.files.iter().chain(release) {
+            if let Some(entry) = tree.entry(path) {
+                self.add(below, entry, &tree.root)?;
+            }
+        }
+        let in_folder = |entry: &&SourceEntry| install.folders.iter().any(|folder| entry.path.starts_with(folder.as_str()));
+        for entry in tree.entries().iter().filter(in_folder) {
+            self.add(below, entry, &tree.root)?;
+        }
+        for path in &install.manifests {
+            self.add_manifest(path, tree)?;
+        }
+        Ok(())
+    }
+
+    fn add_manifest(&mut self, path: &RelPath, tree: &SourceTree) -> Result<(), ContextError> {
+        match (tree.text(path), tree.entry(path)) {
+            (Some(SourceText::Text(text)), _) => self.generate(&format!("deps/{path}"), &reduce_manifest(text)),
+            (_, Some(entry)) => self.add(Path::new("deps"), entry, &tree.root)?,
+            (_, None) => {}
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> BuildContext {
+        BuildContext { entries: self.by_path.into_values().collect() }
+    }
+}
+
+/// As git keeps modes: executable or not, so that a umask changes no layer.
+fn normal_mode(entry: &SourceEntry) -> u32 {
+    match entry.kind {
+        EntryKind::Directory => 0o755,
+        EntryKind::Symlink { .. } => 0o777,
+        _ if entry.mode & 0o100 != 0 => 0o755,
+        _ => 0o644,
+    }
+}
