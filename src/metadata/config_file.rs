@@ -2,7 +2,8 @@
 
 use crate::cli::Setting;
 use crate::diagnostic::{Location, Warning};
-use crate::origin::Origin;
+use crate::origin::{Detected, Origin};
+use crate::project::OutputMode;
 use crate::secret::Secret;
 use crate::settings::EnvScope;
 
@@ -20,6 +21,7 @@ pub struct ConfigFile {
     /// As shown to the user: `nextdeploy.yml`, `.nextdeploy/metadata.json`.
     pub name: String,
     pub entries: Vec<FileEntry>,
+    pub output_mode: Option<Detected<OutputMode>>,
 }
 
 /// One value of a file.

@@ -5,5 +5,18 @@
 //! Pure. Absolute paths in the files are never followed, and secrets in them never shown.
 
 mod config_file;
+mod document;
+mod error;
+mod json;
+mod metadata_json;
+mod nextdeploy_yml;
+mod read;
+mod reader;
+mod yaml;
 
 pub use config_file::{ConfigFile, ConfigFiles, FileEntry, FileEnvValue, FileValue};
+pub use error::MetadataError;
+pub use read::ExplicitFile;
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ mod values;
 mod variables;
 
 pub use error::{Fault, Giver, SettingsError};
+pub(crate) use error::{nearest, shown};
 pub use resolve::{Place, Resolved, locate, resolve};
 pub use values::*;
 

@@ -62,6 +62,7 @@ pub fn resolve(words: &Words, environment: &Environment, files: &ConfigFiles) ->
         node_version: sources.parsed(Setting::NodeVersion, parse::node_version)?,
         build_command: sources.build_command()?,
         start_command: sources.start_command()?,
+        output_mode: files.files.iter().find_map(|file| file.output_mode.clone()),
         port: sources.parsed(Setting::Port, parse::port)?,
         health_path: sources.parsed(Setting::HealthPath, parse::health_path)?,
         base: sources.parsed(Setting::Base, parse::reference)?,

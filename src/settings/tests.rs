@@ -25,7 +25,7 @@ fn file(name: &str, entries: &[(Setting, FileValue)]) -> ConfigFile {
         field: setting.name().replace('-', "_"),
         location: Location::line(name, 3),
     });
-    ConfigFile { name: name.to_owned(), entries: entries.collect() }
+    ConfigFile { name: name.to_owned(), entries: entries.collect(), output_mode: None }
 }
 
 fn check(given: &[(Setting, &str)], variables: &[(&str, &str)]) -> Result<Resolved, SettingsError> {

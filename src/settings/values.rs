@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::origin::Detected;
-use crate::project::PackageManagerKind;
+use crate::project::{OutputMode, PackageManagerKind};
 use crate::secret::Secret;
 
 /// Everything that flags, variables and configuration files said, already parsed and checked one by one.
@@ -25,6 +25,8 @@ pub struct Settings {
     pub build_command: Option<Detected<String>>,
     /// A command that replaces the way the app starts; already split in words.
     pub start_command: Option<Detected<Vec<String>>>,
+    /// Only files say it.
+    pub output_mode: Option<Detected<OutputMode>>,
     pub port: Option<Detected<u16>>,
     /// Path that the health check asks for.
     pub health_path: Option<Detected<String>>,

@@ -12,7 +12,7 @@ use super::values::{EnvScope, EnvSetting, EnvValue, SecretSource, SecretValue};
 use crate::cli::Setting;
 use crate::diagnostic::Warning;
 use crate::metadata::{FileEnvValue, FileValue};
-use crate::origin::Detected;
+use crate::origin::{Detected, Origin};
 use crate::secret::Secret;
 
 /// A name with its value; the value is absent when the name alone was given and the environment has no such variable.
@@ -97,7 +97,7 @@ pub(super) fn secrets(
                 warnings.push(
                     Warning::new(
                         "settings/empty-secret",
-                        format!("a secret of {} is empty and is left out", given.giver),
+                        format!("the secret of {} is empty or not set, and is left out", given.giver),
                     )
                     .with_hint("a CI system hands empty secrets to builds of forks; check that the secret exists"),
                 );
@@ -160,8 +160,12 @@ impl Given {
         let text = self.checked_text()?;
         let from_variable = |id: &str, name: &str| -> Result<Option<SecretSource>, SettingsError> {
             let name = parse::variable_name(name).map_err(|fault| self.fail(fault))?;
-            let value = sources.environment.get(&name).ok_or_else(|| self.fail(Fault::VariableNotSet(name.clone())))?;
-            Ok(secret_value(id, value))
+            match sources.environment.get(&name) {
+                Some(value) => Ok(secret_value(id, value)),
+                // A file names what the app needs when it runs, too; the build may do without.
+                None if matches!(self.giver.origin, Origin::File(_)) => Ok(None),
+                None => Err(self.fail(Fault::VariableNotSet(name))),
+            }
         };
         let Some((key, value)) = text.split_once('=') else { return from_variable(text, text) };
         if !matches!(key, "id" | "src" | "source" | "env" | "type") {

@@ -6,8 +6,8 @@
 mod error;
 mod exclusions;
 mod git;
-mod read_list;
 mod locate;
+mod read_list;
 mod texts;
 mod tree;
 mod walk;
