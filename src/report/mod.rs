@@ -1,7 +1,10 @@
 //! What the run tells people and machines. Values in, text out; only `commands/` writes it to a stream.
 
+mod build;
 mod diagnostics;
 mod dry_run;
+pub mod progress;
 
+pub use build::{BuildRecord, StepRecord, StepResult, render_build, render_failed_step};
 pub use diagnostics::{Style, render_error, render_warning};
 pub use dry_run::{ContextLine, OutsideCall, context_lines, render_calls, render_context};

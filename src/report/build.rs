@@ -1,0 +1,185 @@
+//! The end of a build as text: the image with its layers, what was reused, and how long each step took.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::progress::{duration, shorten, size, step_name};
+use crate::builder::{BuildError, BuildEvent, StepId, StepOutcome};
+use crate::image::BuiltImage;
+
+/// What happened in a build, step by step, in the order in which the steps started.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BuildRecord {
+    pub steps: Vec<StepRecord>,
+    /// Bytes of the build context that were sent.
+    pub context_bytes: u64,
+    pub warnings: Vec<String>,
+    #[serde(skip)]
+    pub total: Duration,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepRecord {
+    #[serde(skip)]
+    id: StepId,
+    /// As the builder calls it.
+    pub name: String,
+    /// The builder's own: no instruction asked for it.
+    pub internal: bool,
+    pub result: StepResult,
+    #[serde(rename = "seconds", serialize_with = "as_seconds")]
+    pub duration: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StepResult {
+    Running,
+    Done,
+    Cached,
+    Failed,
+    Stopped,
+}
+
+fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}
+
+impl BuildRecord {
+    pub fn observe(&mut self, event: &BuildEvent) {
+        match event {
+            BuildEvent::StepStarted { id, name, internal } => self.steps.push(StepRecord {
+                id: id.clone(),
+                name: name.clone(),
+                internal: *internal,
+                result: StepResult::Running,
+                duration: Duration::ZERO,
+            }),
+            BuildEvent::StepFinished { id, outcome, duration } => {
+                if let Some(step) = self.steps.iter_mut().find(|step| step.id == *id) {
+                    step.duration = *duration;
+                    step.result = match outcome {
+                        StepOutcome::Done => StepResult::Done,
+                        StepOutcome::Cached => StepResult::Cached,
+                        StepOutcome::Failed(_) => StepResult::Failed,
+                        StepOutcome::Cancelled => StepResult::Stopped,
+                    };
+                }
+            }
+            BuildEvent::ContextSent { bytes, .. } => self.context_bytes = *bytes,
+            BuildEvent::Warning(text) => self.warnings.push(text.clone()),
+            BuildEvent::StepProgress { .. } | BuildEvent::StepLog { .. } => {}
+        }
+    }
+
+    /// Steps that came from the cache, and steps that could have. Base images and the builder's own steps do not count.
+    pub fn cache_hits(&self) -> (usize, usize) {
+        let counted = self.steps.iter().filter(|step| !step.internal && !step.is_base());
+        let hits = counted.clone().filter(|step| step.result == StepResult::Cached).count();
+        (hits, counted.count())
+    }
+}
+
+impl StepRecord {
+    fn is_base(&self) -> bool {
+        self.name.starts_with("FROM ") || self.name.contains("] FROM ")
+    }
+}
+
+/// Steps that took less are left out of the summary, cached ones aside.
+const WORTH: Duration = Duration::from_millis(50);
+
+/// The image and the build as text for people; ends with a newline.
+pub fn render_build(image: &BuiltImage, record: &BuildRecord) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "Image     {}", image.id);
+    for (index, tag) in image.tags.iter().enumerate() {
+        let _ = writeln!(text, "{}{tag}", if index == 0 { "Tags      " } else { "          " });
+    }
+    let _ = writeln!(text, "Platform  {}", image.platform);
+    let layers = image.layers.len();
+    let _ = writeln!(text, "Size      {} in {layers} layer{}", size(image.size), if layers == 1 { "" } else { "s" });
+    let (hits, steps) = record.cache_hits();
+    let _ = writeln!(text, "Cache     {hits} of {steps} steps reused");
+    let _ = writeln!(text, "Time      {}, build context {}", duration(record.total), size(record.context_bytes));
+    text.push_str("\nLayers, base first\n");
+    for layer in &image.layers {
+        let maker = if layer.created_by.is_empty() { "base image".to_owned() } else { step_name(&layer.created_by) };
+        let _ = writeln!(text, "  {:>9}  {}", size(layer.size), shorten(&maker, 96));
+    }
+    let shown: Vec<_> = record.steps.iter().filter(|step| is_shown(step)).collect();
+    if !shown.is_empty() {
+        text.push_str("\nSteps\n");
+    }
+    for step in shown {
+        let time = if step.result == StepResult::Cached { "cached".to_owned() } else { duration(step.duration) };
+        let _ = writeln!(text, "  {time:>9}  {}", step_name(&step.name));
+    }
+    text
+}
+
+fn is_shown(step: &StepRecord) -> bool {
+    (step.result == StepResult::Cached && !step.internal) || step.duration >= WORTH
+}
+
+/// The last lines of the log of a step that failed, to stand before the error itself; empty when there is no log.
+pub fn render_failed_step(error: &BuildError) -> String {
+    let BuildError::StepFailed { step, tail, .. } = error else { return String::new() };
+    let mut text = String::new();
+    if !tail.is_empty() {
+        let _ = writeln!(text, "{}", step_name(step));
+        for line in tail {
+            let _ = writeln!(text, "  | {line}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::ImageLayer;
+
+    #[test]
+    fn the_summary_names_layers_cache_hits_and_times() {
+        let mut record =
+            BuildRecord { context_bytes: 12_000, total: Duration::from_secs(34), ..BuildRecord::default() };
+        for (name, internal, outcome, seconds) in [
+            ("[internal] load build definition", true, StepOutcome::Done, 0),
+            ("[deps 1/3] FROM docker.io/library/node:22-slim", false, StepOutcome::Cached, 0),
+            ("[deps 2/3] RUN npm ci", false, StepOutcome::Cached, 0),
+            ("[build 2/2] RUN --mount=type=cache,target=/c npm run build", false, StepOutcome::Done, 31),
+            ("exporting to image", true, StepOutcome::Done, 2),
+        ] {
+            let id = StepId(name.into());
+            record.observe(&BuildEvent::StepStarted { id: id.clone(), name: name.into(), internal });
+            record.observe(&BuildEvent::StepFinished { id, outcome, duration: Duration::from_secs(seconds) });
+        }
+        let layer =
+            |created_by: &str, size| ImageLayer { diff_id: "sha256:0".into(), size, created_by: created_by.into() };
+        let image = BuiltImage {
+            id: "sha256:abc".into(),
+            tags: vec!["shop:1".into(), "shop:latest".into()],
+            platform: "linux/amd64".into(),
+            size: 182_000_000,
+            layers: vec![layer("", 170_000_000), layer("COPY /out/server ./", 12_000_000)],
+        };
+        insta::assert_snapshot!(render_build(&image, &record));
+    }
+
+    #[test]
+    fn the_log_of_a_failed_step_comes_with_its_name() {
+        let error = BuildError::StepFailed {
+            step: "[deps 2/2] RUN npm ci".into(),
+            exit_code: Some(1),
+            tail: vec!["npm error".into()],
+            explanation: None,
+        };
+        assert_eq!(render_failed_step(&error), "[deps 2/2] RUN npm ci\n  | npm error\n");
+        assert_eq!(render_failed_step(&BuildError::Cancelled), "");
+    }
+}
