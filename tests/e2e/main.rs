@@ -1,3 +1,18 @@
-//! Tests on the real parts: a Docker daemon, Podman, local base images (`scripts/services start`). They fail where a part is missing.
+//! The program against real parts: a Docker daemon, Podman, local base images, real Next.js applications, and real
+//! installs from the npm registry.
+//!
+//! Fails when a part is missing (`scripts/services start` brings all). Everything that a test makes is named `nd-*` and
+//! removed again.
 
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
+#![expect(clippy::print_stderr, reason = "how long each case took is worth seeing")]
+#![expect(clippy::disallowed_methods, reason = "the tests observe from outside: docker, git and the program are child processes")]
+
+mod docker;
 mod docker_builder;
+mod fixture;
+mod generated;
+mod http;
+mod matrix;
+mod program;
+mod repeat;
