@@ -48,8 +48,21 @@ fn generate(engine: &Engine, folder: &Path, version: &str, node: u32, options: &
         let mount = format!("{}:/work", folder.display());
         let base = format!("node:{node}-slim");
         let user = format!("{}:{}", rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
-        let mut arguments =
-            vec!["run", "--rm", "--volume", &mount, "--workdir", "/work", "--env", "HOME=/tmp", "--env", "CI=1", &base];
+        let mut arguments = vec![
+            "run",
+            "--rm",
+            "--user",
+            &user,
+            "--volume",
+            &mount,
+            "--workdir",
+            "/work",
+            "--env",
+            "HOME=/tmp",
+            "--env",
+            "CI=1",
+            &base,
+        ];
         arguments.extend(command);
         engine.docker(&arguments);
     };

@@ -6,7 +6,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 #![expect(clippy::print_stderr, reason = "how long each case took is worth seeing")]
-#![expect(clippy::disallowed_methods, reason = "the tests observe from outside: docker, git and the program are child processes")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the tests observe from outside: docker, git and the program are child processes"
+)]
 
 mod docker;
 mod docker_builder;
