@@ -270,6 +270,7 @@ test('an export: every file has a time of its content, in both places it may sta
 test('a server of the project: its sources with production dependencies', (t) => {
   const result = run(t, built('', {
     'app/server.ts': 'listen',
+    'app/.npmrc': '//registry/:_authToken=secret',
     'app/node_modules/eslint/index.js': 'development',
     'app/packages/ui/index.js': 'ui',
     'prod/app/node_modules/express/index.js': 'express',
@@ -279,7 +280,7 @@ test('a server of the project: its sources with production dependencies', (t) =>
   assert.deepStrictEqual(Object.keys(result.layers.node_modules), ['app/node_modules/express/index.js', 'app/packages/ui/node_modules/ms/index.js'])
   assert.strictEqual(result.layers.server['app/server.ts'], 'listen')
   assert.strictEqual(result.layers.static['app/.next/static/chunks/main-1a2b.js'], 'main')
-  assert.ok(!Object.keys(result.union).some((file) => /cache\/|standalone|\.env/.test(file)))
+  assert.ok(!Object.keys(result.union).some((file) => /cache\/|standalone|\.env|\.npmrc/.test(file)))
   assert.deepStrictEqual([result.document.mode, result.document.command], ['server', ['tsx', 'server.ts']])
   assert.ok(fs.existsSync(`${result.root}/app/.next/cache/webpack/0.pack`), 'a mounted build cache is left alone')
 })
@@ -298,7 +299,7 @@ for (const [name, files, changes, message, hint] of [
 
 test('exits with 3 when the project is wrong', (t) => {
   const scripts = folder(t)
-  for (const name of fs.readdirSync(SCRIPTS)) fs.copyFileSync(path.join(SCRIPTS, name), path.join(scripts, name))
+  for (const name of fs.readdirSync(SCRIPTS).filter((name) => name.endsWith('.cjs'))) fs.copyFileSync(path.join(SCRIPTS, name), path.join(scripts, name))
   write(scripts, { 'plan.json': plan({ appDir: 'no/such/app-of-this-test' }) })
   const { status, stderr, stdout } = childProcess.spawnSync(process.execPath, [path.join(scripts, 'assemble.cjs')], { encoding: 'utf8' })
   assert.deepStrictEqual([status, stdout], [3, ''])

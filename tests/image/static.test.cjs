@@ -108,6 +108,21 @@ test('ranges and HEAD', async (t) => {
   assert.deepStrictEqual([head.status, head.body, head.headers['content-length']], [200, '', '10'])
 })
 
+test('compresses text when that is accepted', async (t) => {
+  const app = await launch(t, { mode: 'static', staticRoot: 'out' }, { 'out/big.html': 'x'.repeat(5000), 'out/big.png': 'x'.repeat(5000) })
+  const ask = (target, encoding, extra) => get(app.port, target, { headers: Object.assign({ 'accept-encoding': encoding }, extra) })
+  const plain = await get(app.port, '/big.html')
+  const small = await ask('/big.html', 'br, gzip')
+  assert.strictEqual(small.headers['content-encoding'], 'gzip')
+  assert.strictEqual(small.headers.vary, 'accept-encoding')
+  assert.notStrictEqual(small.headers.etag, plain.headers.etag)
+  assert.strictEqual((await ask('/big.html', 'gzip', { 'if-none-match': small.headers.etag })).status, 304)
+  for (const encoding of ['gzip;q=0', 'br', 'gzip;q=0.0, br', 'identity']) assert.strictEqual((await ask('/big.html', encoding)).body, plain.body, encoding)
+  assert.strictEqual((await ask('/big.html', 'gzip;q=0.5')).headers['content-encoding'], 'gzip')
+  assert.strictEqual((await ask('/big.png', 'gzip')).headers['content-encoding'], undefined)
+  assert.strictEqual((await ask('/big.html', 'gzip', { range: 'bytes=0-0' })).body, 'x')
+})
+
 test('stops on SIGTERM', async (t) => {
   const app = await site(t)
   app.child.kill('SIGTERM')

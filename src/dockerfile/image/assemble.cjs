@@ -204,8 +204,10 @@ function assembleServer(plan, places, build) {
   takePublic(build.app, path.join(places.out, 'static/app', plan.appDir, 'public'))
   moveIfThere(path.join(build.distDir, 'static'), path.join(places.out, 'static/app', distDir, 'static'))
   const unused = ['cache', 'standalone', 'trace', 'trace-build', 'diagnostics', 'types', 'turbopack'].map((name) => path.join(distDir, name))
-  const left = new Set(['.git', '.turbo', '.nx'].concat(unused))
-  move(places.root, path.join(places.out, 'server/app'), (relative) => left.has(relative) || path.basename(relative) === 'node_modules')
+  const left = new Set(unused.concat('.git', '.turbo', '.nx', '.yarn'))
+  // Those of the package managers may hold a token.
+  const leftAnywhere = new Set(['node_modules', '.npmrc', '.yarnrc', '.yarnrc.yml'])
+  move(places.root, path.join(places.out, 'server/app'), (relative) => left.has(relative) || leftAnywhere.has(path.basename(relative)))
   const production = isDirectory(places.production) ? places.production : places.root
   separateDependencies(production, path.join(places.out, 'node_modules/app'))
   removeInstallState(path.join(places.out, 'node_modules/app'))

@@ -14,6 +14,7 @@ const http = require('http')
 const net = require('net')
 const os = require('os')
 const path = require('path')
+const zlib = require('zlib')
 
 const SIGNALS = ['SIGTERM', 'SIGINT']
 
@@ -202,7 +203,7 @@ function closeAll(servers, done) {
 function checkHealth(run, host, port) {
   // Never `localhost`: it may be ::1 while the app listens on IPv4.
   const address = { '0.0.0.0': '127.0.0.1', '::': '::1' }[host] || host
-  const target = run.healthPath || run.basePath || '/'
+  const target = (run.healthPath || run.basePath || '/').replace(/[^!-~]/gu, encodeURIComponent)
   const verdict = (problem) => {
     if (problem) process.stdout.write(`unhealthy: ${target} on port ${port}: ${problem}\n`)
     process.exit(problem ? 1 : 0)
@@ -250,6 +251,7 @@ const CONTENT_TYPES = {
   '.woff2': 'font/woff2',
   '.xml': 'application/xml; charset=utf-8',
 }
+const COMPRESSIBLE = /^text\/|json|xml|javascript|wasm/
 const IMMUTABLE = 'public, max-age=31536000, immutable'
 const REVALIDATE = 'public, max-age=0, must-revalidate'
 
@@ -344,35 +346,42 @@ function sendMissing(root, request, response) {
 
 function send(file, status, cacheControl, request, response) {
   const size = file.stat.size
-  const headers = {
-    'content-type': CONTENT_TYPES[path.extname(file.path).toLowerCase()] || 'application/octet-stream',
-    'cache-control': cacheControl,
-    'x-content-type-options': 'nosniff',
-  }
+  const type = CONTENT_TYPES[path.extname(file.path).toLowerCase()] || 'application/octet-stream'
+  const compressed = size > 1024 && COMPRESSIBLE.test(type) && !request.headers.range && acceptsGzip(request)
+  // The time of a file stands for its content (finish-layer.cjs), and is no date: hence no Last-Modified.
+  const etag = `"${size.toString(16)}-${Math.floor(file.stat.mtimeMs / 1000).toString(16)}${compressed ? '-gzip' : ''}"`
+  const headers = { 'content-type': type, 'cache-control': cacheControl, 'x-content-type-options': 'nosniff' }
+  if (COMPRESSIBLE.test(type)) headers.vary = 'accept-encoding'
   let range = null
   if (status === 200) {
-    // The time of a file stands for its content (assemble.cjs), and is no date: hence no Last-Modified.
-    headers.etag = `"${size.toString(16)}-${Math.floor(file.stat.mtimeMs / 1000).toString(16)}"`
+    headers.etag = etag
     headers['accept-ranges'] = 'bytes'
-    if (matches(request.headers['if-none-match'], headers.etag)) {
-      response.writeHead(304, { etag: headers.etag, 'cache-control': cacheControl })
+    if (matches(request.headers['if-none-match'], etag)) {
+      response.writeHead(304, { etag, 'cache-control': cacheControl })
       return response.end()
     }
-    range = readRange(request, headers.etag, size)
+    range = readRange(request, etag, size)
     if (range === 'unsatisfiable') {
       response.writeHead(416, { 'content-range': `bytes */${size}` })
       return response.end()
     }
   }
   const [start, end] = range || [0, size - 1]
-  headers['content-length'] = end - start + 1
+  if (compressed) headers['content-encoding'] = 'gzip'
+  else headers['content-length'] = end - start + 1
   if (range) headers['content-range'] = `bytes ${start}-${end}/${size}`
   response.writeHead(range ? 206 : status, headers)
   if (request.method === 'HEAD' || end < start) return response.end()
   const stream = fs.createReadStream(file.path, { start, end })
   stream.on('error', () => response.destroy())
   response.on('close', () => stream.destroy())
-  stream.pipe(response)
+  if (compressed) stream.pipe(zlib.createGzip()).pipe(response)
+  else stream.pipe(response)
+}
+
+function acceptsGzip(request) {
+  const accepted = (request.headers['accept-encoding'] || '').split(',').map((entry) => entry.trim().split(/\s*;\s*q=/))
+  return accepted.some(([name, quality]) => name === 'gzip' && Number(quality) !== 0)
 }
 
 function matches(header, etag) {
