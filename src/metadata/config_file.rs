@@ -1,11 +1,12 @@
 //! What configuration files say, in the vocabulary of settings.
 
+use serde::Serialize;
+
 use crate::cli::Setting;
 use crate::diagnostic::{Location, Warning};
 use crate::origin::{Detected, Origin};
 use crate::project::OutputMode;
 use crate::secret::Secret;
-use crate::settings::EnvScope;
 
 /// The configuration files of one repository.
 #[derive(Debug, Clone, Default)]
@@ -62,4 +63,18 @@ impl ConfigFile {
     pub fn entries_of(&self, setting: Setting) -> impl Iterator<Item = &FileEntry> {
         self.entries.iter().filter(move |entry| entry.setting == setting)
     }
+}
+
+/// Who sees a variable. Without a word from the user, `Auto`: see `docs/environment.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum EnvScope {
+    #[default]
+    Auto,
+    /// The build only.
+    Build,
+    /// The image's environment only.
+    Image,
+    /// The container only: not in the image, handed over by `run`.
+    Container,
 }

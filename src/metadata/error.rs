@@ -1,7 +1,6 @@
 //! Errors of configuration files.
 
-use crate::diagnostic::{Diagnostic, ExitCode, Location, printable_path};
-use crate::settings::shown;
+use crate::diagnostic::{Diagnostic, ExitCode, Location, printable_path, shown};
 
 /// A configuration file that cannot be used. Values that may be secret are never part of a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

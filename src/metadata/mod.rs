@@ -14,9 +14,8 @@ mod read;
 mod reader;
 mod yaml;
 
-pub use config_file::{ConfigFile, ConfigFiles, FileEntry, FileEnvValue, FileValue};
+pub use config_file::{ConfigFile, ConfigFiles, EnvScope, FileEntry, FileEnvValue, FileValue};
 pub use error::MetadataError;
-pub use read::ExplicitFile;
 
 #[cfg(test)]
 mod tests;

@@ -1,10 +1,12 @@
 //! Which files are read, and in which order.
 
+use std::path::Path;
+
 use super::config_file::{ConfigFile, ConfigFiles};
 use super::document::Value;
 use super::error::MetadataError;
 use super::json::parse_json;
-use super::metadata_json::{Shape, author_of, shape_of};
+use super::metadata_json::{Shape, author_of, is_record, shape_of};
 use super::nextdeploy_yml::is_yaml;
 use super::reader::{Author, Reader};
 use super::yaml::parse_yaml;
@@ -16,27 +18,18 @@ use crate::source::{SourceText, SourceTree};
 const YAML_FILES: &[&str] = &["nextdeploy.yml", "nextdeploy.yaml"];
 const JSON_FILES: &[&str] = &["metadata.json", ".nextdeploy/metadata.json"];
 
-/// A file that was asked for by name; its relative paths start from `folder`.
-#[derive(Debug, Clone)]
-pub struct ExplicitFile {
-    /// As typed.
-    pub name: String,
-    pub text: SourceText,
-}
-
 impl ConfigFiles {
-    /// Reads the files of `folder`, or for a kind that is not there those of the repository's root. An explicit file takes the
-    /// place of the files of its kind.
+    /// Reads the files of `folder`, or for a kind that is not there those of the repository's root. `explicit`, a path as typed
+    /// with its content, takes the place of the files of its kind; relative paths in it start from `folder`.
     ///
     /// # Errors
     /// For a file that is malformed, has a value of the wrong type, or names a folder outside the repository.
-    pub fn read(tree: &SourceTree, folder: &RelPath, explicit: Option<&ExplicitFile>) -> Result<Self, MetadataError> {
+    pub fn read(tree: &SourceTree, folder: &RelPath, explicit: Option<(&Path, &[u8])>) -> Result<Self, MetadataError> {
         let mut files = Self::default();
-        let explicit_yaml = explicit.filter(|file| is_yaml(&file.name));
-        let explicit_json = explicit.filter(|file| !is_yaml(&file.name));
-        for (explicit, names) in [(explicit_yaml, YAML_FILES), (explicit_json, JSON_FILES)] {
-            if let Some(file) = explicit {
-                files.add(tree, folder, &file.name, &file.text, Request::Explicit)?;
+        let explicit = explicit.map(|(path, bytes)| (path.to_string_lossy().into_owned(), text_of(bytes)));
+        for (names, yaml_wanted) in [(YAML_FILES, true), (JSON_FILES, false)] {
+            if let Some((name, text)) = explicit.as_ref().filter(|(name, _)| is_yaml(name) == yaml_wanted) {
+                files.add(tree, folder, name, text, Request::Explicit)?;
                 continue;
             }
             for name in names {
@@ -63,6 +56,8 @@ impl ConfigFiles {
         let text = usable(name, text)?;
         let root = if is_yaml(name) { parse_yaml(name, text)? } else { parse_json(name, text)? };
         let file = ConfigFile { name: name.to_owned(), ..ConfigFile::default() };
+        // A record is written below the app, and its paths start from the root.
+        let folder = if is_record(&root) { &RelPath::root() } else { folder };
         let reader = |author, root| Reader { tree, folder: folder.clone(), author, root, file, warnings: Vec::new() };
         let read = if is_yaml(name) {
             if !matches!(root.value, Value::Map(_)) {
@@ -84,6 +79,14 @@ impl ConfigFiles {
         self.files.push(read.0);
         self.warnings.extend(read.1);
         Ok(())
+    }
+}
+
+/// Bytes as UTF-8 without byte order mark.
+fn text_of(bytes: &[u8]) -> SourceText {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => SourceText::Text(text.strip_prefix('\u{feff}').unwrap_or(text).to_owned()),
+        Err(error) => SourceText::NotUtf8 { valid_up_to: error.valid_up_to() },
     }
 }
 

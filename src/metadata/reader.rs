@@ -1,15 +1,14 @@
 //! From the values of one file to settings: what all shapes have in common.
 
-use super::config_file::{ConfigFile, FileEntry, FileEnvValue, FileValue};
+use super::config_file::{ConfigFile, EnvScope, FileEntry, FileEnvValue, FileValue};
 use super::document::{Node, Value, folded};
 use super::error::MetadataError;
 use crate::cli::Setting;
-use crate::diagnostic::Warning;
+use crate::diagnostic::{Warning, nearest, shown};
 use crate::origin::Origin;
 use crate::project::OutputMode;
 use crate::rel_path::RelPath;
 use crate::secret::Secret;
-use crate::settings::{EnvScope, nearest, shown};
 use crate::source::SourceTree;
 
 /// Who wrote the file: what a program wrote holds its defaults, what a person wrote holds wishes.

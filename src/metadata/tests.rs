@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
@@ -108,8 +108,7 @@ fn a_person_wins_over_a_program() {
 fn an_explicit_file_takes_the_place_of_its_kind() {
     let tree = tree(&[("nextdeploy.yml", "app: {port: 1, name: kept}\n"), ("metadata.json", r#"{"port": 2}"#)]);
     let explicit = |name: &str, text: &str| {
-        let file = ExplicitFile { name: name.to_owned(), text: SourceText::Text(text.to_owned()) };
-        let files = ConfigFiles::read(&tree, &RelPath::root(), Some(&file)).unwrap();
+        let files = ConfigFiles::read(&tree, &RelPath::root(), Some((Path::new(name), text.as_bytes()))).unwrap();
         resolve(&Words::default(), &Environment::default(), &files).unwrap().settings
     };
     let settings = explicit("ci/other.json", r#"{"node_version": 20}"#);
@@ -154,8 +153,8 @@ fn folders_stay_inside_the_checkout() {
 fn a_record_of_this_program_is_no_wish() {
     let record = r#"{"schema_version": 1, "node_version": "18"}"#;
     assert!(read(".nextdeploy/metadata.json", record).unwrap().files.is_empty());
-    let file = ExplicitFile { name: "record.json".into(), text: SourceText::Text(record.into()) };
-    let files = ConfigFiles::read(&tree(&[]), &RelPath::root(), Some(&file)).unwrap();
+    let file = (Path::new("record.json"), record.as_bytes());
+    let files = ConfigFiles::read(&tree(&[]), &RelPath::root(), Some(file)).unwrap();
     assert_eq!(files.files[0].entries.len(), 1);
 }
 
@@ -208,14 +207,14 @@ fn bad_files() {
         assert_eq!(error.exit_code(), ExitCode::Project);
         out.push_str(&rendered(&error));
     }
+    let file = (Path::new("m\n.json"), b"{\"a\": \"\xff\"}".as_slice());
+    out.push_str(&rendered(&ConfigFiles::read(&tree(&[]), &RelPath::root(), Some(file)).unwrap_err()));
     for text in [
-        SourceText::NotUtf8 { valid_up_to: 7 },
         SourceText::TooLarge { size: 1 << 40 },
         SourceText::Unreadable { reason: "permission denied".into() },
         SourceText::Binary(vec![0]),
     ] {
-        let file = ExplicitFile { name: "metadata.json".into(), text };
-        out.push_str(&rendered(&ConfigFiles::read(&tree(&[]), &RelPath::root(), Some(&file)).unwrap_err()));
+        out.push_str(&rendered(&super::read::usable("metadata.json", &text).unwrap_err()));
     }
     insta::assert_snapshot!(out);
 }

@@ -10,8 +10,8 @@ mod sources;
 mod values;
 mod variables;
 
+pub use crate::metadata::EnvScope;
 pub use error::{Fault, Giver, SettingsError};
-pub(crate) use error::{nearest, shown};
 pub use resolve::{Place, Resolved, locate, resolve};
 pub use values::*;
 

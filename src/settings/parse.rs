@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::error::{Fault, shown};
+use super::error::Fault;
 use super::values::{BuilderKind, DockerfileChoice, EnvFilePolicy, Progress};
+use crate::diagnostic::shown;
 use crate::project::PackageManagerKind;
 use crate::rel_path::RelPath;
 

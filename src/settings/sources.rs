@@ -1,8 +1,8 @@
 //! Where a setting may come from, in order of precedence: flag, `NEXTDEPLOY_*`, `INPUT_*`, files.
 
-use super::error::{Fault, Giver, SettingsError, nearest};
+use super::error::{Fault, Giver, SettingsError};
 use crate::cli::{Setting, Shape, Words};
-use crate::diagnostic::Warning;
+use crate::diagnostic::{Warning, nearest};
 use crate::host::Environment;
 use crate::metadata::{ConfigFiles, FileValue};
 use crate::origin::Origin;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::metadata::EnvScope;
 use crate::origin::Detected;
 use crate::project::{OutputMode, PackageManagerKind};
 use crate::secret::Secret;
@@ -99,20 +100,6 @@ pub enum EnvValue {
     Plain(String),
     /// Marked as secret: a BuildKit secret for the build, never in the image.
     Secret(Secret),
-}
-
-/// Who sees a variable. Without a word from the user, `Auto`: see `docs/environment.md`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
-#[serde(rename_all = "kebab-case")]
-pub enum EnvScope {
-    #[default]
-    Auto,
-    /// The build only.
-    Build,
-    /// The image's environment only.
-    Image,
-    /// The container only: not in the image, handed over by `run`.
-    Container,
 }
 
 /// What becomes of tracked `.env` files.

@@ -5,13 +5,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::error::{Fault, SettingsError, shown};
+use super::error::{Fault, SettingsError};
 use super::parse;
 use super::sources::{Given, Sources};
-use super::values::{EnvScope, EnvSetting, EnvValue, SecretSource, SecretValue};
+use super::values::{EnvSetting, EnvValue, SecretSource, SecretValue};
 use crate::cli::Setting;
-use crate::diagnostic::Warning;
-use crate::metadata::{FileEnvValue, FileValue};
+use crate::diagnostic::{Warning, shown};
+use crate::metadata::{EnvScope, FileEnvValue, FileValue};
 use crate::origin::{Detected, Origin};
 use crate::secret::Secret;
 

@@ -23,7 +23,7 @@ pub struct GitFacts {
     pub branch: Option<String>,
     /// Tag that points at `commit`, when there is exactly one.
     pub tag: Option<String>,
-    /// Tracked files differ from `commit`, or there are untracked, not ignored files.
+    /// Tracked files differ from `commit`, or there are untracked, not ignored files. `.nextdeploy/` does not count.
     pub dirty: bool,
     /// URL of `origin`, without user information.
     pub remote: Option<String>,
@@ -55,7 +55,17 @@ pub(super) fn read(root: &Path) -> GitReading {
                 git(root, &["config", "--get", "remote.origin.url"]),
             )
         });
-        let status = ["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--", "."];
+        let status = [
+            "status",
+            "--porcelain=v2",
+            "--branch",
+            "-z",
+            "--untracked-files=normal",
+            "--",
+            ".",
+            // What this program writes about the checkout does not make it dirty.
+            ":(exclude,glob)**/.nextdeploy/**",
+        ];
         let log = [
             "log",
             "-1",
