@@ -137,7 +137,8 @@ fn plan_file(plan: &ImagePlan) -> String {
 fn is_left_out(plan: &ImagePlan, tree: &SourceTree, path: &Path) -> bool {
     let name = path.file_name().map_or("", |name| name.to_str().unwrap_or_default());
     if is_environment_file(name) {
-        let tracked = || tree.git.as_ref().is_some_and(|git| path.to_str().is_some_and(|p| git.tracked_env_files.contains(p)));
+        let tracked =
+            || tree.git.as_ref().is_some_and(|git| path.to_str().is_some_and(|p| git.tracked_env_files.contains(p)));
         return plan.env_files == EnvFilePolicy::Strip || name.ends_with(".local") || !tracked();
     }
     // Loaders of Plug and Play, which the node-modules linker of the build replaces.
@@ -206,7 +207,8 @@ impl Entries {
                 self.add(below, entry, &tree.root)?;
             }
         }
-        let in_folder = |entry: &&SourceEntry| install.folders.iter().any(|folder| entry.path.starts_with(folder.as_str()));
+        let in_folder =
+            |entry: &&SourceEntry| install.folders.iter().any(|folder| entry.path.starts_with(folder.as_str()));
         for entry in tree.entries().iter().filter(in_folder) {
             self.add(below, entry, &tree.root)?;
         }

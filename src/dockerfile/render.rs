@@ -9,8 +9,8 @@ use std::fmt::Write;
 use super::quote::{exec_form, instruction_value};
 use super::script::Script;
 use crate::plan::{
-    BaseFlavour, CA_SECRET, CacheMount, CacheSharing, ImagePlan, MANAGER_PREFIX, ManagerSetup, PlannedCommand, SecretUse,
-    SystemPackage, WORKSPACE,
+    BaseFlavour, CA_SECRET, CacheMount, CacheSharing, ImagePlan, MANAGER_PREFIX, ManagerSetup, PlannedCommand,
+    SecretUse, SystemPackage, WORKSPACE,
 };
 use crate::rel_path::RelPath;
 

@@ -104,11 +104,7 @@ fn check_domain(domain: &str) -> Result<(), InvalidReference> {
         None => host.split('.').all(is_host_label),
     };
     let valid_port = port.is_none_or(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()));
-    if valid_host && valid_port {
-        Ok(())
-    } else {
-        Err(InvalidReference(format!("`{domain}` is no registry host")))
-    }
+    if valid_host && valid_port { Ok(()) } else { Err(InvalidReference(format!("`{domain}` is no registry host"))) }
 }
 
 fn is_host_label(label: &str) -> bool {
@@ -162,7 +158,8 @@ fn check_tag(tag: &str) -> Result<String, InvalidReference> {
 fn check_digest(digest: &str) -> Result<String, InvalidReference> {
     let valid = digest.split_once(':').is_some_and(|(algorithm, hex)| {
         let part = |part: &str| {
-            part.bytes().next().is_some_and(|b| b.is_ascii_alphabetic()) && part.bytes().all(|b| b.is_ascii_alphanumeric())
+            part.bytes().next().is_some_and(|b| b.is_ascii_alphabetic())
+                && part.bytes().all(|b| b.is_ascii_alphanumeric())
         };
         let length = if algorithm == "sha256" { hex.len() == 64 } else { hex.len() >= 32 };
         algorithm.split(['+', '.', '-', '_']).all(part) && length && hex.bytes().all(|b| b.is_ascii_hexdigit())
@@ -193,8 +190,24 @@ mod tests {
     #[test]
     fn what_the_grammar_forbids_is_an_error() {
         for text in [
-            "", "App", "a//b", "a___b", "-a", "a-", "a:", "a:-x", "a b", "a\nb", "a@sha256:12", "ex-.com/a", "a/b:c/d",
-            "a.com:x/b", "é", "a$b", "a\"b", "a:b c",
+            "",
+            "App",
+            "a//b",
+            "a___b",
+            "-a",
+            "a-",
+            "a:",
+            "a:-x",
+            "a b",
+            "a\nb",
+            "a@sha256:12",
+            "ex-.com/a",
+            "a/b:c/d",
+            "a.com:x/b",
+            "é",
+            "a$b",
+            "a\"b",
+            "a:b c",
         ] {
             assert!(Reference::parse(text).is_err(), "{text:?}");
         }

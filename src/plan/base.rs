@@ -81,7 +81,7 @@ pub(super) fn plan_base(
         _ => {
             let slim = official("slim");
             return plan_custom(wanted, slim, warnings);
-        },
+        }
     })
 }
 

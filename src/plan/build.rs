@@ -107,8 +107,11 @@ fn plan_task_runner(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Option<P
             }
             if !root_depends_on(inputs, "turbo") {
                 warnings.push(
-                    Warning::new("plan/turbo-not-installed", "`turbo.json` is there, and the root does not depend on `turbo`; packages are built one by one")
-                        .with_hint("add `turbo` to `devDependencies` of the root package.json"),
+                    Warning::new(
+                        "plan/turbo-not-installed",
+                        "`turbo.json` is there, and the root does not depend on `turbo`; packages are built one by one",
+                    )
+                    .with_hint("add `turbo` to `devDependencies` of the root package.json"),
                 );
                 return None;
             }
@@ -164,8 +167,11 @@ fn plan_cache(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Option<CacheMo
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-@+".contains(c);
     if !target.chars().all(plain) {
         warnings.push(
-            Warning::new("plan/no-build-cache", format!("`{dist_dir}` cannot be written as a cache mount; each build starts without `.next/cache`"))
-                .with_hint("use letters, digits, `.`, `_`, `-`, `@` and `+` in folder names"),
+            Warning::new(
+                "plan/no-build-cache",
+                format!("`{dist_dir}` cannot be written as a cache mount; each build starts without `.next/cache`"),
+            )
+            .with_hint("use letters, digits, `.`, `_`, `-`, `@` and `+` in folder names"),
         );
         return None;
     }

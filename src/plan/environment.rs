@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{CA_SECRET, Inputs, KEY_SECRET, PlanError, PlannedSecret, SecretUse, secret_look};
-use crate::diagnostic::Warning;
 use crate::diagnostic::Location;
+use crate::diagnostic::Warning;
 use crate::origin::{Detected, Origin};
 use crate::project::EnvFile;
 use crate::settings::{EnvFilePolicy, EnvScope, EnvSetting, EnvValue, SecretSource, SecretValue};
@@ -18,8 +18,18 @@ pub(super) struct Environment {
 
 /// Build arguments that every Dockerfile has without declaring them.
 pub const PREDEFINED_BUILD_ARGS: [&str; 12] = [
-    "HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "FTP_PROXY", "ftp_proxy", "NO_PROXY", "no_proxy", "ALL_PROXY",
-    "all_proxy", "BUILDKIT_INLINE_CACHE", "SOURCE_DATE_EPOCH",
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "FTP_PROXY",
+    "ftp_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "BUILDKIT_INLINE_CACHE",
+    "SOURCE_DATE_EPOCH",
 ];
 /// Set by the launcher or by this program, whatever a project says.
 const FIXED: [&str; 3] = ["NODE_ENV", "HOSTNAME", "PORT"];
@@ -88,7 +98,9 @@ impl Environment {
                     warnings.push(
                         Warning::new(
                             "plan/secret-looking-in-image",
-                            format!("`{name}` ({origin}) looks like a secret, and everyone who pulls the image can read it"),
+                            format!(
+                                "`{name}` ({origin}) looks like a secret, and everyone who pulls the image can read it"
+                            ),
                         )
                         .with_hint(format!("remove the `image` scope, and start the container with `--env {name}`")),
                     );
@@ -106,7 +118,11 @@ impl Environment {
     fn take_for_build(&mut self, name: &str, value: &str) {
         if secret_look(name, value).is_some() {
             self.build.remove(name);
-            self.add_secret(name, SecretUse::Variable, SecretValue::Value(crate::secret::Secret::new(value.to_owned())));
+            self.add_secret(
+                name,
+                SecretUse::Variable,
+                SecretValue::Value(crate::secret::Secret::new(value.to_owned())),
+            );
         } else {
             self.secrets.retain(|secret| secret.id != name);
             self.build.insert(name.to_owned(), value.to_owned());
@@ -146,7 +162,8 @@ impl Environment {
         let of_app = |file: &&EnvFile| file.path.parent().as_ref() == Some(&inputs.facts.app_dir);
         let mut values: BTreeMap<&str, (String, Origin)> = BTreeMap::new();
         for wanted in [".env", ".env.production"] {
-            let Some(file) = inputs.facts.env_files.iter().filter(of_app).find(|file| file.path.name() == wanted) else {
+            let Some(file) = inputs.facts.env_files.iter().filter(of_app).find(|file| file.path.name() == wanted)
+            else {
                 continue;
             };
             if !file.tracked {
@@ -163,10 +180,8 @@ impl Environment {
         if policy != EnvFilePolicy::Auto {
             return;
         }
-        let expanded: BTreeMap<&str, (String, Origin)> = values
-            .iter()
-            .map(|(name, (value, origin))| (*name, (expand(value, &values, 0), origin.clone())))
-            .collect();
+        let expanded: BTreeMap<&str, (String, Origin)> =
+            values.iter().map(|(name, (value, origin))| (*name, (expand(value, &values, 0), origin.clone()))).collect();
         let mut secret_looking: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (name, (value, origin)) in expanded {
             if !is_variable_name(name) || value.contains('\0') || FIXED.contains(&name) {
@@ -265,7 +280,10 @@ fn warn_fixed(name: &str, value: &str, origin: &Origin, warnings: &mut Vec<Warni
     let (reason, hint) = if name == "NODE_ENV" {
         ("Next.js runs only as `production` in an image", "use a variable of your own, like `APP_ENV`")
     } else {
-        ("the launcher listens on all addresses", "set `NEXTDEPLOY_HOST` when the container starts, to listen on one address")
+        (
+            "the launcher listens on all addresses",
+            "set `NEXTDEPLOY_HOST` when the container starts, to listen on one address",
+        )
     };
     warnings.push(
         Warning::new("plan/variable-ignored", format!("`{name}` ({origin}) is ignored: {reason}")).with_hint(hint),
@@ -291,7 +309,11 @@ fn kept_secrets(file: &EnvFile) -> Option<Warning> {
     (!names.is_empty()).then(|| {
         Warning::new(
             "plan/env-file-kept",
-            format!("`{}` stays in the image as asked, with values that look like secrets: {}", file.path, names.join(", ")),
+            format!(
+                "`{}` stays in the image as asked, with values that look like secrets: {}",
+                file.path,
+                names.join(", ")
+            ),
         )
         .with_hint("use `--env-files auto` to leave it out")
         .at(Location::file(file.path.as_str()))

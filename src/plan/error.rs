@@ -58,9 +58,12 @@ impl Diagnostic for PlanError {
         let hint = match self {
             Self::NoImageName { .. } => "give the image a name with `--name my-app`".to_owned(),
             Self::InvalidTag { .. } => {
-                "write `--tag v1.2.0`, or a complete reference like `--tag registry.example.com/team/app:v1.2.0`".to_owned()
+                "write `--tag v1.2.0`, or a complete reference like `--tag registry.example.com/team/app:v1.2.0`"
+                    .to_owned()
             }
-            Self::InvalidBase { .. } => "use `slim`, `alpine`, `distroless`, or a reference like `node:22-slim`".to_owned(),
+            Self::InvalidBase { .. } => {
+                "use `slim`, `alpine`, `distroless`, or a reference like `node:22-slim`".to_owned()
+            }
             Self::InvalidNodeVersion { .. } => "write a major or an exact version, like `--node-version 22`".to_owned(),
             Self::NodeTooOld { floor, .. } => format!("use `--node-version {floor}` or a later one"),
             Self::InvalidVariableName { .. } => {

@@ -180,8 +180,11 @@ fn warn_missing_variables(inputs: Inputs<'_>, secrets: &[PlannedSecret], warning
         let given = secrets.iter().any(|secret| secret.id == *name) || inputs.settings.env.contains_key(name);
         if !given {
             warnings.push(
-                Warning::new("plan/missing-install-variable", format!("the install reads `{name}` ({}), and nobody gives it", variable.origin))
-                    .with_hint(format!("pass it with `--secret {name}`")),
+                Warning::new(
+                    "plan/missing-install-variable",
+                    format!("the install reads `{name}` ({}), and nobody gives it", variable.origin),
+                )
+                .with_hint(format!("pass it with `--secret {name}`")),
             );
         }
     }

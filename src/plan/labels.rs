@@ -28,7 +28,8 @@ pub(super) fn plan_labels(
     set(format!("{OCI}.revision"), identity::commit(inputs).map(str::to_owned));
     set(format!("{OCI}.source"), identity::source_url(inputs));
     set(format!("{OCI}.created"), git.and_then(|git| git.commit_time).and_then(timestamp));
-    let qualified = Reference::parse(&base.runtime.value).map(|reference| (reference.fully_qualified(), reference.digest));
+    let qualified =
+        Reference::parse(&base.runtime.value).map(|reference| (reference.fully_qualified(), reference.digest));
     if let Ok((base_name, digest)) = qualified {
         set(format!("{OCI}.base.name"), Some(base_name));
         set(format!("{OCI}.base.digest"), digest);
@@ -41,8 +42,11 @@ pub(super) fn plan_labels(
     set("nextdeploy.dirty".to_owned(), git.is_some_and(|git| git.dirty).then(|| "true".to_owned()));
     set("nextdeploy.version".to_owned(), Some(env!("CARGO_PKG_VERSION").to_owned()));
     for (label, value) in &inputs.settings.labels {
-        check(label, &value.value)
-            .map_err(|reason| PlanError::InvalidLabel { label: label.clone(), origin: value.origin.to_string(), reason })?;
+        check(label, &value.value).map_err(|reason| PlanError::InvalidLabel {
+            label: label.clone(),
+            origin: value.origin.to_string(),
+            reason,
+        })?;
         labels.insert(label.clone(), value.value.clone());
     }
     Ok(labels)

@@ -39,7 +39,9 @@ fn package_order(inputs: Inputs<'_>) -> Vec<RelPath> {
     let mut order = vec![RelPath::root()];
     if let Some(workspace) = &inputs.facts.workspace {
         for name in &workspace.build_order {
-            order.extend(workspace.packages.iter().filter(|package| package.name == *name).map(|package| package.dir.clone()));
+            order.extend(
+                workspace.packages.iter().filter(|package| package.name == *name).map(|package| package.dir.clone()),
+            );
         }
     }
     order.push(inputs.facts.app_dir.clone());
@@ -51,13 +53,23 @@ fn package_order(inputs: Inputs<'_>) -> Vec<RelPath> {
 /// True for scripts whose every command sets up git hooks, or checks which package manager runs.
 fn is_guard(command: &str) -> bool {
     command.split(['&', '|', ';']).map(str::trim).filter(|part| !part.is_empty()).all(|part| {
-        let words: Vec<&str> = part.split_whitespace().filter(|word| !matches!(*word, "npx" | "--yes" | "-y")).collect();
+        let words: Vec<&str> =
+            part.split_whitespace().filter(|word| !matches!(*word, "npx" | "--yes" | "-y")).collect();
         match words.as_slice() {
             [first, ..] => {
                 let name = first.split('@').next().unwrap_or_default();
                 matches!(
                     name,
-                    "only-allow" | "husky" | "lefthook" | "simple-git-hooks" | "is-ci" | "pinst" | "true" | "exit" | ":" | "echo"
+                    "only-allow"
+                        | "husky"
+                        | "lefthook"
+                        | "simple-git-hooks"
+                        | "is-ci"
+                        | "pinst"
+                        | "true"
+                        | "exit"
+                        | ":"
+                        | "echo"
                 ) || (*first == "git" && words.contains(&"config"))
                     || (*first == "node" && words.get(1).is_some_and(|file| file.contains(".husky/")))
             }
@@ -79,7 +91,8 @@ fn plan_prisma(inputs: Inputs<'_>) -> Option<PlannedCommand> {
     if generated_by_install || build_generates || lifecycle_generates || prisma.schemas.is_empty() {
         return None;
     }
-    let owner = prisma.schemas.first().and_then(|schema| package_of(inputs, schema)).unwrap_or_else(|| facts.app_dir.clone());
+    let owner =
+        prisma.schemas.first().and_then(|schema| package_of(inputs, schema)).unwrap_or_else(|| facts.app_dir.clone());
     Some(PlannedCommand {
         dir: owner,
         argv: ["prisma", "generate"].map(str::to_owned).to_vec(),
@@ -100,12 +113,19 @@ mod tests {
     #[test]
     fn guards_and_git_hooks_are_no_work() {
         for command in [
-            "npx only-allow pnpm", "husky", "husky install", "is-ci || husky install", "npx -y only-allow@1 npm && husky",
-            "node .husky/install.mjs", "git config core.hooksPath .githooks || true", "lefthook install",
+            "npx only-allow pnpm",
+            "husky",
+            "husky install",
+            "is-ci || husky install",
+            "npx -y only-allow@1 npm && husky",
+            "node .husky/install.mjs",
+            "git config core.hooksPath .githooks || true",
+            "lefthook install",
         ] {
             assert!(is_guard(command), "{command}");
         }
-        for command in ["patch-package", "husky install && prisma generate", "node scripts/setup.js", "turbo run build"] {
+        for command in ["patch-package", "husky install && prisma generate", "node scripts/setup.js", "turbo run build"]
+        {
             assert!(!is_guard(command), "{command}");
         }
     }

@@ -56,9 +56,10 @@ fn plan_mode(inputs: Inputs<'_>, start: Option<&Detected<Vec<String>>>) -> Resul
         return Ok((ImageMode::Server, format!("Next.js {next} has no standalone output")));
     }
     Ok(match &config.output {
-        Known::Unknown { reason, line } => {
-            (ImageMode::Unknown, format!("`output` on line {line} of next.config is known only after the build: {reason}"))
-        }
+        Known::Unknown { reason, line } => (
+            ImageMode::Unknown,
+            format!("`output` on line {line} of next.config is known only after the build: {reason}"),
+        ),
         Known::Value(value) if value.value == OutputMode::Standalone => {
             (ImageMode::Standalone, "`output: 'standalone'` in next.config".to_owned())
         }
@@ -84,7 +85,9 @@ fn plan_start(inputs: Inputs<'_>) -> Result<Option<Detected<Vec<String>>>, PlanE
     Ok(match words.as_slice() {
         [] | [""] => return Err(PlanError::EmptyStartCommand { origin: asked.origin.to_string() }),
         // Package managers keep signals from the app; what they would run is run directly.
-        ["npm" | "yarn" | "pnpm" | "bun", "start"] | ["npm" | "yarn" | "pnpm" | "bun", "run", "start"] => from_project(),
+        ["npm" | "yarn" | "pnpm" | "bun", "start"] | ["npm" | "yarn" | "pnpm" | "bun", "run", "start"] => {
+            from_project()
+        }
         ["next", "start", ..] => None,
         // Standalone's own server.
         ["node", file] if file.ends_with("server.js") && !app_has(file) => None,
@@ -123,7 +126,8 @@ fn shell(command: &str) -> Vec<String> {
 }
 
 fn check_shell(command: &Detected<Vec<String>>, base: &BasePlan) -> Result<(), PlanError> {
-    let needs_shell = command.value.first().is_some_and(|word| matches!(word.as_str(), "sh" | "/bin/sh" | "bash" | "/bin/bash"));
+    let needs_shell =
+        command.value.first().is_some_and(|word| matches!(word.as_str(), "sh" | "/bin/sh" | "bash" | "/bin/bash"));
     if base.flavour == BaseFlavour::Distroless && needs_shell {
         let text = command.value.last().cloned().unwrap_or_default();
         return Err(PlanError::ShellInDistroless { command: text, origin: command.origin.to_string() });
@@ -201,7 +205,9 @@ fn plan_port(inputs: Inputs<'_>) -> Detected<u16> {
     let from_variable = || {
         let setting = inputs.settings.env.get("PORT")?;
         match &setting.value.value {
-            EnvValue::Plain(text) => Some(Detected::new(text.trim().parse().ok().filter(|p| *p != 0)?, setting.origin.clone())),
+            EnvValue::Plain(text) => {
+                Some(Detected::new(text.trim().parse().ok().filter(|p| *p != 0)?, setting.origin.clone()))
+            }
             EnvValue::Secret(_) => None,
         }
     };

@@ -11,17 +11,67 @@ pub enum SecretLook {
 
 /// Words that name a secret as the last words of a name, or anywhere in it.
 const SECRET_WORDS: [&str; 18] = [
-    "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASS", "PASSPHRASE", "PWD", "TOKEN", "CREDENTIAL", "CREDENTIALS", "APIKEY",
-    "PRIVATE", "SALT", "PEPPER", "JWT", "HMAC", "DSN", "COOKIE",
+    "SECRET",
+    "SECRETS",
+    "PASSWORD",
+    "PASSWD",
+    "PASS",
+    "PASSPHRASE",
+    "PWD",
+    "TOKEN",
+    "CREDENTIAL",
+    "CREDENTIALS",
+    "APIKEY",
+    "PRIVATE",
+    "SALT",
+    "PEPPER",
+    "JWT",
+    "HMAC",
+    "DSN",
+    "COOKIE",
 ];
 /// Words that make a `KEY` a secret one.
 const KEY_KINDS: [&str; 12] = [
-    "API", "ACCESS", "SECRET", "PRIVATE", "ENCRYPTION", "SIGNING", "AUTH", "SERVICE", "MASTER", "ROLE", "SESSION", "LICENSE",
+    "API",
+    "ACCESS",
+    "SECRET",
+    "PRIVATE",
+    "ENCRYPTION",
+    "SIGNING",
+    "AUTH",
+    "SERVICE",
+    "MASTER",
+    "ROLE",
+    "SESSION",
+    "LICENSE",
 ];
 /// Beginnings of tokens whose issuers mark them.
 const TOKEN_PREFIXES: [&str; 25] = [
-    "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "npm_", "sk_live_", "sk_test_", "rk_live_", "rk_test_",
-    "whsec_", "xoxb-", "xoxp-", "xoxa-", "xapp-", "AKIA", "ASIA", "AIza", "SG.", "sk-", "dop_v1_", "shpat_", "pypi-",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "ghr_",
+    "github_pat_",
+    "glpat-",
+    "npm_",
+    "sk_live_",
+    "sk_test_",
+    "rk_live_",
+    "rk_test_",
+    "whsec_",
+    "xoxb-",
+    "xoxp-",
+    "xoxa-",
+    "xapp-",
+    "AKIA",
+    "ASIA",
+    "AIza",
+    "SG.",
+    "sk-",
+    "dop_v1_",
+    "shpat_",
+    "pypi-",
 ];
 
 /// Tells whether a variable looks like a secret; `NEXT_PUBLIC_*` never does, since Next.js sends it to every browser.
@@ -97,7 +147,9 @@ fn is_json_web_token(value: &str) -> bool {
     let parts: Vec<&str> = value.split('.').collect();
     parts.len() == 3
         && value.starts_with("eyJ")
-        && parts.iter().all(|part| part.len() >= 10 && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=".contains(&b)))
+        && parts
+            .iter()
+            .all(|part| part.len() >= 10 && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=".contains(&b)))
 }
 
 /// Long, of one alphabet, and without the order of words: 32 hex digits, or 40 base64 digits with all kinds of characters.
@@ -126,8 +178,21 @@ mod tests {
     #[test]
     fn names_of_secrets() {
         for name in [
-            "DATABASE_PASSWORD", "STRIPE_SECRET_KEY", "API_KEY", "apiKey", "NPM_TOKEN", "JWT_SECRET", "AUTH_SECRET", "PGPASS",
-            "KEY", "SENTRY_DSN", "AWS_SECRET_ACCESS_KEY", "SMTP_PASS", "github_token", "ENCRYPTION_KEY", "OPENAI_KEY",
+            "DATABASE_PASSWORD",
+            "STRIPE_SECRET_KEY",
+            "API_KEY",
+            "apiKey",
+            "NPM_TOKEN",
+            "JWT_SECRET",
+            "AUTH_SECRET",
+            "PGPASS",
+            "KEY",
+            "SENTRY_DSN",
+            "AWS_SECRET_ACCESS_KEY",
+            "SMTP_PASS",
+            "github_token",
+            "ENCRYPTION_KEY",
+            "OPENAI_KEY",
         ] {
             let expected = if name == "PGPASS" { None } else { Some(SecretLook::Name) };
             assert_eq!(secret_look(name, "hunter2!"), expected, "{name}");
@@ -137,8 +202,18 @@ mod tests {
     #[test]
     fn names_of_harmless_things() {
         for name in [
-            "NEXT_PUBLIC_API_KEY", "PORT", "KEYCLOAK_URL", "STRIPE_PUBLISHABLE_KEY", "MONKEY", "COMPASS", "PUBLIC_KEY",
-            "API_URL", "TOKENIZER", "NODE_ENV", "KEYBOARD_LAYOUT", "PASSENGER_COUNT",
+            "NEXT_PUBLIC_API_KEY",
+            "PORT",
+            "KEYCLOAK_URL",
+            "STRIPE_PUBLISHABLE_KEY",
+            "MONKEY",
+            "COMPASS",
+            "PUBLIC_KEY",
+            "API_URL",
+            "TOKENIZER",
+            "NODE_ENV",
+            "KEYBOARD_LAYOUT",
+            "PASSENGER_COUNT",
         ] {
             assert_eq!(secret_look(name, "hunter2!"), None, "{name}");
         }
@@ -167,9 +242,16 @@ mod tests {
     #[test]
     fn values_of_harmless_things() {
         for value in [
-            "https://example.com/a/b?c=d", "postgres://db/app", "https://user@example.com", "00000000-0000-0000-0000-000000000000",
-            "/usr/share/a/very/long/path/That/Has/Many/Parts/1", "production", "en-GB,de-DE", "00000000000000000000000000000000",
-            "a-long-kebab-case-feature-flag-name-for-the-app", "postgres://app:${PASSWORD}@db/app",
+            "https://example.com/a/b?c=d",
+            "postgres://db/app",
+            "https://user@example.com",
+            "00000000-0000-0000-0000-000000000000",
+            "/usr/share/a/very/long/path/That/Has/Many/Parts/1",
+            "production",
+            "en-GB,de-DE",
+            "00000000000000000000000000000000",
+            "a-long-kebab-case-feature-flag-name-for-the-app",
+            "postgres://app:${PASSWORD}@db/app",
         ] {
             assert_eq!(secret_look("SETTING", value), None, "{value}");
         }

@@ -10,7 +10,9 @@ use crate::source::{SourceText, SourceTree};
 pub fn turbo_tasks(tree: &SourceTree) -> Vec<String> {
     let texts = ["turbo.json", "turbo.jsonc"].into_iter().filter_map(|name| tree.text(&RelPath::root().child(name)));
     let mut configs = texts.filter_map(|text| match text {
-        SourceText::Text(text) => jsonc_parser::parse_to_serde_value::<Value>(text, &jsonc_parser::ParseOptions::default()).ok(),
+        SourceText::Text(text) => {
+            jsonc_parser::parse_to_serde_value::<Value>(text, &jsonc_parser::ParseOptions::default()).ok()
+        }
         _ => None,
     });
     let Some(config) = configs.next() else { return Vec::new() };

@@ -168,6 +168,9 @@ async fn converse(
         let id = reader.outcome.image.take();
         match (failure, id) {
             (Some(text), _) => Err(failed(steps, &text)),
+            (None, Some(_)) if !upload.is_done() => {
+                Err(lost("the daemon answered before it had read the whole context".into()))
+            }
             (None, Some(id)) => Ok(id),
             (None, None) => Err(lost(broken.unwrap_or_else(|| "the daemon ended the build without an image".into()))),
         }

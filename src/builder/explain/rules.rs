@@ -44,7 +44,7 @@ pub(super) static RULES: &[Rule] = &[
     rule(
         "builder/tls-intercepted",
         Either,
-        r"(?i)self.signed certificate|UNABLE_TO_VERIFY_LEAF_SIGNATURE|unable to get (?:local )?issuer certificate|UNABLE_TO_GET_ISSUER_CERT|UNKNOWN_CERTIFICATE_VERIFICATION_ERROR|x509: certificate signed by unknown authority",
+        r"(?i)self.signed.cert|UNABLE_TO_VERIFY_LEAF_SIGNATURE|unable to get (?:local )?issuer certificate|UNABLE_TO_GET_ISSUER_CERT|UNKNOWN_CERTIFICATE_VERIFICATION_ERROR|x509: certificate signed by unknown authority",
         "a server's certificate is not trusted inside the build, as behind a proxy that intercepts TLS",
         "pass the authority's PEM file with `--ca-bundle`",
     ),
@@ -116,8 +116,8 @@ pub(super) static RULES: &[Rule] = &[
     rule(
         "builder/package-not-found",
         Log,
-        r#"(?:npm (?:error|ERR!) 404 .*?'?(@?[\w.-]+(?:/[\w.-]+)?@[^' ]+)'? is not in this registry|ERR_PNPM_FETCH_404[^:]*: GET (\S+)|YN0035.*?(?:@|:) ?(\S+).*404|"?(https://\S+?)"?: (?:Request failed )?"404 Not Found"|GET (https://\S+) - 404)"#,
-        "a package registry does not have a package (`$1$2$3$4$5`); private packages look like this without a token",
+        r#"(?:npm (?:error|ERR!) 404 .*?'?(@?[\w.-]+(?:/[\w.-]+)?@[^' ]+)'? is not in this registry|ERR_PNPM_FETCH_404\s+GET (\S+?): |YN0035.*?(?:@|:) ?(\S+).*404|"?(https://\S+?)"?: (?:Request failed )?"404 Not Found"|Couldn't find package "([^"]+)" on the|GET (https://\S+) - 404)"#,
+        "a package registry does not have a package (`$1$2$3$4$5$6`); private packages look like this without a token",
         "check name and version, and pass the registry's token as a secret when the package is private",
     ),
     // Engines.
@@ -175,13 +175,6 @@ pub(super) static RULES: &[Rule] = &[
     rule(
         "builder/missing-variable",
         Log,
-        r"\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b[`'\x22]? (?:(?:is|was|must be) )?(?:not (?:defined|set|provided|found)|missing|required|undefined|set\b)",
-        "the environment variable `$1` is missing in the build",
-        "set it in `metadata.json` or with `--env $1=…`, or as a build secret when it is one",
-    ),
-    rule(
-        "builder/missing-variable",
-        Log,
         r"(?i)invalid environment variables|missing (?:required )?environment variables?",
         "the app checks its environment variables while it is built, and some are missing or wrong",
         "set those that the log names in `metadata.json` or with `--env NAME=VALUE`",
@@ -190,7 +183,7 @@ pub(super) static RULES: &[Rule] = &[
     rule(
         "builder/fonts",
         Log,
-        r"Failed to fetch [`'\x22]?([^`'\x22]+?)[`'\x22]? from Google Fonts|(?:requesting|fetch|resolve) .*(https://fonts\.(?:googleapis|gstatic)\.com)",
+        r"Failed to fetch (?:font )?[`'\x22]([^`'\x22]+)[`'\x22](?: from Google Fonts|\.)|(?:requesting|fetch|resolve) .*(https://fonts\.(?:googleapis|gstatic)\.com)",
         "a font (`$1$2`) cannot be fetched from Google while the app is built",
         "let the build reach fonts.googleapis.com, or use `next/font/local` with the font's files in the repository",
     ),
@@ -252,6 +245,13 @@ pub(super) static RULES: &[Rule] = &[
         r"ETIMEDOUT|ENETUNREACH|ECONNRESET|EHOSTUNREACH|ERR_SOCKET_TIMEOUT|(?i:network is unreachable|connection timed out|i/o timeout)|ConnectionRefused downloading",
         "the network cannot be reached from inside the build",
         "check the network of the Docker daemon, or its proxy settings, and try again",
+    ),
+    rule(
+        "builder/missing-variable",
+        Log,
+        r"\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b[`'\x22]? (?:(?:is|was|must be) )?(?:not (?:defined|set|provided|found)|missing|required|undefined|set\b)",
+        "the environment variable `$1` is missing in the build",
+        "set it in `metadata.json` or with `--env $1=…`, or as a build secret when it is one",
     ),
     rule(
         "builder/prerender",

@@ -1,0 +1,310 @@
+//! The docker builder against daemons that misbehave: each case is a small HTTP server on a Unix socket.
+
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nextdeploy::builder::docker::{Address, BuildRun, ContextBody, Endpoint, Engine, TlsFiles};
+use nextdeploy::builder::{BuildError, BuildRequest};
+use nextdeploy::diagnostic::{Diagnostic, ExitCode};
+use nextdeploy::dockerfile::BuildContext;
+use nextdeploy::host::Environment;
+use nextdeploy::image::BuiltImage;
+use nextdeploy::origin::Origin;
+use nextdeploy::settings::{CacheUse, PullPolicy};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+const ID: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+const PING: &str = "HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 2\r\n\r\nOK";
+const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+/// Answers one kind of request; gets the connection after the head of the request.
+type Answer = Arc<dyn Fn(&mut UnixStream) + Send + Sync>;
+
+struct FakeDaemon {
+    _folder: TempDir,
+    socket: PathBuf,
+}
+
+impl FakeDaemon {
+    /// A daemon whose first answer is `ping` and whose builds end as `build` says. It has only the classic builder.
+    fn start(
+        ping: impl Fn(&mut UnixStream) + Send + Sync + 'static,
+        build: impl Fn(&mut UnixStream) + Send + Sync + 'static,
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("d.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let (ping, build): (Answer, Answer) = (Arc::new(ping), Arc::new(build));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (ping, build) = (Arc::clone(&ping), Arc::clone(&build));
+                std::thread::spawn(move || serve(&mut stream.unwrap(), &ping, &build));
+            }
+        });
+        Self { _folder: folder, socket }
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint {
+            address: Address::Unix(self.socket.clone()),
+            origin: Origin::Variable("DOCKER_HOST".into()),
+            ca_bundle: None,
+        }
+    }
+}
+
+fn serve(stream: &mut UnixStream, ping: &Answer, build: &Answer) {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        if stream.read(&mut byte).unwrap_or(0) == 0 {
+            return;
+        }
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let path = head.split_whitespace().nth(1).unwrap();
+    match path.split('?').next().unwrap() {
+        "/_ping" => ping(stream),
+        "/version" => json(
+            stream,
+            r#"{"Version":"4.3.1","ApiVersion":"1.41","Os":"linux","Arch":"amd64","Components":[{"Name":"Podman Engine","Version":"4.3.1"}]}"#,
+        ),
+        "/build" => build(stream),
+        path if path.ends_with("/history") => {
+            json(stream, r#"[{"Id":"x","Created":0,"CreatedBy":"RUN x","Tags":[],"Size":7,"Comment":""}]"#)
+        }
+        _ => json(
+            stream,
+            &format!(
+                r#"{{"Id":"{ID}","Os":"linux","Architecture":"amd64","RootFS":{{"Type":"layers","Layers":["sha256:1"]}}}}"#
+            ),
+        ),
+    }
+}
+
+fn json(stream: &mut UnixStream, body: &str) {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
+    let _ = stream.write_all(format!("{head}{body}").as_bytes());
+}
+
+fn healthy(stream: &mut UnixStream) {
+    let _ = stream.write_all(PING.as_bytes());
+}
+
+/// Reads the whole chunked body of the request.
+fn read_context(stream: &mut UnixStream) {
+    let mut body = Vec::new();
+    let mut byte = [0];
+    while !body.ends_with(b"0\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) > 0 {
+        body.push(byte[0]);
+    }
+}
+
+fn chunk(stream: &mut UnixStream, text: &str) {
+    let _ = stream.write_all(format!("{:x}\r\n{text}\r\n", text.len()).as_bytes());
+}
+
+fn request(timeout: Option<Duration>) -> BuildRequest {
+    BuildRequest {
+        context: BuildContext::default(),
+        dockerfile: "Dockerfile".into(),
+        tags: vec!["x:1".into()],
+        platform: None,
+        target: None,
+        build_args: std::collections::BTreeMap::new(),
+        labels: std::collections::BTreeMap::new(),
+        secrets: Vec::new(),
+        credentials: std::collections::BTreeMap::new(),
+        network: None,
+        cache_from: Vec::new(),
+        memory: None,
+        cache: CacheUse::Use,
+        pull: PullPolicy::Missing,
+        timeout,
+    }
+}
+
+async fn connect(endpoint: Endpoint) -> Result<Engine, BuildError> {
+    Engine::connect(endpoint, &Environment::default()).await
+}
+
+async fn build_with(
+    daemon: &FakeDaemon,
+    context: ContextBody,
+    timeout: Option<Duration>,
+) -> Result<BuiltImage, BuildError> {
+    let engine = connect(daemon.endpoint()).await.unwrap();
+    let (events, receiver) = mpsc::channel(1000);
+    drop(receiver);
+    let request = request(timeout);
+    BuildRun { engine: &engine, request: &request, events }.build(context, std::future::pending()).await
+}
+
+fn small_context() -> ContextBody {
+    ContextBody::new(tokio_stream::once(Ok(vec![7; 1024].into())), Some(1024))
+}
+
+async fn build(answer: impl Fn(&mut UnixStream) + Send + Sync + 'static) -> Result<BuiltImage, BuildError> {
+    let daemon = FakeDaemon::start(healthy, answer);
+    build_with(&daemon, small_context(), None).await
+}
+
+fn assert_code(error: &BuildError, code: &str) {
+    assert_eq!((error.code(), error.exit_code()), (code, ExitCode::Build), "{error}");
+    assert!(!error.hints().is_empty(), "{error} says what to do");
+}
+
+#[tokio::test]
+async fn no_daemon_where_one_should_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("gone.sock");
+    let endpoint = |address| Endpoint { address, origin: Origin::Variable("DOCKER_HOST".into()), ca_bundle: None };
+    let missing = connect(endpoint(Address::Unix(socket.clone()))).await.unwrap_err();
+    assert_code(&missing, "builder/no-daemon");
+    assert!(missing.to_string().contains("gone.sock") && missing.to_string().contains("does not exist"), "{missing}");
+
+    drop(UnixListener::bind(&socket).unwrap());
+    let refused = connect(endpoint(Address::Unix(socket))).await.unwrap_err();
+    assert_code(&refused, "builder/no-daemon");
+    assert!(refused.to_string().contains("refused"), "{refused}");
+
+    let unknown =
+        connect(endpoint(Address::Tcp { host: "nd-not-there.invalid".into(), port: 2375 })).await.unwrap_err();
+    assert_code(&unknown, "builder/no-daemon");
+    assert!(unknown.to_string().contains("nd-not-there.invalid:2375"), "{unknown}");
+}
+
+#[tokio::test]
+async fn something_else_answers() {
+    let answers = [
+        (
+            "HTTP/1.1 400 Bad Request\r\nContent-Length: 49\r\n\r\nClient sent an HTTP request to an HTTPS server.\n\n",
+            "builder/needs-tls",
+        ),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nblog", "builder/not-docker"),
+        ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "builder/not-docker"),
+        ("SSH-2.0-OpenSSH_9.2\r\n", "builder/not-docker"),
+        ("", "builder/not-docker"),
+        (
+            "HTTP/1.1 500 Internal Server Error\r\nApi-Version: 1.41\r\nContent-Length: 6\r\n\r\nbroken",
+            "builder/daemon-error",
+        ),
+    ];
+    for (answer, code) in answers {
+        let daemon = FakeDaemon::start(move |stream| stream.write_all(answer.as_bytes()).unwrap(), |_| {});
+        assert_code(&connect(daemon.endpoint()).await.unwrap_err(), code);
+    }
+}
+
+#[tokio::test]
+async fn a_mute_daemon_is_given_up_after_five_seconds() {
+    let daemon = FakeDaemon::start(|_| std::thread::sleep(Duration::from_secs(30)), |_| {});
+    let start = Instant::now();
+    assert_code(&connect(daemon.endpoint()).await.unwrap_err(), "builder/no-answer");
+    assert!(start.elapsed() < Duration::from_secs(8));
+}
+
+#[tokio::test]
+async fn a_plain_daemon_is_no_tls_daemon() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 64]);
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    });
+    let address = Address::Tls { host: "127.0.0.1".into(), port, files: TlsFiles::default() };
+    let endpoint = Endpoint { address, origin: Origin::Variable("DOCKER_HOST".into()), ca_bundle: None };
+    let error = connect(endpoint).await.unwrap_err();
+    assert_code(&error, "builder/tls");
+    assert!(error.to_string().contains("does not speak TLS"), "{error}");
+}
+
+#[tokio::test]
+async fn a_last_message_without_its_newline_is_still_read() {
+    let image = build(|stream| {
+        read_context(stream);
+        let _ = stream.write_all(CHUNKED.as_bytes());
+        chunk(stream, &format!("{{\"aux\":{{\"ID\":\"{ID}\"}}}}\n{{\"stream\":\"Successfully "));
+        chunk(stream, "tagged x:1\"}\r");
+        let _ = stream.write_all(b"0\r\n\r\n");
+    })
+    .await
+    .unwrap();
+    assert_eq!((image.id.as_str(), image.size, image.layers[0].created_by.as_str()), (ID, 7, "RUN x"));
+}
+
+#[tokio::test]
+async fn a_daemon_that_dies_in_the_middle_is_an_error() {
+    let error = build(|stream| {
+        read_context(stream);
+        let _ = stream.write_all(CHUNKED.as_bytes());
+        chunk(stream, "{\"stream\":\"Step 1/2 : FROM x\"}\n");
+    })
+    .await
+    .unwrap_err();
+    assert_code(&error, "builder/connection-lost");
+    assert!(error.to_string().contains("d.sock"), "{error}");
+    // A stream that ends well, but without an image, is no success either.
+    let error = build(|stream| {
+        read_context(stream);
+        let _ = stream.write_all(format!("{CHUNKED}0\r\n\r\n").as_bytes());
+    })
+    .await
+    .unwrap_err();
+    assert_code(&error, "builder/connection-lost");
+    let error = build(|stream| {
+        read_context(stream);
+        let _ = stream.write_all(CHUNKED.as_bytes());
+        chunk(stream, "<html>\n");
+        let _ = stream.write_all(b"0\r\n\r\n");
+    })
+    .await
+    .unwrap_err();
+    assert_code(&error, "builder/connection-lost");
+}
+
+#[tokio::test]
+async fn errors_of_the_daemon_are_passed_on_and_explained() {
+    let error = build(|stream| {
+        read_context(stream);
+        let body = r#"{"message":"boom \u001b[2J"}"#;
+        let head = format!("HTTP/1.1 500 Internal Server Error\r\nContent-Length: {}\r\n\r\n", body.len());
+        let _ = stream.write_all(format!("{head}{body}").as_bytes());
+    })
+    .await
+    .unwrap_err();
+    assert_code(&error, "builder/refused");
+    assert!(error.to_string().contains("boom \\u{1b}[2J"), "{error}");
+    let error = build(|stream| {
+        read_context(stream);
+        let _ = stream.write_all(CHUNKED.as_bytes());
+        chunk(stream, "{\"error\":\"write /var/lib/docker/tmp/x: no space left on device\"}\n");
+        let _ = stream.write_all(b"0\r\n\r\n");
+    })
+    .await
+    .unwrap_err();
+    assert_code(&error, "builder/disk-full");
+}
+
+#[tokio::test]
+async fn an_upload_that_hangs_is_never_a_success() {
+    let endless = || ContextBody::new(futures_util::stream::pending(), Some(1 << 30));
+    let hanging = FakeDaemon::start(healthy, |_| std::thread::sleep(Duration::from_secs(30)));
+    let error = build_with(&hanging, endless(), Some(Duration::from_secs(1))).await.unwrap_err();
+    assert_code(&error, "builder/timed-out");
+    let hasty = FakeDaemon::start(healthy, |stream| {
+        let _ = stream.write_all(CHUNKED.as_bytes());
+        chunk(stream, &format!("{{\"aux\":{{\"ID\":\"{ID}\"}}}}\n"));
+        let _ = stream.write_all(b"0\r\n\r\n");
+        std::thread::sleep(Duration::from_secs(2));
+    });
+    let error = build_with(&hasty, endless(), None).await.unwrap_err();
+    assert_code(&error, "builder/connection-lost");
+    assert!(error.to_string().contains("before it had read the whole context"), "{error}");
+}
