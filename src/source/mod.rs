@@ -6,6 +6,7 @@
 mod error;
 mod exclusions;
 mod git;
+pub mod ignore;
 mod locate;
 mod read_list;
 mod texts;
@@ -15,6 +16,7 @@ mod walk;
 pub use error::{SourceError, io_reason};
 pub use exclusions::{Excluded, Exclusions, STANDARD_EXCLUSIONS};
 pub use git::GitFacts;
+pub use ignore::{IgnoreError, IgnoreRules, Verdict};
 pub use locate::{Located, locate};
 pub use read_list::is_read;
 pub use tree::{EntryKind, SourceEntry, SourceText, SourceTree};

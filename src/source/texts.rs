@@ -17,15 +17,9 @@ const LARGEST_TEXT: u64 = 4 * MIB;
 /// Bytes kept of a file that is binary by design: its header.
 const BINARY_HEADER: u64 = 4096;
 
-/// Files of the program itself and of Docker, read besides what detection asks for.
-const OWN_FILES: &[&str] = &[
-    ".dockerignore",
-    "metadata.json",
-    ".nextdeploy/metadata.json",
-    ".nextdeploy/build.lock",
-    "nextdeploy.yml",
-    "nextdeploy.yaml",
-];
+/// Files of the program itself, read besides `.dockerignore` files and what detection asks for.
+const OWN_FILES: &[&str] =
+    &["metadata.json", ".nextdeploy/metadata.json", ".nextdeploy/build.lock", "nextdeploy.yml", "nextdeploy.yaml"];
 
 /// The texts of those entries that are worth reading, by path.
 pub(super) fn load_texts(root: &Path, entries: &[SourceEntry]) -> BTreeMap<RelPath, SourceText> {
@@ -34,7 +28,9 @@ pub(super) fn load_texts(root: &Path, entries: &[SourceEntry]) -> BTreeMap<RelPa
         .filter(|entry| matches!(entry.kind, EntryKind::File { .. } | EntryKind::Symlink { .. }))
         .filter_map(|entry| {
             let path = entry.path.to_str()?;
-            let wanted = is_read(path) || OWN_FILES.iter().any(|own| path == *own || ends_with_path(path, own));
+            let wanted = is_read(path)
+                || path.ends_with(".dockerignore")
+                || OWN_FILES.iter().any(|own| path == *own || ends_with_path(path, own));
             // Names in a walk are plain components: never absolute, never `..`.
             let rel = wanted.then(|| RelPath::new(path).ok()).flatten()?;
             load(root, entry).map(|text| (rel, text))

@@ -1,0 +1,161 @@
+//! `.dockerignore`: which paths are not sent to the builder.
+//!
+//! In: the text of the file. Out: yes or no per path. The rules are those of Docker (moby/patternmatcher, as used by
+//! Engine 23 and later and by buildx): patterns are anchored at the context root, the last match wins, a match of a
+//! parent counts for everything below it, and a `!` pattern can bring back a path inside an excluded directory. Accidents of
+//! Docker's translation to regular expressions (`\d`, `a^b`, `[*]`) are not repeated: such characters mean themselves.
+//! Never looks at the disk.
+
+mod glob;
+mod pattern;
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+use self::pattern::Pattern;
+use super::tree::{SourceText, SourceTree};
+use crate::diagnostic::{Diagnostic, ExitCode, Location, printable, printable_path};
+use crate::rel_path::RelPath;
+
+/// The rules of one `.dockerignore`, in the order of the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IgnoreRules {
+    patterns: Vec<Pattern>,
+}
+
+/// The file with the rules cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IgnoreError {
+    #[error("pattern `{}` in `{}` {problem}", printable(pattern), printable_path(file))]
+    Pattern { file: PathBuf, line: usize, pattern: String, problem: &'static str },
+    #[error("`{}` cannot be used: {reason}", printable_path(file))]
+    File { file: PathBuf, reason: String },
+}
+
+/// What the rules say about one path, kept to judge what is below it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdict {
+    pub excluded: bool,
+    /// Per pattern, whether it matched the path or a parent of it.
+    matched: Vec<bool>,
+}
+
+impl IgnoreRules {
+    /// The rules in `text`; errors name the file `.dockerignore`.
+    pub fn parse(text: &str) -> Result<Self, IgnoreError> {
+        Self::parse_file(Path::new(".dockerignore"), text)
+    }
+
+    fn parse_file(file: &Path, text: &str) -> Result<Self, IgnoreError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut patterns = Vec::new();
+        for (index, line) in text.split('\n').enumerate() {
+            // Only in the first column: with blanks before it, `#` is part of a pattern.
+            if line.starts_with('#') || line.trim().is_empty() {
+                continue;
+            }
+            let pattern = Pattern::parse(line.trim()).map_err(|problem| IgnoreError::Pattern {
+                file: file.to_path_buf(),
+                line: index + 1,
+                pattern: line.trim().to_owned(),
+                problem,
+            })?;
+            patterns.push(pattern);
+        }
+        Ok(Self { patterns })
+    }
+
+    /// The rules that hold for `tree`: those of `<dockerfile>.dockerignore` if that exists, else of `.dockerignore`, else none.
+    pub fn of_tree(tree: &SourceTree, dockerfile: Option<&RelPath>) -> Result<Self, IgnoreError> {
+        let own = dockerfile.and_then(|path| RelPath::new(&format!("{}.dockerignore", path.as_str())).ok());
+        let files = own.into_iter().chain([RelPath::root().child(".dockerignore")]);
+        let Some((file, text)) = files.into_iter().find_map(|file| tree.text(&file).map(|text| (file, text))) else {
+            return Ok(Self::default());
+        };
+        let file = PathBuf::from(file.as_str());
+        let reason = match text {
+            SourceText::Text(text) => return Self::parse_file(&file, text),
+            SourceText::NotUtf8 { valid_up_to } => format!("it is not UTF-8 (at byte {valid_up_to})"),
+            SourceText::TooLarge { size } => format!("it is too large ({size} bytes)"),
+            SourceText::Unreadable { reason } => reason.clone(),
+            SourceText::Binary(_) => "it is binary".to_owned(),
+        };
+        Err(IgnoreError::File { file, reason })
+    }
+
+    /// True when `path` (relative to the context root) is not sent.
+    pub fn is_excluded(&self, path: &Path) -> bool {
+        let mut above: Vec<&Path> = path.ancestors().filter(|path| !path.as_os_str().is_empty()).collect();
+        above.reverse();
+        above.into_iter().fold(Verdict::default(), |verdict, path| self.judge(&verdict, path)).excluded
+    }
+
+    /// The verdict on `path`, given the one on its parent directory (the default one at the top).
+    pub fn judge(&self, parent: &Verdict, path: &Path) -> Verdict {
+        let text = pattern_text(path);
+        let mut verdict = Verdict { excluded: false, matched: vec![false; self.patterns.len()] };
+        for (index, pattern) in self.patterns.iter().enumerate() {
+            let inherited = parent.matched.get(index).copied().unwrap_or(false);
+            // As in Docker, a pattern that cannot change the verdict is not tried, and then does not count for what is below.
+            let matches = inherited || (pattern.is_negated == verdict.excluded && pattern.matches(&text));
+            verdict.matched[index] = matches;
+            if matches {
+                verdict.excluded = !pattern.is_negated;
+            }
+        }
+        verdict
+    }
+
+    /// True when nothing below the excluded directory `path` can be brought back, so that it need not be entered.
+    pub fn can_prune_directory(&self, path: &Path) -> bool {
+        let text = pattern_text(path);
+        self.is_excluded(path)
+            && !self.patterns.iter().any(|pattern| pattern.is_negated && pattern.may_match_below(&text))
+    }
+}
+
+/// The path as patterns see it: every byte that is not UTF-8 is one replacement character, so that `*` and `?` match it.
+fn pattern_text(path: &Path) -> Cow<'_, str> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| '\u{fffd}'));
+    }
+    Cow::Owned(text)
+}
+
+impl Diagnostic for IgnoreError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Pattern { .. } => "source/ignore-pattern",
+            Self::File { .. } => "source/ignore-file",
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![match self {
+            Self::Pattern { .. } => "correct or remove the line; `\\` before a character takes it literally".to_owned(),
+            Self::File { file, .. } => {
+                format!("make `{}` a readable UTF-8 text, or remove it", printable_path(file))
+            }
+        }]
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Project
+    }
+
+    fn location(&self) -> Option<Location> {
+        Some(match self {
+            Self::Pattern { file, line, .. } => Location::line(file, *line),
+            Self::File { file, .. } => Location::file(file),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
