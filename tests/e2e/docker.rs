@@ -24,15 +24,12 @@ impl Engine {
         engine
     }
 
-    /// The socket `name` that `scripts/services` makes, with the base image `node:MAJOR-slim`.
-    pub fn service(name: &str, node: u32) -> Self {
-        let folder = std::env::var("NEXTDEPLOY_SERVICES_RUN").unwrap_or_else(|_| "/run/nextdeploy-services".to_owned());
-        let engine = Self { host: Some(format!("unix://{folder}/{name}.sock")) };
-        engine.require_base(node);
-        engine
+    /// The daemon at the socket `name` that `scripts/services` makes.
+    pub fn service(name: &str) -> Self {
+        Self { host: Some(format!("unix://{}/{name}.sock", services_folder())) }
     }
 
-    fn require_base(&self, node: u32) {
+    pub fn require_base(&self, node: u32) {
         let image = format!("node:{node}-slim");
         for arguments in [["version", "--format", "{{.Server.Version}}"].as_slice(), &["image", "inspect", &image]] {
             if let Err(error) = self.try_docker(arguments) {
@@ -67,6 +64,11 @@ impl Engine {
         let output = self.command().args(["logs", container]).output().unwrap();
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
     }
+}
+
+/// Where `scripts/services` keeps sockets and pid files.
+pub fn services_folder() -> String {
+    std::env::var("NEXTDEPLOY_SERVICES_RUN").unwrap_or_else(|_| "/run/nextdeploy-services".to_owned())
 }
 
 /// An image that is removed with its tag.

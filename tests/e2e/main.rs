@@ -17,5 +17,7 @@ mod fixture;
 mod generated;
 mod http;
 mod matrix;
+mod podman;
 mod program;
 mod repeat;
+mod trouble;

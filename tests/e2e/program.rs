@@ -1,7 +1,11 @@
 //! The program under test, run with nothing of the developer's environment.
 
+use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal};
+use tempfile::TempDir;
 
 use crate::docker::Engine;
 
@@ -24,6 +28,47 @@ pub fn nextdeploy(engine: &Engine, folder: &Path, arguments: &[&str]) -> Run {
     command.args(["--signal=TERM", LIMIT, PROGRAM]).args(arguments).current_dir(folder);
     scrub(&mut command, engine, home.path());
     Run::of(command.output().unwrap())
+}
+
+/// The program while it runs.
+pub struct Running {
+    child: Child,
+    /// `HOME` and `TMPDIR` of the program.
+    folder: TempDir,
+}
+
+/// Starts `nextdeploy ARGUMENTS` without waiting for its end.
+pub fn start_nextdeploy(engine: &Engine, folder: &Path, arguments: &[&str]) -> Running {
+    let own = tempfile::tempdir().unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).current_dir(folder);
+    scrub(&mut command, engine, own.path());
+    let child = command
+        .env("TMPDIR", own.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    Running { child, folder: own }
+}
+
+impl Running {
+    pub fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Waits for the end, and checks that no temporary file stays.
+    pub fn finish(self) -> Run {
+        let run = Run::of(self.child.wait_with_output().unwrap());
+        let left: Vec<_> = fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(left.is_empty(), "left behind: {left:?}");
+        run
+    }
 }
 
 impl Run {
