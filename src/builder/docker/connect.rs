@@ -218,6 +218,17 @@ impl Dialer {
         BuildError::NotDocker { endpoint: self.name(), origin: self.endpoint.origin.clone(), reason: reason.into() }
     }
 
+    /// A daemon refuses a client's certificate only after the handshake (RFC 8446, section 4.4.2.4).
+    fn first_exchange_error(&self, reason: &str) -> BuildError {
+        if reason.contains("CertificateRequired") {
+            self.tls_error("it wants a client certificate")
+        } else if reason.contains("fatal alert") {
+            self.tls_error(reason)
+        } else {
+            self.not_docker(reason)
+        }
+    }
+
     /// What a failed question says about the daemon.
     pub(super) fn daemon_error(&self, doing: &'static str, error: &bollard::errors::Error) -> BuildError {
         use bollard::errors::Error;
@@ -260,7 +271,7 @@ impl Dialer {
         let request = Request::get("/_ping").body(Empty::<Bytes>::new()).expect("a constant request is valid");
         let exchange =
             timeout(CONNECT_TIMEOUT, self.exchange(request)).await.map_err(|_| self.no_answer(CONNECT_TIMEOUT))??;
-        let Exchange { response, connection } = exchange.map_err(|reason| self.not_docker(&reason))?;
+        let Exchange { response, connection } = exchange.map_err(|reason| self.first_exchange_error(&reason))?;
         let status = response.status();
         let api = response.headers().get("api-version").and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = timeout(CONNECT_TIMEOUT, Limited::new(response.into_body(), 64 * 1024).collect()).await;
@@ -339,4 +350,22 @@ pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Diagnostic;
+    use crate::origin::Origin;
+
+    #[test]
+    fn a_socket_without_permission_says_what_to_do() {
+        let address = Address::Unix("/var/run/docker.sock".into());
+        let endpoint =
+            Endpoint { address, origin: Origin::Default("the standard Docker socket".into()), ca_bundle: None };
+        let error = Dialer::new(endpoint).unwrap().connect_error(&io::ErrorKind::PermissionDenied.into());
+        assert_eq!(error.code(), "builder/permission-denied");
+        assert!(error.to_string().contains("unix:///var/run/docker.sock"), "{error}");
+        assert!(error.hints()[0].contains("group `docker`"), "{:?}", error.hints());
+    }
 }

@@ -271,8 +271,15 @@ pub(super) static RULES: &[Rule] = &[
     rule(
         "builder/base-image-denied",
         Error,
-        r"pull access denied(?: for ([^,\s]+))?|(?:manifests? [^:]*: |status: )?(?:401 Unauthorized|403 Forbidden)|insufficient_scope|unauthorized: |denied: requested access",
-        "the registry does not hand out the base image ($1); it is private, or it does not exist",
+        r"pull access denied for ([^,\s]+)",
+        "the registry does not hand out the base image `$1`: it is private, or it does not exist",
+        "check the name, and log in to its registry (`docker login`)",
+    ),
+    rule(
+        "builder/base-image-denied",
+        Error,
+        r"pull access denied|401 Unauthorized|403 Forbidden|insufficient_scope|unauthorized: |denied: requested access",
+        "the registry does not hand out the base image: it is private, or it does not exist",
         "check the name, and log in to its registry (`docker login`)",
     ),
     rule(
