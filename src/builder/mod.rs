@@ -4,12 +4,14 @@
 //! In: Dockerfile, context entries, options. Out: the image in the daemon and [`BuildEvent`]s on the way. Types of the Docker
 //! API never leave this module, and nothing here decides what is built.
 
+mod context_stream;
 pub mod docker;
 mod error;
 mod event;
 mod explain;
 mod request;
 
+pub use context_stream::{ContextProgress, ContextStream, ContextStreamError, archive_size, stream};
 pub use error::BuildError;
 pub use event::{BuildEvent, LogStream, StepId, StepOutcome};
 pub use explain::Explanation;
