@@ -104,3 +104,38 @@ fn names_are_derived_in_one_way() {
     let variables: BTreeSet<String> = Setting::ALL.iter().map(|s| s.variable()).collect();
     assert_eq!(variables.len(), Setting::ALL.len());
 }
+
+/// The table of docs/settings.md: names from the vocabulary, descriptions from the help texts.
+fn settings_table() -> String {
+    let command = Cli::command();
+    let mut table = String::from("| Flag | Variable | Action input | Verbs | What it sets |\n|---|---|---|---|---|\n");
+    for setting in Setting::ALL.iter().copied() {
+        let is_it = |argument: &&clap::Arg| argument.get_long().unwrap_or("directory") == setting.name();
+        let verbs: Vec<_> = command.get_subcommands().filter(|verb| verb.get_name() != "schema").collect();
+        let having: Vec<&str> =
+            verbs.iter().filter(|verb| verb.get_arguments().any(|a| is_it(&a))).map(|verb| verb.get_name()).collect();
+        let argument = verbs.iter().flat_map(|verb| verb.get_arguments()).find(is_it).unwrap();
+        let names = argument.get_value_names().filter(|_| setting.shape() != Shape::Switch).unwrap_or_default();
+        let flag = match (setting, names.first()) {
+            (Setting::Directory, _) | (_, None) => setting.flag(),
+            (_, Some(name)) => format!("{} {name}", setting.flag()),
+        };
+        let having = if having.len() == verbs.len() { "all".to_owned() } else { having.join(", ") };
+        let cells = [
+            format!("`{}`", flag.replace('|', "\\|")),
+            format!("`{}`", setting.variable()),
+            format!("`{}`", setting.input()),
+            having,
+            argument.get_help().unwrap().to_string(),
+        ];
+        table.push_str(&format!("| {} |\n", cells.join(" | ")));
+    }
+    table
+}
+
+#[test]
+fn the_documentation_has_the_table_of_all_settings() {
+    let page = include_str!("../../docs/settings.md");
+    let table = settings_table();
+    assert!(page.contains(&table), "put this table into docs/settings.md:\n{table}");
+}

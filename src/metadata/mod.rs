@@ -4,6 +4,7 @@
 //! In: the repository as a value. Out: the settings that the files give, each with its field and place; and back: texts to write.
 //! Pure. Absolute paths in the files are never followed, and secrets in them never shown.
 
+mod check;
 mod config_file;
 mod document;
 mod error;
@@ -12,10 +13,19 @@ mod metadata_json;
 mod nextdeploy_yml;
 mod read;
 mod reader;
+mod record;
+mod routes;
+mod schema;
 mod yaml;
 
+pub use check::{CheckError, Difference, check};
 pub use config_file::{ConfigFile, ConfigFiles, EnvScope, FileEntry, FileEnvValue, FileValue};
 pub use error::MetadataError;
+pub use record::{BuildLock, Metadata, Middleware, NextBuild, Overrides, RECORD_FOLDER, Record};
+pub use routes::RouteInfo;
+pub use schema::schemas;
 
+#[cfg(test)]
+mod record_tests;
 #[cfg(test)]
 mod tests;

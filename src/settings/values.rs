@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::metadata::EnvScope;
+use crate::metadata::{EnvScope, Overrides};
 use crate::origin::Detected;
 use crate::project::{OutputMode, PackageManagerKind};
 use crate::secret::Secret;
@@ -56,6 +56,19 @@ pub struct Settings {
     pub build_timeout: Option<Detected<Duration>>,
     pub cache: CacheUse,
     pub pull: PullPolicy,
+}
+
+impl Settings {
+    /// What of the settings is told by the record of a project.
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            name: self.name.as_ref().map(|name| name.value.clone()),
+            build_command: self.build_command.as_ref().map(|command| command.value.clone()),
+            start_command: self.start_command.as_ref().map(|command| command.value.clone()),
+            port: self.port.as_ref().map(|port| port.value),
+            health_path: self.health_path.as_ref().map(|path| path.value.clone()),
+        }
+    }
 }
 
 /// How the build runs and where its result goes; nothing of this changes the image.
