@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::context_stream::ContextStreamError;
 use super::explain::Explanation;
 use crate::diagnostic::{Diagnostic, ExitCode, Location, printable, printable_path};
 use crate::origin::Origin;
@@ -36,8 +37,8 @@ pub enum BuildError {
 
     #[error("{feature} need BuildKit, which {engine} does not have")]
     NeedsBuildKit { feature: &'static str, engine: String },
-    #[error("the build context cannot be sent: {0}")]
-    Context(String),
+    #[error(transparent)]
+    Context(ContextStreamError),
     #[error("the daemon at `{endpoint}` took none of the build context for {} s", after.as_secs())]
     UploadStalled { endpoint: String, after: Duration },
     #[error("the step `{}` failed{}{}", step, exit_text(*exit_code), meaning_text(explanation.as_ref()))]
@@ -105,7 +106,7 @@ impl Diagnostic for BuildError {
             Self::DockerContext { .. } => "builder/docker-context",
             Self::DockerConfig { .. } => "builder/docker-config",
             Self::NeedsBuildKit { .. } => "builder/needs-buildkit",
-            Self::Context(_) => "builder/context",
+            Self::Context(error) => error.code(),
             Self::UploadStalled { .. } => "builder/upload-stalled",
             Self::StepFailed { .. } => "builder/step-failed",
             Self::Refused { .. } => "builder/refused",
@@ -147,7 +148,7 @@ impl Diagnostic for BuildError {
             }
             Self::DockerConfig { .. } => "repair the file, or set `DOCKER_HOST` so that it is not needed",
             Self::NeedsBuildKit { .. } => "use Docker Engine 23 or newer, or leave the option out",
-            Self::Context(_) => "let the repository rest while it is being built, and check that its files can be read",
+            Self::Context(error) => return error.hints(),
             Self::UploadStalled { .. } => "check the daemon's disk and the network to it, then try again",
             Self::StepFailed { .. } => {
                 "the end of the step's log says why; run the same command in the repository to reproduce it"
@@ -168,6 +169,7 @@ impl Diagnostic for BuildError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Cancelled => ExitCode::Interrupted,
+            Self::Context(error) => error.exit_code(),
             _ => ExitCode::Build,
         }
     }
@@ -178,6 +180,7 @@ impl Diagnostic for BuildError {
                 Some(Location::column(file.clone(), *line, *column))
             }
             Self::DockerConfig { file, .. } => Some(Location::file(file.clone())),
+            Self::Context(error) => error.location(),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
 
@@ -22,10 +22,12 @@ const SHARP_LOCKFILE: &str = include_str!("image/sharp/package-lock.json");
 /// What cannot be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContextError {
-    #[error("`{}` is a socket, a pipe or a device, which no build context can hold", printable_path(path))]
-    SpecialFile { path: PathBuf },
+    #[error("`{}` is a {what}, which no build context can hold", printable_path(path))]
+    SpecialFile { path: PathBuf, what: &'static str },
     #[error("`{}` cannot be listed: {reason}", printable_path(path))]
     UnreadableDirectory { path: PathBuf, reason: String },
+    #[error("`{}` links to `{}`, which leaves the build context", printable_path(path), printable_path(target))]
+    LinkLeaves { path: PathBuf, target: PathBuf },
 }
 
 impl Diagnostic for ContextError {
@@ -33,12 +35,16 @@ impl Diagnostic for ContextError {
         match self {
             Self::SpecialFile { .. } => "dockerfile/special-file",
             Self::UnreadableDirectory { .. } => "dockerfile/unreadable-directory",
+            Self::LinkLeaves { .. } => "dockerfile/link-leaves-context",
         }
     }
 
     fn hints(&self) -> Vec<String> {
         match self {
             Self::SpecialFile { .. } => vec!["remove it, or name it in `.dockerignore`".to_owned()],
+            Self::LinkLeaves { .. } => {
+                vec!["replace the link by what it points to, or name it in `.dockerignore`".to_owned()]
+            }
             Self::UnreadableDirectory { .. } => {
                 vec!["make it readable for this user, or name it in `.dockerignore`".to_owned()]
             }
@@ -51,7 +57,9 @@ impl Diagnostic for ContextError {
 
     fn location(&self) -> Option<Location> {
         match self {
-            Self::SpecialFile { path } | Self::UnreadableDirectory { path, .. } => Some(Location::file(path.clone())),
+            Self::SpecialFile { path, .. } | Self::UnreadableDirectory { path, .. } | Self::LinkLeaves { path, .. } => {
+                Some(Location::file(path.clone()))
+            }
         }
     }
 }
@@ -183,8 +191,11 @@ impl Entries {
         let content = match &entry.kind {
             EntryKind::File { size } => ContextContent::File { disk: root.join(&entry.path), size: *size },
             EntryKind::Directory => ContextContent::Directory,
+            EntryKind::Symlink { target } if leaves(&entry.path, target) => {
+                return Err(ContextError::LinkLeaves { path: entry.path.clone(), target: target.clone() });
+            }
             EntryKind::Symlink { target } => ContextContent::Symlink { target: target.clone() },
-            EntryKind::Special { .. } => return Err(ContextError::SpecialFile { path: entry.path.clone() }),
+            EntryKind::Special { what } => return Err(ContextError::SpecialFile { path: entry.path.clone(), what }),
             EntryKind::UnreadableDirectory { reason } => {
                 let path = entry.path.clone();
                 return Err(ContextError::UnreadableDirectory { path, reason: reason.clone() });
@@ -232,6 +243,24 @@ impl Entries {
     }
 }
 
+/// True when the link at `path` points to an absolute path or above the root. Judged by the words of the target alone.
+fn leaves(path: &Path, target: &Path) -> bool {
+    let mut depth = path.components().count().saturating_sub(1);
+    target.components().any(|component| match component {
+        Component::RootDir | Component::Prefix(_) => true,
+        Component::ParentDir if depth == 0 => true,
+        Component::ParentDir => {
+            depth -= 1;
+            false
+        }
+        Component::Normal(_) => {
+            depth += 1;
+            false
+        }
+        Component::CurDir => false,
+    })
+}
+
 /// As git keeps modes: executable or not, so that a umask changes no layer.
 fn normal_mode(entry: &SourceEntry) -> u32 {
     match entry.kind {
@@ -239,5 +268,43 @@ fn normal_mode(entry: &SourceEntry) -> u32 {
         EntryKind::Symlink { .. } => 0o777,
         _ if entry.mode & 0o100 != 0 => 0o755,
         _ => 0o644,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_may_point_anywhere_inside_and_nowhere_else() {
+        for (path, target) in
+            [("a/b/l", "../../x"), ("l", "."), ("a/l", "missing"), ("a/l", "../a/../x"), ("a/l", "..")]
+        {
+            assert!(!leaves(Path::new(path), Path::new(target)), "{path} -> {target}");
+        }
+        for (path, target) in [("l", ".."), ("a/l", "../../x"), ("l", "/etc/passwd"), ("l", "x/../../repository/x")] {
+            assert!(leaves(Path::new(path), Path::new(target)), "{path} -> {target}");
+        }
+    }
+
+    #[test]
+    fn what_no_context_can_hold_is_named() {
+        let tree = SourceTree::default();
+        let check = |kind: EntryKind, code: &str, message: &str| {
+            let entry = SourceEntry { path: "a/x".into(), kind, mode: 0o644 };
+            let error = own_context(&tree, [&entry]).unwrap_err();
+            assert_eq!((error.code(), error.to_string().as_str()), (code, message));
+            assert!(error.hints()[0].contains(".dockerignore"));
+        };
+        check(
+            EntryKind::Symlink { target: "../../etc".into() },
+            "dockerfile/link-leaves-context",
+            "`a/x` links to `../../etc`, which leaves the build context",
+        );
+        check(
+            EntryKind::Special { what: "socket" },
+            "dockerfile/special-file",
+            "`a/x` is a socket, which no build context can hold",
+        );
     }
 }

@@ -77,8 +77,8 @@ impl BuildRun<'_> {
         }
         send(&events, &mut steps).await;
         // A context that broke explains every other error, and spoils every success.
-        if let Some(reason) = upload.failure() {
-            return Err(BuildError::Context(reason));
+        if let Some(error) = upload.failure() {
+            return Err(BuildError::Context(error));
         }
         let id = result?;
         inspect(engine, &id, &request.tags).await

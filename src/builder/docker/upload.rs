@@ -10,9 +10,12 @@ use std::task::{Context, Poll};
 use futures_util::Stream;
 use hyper::body::{Body, Bytes, Frame};
 
-/// The context as the body of a request; chunks are the bytes of a tar archive, errors are texts that name the file.
+use crate::builder::context_stream::{ContextStreamError, archive_size, stream};
+use crate::dockerfile::BuildContext;
+
+/// The context as the body of a request; chunks are the bytes of a tar archive, errors name the file.
 pub struct ContextBody {
-    stream: Pin<Box<dyn Stream<Item = Result<Bytes, String>> + Send>>,
+    stream: Pin<Box<dyn Stream<Item = Result<Bytes, ContextStreamError>> + Send>>,
     upload: Upload,
 }
 
@@ -25,12 +28,21 @@ struct State {
     total: Option<u64>,
     sent: AtomicU64,
     done: AtomicBool,
-    failure: Mutex<Option<String>>,
+    failure: Mutex<Option<ContextStreamError>>,
 }
 
 impl ContextBody {
+    /// The context as it is on disk when it is sent.
+    pub fn of(context: BuildContext) -> Self {
+        let total = archive_size(&context);
+        Self::new(stream(context).0, Some(total))
+    }
+
     /// `total`: bytes that the stream will yield, where that is known.
-    pub fn new(stream: impl Stream<Item = Result<Bytes, String>> + Send + 'static, total: Option<u64>) -> Self {
+    pub fn new(
+        stream: impl Stream<Item = Result<Bytes, ContextStreamError>> + Send + 'static,
+        total: Option<u64>,
+    ) -> Self {
         let state = State { total, sent: AtomicU64::new(0), done: AtomicBool::new(false), failure: Mutex::new(None) };
         Self { stream: Box::pin(stream), upload: Upload(Arc::new(state)) }
     }
@@ -53,16 +65,19 @@ impl Upload {
         self.0.done.load(Ordering::Relaxed)
     }
 
-    pub(super) fn failure(&self) -> Option<String> {
+    pub(super) fn failure(&self) -> Option<ContextStreamError> {
         self.0.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Body for ContextBody {
     type Data = Bytes;
-    type Error = String;
+    type Error = ContextStreamError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, String>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ContextStreamError>>> {
         let next = std::task::ready!(self.stream.as_mut().poll_next(cx));
         let state = &self.upload.0;
         Poll::Ready(match next {
@@ -70,9 +85,9 @@ impl Body for ContextBody {
                 state.sent.fetch_add(chunk.len() as u64, Ordering::Relaxed);
                 Some(Ok(Frame::data(chunk)))
             }
-            Some(Err(reason)) => {
-                *state.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.clone());
-                Some(Err(reason))
+            Some(Err(error)) => {
+                *state.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+                Some(Err(error))
             }
             None => {
                 state.done.store(true, Ordering::Relaxed);

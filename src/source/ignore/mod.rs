@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use self::pattern::Pattern;
-use super::tree::{SourceText, SourceTree};
+use super::tree::{EntryKind, SourceEntry, SourceText, SourceTree};
 use crate::diagnostic::{Diagnostic, ExitCode, Location, printable, printable_path};
 use crate::rel_path::RelPath;
 
@@ -81,6 +81,29 @@ impl IgnoreRules {
             SourceText::Binary(_) => "it is binary".to_owned(),
         };
         Err(IgnoreError::File { file, reason })
+    }
+
+    /// The entries of `tree` that are sent: those that the rules leave in, and the paths in `always` (as Docker does with the
+    /// Dockerfile and `.dockerignore`). Directories that are excluded themselves are not among them.
+    pub fn sent<'a>(&self, tree: &'a SourceTree, always: &[&Path]) -> Vec<&'a SourceEntry> {
+        let mut sent = Vec::new();
+        // The directories that hold the current entry, outermost first.
+        let mut above: Vec<(&Path, Verdict)> = Vec::new();
+        let top = Verdict::default();
+        for entry in tree.entries() {
+            while above.last().is_some_and(|(directory, _)| !entry.path.starts_with(directory)) {
+                above.pop();
+            }
+            let parent = above.last().map_or(&top, |(_, verdict)| verdict);
+            let verdict = self.judge(parent, &entry.path);
+            if !verdict.excluded || always.contains(&entry.path.as_path()) {
+                sent.push(entry);
+            }
+            if entry.kind == EntryKind::Directory {
+                above.push((&entry.path, verdict));
+            }
+        }
+        sent
     }
 
     /// True when `path` (relative to the context root) is not sent.

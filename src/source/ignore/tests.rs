@@ -81,6 +81,23 @@ fn the_rules_of_a_tree_come_from_the_file_beside_the_dockerfile_first() {
 }
 
 #[test]
+fn entries_that_are_sent_are_those_not_excluded_and_those_always_sent() {
+    let tree = SourceTree::from_texts([(".dockerignore", ""), ("a/b/x", ""), ("a/y", ""), ("a.md", ""), ("c", "")]);
+    let check = |text: &str, always: &[&Path], expected: &[&str]| {
+        let rules = rules(text);
+        let sent: Vec<&Path> = rules.sent(&tree, always).into_iter().map(|entry| entry.path.as_path()).collect();
+        assert_eq!(sent, expected.iter().map(Path::new).collect::<Vec<_>>(), "{text}");
+        for entry in tree.entries() {
+            let expected = !rules.is_excluded(&entry.path) || always.contains(&entry.path.as_path());
+            assert_eq!(sent.contains(&entry.path.as_path()), expected);
+        }
+    };
+    check("a", &[], &[".dockerignore", "a.md", "c"]);
+    check("*\n!a/b", &[], &["a/b", "a/b/x"]);
+    check("*", &[Path::new(".dockerignore"), Path::new("a/y")], &[".dockerignore", "a/y"]);
+}
+
+#[test]
 fn a_file_that_is_no_text_is_an_error() {
     let mut tree = SourceTree::from_texts([(".dockerignore", "")]);
     tree.texts.insert(RelPath::new(".dockerignore").unwrap(), SourceText::NotUtf8 { valid_up_to: 3 });

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use harness::{BASE, Cleanup, build, build_until, context, docker, engine, podman, request, unique};
 use nextdeploy::builder::docker::BuilderKind;
-use nextdeploy::builder::{BuildError, BuildEvent, BuildSecret};
+use nextdeploy::builder::{BuildError, BuildEvent, BuildSecret, ContextStreamError};
 use nextdeploy::diagnostic::{Diagnostic, ExitCode};
 use nextdeploy::secret::Secret;
 use nextdeploy::settings::CacheUse;
@@ -203,11 +203,12 @@ async fn a_build_that_takes_too_long_is_stopped() {
 #[tokio::test]
 async fn a_context_that_breaks_is_the_error_and_never_an_image() {
     let engine = engine(&[]).await;
-    let chunks = [Ok(vec![0; 10].into()), Err("`src/a.ts` changed while it was read".to_owned())];
+    let vanished = ContextStreamError::Vanished { path: "src/a.ts".into() };
+    let chunks = [Ok(vec![0; 10].into()), Err(vanished)];
     let body = nextdeploy::builder::docker::ContextBody::new(tokio_stream::iter(chunks), None);
     let error = build_until(&engine, &request("broken"), body, std::future::pending()).await.result.unwrap_err();
-    assert_eq!(error.code(), "builder/context");
-    assert!(error.to_string().contains("`src/a.ts` changed"), "{error}");
+    assert_eq!(error.code(), "context/vanished");
+    assert!(error.to_string().starts_with("`src/a.ts` vanished"), "{error}");
 }
 
 #[tokio::test]
