@@ -73,3 +73,12 @@ test('other Node.js processes do not notice it', (t) => {
   assert.strictEqual(show('y.js'), '7\n')
   assert.ok(!fs.existsSync(path.join(root, '.next')))
 })
+
+test('webpack gets its entries sorted, for each compiler', (t) => {
+  const root = folder(t, {
+    'node_modules/next/dist/build/entries.js': `Object.defineProperty(exports, 'createEntrypoints', { enumerable: true, get: () => async (names) => ({ client: names, server: { z: 1, a: 2 }, edgeServer: {}, middlewareMatchers: [3] }) })`,
+    'node_modules/next/dist/build/index.js': `require('./entries').createEntrypoints({ 'pages/b': 1, 'pages/a': 2, main: 3 }).then((result) => console.log(JSON.stringify(result)))`,
+  })
+  const shown = childProcess.execFileSync(process.execPath, ['--require', HOOK, path.join(root, 'node_modules/next/dist/build/index.js')], { encoding: 'utf8', env: {} })
+  assert.strictEqual(shown, '{"client":{"main":3,"pages/a":2,"pages/b":1},"server":{"a":2,"z":1},"edgeServer":{},"middlewareMatchers":[3]}\n')
+})

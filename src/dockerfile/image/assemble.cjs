@@ -302,15 +302,12 @@ function readRoutes(directories) {
   const app = manifest('app-path-routes-manifest.json')
   const routes = { static: [], isr: [], dynamic: [], api: [], middleware: null }
   const known = new Set()
-  for (const route of Object.keys(prerendered.routes || {})) {
-    known.add(route)
-    routes[prerendered.routes[route].initialRevalidateSeconds === false ? 'static' : 'isr'].push(route)
-  }
   const add = (route, kind) => {
     if (known.has(route) || /^\/_(app|document|error|global-error|not-found)/.test(route)) return
     known.add(route)
     routes[kind].push(route)
   }
+  for (const route of Object.keys(prerendered.routes || {})) add(route, prerendered.routes[route].initialRevalidateSeconds === false ? 'static' : 'isr')
   for (const route of Object.keys(pages)) add(route, pages[route].endsWith('.html') ? 'static' : /^\/api(\/|$)/.test(route) ? 'api' : 'dynamic')
   for (const entry of Object.keys(app)) add(app[entry], entry.endsWith('/route') ? 'api' : 'dynamic')
   for (const kind of ['static', 'isr', 'dynamic', 'api']) routes[kind].sort()

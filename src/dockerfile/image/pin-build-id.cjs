@@ -1,7 +1,8 @@
 'use strict'
-// Preloaded (`NODE_OPTIONS=--require`) into every Node.js process of the build stage. Next.js names a build by a
-// random id; this makes the id a function of the sources, so that the same sources give the same bytes.
-// A `generateBuildId` of the project still wins. Costs one string comparison per loaded module elsewhere.
+// Preloaded (`NODE_OPTIONS=--require`) into every Node.js process of the build stage, so that the same sources give
+// the same bytes: Next.js names a build by a random id, here by its sources (a `generateBuildId` of the project still
+// wins), and hands webpack its entries in the order in which files happened to be read, here sorted.
+// Costs two string comparisons per loaded module elsewhere.
 
 const Module = require('module')
 
@@ -10,12 +11,25 @@ const SKIPPED = new Set(['node_modules', '.next', '.git', '.turbo', 'next-env.d.
 const load = Module._load
 Module._load = function (request) {
   const loaded = load.apply(this, arguments)
-  if (typeof request !== 'string' || !request.endsWith('generate-build-id')) return loaded
-  if (!loaded || typeof loaded.generateBuildId !== 'function') return loaded
-  // A copy, since newer Next.js exports a getter that cannot be redefined.
-  return Object.assign({}, loaded, {
-    generateBuildId: (generate) => loaded.generateBuildId(generate, pinnedId),
-  })
+  if (typeof request !== 'string' || !loaded) return loaded
+  // Copies, since newer Next.js exports getters that cannot be redefined.
+  if (request.endsWith('/generate-build-id') && typeof loaded.generateBuildId === 'function') {
+    return Object.assign({}, loaded, { generateBuildId: (generate) => loaded.generateBuildId(generate, pinnedId) })
+  }
+  if (request.endsWith('/entries') && typeof loaded.createEntrypoints === 'function') {
+    return Object.assign({}, loaded, { createEntrypoints: (...args) => loaded.createEntrypoints(...args).then(sortEntries) })
+  }
+  return loaded
+}
+
+/** webpack derives ids of modules and names of chunks from the order of the entries of each compiler. */
+function sortEntries(compilers) {
+  const result = Object.assign({}, compilers)
+  for (const compiler of ['client', 'server', 'edgeServer']) {
+    const entries = compilers[compiler] || {}
+    result[compiler] = Object.keys(entries).sort().reduce((all, name) => Object.assign(all, { [name]: entries[name] }), {})
+  }
+  return result
 }
 
 /** The id of this build, computed once: processes started later inherit it. */
