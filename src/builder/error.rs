@@ -176,6 +176,7 @@ impl Diagnostic for BuildError {
 
     fn location(&self) -> Option<Location> {
         match self {
+            Self::Context(error) => error.location(),
             Self::DockerConfig { file, line: Some((line, column)), .. } => {
                 Some(Location::column(file.clone(), *line, *column))
             }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use nextdeploy::builder::docker::{Address, BuildRun, ContextBody, Endpoint, Engine};
 use nextdeploy::builder::{BuildError, BuildEvent, BuildRequest};
-use nextdeploy::dockerfile::BuildContext;
+use nextdeploy::dockerfile::{BuildContext, ContextContent, ContextEntry};
 use nextdeploy::host::Environment;
 use nextdeploy::image::BuiltImage;
 use nextdeploy::origin::Origin;
@@ -35,18 +35,14 @@ pub fn request(tag: &str) -> BuildRequest {
     }
 }
 
-/// A context with a Dockerfile and more files, as one tar archive.
+/// A context of these files.
 pub fn context(files: &[(&str, &str)]) -> ContextBody {
-    let mut archive = tar::Builder::new(Vec::new());
-    for (path, text) in files {
-        let mut header = tar::Header::new_ustar();
-        header.set_size(text.len() as u64);
-        header.set_mode(0o644);
-        archive.append_data(&mut header, path, text.as_bytes()).unwrap();
-    }
-    let bytes = archive.into_inner().unwrap();
-    let total = bytes.len() as u64;
-    ContextBody::new(tokio_stream::once(Ok(bytes.into())), Some(total))
+    let entry = |(path, text): &(&str, &str)| ContextEntry {
+        path: path.into(),
+        content: ContextContent::Generated(text.as_bytes().to_vec()),
+        mode: 0o644,
+    };
+    ContextBody::of(BuildContext { entries: files.iter().map(entry).collect() })
 }
 
 pub async fn engine(pairs: &[(&str, &str)]) -> Engine {

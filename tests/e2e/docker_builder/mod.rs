@@ -6,9 +6,10 @@ mod remote;
 use std::time::{Duration, Instant};
 
 use harness::{BASE, Cleanup, build, build_until, context, docker, engine, podman, request, unique};
-use nextdeploy::builder::docker::BuilderKind;
-use nextdeploy::builder::{BuildError, BuildEvent, BuildSecret, ContextStreamError};
+use nextdeploy::builder::docker::{BuilderKind, ContextBody};
+use nextdeploy::builder::{BuildError, BuildEvent, BuildSecret};
 use nextdeploy::diagnostic::{Diagnostic, ExitCode};
+use nextdeploy::dockerfile::{BuildContext, ContextContent, ContextEntry};
 use nextdeploy::secret::Secret;
 use nextdeploy::settings::CacheUse;
 
@@ -203,12 +204,17 @@ async fn a_build_that_takes_too_long_is_stopped() {
 #[tokio::test]
 async fn a_context_that_breaks_is_the_error_and_never_an_image() {
     let engine = engine(&[]).await;
-    let vanished = ContextStreamError::Vanished { path: "src/a.ts".into() };
-    let chunks = [Ok(vec![0; 10].into()), Err(vanished)];
-    let body = nextdeploy::builder::docker::ContextBody::new(tokio_stream::iter(chunks), None);
+    let gone = ContextContent::File { disk: "/nd-not-there/a.ts".into(), size: 10 };
+    let dockerfile = ContextContent::Generated(BASE.as_bytes().to_vec());
+    let entries = [("Dockerfile", dockerfile), ("src.ts", gone)].map(|(path, content)| ContextEntry {
+        path: path.into(),
+        content,
+        mode: 0o644,
+    });
+    let body = ContextBody::of(BuildContext { entries: entries.into() });
     let error = build_until(&engine, &request("broken"), body, std::future::pending()).await.result.unwrap_err();
-    assert_eq!(error.code(), "context/vanished");
-    assert!(error.to_string().starts_with("`src/a.ts` vanished"), "{error}");
+    assert_eq!((error.code(), error.exit_code()), ("context/vanished", ExitCode::Project));
+    assert!(error.to_string().contains("a.ts` vanished"), "{error}");
 }
 
 #[tokio::test]
