@@ -131,7 +131,7 @@ impl Writer<'_> {
             ManagerSetup::Bundled => return text,
             ManagerSetup::Package(package) => {
                 let mut options = "--no-audit --no-fund --ignore-scripts=false".to_owned();
-                if self.plan.install.npmrc.is_some() {
+                if self.needs_project_npmrc() {
                     let _ = writeln!(text, "COPY deps/.npmrc {MANAGER_PREFIX}/npmrc");
                     let _ = write!(options, " --userconfig {MANAGER_PREFIX}/npmrc");
                 }
@@ -148,6 +148,12 @@ impl Writer<'_> {
         }
         text.push_str(&script.render(&mounts));
         text
+    }
+
+    /// npm reads the project's configuration only inside the project; a secret one stands in its place.
+    fn needs_project_npmrc(self) -> bool {
+        let secret = self.plan.secrets.iter().any(|secret| secret.use_as == SecretUse::Npmrc);
+        self.plan.install.npmrc.is_some() && !secret
     }
 
     fn install_run(self, command: &[String]) -> String {
@@ -241,12 +247,12 @@ impl Writer<'_> {
         };
         let mut mounts = self.cache_mount(Some(&cache));
         let mut script = Script::default();
-        if self.plan.install.npmrc.is_some() {
+        if self.needs_project_npmrc() {
             text.push_str("COPY deps/.npmrc /root/.npmrc\n");
         }
         text.push_str("WORKDIR /out/nextdeploy/sharp\nCOPY sharp/ ./\n");
         self.read_secrets(&self.plan.install.secrets, &mut script, &mut mounts);
-        script.line(format!("npm ci --omit=dev --no-audit --no-fund --cache {}", cache.target));
+        script.line(format!("npm ci --omit=dev --no-audit --no-fund --package-lock=true --cache {}", cache.target));
         script.line("rm -f package-lock.json node_modules/.package-lock.json");
         script.line("chmod -R u=rwX,go=rX /out");
         script.line("find /out -exec touch -h -d 2000-01-01T00:00:00Z {} +");
@@ -308,11 +314,12 @@ fn run_in_folder(script: &mut Script, command: &PlannedCommand) {
     script.line(if command.dir.is_root() { line } else { format!("({line})") });
 }
 
+/// One `ENV` per variable.
 fn environment_lines<'a>(variables: impl Iterator<Item = (&'a String, &'a String)>) -> String {
     lines("ENV", variables)
 }
 
-/// One instruction for all values that a line can carry.
+/// One instruction for each value that a line can carry.
 fn lines<'a>(instruction: &str, values: impl Iterator<Item = (&'a String, &'a String)>) -> String {
     values.fold(String::new(), |mut text, (name, value)| {
         if let Some(value) = instruction_value(value) {

@@ -1,36 +1,39 @@
 //! What makes a plan impossible.
 
-use crate::diagnostic::{Diagnostic, ExitCode};
+use crate::diagnostic::{Diagnostic, ExitCode, printable};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    #[error("`{name}` (app name, {origin}) has no letter or digit that an image name could be made of")]
+    #[error("`{}` (app name, {origin}) has no letter or digit that an image name could be made of", printable(name))]
     NoImageName { name: String, origin: String },
-    #[error("`{tag}` ({origin}) is no valid image tag or reference: {reason}")]
+    #[error("`{}` ({origin}) is no valid image tag or reference: {reason}", printable(tag))]
     InvalidTag { tag: String, origin: String, reason: String },
-    #[error("`{image}` ({origin}) is no valid base image: {reason}")]
+    #[error("`{}` ({origin}) is no valid base image: {reason}", printable(image))]
     InvalidBase { image: String, origin: String, reason: String },
-    #[error("`{version}` ({origin}) names no Node.js release line")]
+    #[error("`{}` ({origin}) names no Node.js release line", printable(version))]
     InvalidNodeVersion { version: String, origin: String },
     #[error("no image of Node.js {major} can run Next.js {next}, which needs Node.js {floor} or later ({origin})")]
     NodeTooOld { major: u32, next: String, floor: u32, origin: String },
-    #[error("`{name}` ({origin}) is no valid name for an environment variable")]
+    #[error("`{}` ({origin}) is no valid name for an environment variable", printable(name))]
     InvalidVariableName { name: String, origin: String },
-    #[error("the value of `{name}` ({origin}) contains a NUL byte, which no environment can carry")]
+    #[error("the value of `{}` ({origin}) contains a NUL byte, which no environment can carry", printable(name))]
     NulInValue { name: String, origin: String },
-    #[error("`{name}` ({origin}) is a secret, and would be readable by everyone who can pull the image")]
+    #[error("`{}` ({origin}) is a secret, and would be readable by everyone who can pull the image", printable(name))]
     SecretInImage { name: String, origin: String },
-    #[error("`{id}` ({origin}) is no valid secret id")]
+    #[error("`{}` ({origin}) is no valid secret id", printable(id))]
     InvalidSecretId { id: String, origin: String },
-    #[error("label `{label}` ({origin}): {reason}")]
+    #[error("label `{}` ({origin}): {reason}", printable(label))]
     InvalidLabel { label: String, origin: String, reason: String },
-    #[error("the start command `{command}` ({origin}) cannot run: `output: 'export'` leaves files, and no server")]
+    #[error(
+        "the start command `{}` ({origin}) cannot run: `output: 'export'` leaves files, and no server",
+        printable(command)
+    )]
     StartCommandWithExport { command: String, origin: String },
-    #[error("the start command `{command}` ({origin}) needs a shell, and a distroless image has none")]
+    #[error("the start command `{}` ({origin}) needs a shell, and a distroless image has none", printable(command))]
     ShellInDistroless { command: String, origin: String },
     #[error("the start command ({origin}) is empty")]
     EmptyStartCommand { origin: String },
-    #[error("the path `{path}` cannot be written in a Dockerfile: it contains a control character")]
+    #[error("the path `{}` cannot be written in a Dockerfile: it contains a control character", printable(path))]
     UnwritablePath { path: String },
 }
 

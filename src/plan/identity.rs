@@ -34,11 +34,10 @@ fn normalise(name: &str) -> String {
     let mut result = String::new();
     for c in name.chars() {
         let c = c.to_ascii_lowercase();
-        if c.is_ascii_lowercase() || c.is_ascii_digit() {
+        let after_word = result.ends_with(|last: char| last.is_ascii_alphanumeric());
+        if c.is_ascii_lowercase() || c.is_ascii_digit() || (after_word && matches!(c, '.' | '_')) {
             result.push(c);
-        } else if matches!(c, '.' | '_') && result.ends_with(|last: char| last.is_ascii_alphanumeric()) {
-            result.push(c);
-        } else if !result.is_empty() && !result.ends_with('-') {
+        } else if !matches!(c, '.' | '_') && !result.is_empty() && !result.ends_with('-') {
             let kept = result.trim_end_matches(['.', '_']).len();
             result.truncate(kept);
             result.push('-');

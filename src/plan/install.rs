@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     CacheMount, CacheSharing, ImageMode, Inputs, InstallPlan, ManagerSetup, PlannedSecret, SecretUse, SystemPackage,
+    lifecycle,
 };
 use crate::diagnostic::Warning;
 use crate::project::{PackageManager, PackageManagerKind as Kind};
@@ -28,7 +29,7 @@ pub(super) fn plan_install(
         npmrc: facts.install.config_files.contains(&npmrc).then_some(npmrc),
         environment: environment(inputs),
         command: command(manager, major(manager)),
-        production_command: (mode == ImageMode::Server).then(|| production_command(manager, major(manager))),
+        production_command: plan_production(inputs, mode, warnings),
         cache: store(manager),
         manifests: facts.install.manifests.clone(),
         files: input_files(inputs),
@@ -81,18 +82,40 @@ fn command(manager: &PackageManager, major: u32) -> Vec<String> {
     words(text, manager)
 }
 
-fn production_command(manager: &PackageManager, major: u32) -> Vec<String> {
+/// A second install without development dependencies, unless the first one is changed afterwards (patches, generated
+/// clients): what changes it is itself a development dependency.
+fn plan_production(inputs: Inputs<'_>, mode: ImageMode, warnings: &mut Vec<Warning>) -> Option<Vec<String>> {
+    if mode != ImageMode::Server {
+        return None;
+    }
+    let manager = &inputs.facts.package_manager.value;
+    let changed = inputs.facts.install.prisma.is_some() || !lifecycle::plan_lifecycle(inputs).is_empty();
+    let command = if changed { None } else { production_command(manager, major(manager)) };
+    if command.is_none() {
+        let reason = if changed { "its scripts change what was installed" } else { "this Yarn cannot leave them out" };
+        warnings.push(
+            Warning::new(
+                "plan/development-dependencies-kept",
+                format!("the image keeps development dependencies: {reason}"),
+            )
+            .with_hint("let the app start by `next start`, which needs none, if a server of its own is not needed"),
+        );
+    }
+    command
+}
+
+fn production_command(manager: &PackageManager, major: u32) -> Option<Vec<String>> {
     let text = match manager.kind {
         Kind::Npm if major < 7 => "npm ci --only=production --no-audit --no-fund",
         Kind::Npm => "npm ci --omit=dev --no-audit --no-fund",
         Kind::YarnClassic => "yarn install --frozen-lockfile --non-interactive --production=true",
-        // `workspaces focus` is built in from Yarn 4; before, it is a plugin that few have.
         Kind::YarnBerry if major >= 4 => "yarn workspaces focus --all --production",
-        Kind::YarnBerry => "yarn install --immutable",
+        // Before Yarn 4 that is a plugin that few projects have.
+        Kind::YarnBerry => return None,
         Kind::Pnpm => "pnpm install --frozen-lockfile --prod",
         Kind::Bun => "bun install --frozen-lockfile --production",
     };
-    words(text, manager)
+    Some(words(text, manager))
 }
 
 fn words(text: &str, manager: &PackageManager) -> Vec<String> {

@@ -13,6 +13,8 @@ mod install;
 mod labels;
 mod lifecycle;
 mod output;
+#[cfg(test)]
+pub(crate) mod sample;
 mod secret_looking;
 #[cfg(test)]
 mod tests;
