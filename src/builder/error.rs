@@ -181,7 +181,6 @@ impl Diagnostic for BuildError {
                 Some(Location::column(file.clone(), *line, *column))
             }
             Self::DockerConfig { file, .. } => Some(Location::file(file.clone())),
-            Self::Context(error) => error.location(),
             _ => None,
         }
     }

@@ -45,14 +45,17 @@ pub fn context(files: &[(&str, &str)]) -> ContextBody {
     ContextBody::of(BuildContext { entries: files.iter().map(entry).collect() })
 }
 
+/// The socket of the daemon under test: that of `DOCKER_HOST`, else the standard one. Any Docker Engine from 20.10 will do.
+pub fn socket() -> PathBuf {
+    let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".into());
+    host.strip_prefix("unix://").expect("the tests look at the daemon's processes: it must run here").into()
+}
+
 pub async fn engine(pairs: &[(&str, &str)]) -> Engine {
     let environment = Environment::from_pairs(pairs.iter().copied());
-    let endpoint = Endpoint {
-        address: Address::Unix("/var/run/docker.sock".into()),
-        origin: Origin::Default("test".into()),
-        ca_bundle: None,
-    };
-    Engine::connect(endpoint, &environment).await.expect("a Docker daemon answers at the standard socket")
+    let endpoint =
+        Endpoint { address: Address::Unix(socket()), origin: Origin::Default("test".into()), ca_bundle: None };
+    Engine::connect(endpoint, &environment).await.expect("a Docker daemon answers")
 }
 
 pub async fn podman() -> Engine {

@@ -89,7 +89,8 @@ async fn a_rebuild_is_cached_unless_the_cache_is_refused_and_cache_mounts_persis
     );
     let first = build(&engine, &request, &dockerfile).await;
     let second = build(&engine, &request, &dockerfile).await;
-    assert_eq!(first.image().id, second.image().id);
+    // Newer engines write the time of the build into the image: its layers stay the same, its id does not.
+    assert_eq!(first.image().layers, second.image().layers);
     assert!(first.steps().iter().any(|step| step.contains("RUN") && step.ends_with("Done")), "{:?}", first.steps());
     assert!(second.steps().iter().any(|step| step.contains("RUN") && step.ends_with("Cached")), "{:?}", second.steps());
     let changed = build(&engine, &request, &dockerfile.replace("/count", "/other")).await;
@@ -233,7 +234,7 @@ async fn the_classic_builder_builds_and_says_what_it_cannot_do() {
     assert!(second.steps().iter().any(|step| step.contains("RUN") && step.ends_with("Cached")), "{:?}", second.steps());
     let failing = build(&engine, &request, &format!("{BASE}RUN echo {}; echo why >&2; exit 37\n", unique())).await;
     let BuildError::StepFailed { exit_code: Some(37), tail, .. } = failing.result.unwrap_err() else { panic!() };
-    assert_eq!(tail.last().map(String::as_str), Some("why"));
+    assert!(tail.iter().any(|line| line == "why"), "{tail:?}");
     request.secrets.push(BuildSecret { id: "token".into(), value: Secret::new(b"secret".to_vec()) });
     assert_eq!(build(&engine, &request, BASE).await.result.unwrap_err().code(), "builder/needs-buildkit");
 }

@@ -14,10 +14,10 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 use tokio::net::{TcpListener, UnixStream};
 
-use super::harness::{BASE, Cleanup, build, docker, request, unique};
+use super::harness::{BASE, Cleanup, build, docker, request, socket, unique};
 
 async fn relay(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
-    let mut daemon = UnixStream::connect("/var/run/docker.sock").await.unwrap();
+    let mut daemon = UnixStream::connect(socket()).await.unwrap();
     let _ = copy_bidirectional(&mut stream, &mut daemon).await;
 }
 
