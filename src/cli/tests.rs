@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::fmt::Write;
 
 use clap::CommandFactory;
 
@@ -91,7 +92,7 @@ fn help_of_every_verb() {
     for verb in ["", "detect", "metadata", "plan", "dockerfile", "build", "schema"] {
         let line = format!("nextdeploy {verb} -h").replace("  ", " ");
         let help = Cli::command().term_width(100).try_get_matches_from(line.split(' ')).unwrap_err();
-        text.push_str(&format!("$ {line}\n{help}\n"));
+        writeln!(text, "$ {line}\n{help}").unwrap();
     }
     insta::assert_snapshot!(text);
 }
@@ -128,7 +129,7 @@ fn settings_table() -> String {
             having,
             argument.get_help().unwrap().to_string(),
         ];
-        table.push_str(&format!("| {} |\n", cells.join(" | ")));
+        writeln!(table, "| {} |", cells.join(" | ")).unwrap();
     }
     table
 }

@@ -74,11 +74,6 @@ pub(super) fn shape_of(file: &str, root: &Node) -> Result<Shape, MetadataError> 
     Ok(if is_payload { Shape::Payload } else { Shape::Flat })
 }
 
-/// True for what this program writes, of any version.
-pub(super) fn is_record(root: &Node) -> bool {
-    root.get("schema_version").is_some()
-}
-
 /// Author of a document of `shape`.
 pub(super) fn author_of(shape: Shape) -> Author {
     if shape == Shape::Flat { Author::Person } else { Author::Program }

@@ -26,6 +26,4 @@ pub use routes::RouteInfo;
 pub use schema::schemas;
 
 #[cfg(test)]
-mod record_tests;
-#[cfg(test)]
 mod tests;

@@ -1,7 +1,9 @@
 //! `nextdeploy.yml`: the fields of all its definitions, in snake, camel and any other case.
 
+use std::path::Path;
+
 use super::config_file::FileValue;
-use super::document::{Node, Value, folded};
+use super::document::{Node, Value};
 use super::error::MetadataError;
 use super::reader::{Reader, found};
 use crate::cli::Setting;
@@ -199,6 +201,6 @@ impl Reader<'_> {
 
 /// True for a name that is `nextdeploy.yml` or stands in for it.
 pub(super) fn is_yaml(name: &str) -> bool {
-    let folded = folded(name);
-    folded.ends_with(".yml") || folded.ends_with(".yaml")
+    let extension = Path::new(name).extension();
+    extension.is_some_and(|extension| extension.eq_ignore_ascii_case("yml") || extension.eq_ignore_ascii_case("yaml"))
 }

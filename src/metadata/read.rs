@@ -6,7 +6,7 @@ use super::config_file::{ConfigFile, ConfigFiles};
 use super::document::Value;
 use super::error::MetadataError;
 use super::json::parse_json;
-use super::metadata_json::{Shape, author_of, is_record, shape_of};
+use super::metadata_json::{Shape, author_of, shape_of};
 use super::nextdeploy_yml::is_yaml;
 use super::reader::{Author, Reader};
 use super::yaml::parse_yaml;
@@ -29,14 +29,15 @@ impl ConfigFiles {
         let explicit = explicit.map(|(path, bytes)| (path.to_string_lossy().into_owned(), text_of(bytes)));
         for (names, yaml_wanted) in [(YAML_FILES, true), (JSON_FILES, false)] {
             if let Some((name, text)) = explicit.as_ref().filter(|(name, _)| is_yaml(name) == yaml_wanted) {
-                files.add(tree, folder, name, text, Request::Explicit)?;
+                files.add(tree, &Input { name, text, folder, request: Request::Explicit })?;
                 continue;
             }
             for name in names {
                 for place in [folder, &RelPath::root()] {
                     let Ok(path) = place.join(name) else { continue };
                     if let Some(text) = tree.text(&path) {
-                        files.add(tree, place, path.as_str(), text, Request::Found)?;
+                        let input = Input { name: path.as_str(), text, folder: place, request: Request::Found };
+                        files.add(tree, &input)?;
                         break;
                     }
                 }
@@ -45,41 +46,51 @@ impl ConfigFiles {
         Ok(files)
     }
 
-    fn add(
-        &mut self,
-        tree: &SourceTree,
-        folder: &RelPath,
-        name: &str,
-        text: &SourceText,
-        request: Request,
-    ) -> Result<(), MetadataError> {
-        let text = usable(name, text)?;
-        let root = if is_yaml(name) { parse_yaml(name, text)? } else { parse_json(name, text)? };
+    fn add(&mut self, tree: &SourceTree, input: &Input<'_>) -> Result<(), MetadataError> {
+        let name = input.name;
+        let text = usable(name, input.text)?;
         let file = ConfigFile { name: name.to_owned(), ..ConfigFile::default() };
-        // A record is written below the app, and its paths start from the root.
-        let folder = if is_record(&root) { &RelPath::root() } else { folder };
-        let reader = |author, root| Reader { tree, folder: folder.clone(), author, root, file, warnings: Vec::new() };
-        let read = if is_yaml(name) {
+        let reader = |folder: &RelPath, author, root| Reader {
+            tree,
+            folder: folder.clone(),
+            author,
+            root,
+            file,
+            warnings: Vec::new(),
+        };
+        let (file, warnings) = if is_yaml(name) {
+            let root = parse_yaml(name, text)?;
             if !matches!(root.value, Value::Map(_)) {
                 return Err(MetadataError::NotAnObject { location: root.location(name), found: root.kind() });
             }
-            let mut reader = reader(Author::Person, &root);
+            let mut reader = reader(input.folder, Author::Person, &root);
             reader.nextdeploy_yml()?;
             (reader.file, reader.warnings)
         } else {
+            let root = parse_json(name, text)?;
             let shape = shape_of(name, &root)?;
-            if shape == Shape::Record && request == Request::Found {
+            if shape == Shape::Record && input.request == Request::Found {
                 // Else yesterday's facts would win over what the repository says today.
                 return Ok(());
             }
-            let mut reader = reader(author_of(shape), &root);
+            // A record is written below the app, and its paths start from the root.
+            let folder = if shape == Shape::Record { &RelPath::root() } else { input.folder };
+            let mut reader = reader(folder, author_of(shape), &root);
             reader.metadata_json()?;
             (reader.file, reader.warnings)
         };
-        self.files.push(read.0);
-        self.warnings.extend(read.1);
+        self.files.push(file);
+        self.warnings.extend(warnings);
         Ok(())
     }
+}
+
+/// One file to read; its relative paths start from `folder`.
+struct Input<'a> {
+    name: &'a str,
+    text: &'a SourceText,
+    folder: &'a RelPath,
+    request: Request,
 }
 
 /// Bytes as UTF-8 without byte order mark.

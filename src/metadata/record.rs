@@ -264,3 +264,6 @@ fn json_text(value: &impl Serialize) -> String {
     let text = serde_json::to_string_pretty(value).expect("records have text keys and no value that JSON lacks");
     text + "\n"
 }
+
+#[cfg(test)]
+mod tests;

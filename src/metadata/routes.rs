@@ -78,7 +78,7 @@ impl Found {
     fn pages_file(&mut self, file: &str) {
         let Some((path, extension)) = file.rsplit_once('.') else { return };
         let special = ["_app", "_document", "_error", "_middleware"];
-        if !EXTENSIONS.contains(&extension) || special.contains(&path) || path.ends_with(".d") {
+        if !EXTENSIONS.contains(&extension) || special.contains(&path) || is_declaration(path) {
             return;
         }
         let path = path.strip_suffix("index").filter(|rest| rest.is_empty() || rest.ends_with('/')).unwrap_or(path);
@@ -89,6 +89,11 @@ impl Found {
             self.pages.insert(route);
         }
     }
+}
+
+/// `types.d.ts` has no page.
+fn is_declaration(stem: &str) -> bool {
+    stem.rsplit('.').next() == Some("d") && stem.contains('.')
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ fn every_sample_is_read() {
     for (file, samples) in [("metadata.json", FLAT), (".nextdeploy/metadata.json", PAYLOADS), ("nextdeploy.yml", YAML)]
     {
         for (name, text) in samples {
-            out.push_str(&format!("== {name}\n{}", settings_of(file, text)));
+            out = out + "== " + name + "\n" + &settings_of(file, text);
         }
     }
     insta::assert_snapshot!(out);
@@ -160,10 +160,8 @@ fn a_record_of_this_program_is_no_wish() {
 
 #[test]
 fn bad_files() {
-    let bomb = format!(
-        "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n\
-         d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n"
-    );
+    let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n\
+         d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n";
     let deep_json = "[".repeat(100_000);
     let deep_yaml = "[".repeat(100_000);
     let cases: &[(&str, &str)] = &[
@@ -198,7 +196,7 @@ fn bad_files() {
         ("nextdeploy.yml", "environment:\n  - name: A\n    scope: moon\n"),
         ("nextdeploy.yml", "app: *nobody\n"),
         ("nextdeploy.yml", "a: 1\n---\nb: 2\n"),
-        ("nextdeploy.yml", &bomb),
+        ("nextdeploy.yml", bomb),
         ("nextdeploy.yml", &deep_yaml),
     ];
     let mut out = String::new();
@@ -288,7 +286,7 @@ proptest! {
         let letters: Vec<char> = text.chars().collect();
         let at = at.index(letters.len());
         let damaged: String = letters[..at].iter().copied().chain(with.chars()).chain(letters[(at + length).min(letters.len())..].iter().copied()).collect();
-        let file = if name.ends_with(".yml") { "nextdeploy.yml" } else { "metadata.json" };
+        let file = if name.starts_with("nextdeploy") { "nextdeploy.yml" } else { "metadata.json" };
         if let Ok(files) = read(file, &damaged) {
             let _ = resolve(&Words::default(), &Environment::default(), &files);
         }

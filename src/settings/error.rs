@@ -9,7 +9,8 @@ use crate::origin::Origin;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{giver}: {fault}")]
 pub struct SettingsError {
-    pub giver: Giver,
+    /// Boxed, so that results stay small.
+    pub giver: Box<Giver>,
     pub fault: Fault,
 }
 

@@ -85,15 +85,15 @@ pub(crate) fn words(text: &str) -> Result<Vec<String>, Fault> {
                 }
                 word.push(next);
             }
-            (Some('"') | None, '$' | '`') => return Err(Fault::ShellSyntax(c.to_string())),
-            (Some(_), c) => word.get_or_insert_default().push(c),
+            (Some('"') | None, '$' | '`') | (None, '&' | '|' | ';' | '<' | '>' | '(' | ')') => {
+                return Err(Fault::ShellSyntax(c.to_string()));
+            }
             (None, '"' | '\'') => {
                 quote = Some(c);
                 word.get_or_insert_default();
             }
-            (None, '&' | '|' | ';' | '<' | '>' | '(' | ')') => return Err(Fault::ShellSyntax(c.to_string())),
             (None, c) if c.is_whitespace() => words.extend(word.take()),
-            (None, c) => word.get_or_insert_default().push(c),
+            (_, c) => word.get_or_insert_default().push(c),
         }
     }
     if quote.is_some() {

@@ -30,7 +30,7 @@ impl Given {
     }
 
     pub fn fail(&self, fault: Fault) -> SettingsError {
-        SettingsError { giver: self.giver.clone(), fault }
+        SettingsError { giver: Box::new(self.giver.clone()), fault }
     }
 
     /// True when the value was typed, so that everyone on the machine can see it.
@@ -39,7 +39,7 @@ impl Given {
     }
 }
 
-impl<'a> Sources<'a> {
+impl Sources<'_> {
     /// The values of each source that gives any, highest precedence first. A variable that is empty gives nothing.
     pub fn levels(self, setting: Setting) -> Vec<Vec<Given>> {
         let typed =
@@ -58,7 +58,9 @@ impl<'a> Sources<'a> {
         });
         let mut levels: Vec<Vec<Given>> = [typed, own, input].into_iter().chain(files).collect();
         for (rank, values) in levels.iter_mut().enumerate() {
-            values.iter_mut().for_each(|given| given.rank = rank);
+            for given in values {
+                given.rank = rank;
+            }
         }
         levels.retain(|values| !values.is_empty());
         levels

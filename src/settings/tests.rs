@@ -243,7 +243,7 @@ fn units_and_switches() {
     )
     .unwrap();
     assert_eq!(seen.settings.memory.unwrap().value, 2 << 30);
-    assert_eq!(seen.settings.build_timeout.unwrap().value, Duration::from_secs(5400));
+    assert_eq!(seen.settings.build_timeout.unwrap().value, Duration::from_mins(90));
     assert_eq!(seen.settings.package_manager.unwrap().value, PackageManagerKind::Pnpm);
     assert_eq!((seen.settings.cache, seen.settings.pull), (CacheUse::Ignore, PullPolicy::Missing));
     assert_eq!((seen.run.dry_run, seen.run.progress), (true, Progress::Plain));

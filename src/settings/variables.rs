@@ -117,24 +117,20 @@ pub(super) fn secrets(
 impl Given {
     /// `NAME=VALUE`, or `NAME` for the environment's value.
     fn pair(&self, sources: Sources<'_>, check_name: fn(&str) -> Result<String, Fault>) -> Result<Pair, SettingsError> {
-        let pair = match &self.value {
-            FileValue::Pair { name, value, scope } => {
-                let value = match value {
-                    FileEnvValue::Plain(value) => EnvValue::Plain(value.clone()),
-                    FileEnvValue::Secret(value) => EnvValue::Secret(value.clone()),
-                };
-                Pair { name: name.clone(), value: Some(value), scope: *scope }
-            }
-            _ => match self.checked_text()?.split_once('=') {
-                Some((name, value)) => {
-                    Pair { name: name.to_owned(), value: Some(EnvValue::Plain(value.to_owned())), scope: None }
-                }
-                None => {
-                    let name = self.checked_text()?;
-                    let value = sources.environment.get(name).map(|value| EnvValue::Plain(value.to_owned()));
-                    Pair { name: name.to_owned(), value, scope: None }
-                }
-            },
+        let pair = if let FileValue::Pair { name, value, scope } = &self.value {
+            let value = match value {
+                FileEnvValue::Plain(value) => EnvValue::Plain(value.clone()),
+                FileEnvValue::Secret(value) => EnvValue::Secret(value.clone()),
+            };
+            Pair { name: name.clone(), value: Some(value), scope: *scope }
+        } else {
+            let text = self.checked_text()?;
+            let (name, value) = match text.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (text, sources.environment.get(text)),
+            };
+            let value = value.map(|value| EnvValue::Plain(value.to_owned()));
+            Pair { name: name.to_owned(), value, scope: None }
         };
         check_name(&pair.name).map_err(|fault| self.fail(fault))?;
         let text = match &pair.value {

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::check::check as check_record;
-use super::tests::{FLAT, PAYLOADS, YAML};
-use super::*;
 use crate::cli::Words;
 use crate::diagnostic::{Diagnostic, ExitCode};
 use crate::host::Environment;
+use crate::metadata::check as check_record;
+use crate::metadata::metadata_json::FLAT_KEYS;
+use crate::metadata::nextdeploy_yml::FIELDS;
+use crate::metadata::tests::{FLAT, PAYLOADS, YAML};
+use crate::metadata::{BuildLock, CheckError, ConfigFiles, Metadata, Overrides, Record, schemas};
 use crate::origin::{Detected, Origin};
 use crate::project::{
     BuildScript, InstallNeeds, Known, Lockfile, NamedScript, NextConfig, NextVersion, NodeRequirement, OutputMode,
@@ -170,7 +172,7 @@ fn every_difference_is_told() {
     let error = checked(|metadata, lock| (metadata, lock), &now).unwrap_err();
     assert_eq!((error.code(), error.exit_code()), ("metadata/stale", ExitCode::Project));
     let CheckError::Stale { differences, .. } = &error else { panic!("{error}") };
-    insta::assert_snapshot!(differences.iter().map(|difference| format!("{difference}\n")).collect::<String>());
+    insta::assert_snapshot!(differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
 }
 
 #[test]
@@ -191,7 +193,7 @@ fn a_record_that_cannot_be_compared() {
     );
     assert_eq!(code(|_, lock| (PAYLOADS[0].1.to_owned(), lock)), "metadata/foreign");
     assert_eq!(
-        code(|metadata, _| (metadata, include_str!("../../tests/it/samples/build-lock-2026-02-22.json").to_owned())),
+        code(|metadata, _| (metadata, include_str!("../../../tests/it/samples/build-lock-2026-02-22.json").to_owned())),
         "metadata/foreign"
     );
     assert_eq!(
@@ -267,9 +269,9 @@ fn schemas_and_readers_know_the_same_fields() {
         names.sort();
         names
     };
-    let flat = super::metadata_json::FLAT_KEYS.iter().map(|key| (*key).to_owned()).collect();
+    let flat = FLAT_KEYS.iter().map(|key| (*key).to_owned()).collect();
     assert_eq!(sorted(properties("metadata.json", None)), sorted(flat));
-    let known: BTreeMap<&str, &[&str]> = super::nextdeploy_yml::FIELDS.iter().copied().collect();
+    let known: BTreeMap<&str, &[&str]> = FIELDS.iter().copied().collect();
     let all = known[""].iter().map(|key| (*key).to_owned()).collect();
     assert_eq!(sorted(properties("nextdeploy.yml", None)), sorted(all));
     for (path, definition) in
@@ -283,9 +285,9 @@ fn schemas_and_readers_know_the_same_fields() {
 
 #[test]
 fn the_documentation_names_every_field() {
-    let page = include_str!("../../docs/metadata.md");
-    let yml = super::nextdeploy_yml::FIELDS.iter().flat_map(|(_, fields)| fields.iter());
-    for field in super::metadata_json::FLAT_KEYS.iter().chain(yml) {
+    let page = include_str!("../../../docs/metadata.md");
+    let yml = FIELDS.iter().flat_map(|(_, fields)| fields.iter());
+    for field in FLAT_KEYS.iter().chain(yml) {
         assert!(page.contains(&format!("`{field}`")), "docs/metadata.md does not name `{field}`");
     }
     let record = serde_json::to_value(record().metadata).unwrap();
