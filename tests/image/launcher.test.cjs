@@ -112,13 +112,16 @@ test('runs `next start` through the local Next.js', async (t) => {
   assert.deepStrictEqual(JSON.parse((await get(app.port, '/')).body).argv.slice(1), ['start'])
 })
 
-test('finds other start commands in node_modules/.bin, and stops them', async (t) => {
-  const tool = { exec: `#!${process.execPath}\n${COMMON}\nprocess.on('SIGTERM', () => process.exit(9))` }
-  const app = await launch(t, { mode: 'server', command: ['tool', 'server.ts'] }, { 'node_modules/.bin/tool': tool })
-  await get(app.port, '/')
-  app.child.kill('SIGTERM')
-  assert.strictEqual((await app.exit).code, 9)
-})
+for (const [name, tool] of [
+  ['written in JavaScript, in this process', { exec: `#!/usr/bin/env node\n${COMMON}\nprocess.on('SIGTERM', () => process.exit(process.ppid === ${process.pid} ? 9 : 8))` }],
+  ['of another kind, as a child', { exec: `#!/bin/sh\nexec "${process.execPath}" -e "require('net').createServer().listen(process.env.PORT); process.on('SIGTERM', () => process.exit(9))"` }],
+]) {
+  test(`finds a start command ${name}`, async (t) => {
+    const app = await launch(t, { mode: 'server', command: ['tool', 'server.ts'] }, { 'node_modules/.bin/tool': tool })
+    app.child.kill('SIGTERM')
+    assert.strictEqual((await app.exit).code, 9)
+  })
+}
 
 for (const [name, args, expected] of [
   ['mirrors an exit code', [process.execPath, '-e', 'process.exit(42)'], 42],

@@ -66,12 +66,18 @@ function resolveCommand(command, cwd) {
     if (value.length && process.env[name] === undefined) process.env[name] = value.join('=')
   }
   if (argv[0] === 'node' && argv[1] && !argv[1].startsWith('-')) return [path.resolve(cwd, argv[1]), argv.slice(2)]
-  const bin = argv[0] === 'next' ? nextBinary(cwd) : null
-  if (bin) return [bin, argv.slice(1)]
   const places = []
   for (let place = cwd; place !== path.dirname(place); place = path.dirname(place)) places.push(path.join(place, 'node_modules/.bin'))
+  const program = argv[0] === 'next' ? nextBinary(cwd) : nodeProgram(places.map((place) => path.join(place, argv[0])).find(fs.existsSync))
+  if (program) return [program, argv.slice(1)]
   process.env.PATH = places.concat(process.env.PATH || []).join(path.delimiter)
   return [null, argv]
+}
+
+/** The JavaScript behind a link in `node_modules/.bin`: it needs neither `env`, which an image may lack, nor a child. */
+function nodeProgram(bin) {
+  const text = bin && fs.readFileSync(bin, 'latin1')
+  return text && /^#!\S*[/ ](env )?node\s*\n/.test(text) ? fs.realpathSync(bin) : null
 }
 
 function nextBinary(cwd) {
@@ -131,7 +137,8 @@ function drainOnSignal(run) {
 /** Next.js before 14.1 answers a signal by `process.exit(0)`, and cuts the requests that are running. */
 function exitsAtOnce(run) {
   const [major, minor] = String(run.nextVersion).split('.').map(Number)
-  return run.mode === 'standalone' && (major < 14 || (major === 14 && minor < 1))
+  const serves = run.mode === 'standalone' || (run.mode === 'server' && run.command.includes('next'))
+  return serves && (major < 14 || (major === 14 && minor < 1))
 }
 
 /** Keeps back the signal handlers that the app registers from now on; the result runs them. */

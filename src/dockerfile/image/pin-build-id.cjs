@@ -6,7 +6,7 @@
 
 const Module = require('module')
 
-const SKIPPED = new Set(['node_modules', '.next', '.git', '.turbo', 'next-env.d.ts'])
+const SKIPPED = new Set(['node_modules', '.next', '.git', '.turbo', '.nx', 'next-env.d.ts'])
 
 const load = Module._load
 Module._load = function (request) {
