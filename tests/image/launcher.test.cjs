@@ -68,6 +68,14 @@ test('ends a request that is longer than NEXTDEPLOY_GRACE', async (t) => {
   assert.strictEqual((await app.exit).code, 143)
 })
 
+test('a second SIGINT ends at once, a second SIGTERM does not', async (t) => {
+  const app = await launch(t, { entry: 'server.js' }, { 'server.js': COMMON })
+  const running = get(app.port, '/8000').catch((error) => error.code)
+  for (const [delay, signal] of [[200, 'SIGTERM'], [300, 'SIGTERM'], [500, 'SIGINT']]) setTimeout(() => app.child.kill(signal), delay)
+  assert.strictEqual(await running, 'ECONNRESET')
+  assert.strictEqual((await app.exit).code, 130)
+})
+
 test('leaves the end to the app when it stops its server itself', async (t) => {
   const own = COMMON + `process.on('SIGTERM', () => server.close(() => process.exit(7)))`
   const app = await launch(t, { entry: 'server.js' }, { 'server.js': own })
@@ -85,7 +93,12 @@ test('ends although a handler of the app only tidies up', async (t) => {
 })
 
 test('keeps the handler of Next.js before 14.1, which exits at once, until requests are answered', async (t) => {
-  const abrupt = COMMON + `process.on('SIGTERM', () => process.exit(0))`
+  const abrupt = COMMON + `process.on('SIGTERM', () => process.exit(0))
+    let seen = 0
+    process.once('custom', () => seen++)
+    process.emit('custom')
+    process.emit('custom')
+    if (seen !== 1) process.exit(5)`
   const app = await launch(t, { entry: 'server.js', nextVersion: '13.5.6' }, { 'server.js': abrupt })
   const running = get(app.port, '/500')
   setTimeout(() => app.child.kill('SIGTERM'), 200)

@@ -115,7 +115,9 @@ function drainOnSignal(run) {
   let signalled = false
   let runDeferred = () => {}
   const onSignal = (signal) => {
-    if (signalled) process.exit(exitCode(signal))
+    // Ctrl-C once more: now.
+    if (signalled && signal === 'SIGINT') process.exit(exitCode(signal))
+    if (signalled) return
     signalled = true
     const drain = () => {
       const end = () => {
@@ -144,11 +146,13 @@ function exitsAtOnce(run) {
 /** Keeps back the signal handlers that the app registers from now on; the result runs them. */
 function deferListeners() {
   const kept = []
-  const register = process.on
-  process.on = process.addListener = process.once = function (event, listener) {
-    if (!SIGNALS.includes(event)) return register.call(process, event, listener)
-    kept.push([event, listener])
-    return process
+  for (const method of ['on', 'addListener', 'once']) {
+    const register = process[method]
+    process[method] = function (event, listener) {
+      if (!SIGNALS.includes(event)) return register.call(process, event, listener)
+      kept.push([event, listener])
+      return process
+    }
   }
   return (signal) => kept.forEach(([event, listener]) => event === signal && listener.call(process, signal))
 }
