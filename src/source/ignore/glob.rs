@@ -48,6 +48,9 @@ fn class(input: &mut Input) -> Option<Token> {
     while ranges.is_empty() || input.next_if_eq(&']').is_none() {
         let low = class_char(input)?;
         let high = if input.next_if_eq(&'-').is_some() { class_char(input)? } else { low };
+        if low > high {
+            return None;
+        }
         ranges.push((low, high));
     }
     Some(Token::Class { is_negated, ranges })

@@ -36,7 +36,7 @@ fn invalid_patterns_are_named_with_file_and_line() {
     );
     check("!", 1, "pattern `!` in `.dockerignore` excludes nothing: `!` needs a path");
     check("a\r\nb\\\r\n", 2, "pattern `b\\` in `.dockerignore` ends with `\\`, which escapes nothing");
-    for bad in ["[]", "[^]", "[-a]", "[a-]", "[a", "[a\\", "x[]a]"] {
+    for bad in ["[]", "[^]", "[-a]", "[a-]", "[a", "[a\\", "x[]a]", "[z-a]"] {
         IgnoreRules::parse(bad).expect_err(bad);
     }
 }
