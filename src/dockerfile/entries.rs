@@ -147,7 +147,7 @@ fn is_left_out(plan: &ImagePlan, tree: &SourceTree, path: &Path) -> bool {
     if is_environment_file(name) {
         let tracked =
             || tree.git.as_ref().is_some_and(|git| path.to_str().is_some_and(|p| git.tracked_env_files.contains(p)));
-        return plan.env_files == EnvFilePolicy::Strip || name.ends_with(".local") || !tracked();
+        return plan.env_files == EnvFilePolicy::Strip || name.split('.').next_back() == Some("local") || !tracked();
     }
     // Loaders of Plug and Play, which the node-modules linker of the build replaces.
     let loader = matches!(name, ".pnp.cjs" | ".pnp.js" | ".pnp.loader.mjs" | ".pnp.data.json");

@@ -79,7 +79,7 @@ impl Writer<'_> {
     fn install_stages(self) -> String {
         let install = &self.plan.install;
         let both = install.production_command.is_some();
-        let mut text = self.from_build_base(if both { "manager" } else { "deps" });
+        let mut text = self.build_base(if both { "manager" } else { "deps" });
         text.push_str(&self.system_packages(|_| true));
         text.push_str(&environment_lines(install.environment.iter()));
         let _ = writeln!(text, "ENV PATH={MANAGER_PREFIX}/bin:$PATH");
@@ -96,7 +96,7 @@ impl Writer<'_> {
         text
     }
 
-    fn from_build_base(self, stage: &str) -> String {
+    fn build_base(self, stage: &str) -> String {
         let base = &self.plan.base;
         let mut text = format!("FROM {} AS {stage}\n", base.build.value);
         if base.flavour == BaseFlavour::Custom {
@@ -239,7 +239,7 @@ impl Writer<'_> {
     /// The image optimiser, in a folder of its own.
     fn sharp_stage(self) -> Option<String> {
         self.plan.output.sharp?;
-        let mut text = self.from_build_base("sharp");
+        let mut text = self.build_base("sharp");
         let cache = CacheMount {
             id: "nextdeploy-npm".to_owned(),
             target: "/var/cache/nextdeploy/npm".to_owned(),

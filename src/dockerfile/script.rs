@@ -1,5 +1,7 @@
 //! One `RUN` instruction: shell commands with every word from outside quoted.
 
+use std::fmt::Write as _;
+
 use super::quote::{exec_form, is_plain_word, shell_word};
 
 /// Commands that run one after the other, each only when the one before succeeded.
@@ -29,7 +31,10 @@ impl Script {
 
     /// `RUN` with its mounts: readable where every word is plain, else in exec form, where nothing can break out.
     pub(super) fn render(&self, mounts: &[String]) -> String {
-        let mounts: String = mounts.iter().map(|mount| format!("--mount={mount} \\\n    ")).collect();
+        let mounts = mounts.iter().fold(String::new(), |mut text, mount| {
+            let _ = write!(text, "--mount={mount} \\\n    ");
+            text
+        });
         if self.quoted {
             let script = self.lines.join(" && ");
             format!("RUN {mounts}{}\n", exec_form(&["/bin/sh", "-c", &script]))

@@ -223,15 +223,13 @@ fn expand(value: &str, values: &BTreeMap<&str, (String, Origin)>, depth: usize) 
         }
         result.push_str(&rest[..at]);
         let after = &rest[at + 1..];
-        let (name, default, end) = match after.strip_prefix('{').and_then(|inner| Some((inner, inner.find('}')?))) {
-            Some((inner, close)) => {
-                let (name, default) = inner[..close].split_once(":-").unwrap_or((&inner[..close], ""));
-                (name, default, close + 2)
-            }
-            None => {
-                let length = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
-                (&after[..length], "", length)
-            }
+        let braces = after.strip_prefix('{').and_then(|inner| Some((inner, inner.find('}')?)));
+        let (name, default, end) = if let Some((inner, close)) = braces {
+            let (name, default) = inner[..close].split_once(":-").unwrap_or((&inner[..close], ""));
+            (name, default, close + 2)
+        } else {
+            let length = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
+            (&after[..length], "", length)
         };
         if name.is_empty() {
             result.push('$');

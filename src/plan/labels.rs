@@ -60,7 +60,7 @@ fn check(label: &str, value: &str) -> Result<(), String> {
         return Err("the value contains a line break or another control character".to_owned());
     }
     if value.len() > MAX_LINE_VALUE {
-        return Err(format!("the value is longer than {} bytes", MAX_LINE_VALUE));
+        return Err(format!("the value is longer than {MAX_LINE_VALUE} bytes"));
     }
     Ok(())
 }

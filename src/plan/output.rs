@@ -104,7 +104,6 @@ fn split_command(command: &str) -> Vec<String> {
         match (quote, c) {
             (Some(open), _) if c == open => quote = None,
             (Some('"'), '$' | '`' | '\\') => return shell(command),
-            (Some(_), _) => word.get_or_insert_default().push(c),
             (None, '\'' | '"') => {
                 quote = Some(c);
                 word.get_or_insert_default();
@@ -113,7 +112,7 @@ fn split_command(command: &str) -> Vec<String> {
                 return shell(command);
             }
             (None, _) if c.is_whitespace() => words.extend(word.take()),
-            (None, _) => word.get_or_insert_default().push(c),
+            _ => word.get_or_insert_default().push(c),
         }
     }
     words.extend(word);
