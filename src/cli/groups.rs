@@ -64,7 +64,7 @@ pub struct ProjectArgs {
     /// What becomes of tracked `.env` files: auto, keep or strip.
     ///
     /// `auto` turns harmless values into the image's environment and leaves secret-looking ones out; `keep` leaves the files
-    /// in the image; `strip` uses neither files nor values in the image.
+    /// in the image; `strip` uses neither files nor values, not even for the build.
     #[arg(long, value_name = "POLICY")]
     pub env_files: Option<String>,
 }

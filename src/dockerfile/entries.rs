@@ -11,6 +11,7 @@ use super::image::{BUILD_SCRIPTS, LAUNCHER};
 use super::manifest::reduce_manifest;
 use super::render::{DOCKERFILE_NAME, variables_for_launcher};
 use crate::diagnostic::{Diagnostic, ExitCode, Location, printable_path};
+use crate::metadata::RECORD_FOLDER;
 use crate::plan::{ImageMode, ImagePlan, Libc, ManagerSetup};
 use crate::rel_path::RelPath;
 use crate::settings::EnvFilePolicy;
@@ -151,8 +152,10 @@ fn is_left_out(plan: &ImagePlan, tree: &SourceTree, path: &Path) -> bool {
     }
     // Loaders of Plug and Play, which the node-modules linker of the build replaces.
     let loader = matches!(name, ".pnp.cjs" | ".pnp.js" | ".pnp.loader.mjs" | ".pnp.data.json");
+    // The record names the commit, so that the sources would change with every commit; the settings may hold credentials.
+    let own = matches!(name, "nextdeploy.yml" | "nextdeploy.yaml") || path.components().any(|part| part.as_os_str() == RECORD_FOLDER);
     let package_cache = plan.install.folders.iter().any(|folder| path.starts_with(folder.as_str()));
-    loader || package_cache
+    loader || own || package_cache
 }
 
 /// `.env` and `.env.*`, but no example of one.

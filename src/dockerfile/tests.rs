@@ -147,7 +147,7 @@ fn the_context_of_a_workspace() {
 fn environment_files_enter_only_when_tracked() {
     let mut sample = Sample::npm();
     let git = sample.tree.git.take();
-    let texts = [".env", ".env.production", ".env.local", ".env.example", "apps/.env.test", "package.json", ".pnp.cjs"];
+    let texts = [".env", ".env.production", ".env.local", ".env.example", "apps/.env.test", "package.json", ".pnp.cjs", ".nextdeploy/metadata.json", "nextdeploy.yml"];
     sample.tree = crate::source::SourceTree::from_texts(texts.map(|name| (name, "{}")));
     sample.tree.git = git;
     sample.tree.git.as_mut().unwrap().tracked_env_files = [".env", ".env.local"].map(str::to_owned).into();

@@ -275,8 +275,11 @@ impl<'a> Reader<'a> {
 
     /// Warns of keys of `node` that are not in `known`; names are compared without case, `_` and `-`.
     pub fn unknown_keys(&mut self, prefix: &str, node: &Node, known: &[&str]) {
-        let entries = node.entries().iter();
-        for (key, value) in entries.filter(|(key, _)| known.iter().all(|name| folded(name) != folded(key))) {
+        /// More of them say nothing more.
+        const MOST: usize = 20;
+        let known_keys: Vec<String> = known.iter().map(|name| folded(name)).collect();
+        let unknown = node.entries().iter().filter(|(key, _)| !known_keys.contains(&folded(key)));
+        for (key, value) in unknown.take(MOST) {
             let message = format!("`{}` is no known field and is not used", shown(&format!("{prefix}{key}")));
             let hint = match nearest(key, known.iter().copied()) {
                 Some(near) => format!("did you mean `{prefix}{near}`?"),

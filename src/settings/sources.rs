@@ -87,9 +87,11 @@ impl Sources<'_> {
     /// `NEXTDEPLOY_*` variables that are no setting: most likely mistyped.
     pub fn unknown_variables(self) -> Vec<Warning> {
         let known: Vec<String> = Setting::ALL.iter().map(|setting| setting.variable()).collect();
-        let unknown = self.environment.iter().map(|(name, _)| name).filter(|name| {
-            name.starts_with("NEXTDEPLOY_") && !name.starts_with("NEXTDEPLOY_TEST_") && !known.iter().any(|k| k == name)
-        });
+        let unknown = self
+            .environment
+            .iter()
+            .map(|(name, _)| name)
+            .filter(|name| name.starts_with("NEXTDEPLOY_") && !known.iter().any(|k| k == name));
         unknown
             .map(|name| {
                 let warning =
