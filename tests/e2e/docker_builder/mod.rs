@@ -83,8 +83,9 @@ async fn a_rebuild_is_cached_unless_the_cache_is_refused_and_cache_mounts_persis
     let _cleanup = Cleanup(&["cached"]);
     let engine = engine(&[]).await;
     let mut request = request("cached");
+    // The id of a cache mount is not a part of the step's cache key: the command must be new as well.
     let dockerfile = format!(
-        "{BASE}RUN --mount=type=cache,id=nd-{id},target=/c echo run >> /c/runs && wc -l < /c/runs | tee /count\n",
+        "{BASE}RUN --mount=type=cache,id=nd-{id},target=/c : {id}; echo run >> /c/runs && wc -l < /c/runs | tee /count\n",
         id = unique()
     );
     let first = build(&engine, &request, &dockerfile).await;
