@@ -41,17 +41,17 @@ pub enum BuildError {
     Context(ContextStreamError),
     #[error("the daemon at `{endpoint}` took none of the build context for {} s", after.as_secs())]
     UploadStalled { endpoint: String, after: Duration },
-    #[error("the step `{}` failed{}{}", step, exit_text(*exit_code), meaning_text(explanation.as_ref()))]
+    #[error("the step `{}` failed{}{}", step, exit_text(*exit_code), meaning_text(explanation.as_deref()))]
     StepFailed {
         /// The instruction, on one line.
         step: String,
         exit_code: Option<i64>,
         /// Last lines of the step's log, control characters escaped, secrets redacted.
         tail: Vec<String>,
-        explanation: Option<Explanation>,
+        explanation: Option<Box<Explanation>>,
     },
-    #[error("the daemon refused the build: {}{}", printable(message), meaning_text(explanation.as_ref()))]
-    Refused { message: String, explanation: Option<Explanation> },
+    #[error("the daemon refused the build: {}{}", printable(message), meaning_text(explanation.as_deref()))]
+    Refused { message: String, explanation: Option<Box<Explanation>> },
     #[error("the connection to the daemon at `{endpoint}` broke during {doing}: {reason}")]
     ConnectionLost { endpoint: String, doing: &'static str, reason: String },
     #[error("the daemon at `{endpoint}` answered {doing} with an error: {}", printable(message))]
@@ -83,7 +83,7 @@ impl BuildError {
     /// What the failure means, where it is known.
     pub fn explanation(&self) -> Option<&Explanation> {
         match self {
-            Self::StepFailed { explanation, .. } | Self::Refused { explanation, .. } => explanation.as_ref(),
+            Self::StepFailed { explanation, .. } | Self::Refused { explanation, .. } => explanation.as_deref(),
             _ => None,
         }
     }

@@ -76,7 +76,7 @@ fn serve(stream: &mut UnixStream, ping: &Answer, build: &Answer) {
         ),
         "/build" => build(stream),
         path if path.ends_with("/history") => {
-            json(stream, r#"[{"Id":"x","Created":0,"CreatedBy":"RUN x","Tags":[],"Size":7,"Comment":""}]"#)
+            json(stream, r#"[{"Id":"x","Created":0,"CreatedBy":"RUN x","Tags":[],"Size":7,"Comment":""}]"#);
         }
         _ => json(
             stream,

@@ -30,7 +30,7 @@ use crate::image::BuiltImage;
 /// How often upload progress and the limits are looked at.
 const TICK: Duration = Duration::from_millis(200);
 /// A daemon that takes no byte of the context for so long is not coming back.
-const UPLOAD_IDLE: Duration = Duration::from_secs(120);
+const UPLOAD_IDLE: Duration = Duration::from_mins(2);
 /// One message of the daemon; the largest real ones are log chunks of some KiB.
 const MAX_MESSAGE: usize = 32 * 1024 * 1024;
 /// Lines of a failed step's log that are shown.
@@ -193,7 +193,7 @@ fn error_message(body: &[u8]) -> String {
 
 fn refused(steps: &Steps, text: &str) -> BuildError {
     let message = steps.redact(text);
-    let explanation = explain(&Failure { error: &message, exit_code: None, log: &[] });
+    let explanation = explain(&Failure { error: &message, exit_code: None, log: &[] }).map(Box::new);
     BuildError::Refused { message, explanation }
 }
 
@@ -202,7 +202,7 @@ fn failed(steps: &Steps, text: &str) -> BuildError {
     let error = steps.redact(text);
     let Some((step, log)) = steps.failed_step() else { return refused(steps, text) };
     let exit_code = exit_code(&error);
-    let explanation = explain(&Failure { error: &error, exit_code, log: &log });
+    let explanation = explain(&Failure { error: &error, exit_code, log: &log }).map(Box::new);
     if exit_code.is_none() && log.is_empty() {
         return BuildError::Refused { message: error, explanation };
     }

@@ -27,7 +27,7 @@ use crate::host::Environment;
 const PODMAN: &str = "Podman";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For questions that a healthy daemon answers at once.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 /// First Engine API with the built-in BuildKit out of its experimental state (Docker 18.09).
 const BUILDKIT_API: (u32, u32) = (1, 39);
 

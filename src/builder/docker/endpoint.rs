@@ -140,14 +140,14 @@ fn parse_authority(text: &str, default_port: u16) -> Result<(String, u16), Strin
 
 /// `None` is the daemon of this machine (the context `default`).
 fn context_name(environment: &Environment, config_dir: Option<&Path>) -> Result<Option<(String, Origin)>, BuildError> {
-    let named = |name: &str, origin| (name != "default").then(|| (name.to_owned(), origin));
-    if let Some(name) = set(environment, "DOCKER_CONTEXT") {
-        return Ok(named(name, Origin::Variable("DOCKER_CONTEXT".into())));
-    }
     #[derive(Deserialize)]
     struct Config {
         #[serde(rename = "currentContext")]
         current_context: Option<String>,
+    }
+    let named = |name: &str, origin| (name != "default").then(|| (name.to_owned(), origin));
+    if let Some(name) = set(environment, "DOCKER_CONTEXT") {
+        return Ok(named(name, Origin::Variable("DOCKER_CONTEXT".into())));
     }
     let Some(file) = config_dir.map(|directory| directory.join("config.json")) else { return Ok(None) };
     let Some(config) = read_json::<Config>(&file)? else { return Ok(None) };

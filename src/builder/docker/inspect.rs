@@ -89,10 +89,7 @@ fn instruction(created_by: &str) -> String {
     if let Some((_, rest)) = text.split_once("#(nop)") {
         return rest.trim().to_owned();
     }
-    let (prefix, command) = match text.split_once("/bin/sh -c ") {
-        Some((before, command)) => (before, command),
-        None => return text.to_owned(),
-    };
+    let Some((prefix, command)) = text.split_once("/bin/sh -c ") else { return text.to_owned() };
     let made_by_run = prefix.is_empty() || prefix.starts_with('|') || prefix.starts_with("RUN ");
     if made_by_run { format!("RUN {}", command.trim()) } else { text.to_owned() }
 }

@@ -214,5 +214,5 @@ fn session_id() -> String {
     let mut bytes = [0; 16];
     let provider = rustls::crypto::ring::default_provider();
     provider.secure_random.fill(&mut bytes).expect("the operating system has random bytes");
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:032x}", u128::from_be_bytes(bytes))
 }

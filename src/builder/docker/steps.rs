@@ -16,7 +16,7 @@ const MAX_LINE: usize = 16 * 1024;
 /// All steps seen so far and the events that wait to be sent.
 pub(super) struct Steps {
     redactor: Redactor,
-    steps: BTreeMap<StepId, Step>,
+    by_id: BTreeMap<StepId, Step>,
     pending: Vec<BuildEvent>,
     failed: Option<StepId>,
 }
@@ -32,7 +32,7 @@ struct Step {
 
 impl Steps {
     pub(super) fn new(redactor: Redactor) -> Self {
-        Self { redactor, steps: BTreeMap::new(), pending: Vec::new(), failed: None }
+        Self { redactor, by_id: BTreeMap::new(), pending: Vec::new(), failed: None }
     }
 
     /// Events since the last call.
@@ -46,7 +46,7 @@ impl Steps {
 
     /// A step that runs again after it ended (BuildKit solves in rounds) is started once only.
     pub(super) fn start(&mut self, id: &StepId, name: &str, internal: bool) {
-        let step = self.steps.entry(id.clone()).or_default();
+        let step = self.by_id.entry(id.clone()).or_default();
         if !step.running && !step.finished {
             step.name = self.redactor.redact(name);
             self.pending.push(BuildEvent::StepStarted { id: id.clone(), name: step.name.clone(), internal });
@@ -58,7 +58,7 @@ impl Steps {
         for stream in [LogStream::Stdout, LogStream::Stderr] {
             self.flush(id, stream);
         }
-        let Some(step) = self.steps.get_mut(id).filter(|step| step.running) else { return };
+        let Some(step) = self.by_id.get_mut(id).filter(|step| step.running) else { return };
         step.running = false;
         step.finished = true;
         if matches!(outcome, StepOutcome::Failed(_)) {
@@ -69,7 +69,7 @@ impl Steps {
 
     pub(super) fn log(&mut self, id: &StepId, stream: LogStream, bytes: &[u8]) {
         let mut lines = Vec::new();
-        let step = self.steps.entry(id.clone()).or_default();
+        let step = self.by_id.entry(id.clone()).or_default();
         let partial = &mut step.partial[stream as usize];
         for byte in bytes {
             if *byte == b'\n' {
@@ -84,7 +84,7 @@ impl Steps {
     }
 
     fn flush(&mut self, id: &StepId, stream: LogStream) {
-        let Some(step) = self.steps.get_mut(id) else { return };
+        let Some(step) = self.by_id.get_mut(id) else { return };
         let rest = std::mem::take(&mut step.partial[stream as usize]);
         if !rest.is_empty() {
             self.line(id, stream, &rest);
@@ -94,7 +94,7 @@ impl Steps {
     fn line(&mut self, id: &StepId, stream: LogStream, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
         let text = self.redactor.redact(text.trim_end_matches('\r'));
-        let step = self.steps.entry(id.clone()).or_default();
+        let step = self.by_id.entry(id.clone()).or_default();
         if step.tail.len() == TAIL_LINES {
             step.tail.pop_front();
         }
@@ -104,7 +104,7 @@ impl Steps {
 
     /// Ends every step that still runs.
     pub(super) fn cancel_running(&mut self) {
-        let running: Vec<_> = self.steps.iter().filter(|(_, step)| step.running).map(|(id, _)| id.clone()).collect();
+        let running: Vec<_> = self.by_id.iter().filter(|(_, step)| step.running).map(|(id, _)| id.clone()).collect();
         for id in running {
             self.finish(&id, StepOutcome::Cancelled, Duration::ZERO);
         }
@@ -112,7 +112,7 @@ impl Steps {
 
     /// Name and log lines of the step that failed.
     pub(super) fn failed_step(&self) -> Option<(String, Vec<String>)> {
-        let step = self.steps.get(self.failed.as_ref()?)?;
+        let step = self.by_id.get(self.failed.as_ref()?)?;
         Some((step.name.clone(), step.tail.iter().cloned().collect()))
     }
 

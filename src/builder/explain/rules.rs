@@ -138,7 +138,7 @@ pub(super) static RULES: &[Rule] = &[
     rule(
         "builder/engine-mismatch",
         Log,
-        r#"(?:npm (?:error|ERR!) code EBADENGINE|ERR_PNPM_UNSUPPORTED_ENGINE)"#,
+        r"(?:npm (?:error|ERR!) code EBADENGINE|ERR_PNPM_UNSUPPORTED_ENGINE)",
         "the project wants another version of Node.js or of its package manager",
         "choose a Node.js version with `--node-version`, or correct `engines` in `package.json`",
     ),
