@@ -17,8 +17,8 @@ use crate::rel_path::RelPath;
 use crate::settings::EnvFilePolicy;
 use crate::source::{EntryKind, SourceEntry, SourceText, SourceTree};
 
-const SHARP_MANIFEST: &str = include_str!("image/sharp/package.json");
-const SHARP_LOCKFILE: &str = include_str!("image/sharp/package-lock.json");
+pub(super) const SHARP_MANIFEST: &str = include_str!("image/sharp/package.json");
+pub(super) const SHARP_LOCKFILE: &str = include_str!("image/sharp/package-lock.json");
 
 /// What cannot be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -106,7 +106,7 @@ pub fn own_context<'a>(
 }
 
 /// `plan.json`, which the scripts inside the build read.
-fn plan_file(plan: &ImagePlan) -> String {
+pub(super) fn plan_file(plan: &ImagePlan) -> String {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct PlanFile<'a> {
@@ -153,7 +153,8 @@ fn is_left_out(plan: &ImagePlan, tree: &SourceTree, path: &Path) -> bool {
     // Loaders of Plug and Play, which the node-modules linker of the build replaces.
     let loader = matches!(name, ".pnp.cjs" | ".pnp.js" | ".pnp.loader.mjs" | ".pnp.data.json");
     // The record names the commit, so that the sources would change with every commit; the settings may hold credentials.
-    let own = matches!(name, "nextdeploy.yml" | "nextdeploy.yaml") || path.components().any(|part| part.as_os_str() == RECORD_FOLDER);
+    let own = matches!(name, "nextdeploy.yml" | "nextdeploy.yaml")
+        || path.components().any(|part| part.as_os_str() == RECORD_FOLDER);
     let package_cache = plan.install.folders.iter().any(|folder| path.starts_with(folder.as_str()));
     loader || own || package_cache
 }

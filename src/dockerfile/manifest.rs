@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 /// Fields that some package manager reads when it installs, or compares with its lockfile.
-const FIELDS: [&str; 35] = [
+pub(super) const FIELDS: [&str; 35] = [
     "name",
     "version",
     "private",

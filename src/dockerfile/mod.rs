@@ -3,6 +3,7 @@
 //! Nothing of the project, its settings or its file names can end an instruction or begin one: see `quote`.
 
 mod context;
+mod eject;
 mod entries;
 pub mod image;
 mod manifest;
@@ -13,6 +14,7 @@ mod script;
 mod tests;
 
 pub use context::{BuildContext, ContextContent, ContextEntry};
+pub use eject::{EjectedFile, eject};
 pub use entries::{ContextError, context, own_context};
 pub use manifest::reduce_manifest;
 pub use render::{DOCKERFILE_NAME, Dialect, RenderError, render};

@@ -147,7 +147,17 @@ fn the_context_of_a_workspace() {
 fn environment_files_enter_only_when_tracked() {
     let mut sample = Sample::npm();
     let git = sample.tree.git.take();
-    let texts = [".env", ".env.production", ".env.local", ".env.example", "apps/.env.test", "package.json", ".pnp.cjs", ".nextdeploy/metadata.json", "nextdeploy.yml"];
+    let texts = [
+        ".env",
+        ".env.production",
+        ".env.local",
+        ".env.example",
+        "apps/.env.test",
+        "package.json",
+        ".pnp.cjs",
+        ".nextdeploy/metadata.json",
+        "nextdeploy.yml",
+    ];
     sample.tree = crate::source::SourceTree::from_texts(texts.map(|name| (name, "{}")));
     sample.tree.git = git;
     sample.tree.git.as_mut().unwrap().tracked_env_files = [".env", ".env.local"].map(str::to_owned).into();
@@ -166,4 +176,28 @@ fn every_entry_has_its_parents_before_it_and_stands_once() {
         }
         assert!(seen.insert(entry.path.as_path()), "{} twice", entry.path.display());
     }
+}
+
+#[test]
+fn an_ejected_dockerfile_copies_from_the_repository() {
+    let mut sample = Sample::new("pnpm", Some("10.12.4"), "14.2.35").in_workspace(None);
+    sample.facts.install.config_files = vec![path(".npmrc")];
+    sample.tree.git.as_mut().unwrap().tracked_env_files =
+        ["apps/web/.env", "apps/web/.env.local"].map(str::to_owned).into();
+    let files = eject(&sample.plan(), &sample.tree).unwrap();
+    let content = |name: &str| &files.iter().find(|file| file.path == Path::new(name)).unwrap().content;
+    insta::assert_snapshot!(content("Dockerfile"));
+    insta::assert_snapshot!("ejected_dockerignore", content(".dockerignore"));
+    let inputs: serde_json::Value = serde_json::from_str(content(".nextdeploy/image/inputs.json")).unwrap();
+    assert_eq!(inputs["manifests"][1], "apps/web/package.json");
+    assert!(!content("Dockerfile").contains("revision"), "a commit is true for one build only");
+}
+
+#[test]
+fn an_own_dockerignore_is_kept() {
+    let mut sample = Sample::npm();
+    sample.tree = crate::source::SourceTree::from_texts([(".dockerignore", "docs\n"), ("package.json", "{}")]);
+    let files = eject(&sample.plan(), &sample.tree).unwrap();
+    let rules = files.iter().find(|file| file.path == Path::new("Dockerfile.dockerignore")).unwrap();
+    assert!(rules.content.starts_with("docs\n"), "{}", rules.content);
 }
