@@ -43,7 +43,7 @@ pub enum BuildError {
     UploadStalled { endpoint: String, after: Duration },
     #[error("the step `{}` failed{}{}", step, exit_text(*exit_code), meaning_text(explanation.as_deref()))]
     StepFailed {
-        /// The instruction, on one line.
+        /// The instruction, short and on one line.
         step: String,
         exit_code: Option<i64>,
         /// Last lines of the step's log, control characters escaped, secrets redacted.

@@ -10,9 +10,11 @@ mod error;
 mod event;
 mod explain;
 mod request;
+mod step_name;
 
 pub use context_stream::{ContextProgress, ContextStream, ContextStreamError, archive_size, stream};
 pub use error::BuildError;
 pub use event::{BuildEvent, LogStream, StepId, StepOutcome};
 pub use explain::Explanation;
 pub use request::{BuildRequest, BuildSecret, RegistryCredentials};
+pub use step_name::{shorten, step_name};

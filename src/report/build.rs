@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::progress::{duration, shorten, size, step_name};
-use crate::builder::{BuildError, BuildEvent, StepId, StepOutcome};
+use super::progress::{duration, size};
+use crate::builder::{BuildError, BuildEvent, StepId, StepOutcome, shorten, step_name};
 use crate::image::BuiltImage;
 
 /// What happened in a build, step by step, in the order in which the steps started.
@@ -90,8 +90,9 @@ impl StepRecord {
     }
 }
 
-/// Steps that took less are left out of the summary, cached ones aside.
+/// Steps that took less are left out of the summary, cached ones aside; the builder's own must take longer to be of interest.
 const WORTH: Duration = Duration::from_millis(50);
+const INTERNAL_WORTH: Duration = Duration::from_secs(1);
 
 /// The image and the build as text for people; ends with a newline.
 pub fn render_build(image: &BuiltImage, record: &BuildRecord) -> String {
@@ -123,7 +124,8 @@ pub fn render_build(image: &BuiltImage, record: &BuildRecord) -> String {
 }
 
 fn is_shown(step: &StepRecord) -> bool {
-    (step.result == StepResult::Cached && !step.internal) || step.duration >= WORTH
+    let worth = if step.internal { INTERNAL_WORTH } else { WORTH };
+    (step.result == StepResult::Cached && !step.internal) || step.duration >= worth
 }
 
 /// The last lines of the log of a step that failed, to stand before the error itself; empty when there is no log.
@@ -131,7 +133,7 @@ pub fn render_failed_step(error: &BuildError) -> String {
     let BuildError::StepFailed { step, tail, .. } = error else { return String::new() };
     let mut text = String::new();
     if !tail.is_empty() {
-        let _ = writeln!(text, "{}", step_name(step));
+        let _ = writeln!(text, "{step}");
         for line in tail {
             let _ = writeln!(text, "  | {line}");
         }

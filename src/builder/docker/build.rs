@@ -24,7 +24,7 @@ use super::session::{Session, SessionValues};
 use super::steps::Steps;
 use super::upload::{ContextBody, Upload};
 use crate::builder::explain::{Failure, explain, without_colours};
-use crate::builder::{BuildError, BuildEvent, BuildRequest};
+use crate::builder::{BuildError, BuildEvent, BuildRequest, step_name};
 use crate::image::BuiltImage;
 
 /// How often upload progress and the limits are looked at.
@@ -210,7 +210,7 @@ fn failed(steps: &Steps, text: &str) -> BuildError {
         .iter()
         .map(|line| crate::diagnostic::printable(&without_colours(line)))
         .collect();
-    BuildError::StepFailed { step: crate::diagnostic::printable(&step), exit_code, tail, explanation }
+    BuildError::StepFailed { step: step_name(&step), exit_code, tail, explanation }
 }
 
 /// BuildKit, the classic builder and Podman write it in their own ways, always at the end.

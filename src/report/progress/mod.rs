@@ -17,7 +17,7 @@ use crate::builder::BuildEvent;
 
 pub use live::LiveProgress;
 pub use plain::PlainProgress;
-pub use text::{Colours, clean_line, duration, shorten, size, step_name};
+pub use text::{Colours, clean_line, duration, size};
 
 /// How a build is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
