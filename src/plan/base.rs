@@ -1,58 +1,9 @@
-//! Node.js release line and base images.
+//! Base images of the build stages and of the result.
 
 use super::{BaseFlavour, BasePlan, Inputs, Libc, PlanError};
 use crate::diagnostic::Warning;
 use crate::oci::Reference;
 use crate::origin::{Detected, Origin};
-use crate::project::NextVersion;
-
-/// The release line of the base image.
-pub(super) fn plan_node_major(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Result<Detected<u32>, PlanError> {
-    let major = match &inputs.settings.node_version {
-        Some(version) => Detected::new(parse_major(version)?, version.origin.clone()),
-        None => Detected::new(inputs.facts.node.value.major, inputs.facts.node.origin.clone()),
-    };
-    let next = &inputs.facts.next.value;
-    let floor = node_floor(next);
-    if major.value < floor {
-        return Err(PlanError::NodeTooOld {
-            major: major.value,
-            next: next.text.clone(),
-            floor,
-            origin: major.origin.to_string(),
-        });
-    }
-    if major.value % 2 == 1 && major.value > 12 {
-        warnings.push(
-            Warning::new(
-                "plan/odd-node-version",
-                format!("Node.js {} ({}) never gets long-term support", major.value, major.origin),
-            )
-            .with_hint(format!("use Node.js {}", major.value + 1)),
-        );
-    }
-    Ok(major)
-}
-
-fn parse_major(version: &Detected<String>) -> Result<u32, PlanError> {
-    let text = version.value.trim().trim_start_matches('v');
-    let major = text.split('.').next().unwrap_or_default();
-    match major.parse::<u32>() {
-        Ok(major) if (10..=99).contains(&major) => Ok(major),
-        _ => Err(PlanError::InvalidNodeVersion { version: version.value.clone(), origin: version.origin.to_string() }),
-    }
-}
-
-/// Lowest release line that `engines` of Next.js admits.
-fn node_floor(next: &NextVersion) -> u32 {
-    match (next.major, next.minor) {
-        (..=12, _) => 12,
-        (13, ..=3) => 14,
-        (13, _) => 16,
-        (14 | 15, _) => 18,
-        _ => 20,
-    }
-}
 
 /// The images to build on and to run on.
 pub(super) fn plan_base(

@@ -10,10 +10,6 @@ pub enum PlanError {
     InvalidTag { tag: String, origin: String, reason: String },
     #[error("`{}` ({origin}) is no valid base image: {reason}", printable(image))]
     InvalidBase { image: String, origin: String, reason: String },
-    #[error("`{}` ({origin}) names no Node.js release line", printable(version))]
-    InvalidNodeVersion { version: String, origin: String },
-    #[error("no image of Node.js {major} can run Next.js {next}, which needs Node.js {floor} or later ({origin})")]
-    NodeTooOld { major: u32, next: String, floor: u32, origin: String },
     #[error("`{}` ({origin}) is no valid name for an environment variable", printable(name))]
     InvalidVariableName { name: String, origin: String },
     #[error("the value of `{}` ({origin}) contains a NUL byte, which no environment can carry", printable(name))]
@@ -43,8 +39,6 @@ impl Diagnostic for PlanError {
             Self::NoImageName { .. } => "plan/no-image-name",
             Self::InvalidTag { .. } => "plan/invalid-tag",
             Self::InvalidBase { .. } => "plan/invalid-base",
-            Self::InvalidNodeVersion { .. } => "plan/invalid-node-version",
-            Self::NodeTooOld { .. } => "plan/node-too-old",
             Self::InvalidVariableName { .. } => "plan/invalid-variable-name",
             Self::NulInValue { .. } => "plan/nul-in-value",
             Self::SecretInImage { .. } => "plan/secret-in-image",
@@ -67,8 +61,6 @@ impl Diagnostic for PlanError {
             Self::InvalidBase { .. } => {
                 "use `slim`, `alpine`, `distroless`, or a reference like `node:22-slim`".to_owned()
             }
-            Self::InvalidNodeVersion { .. } => "write a major or an exact version, like `--node-version 22`".to_owned(),
-            Self::NodeTooOld { floor, .. } => format!("use `--node-version {floor}` or a later one"),
             Self::InvalidVariableName { .. } => {
                 "use letters, digits and `_`, and begin with a letter or `_`".to_owned()
             }

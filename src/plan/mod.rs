@@ -49,7 +49,7 @@ pub fn plan_image(
     let mut warnings = facts.warnings.clone();
     let name = identity::plan_name(inputs, &mut warnings)?;
     let tags = identity::plan_tags(inputs, &name.value)?;
-    let node_major = base::plan_node_major(inputs, &mut warnings)?;
+    let node_major = facts.node.clone().map(|node| node.major);
     let base = base::plan_base(inputs, node_major.value, &mut warnings)?;
     let output = output::plan_output(inputs, &base, node_major.value, &mut warnings)?;
     let mut environment = environment::plan_environment(inputs, &mut warnings)?;

@@ -299,8 +299,6 @@ fn impossible_plans() {
         ("bad tag", |s| s.settings.tags = vec![from_flag("Acme/App:1".to_owned(), "--tag")]),
         ("tag with digest", |s| s.settings.tags = vec![from_flag(format!("a@sha256:{}", "0".repeat(64)), "--tag")]),
         ("bad base", |s| s.settings.base = Some(from_flag("node:22 AS x\nRUN id".to_owned(), "--base"))),
-        ("bad node", |s| s.settings.node_version = Some(from_flag("lts".to_owned(), "--node-version"))),
-        ("old node", |s| s.settings.node_version = Some(from_flag("18.20.1".to_owned(), "--node-version"))),
         ("bad variable", |s| s.plain("A B", "x")),
         ("NUL", |s| s.plain("A", "x\0y")),
         ("secret id", |s| {

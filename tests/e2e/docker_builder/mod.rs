@@ -1,6 +1,7 @@
 //! The docker builder on a real daemon: BuildKit, the classic builder and Podman.
 
 mod harness;
+mod quoting;
 mod remote;
 
 use std::time::{Duration, Instant};
