@@ -2,8 +2,219 @@
 //!
 //! Pure: never reads the disk, never runs anything of the project. Every fact carries its [`Origin`](crate::origin::Origin).
 
+mod apps;
+mod dotenv;
+mod env_files;
+mod error;
 mod facts;
+mod install;
+mod lockfile;
+mod manifest;
+mod next_config;
+mod next_version;
+mod node;
+mod package_manager;
+mod releases;
+mod routes;
+mod scripts;
+mod shell;
+mod text;
 mod turbo;
+mod workspace;
+mod yarn_config;
 
+pub use error::ProjectError;
 pub use facts::*;
 pub use turbo::turbo_tasks;
+
+use crate::diagnostic::{Location, Warning};
+use crate::origin::{Detected, Origin};
+use crate::rel_path::RelPath;
+use crate::source::SourceTree;
+
+use manifest::Manifest;
+use node::{Floor, NodeSources};
+
+/// What the user said before detection; everything else is found.
+#[derive(Debug, Clone, Default)]
+pub struct DetectOptions {
+    /// Name or folder of the app: from `--app`, or the folder that the run was started in.
+    pub app: Option<Detected<String>>,
+    pub package_manager: Option<Detected<PackageManagerKind>>,
+    /// A version, a range or a name (`lts/jod`) of Node.js.
+    pub node: Option<Detected<String>>,
+}
+
+/// Finds the app and everything about it.
+pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts, ProjectError> {
+    let mut warnings = Vec::new();
+    let located = apps::locate(tree, options.app.as_ref(), &mut warnings)?;
+    let (app, app_dir) = (&located.app, &located.app_dir);
+    let install_dir = install_dir(tree, app_dir, located.workspace.as_ref(), &mut warnings);
+    let root = root_manifest(tree, &install_dir, &located)?;
+
+    let sources = package_manager::Sources {
+        tree,
+        dir: &install_dir,
+        manifests: distinct(&root, app),
+        asked: options.package_manager.as_ref(),
+        pnpm_settings: pnpm_settings(tree, &install_dir)?,
+    };
+    let choice = package_manager::choose(&sources)?;
+    let below = if install_dir.contains(app_dir) { workspace::relative(&install_dir, app_dir) } else { "" };
+    let next = next_version::detect(tree, app, &root, (&choice.locked, below), &mut warnings)?;
+
+    let asked_node = NodeSources {
+        tree,
+        manifests: distinct(app, &root),
+        dirs: if *app_dir == install_dir { vec![app_dir.clone()] } else { with_root(app_dir, &install_dir) },
+        asked: options.node.as_ref(),
+    };
+    let (node, node_warnings) = node::resolve(&asked_node, &floors(&next.value, &choice))?;
+    warnings.extend(node_warnings);
+
+    let members = located.workspace.as_ref().map(|workspace| workspace.manifests.as_slice()).unwrap_or_default();
+    let mut manifests = vec![&root];
+    manifests.extend(members.iter().filter(|manifest| manifest.path != root.path));
+    if !manifests.iter().any(|manifest| manifest.path == app.path) {
+        manifests.push(app);
+    }
+    let needs = install::needs(&install::Install {
+        tree,
+        dir: &install_dir,
+        app_dir,
+        app,
+        manifests,
+        locked: &choice.locked,
+        yarn: &choice.yarn,
+    })?;
+    let workspace = located.workspace.as_ref().map(|found| described(tree, found, &root, &located, &mut warnings));
+
+    let read = next_config::detect(tree, app_dir, &next.value, &mut warnings)?;
+    let routers = routes::routers(tree, app_dir, has_app_router(&next.value, read.app_dir), &mut warnings);
+    let middleware = routes::middleware(tree, app_dir, &routers, &next.value, read.page_extensions.as_deref());
+    let start = scripts::start(tree, app)?;
+    warnings.extend(start.warnings);
+    let lockfile = Lockfile { path: choice.locked.path.clone(), format: choice.locked.format.clone() };
+    let package_manager = choice.finish(node.value.major, &mut warnings);
+    let own_dockerfile = [app_dir, &RelPath::root()].map(|dir| dir.child("Dockerfile"));
+
+    Ok(ProjectFacts {
+        name: located.name,
+        version: app.version.clone().map(|version| Detected::new(version, Origin::field(app.path.as_str(), "version"))),
+        package_manager,
+        lockfile,
+        node,
+        next,
+        middleware,
+        routers,
+        config: read.config,
+        build: scripts::build(app),
+        start: start.script,
+        port: start.port,
+        workspace,
+        install: needs,
+        env_files: env_files::detect(tree, app_dir, &install_dir)?,
+        own_dockerfile: own_dockerfile.into_iter().find(|path| tree.has_file(path)),
+        app_dir: located.app_dir,
+        warnings,
+    })
+}
+
+/// The folder of the lockfile: the workspace's, else the nearest at or above the app.
+fn install_dir(
+    tree: &SourceTree,
+    app_dir: &RelPath,
+    workspace: Option<&workspace::Members>,
+    warnings: &mut Vec<Warning>,
+) -> RelPath {
+    let lockfile = |dir: &RelPath| lockfile::NAMES.iter().map(|name| dir.child(name)).find(|path| tree.has_file(path));
+    let Some(workspace) = workspace else {
+        let above = std::iter::successors(Some(app_dir.clone()), RelPath::parent);
+        return above.into_iter().find(|dir| lockfile(dir).is_some()).unwrap_or_else(|| app_dir.clone());
+    };
+    if *app_dir == workspace.dir {
+        return workspace.dir.clone();
+    }
+    match (lockfile(&workspace.dir), lockfile(app_dir)) {
+        (Some(used), Some(stray)) => {
+            let message = format!("`{stray}` is not used: the workspace installs from `{used}`");
+            let hint = format!("delete `{stray}`, which also confuses the search of Next.js for the root");
+            let place = Location::file(stray.as_str());
+            warnings.push(Warning::new("project/stray-lockfile", message).with_hint(hint).at(place));
+            workspace.dir.clone()
+        }
+        // Every package has a lockfile of its own (`shared-workspace-lockfile=false`).
+        (None, Some(_)) => app_dir.clone(),
+        _ => workspace.dir.clone(),
+    }
+}
+
+/// The manifest beside the lockfile; the app's where there is none.
+fn root_manifest(tree: &SourceTree, dir: &RelPath, located: &apps::Located) -> Result<Manifest, ProjectError> {
+    if *dir == located.app.dir {
+        return Ok(located.app.clone());
+    }
+    Ok(Manifest::load(tree, dir)?.unwrap_or_else(|| located.app.clone()))
+}
+
+fn distinct<'m>(first: &'m Manifest, second: &'m Manifest) -> Vec<&'m Manifest> {
+    if first.path == second.path { vec![first] } else { vec![first, second] }
+}
+
+fn with_root(app_dir: &RelPath, install_dir: &RelPath) -> Vec<RelPath> {
+    vec![app_dir.clone(), install_dir.clone()]
+}
+
+/// pnpm 9 reads `packages` and catalogs of `pnpm-workspace.yaml` only; other settings mean pnpm 10 or later.
+fn pnpm_settings(tree: &SourceTree, dir: &RelPath) -> Result<bool, ProjectError> {
+    let Some((_, values)) = workspace::pnpm_workspace(tree, dir)? else { return Ok(false) };
+    let known = ["packages", "catalog", "catalogs"];
+    Ok(!values.contains_key("packages") || values.keys().any(|key| !known.contains(&key.as_str())))
+}
+
+fn floors(next: &NextVersion, choice: &package_manager::Choice) -> Vec<Floor> {
+    let version = releases::next_node_floor(next.major, next.minor);
+    let mut floors = vec![Floor { version, needed_by: format!("Next.js {next}") }];
+    floors.extend(choice.node_floor().map(|(needed_by, version)| Floor { version, needed_by }));
+    floors
+}
+
+/// The app router came as an experiment in 13.0 and for everyone in 13.4.
+fn has_app_router(next: &NextVersion, asked_for: Option<bool>) -> bool {
+    match (next.major, next.minor) {
+        (..=12, _) => false,
+        (13, ..=3) => asked_for == Some(true),
+        _ => true,
+    }
+}
+
+fn described(
+    tree: &SourceTree,
+    found: &workspace::Members,
+    root: &Manifest,
+    located: &apps::Located,
+    warnings: &mut Vec<Warning>,
+) -> Workspace {
+    for (manifest, name) in workspace::missing(root, &found.manifests) {
+        let message = format!("`{manifest}` depends on `{name}` of the workspace, which has no such package");
+        let hint = "check the globs of the workspace and the name of the package";
+        let place = Location::file(manifest.as_str());
+        warnings.push(Warning::new("project/workspace-package-missing", message).with_hint(hint).at(place));
+    }
+    let package = |manifest: &Manifest| WorkspacePackage {
+        name: manifest.display_name(),
+        dir: manifest.dir.clone(),
+        scripts: manifest.scripts.clone(),
+    };
+    Workspace {
+        declared_in: found.declared_in.clone(),
+        tool: workspace::tool(tree, root, &located.app, warnings),
+        packages: found.manifests.iter().map(package).collect(),
+        build_order: workspace::build_order(&found.manifests, &located.app),
+        apps: located.apps.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+//! Which folder of the repository is the Next.js app that is meant.
+//!
+//! In: the tree and what was asked for. Out: the app with its manifest and the workspace around it. Never picks one of
+//! several apps by itself.
+
+use crate::diagnostic::Warning;
+use crate::origin::{Detected, Origin};
+use crate::rel_path::RelPath;
+use crate::source::SourceTree;
+
+use super::error::ProjectError;
+use super::facts::AppCandidate;
+use super::manifest::Manifest;
+use super::text;
+use super::workspace::{self, Members};
+
+/// Folders whose apps are material for tests or readers, unless they are asked for.
+const ASIDE: &[&str] =
+    &["examples", "example", "fixtures", "__fixtures__", "test", "tests", "__tests__", "e2e", "templates", "template"];
+
+/// The app that is built.
+#[derive(Debug)]
+pub(super) struct Located {
+    /// The app's own manifest; the root's without its scripts where the app has none (Nx).
+    pub app: Manifest,
+    pub app_dir: RelPath,
+    pub name: Detected<String>,
+    pub workspace: Option<Members>,
+    /// Every Next.js app of the workspace.
+    pub apps: Vec<AppCandidate>,
+}
+
+/// Finds the app, by what was asked for or because there is only one.
+pub(super) fn locate(
+    tree: &SourceTree,
+    asked: Option<&Detected<String>>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Located, ProjectError> {
+    let search = Search::new(tree, warnings)?;
+    let chosen = match asked {
+        Some(asked) => search.asked(asked)?,
+        None => search.only()?,
+    };
+    search.located(chosen, warnings)
+}
+
+struct Candidate {
+    app: AppCandidate,
+    manifest: Manifest,
+    named: Origin,
+}
+
+struct Search<'t> {
+    tree: &'t SourceTree,
+    root: Option<Members>,
+    candidates: Vec<Candidate>,
+    /// The first manifest outside of the workspace that could not be read.
+    unreadable: Option<ProjectError>,
+}
+
+impl<'t> Search<'t> {
+    fn new(tree: &'t SourceTree, warnings: &mut Vec<Warning>) -> Result<Self, ProjectError> {
+        let root_manifest = Manifest::load(tree, &RelPath::root())?;
+        let root = workspace::members(tree, &RelPath::root(), warnings)?;
+        let mut search = Search { tree, root, candidates: Vec::new(), unreadable: None };
+        let manifests: Vec<&RelPath> =
+            tree.texts().map(|(path, _)| path).filter(|path| path.name() == "package.json").collect();
+        if manifests.is_empty() {
+            return Err(ProjectError::NoManifest);
+        }
+        for path in manifests {
+            search.consider(&path.parent().unwrap_or_default(), root_manifest.as_ref());
+        }
+        search.without_manifest(root_manifest.as_ref());
+        search.candidates.sort_by(|a, b| a.app.dir.cmp(&b.app.dir));
+        Ok(search)
+    }
+
+    fn consider(&mut self, dir: &RelPath, root: Option<&Manifest>) {
+        match Manifest::load(self.tree, dir) {
+            Ok(Some(manifest)) => {
+                let depends = manifest.dependency("next").is_some();
+                // A single-version workspace has `next` in its root only.
+                let hoisted = !depends
+                    && !dir.is_root()
+                    && root.is_some_and(|root| root.dependency("next").is_some())
+                    && next_config(self.tree, dir).is_some();
+                if (depends && has_marker(self.tree, &manifest)) || (hoisted && has_routes(self.tree, dir)) {
+                    self.add(dir, manifest);
+                }
+            }
+            Ok(None) => {}
+            Err(error) => {
+                self.unreadable.get_or_insert(error);
+            }
+        }
+    }
+
+    /// Nx apps have a `project.json` instead of a manifest; dependencies are the root's.
+    fn without_manifest(&mut self, root: Option<&Manifest>) {
+        let Some(root) = root.filter(|root| root.dependency("next").is_some()) else { return };
+        let configs = self.tree.texts().map(|(path, _)| path).filter(|path| path.name().starts_with("next.config."));
+        let mut dirs: Vec<RelPath> = configs.filter_map(RelPath::parent).collect();
+        dirs.dedup();
+        for dir in dirs {
+            let own = self.tree.text(&dir.child("package.json")).is_some();
+            if !own && !dir.is_root() && has_routes(self.tree, &dir) {
+                let manifest = Manifest { scripts: std::collections::BTreeMap::new(), name: None, ..root.clone() };
+                self.add(&dir, Manifest { dir: dir.clone(), ..manifest });
+            }
+        }
+    }
+
+    fn add(&mut self, dir: &RelPath, manifest: Manifest) {
+        let (name, named) = name_of(self.tree, dir, &manifest);
+        self.candidates.push(Candidate { app: AppCandidate { name, dir: dir.clone() }, manifest, named });
+    }
+
+    /// The candidates that count when nothing was asked for: of the workspace, else not aside, else all.
+    fn likely(&self) -> Vec<&Candidate> {
+        let pick = |keep: &dyn Fn(&&Candidate) -> bool| self.candidates.iter().filter(keep).collect::<Vec<_>>();
+        if let Some(root) = &self.root {
+            let members = pick(&|candidate| root.holds(&candidate.app.dir));
+            if !members.is_empty() {
+                return members;
+            }
+        }
+        let root = pick(&|candidate| candidate.app.dir.is_root());
+        if !root.is_empty() {
+            return root;
+        }
+        let aside = |dir: &RelPath| dir.as_str().split('/').any(|part| ASIDE.contains(&part) || part.starts_with('.'));
+        let likely = pick(&|candidate| !aside(&candidate.app.dir));
+        if likely.is_empty() { self.candidates.iter().collect() } else { likely }
+    }
+
+    fn only(&self) -> Result<&Candidate, ProjectError> {
+        self.one_of(self.likely()).unwrap_or_else(|| Err(self.no_app()))
+    }
+
+    fn one_of<'c>(&self, candidates: Vec<&'c Candidate>) -> Option<Result<&'c Candidate, ProjectError>> {
+        match candidates.as_slice() {
+            [] => None,
+            [one] => Some(Ok(one)),
+            several => {
+                let apps = several.iter().map(|candidate| candidate.app.clone()).collect();
+                Some(Err(ProjectError::SeveralApps { apps }))
+            }
+        }
+    }
+
+    fn no_app(&self) -> ProjectError {
+        if let Some(error) = &self.unreadable {
+            return error.clone();
+        }
+        let first = self.tree.texts().map(|(path, _)| path).find(|path| path.name() == "package.json");
+        let root = RelPath::root().child("package.json");
+        let manifest = if self.tree.text(&root).is_some() { Some(&root) } else { first };
+        manifest.map_or(ProjectError::NoManifest, |manifest| ProjectError::NotNext { manifest: manifest.clone() })
+    }
+
+    /// A folder, a full name, or the last part of a name or folder where that is unique.
+    fn asked(&self, asked: &Detected<String>) -> Result<&Candidate, ProjectError> {
+        let wanted = asked.value.trim();
+        let dir = RelPath::new(wanted).ok().filter(|dir| self.tree.has_directory(dir));
+        let exact = self.candidates.iter().find(|candidate| dir.as_ref() == Some(&candidate.app.dir));
+        if let Some(candidate) = exact.or_else(|| self.candidates.iter().find(|c| c.app.name == wanted)) {
+            return Ok(candidate);
+        }
+        let last = |candidate: &&Candidate| {
+            candidate.app.dir.name() == wanted || candidate.app.name.rsplit('/').next() == Some(wanted)
+        };
+        if let Some(found) = self.one_of(self.candidates.iter().filter(last).collect()) {
+            return found;
+        }
+        if let Some(dir) = dir {
+            // The manifest of the folder that was named may be the one that cannot be read.
+            Manifest::load(self.tree, &dir)?;
+            let below = self.candidates.iter().filter(|candidate| dir.contains(&candidate.app.dir)).collect();
+            if let Some(found) = self.one_of(below) {
+                return found;
+            }
+        }
+        Err(ProjectError::UnknownApp {
+            asked: asked.value.clone(),
+            origin: asked.origin.to_string(),
+            apps: self.candidates.iter().map(|candidate| candidate.app.clone()).collect(),
+        })
+    }
+
+    /// The chosen app with the nearest workspace that holds it.
+    fn located(&self, chosen: &Candidate, warnings: &mut Vec<Warning>) -> Result<Located, ProjectError> {
+        let dir = &chosen.app.dir;
+        let mut workspace = None;
+        let mut folder = Some(dir.clone());
+        while let Some(current) = folder {
+            // What the root has to say was said when the search began.
+            let mut said = Vec::new();
+            let found = workspace::members(self.tree, &current, if current.is_root() { &mut said } else { warnings })?;
+            // An Nx app without a manifest belongs to the root that has its dependencies.
+            let adopted = chosen.manifest.path.parent().as_ref() == Some(&current) && current != *dir;
+            if let Some(members) = found.filter(|members| adopted || members.holds(dir)) {
+                workspace = Some(members);
+                break;
+            }
+            folder = current.parent();
+        }
+        let in_workspace = |candidate: &&Candidate| workspace.as_ref().is_some_and(|w| w.holds(&candidate.app.dir));
+        Ok(Located {
+            app: chosen.manifest.clone(),
+            app_dir: dir.clone(),
+            name: Detected::new(chosen.app.name.clone(), chosen.named.clone()),
+            apps: self.candidates.iter().filter(in_workspace).map(|candidate| candidate.app.clone()).collect(),
+            workspace,
+        })
+    }
+}
+
+/// The manifest's name, Nx's, or the folder's.
+fn name_of(tree: &SourceTree, dir: &RelPath, manifest: &Manifest) -> (String, Origin) {
+    if let Some(name) = &manifest.name {
+        return (name.clone(), Origin::field(manifest.path.as_str(), "name"));
+    }
+    let project = dir.child("project.json");
+    if let Ok(Some(content)) = text::read(tree, &project)
+        && let Ok(value) = text::parse_jsonc::<serde_json::Value>(&project, content)
+        && let Some(name) = value.get("name").and_then(serde_json::Value::as_str)
+    {
+        return (name.to_owned(), Origin::field(project.as_str(), "name"));
+    }
+    let folder = if dir.is_root() {
+        tree.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    } else {
+        dir.name().to_owned()
+    };
+    let folder = if folder.is_empty() { "app".to_owned() } else { folder };
+    (folder, Origin::Derived("the name of the folder".to_owned()))
+}
+
+/// The `next.config.*` of a folder, whichever it is.
+fn next_config(tree: &SourceTree, dir: &RelPath) -> Option<RelPath> {
+    super::next_config::NAMES.iter().map(|name| dir.child(name)).find(|path| tree.has_file(path))
+}
+
+fn has_routes(tree: &SourceTree, dir: &RelPath) -> bool {
+    ["app", "pages", "src/app", "src/pages"]
+        .iter()
+        .any(|folder| dir.join(folder).is_ok_and(|path| tree.has_directory(&path)))
+}
+
+/// Libraries depend on `next` too; an app also has routes, a configuration or a script that builds it.
+fn has_marker(tree: &SourceTree, manifest: &Manifest) -> bool {
+    let builds =
+        || manifest.scripts.values().any(|script| script.contains("next build") || script.contains("next start"));
+    has_routes(tree, &manifest.dir) || next_config(tree, &manifest.dir).is_some() || builds()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,219 @@
+//! What the frozen install reads or runs besides manifests and lockfile: [`InstallNeeds`].
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::origin::{Detected, Origin};
+use crate::rel_path::RelPath;
+use crate::source::{EntryKind, SourceTree};
+
+use super::error::ProjectError;
+use super::facts::{InstallNeeds, LifecycleScript, Prisma};
+use super::lockfile::{Dependent, Locked};
+use super::manifest::Manifest;
+use super::text;
+use super::workspace;
+use super::yarn_config::YarnConfig;
+
+const CONFIG_FILES: &[&str] =
+    &[".npmrc", ".yarnrc", ".yarnrc.yml", "pnpm-workspace.yaml", ".pnpmfile.cjs", ".pnpmfile.mjs", "bunfig.toml"];
+const LIFECYCLE: &[&str] = &["preinstall", "install", "postinstall", "prepare"];
+
+/// The install and everything around it.
+pub(super) struct Install<'a> {
+    pub tree: &'a SourceTree,
+    /// Folder of the lockfile.
+    pub dir: &'a RelPath,
+    pub app_dir: &'a RelPath,
+    pub app: &'a Manifest,
+    /// Manifest of `dir` first, then of every package, the app's among them.
+    pub manifests: Vec<&'a Manifest>,
+    pub locked: &'a Locked,
+    pub yarn: &'a YarnConfig,
+}
+
+pub(super) fn needs(install: &Install<'_>) -> Result<InstallNeeds, ProjectError> {
+    let tree = install.tree;
+    let config_files: Vec<RelPath> =
+        CONFIG_FILES.iter().map(|name| install.dir.child(name)).filter(|path| tree.has_file(path)).collect();
+    let manifests: BTreeSet<RelPath> = install.manifests.iter().map(|manifest| manifest.path.clone()).collect();
+    Ok(InstallNeeds {
+        manifests: manifests.into_iter().collect(),
+        files: files(install)?,
+        yarn_cache: yarn_cache(install),
+        prisma: prisma(install),
+        lifecycle_scripts: lifecycle_scripts(install),
+        sharp: sharp(install),
+        needs_git: install.locked.git || has_git_dependency(install),
+        variables: variables(tree, &config_files)?,
+        config_files,
+    })
+}
+
+/// Patches, Yarn's own files, vendored packages.
+fn files(install: &Install<'_>) -> Result<Vec<RelPath>, ProjectError> {
+    let mut files = BTreeSet::new();
+    let mut add = |path: Option<RelPath>| {
+        if let Some(path) = path.filter(|path| !path.is_root()) {
+            files.extend(files_below(install.tree, &path));
+        }
+    };
+    let root = install.dir;
+    for folder in [".yarn/releases", ".yarn/plugins", ".yarn/patches", "patches"] {
+        add(root.join(folder).ok());
+    }
+    add(install.yarn.path.clone());
+    let in_pnpm =
+        workspace::pnpm_workspace(install.tree, root)?.and_then(|(_, mut values)| values.remove("patchedDependencies"));
+    let in_pnpm: Vec<String> = match in_pnpm {
+        Some(Value::Object(patches)) => patches.values().filter_map(|path| path.as_str().map(str::to_owned)).collect(),
+        _ => Vec::new(),
+    };
+    in_pnpm.iter().for_each(|path| add(root.join(path).ok()));
+    let members: BTreeSet<&RelPath> = install.manifests.iter().map(|manifest| &manifest.dir).collect();
+    for manifest in &install.manifests {
+        // patch-package looks in the folder that it runs in.
+        if manifest.dependency("patch-package").is_some() {
+            add(manifest.dir.join("patches").ok());
+        }
+        manifest.patched_dependencies.iter().for_each(|path| add(manifest.dir.join(path).ok()));
+        let ranges = manifest.all_dependencies().map(|(_, range)| range).chain(&manifest.resolutions);
+        for local in ranges.filter_map(|range| local_path(range)) {
+            // A package of the workspace is there by its manifest.
+            add(manifest.dir.join(local).ok().filter(|path| !members.contains(path)));
+        }
+    }
+    Ok(files.into_iter().collect())
+}
+
+/// The path in `file:`, `link:`, `portal:` and at the end of `patch:`.
+fn local_path(range: &str) -> Option<&str> {
+    if let Some(patch) = range.strip_prefix("patch:") {
+        let path = patch.rsplit_once('#')?.1;
+        let path = path.split("::").next().unwrap_or(path);
+        return (!path.contains('~') && !path.contains("builtin<")).then_some(path);
+    }
+    let path = ["file:", "link:", "portal:"].into_iter().find_map(|protocol| range.strip_prefix(protocol));
+    path.or_else(|| range.ends_with(".tgz").then_some(range).filter(|range| range.starts_with('.')))
+        .map(|path| path.split("::").next().unwrap_or(path))
+}
+
+/// The file itself, or every regular file and link of the folder.
+fn files_below(tree: &SourceTree, path: &RelPath) -> Vec<RelPath> {
+    if tree.has_file(path) {
+        return vec![path.clone()];
+    }
+    if !tree.has_directory(path) {
+        return Vec::new();
+    }
+    let below = tree.entries().iter().filter(|entry| entry.path.starts_with(path.as_str()));
+    let files = below.filter(|entry| matches!(entry.kind, EntryKind::File { .. } | EntryKind::Symlink { .. }));
+    files.filter_map(|entry| entry.path.to_str().and_then(|name| RelPath::new(name).ok())).collect()
+}
+
+/// A committed cache makes the install need no network (zero-install).
+fn yarn_cache(install: &Install<'_>) -> Option<RelPath> {
+    let folder = install.yarn.cache_folder.as_deref().unwrap_or(".yarn/cache");
+    let path = install.dir.join(folder).ok().filter(|path| !path.is_root() && install.tree.has_directory(path))?;
+    let berry = install.locked.kind == super::PackageManagerKind::YarnBerry;
+    let archive = |file: &RelPath| file.as_str().ends_with(".zip");
+    (berry && files_below(install.tree, &path).iter().any(archive)).then_some(path)
+}
+
+fn prisma(install: &Install<'_>) -> Option<Prisma> {
+    let uses =
+        |manifest: &&Manifest| ["prisma", "@prisma/client"].iter().any(|name| manifest.dependency(name).is_some());
+    let users: Vec<&Manifest> = install.manifests.iter().copied().filter(uses).collect();
+    if users.is_empty() {
+        return None;
+    }
+    let mut schemas = BTreeSet::new();
+    for manifest in &users {
+        schemas.extend(schemas_of(install.tree, manifest));
+    }
+    // A package of the workspace may use a schema of the root's or the app's folder.
+    for dir in [install.dir, install.app_dir] {
+        schemas.extend(schemas_of(install.tree, &Manifest { dir: dir.clone(), ..Manifest::default() }));
+    }
+    let version = users.iter().find_map(|manifest| {
+        ["prisma", "@prisma/client"].iter().find_map(|name| locked_version(install, manifest, name))
+    });
+    Some(Prisma { version, schemas: schemas.into_iter().collect() })
+}
+
+/// `prisma.schema`, `--schema` in a script, and the places where Prisma looks by itself.
+fn schemas_of(tree: &SourceTree, manifest: &Manifest) -> Vec<RelPath> {
+    let in_scripts = manifest.scripts.values().filter_map(|script| {
+        let (_, rest) = script.split_once("--schema")?;
+        rest.trim_start_matches(['=', ' ']).split_whitespace().next().map(|path| path.trim_matches(['"', '\'']))
+    });
+    let places = manifest.prisma_schema.as_deref().into_iter().chain(in_scripts).chain(["schema.prisma", "prisma"]);
+    let paths = places.filter_map(|place| manifest.dir.join(place).ok());
+    let files = paths.flat_map(|path| files_below(tree, &path));
+    files.filter(|file| file.as_str().ends_with(".prisma")).collect()
+}
+
+fn locked_version(install: &Install<'_>, manifest: &Manifest, name: &str) -> Option<String> {
+    let (_, range) = manifest.dependency(name)?;
+    let dir = if install.dir.contains(&manifest.dir) { workspace::relative(install.dir, &manifest.dir) } else { "" };
+    let dependent = Dependent { dir, name: &manifest.display_name(), range };
+    install.locked.version(name, dependent).map(str::to_owned)
+}
+
+fn lifecycle_scripts(install: &Install<'_>) -> Vec<LifecycleScript> {
+    let of = |manifest: &Manifest| -> Vec<LifecycleScript> {
+        let script = |name: &&str| {
+            let command = manifest.scripts.get(*name).filter(|command| !command.trim().is_empty())?;
+            Some(LifecycleScript { dir: manifest.dir.clone(), name: (*name).to_owned(), command: command.clone() })
+        };
+        LIFECYCLE.iter().filter_map(script).collect()
+    };
+    install.manifests.iter().flat_map(|manifest| of(manifest)).collect()
+}
+
+fn sharp(install: &Install<'_>) -> Option<Detected<String>> {
+    let (field, range) = install.app.dependency("sharp")?;
+    let version = locked_version(install, install.app, "sharp").unwrap_or_else(|| range.to_owned());
+    Some(Detected::new(version, Origin::field(install.app.path.as_str(), &format!("{field}.sharp"))))
+}
+
+fn has_git_dependency(install: &Install<'_>) -> bool {
+    let git = |range: &String| {
+        range.starts_with("git+") || range.starts_with("git:") || range.starts_with("git@") || range.starts_with("ssh:")
+    };
+    install.manifests.iter().any(|manifest| manifest.all_dependencies().any(|(_, range)| git(range)))
+}
+
+/// `${NPM_TOKEN}` in package manager configuration, each name once.
+fn variables(tree: &SourceTree, config_files: &[RelPath]) -> Result<Vec<Detected<String>>, ProjectError> {
+    let mut found: Vec<Detected<String>> = Vec::new();
+    for path in config_files {
+        let Some(content) = text::read(tree, path)? else { continue };
+        let bun = path.name() == "bunfig.toml";
+        let lines = content.lines().filter(|line| !line.trim_start().starts_with(['#', ';']));
+        for name in lines.flat_map(|line| references(line, bun)) {
+            if !found.iter().any(|known| known.value == name) {
+                found.push(Detected::new(name, Origin::File(path.as_str().to_owned())));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// `${NAME}` with any default; Bun also reads `$NAME`.
+fn references(line: &str, bare: bool) -> Vec<String> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut names = Vec::new();
+    for part in line.split('$').skip(1) {
+        let (text, braced) = part.strip_prefix('{').map_or((part, false), |inner| (inner, true));
+        let end = text.find(|c| !word(c)).unwrap_or(text.len());
+        if end > 0 && (braced || bare) {
+            names.push(text[..end].to_owned());
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests;

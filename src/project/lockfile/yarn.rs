@@ -1,0 +1,92 @@
+//! `yarn.lock` of Yarn 1 (its own format) and of Yarn Berry (YAML), both written by machine in one fixed layout:
+//! a line of descriptors without indentation, then its properties indented by two spaces.
+
+use super::{Locked, LockedPackage, Place, TRACKED, malformed};
+use crate::project::error::ProjectError;
+use crate::project::facts::PackageManagerKind;
+use crate::project::text;
+use crate::rel_path::RelPath;
+
+pub(super) fn parse(path: &RelPath, text: &str) -> Result<Locked, ProjectError> {
+    text::refuse_conflict(path, text)?;
+    let mut scan = Scan::default();
+    text.lines().for_each(|line| scan.line(line));
+    let berry = scan.berry_version.is_some();
+    if !berry && !scan.classic && !text.starts_with("# yarn lockfile v1") && !text.contains("\n# yarn lockfile v1") {
+        let message =
+            if text.trim().is_empty() { "the file is empty" } else { "no version of Yarn writes such a file" };
+        return Err(malformed(path, "Yarn lockfile", message));
+    }
+    Ok(Locked {
+        kind: if berry { PackageManagerKind::YarnBerry } else { PackageManagerKind::YarnClassic },
+        path: path.clone(),
+        format: scan.berry_version.unwrap_or_else(|| "1".to_owned()),
+        packages: scan.packages,
+        git: scan.git,
+    })
+}
+
+#[derive(Default)]
+struct Scan {
+    berry_version: Option<String>,
+    /// A property in Yarn 1's layout (`version "1.0.0"`) was seen.
+    classic: bool,
+    in_metadata: bool,
+    /// Tracked descriptors of the current block.
+    current: Vec<(String, String)>,
+    packages: Vec<LockedPackage>,
+    git: bool,
+}
+
+impl Scan {
+    fn line(&mut self, line: &str) {
+        if line.is_empty() || line.starts_with('#') {
+            return;
+        }
+        if !line.starts_with(' ') {
+            self.in_metadata = line.starts_with("__metadata:");
+            self.current = line.strip_suffix(':').map(tracked_descriptors).unwrap_or_default();
+            return;
+        }
+        // Only direct properties; four spaces are a nested map.
+        let Some(property) = line.strip_prefix("  ").filter(|rest| !rest.starts_with(' ')) else { return };
+        if let Some(value) = property.strip_prefix("version") {
+            self.version(value);
+        } else if let Some(value) = property.strip_prefix("resolved ") {
+            let url = value.trim_matches('"');
+            self.git |= url.starts_with("git") || url.starts_with("ssh:") || url.contains(".git#");
+        } else if let Some(value) = property.strip_prefix("resolution: ") {
+            self.git |= value.contains("#commit=");
+        }
+    }
+
+    fn version(&mut self, value: &str) {
+        let (berry, value) = match value.strip_prefix(':') {
+            Some(value) => (true, value.trim().trim_matches('"')),
+            None => (false, value.trim().trim_matches('"')),
+        };
+        self.classic |= !berry;
+        if self.in_metadata {
+            self.berry_version = Some(value.to_owned());
+        }
+        for (name, range) in self.current.drain(..) {
+            self.packages.push(LockedPackage { name, version: value.to_owned(), place: Place::Range(range) });
+        }
+    }
+}
+
+/// `next@^13.0.0, "next@13"` or `"next@npm:^13, next@npm:13"`, as name and range, tracked packages only.
+fn tracked_descriptors(line: &str) -> Vec<(String, String)> {
+    let name_of = |text: &str| text.trim_start_matches('"').to_owned();
+    let first = name_of(line);
+    if !TRACKED.iter().any(|name| first.strip_prefix(name).is_some_and(|rest| rest.starts_with('@'))) {
+        return Vec::new();
+    }
+    let descriptors = line.split(", ").map(|descriptor| descriptor.trim_matches('"'));
+    descriptors
+        .filter_map(|descriptor| {
+            let at = descriptor.char_indices().skip(1).find(|(_, c)| *c == '@')?.0;
+            Some((descriptor[..at].to_owned(), descriptor[at + 1..].to_owned()))
+        })
+        .collect()
+}

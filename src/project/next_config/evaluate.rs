@@ -1,0 +1,443 @@
+//! Expressions of `next.config` as [`Value`]s, the way a production build would compute them.
+//!
+//! Follows what is written in the file; anything from outside (other modules, the environment, the clock) is unknown,
+//! with the reason. Never runs code: steps, depth and sizes are bounded.
+
+use std::rc::Rc;
+
+use oxc_ast::ast::{
+    ArrayExpressionElement, BinaryExpression, BinaryOperator, ChainElement, Expression, LogicalExpression,
+    LogicalOperator, MemberExpression, ObjectExpression, ObjectPropertyKind, PropertyKey, TemplateLiteral,
+    UnaryOperator,
+};
+use oxc_span::GetSpan;
+
+use super::paths;
+use super::value::{FunctionNode, Object, ObjectId, ScopeId, Value, Why};
+
+const MAX_STEPS: u32 = 50_000;
+const MAX_DEPTH: u32 = 100;
+/// Longest text that concatenation may build.
+const MAX_TEXT: usize = 16 * 1024;
+
+/// Names of one block or function.
+#[derive(Debug, Default)]
+pub(super) struct Scope<'a> {
+    pub names: Vec<(Rc<str>, Value<'a>)>,
+    pub parent: Option<ScopeId>,
+    /// Holds what `var` declares.
+    pub is_function: bool,
+}
+
+/// What is being computed.
+pub(super) struct Evaluator<'a, 'f> {
+    pub heap: Vec<Object<'a>>,
+    pub scopes: Vec<Scope<'a>>,
+    /// Whether a module beside the configuration exists, by its relative path.
+    pub module_exists: &'f dyn Fn(&str) -> bool,
+    /// What `module.exports` or `export default` is.
+    pub exported: Option<Value<'a>>,
+    /// Inside of a branch that may not be taken: assignments add to what was there.
+    pub uncertain: Option<Why>,
+    /// Inside of a loop: what is assigned there is unknown.
+    pub looping: bool,
+    /// Below a property: a call of an unknown function is no wrapper of the configuration.
+    pub in_property: u32,
+    /// What the current function may have returned before.
+    pub possible_returns: Vec<(Value<'a>, Why)>,
+    steps: u32,
+    depth: u32,
+}
+
+impl<'a, 'f> Evaluator<'a, 'f> {
+    pub fn new(module_exists: &'f dyn Fn(&str) -> bool) -> Self {
+        Self {
+            heap: Vec::new(),
+            scopes: vec![Scope::default()],
+            module_exists,
+            exported: None,
+            uncertain: None,
+            looping: false,
+            in_property: 0,
+            possible_returns: Vec::new(),
+            steps: 0,
+            depth: 0,
+        }
+    }
+
+    pub fn allocate(&mut self, object: Object<'a>) -> Value<'a> {
+        self.heap.push(object);
+        Value::Object(self.heap.len() - 1)
+    }
+
+    /// One more step and one more level, unless it is too much.
+    pub fn enter(&mut self) -> bool {
+        self.steps += 1;
+        let allowed = self.steps < MAX_STEPS && self.depth < MAX_DEPTH;
+        self.depth += u32::from(allowed);
+        allowed
+    }
+
+    pub fn leave(&mut self) {
+        self.depth -= 1;
+    }
+
+    pub fn evaluate(&mut self, expression: &'a Expression<'a>, scope: ScopeId) -> Value<'a> {
+        let offset = expression.span().start;
+        if !self.enter() {
+            return Value::unknown("it is too complicated to follow", offset);
+        }
+        let value = self.evaluate_inner(expression, scope, offset);
+        self.leave();
+        value
+    }
+
+    fn evaluate_inner(&mut self, expression: &'a Expression<'a>, scope: ScopeId, offset: u32) -> Value<'a> {
+        match expression {
+            Expression::BooleanLiteral(literal) => Value::Bool(literal.value),
+            Expression::NullLiteral(_) => Value::Null,
+            Expression::NumericLiteral(literal) => Value::Number(literal.value),
+            Expression::StringLiteral(literal) => Value::text(&literal.value),
+            Expression::TemplateLiteral(template) => self.template(template, scope, offset),
+            Expression::Identifier(name) => self.lookup(&name.name, scope, offset),
+            Expression::ObjectExpression(object) => self.object(object, scope),
+            Expression::ArrayExpression(array) => {
+                let mut values = Vec::new();
+                for element in &array.elements {
+                    match element {
+                        ArrayExpressionElement::SpreadElement(spread) => match self.evaluate(&spread.argument, scope) {
+                            Value::List(more) => values.extend(more.iter().cloned()),
+                            other => return Value::Unknown(other.why(offset)),
+                        },
+                        ArrayExpressionElement::Elision(_) => values.push(Value::Undefined),
+                        other => {
+                            let Some(element) = other.as_expression() else { continue };
+                            values.push(self.evaluate(element, scope));
+                        }
+                    }
+                }
+                Value::List(Rc::new(values))
+            }
+            Expression::ArrowFunctionExpression(arrow) => Value::Function(FunctionNode::Arrow(arrow), scope),
+            Expression::FunctionExpression(function) => Value::Function(FunctionNode::Function(function), scope),
+            Expression::ParenthesizedExpression(inner) => self.evaluate(&inner.expression, scope),
+            Expression::TSAsExpression(inner) => self.evaluate(&inner.expression, scope),
+            Expression::TSSatisfiesExpression(inner) => self.evaluate(&inner.expression, scope),
+            Expression::TSTypeAssertion(inner) => self.evaluate(&inner.expression, scope),
+            Expression::TSNonNullExpression(inner) => self.evaluate(&inner.expression, scope),
+            Expression::AwaitExpression(inner) => self.evaluate(&inner.argument, scope),
+            Expression::ConditionalExpression(choice) => {
+                let test = self.evaluate(&choice.test, scope);
+                match test.truthy() {
+                    Some(true) => self.evaluate(&choice.consequent, scope),
+                    Some(false) => self.evaluate(&choice.alternate, scope),
+                    None => {
+                        let options =
+                            [self.evaluate(&choice.consequent, scope), self.evaluate(&choice.alternate, scope)];
+                        Value::one_of(options, &test.why(offset))
+                    }
+                }
+            }
+            Expression::LogicalExpression(logical) => self.logical(logical, scope, offset),
+            Expression::BinaryExpression(binary) => self.binary(binary, scope, offset),
+            Expression::UnaryExpression(unary) => {
+                let value = self.evaluate(&unary.argument, scope);
+                match (unary.operator, value.truthy()) {
+                    (UnaryOperator::LogicalNot, Some(truthy)) => Value::Bool(!truthy),
+                    (UnaryOperator::Void, _) => Value::Undefined,
+                    _ => Value::Unknown(value.why(offset)),
+                }
+            }
+            Expression::SequenceExpression(sequence) => {
+                let mut last = Value::Undefined;
+                for expression in &sequence.expressions {
+                    last = self.evaluate(expression, scope);
+                }
+                last
+            }
+            Expression::AssignmentExpression(assignment) => self.assign(assignment, scope),
+            Expression::CallExpression(call) => self.call_expression(call, scope),
+            Expression::NewExpression(new) => self.new_expression(new, scope),
+            Expression::ImportExpression(import) => {
+                let module = self.evaluate(&import.source, scope);
+                self.import(&module, offset)
+            }
+            Expression::ChainExpression(chain) => match &chain.expression {
+                ChainElement::CallExpression(call) => self.call_expression(call, scope),
+                ChainElement::TSNonNullExpression(inner) => self.evaluate(&inner.expression, scope),
+                other => other.as_member_expression().map_or(Value::Undefined, |member| self.member(member, scope)),
+            },
+            other => match other.as_member_expression() {
+                Some(member) => self.member(member, scope),
+                None => Value::unknown("it is computed", offset),
+            },
+        }
+    }
+
+    /// A relative module that does not exist throws, which configurations catch to make it optional.
+    pub fn import(&self, module: &Value<'a>, offset: u32) -> Value<'a> {
+        match module {
+            Value::Text(name) if name.starts_with('.') && !(self.module_exists)(name) => Value::Undefined,
+            Value::Text(name) => Value::Import(Rc::clone(name), "*".into()),
+            other => Value::Unknown(other.why(offset)),
+        }
+    }
+
+    pub fn lookup(&self, name: &str, scope: ScopeId, offset: u32) -> Value<'a> {
+        let mut current = Some(scope);
+        while let Some(id) = current {
+            if let Some((_, value)) = self.scopes[id].names.iter().rev().find(|(known, _)| &**known == name) {
+                return value.clone();
+            }
+            current = self.scopes[id].parent;
+        }
+        match name {
+            "undefined" => Value::Undefined,
+            "process" => Value::Process,
+            "__dirname" => Value::Path("".into()),
+            "__filename" => Value::Path("next.config".into()),
+            _ => Value::unknown(format!("`{name}` is not defined in this file"), offset),
+        }
+    }
+
+    fn template(&mut self, template: &'a TemplateLiteral<'a>, scope: ScopeId, offset: u32) -> Value<'a> {
+        let mut text = String::new();
+        let mut path = None;
+        for (at, quasi) in template.quasis.iter().enumerate() {
+            text.push_str(quasi.value.cooked.as_ref().unwrap_or(&quasi.value.raw));
+            let Some(expression) = template.expressions.get(at) else { continue };
+            match self.evaluate(expression, scope) {
+                Value::Text(part) => text.push_str(&part),
+                Value::Number(number) => text.push_str(&number.to_string()),
+                Value::Bool(value) => text.push_str(&value.to_string()),
+                Value::Path(part) if at == 0 && text.is_empty() => path = Some(part),
+                other => return Value::Unknown(other.why(offset)),
+            }
+            if text.len() > MAX_TEXT {
+                return Value::unknown("it is too long", offset);
+            }
+        }
+        match path {
+            Some(base) => Value::Path(paths::join(&base, &format!("./{text}")).into()),
+            None => Value::text(&text),
+        }
+    }
+
+    fn logical(&mut self, logical: &'a LogicalExpression<'a>, scope: ScopeId, offset: u32) -> Value<'a> {
+        let left = self.evaluate(&logical.left, scope);
+        let takes_right = match logical.operator {
+            LogicalOperator::And => left.truthy(),
+            LogicalOperator::Or => left.truthy().map(|truthy| !truthy),
+            LogicalOperator::Coalesce => left.is_nullish(),
+        };
+        match takes_right {
+            Some(true) => self.evaluate(&logical.right, scope),
+            Some(false) => left,
+            None => {
+                let why = left.why(offset);
+                let right = self.evaluate(&logical.right, scope);
+                Value::one_of([kept(left, logical.operator), right], &why)
+            }
+        }
+    }
+
+    fn binary(&mut self, binary: &'a BinaryExpression<'a>, scope: ScopeId, offset: u32) -> Value<'a> {
+        let left = self.evaluate(&binary.left, scope);
+        let right = self.evaluate(&binary.right, scope);
+        if let Value::OneOf(_, why) | Value::Unknown(why) = &left {
+            return Value::Unknown(why.clone());
+        }
+        if let Value::OneOf(_, why) | Value::Unknown(why) = &right {
+            return Value::Unknown(why.clone());
+        }
+        if let (Value::Import(..), _) | (_, Value::Import(..)) = (&left, &right) {
+            return Value::Unknown(left.why(offset));
+        }
+        match binary.operator {
+            BinaryOperator::StrictEquality => Value::Bool(left.same(&right)),
+            BinaryOperator::StrictInequality => Value::Bool(!left.same(&right)),
+            BinaryOperator::Equality | BinaryOperator::Inequality => {
+                let nullish = left.is_nullish() == Some(true) && right.is_nullish() == Some(true);
+                Value::Bool((nullish || left.same(&right)) == (binary.operator == BinaryOperator::Equality))
+            }
+            BinaryOperator::Addition => match (&left, &right) {
+                (Value::Text(a), Value::Text(b)) if a.len() + b.len() <= MAX_TEXT => Value::text(&format!("{a}{b}")),
+                (Value::Path(a), Value::Text(b)) => Value::Path(paths::join(a, &format!("./{b}")).into()),
+                _ => Value::unknown("it is computed", offset),
+            },
+            _ => Value::unknown("it is computed", offset),
+        }
+    }
+
+    fn object(&mut self, expression: &'a ObjectExpression<'a>, scope: ScopeId) -> Value<'a> {
+        let mut object = Object::default();
+        for property in &expression.properties {
+            match property {
+                ObjectPropertyKind::SpreadProperty(spread) => {
+                    let value = self.evaluate(&spread.argument, scope);
+                    self.spread(&mut object, &value, spread.span.start);
+                }
+                ObjectPropertyKind::ObjectProperty(property) => {
+                    let key = self.property_key(&property.key, scope);
+                    self.in_property += 1;
+                    let value = self.evaluate(&property.value, scope);
+                    self.in_property -= 1;
+                    match key {
+                        Ok(key) => object.set(&key, value),
+                        Err(why) => object.spoil(&why),
+                    }
+                }
+            }
+        }
+        self.allocate(object)
+    }
+
+    pub fn property_key(&mut self, key: &'a PropertyKey<'a>, scope: ScopeId) -> Result<Rc<str>, Why> {
+        if let PropertyKey::StaticIdentifier(name) = key {
+            return Ok(name.name.as_str().into());
+        }
+        let Some(expression) = key.as_expression() else { return Ok("".into()) };
+        match self.evaluate(expression, scope) {
+            Value::Text(text) => Ok(text),
+            Value::Number(number) => Ok(number.to_string().into()),
+            other => Err(other.why(expression.span().start)),
+        }
+    }
+
+    /// `{ ...value }`
+    pub fn spread(&mut self, object: &mut Object<'a>, value: &Value<'a>, offset: u32) {
+        match value {
+            Value::Object(id) => {
+                let source = self.heap[*id].clone();
+                if let Some(why) = &source.open {
+                    object.spoil(why);
+                }
+                self.steps += u32::try_from(source.properties.len()).unwrap_or(u32::MAX);
+                source.properties.into_iter().for_each(|(name, value)| object.set(&name, value));
+            }
+            Value::OneOf(options, why) => {
+                let before = object.clone();
+                let mut results = Vec::new();
+                for option in options.iter() {
+                    let mut result = before.clone();
+                    self.spread(&mut result, option, offset);
+                    results.push(result);
+                }
+                *object = merge(&results, why);
+            }
+            Value::Unknown(_) | Value::Import(..) | Value::Env => {
+                let why = match value {
+                    Value::Import(module, _) => {
+                        Why::new(format!("it may be set by what comes from `{module}`"), offset)
+                    }
+                    other => other.why(offset),
+                };
+                object.spoil(&why);
+            }
+            _ => {}
+        }
+    }
+
+    pub fn member(&mut self, member: &'a MemberExpression<'a>, scope: ScopeId) -> Value<'a> {
+        let offset = member.span().start;
+        if let Expression::ImportMeta(_) = member.object() {
+            return import_meta(member.static_property_name().unwrap_or_default(), offset);
+        }
+        let name = match member {
+            MemberExpression::StaticMemberExpression(member) => Ok(Rc::from(member.property.name.as_str())),
+            MemberExpression::ComputedMemberExpression(member) => match self.evaluate(&member.expression, scope) {
+                Value::Text(text) => Ok(text),
+                other => Err(other.why(offset)),
+            },
+            MemberExpression::PrivateFieldExpression(_) => Err(Why::new("it is computed", offset)),
+        };
+        let is = |object: &str| member.object().is_specific_id(object);
+        if let Ok(name) = &name
+            && is("module")
+            && &**name == "exports"
+        {
+            return self.exports();
+        }
+        let object = if is("exports") { self.exports() } else { self.evaluate(member.object(), scope) };
+        match name {
+            Ok(name) => self.get(&object, &name, offset),
+            Err(why) => Value::Unknown(why),
+        }
+    }
+
+    /// `module.exports`, an object from the beginning.
+    pub fn exports(&mut self) -> Value<'a> {
+        if self.exported.is_none() {
+            self.exported = Some(self.allocate(Object::default()));
+        }
+        self.exported.clone().unwrap_or(Value::Undefined)
+    }
+
+    /// The property of a value.
+    pub fn get(&self, value: &Value<'a>, name: &str, offset: u32) -> Value<'a> {
+        match value {
+            Value::Object(id) => self.heap[*id].get(name),
+            Value::OneOf(options, why) => {
+                Value::one_of(options.iter().map(|option| self.get(option, name, offset)), why)
+            }
+            Value::Unknown(why) => Value::Unknown(why.clone()),
+            Value::Process if name == "env" => Value::Env,
+            // `next build` sets it before it reads the configuration.
+            Value::Env if name == "NODE_ENV" => Value::text("production"),
+            Value::Env => Value::unknown(format!("it depends on the environment variable `{name}`"), offset),
+            Value::Import(module, _) if &**module == "next/constants" => phase(name),
+            Value::Import(module, _) => Value::Import(Rc::clone(module), name.into()),
+            Value::Undefined | Value::Null => Value::Undefined,
+            _ => Value::unknown("it is computed", offset),
+        }
+    }
+
+    pub fn object_mut(&mut self, id: ObjectId) -> &mut Object<'a> {
+        &mut self.heap[id]
+    }
+}
+
+/// What is left of the left side when it decides: the options that end the evaluation there.
+fn kept(left: Value<'_>, operator: LogicalOperator) -> Value<'_> {
+    match (&left, operator) {
+        (Value::OneOf(options, why), _) => {
+            let ends = |option: &&Value<'_>| match operator {
+                LogicalOperator::And => option.truthy() != Some(true),
+                LogicalOperator::Or => option.truthy() != Some(false),
+                LogicalOperator::Coalesce => option.is_nullish() != Some(true),
+            };
+            Value::one_of(options.iter().filter(ends).cloned(), why)
+        }
+        // When an unknown condition is false, it is as good as unset.
+        (_, LogicalOperator::And) => Value::Undefined,
+        _ => left,
+    }
+}
+
+/// The phases that `next/constants` names; a build runs in `phase-production-build`.
+pub(super) fn phase<'a>(name: &str) -> Value<'a> {
+    match name.strip_prefix("PHASE_") {
+        Some(phase) => Value::text(&format!("phase-{}", phase.to_ascii_lowercase().replace('_', "-"))),
+        None => Value::Import("next/constants".into(), name.into()),
+    }
+}
+
+fn import_meta<'a>(name: &str, offset: u32) -> Value<'a> {
+    match name {
+        "dirname" => Value::Path("".into()),
+        "url" | "filename" => Value::Path("next.config".into()),
+        _ => Value::unknown("it is computed", offset),
+    }
+}
+
+/// What an object is after one of several things was merged into it.
+fn merge<'a>(results: &[Object<'a>], why: &Why) -> Object<'a> {
+    let mut merged = Object::default();
+    for name in results.iter().flat_map(|result| result.properties.iter().map(|(name, _)| name)) {
+        if !merged.properties.iter().any(|(known, _)| known == name) {
+            merged.set(name, Value::one_of(results.iter().map(|result| result.get(name)), why));
+        }
+    }
+    merged.open = results.iter().find_map(|result| result.open.clone());
+    merged
+}

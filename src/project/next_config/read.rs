@@ -1,0 +1,235 @@
+//! From the text of a configuration to facts: parse, evaluate, look at the options that matter.
+
+use std::rc::Rc;
+
+use oxc_allocator::Allocator;
+use oxc_parser::Parser;
+use oxc_span::SourceType;
+
+use crate::diagnostic::Location;
+use crate::origin::{Detected, Origin};
+use crate::rel_path::RelPath;
+
+use super::Read;
+use super::evaluate::Evaluator;
+use super::value::{Object, Value, Why};
+use crate::project::error::ProjectError;
+use crate::project::facts::{Known, NextConfig, NextVersion, OutputMode};
+
+/// The parser and the evaluator recurse, so deep nesting needs a stack in proportion to the file.
+const STACK_BASE: usize = 16 * 1024 * 1024;
+const STACK_PER_BYTE: usize = 4 * 1024;
+
+/// Reads the configuration in a thread whose stack no file of this size can exhaust.
+pub(super) fn on_own_stack(
+    path: &RelPath,
+    content: &str,
+    next: &NextVersion,
+    module_exists: &(dyn Fn(&str) -> bool + Sync),
+) -> Result<Read, ProjectError> {
+    let size = STACK_BASE + content.len() * STACK_PER_BYTE;
+    let unreadable = |reason: String| ProjectError::Unreadable { file: path.clone(), reason };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(size).name("next.config".to_owned());
+        let work = thread.spawn_scoped(scope, || read(path, content, next, module_exists));
+        let work = work.map_err(|error| unreadable(error.to_string()))?;
+        work.join().map_err(|_| unreadable("the parser failed".to_owned()))?
+    })
+}
+
+fn read(
+    path: &RelPath,
+    content: &str,
+    next: &NextVersion,
+    module_exists: &(dyn Fn(&str) -> bool + Sync),
+) -> Result<Read, ProjectError> {
+    let allocator = Allocator::default();
+    let source_type = match path.name().rsplit('.').next() {
+        Some("ts" | "mts") => SourceType::ts(),
+        Some("mjs") => SourceType::mjs(),
+        Some("cjs") => SourceType::cjs(),
+        _ => SourceType::unambiguous(),
+    };
+    let parsed = Parser::new(&allocator, content, source_type).parse();
+    if let Some(error) = parsed.diagnostics.iter().next() {
+        let offset = error.labels.first().map_or(0, |label| label.offset());
+        return Err(ProjectError::Malformed {
+            location: Location::at_offset(path.as_str(), content, offset as usize),
+            kind: "JavaScript",
+            message: error.message.to_string(),
+        });
+    }
+    let exists = |module: &str| module_exists(module);
+    let mut evaluator = Evaluator::new(&exists);
+    evaluator.run_program(&parsed.program);
+    let config = configuration(&mut evaluator);
+    Ok(Options { evaluator: &evaluator, config, path, content }.read(next))
+}
+
+/// The exported object; functions are called as Next.js calls them for a production build.
+fn configuration<'a>(evaluator: &mut Evaluator<'a, '_>) -> Value<'a> {
+    let mut value = evaluator.exported.clone().unwrap_or(Value::Undefined);
+    if let Value::Object(_) = &value {
+        // `exports.default = …` of compiled modules.
+        let default = evaluator.get(&value, "default", 0);
+        if !matches!(default, Value::Undefined | Value::Unknown(_)) {
+            value = default;
+        }
+    }
+    for _ in 0..5 {
+        let Value::Function(function, scope) = value else { break };
+        let defaults = evaluator.allocate(Object::default());
+        let context = evaluator.allocate(Object { properties: vec![("defaultConfig".into(), defaults)], open: None });
+        value = evaluator.call(function, scope, vec![Value::text("phase-production-build"), context], 0);
+    }
+    match value {
+        Value::Import(module, _) => Value::unknown(format!("the configuration comes from `{module}`"), 0),
+        Value::Function(..) => Value::unknown("the configuration is too complicated to follow", 0),
+        value => value,
+    }
+}
+
+struct Options<'a, 'e, 'f> {
+    evaluator: &'e Evaluator<'a, 'f>,
+    config: Value<'a>,
+    path: &'e RelPath,
+    content: &'e str,
+}
+
+impl<'a> Options<'a, '_, '_> {
+    fn read(&self, next: &NextVersion) -> Read {
+        let tracing_root = if next.major >= 15 {
+            self.option(&["outputFileTracingRoot"], path_or_text)
+        } else {
+            self.option(&["experimental", "outputFileTracingRoot"], path_or_text)
+        };
+        let loader_file = self.option(&["images", "loaderFile"], text);
+        let loader = self.option(&["images", "loader"], text);
+        let config = NextConfig {
+            file: Some(self.path.clone()),
+            output: self.output(next),
+            base_path: self.option(&["basePath"], text),
+            asset_prefix: self.option(&["assetPrefix"], text),
+            dist_dir: self.option(&["distDir"], text),
+            trailing_slash: self.option(&["trailingSlash"], boolean),
+            generate_build_id: self
+                .option(&["generateBuildId"], |value| matches!(value, Value::Function(..)).then_some(true)),
+            deployment_id: self.option(&["deploymentId"], text),
+            output_file_tracing_root: tracing_root,
+            locales: self.option(&["i18n", "locales"], texts),
+            images_unoptimized: self.option(&["images", "unoptimized"], boolean),
+            images_loader: if loader_file == Known::Absent { loader } else { loader_file },
+            env_keys: self.env_keys(),
+        };
+        let page_extensions = self.option(&["pageExtensions"], texts).value().cloned();
+        let app_dir = self.option(&["experimental", "appDir"], boolean).value().copied();
+        Read { config, page_extensions, app_dir }
+    }
+
+    fn value(&self, keys: &[&str]) -> Value<'a> {
+        keys.iter().fold(self.config.clone(), |value, key| self.evaluator.get(&value, key, 0))
+    }
+
+    fn origin(&self, keys: &[&str]) -> Origin {
+        Origin::field(self.path.as_str(), &keys.join("."))
+    }
+
+    fn option<T: PartialEq>(&self, keys: &[&str], convert: impl Fn(&Value<'a>) -> Option<T>) -> Known<T> {
+        let value = self.value(keys);
+        let one = |value: &Value<'a>| match value {
+            Value::Undefined | Value::Null => Ok(None),
+            value => convert(value).map(Some).ok_or(()),
+        };
+        let found = match &value {
+            Value::OneOf(options, _) => {
+                let mut found = options.iter().map(&one);
+                let first = found.next().unwrap_or(Ok(None));
+                if found.all(|other| other == first) { first } else { Err(()) }
+            }
+            value => one(value),
+        };
+        match found {
+            Ok(None) => Known::Absent,
+            Ok(Some(found)) => Known::Value(Detected::new(found, self.origin(keys))),
+            Err(()) => self.unknown(&value),
+        }
+    }
+
+    fn unknown<T>(&self, value: &Value<'a>) -> Known<T> {
+        let (why, reason) = match value {
+            Value::OneOf(_, why) => (why.clone(), format!("{}: {}", why.reason, value.describe())),
+            Value::Unknown(why) => (why.clone(), why.reason.to_string()),
+            Value::Import(..) => {
+                let why = value.why(0);
+                (why.clone(), why.reason.to_string())
+            }
+            other => (Why::new("", 0), format!("{} is no value that it can have", other.describe())),
+        };
+        let line = Location::at_offset(self.path.as_str(), self.content, why.offset as usize).line.unwrap_or(1);
+        Known::Unknown { reason, line }
+    }
+
+    /// `standalone` or unset come to the same, as an unset output falls through to the default that the build sets.
+    fn output(&self, next: &NextVersion) -> Known<OutputMode> {
+        let value = self.value(&["output"]);
+        if let Value::OneOf(options, why) = &value {
+            let standalone = |option: &Value<'a>| matches!(option, Value::Text(text) if &**text == "standalone");
+            let unset = |option: &Value<'a>| matches!(option, Value::Undefined | Value::Null);
+            if options.iter().all(|option| standalone(option) || unset(option)) {
+                let origin = Origin::Derived(format!("`{}`: `standalone` or unset, as {}", self.path, why.reason));
+                return Known::Value(Detected::new(OutputMode::Default, origin));
+            }
+        }
+        let mode = |value: &Value<'a>| match value {
+            Value::Text(text) => match &**text {
+                "standalone" => Some(OutputMode::Standalone),
+                "export" => Some(OutputMode::Export),
+                _ => None,
+            },
+            _ => None,
+        };
+        let output = self.option(&["output"], mode);
+        let old = self.value(&["experimental", "outputStandalone"]);
+        if output == Known::Absent && next.major == 12 && old.truthy() == Some(true) {
+            let origin = self.origin(&["experimental", "outputStandalone"]);
+            return Known::Value(Detected::new(OutputMode::Standalone, origin));
+        }
+        output
+    }
+
+    fn env_keys(&self) -> Known<Vec<String>> {
+        match self.value(&["env"]) {
+            Value::Object(id) => match &self.evaluator.heap[id] {
+                Object { open: Some(why), .. } => self.unknown(&Value::Unknown(why.clone())),
+                object => {
+                    let keys = object.properties.iter().map(|(name, _)| name.to_string()).collect();
+                    Known::Value(Detected::new(keys, self.origin(&["env"])))
+                }
+            },
+            Value::Undefined | Value::Null => Known::Absent,
+            other => self.unknown(&other),
+        }
+    }
+}
+
+fn text(value: &Value<'_>) -> Option<String> {
+    if let Value::Text(text) = value { Some(text.to_string()) } else { None }
+}
+
+/// A path of the build is given relative to the app's folder.
+fn path_or_text(value: &Value<'_>) -> Option<String> {
+    match value {
+        Value::Path(path) if path.is_empty() => Some(".".to_owned()),
+        Value::Path(path) | Value::Text(path) => Some(path.to_string()),
+        _ => None,
+    }
+}
+
+fn boolean(value: &Value<'_>) -> Option<bool> {
+    if let Value::Bool(value) = value { Some(*value) } else { None }
+}
+
+fn texts(value: &Value<'_>) -> Option<Vec<String>> {
+    let Value::List(values) = value else { return None };
+    Rc::clone(values).iter().map(text).collect()
+}

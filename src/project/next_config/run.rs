@@ -1,0 +1,382 @@
+//! Statements of `next.config`: declarations, assignments, branches, exports.
+//!
+//! A branch whose condition is not known is followed both ways; what it assigns may or may not hold afterwards.
+
+use std::rc::Rc;
+
+use oxc_ast::ast::{
+    AssignmentExpression, AssignmentOperator, AssignmentTarget, Declaration, ExportDefaultDeclarationKind, Expression,
+    Function, IfStatement, ImportDeclaration, ImportDeclarationSpecifier, MemberExpression, Program, Statement,
+    SwitchStatement, TryStatement, VariableDeclaration, VariableDeclarationKind,
+};
+use oxc_span::GetSpan;
+
+use super::call::loop_why;
+use super::evaluate::{Evaluator, Scope, phase};
+use super::value::{FunctionNode, ScopeId, Value, Why};
+
+/// Where control goes after a statement.
+enum Flow<'a> {
+    Next,
+    Return(Value<'a>),
+    Break,
+    Throw,
+}
+
+impl<'a> Evaluator<'a, '_> {
+    /// Runs the whole file.
+    pub fn run_program(&mut self, program: &'a Program<'a>) {
+        self.run(&program.body, 0);
+    }
+
+    /// What a function returns.
+    pub fn run_function(&mut self, statements: &'a [Statement<'a>], scope: ScopeId) -> Value<'a> {
+        let outer = std::mem::take(&mut self.possible_returns);
+        let flow = self.run(statements, scope);
+        let possible = std::mem::replace(&mut self.possible_returns, outer);
+        let last = match flow {
+            Flow::Return(value) => Some(value),
+            Flow::Throw => None,
+            Flow::Next | Flow::Break => Some(Value::Undefined),
+        };
+        match possible.first() {
+            None => last.unwrap_or(Value::Undefined),
+            Some((_, why)) => {
+                let why = why.clone();
+                Value::one_of(possible.into_iter().map(|(value, _)| value).chain(last), &why)
+            }
+        }
+    }
+
+    fn run(&mut self, statements: &'a [Statement<'a>], scope: ScopeId) -> Flow<'a> {
+        for statement in statements {
+            if let Some(function) = declared_function(statement) {
+                self.declare_function(function, scope);
+            }
+        }
+        for statement in statements {
+            let flow = self.run_one(statement, scope);
+            if !matches!(flow, Flow::Next) {
+                return flow;
+            }
+        }
+        Flow::Next
+    }
+
+    fn run_one(&mut self, statement: &'a Statement<'a>, scope: ScopeId) -> Flow<'a> {
+        if !self.enter() {
+            return Flow::Throw;
+        }
+        let flow = self.run_inner(statement, scope);
+        self.leave();
+        flow
+    }
+
+    fn run_inner(&mut self, statement: &'a Statement<'a>, scope: ScopeId) -> Flow<'a> {
+        match statement {
+            Statement::VariableDeclaration(declaration) => self.variables(declaration, scope),
+            Statement::ExpressionStatement(statement) => {
+                self.evaluate(&statement.expression, scope);
+            }
+            Statement::ImportDeclaration(import) => self.import_names(import, scope),
+            Statement::ExportDefaultDeclaration(export) => {
+                self.exported = Some(match &export.declaration {
+                    ExportDefaultDeclarationKind::FunctionDeclaration(function) => {
+                        Value::Function(FunctionNode::Function(function), scope)
+                    }
+                    other => match other.as_expression() {
+                        Some(expression) => self.evaluate(expression, scope),
+                        None => Value::unknown("it is no configuration", export.span.start),
+                    },
+                });
+            }
+            Statement::ExportDeclaration(export) => {
+                if let Declaration::VariableDeclaration(declaration) = &export.declaration {
+                    self.variables(declaration, scope);
+                }
+            }
+            Statement::ExportNamedDeclaration(export) => {
+                for specifier in export.specifiers.iter().filter(|specifier| specifier.exported.name() == "default") {
+                    self.exported = Some(self.lookup(&specifier.local.name(), scope, specifier.span.start));
+                }
+            }
+            Statement::ExportFromDeclaration(export) => {
+                if export.specifiers.iter().any(|specifier| specifier.exported.name() == "default") {
+                    self.exported = Some(Value::Import(export.source.value.as_str().into(), "default".into()));
+                }
+            }
+            Statement::TSExportAssignment(export) => self.exported = Some(self.evaluate(&export.expression, scope)),
+            Statement::BlockStatement(block) => return self.block(&block.body, scope),
+            Statement::IfStatement(statement) => return self.branch(statement, scope),
+            Statement::SwitchStatement(statement) => return self.switch(statement, scope),
+            Statement::TryStatement(statement) => return self.attempt(statement, scope),
+            Statement::ReturnStatement(statement) => {
+                let value = statement.argument.as_ref().map(|argument| self.evaluate(argument, scope));
+                return Flow::Return(value.unwrap_or(Value::Undefined));
+            }
+            Statement::ThrowStatement(_) => return Flow::Throw,
+            Statement::BreakStatement(_) | Statement::ContinueStatement(_) => return Flow::Break,
+            Statement::ForStatement(statement) => self.repeat(&statement.body, scope, statement.span.start),
+            Statement::ForInStatement(statement) => self.repeat(&statement.body, scope, statement.span.start),
+            Statement::ForOfStatement(statement) => self.repeat(&statement.body, scope, statement.span.start),
+            Statement::WhileStatement(statement) => self.repeat(&statement.body, scope, statement.span.start),
+            Statement::DoWhileStatement(statement) => self.repeat(&statement.body, scope, statement.span.start),
+            Statement::LabeledStatement(statement) => return self.run_one(&statement.body, scope),
+            _ => {}
+        }
+        Flow::Next
+    }
+
+    fn block(&mut self, statements: &'a [Statement<'a>], scope: ScopeId) -> Flow<'a> {
+        self.scopes.push(Scope { parent: Some(scope), ..Scope::default() });
+        let inner = self.scopes.len() - 1;
+        self.run(statements, inner)
+    }
+
+    /// Runs something that may not be reached.
+    fn perhaps(&mut self, why: &Why, run: impl FnOnce(&mut Self) -> Flow<'a>) -> Flow<'a> {
+        let outer = self.uncertain.replace(why.clone());
+        let flow = run(self);
+        self.uncertain = outer;
+        flow
+    }
+
+    fn may_return(&mut self, flow: Flow<'a>, why: &Why) {
+        if let Flow::Return(value) = flow {
+            self.possible_returns.push((value, why.clone()));
+        }
+    }
+
+    fn branch(&mut self, statement: &'a IfStatement<'a>, scope: ScopeId) -> Flow<'a> {
+        let test = self.evaluate(&statement.test, scope);
+        let otherwise = |this: &mut Self| match &statement.alternate {
+            Some(alternate) => this.run_one(alternate, scope),
+            None => Flow::Next,
+        };
+        match test.truthy() {
+            Some(true) => return self.run_one(&statement.consequent, scope),
+            Some(false) => return otherwise(self),
+            None => {}
+        }
+        let why = test.why(statement.test.span().start);
+        let taken = self.perhaps(&why, |this| this.run_one(&statement.consequent, scope));
+        let other = self.perhaps(&why, otherwise);
+        match (taken, other) {
+            (Flow::Return(a), Flow::Return(b)) => Flow::Return(Value::one_of([a, b], &why)),
+            (Flow::Throw, flow) | (flow, Flow::Throw) => flow,
+            (Flow::Break, _) | (_, Flow::Break) => Flow::Next,
+            (taken, other) => {
+                self.may_return(taken, &why);
+                self.may_return(other, &why);
+                Flow::Next
+            }
+        }
+    }
+
+    fn switch(&mut self, statement: &'a SwitchStatement<'a>, scope: ScopeId) -> Flow<'a> {
+        let value = self.evaluate(&statement.discriminant, scope);
+        let why = value.why(statement.span.start);
+        if value.truthy().is_none() || matches!(value, Value::OneOf(..)) {
+            for case in &statement.cases {
+                let flow = self.perhaps(&why, |this| this.block(&case.consequent, scope));
+                self.may_return(flow, &why);
+            }
+            return Flow::Next;
+        }
+        let matches = |this: &mut Self, test: &'a Expression<'a>| this.evaluate(test, scope).same(&value);
+        let mut chosen = None;
+        for (at, case) in statement.cases.iter().enumerate() {
+            if case.test.as_ref().is_some_and(|test| matches(self, test)) {
+                chosen = Some(at);
+                break;
+            }
+        }
+        let default = || statement.cases.iter().position(|case| case.test.is_none());
+        let Some(first) = chosen.or_else(default) else { return Flow::Next };
+        for case in &statement.cases[first..] {
+            match self.block(&case.consequent, scope) {
+                Flow::Next => {}
+                Flow::Break => return Flow::Next,
+                flow => return flow,
+            }
+        }
+        Flow::Next
+    }
+
+    /// Anything in a `try` may be left out by an error before it.
+    fn attempt(&mut self, statement: &'a TryStatement<'a>, scope: ScopeId) -> Flow<'a> {
+        let why = Why::new("an error may prevent it", statement.span.start);
+        let flow = self.perhaps(&why, |this| this.block(&statement.block.body, scope));
+        if let Some(handler) = &statement.handler {
+            let caught = self.perhaps(&why, |this| this.block(&handler.body.body, scope));
+            self.may_return(caught, &why);
+        }
+        if let Some(last) = &statement.finalizer {
+            self.block(&last.body, scope);
+        }
+        if matches!(flow, Flow::Throw) { Flow::Next } else { flow }
+    }
+
+    fn repeat(&mut self, body: &'a Statement<'a>, scope: ScopeId, offset: u32) {
+        let outer = std::mem::replace(&mut self.looping, true);
+        let why = loop_why(offset);
+        let flow = self.perhaps(&why, |this| this.run_one(body, scope));
+        self.may_return(flow, &why);
+        self.looping = outer;
+    }
+
+    fn variables(&mut self, declaration: &'a VariableDeclaration<'a>, scope: ScopeId) {
+        let scope = if declaration.kind == VariableDeclarationKind::Var { self.function_scope(scope) } else { scope };
+        for declarator in &declaration.declarations {
+            let value = declarator.init.as_ref().map_or(Value::Undefined, |init| self.evaluate(init, scope));
+            self.bind(&declarator.id, value, scope);
+        }
+    }
+
+    fn function_scope(&self, mut scope: ScopeId) -> ScopeId {
+        while let (false, Some(parent)) = (self.scopes[scope].is_function, self.scopes[scope].parent) {
+            scope = parent;
+        }
+        scope
+    }
+
+    fn declare_function(&mut self, function: &'a Function<'a>, scope: ScopeId) {
+        if let Some(name) = &function.id {
+            self.declare(&name.name, Value::Function(FunctionNode::Function(function), scope), scope);
+        }
+    }
+
+    pub fn declare(&mut self, name: &str, value: Value<'a>, scope: ScopeId) {
+        let names = &mut self.scopes[scope].names;
+        match names.iter_mut().find(|(known, _)| &**known == name) {
+            Some((_, known)) => *known = value,
+            None => names.push((name.into(), value)),
+        }
+    }
+
+    fn import_names(&mut self, import: &'a ImportDeclaration<'a>, scope: ScopeId) {
+        let module: Rc<str> = import.source.value.as_str().into();
+        for specifier in import.specifiers.iter().flatten() {
+            let (local, name) = match specifier {
+                ImportDeclarationSpecifier::ImportSpecifier(named) => (&named.local, named.imported.name().to_string()),
+                ImportDeclarationSpecifier::ImportDefaultSpecifier(default) => (&default.local, "default".to_owned()),
+                ImportDeclarationSpecifier::ImportNamespaceSpecifier(all) => (&all.local, "*".to_owned()),
+            };
+            let value = match (&*module, name.as_str()) {
+                ("next/constants", name) if name.starts_with("PHASE_") => phase(name),
+                ("process" | "node:process", "default" | "*") => Value::Process,
+                ("process" | "node:process", "env") => Value::Env,
+                _ => Value::Import(Rc::clone(&module), name.into()),
+            };
+            self.declare(&local.name, value, scope);
+        }
+    }
+
+    /// `name = value`, `object.a.b = value`, `module.exports = value`.
+    pub fn assign(&mut self, assignment: &'a AssignmentExpression<'a>, scope: ScopeId) -> Value<'a> {
+        let offset = assignment.span.start;
+        let right = self.evaluate(&assignment.right, scope);
+        let value = match assignment.operator {
+            AssignmentOperator::Assign => right,
+            _ => Value::unknown("it is computed", offset),
+        };
+        match &assignment.left {
+            AssignmentTarget::AssignmentTargetIdentifier(name) => self.assign_name(&name.name, value.clone(), scope),
+            other => match other.as_member_expression() {
+                Some(member) => self.assign_member(member, value.clone(), scope),
+                None => self.assign_pattern(other, scope, offset),
+            },
+        }
+        value
+    }
+
+    fn assign_name(&mut self, name: &str, value: Value<'a>, scope: ScopeId) {
+        let mut current = Some(scope);
+        while let Some(id) = current {
+            if let Some(at) = self.scopes[id].names.iter().position(|(known, _)| &**known == name) {
+                let before = self.scopes[id].names[at].1.clone();
+                let value = self.as_assigned(&before, value);
+                self.scopes[id].names[at].1 = value;
+                return;
+            }
+            current = self.scopes[id].parent;
+        }
+    }
+
+    /// Destructuring into names that exist: rare enough to give up on them.
+    fn assign_pattern(&mut self, target: &'a AssignmentTarget<'a>, scope: ScopeId, offset: u32) {
+        let span = target.span();
+        let mut current = Some(scope);
+        while let Some(id) = current {
+            for (_, value) in &mut self.scopes[id].names {
+                *value = Value::unknown("it may be set by a destructuring assignment", offset.max(span.start));
+            }
+            current = self.scopes[id].parent;
+        }
+    }
+
+    fn assign_member(&mut self, member: &'a MemberExpression<'a>, value: Value<'a>, scope: ScopeId) {
+        let offset = member.span().start;
+        let is_module = member.object().is_specific_id("module");
+        if is_module && member.static_property_name().is_some_and(|name| name == "exports") {
+            let before = self.exported.clone().unwrap_or(Value::Undefined);
+            self.exported = Some(self.as_assigned(&before, value));
+            return;
+        }
+        let object = if member.object().is_specific_id("exports") {
+            self.exports()
+        } else {
+            self.evaluate(member.object(), scope)
+        };
+        let key = match member {
+            MemberExpression::StaticMemberExpression(member) => Ok(Rc::from(member.property.name.as_str())),
+            MemberExpression::ComputedMemberExpression(member) => match self.evaluate(&member.expression, scope) {
+                Value::Text(text) => Ok(text),
+                other => Err(other.why(offset)),
+            },
+            MemberExpression::PrivateFieldExpression(_) => return,
+        };
+        let (targets, several) = match &object {
+            Value::OneOf(options, why) => (options.to_vec(), Some(why.clone())),
+            one => (vec![one.clone()], None),
+        };
+        for target in targets {
+            let Value::Object(id) = target else { continue };
+            match &key {
+                Err(why) => self.object_mut(id).spoil(why),
+                Ok(key) => {
+                    let before = self.heap[id].get(key);
+                    let mut assigned = self.as_assigned(&before, value.clone());
+                    if let Some(why) = &several {
+                        assigned = Value::one_of([before, assigned], why);
+                    }
+                    self.object_mut(id).set(key, assigned);
+                }
+            }
+        }
+    }
+
+    /// What is there after an assignment that may not happen, or happens again and again.
+    fn as_assigned(&self, before: &Value<'a>, value: Value<'a>) -> Value<'a> {
+        match &self.uncertain {
+            Some(why) if self.looping => Value::Unknown(why.clone()),
+            Some(why) => Value::one_of([before.clone(), value], why),
+            None => value,
+        }
+    }
+}
+
+fn declared_function<'a>(statement: &'a Statement<'a>) -> Option<&'a Function<'a>> {
+    match statement {
+        Statement::FunctionDeclaration(function) => Some(function),
+        Statement::ExportDeclaration(export) => match &export.declaration {
+            Declaration::FunctionDeclaration(function) => Some(function),
+            _ => None,
+        },
+        Statement::ExportDefaultDeclaration(export) => match &export.declaration {
+            ExportDefaultDeclarationKind::FunctionDeclaration(function) => Some(function),
+            _ => None,
+        },
+        _ => None,
+    }
+}

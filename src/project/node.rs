@@ -1,0 +1,290 @@
+//! The Node.js release line: what the project asks for in, [`NodeRequirement`] out.
+//!
+//! A pinned version (what developers run) goes before a range (what is accepted); within a range the default line is
+//! taken when it is admitted. `docs/detection.md` explains the order. Never asks the network which versions exist.
+
+use node_semver::{Range, Version};
+
+use crate::diagnostic::{Location, Warning};
+use crate::origin::{Detected, Origin};
+use crate::rel_path::RelPath;
+use crate::source::SourceTree;
+
+use super::error::ProjectError;
+use super::facts::NodeRequirement;
+use super::manifest::Manifest;
+use super::releases::{DEFAULT_NODE_LINE, NODE_LINES, NodeLine};
+use super::text;
+
+/// Oldest version that something needs, and what.
+#[derive(Debug, Clone)]
+pub(super) struct Floor {
+    pub version: (u64, u64, u64),
+    pub needed_by: String,
+}
+
+/// What was written, where, and the place for messages.
+#[derive(Debug, Clone)]
+struct Request {
+    text: String,
+    origin: Origin,
+    location: Option<Location>,
+}
+
+/// Where the project may say which Node.js it wants: the app first, then the root that its packages are installed in.
+pub(super) struct NodeSources<'a> {
+    pub tree: &'a SourceTree,
+    pub manifests: Vec<&'a Manifest>,
+    pub dirs: Vec<RelPath>,
+    pub asked: Option<&'a Detected<String>>,
+}
+
+/// Decides the release line; warnings say when a pin and a range disagree.
+pub(super) fn resolve(
+    sources: &NodeSources<'_>,
+    floors: &[Floor],
+) -> Result<(Detected<NodeRequirement>, Vec<Warning>), ProjectError> {
+    let mut warnings = Vec::new();
+    let Some(request) = find_request(sources)? else {
+        return Ok((default_line(floors), warnings));
+    };
+    let requirement = understand(&request, floors)?;
+    refuse_too_old(&requirement, &request, floors)?;
+    if let Some(engines) = engines(sources).filter(|engines| engines.origin != request.origin) {
+        warnings.extend(disagreement(&requirement, &request, &engines));
+    }
+    Ok((Detected::new(requirement, request.origin), warnings))
+}
+
+/// The order of precedence.
+fn find_request(sources: &NodeSources<'_>) -> Result<Option<Request>, ProjectError> {
+    if let Some(asked) = sources.asked {
+        let request = Request { text: asked.value.trim().to_owned(), origin: asked.origin.clone(), location: None };
+        return Ok(Some(request));
+    }
+    if let Some(request) = volta(sources)? {
+        return Ok(Some(request));
+    }
+    for name in [".nvmrc", ".node-version"] {
+        if let Some(request) = first_of(&sources.dirs, |dir| version_file(sources.tree, &dir.child(name)))? {
+            return Ok(Some(request));
+        }
+    }
+    if let Some(request) = first_of(&sources.dirs, |dir| tool_versions(sources.tree, &dir.child(".tool-versions")))? {
+        return Ok(Some(request));
+    }
+    Ok(dev_engines(sources).or_else(|| engines(sources)))
+}
+
+fn first_of<T>(
+    dirs: &[RelPath],
+    read: impl Fn(&RelPath) -> Result<Option<T>, ProjectError>,
+) -> Result<Option<T>, ProjectError> {
+    for dir in dirs {
+        if let Some(found) = read(dir)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+fn field(sources: &NodeSources<'_>, manifest: &Manifest, keys: &[&str], text: &str) -> Request {
+    Request {
+        text: text.trim().to_owned(),
+        origin: Origin::field(manifest.path.as_str(), &keys.join(".")),
+        location: Some(manifest.place(sources.tree, keys)),
+    }
+}
+
+/// Volta's pin, also through `volta.extends`.
+fn volta(sources: &NodeSources<'_>) -> Result<Option<Request>, ProjectError> {
+    for manifest in &sources.manifests {
+        let mut current = (*manifest).clone();
+        for _ in 0..5 {
+            if let Some(version) = current.volta.get("node") {
+                return Ok(Some(field(sources, &current, &["volta", "node"], version)));
+            }
+            let extended = current.volta.get("extends").and_then(|path| current.dir.join(path).ok());
+            let Some(dir) = extended.and_then(|path| path.parent()) else { break };
+            let Some(next) = Manifest::load(sources.tree, &dir)? else { break };
+            current = next;
+        }
+    }
+    Ok(None)
+}
+
+/// `.nvmrc` or `.node-version`: one version, comments and blank lines aside.
+fn version_file(tree: &SourceTree, path: &RelPath) -> Result<Option<Request>, ProjectError> {
+    let Some(text) = text::read(tree, path)? else { return Ok(None) };
+    let mut lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.split('#').next().unwrap_or("").trim()));
+    let Some((line, version)) = lines.find(|(_, version)| !version.is_empty()) else {
+        return Err(ProjectError::Malformed {
+            location: Location::line(path.as_str(), 1),
+            kind: "a Node.js version",
+            message: "the file is empty".to_owned(),
+        });
+    };
+    Ok(Some(Request {
+        text: version.to_owned(),
+        origin: Origin::File(path.as_str().to_owned()),
+        location: Some(Location::line(path.as_str(), line)),
+    }))
+}
+
+/// asdf and mise: `nodejs 20.1.0`; the first of several versions counts.
+fn tool_versions(tree: &SourceTree, path: &RelPath) -> Result<Option<Request>, ProjectError> {
+    let Some(text) = text::read(tree, path)? else { return Ok(None) };
+    for (at, line) in text.lines().enumerate() {
+        let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
+        let (Some(tool @ ("nodejs" | "node")), Some(version)) = (words.next(), words.next()) else { continue };
+        if version == "system" || version.starts_with("path:") || version.starts_with("ref:") {
+            continue;
+        }
+        return Ok(Some(Request {
+            text: version.to_owned(),
+            origin: Origin::field(path.as_str(), tool),
+            location: Some(Location::line(path.as_str(), at + 1)),
+        }));
+    }
+    Ok(None)
+}
+
+fn dev_engines(sources: &NodeSources<'_>) -> Option<Request> {
+    sources.manifests.iter().find_map(|manifest| {
+        let runtime = manifest.dev_runtime.iter().find(|engine| engine.name == "node")?;
+        Some(field(sources, manifest, &["devEngines", "runtime"], runtime.version.as_deref()?))
+    })
+}
+
+fn engines(sources: &NodeSources<'_>) -> Option<Request> {
+    sources.manifests.iter().find_map(|manifest| {
+        let range = manifest.engines.get("node")?;
+        Some(field(sources, manifest, &["engines", "node"], range))
+    })
+}
+
+fn default_line(floors: &[Floor]) -> Detected<NodeRequirement> {
+    let wanted = DEFAULT_NODE_LINE.to_string();
+    let fits = |line: &&NodeLine| floors.iter().all(|floor| line.newest >= floor.version);
+    let major = preferred(NODE_LINES.iter().filter(fits)).map_or(DEFAULT_NODE_LINE, |line| line.major);
+    let requirement = NodeRequirement { major, exact: None, requested: wanted };
+    Detected::new(requirement, Origin::Default("the project asks for no Node.js version".to_owned()))
+}
+
+/// The default line, else the newest long-term support line, else the newest.
+fn preferred<'l>(lines: impl Iterator<Item = &'l NodeLine> + Clone) -> Option<&'l NodeLine> {
+    lines
+        .clone()
+        .find(|line| line.major == DEFAULT_NODE_LINE)
+        .or_else(|| lines.clone().filter(|line| line.codename.is_some()).last())
+        .or_else(|| lines.last())
+}
+
+fn understand(request: &Request, floors: &[Floor]) -> Result<NodeRequirement, ProjectError> {
+    let requested = request.text.clone();
+    let of_line = |line: &NodeLine| NodeRequirement { major: line.major, exact: None, requested: requested.clone() };
+    let refuse = |problem: &str| unsupported(request, problem);
+    let word = requested.to_ascii_lowercase();
+    let word = word.strip_prefix("latest:").unwrap_or(&word);
+    if let Some(line) = named_line(word) {
+        return line.map(of_line).ok_or_else(|| refuse("names a release line that does not exist"));
+    }
+    let version = word.strip_prefix('v').unwrap_or(word);
+    if let Some(exact) = Version::parse(version).ok().filter(|_| version.split('.').count() >= 3) {
+        if exact.is_prerelease() {
+            return Err(refuse("is a prerelease, of which there is no image"));
+        }
+        let line = NODE_LINES.iter().find(|line| u64::from(line.major) == exact.major);
+        let line = line.ok_or_else(|| refuse("is no version that there is an image of"))?;
+        return Ok(NodeRequirement { exact: Some(exact.to_string()), ..of_line(line) });
+    }
+    // npm reads an empty range as any version.
+    let range = if version.is_empty() { Some(Range::any()) } else { Range::parse(version).ok() };
+    let range = range.ok_or_else(|| refuse("is neither a version nor a range of versions"))?;
+    in_range(&range, floors, &requested).ok_or_else(|| refuse("admits no version that there is an image of"))
+}
+
+/// `lts/*`, `lts/jod`, `node` and their relatives; the inner `None` is a line that does not exist.
+fn named_line(word: &str) -> Option<Option<&'static NodeLine>> {
+    let mut lts = NODE_LINES.iter().rev().filter(|line| line.codename.is_some());
+    Some(match word {
+        "lts/*" | "lts" | "--lts" => lts.next(),
+        "node" | "stable" | "current" | "latest" => NODE_LINES.last(),
+        _ => {
+            let name = word.strip_prefix("lts/").or_else(|| word.strip_prefix("lts-"))?;
+            match name.strip_prefix('-').and_then(|back| back.parse::<usize>().ok()) {
+                Some(back) => lts.nth(back),
+                None => lts.find(|line| line.codename == Some(name)),
+            }
+        }
+    })
+}
+
+/// The preferred line that a range admits; with an exact version when the line's newest one is not admitted.
+fn in_range(range: &Range, floors: &[Floor], requested: &str) -> Option<NodeRequirement> {
+    let newest = |line: &NodeLine| version(line.newest);
+    let line_range = |line: &NodeLine| Range::parse(format!(">={0}.0.0 <{1}.0.0-0", line.major, line.major + 1)).ok();
+    let admitted = |line: &&NodeLine| line_range(line).is_some_and(|whole| whole.allows_any(range));
+    let runs = |line: &&NodeLine| floors.iter().all(|floor| line.newest >= floor.version);
+    let whole = |line: &&NodeLine| range.satisfies(&newest(line));
+    let lines = || NODE_LINES.iter().filter(admitted);
+    let line = preferred(lines().filter(runs).filter(whole))
+        .or_else(|| preferred(lines().filter(runs)))
+        .or_else(|| preferred(lines()))?;
+    let exact = if whole(&line) { None } else { range.intersect(&line_range(line)?)?.min_version() };
+    Some(NodeRequirement {
+        major: line.major,
+        exact: exact.map(|exact| exact.to_string()),
+        requested: requested.to_owned(),
+    })
+}
+
+fn version((major, minor, patch): (u64, u64, u64)) -> Version {
+    Version::from((major, minor, patch))
+}
+
+fn refuse_too_old(requirement: &NodeRequirement, request: &Request, floors: &[Floor]) -> Result<(), ProjectError> {
+    let newest = NODE_LINES.iter().find(|line| line.major == requirement.major).map(|line| line.newest);
+    let exact = requirement.exact.as_deref().and_then(|exact| Version::parse(exact).ok());
+    let runs = exact.map(|exact| (exact.major, exact.minor, exact.patch)).or(newest).unwrap_or_default();
+    floors.iter().find(|floor| runs < floor.version).map_or(Ok(()), |floor| {
+        let (major, minor, patch) = floor.version;
+        Err(ProjectError::NodeTooOld {
+            version: request.text.clone(),
+            origin: request.origin.to_string(),
+            needed_by: floor.needed_by.clone(),
+            floor: format!("{major}.{minor}.{patch}"),
+            location: request.location.clone(),
+        })
+    })
+}
+
+fn unsupported(request: &Request, problem: &str) -> ProjectError {
+    ProjectError::NodeUnsupported {
+        requested: request.text.clone(),
+        origin: request.origin.to_string(),
+        problem: problem.to_owned(),
+        location: request.location.clone(),
+    }
+}
+
+/// A pin outside `engines.node` makes `yarn` and engine-strict installs fail.
+fn disagreement(requirement: &NodeRequirement, request: &Request, engines: &Request) -> Option<Warning> {
+    let range = Range::parse(&engines.text).ok()?;
+    let exact = requirement.exact.as_deref().and_then(|exact| Version::parse(exact).ok());
+    let line = NODE_LINES.iter().find(|line| line.major == requirement.major)?;
+    let chosen = exact.unwrap_or_else(|| version(line.newest));
+    if range.satisfies(&chosen) {
+        return None;
+    }
+    let message =
+        format!("Node.js {} ({}) is outside of `{}` ({})", request.text, request.origin, engines.text, engines.origin);
+    let warning = Warning::new("project/node-mismatch", message).with_hint("make both name the same release line");
+    Some(match &engines.location {
+        Some(location) => warning.at(location.clone()),
+        None => warning,
+    })
+}
+
+#[cfg(test)]
+mod tests;

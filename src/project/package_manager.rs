@@ -1,0 +1,394 @@
+//! Which package manager, in which exact version, from which lockfile.
+//!
+//! In: manifests, lockfiles and package manager configuration. Out: [`Choice`], then with the Node.js line known the
+//! [`PackageManager`]. Never asks the registry: versions that are not pinned come from the table in `releases.rs`.
+
+use node_semver::{Range, Version};
+
+use crate::diagnostic::{Location, Warning};
+use crate::origin::{Detected, Origin};
+use crate::rel_path::RelPath;
+use crate::source::SourceTree;
+
+use super::error::ProjectError;
+use super::facts::{PackageManager, PackageManagerKind, YarnLinker};
+use super::lockfile::{Locked, NAMES};
+use super::manifest::Manifest;
+use super::releases::{NODE_LINES, known_versions, package_manager_node_floor, pnpm_majors};
+use super::yarn_config::{self, YarnConfig};
+
+/// Where the package manager may be named: the folder of the install, then the app.
+pub(super) struct Sources<'a> {
+    pub tree: &'a SourceTree,
+    /// Folder of the lockfile, where the install runs.
+    pub dir: &'a RelPath,
+    /// Manifest of the install folder first, then the app's.
+    pub manifests: Vec<&'a Manifest>,
+    pub asked: Option<&'a Detected<PackageManagerKind>>,
+    /// `pnpm-workspace.yaml` is there for its settings, which pnpm 9 does not read.
+    pub pnpm_settings: bool,
+}
+
+/// The package manager before Node.js is known.
+#[derive(Debug)]
+pub(super) struct Choice {
+    pub kind: Detected<PackageManagerKind>,
+    pub locked: Locked,
+    /// A version or range that the project names.
+    pub request: Option<VersionRequest>,
+    pub yarn: YarnConfig,
+    pub warnings: Vec<Warning>,
+    pnpm_settings: bool,
+}
+
+/// A version of the package manager as the project writes it.
+#[derive(Debug, Clone)]
+pub(super) struct VersionRequest {
+    pub text: String,
+    pub origin: Origin,
+    pub location: Location,
+}
+
+impl VersionRequest {
+    /// The version, when it is one rather than a range.
+    pub fn exact(&self) -> Option<Version> {
+        Version::parse(&self.text).ok().filter(|_| self.text.split('.').count() >= 3)
+    }
+}
+
+/// `name@version` somewhere, before it is held against the lockfiles.
+struct Named {
+    command: &'static str,
+    origin: Origin,
+    location: Location,
+}
+
+/// Decides the package manager and reads its lockfile.
+pub(super) fn choose(sources: &Sources<'_>) -> Result<Choice, ProjectError> {
+    let mut warnings = Vec::new();
+    let present: Vec<&'static str> = NAMES.iter().copied().filter(|name| has(sources, name)).collect();
+    let named = named(sources)?;
+    let command = match &named {
+        Some(named) => named.command,
+        None => by_lockfile(sources, &present)?,
+    };
+    let Some(file) = present.iter().copied().find(|name| command_of(name) == command) else {
+        return Err(without_lockfile(sources, &present, named, command));
+    };
+    for stray in present.iter().filter(|name| **name != file) {
+        let message = format!("`{stray}` is not used: {command} installs from `{file}`");
+        let warning = Warning::new("project/stray-lockfile", message).with_hint(format!("delete `{stray}`"));
+        warnings.push(warning.at(Location::file(sources.dir.child(stray).as_str())));
+    }
+    let locked = Locked::load(sources.tree, sources.dir, file)?.expect("a lockfile that is present is loaded");
+    let yarn = yarn_config::read(sources.tree, sources.dir, &mut warnings)?;
+    let origin = named.map_or_else(|| Origin::File(locked.path.as_str().to_owned()), |named| named.origin);
+    let mut choice = Choice {
+        kind: Detected::new(locked.kind, origin),
+        locked,
+        request: None,
+        yarn,
+        warnings,
+        pnpm_settings: sources.pnpm_settings,
+    };
+    choice.request = version_request(sources, &choice);
+    refuse_mismatch(&choice)?;
+    Ok(choice)
+}
+
+fn has(sources: &Sources<'_>, name: &str) -> bool {
+    let path = sources.dir.child(name);
+    sources.tree.text(&path).is_some() || sources.tree.has_file(&path)
+}
+
+fn command_of(lockfile: &str) -> &'static str {
+    match lockfile {
+        "yarn.lock" => "yarn",
+        "pnpm-lock.yaml" => "pnpm",
+        "bun.lock" | "bun.lockb" => "bun",
+        _ => "npm",
+    }
+}
+
+/// The flag, then `packageManager`, then `devEngines.packageManager`.
+fn named(sources: &Sources<'_>) -> Result<Option<Named>, ProjectError> {
+    if let Some(asked) = sources.asked {
+        let location = Location::file(sources.dir.child("package.json").as_str());
+        return Ok(Some(Named { command: asked.value.command(), origin: asked.origin.clone(), location }));
+    }
+    for manifest in &sources.manifests {
+        let Some(text) = &manifest.package_manager else { continue };
+        let name = text.split_once('@').map_or(text.as_str(), |(name, _)| name);
+        return known(sources, manifest, name, &["packageManager"]).map(Some);
+    }
+    for manifest in &sources.manifests {
+        let Some(first) = manifest.dev_package_manager.first() else { continue };
+        return known(sources, manifest, &first.name, &["devEngines", "packageManager"]).map(Some);
+    }
+    Ok(None)
+}
+
+fn known(sources: &Sources<'_>, manifest: &Manifest, name: &str, keys: &[&str]) -> Result<Named, ProjectError> {
+    let origin = Origin::field(manifest.path.as_str(), &keys.join("."));
+    let location = manifest.place(sources.tree, keys);
+    match ["npm", "yarn", "pnpm", "bun"].into_iter().find(|command| *command == name.trim()) {
+        Some(command) => Ok(Named { command, origin, location }),
+        None => {
+            let asked_in = field_name(&origin);
+            Err(ProjectError::UnknownPackageManager { name: name.to_owned(), asked_in, location })
+        }
+    }
+}
+
+fn field_name(origin: &Origin) -> String {
+    match origin {
+        Origin::File(name) | Origin::Flag(name) | Origin::Variable(name) => format!("`{name}`"),
+        other => other.to_string(),
+    }
+}
+
+/// Without a word of the project the lockfile decides; two of them need a sign that tells which one is meant.
+fn by_lockfile(sources: &Sources<'_>, present: &[&'static str]) -> Result<&'static str, ProjectError> {
+    let mut commands: Vec<&'static str> = present.iter().map(|name| command_of(name)).collect();
+    commands.dedup();
+    match commands.as_slice() {
+        [] => Ok("npm"),
+        [one] => Ok(one),
+        several => {
+            let mut signs = several.iter().copied().filter(|command| has_sign(sources, command));
+            if let (Some(one), None) = (signs.next(), signs.next()) {
+                return Ok(one);
+            }
+            let files = present.iter().map(|name| (*name).to_owned()).collect();
+            Err(ProjectError::TwoLockfiles { dir: sources.dir.clone(), files })
+        }
+    }
+}
+
+fn has_sign(sources: &Sources<'_>, command: &str) -> bool {
+    let configuration: &[&str] = match command {
+        "yarn" => &[".yarnrc", ".yarnrc.yml"],
+        "pnpm" => &["pnpm-workspace.yaml", ".pnpmfile.cjs"],
+        "bun" => &["bunfig.toml"],
+        _ => &[],
+    };
+    let pinned = |manifest: &&Manifest| manifest.volta.contains_key(command) || manifest.engines.contains_key(command);
+    configuration.iter().any(|name| has(sources, name)) || sources.manifests.iter().any(pinned)
+}
+
+fn without_lockfile(
+    sources: &Sources<'_>,
+    present: &[&str],
+    named: Option<Named>,
+    command: &'static str,
+) -> ProjectError {
+    let write = match command {
+        "yarn" => "yarn install",
+        "pnpm" => "pnpm install --lockfile-only",
+        "bun" => "bun install --lockfile-only",
+        _ => "npm install --package-lock-only",
+    };
+    let (Some(other), Some(named)) = (present.first(), named) else {
+        return ProjectError::NoLockfile { manifest: sources.dir.child("package.json"), command: write.to_owned() };
+    };
+    ProjectError::LockfileMismatch {
+        location: named.location,
+        asked_in: field_name(&named.origin),
+        asked: command.to_owned(),
+        problem: format!("the only lockfile is `{}`", sources.dir.child(other)),
+        action: format!("run `{write}` and commit its lockfile, or name {} there", command_of(other)),
+    }
+}
+
+/// Yarn's own release first (it is what runs), then the fields in order of how exact they are meant.
+fn version_request(sources: &Sources<'_>, choice: &Choice) -> Option<VersionRequest> {
+    if let Some(release) = choice.yarn.release.as_ref().filter(|_| choice.kind.value.command() == "yarn") {
+        return Some(release.clone());
+    }
+    let command = choice.kind.value.command();
+    let request = |manifest: &Manifest, keys: &[&str], text: &str| VersionRequest {
+        text: text.trim().trim_start_matches('v').to_owned(),
+        origin: Origin::field(manifest.path.as_str(), &keys.join(".")),
+        location: manifest.place(sources.tree, keys),
+    };
+    let manifests = || sources.manifests.iter().copied();
+    let field = manifests().find_map(|manifest| {
+        let (name, version) = manifest.package_manager.as_deref()?.split_once('@')?;
+        // `pnpm@9.1.0+sha512.…`: the hash is for Corepack.
+        let version = version.split_once('+').map_or(version, |(version, _)| version);
+        (name == command).then(|| request(manifest, &["packageManager"], version))
+    });
+    let dev = || {
+        manifests().find_map(|manifest| {
+            let engine = manifest.dev_package_manager.iter().find(|engine| engine.name == command)?;
+            Some(request(manifest, &["devEngines", "packageManager"], engine.version.as_deref()?))
+        })
+    };
+    let map = |field: &'static str| {
+        manifests().find_map(|manifest| {
+            let map = if field == "volta" { &manifest.volta } else { &manifest.engines };
+            Some(request(manifest, &[field, command], map.get(command)?))
+        })
+    };
+    field.or_else(dev).or_else(|| map("volta")).or_else(|| map("engines"))
+}
+
+/// Versions that refuse the lockfile, or would rewrite it, when it is installed frozen.
+fn refuse_mismatch(choice: &Choice) -> Result<(), ProjectError> {
+    let Some(request) = &choice.request else { return Ok(()) };
+    let format = choice.locked.format.as_str();
+    let major = request.exact().map(|version| version.major).or_else(|| request.text.parse().ok());
+    let major = match (major, request.text.as_str()) {
+        (None, "berry" | "stable" | "canary") => Some(4),
+        (major, _) => major,
+    };
+    let Some(major) = major else { return Ok(()) };
+    let old_pnpm_lock = format.starts_with('5') || format.starts_with('6');
+    let refused = match choice.kind.value {
+        PackageManagerKind::Npm => major < 7 && format == "3",
+        PackageManagerKind::YarnClassic => major >= 2,
+        PackageManagerKind::YarnBerry => major < 2,
+        PackageManagerKind::Pnpm => (major >= 10 && old_pnpm_lock) || (major <= 8 && !old_pnpm_lock),
+        PackageManagerKind::Bun => false,
+    };
+    if !refused {
+        return Ok(());
+    }
+    let command = choice.kind.value.command();
+    Err(ProjectError::LockfileMismatch {
+        location: request.location.clone(),
+        asked_in: field_name(&request.origin),
+        asked: format!("{command} {}", request.text),
+        problem: format!("`{}` has version {format}, which it does not install from", choice.locked.path),
+        action: format!("run `{command} install` with {command} {} and commit the lockfile", request.text),
+    })
+}
+
+impl Choice {
+    /// What the chosen version needs of Node.js; nothing when the version follows from Node.js.
+    pub fn node_floor(&self) -> Option<(String, (u64, u64, u64))> {
+        let version = self.request.as_ref()?.exact()?;
+        let floor = package_manager_node_floor(self.kind.value, &version)?;
+        Some((format!("{} {version}", self.kind.value.command()), floor))
+    }
+
+    /// The package manager with its exact version, for a Node.js of this line.
+    pub fn finish(self, node_major: u32, warnings: &mut Vec<Warning>) -> Detected<PackageManager> {
+        let version = self.exact_version(node_major, warnings);
+        let kind = self.kind.value;
+        warnings.extend(self.warnings);
+        let berry = kind == PackageManagerKind::YarnBerry;
+        self.kind.map(|kind| PackageManager {
+            kind,
+            version,
+            yarn_path: self.yarn.path,
+            yarn_linker: berry.then_some(self.yarn.linker.unwrap_or(YarnLinker::Pnp)),
+        })
+    }
+
+    fn exact_version(&self, node_major: u32, warnings: &mut Vec<Warning>) -> Option<Detected<String>> {
+        let Some(request) = &self.request else { return self.by_lockfile(None, node_major) };
+        if let Some(exact) = request.exact() {
+            return Some(self.installable(&exact, request, warnings));
+        }
+        let range = Range::parse(&request.text).ok();
+        let found = range.as_ref().and_then(|range| self.by_lockfile(Some((range, &request.origin)), node_major));
+        if found.is_some() || (range.is_some() && self.kind.value == PackageManagerKind::Npm) {
+            return found;
+        }
+        let fallback = self.by_lockfile(None, node_major);
+        let taken = fallback.as_ref().map_or_else(|| "the one of Node.js".to_owned(), |version| version.value.clone());
+        let message = format!(
+            "`{}` ({}) does not say which version of {} fits `{}`: {taken} is used",
+            request.text,
+            request.origin,
+            self.kind.value.command(),
+            self.locked.path
+        );
+        let hint = format!("pin it: `\"packageManager\": \"{}@{taken}\"`", self.kind.value.command());
+        let warning = Warning::new("project/package-manager-not-exact", message).with_hint(hint);
+        warnings.push(warning.at(request.location.clone()));
+        fallback
+    }
+
+    /// The npm registry has Yarn Berry from 2.4.1 on.
+    fn installable(&self, exact: &Version, request: &VersionRequest, warnings: &mut Vec<Warning>) -> Detected<String> {
+        let first = Version::from((2_u64, 4_u64, 1_u64));
+        let berry = self.kind.value == PackageManagerKind::YarnBerry;
+        if !berry || self.yarn.path.is_some() || *exact >= first {
+            return Detected::new(exact.to_string(), request.origin.clone());
+        }
+        let stand_in = known_versions(PackageManagerKind::YarnBerry)[0];
+        let message = format!("Yarn {exact} ({}) is not on the npm registry: {stand_in} is used", request.origin);
+        let warning = Warning::new("project/yarn-not-published", message)
+            .with_hint("commit the release with `yarn set version`, or upgrade Yarn");
+        warnings.push(warning.at(request.location.clone()));
+        Detected::new(stand_in.to_owned(), Origin::Derived(format!("Yarn {exact}, which is not published")))
+    }
+
+    /// The version that installs from the lockfile (and is in the range); `None` for npm is the one of Node.js.
+    fn by_lockfile(&self, wanted: Option<(&Range, &Origin)>, node_major: u32) -> Option<Detected<String>> {
+        let kind = self.kind.value;
+        let line = NODE_LINES.iter().find(|line| line.major == node_major);
+        let format = self.locked.format.as_str();
+        let newest = line.map_or((0, 0, 0), |line| line.newest);
+        let known = known_versions(kind).iter().filter_map(|text| Version::parse(text).ok());
+        let runs = |version: &Version| package_manager_node_floor(kind, version).is_none_or(|floor| floor <= newest);
+        let admitted = |version: &Version| wanted.is_none_or(|(range, _)| range.satisfies(version));
+        let usable: Vec<Version> = known.filter(|version| runs(version) && admitted(version)).collect();
+        let of_major = |major: u64| usable.iter().find(|version| version.major == major);
+        let chosen = match kind {
+            PackageManagerKind::Npm => {
+                let bundled = u64::from(line.map_or(0, |line| line.npm_major));
+                let fits =
+                    wanted.is_none_or(|(range, _)| admits_major(range, bundled)) && (bundled > 6 || format != "3");
+                if fits { return None } else { usable.iter().rev().find(|version| version.major > 6) }
+            }
+            PackageManagerKind::Pnpm => {
+                let majors = pnpm_majors(format);
+                let newer = if self.pnpm_settings && majors.contains(&10) { &[10, 11][..] } else { &[] };
+                newer.iter().chain(majors).find_map(|major| of_major(*major))
+            }
+            PackageManagerKind::YarnBerry => of_major(berry_major(format)),
+            PackageManagerKind::Bun if format == "binary" => usable.first(),
+            PackageManagerKind::YarnClassic | PackageManagerKind::Bun => usable.last(),
+        };
+        let origin = || match wanted {
+            Some((_, origin)) => origin.clone(),
+            None => Origin::Derived(format!("`{}`, version {format}", self.locked.path)),
+        };
+        if let Some(version) = chosen {
+            return Some(Detected::new(version.to_string(), origin()));
+        }
+        // A range narrower than the table: its lowest version exists.
+        let lowest =
+            wanted.and_then(|(range, _)| range.min_version()).filter(|version| self.reads_lockfile(version))?;
+        Some(Detected::new(lowest.to_string(), origin()))
+    }
+
+    fn reads_lockfile(&self, version: &Version) -> bool {
+        match self.kind.value {
+            PackageManagerKind::Pnpm => pnpm_majors(&self.locked.format).contains(&version.major),
+            PackageManagerKind::YarnBerry => version.major >= 2,
+            PackageManagerKind::YarnClassic => version.major == 1,
+            PackageManagerKind::Npm | PackageManagerKind::Bun => version.major > 0,
+        }
+    }
+}
+
+fn admits_major(range: &Range, major: u64) -> bool {
+    let whole = Range::parse(format!(">={major}.0.0 <{}.0.0-0", major + 1)).ok();
+    whole.is_some_and(|whole| whole.allows_any(range))
+}
+
+/// `__metadata.version` by the major of Yarn that writes it.
+fn berry_major(format: &str) -> u64 {
+    match format.parse::<u32>() {
+        Ok(..=4) => 2,
+        Ok(5..=7) => 3,
+        _ => 4,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+use super::*;
+use crate::diagnostic::Diagnostic;
+
+const NPM: (&str, &str) = ("package-lock.json", r#"{"lockfileVersion": 3, "packages": {}}"#);
+const CLASSIC: (&str, &str) = ("yarn.lock", "# yarn lockfile v1\n");
+const BERRY: (&str, &str) = ("yarn.lock", "__metadata:\n  version: 8\n");
+const PNPM9: (&str, &str) = ("pnpm-lock.yaml", "lockfileVersion: '9.0'\n");
+const PNPM6: (&str, &str) = ("pnpm-lock.yaml", "lockfileVersion: '6.0'\n");
+const BUN: (&str, &str) = ("bun.lock", r#"{"lockfileVersion": 1}"#);
+
+/// `pnpm 9.15.9 (origin of the version)`, with the codes of the warnings, or the error with its place and hint.
+fn chosen(files: &[(&str, &str)], asked: Option<PackageManagerKind>, node_major: u32) -> String {
+    let tree = SourceTree::from_texts(files.iter().copied());
+    let root = RelPath::root();
+    let manifest = match Manifest::load(&tree, &root) {
+        Ok(manifest) => manifest.unwrap_or_default(),
+        Err(error) => return error.to_string(),
+    };
+    let asked = asked.map(|kind| Detected::new(kind, Origin::Flag("--package-manager".to_owned())));
+    let sources = Sources {
+        tree: &tree,
+        dir: &root,
+        manifests: vec![&manifest],
+        asked: asked.as_ref(),
+        pnpm_settings: files.iter().any(|(name, _)| *name == "pnpm-workspace.yaml"),
+    };
+    let choice = match choose(&sources) {
+        Ok(choice) => choice,
+        Err(error) => {
+            let place = error.location().map(|place| format!("{place}: ")).unwrap_or_default();
+            return format!("{place}{error}; {}", error.hints().join("; "));
+        }
+    };
+    let mut warnings = Vec::new();
+    let found = choice.finish(node_major, &mut warnings);
+    let version = found.value.version.as_ref().map(|version| format!(" ({})", version.origin)).unwrap_or_default();
+    let codes: String = warnings.iter().map(|warning| format!(" {}", warning.code)).collect();
+    format!("{}{version}{codes}", found.value)
+}
+
+#[track_caller]
+fn check(files: &[(&str, &str)], expected: &str) {
+    assert_eq!(chosen(files, None, 22), expected, "{files:?}");
+}
+
+/// A manifest with these fields.
+#[track_caller]
+fn with(fields: &str, lockfile: (&str, &str), expected: &str) {
+    let manifest = format!("{{{fields}}}");
+    check(&[("package.json", &manifest), lockfile], expected);
+}
+
+#[test]
+fn the_lockfile_alone() {
+    check(&[NPM], "npm");
+    check(&[("npm-shrinkwrap.json", NPM.1)], "npm");
+    check(&[CLASSIC], "yarn 1.22.22 (from `yarn.lock`, version 1)");
+    check(&[BERRY], "yarn 4.12.0 (from `yarn.lock`, version 8)");
+    check(&[("yarn.lock", "__metadata:\n  version: 6\n")], "yarn 3.8.7 (from `yarn.lock`, version 6)");
+    check(&[("yarn.lock", "__metadata:\n  version: 4\n")], "yarn 2.4.2 (from `yarn.lock`, version 4)");
+    check(&[("pnpm-lock.yaml", "lockfileVersion: 5.3")], "pnpm 6.35.1 (from `pnpm-lock.yaml`, version 5.3)");
+    check(&[("pnpm-lock.yaml", "lockfileVersion: 5.4")], "pnpm 7.33.7 (from `pnpm-lock.yaml`, version 5.4)");
+    check(&[PNPM6], "pnpm 8.15.9 (from `pnpm-lock.yaml`, version 6.0)");
+    check(&[PNPM9], "pnpm 9.15.9 (from `pnpm-lock.yaml`, version 9.0)");
+    check(&[PNPM9, ("pnpm-workspace.yaml", "")], "pnpm 10.34.9 (from `pnpm-lock.yaml`, version 9.0)");
+    check(&[BUN], "bun 1.3.14 (from `bun.lock`, version 1)");
+    let binary = ("bun.lockb", "#!/usr/bin/env bun\nbun-lockfile-format-v0\n");
+    check(&[binary], "bun 1.1.45 (from `bun.lockb`, version binary)");
+}
+
+#[test]
+fn every_field_that_pins_a_version() {
+    with(r#""packageManager": "pnpm@9.1.0+sha512.abc""#, PNPM9, "pnpm 9.1.0 (from `package.json#packageManager`)");
+    let dev = r#""devEngines": {"packageManager": {"name": "pnpm", "version": "10.2.0"}}"#;
+    with(dev, PNPM9, "pnpm 10.2.0 (from `package.json#devEngines.packageManager`)");
+    with(r#""volta": {"yarn": "1.22.19"}"#, CLASSIC, "yarn 1.22.19 (from `package.json#volta.yarn`)");
+    with(r#""engines": {"pnpm": "^10"}"#, PNPM9, "pnpm 10.34.9 (from `package.json#engines.pnpm`)");
+    with(r#""engines": {"pnpm": ">=8"}"#, PNPM9, "pnpm 9.15.9 (from `package.json#engines.pnpm`)");
+    with(r#""engines": {"pnpm": "~9.1.0"}"#, PNPM9, "pnpm 9.1.0 (from `package.json#engines.pnpm`)");
+    with(r#""engines": {"npm": ">=8"}"#, NPM, "npm");
+    with(r#""engines": {"npm": "^11"}"#, NPM, "npm 11.21.2 (from `package.json#engines.npm`)");
+    with(r#""packageManager": "npm@10.2.0""#, NPM, "npm 10.2.0 (from `package.json#packageManager`)");
+    with(r#""packageManager": "bun@1.2.3""#, BUN, "bun 1.2.3 (from `package.json#packageManager`)");
+}
+
+#[test]
+fn the_committed_release_of_yarn_is_what_runs() {
+    let files = [
+        ("package.json", r#"{"packageManager": "yarn@4.1.0"}"#),
+        BERRY,
+        (".yarnrc.yml", "nodeLinker: node-modules\nyarnPath: .yarn/releases/yarn-4.5.0.cjs\n"),
+        (".yarn/releases/yarn-4.5.0.cjs", ""),
+    ];
+    check(&files, "yarn 4.5.0 (from `.yarnrc.yml#yarnPath`)");
+    check(&files[..3], "yarn 4.5.0 (from `.yarnrc.yml#yarnPath`) project/yarn-release-missing");
+    let classic = [
+        CLASSIC,
+        (".yarnrc", "# x\nyarn-path \".yarn/releases/yarn-1.22.10.cjs\"\n"),
+        (".yarn/releases/yarn-1.22.10.cjs", ""),
+    ];
+    check(&classic, "yarn 1.22.10 (from `.yarnrc#yarn-path`)");
+    check(
+        &[BERRY, (".yarnrc.yml", "nodeLinker: hoisted")],
+        ".yarnrc.yml:1: `nodeLinker` in `.yarnrc.yml` must be one of `node-modules`, `pnp`, `pnpm`; correct the field",
+    );
+}
+
+#[test]
+fn versions_that_are_no_versions() {
+    with(r#""packageManager": "pnpm""#, PNPM9, "pnpm 9.15.9 (from `pnpm-lock.yaml`, version 9.0)");
+    with(r#""packageManager": "pnpm@10""#, PNPM9, "pnpm 10.34.9 (from `package.json#packageManager`)");
+    with(
+        r#""packageManager": "pnpm@latest""#,
+        PNPM9,
+        "pnpm 9.15.9 (from `pnpm-lock.yaml`, version 9.0) project/package-manager-not-exact",
+    );
+    with(
+        r#""packageManager": "yarn@2.0.0""#,
+        BERRY,
+        "yarn 2.4.2 (from Yarn 2.0.0, which is not published) project/yarn-not-published",
+    );
+    with(
+        r#""packageManager": "deno@2.0.0""#,
+        NPM,
+        "package.json:1:20: `deno` in `package.json#packageManager` is no package manager that nextdeploy knows; use one of npm, yarn, pnpm, bun",
+    );
+}
+
+#[test]
+fn old_node_gets_an_old_package_manager() {
+    assert_eq!(chosen(&[PNPM9], None, 18), "pnpm 9.15.9 (from `pnpm-lock.yaml`, version 9.0)");
+    assert_eq!(
+        chosen(&[("package.json", r#"{"engines": {"pnpm": ">=11"}}"#), PNPM9], None, 20),
+        "pnpm 12.21.0 (from `package.json#engines.pnpm`)"
+    );
+    assert_eq!(chosen(&[NPM], None, 14), "npm 9.9.4 (from `package-lock.json`, version 3)");
+}
+
+#[test]
+fn conflicts() {
+    with(
+        r#""packageManager": "pnpm@9.1.0""#,
+        NPM,
+        "package.json:1:20: `package.json#packageManager` asks for pnpm, but the only lockfile is `package-lock.json`; run `pnpm install --lockfile-only` and commit its lockfile, or name npm there",
+    );
+    check(
+        &[("package.json", r#"{"packageManager": "pnpm@9.1.0"}"#), NPM, PNPM9],
+        "pnpm 9.1.0 (from `package.json#packageManager`) project/stray-lockfile",
+    );
+    check(
+        &[NPM, CLASSIC],
+        "package-lock.json: `.` holds the lockfiles of two package managers: `package-lock.json` and `yarn.lock`; delete the one that is not used, or say which package manager is meant with `--package-manager NAME`",
+    );
+    check(
+        &[NPM, PNPM9, ("pnpm-workspace.yaml", "")],
+        "pnpm 10.34.9 (from `pnpm-lock.yaml`, version 9.0) project/stray-lockfile",
+    );
+    check(&[NPM, ("npm-shrinkwrap.json", NPM.1)], "npm project/stray-lockfile");
+    let asked = chosen(&[NPM, CLASSIC], Some(PackageManagerKind::YarnBerry), 22);
+    assert_eq!(asked, "yarn 1.22.22 (from `yarn.lock`, version 1) project/stray-lockfile");
+}
+
+#[test]
+fn versions_that_do_not_read_the_lockfile() {
+    with(
+        r#""packageManager": "pnpm@10.2.0""#,
+        PNPM6,
+        "package.json:1:20: `package.json#packageManager` asks for pnpm 10.2.0, but `pnpm-lock.yaml` has version 6.0, which it does not install from; run `pnpm install` with pnpm 10.2.0 and commit the lockfile",
+    );
+    for (field, lockfile) in
+        [("pnpm@8.1.0", PNPM9), ("yarn@4.1.0", CLASSIC), ("yarn@1.22.22", BERRY), ("npm@6.14.18", NPM)]
+    {
+        let manifest = format!(r#"{{"packageManager": "{field}"}}"#);
+        let message = chosen(&[("package.json", &manifest), lockfile], None, 22);
+        assert!(message.contains("which it does not install from"), "{field}: {message}");
+    }
+}
+
+#[test]
+fn no_lockfile() {
+    check(
+        &[("package.json", "{}")],
+        "package.json: there is no lockfile next to `package.json`, so the installed versions would change from build to build; run `npm install --package-lock-only` and commit the lockfile",
+    );
+    let pnpm = chosen(&[("package.json", r#"{"packageManager": "pnpm@9.1.0"}"#)], None, 22);
+    assert!(pnpm.contains("run `pnpm install --lockfile-only`"), "{pnpm}");
+}

@@ -1,0 +1,334 @@
+//! The build and start scripts of the app: manifest in, [`BuildScript`], [`StartScript`] and port out.
+//!
+//! Calls of other scripts are followed. Decides whether Next.js' own server is what starts; never what to do otherwise.
+
+use crate::diagnostic::Warning;
+use crate::origin::{Detected, Origin};
+use crate::source::SourceTree;
+
+use super::error::ProjectError;
+use super::facts::{BuildScript, NamedScript, StartScript};
+use super::manifest::Manifest;
+use super::shell::{Command, commands};
+
+/// Scripts that call scripts are followed this far.
+const MAX_DEPTH: usize = 8;
+const MAX_COMMANDS: usize = 256;
+
+/// What the start script amounts to.
+#[derive(Debug)]
+pub(super) struct Start {
+    pub script: StartScript,
+    pub port: Option<Detected<u16>>,
+    pub warnings: Vec<Warning>,
+}
+
+/// The script that builds the app.
+pub(super) fn build(manifest: &Manifest) -> BuildScript {
+    let script = named(manifest, "build");
+    let commands = script.as_ref().map(|script| follow(manifest, &script.value.command, 0)).unwrap_or_default();
+    let bundler_flag = commands
+        .iter()
+        .filter(|command| command.program() == "next" && command.word(1) == "build")
+        .flat_map(|command| &command.words)
+        .find_map(|word| match word.as_str() {
+            "--webpack" => Some("--webpack"),
+            "--turbopack" | "--turbo" => Some("--turbopack"),
+            _ => None,
+        });
+    BuildScript { script, bundler_flag: bundler_flag.map(str::to_owned) }
+}
+
+/// How the project starts in production.
+pub(super) fn start(tree: &SourceTree, manifest: &Manifest) -> Result<Start, ProjectError> {
+    let Some(script) = named(manifest, "start").or_else(|| npm_default(tree, manifest)) else {
+        return Ok(Start { script: StartScript::Next, port: None, warnings: Vec::new() });
+    };
+    let commands = follow(manifest, &script.value.command, 0);
+    let port = port(tree, manifest, &script, &commands)?;
+    let Some((server, before)) = commands.split_last() else {
+        return Ok(Start { script: StartScript::Next, port, warnings: Vec::new() });
+    };
+    if !runs_next(server) || commands.iter().any(|command| command.concurrent) {
+        return Ok(Start { script: StartScript::Custom(script), port, warnings: Vec::new() });
+    }
+    let prestart = manifest.scripts.get("prestart").map(|text| follow(manifest, text, 0)).unwrap_or_default();
+    let skipped: Vec<String> = prestart.iter().chain(before).filter(|c| !is_harmless(c)).map(Command::text).collect();
+    let mut warnings = Vec::new();
+    let place = || manifest.place(tree, &["scripts", "start"]);
+    if !skipped.is_empty() {
+        let message = format!("the start script also runs `{}`, which the image does not", skipped.join("`, `"));
+        let hint = "run it as a step of the deployment, before the new container starts";
+        warnings.push(Warning::new("project/start-does-more", message).with_hint(hint).at(place()));
+    }
+    if server.program() == "next" && server.word(1) == "dev" {
+        let message = "the start script runs the development server; the image runs the production server instead";
+        warnings.push(Warning::new("project/start-is-dev", message).with_hint("use `next start`").at(place()));
+    }
+    let known = ["NODE_ENV", "PORT", "HOSTNAME", "HOST"];
+    let variables: Vec<&str> =
+        server.variables.iter().map(|(name, _)| name.as_str()).filter(|name| !known.contains(name)).collect();
+    if !variables.is_empty() {
+        let message = format!("the start script sets `{}`, which the image does not", variables.join("`, `"));
+        let hint = "set it in the environment of the container";
+        warnings.push(Warning::new("project/start-environment", message).with_hint(hint).at(place()));
+    }
+    Ok(Start { script: StartScript::Next, port, warnings })
+}
+
+fn named(manifest: &Manifest, name: &str) -> Option<Detected<NamedScript>> {
+    let command = manifest.scripts.get(name).filter(|command| !command.trim().is_empty())?;
+    let origin = Origin::field(manifest.path.as_str(), &format!("scripts.{name}"));
+    Some(Detected::new(NamedScript { name: name.to_owned(), command: command.clone() }, origin))
+}
+
+/// `npm start` without a start script runs `server.js`.
+fn npm_default(tree: &SourceTree, manifest: &Manifest) -> Option<Detected<NamedScript>> {
+    let script = NamedScript { name: "start".to_owned(), command: "node server.js".to_owned() };
+    let origin = Origin::Derived("`server.js` without a start script, as `npm start` runs it".to_owned());
+    tree.has_file(&manifest.dir.child("server.js")).then(|| Detected::new(script, origin))
+}
+
+/// The commands of a script, with calls of other scripts replaced by what those run.
+fn follow(manifest: &Manifest, script: &str, depth: usize) -> Vec<Command> {
+    let mut all = Vec::new();
+    follow_into(manifest, script, depth, &mut all);
+    all
+}
+
+fn follow_into(manifest: &Manifest, script: &str, depth: usize, all: &mut Vec<Command>) {
+    for command in commands(script) {
+        let followed = depth < MAX_DEPTH && all.len() < MAX_COMMANDS;
+        let Some(called) = followed.then(|| called_scripts(manifest, &command)).flatten() else {
+            all.push(command);
+            continue;
+        };
+        for (script, extra) in called {
+            let start = all.len();
+            follow_into(manifest, script, depth + 1, all);
+            let Some(inner) = all.get_mut(start..).filter(|inner| !inner.is_empty()) else { continue };
+            inner[0].concurrent |= command.concurrent;
+            let last = &mut inner[inner.len() - 1];
+            last.words.extend(extra);
+            last.variables.splice(0..0, command.variables.iter().cloned());
+        }
+        // Scripts that call each other many times over are nothing that a person wrote.
+        if all.len() >= MAX_COMMANDS {
+            return;
+        }
+    }
+}
+
+/// Texts of the scripts that a command calls, each with the arguments that it appends.
+fn called_scripts<'m>(manifest: &'m Manifest, command: &Command) -> Option<Vec<(&'m str, Vec<String>)>> {
+    let one = |name: &str, arguments: &[String]| {
+        let script = manifest.scripts.get(name)?.as_str();
+        let arguments = arguments.iter().filter(|word| *word != "--").cloned().collect();
+        Some(vec![(script, arguments)])
+    };
+    match (command.program(), command.word(1)) {
+        ("npm" | "pnpm" | "yarn" | "bun", "run" | "run-script") => one(command.word(2), command.words.get(3..)?),
+        ("npm" | "pnpm", "start") | ("yarn" | "pnpm", _) => one(command.word(1), command.words.get(2..)?),
+        ("run-s" | "npm-run-all", first) if first != "-p" && first != "--parallel" => {
+            let names = command.words[1..].iter().filter(|word| !word.starts_with('-'));
+            let scripts = names.flat_map(|pattern| matching(manifest, pattern)).map(|script| (script, Vec::new()));
+            Some(scripts.collect()).filter(|scripts: &Vec<_>| !scripts.is_empty())
+        }
+        _ => None,
+    }
+}
+
+/// `build:*` is every script whose name has one more part.
+fn matching<'m>(manifest: &'m Manifest, pattern: &str) -> Vec<&'m str> {
+    let Some(prefix) = pattern.strip_suffix('*') else {
+        return manifest.scripts.get(pattern).map(String::as_str).into_iter().collect();
+    };
+    let fits = |name: &str| name.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty() && !rest.contains(':'));
+    manifest.scripts.iter().filter(|(name, _)| fits(name)).map(|(_, script)| script.as_str()).collect()
+}
+
+/// True when the command starts Next.js' own server, or a static server for an export.
+fn runs_next(command: &Command) -> bool {
+    match (command.program(), command.word(1)) {
+        ("next", "start" | "dev") | ("serve" | "http-server", _) => true,
+        ("node" | "bun", _) => {
+            let Some(at) = command.words.iter().skip(1).position(|word| !word.starts_with('-')).map(|at| at + 1) else {
+                return false;
+            };
+            // A module loaded beforehand (`-r ./tracing.js`) makes it a start of its own.
+            if at > 1 {
+                return false;
+            }
+            let file = command.word(at);
+            let next = file.ends_with("node_modules/.bin/next") || file.ends_with("node_modules/next/dist/bin/next");
+            (next && matches!(command.word(at + 1), "start" | "dev"))
+                || (file.contains("standalone/") && file.ends_with("server.js"))
+        }
+        _ => false,
+    }
+}
+
+/// Commands before the server whose work the image build has done already, or that change nothing.
+fn is_harmless(command: &Command) -> bool {
+    let next = command.program() == "next" && matches!(command.word(1), "build" | "telemetry");
+    next || matches!(command.program(), "echo" | "cp" | "rm" | "mkdir" | "cd" | "set" | "true" | "rimraf" | "")
+}
+
+fn port(
+    tree: &SourceTree,
+    manifest: &Manifest,
+    script: &Detected<NamedScript>,
+    commands: &[Command],
+) -> Result<Option<Detected<u16>>, ProjectError> {
+    let Some(text) = commands.last().and_then(port_text) else { return Ok(None) };
+    // `${PORT:-8080}` states a default; `$PORT` leaves it to the environment.
+    let text = match text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
+        Some(reference) => reference.split_once(":-").or_else(|| reference.split_once('-')).map_or("", |(_, d)| d),
+        None if text.starts_with(['$', '%']) => "",
+        None => text,
+    };
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match text.parse::<u16>() {
+        Ok(port) if port > 0 => Ok(Some(Detected::new(port, script.origin.clone()))),
+        _ => Err(ProjectError::InvalidPort {
+            port: text.to_owned(),
+            origin: script.origin.to_string(),
+            location: manifest.place(tree, &["scripts", &script.value.name]),
+        }),
+    }
+}
+
+/// A flag beats the variable, as it does in Next.js.
+fn port_text(command: &Command) -> Option<&str> {
+    let mut words = command.words.iter().map(String::as_str).skip(1);
+    while let Some(word) = words.next() {
+        if matches!(word, "-p" | "--port") {
+            return words.next();
+        }
+        if let Some(value) = word.strip_prefix("--port=").or_else(|| word.strip_prefix("-p=")) {
+            return Some(value);
+        }
+    }
+    command.variables.iter().rev().find(|(name, _)| name == "PORT").map(|(_, value)| value.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rel_path::RelPath;
+
+    fn manifest(scripts: &[(&str, &str)]) -> Manifest {
+        let scripts = scripts.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        Manifest { path: RelPath::new("package.json").unwrap(), scripts, ..Manifest::default() }
+    }
+
+    /// `next` or `custom`, the port, and the codes of the warnings.
+    fn started(scripts: &[(&str, &str)]) -> String {
+        let tree = SourceTree::from_texts([("package.json", "{}")]);
+        match start(&tree, &manifest(scripts)) {
+            Err(error) => error.to_string(),
+            Ok(start) => {
+                let kind = if start.script == StartScript::Next { "next" } else { "custom" };
+                let port = start.port.map(|port| format!(" {}", port.value)).unwrap_or_default();
+                let codes: String = start.warnings.iter().map(|warning| format!(" {}", warning.code)).collect();
+                format!("{kind}{port}{codes}")
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check(script: &str, expected: &str) {
+        assert_eq!(started(&[("start", script)]), expected, "{script}");
+    }
+
+    #[test]
+    fn next_itself() {
+        for script in [
+            "next start",
+            "NODE_ENV=production next start",
+            "cross-env NODE_ENV=production next start",
+            "dotenv -e .env -- next start",
+            "node .next/standalone/server.js",
+            "node ./build/standalone/apps/web/server.js",
+            "node_modules/.bin/next start",
+            "node node_modules/next/dist/bin/next start",
+            "npx serve@latest out",
+            "next build && next start",
+        ] {
+            let script = script.replace("serve@latest", "serve");
+            check(&script, "next");
+        }
+        assert_eq!(started(&[]), "next");
+    }
+
+    #[test]
+    fn anything_else_is_custom() {
+        for script in [
+            "node server.js",
+            "cross-env NODE_ENV=production ts-node --project tsconfig.server.json server.ts",
+            "pm2-runtime start ecosystem.config.js",
+            "node -r dd-trace/init node_modules/next/dist/bin/next start",
+            "next start & node worker.js",
+            "concurrently \"next start\" \"node worker.js\"",
+            "sh ./start.sh",
+        ] {
+            check(script, "custom");
+        }
+    }
+
+    #[test]
+    fn other_scripts_are_followed() {
+        let scripts = [("start", "npm run serve -- -p 4000"), ("serve", "next start")];
+        assert_eq!(started(&scripts), "next 4000");
+        assert_eq!(started(&[("start", "yarn prod"), ("prod", "node server.js")]), "custom");
+        assert_eq!(started(&[("start", "run-s prod:*"), ("prod:a", "echo a"), ("prod:b", "next start")]), "next");
+        assert_eq!(started(&[("start", "pnpm start")]), "custom");
+        assert_eq!(
+            started(&[("start", "next start"), ("prestart", "prisma migrate deploy")]),
+            "next project/start-does-more"
+        );
+    }
+
+    #[test]
+    fn ports() {
+        check("next start -p 4000", "next 4000");
+        check("next start --port=4000", "next 4000");
+        check("PORT=4000 next start", "next 4000");
+        check("PORT=4000 next start --port 5000", "next 5000");
+        check("next start -p ${PORT:-8080}", "next 8080");
+        check("next start -p $PORT", "next");
+        check("PORT=4000 node server.js", "custom 4000");
+        check(
+            "next start -p 70000",
+            "port `70000` (from `package.json#scripts.start`) is no port: it must be a number from 1 to 65535",
+        );
+        check(
+            "next start -p 0",
+            "port `0` (from `package.json#scripts.start`) is no port: it must be a number from 1 to 65535",
+        );
+    }
+
+    #[test]
+    fn what_the_image_does_not_do_is_said() {
+        check("prisma migrate deploy && next start", "next project/start-does-more");
+        check("next dev", "next project/start-is-dev");
+        check("NODE_OPTIONS=--inspect next start", "next project/start-environment");
+    }
+
+    #[test]
+    fn a_server_file_without_start_script_is_custom() {
+        let tree = SourceTree::from_texts([("package.json", "{}"), ("server.js", "")]);
+        assert!(matches!(start(&tree, &manifest(&[])).unwrap().script, StartScript::Custom(_)));
+    }
+
+    #[test]
+    fn build_scripts_and_bundlers() {
+        assert_eq!(build(&manifest(&[])).script, None);
+        let built = build(&manifest(&[("build", "prisma generate && npm run b"), ("b", "next build --turbo")]));
+        assert_eq!(built.script.unwrap().value.command, "prisma generate && npm run b");
+        assert_eq!(built.bundler_flag.as_deref(), Some("--turbopack"));
+        assert_eq!(build(&manifest(&[("build", "next build --webpack")])).bundler_flag.as_deref(), Some("--webpack"));
+    }
+}
