@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::quote::{exec_form, instruction_value};
+use super::quote::{exec_form, instruction_value, is_plain_word};
 use super::script::Script;
 use crate::plan::{
     BaseFlavour, CA_SECRET, CacheMount, CacheSharing, ImagePlan, MANAGER_PREFIX, ManagerSetup, PlannedCommand,
@@ -177,8 +177,8 @@ impl Writer<'_> {
             ManagerSetup::Bundled => return text,
             ManagerSetup::Package(package) => {
                 let mut options = "--no-audit --no-fund --ignore-scripts=false".to_owned();
-                if self.needs_project_npmrc() {
-                    text.push_str(&self.copy("deps/.npmrc", &format!("{MANAGER_PREFIX}/npmrc")));
+                if self.copies_npmrc() {
+                    text.push_str(&self.copy_npmrc(&format!("{MANAGER_PREFIX}/npmrc")));
                     let _ = write!(options, " --userconfig {MANAGER_PREFIX}/npmrc");
                 }
                 self.read_secrets(&self.plan.install.secrets, &mut script, &mut mounts);
@@ -197,9 +197,15 @@ impl Writer<'_> {
     }
 
     /// npm reads the project's configuration only inside the project; a secret one stands in its place.
-    fn needs_project_npmrc(self) -> bool {
+    fn copies_npmrc(self) -> bool {
         let secret = self.plan.secrets.iter().any(|secret| secret.use_as == SecretUse::Npmrc);
-        self.plan.install.npmrc.is_some() && !secret
+        let plain = self.plan.install.npmrc.as_ref().is_some_and(|path| is_plain_word(path.as_str()));
+        plain && !secret
+    }
+
+    fn copy_npmrc(self, target: &str) -> String {
+        let path = self.plan.install.npmrc.as_ref().map_or(".npmrc", RelPath::as_str);
+        self.copy(&format!("deps/{path}"), target)
     }
 
     fn install_run(self, command: &[String]) -> String {
@@ -208,6 +214,10 @@ impl Writer<'_> {
         let mut mounts = self.cache_mount(Some(&install.cache));
         self.read_secrets(&install.secrets, &mut script, &mut mounts);
         let command = script.command(command);
+        if !install.dir.is_root() {
+            let folder = script.word(&in_workspace(&install.dir));
+            script.line(format!("cd {folder}"));
+        }
         script.line(command);
         script.render(&mounts)
     }
@@ -231,7 +241,7 @@ impl Writer<'_> {
         if !build.prepare.is_empty() {
             self.begin(&mut prepare, &mut mounts);
             for command in &build.prepare {
-                run_in_folder(&mut prepare, command);
+                self.run_in_folder(&mut prepare, command);
             }
             text.push_str(&prepare.render(&mounts));
         }
@@ -241,11 +251,32 @@ impl Writer<'_> {
         script.line(r#"pinned="$(node /nextdeploy/assemble.cjs env)""#);
         script.line(r#"eval "$pinned""#);
         for command in &build.commands {
-            run_in_folder(&mut script, command);
+            self.run_in_folder(&mut script, command);
         }
         script.line("node /nextdeploy/assemble.cjs");
         text.push_str(&script.render(&mounts));
         text
+    }
+
+    fn run_in_folder(self, script: &mut Script, command: &PlannedCommand) {
+        let argv = script.command(&command.argv);
+        let folder = in_workspace(&command.dir);
+        let mut line = String::new();
+        if !command.dir.is_root() {
+            let _ = write!(line, "cd {} && ", script.word(&folder));
+        }
+        // Package managers find the programs of the dependencies themselves.
+        let manager = |word: &String| matches!(word.as_str(), "npm" | "yarn" | "pnpm" | "bun");
+        if !command.argv.first().is_some_and(manager) {
+            let mut path = format!("{}/node_modules/.bin", in_workspace(&self.plan.install.dir));
+            if command.dir != self.plan.install.dir {
+                path = format!("{folder}/node_modules/.bin:{path}");
+            }
+            let _ = write!(line, "PATH={}:$PATH ", script.word(&path));
+        }
+        line.push_str(&argv);
+        // A subshell keeps the folder from the next command.
+        script.line(if command.dir.is_root() { line } else { format!("({line})") });
     }
 
     /// Secrets, and the variables that no `ENV` line can carry.
@@ -295,8 +326,8 @@ impl Writer<'_> {
         };
         let mut mounts = self.cache_mount(Some(&cache));
         let mut script = Script::default();
-        if self.needs_project_npmrc() {
-            text.push_str(&self.copy("deps/.npmrc", "/root/.npmrc"));
+        if self.copies_npmrc() {
+            text.push_str(&self.copy_npmrc("/root/.npmrc"));
         }
         text.push_str("WORKDIR /out/nextdeploy/sharp\n");
         text.push_str(&self.copy("sharp/", "./"));
@@ -341,26 +372,6 @@ impl Writer<'_> {
 /// The folder of a path of the project in the build stages.
 pub(super) fn in_workspace(path: &RelPath) -> String {
     if path.is_root() { WORKSPACE.to_owned() } else { format!("{WORKSPACE}/{path}") }
-}
-
-fn run_in_folder(script: &mut Script, command: &PlannedCommand) {
-    let argv = script.command(&command.argv);
-    let folder = in_workspace(&command.dir);
-    let own_manager = command.argv.first().is_some_and(|word| matches!(word.as_str(), "npm" | "yarn" | "pnpm" | "bun"));
-    let mut line = String::new();
-    if !command.dir.is_root() {
-        let _ = write!(line, "cd {} && ", script.word(&folder));
-    }
-    if !own_manager {
-        let mut path = format!("{WORKSPACE}/node_modules/.bin");
-        if !command.dir.is_root() {
-            path = format!("{folder}/node_modules/.bin:{path}");
-        }
-        let _ = write!(line, "PATH={}:$PATH ", script.word(&path));
-    }
-    line.push_str(&argv);
-    // A subshell keeps the folder from the next command.
-    script.line(if command.dir.is_root() { line } else { format!("({line})") });
 }
 
 /// One `ENV` per variable.

@@ -201,3 +201,18 @@ fn an_own_dockerignore_is_kept() {
     let rules = files.iter().find(|file| file.path == Path::new("Dockerfile.dockerignore")).unwrap();
     assert!(rules.content.starts_with("docs\n"), "{}", rules.content);
 }
+
+#[test]
+fn an_app_in_a_folder_of_its_own_is_installed_there() {
+    let mut sample = Sample::npm();
+    sample.facts.app_dir = path("web site");
+    sample.facts.lockfile.path = path("web site/package-lock.json");
+    sample.facts.install.manifests = vec![path("web site/package.json")];
+    sample.facts.build.script = None;
+    let text = dockerfile(&sample);
+    assert!(text.contains(r"cd '/app/web site' && npm ci"), "{text}");
+    assert!(
+        text.contains(r"(cd '/app/web site' && PATH='/app/web site/node_modules/.bin':$PATH next build)"),
+        "{text}"
+    );
+}

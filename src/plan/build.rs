@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::environment::Environment;
-use super::{BuildPlan, CacheMount, CacheSharing, Inputs, PlannedCommand, WORKSPACE, identity, lifecycle};
+use super::{BuildPlan, CacheMount, CacheSharing, Inputs, PlannedCommand, WORKSPACE, identity, install, lifecycle};
 use crate::diagnostic::Warning;
 use crate::project::{PackageManagerKind as Kind, WorkspaceTool, turbo_tasks};
 use crate::rel_path::RelPath;
@@ -116,12 +116,16 @@ fn plan_task_runner(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Option<P
                 return None;
             }
             let argv = ["turbo", "run", script, &format!("--filter={app}")].map(str::to_owned).to_vec();
-            Some(PlannedCommand { dir: RelPath::root(), argv, reason: format!("turbo ({})", tool.origin) })
+            Some(PlannedCommand { dir: install::install_dir(facts), argv, reason: format!("turbo ({})", tool.origin) })
         }
         (WorkspaceTool::Nx, None) => {
             let project = nx_project_with_build(inputs)?;
             let argv = ["nx", "run", &format!("{project}:build")].map(str::to_owned).to_vec();
-            Some(PlannedCommand { dir: RelPath::root(), argv, reason: "`build` target in project.json".to_owned() })
+            Some(PlannedCommand {
+                dir: install::install_dir(facts),
+                argv,
+                reason: "`build` target in project.json".to_owned(),
+            })
         }
         _ => None,
     }
@@ -145,7 +149,7 @@ fn turbo_knows(inputs: Inputs<'_>, app: &str, script: &str) -> bool {
 }
 
 fn root_depends_on(inputs: Inputs<'_>, package: &str) -> bool {
-    let Some(manifest) = json(inputs, &RelPath::root().child("package.json")) else { return false };
+    let Some(manifest) = json(inputs, &install::install_dir(inputs.facts).child("package.json")) else { return false };
     ["dependencies", "devDependencies", "optionalDependencies"]
         .iter()
         .any(|field| manifest.get(*field).is_some_and(|dependencies| dependencies.get(package).is_some()))

@@ -87,7 +87,9 @@ pub struct SystemPackage {
 pub struct InstallPlan {
     pub package_manager: Detected<PackageManager>,
     pub setup: ManagerSetup,
-    /// `.npmrc` of the root, which may name another registry for the package manager itself.
+    /// Folder of the lockfile, in which the install runs.
+    pub dir: RelPath,
+    /// `.npmrc` beside the lockfile, which may name another registry for the package manager itself.
     pub npmrc: Option<RelPath>,
     /// Variables of the install steps, not of the image.
     pub environment: BTreeMap<String, String>,

@@ -7,7 +7,7 @@ use super::{
     lifecycle,
 };
 use crate::diagnostic::Warning;
-use crate::project::{PackageManager, PackageManagerKind as Kind};
+use crate::project::{PackageManager, PackageManagerKind as Kind, ProjectFacts};
 use crate::rel_path::RelPath;
 
 /// Where the package stores live during the build.
@@ -21,11 +21,13 @@ pub(super) fn plan_install(
 ) -> InstallPlan {
     let facts = inputs.facts;
     let manager = &facts.package_manager.value;
-    let npmrc = RelPath::root().child(".npmrc");
+    let dir = install_dir(facts);
+    let npmrc = dir.child(".npmrc");
     warn_missing_variables(inputs, secrets, warnings);
     InstallPlan {
         package_manager: facts.package_manager.clone(),
         setup: plan_setup(manager),
+        dir,
         npmrc: facts.install.config_files.contains(&npmrc).then_some(npmrc),
         environment: environment(inputs),
         command: command(manager, major(manager)),
@@ -44,6 +46,11 @@ pub(super) fn plan_install(
             .map(|secret| secret.id.clone())
             .collect(),
     }
+}
+
+/// The folder of the lockfile: the workspace root, or that of an app that stands for itself.
+pub(super) fn install_dir(facts: &ProjectFacts) -> RelPath {
+    facts.lockfile.path.parent().unwrap_or_else(RelPath::root)
 }
 
 /// Major version; npm that comes with Node.js counts as a current one.
