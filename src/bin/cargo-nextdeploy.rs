@@ -1,1 +1,5 @@
-fn main() {}
+//! Entry point as a cargo subcommand: `cargo nextdeploy build`.
+
+fn main() -> std::process::ExitCode {
+    nextdeploy::commands::main()
+}

@@ -1,0 +1,71 @@
+//! Errors of the glue: files that are asked for on the command line.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::diagnostic::{Diagnostic, ExitCode, printable_path};
+
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    #[error("cannot write `{}`", printable_path(path))]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot read `{}`, which {wanted_by} names", printable_path(path))]
+    Read {
+        path: PathBuf,
+        wanted_by: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot write to standard output")]
+    Stdout(#[source] io::Error),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] io::Error),
+    #[error("there is no schema named `{name}`")]
+    UnknownSchema { name: String, known: Vec<String> },
+    #[error("`{}` is there already", printable_path(path))]
+    Exists { path: PathBuf },
+    #[error("{differences} of the recorded build state no longer match the repository", differences = count(*.0))]
+    Stale(usize),
+}
+
+fn count(differences: usize) -> String {
+    if differences == 1 { "1 value".to_owned() } else { format!("{differences} values") }
+}
+
+impl Diagnostic for CommandError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Write { .. } => "command/unwritable",
+            Self::Read { .. } => "command/unreadable",
+            Self::Stdout(_) => "command/stdout",
+            Self::Runtime(_) => "command/runtime",
+            Self::UnknownSchema { .. } => "command/unknown-schema",
+            Self::Exists { .. } => "command/exists",
+            Self::Stale(_) => "metadata/stale",
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![match self {
+            Self::Write { .. } => "choose a path that can be written".to_owned(),
+            Self::Read { wanted_by, .. } => format!("correct {wanted_by}, or make the file readable"),
+            Self::Stdout(_) => "check the disk or the program that reads the output".to_owned(),
+            Self::Runtime(_) => "check the limits on threads and open files (`ulimit -a`)".to_owned(),
+            Self::UnknownSchema { known, .. } => format!("known are: {}", known.join(", ")),
+            Self::Exists { .. } => "remove it first, or choose another folder with `--output`".to_owned(),
+            Self::Stale(_) => "run `nextdeploy metadata` and commit the result".to_owned(),
+        }]
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Write { .. } | Self::Read { .. } | Self::UnknownSchema { .. } | Self::Exists { .. } => ExitCode::Usage,
+            Self::Stdout(_) | Self::Runtime(_) => ExitCode::Bug,
+            Self::Stale(_) => ExitCode::Project,
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! One verb per file: glue between the stages, and the only place that writes their results.
+
+mod build;
+mod detect;
+mod dockerfile;
+mod error;
+mod metadata;
+mod output;
+mod plan;
+mod project;
+mod schema;
+
+use std::process;
+
+pub use error::CommandError;
+
+use crate::cli::{Cli, ColorChoice, Command};
+use crate::diagnostic::{ExitCode, Warning};
+use crate::error::Error;
+use crate::host::{self, Environment, Streams};
+use crate::report::{Style, render_error, render_warning};
+
+/// Runs the program with the arguments and environment of this process.
+pub fn main() -> process::ExitCode {
+    host::report_panics();
+    let cli = match crate::cli::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(usage) => {
+            // `--help` and `--version` come the same way; clap knows the stream. A closed pipe is no error.
+            let _ = usage.print();
+            return process::ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(ExitCode::Usage as u8));
+        }
+    };
+    let session = Session::new(&cli, Environment::of_process());
+    let code = session.run(&cli).unwrap_or_else(|error| {
+        session.streams.message(&render_error(error.diagnostic(), session.style));
+        error.diagnostic().exit_code()
+    });
+    process::ExitCode::from(code as u8)
+}
+
+/// How much is told on standard error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Verbosity {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+/// What every verb has at hand.
+struct Session {
+    environment: Environment,
+    streams: Streams,
+    style: Style,
+    verbosity: Verbosity,
+}
+
+impl Session {
+    fn new(cli: &Cli, environment: Environment) -> Self {
+        let coloured = match cli.global.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => host::is_terminal() && environment.get("NO_COLOR").is_none_or(str::is_empty),
+        };
+        let verbosity = match (cli.global.quiet, cli.global.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, true) => Verbosity::Verbose,
+            (false, false) => Verbosity::Normal,
+        };
+        let style = if coloured { Style::Coloured } else { Style::Plain };
+        Self { environment, streams: Streams, style, verbosity }
+    }
+
+    fn run(&self, cli: &Cli) -> Result<ExitCode, Error> {
+        let words = cli.words();
+        match &cli.command {
+            Command::Detect(verb) => detect::run(self, verb, &words),
+            Command::Metadata(verb) => metadata::run(self, verb, &words),
+            Command::Plan(verb) => plan::run(self, verb, &words),
+            Command::Dockerfile(verb) => dockerfile::run(self, verb, &words),
+            Command::Build(verb) => build::run(self, verb, &words),
+            Command::Schema(verb) => schema::run(self, verb),
+        }
+    }
+
+    /// One datum on standard output.
+    fn data(&self, text: &str) -> Result<(), Error> {
+        self.streams.data(text).map_err(|source| CommandError::Stdout(source).into())
+    }
+
+    /// A message for people, unless they asked for quiet.
+    fn tell(&self, text: &str) {
+        if self.verbosity > Verbosity::Quiet {
+            self.streams.message(text);
+        }
+    }
+
+    fn warn(&self, warnings: &[Warning]) {
+        for warning in warnings {
+            self.streams.message(&render_warning(warning, self.style));
+        }
+    }
+}
+
+/// Our own values always serialise.
+fn to_json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(value).expect("values of this program have string keys only")
+}

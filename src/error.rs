@@ -1,0 +1,66 @@
+//! The errors of all stages as one, for the top level.
+
+use crate::builder::BuildError;
+use crate::commands::CommandError;
+use crate::diagnostic::{Diagnostic, ExitCode, Location};
+use crate::dockerfile::ContextError;
+use crate::metadata::MetadataError;
+use crate::plan::PlanError;
+use crate::project::ProjectError;
+use crate::settings::SettingsError;
+use crate::source::SourceError;
+
+/// Whatever ended the run. Each stage documents its own errors.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Context(#[from] ContextError),
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+impl Error {
+    /// The stage's own error.
+    pub fn diagnostic(&self) -> &dyn Diagnostic {
+        match self {
+            Self::Source(error) => error,
+            Self::Project(error) => error,
+            Self::Metadata(error) => error,
+            Self::Settings(error) => error,
+            Self::Plan(error) => error,
+            Self::Context(error) => error,
+            Self::Build(error) => error,
+            Self::Command(error) => error,
+        }
+    }
+}
+
+impl Diagnostic for Error {
+    fn code(&self) -> &'static str {
+        self.diagnostic().code()
+    }
+
+    fn hints(&self) -> Vec<String> {
+        self.diagnostic().hints()
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        self.diagnostic().exit_code()
+    }
+
+    fn location(&self) -> Option<Location> {
+        self.diagnostic().location()
+    }
+}
