@@ -1,0 +1,61 @@
+//! The first half of every verb: from the arguments to facts and settings.
+
+use std::fs;
+
+use super::{CommandError, Session};
+use crate::ci::CiContext;
+use crate::cli::Words;
+use crate::diagnostic::Warning;
+use crate::error::Error;
+use crate::metadata::ConfigFiles;
+use crate::plan::{self, ImagePlan};
+use crate::project::{self, DetectOptions, ProjectFacts};
+use crate::settings::{self, RunSettings, Settings};
+use crate::source::{self, Exclusions, SourceTree};
+
+/// A repository with all that is known about it before a choice is made.
+pub struct Project {
+    pub tree: SourceTree,
+    pub settings: Settings,
+    pub run: RunSettings,
+    pub ci: CiContext,
+    pub facts: ProjectFacts,
+    pub warnings: Vec<Warning>,
+}
+
+impl Project {
+    /// Reads the repository that `words` names. Nothing is written, no project code runs.
+    pub fn open(session: &Session, words: &Words) -> Result<Self, Error> {
+        let place = settings::locate(words, &session.environment)?;
+        let located = source::locate(&place.directory.value)?;
+        let tree = SourceTree::read(&located.root, Exclusions::Standard)?;
+        let explicit = match &place.metadata {
+            None => None,
+            Some(file) => {
+                let bytes = fs::read(&file.value).map_err(|source| CommandError::Read {
+                    path: file.value.clone(),
+                    wanted_by: file.origin.to_string(),
+                    source,
+                })?;
+                Some((file.value.clone(), bytes))
+            }
+        };
+        let files = ConfigFiles::read(&tree, &located.start, explicit.as_ref().map(|(path, bytes)| (path.as_path(), bytes.as_slice())))?;
+        let resolved = settings::resolve(words, &session.environment, &files)?;
+        let options = DetectOptions::new(&resolved.settings, &located.start);
+        let facts = project::detect(&tree, &options)?;
+        Ok(Self {
+            ci: CiContext::detect(&session.environment),
+            tree,
+            settings: resolved.settings,
+            run: resolved.run,
+            facts,
+            warnings: resolved.warnings,
+        })
+    }
+
+    /// Makes every choice about the image.
+    pub fn plan(&self) -> Result<ImagePlan, Error> {
+        Ok(plan::plan_image(&self.settings, &self.ci, &self.facts, &self.tree)?)
+    }
+}

@@ -1,0 +1,20 @@
+//! `nextdeploy schema`.
+
+use super::{CommandError, Session, to_json};
+use crate::cli::Schema;
+use crate::diagnostic::ExitCode;
+use crate::error::Error;
+use crate::report::schemas;
+
+pub fn run(session: &Session, verb: &Schema) -> Result<ExitCode, Error> {
+    let known: Vec<String> = schemas().into_iter().map(|(name, _)| name.to_owned()).collect();
+    let Some(name) = &verb.name else {
+        session.data(&known.join("\n"))?;
+        return Ok(ExitCode::Ok);
+    };
+    let Some((_, schema)) = schemas().into_iter().find(|(known, _)| known == name) else {
+        return Err(CommandError::UnknownSchema { name: name.clone(), known }.into());
+    };
+    session.data(&to_json(&schema))?;
+    Ok(ExitCode::Ok)
+}
