@@ -3,11 +3,13 @@
 mod build;
 mod detect;
 mod dockerfile;
+mod dry_run;
 mod error;
 mod metadata;
 mod output;
 mod plan;
 mod project;
+mod recipe;
 mod schema;
 
 use std::process;

@@ -10,4 +10,4 @@ pub use child::{CommandOutput, run_command};
 pub use environment::Environment;
 pub use panic::report_panics;
 pub use signal::ended;
-pub use stream::{Streams, is_terminal};
+pub use stream::{Streams, error_writer, is_terminal, terminal_width};

@@ -7,6 +7,16 @@ pub fn is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
+/// Standard error as a writer for progress.
+pub fn error_writer() -> impl Write + Send + 'static {
+    io::stderr()
+}
+
+/// Columns of the terminal at standard error; 80 where it does not say.
+pub fn terminal_width() -> u16 {
+    rustix::termios::tcgetwinsize(io::stderr()).ok().map(|size| size.ws_col).filter(|width| *width > 0).unwrap_or(80)
+}
+
 /// Writes to the standard streams of the process.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Streams;

@@ -1,0 +1,39 @@
+//! `nextdeploy dockerfile`.
+
+use std::fs;
+
+use super::output::create_file;
+use super::project::Project;
+use super::recipe::{Secrets, write_recipe};
+use super::{CommandError, Session};
+use crate::cli::{Dockerfile, Words};
+use crate::diagnostic::ExitCode;
+use crate::dockerfile::{self, Dialect};
+use crate::error::Error;
+
+pub fn run(session: &Session, verb: &Dockerfile, words: &Words) -> Result<ExitCode, Error> {
+    let project = Project::open(session, words)?;
+    let plan = project.plan()?;
+    session.warn(&project.warnings);
+    session.warn(&plan.warnings);
+    if !verb.eject {
+        let recipe = write_recipe(&project, &plan, Dialect::BuildKit, Secrets::NameOnly)?;
+        session.data(&recipe.dockerfile)?;
+        return Ok(ExitCode::Ok);
+    }
+    let folder = verb.output.clone().unwrap_or_else(|| project.tree.root.clone());
+    let files = dockerfile::eject(&plan, &project.tree)?;
+    // Nothing is begun when one of them could not be written.
+    if let Some(path) = files.iter().map(|file| folder.join(&file.path)).find(|path| path.exists()) {
+        return Err(CommandError::Exists { path }.into());
+    }
+    for file in &files {
+        let path = folder.join(&file.path);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(|source| CommandError::Write { path: parent.to_path_buf(), source })?;
+        }
+        create_file(&path, file.content.as_bytes())?;
+        session.tell(&format!("wrote {}", path.display()));
+    }
+    Ok(ExitCode::Ok)
+}

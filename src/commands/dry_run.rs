@@ -1,0 +1,69 @@
+//! `nextdeploy build --dry-run`: the build stopped just before the daemon is asked.
+
+use super::project::Project;
+use super::recipe::{Secrets, write_recipe};
+use super::{Session, to_json};
+use crate::builder::docker;
+use crate::diagnostic::ExitCode;
+use crate::dockerfile::Dialect;
+use crate::error::Error;
+use crate::plan::ImagePlan;
+use crate::report::{self, DryRun, OutsideCall};
+
+pub fn run(session: &Session, json: bool, project: &Project, plan: &ImagePlan) -> Result<ExitCode, Error> {
+    let recipe = write_recipe(project, plan, Dialect::BuildKit, Secrets::NameOnly)?;
+    let calls = outside_calls(session, project, plan);
+    let request = &recipe.request;
+    let document = DryRun {
+        schema_version: 1,
+        facts: &project.facts,
+        plan,
+        dockerfile: &recipe.dockerfile,
+        context: report::context_lines(&request.context),
+        tags: &request.tags,
+        calls: &calls,
+    };
+    if json {
+        session.data(&to_json(&document))?;
+        return Ok(ExitCode::Ok);
+    }
+    let sections = [
+        ("Facts", report::render_facts(&project.facts)),
+        ("Plan", report::render_plan(plan)),
+        ("Dockerfile", recipe.dockerfile.clone()),
+        ("Build context", report::render_context(&request.context)),
+        ("Tags", request.tags.join("\n")),
+        ("Calls that a build would make", report::render_calls(&calls)),
+    ];
+    let text: Vec<String> = sections.iter().map(|(title, body)| format!("== {title}\n\n{}\n", body.trim_end())).collect();
+    session.data(&text.join("\n"))?;
+    Ok(ExitCode::Ok)
+}
+
+fn outside_calls(session: &Session, project: &Project, plan: &ImagePlan) -> Vec<OutsideCall> {
+    let call = |target: &str, action: String| OutsideCall { target: target.to_owned(), action };
+    let daemon = match docker::find_endpoint(&session.environment, None) {
+        Ok(endpoint) => endpoint.to_string(),
+        Err(error) => format!("docker daemon ({error})"),
+    };
+    let mut calls = vec![
+        call(&daemon, "GET /_ping and /version, to learn which builder it has".to_owned()),
+        call(&daemon, format!("POST /build with the context above, tag {}", plan.tags[0].value)),
+        call("daemon, on its own", format!("base image {}, when it is not there", plan.base.build.value)),
+    ];
+    if plan.base.runtime.value != plan.base.build.value {
+        calls.push(call("daemon, on its own", format!("base image {}, when it is not there", plan.base.runtime.value)));
+    }
+    let manager = project.facts.package_manager.value.kind.command();
+    calls.push(call("npm registry, inside the build", format!("packages that {manager} installs")));
+    for secret in &plan.secrets {
+        calls.push(call(&daemon, format!("secret `{}`, served to the build only", secret.id)));
+    }
+    calls.push(call(&daemon, "GET /images/…/json and /history of the result".to_owned()));
+    for (what, path) in [("image id", &project.run.iidfile), ("result", &project.run.metadata_file)] {
+        if let Some(path) = path {
+            calls.push(call("file system", format!("write the {what} to {}", path.display())));
+        }
+    }
+    calls
+}

@@ -1,0 +1,124 @@
+//! From a plan to the build request; the dry run stops right behind it.
+
+use std::fs;
+
+use super::CommandError;
+use super::project::Project;
+use crate::builder::{BuildRequest, BuildSecret};
+use crate::dockerfile::{self, BuildContext, Dialect};
+use crate::error::Error;
+use crate::plan::ImagePlan;
+use crate::rel_path::RelPath;
+use crate::secret::Secret;
+use crate::settings::{DockerfileChoice, SecretValue};
+use crate::source::ignore::IgnoreRules;
+use crate::source::{Exclusions, SourceEntry, SourceTree};
+
+/// What is built: the text of the Dockerfile and the request that carries it.
+pub struct Recipe {
+    pub dockerfile: String,
+    pub request: BuildRequest,
+}
+
+/// Whether the values of secrets are read; a dry run names them only.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Secrets {
+    Read,
+    NameOnly,
+}
+
+/// Puts the request for `plan` together.
+pub fn write_recipe(project: &Project, plan: &ImagePlan, dialect: Dialect, secrets: Secrets) -> Result<Recipe, Error> {
+    let choice = project.settings.dockerfile.as_ref().map_or(&DockerfileChoice::Generated, |choice| &choice.value);
+    let (path, text, context) = match choice {
+        DockerfileChoice::Generated => generated(project, plan, dialect)?,
+        DockerfileChoice::Own => own(project, &own_path(project))?,
+        DockerfileChoice::Path(path) => own(project, path)?,
+    };
+    Ok(Recipe { dockerfile: text, request: request(project, plan, path, context, read_secrets(plan, secrets)?) })
+}
+
+fn own_path(project: &Project) -> String {
+    project.facts.own_dockerfile.as_ref().map_or_else(|| "Dockerfile".to_owned(), ToString::to_string)
+}
+
+fn generated(project: &Project, plan: &ImagePlan, dialect: Dialect) -> Result<(String, String, BuildContext), Error> {
+    let text = dockerfile::render(plan, dialect)?;
+    let rules = IgnoreRules::of_tree(&project.tree, None)?;
+    let context = dockerfile::context(plan, &text, &project.tree, included(&project.tree, &rules))?;
+    Ok((dockerfile::DOCKERFILE_NAME.to_owned(), text, context))
+}
+
+fn own(project: &Project, path: &str) -> Result<(String, String, BuildContext), Error> {
+    let missing = |source| CommandError::Read {
+        path: project.tree.root.join(path),
+        wanted_by: "the `dockerfile` setting".to_owned(),
+        source,
+    };
+    let relative = RelPath::new(path).map_err(|outside| missing(std::io::Error::other(outside.to_string())))?;
+    let text = fs::read_to_string(relative.under(&project.tree.root)).map_err(missing)?;
+    // The user's Dockerfile may copy what a generated one never needs, such as a build of the host.
+    let tree = SourceTree::read(&project.tree.root, Exclusions::None)?;
+    let rules = IgnoreRules::of_tree(&tree, Some(&relative))?;
+    let sent = |entry: &&SourceEntry| {
+        entry.path.to_str() == Some(relative.as_str()) || entry.path.to_str() == Some(".dockerignore")
+    };
+    let sources: Vec<&SourceEntry> =
+        tree.entries().iter().filter(|entry| sent(entry) || !rules.is_excluded(&entry.path)).collect();
+    let context = dockerfile::own_context(&tree, sources)?;
+    Ok((relative.as_str().to_owned(), text, context))
+}
+
+fn included<'a>(tree: &'a SourceTree, rules: &'a IgnoreRules) -> impl Iterator<Item = &'a SourceEntry> {
+    tree.entries().iter().filter(|entry| !rules.is_excluded(&entry.path))
+}
+
+fn request(
+    project: &Project,
+    plan: &ImagePlan,
+    dockerfile: String,
+    context: BuildContext,
+    secrets: Vec<BuildSecret>,
+) -> BuildRequest {
+    let settings = &project.settings;
+    let mut build_args: std::collections::BTreeMap<String, String> =
+        settings.build_args.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect();
+    if let Some(epoch) = plan.source_date_epoch {
+        build_args.entry("SOURCE_DATE_EPOCH".to_owned()).or_insert_with(|| epoch.to_string());
+    }
+    BuildRequest {
+        context,
+        dockerfile,
+        tags: plan.tags.iter().map(|tag| tag.value.clone()).collect(),
+        platform: settings.platform.as_ref().map(|platform| platform.value.clone()),
+        target: settings.target.as_ref().map(|target| target.value.clone()),
+        build_args,
+        labels: plan.labels.clone(),
+        secrets,
+        credentials: std::collections::BTreeMap::new(),
+        network: settings.network.as_ref().map(|network| network.value.clone()),
+        cache_from: settings.cache_from.iter().map(|image| image.value.clone()).collect(),
+        memory: settings.memory.as_ref().map(|memory| memory.value),
+        cache: settings.cache,
+        pull: settings.pull,
+        timeout: settings.build_timeout.as_ref().map(|timeout| timeout.value),
+    }
+}
+
+fn read_secrets(plan: &ImagePlan, secrets: Secrets) -> Result<Vec<BuildSecret>, Error> {
+    plan.secrets
+        .iter()
+        .map(|secret| {
+            let value = match (&secret.value, secrets) {
+                (_, Secrets::NameOnly) => Vec::new(),
+                (SecretValue::Value(value), Secrets::Read) => value.expose().clone().into_bytes(),
+                (SecretValue::File(path), Secrets::Read) => fs::read(path).map_err(|source| CommandError::Read {
+                    path: path.clone(),
+                    wanted_by: format!("the secret `{}`", secret.id),
+                    source,
+                })?,
+            };
+            Ok(BuildSecret { id: secret.id.clone(), value: Secret::new(value) })
+        })
+        .collect()
+}

@@ -1,0 +1,118 @@
+//! The result of a build for machines: `--json`, `--metadata-file`, `--dry-run --json`.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::dry_run::{ContextLine, OutsideCall};
+use crate::image::{BuiltImage, ImageLayer};
+use crate::plan::ImagePlan;
+use crate::project::ProjectFacts;
+
+use super::build::BuildRecord;
+
+/// `nextdeploy build --json`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BuildResult {
+    pub schema_version: u32,
+    /// The primary reference.
+    pub image: String,
+    pub tags: Vec<String>,
+    /// `sha256:…` of the image's configuration.
+    pub image_id: String,
+    /// `linux/amd64`.
+    pub platform: String,
+    /// Sum of the uncompressed layers in bytes.
+    pub size: u64,
+    /// Base first.
+    pub layers: Vec<ResultLayer>,
+    pub steps: Vec<ResultStep>,
+    pub cached_steps: usize,
+    /// Steps that could have come from the cache.
+    pub counted_steps: usize,
+    /// Bytes of the build context that were sent.
+    pub context_bytes: u64,
+    pub seconds: f64,
+    pub node_version: String,
+    pub next_version: String,
+    pub package_manager: String,
+    /// Messages of all warnings.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResultLayer {
+    /// Digest of the uncompressed layer, `sha256:…`.
+    pub diff_id: String,
+    /// Uncompressed size in bytes.
+    pub size: u64,
+    pub created_by: String,
+}
+
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ResultStep {
+    pub name: String,
+    /// `done`, `cached`, `failed` or `stopped`.
+    pub result: String,
+    pub seconds: f64,
+}
+
+impl From<&ImageLayer> for ResultLayer {
+    fn from(layer: &ImageLayer) -> Self {
+        Self { diff_id: layer.diff_id.clone(), size: layer.size, created_by: layer.created_by.clone() }
+    }
+}
+
+impl BuildResult {
+    pub fn new(image: &BuiltImage, record: &BuildRecord, facts: &ProjectFacts, plan: &ImagePlan) -> Self {
+        let (cached_steps, counted_steps) = record.cache_hits();
+        let steps = record.steps.iter().filter(|step| !step.internal).map(|step| ResultStep {
+            name: super::progress::step_name(&step.name),
+            result: step.result.as_str().to_owned(),
+            seconds: step.duration.as_secs_f64(),
+        });
+        let planned = plan.warnings.iter().map(|warning| warning.message.clone());
+        Self {
+            schema_version: 1,
+            image: image.tags.first().cloned().unwrap_or_else(|| image.id.clone()),
+            tags: image.tags.clone(),
+            image_id: image.id.clone(),
+            platform: image.platform.clone(),
+            size: image.size,
+            layers: image.layers.iter().map(ResultLayer::from).collect(),
+            steps: steps.collect(),
+            cached_steps,
+            counted_steps,
+            context_bytes: record.context_bytes,
+            seconds: record.total.as_secs_f64(),
+            node_version: plan.node_major.value.to_string(),
+            next_version: facts.next.value.text.clone(),
+            package_manager: facts.package_manager.value.to_string(),
+            warnings: planned.chain(record.warnings.iter().cloned()).collect(),
+        }
+    }
+
+    /// `--metadata-file`: the names that the docker command line writes.
+    pub fn metadata_file(&self) -> serde_json::Value {
+        serde_json::json!({
+            "containerimage.config.digest": self.image_id,
+            "image.name": self.tags.join(","),
+            "nextdeploy.result": self,
+        })
+    }
+}
+
+/// `nextdeploy build --dry-run --json`: everything that the build would do.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DryRun<'a> {
+    pub schema_version: u32,
+    pub facts: &'a ProjectFacts,
+    pub plan: &'a ImagePlan,
+    pub dockerfile: &'a str,
+    pub context: Vec<ContextLine>,
+    pub tags: &'a [String],
+    pub calls: &'a [OutsideCall],
+}
