@@ -7,6 +7,7 @@ mod build;
 mod buildkit;
 mod classic;
 mod connect;
+mod credentials;
 mod endpoint;
 mod inspect;
 mod query;
@@ -18,5 +19,6 @@ mod upload;
 
 pub use build::BuildRun;
 pub use connect::{BuilderKind, Engine};
+pub use credentials::stored_credentials;
 pub use endpoint::{Address, Endpoint, TlsFiles, find_endpoint};
 pub use upload::ContextBody;
