@@ -3,12 +3,13 @@
 use crate::builder::BuildError;
 use crate::commands::CommandError;
 use crate::diagnostic::{Diagnostic, ExitCode, Location};
-use crate::dockerfile::ContextError;
-use crate::metadata::MetadataError;
+use crate::dockerfile::{ContextError, RenderError};
+use crate::metadata::{CheckError, MetadataError};
 use crate::plan::PlanError;
 use crate::project::ProjectError;
 use crate::settings::SettingsError;
 use crate::source::SourceError;
+use crate::source::ignore::IgnoreError;
 
 /// Whatever ended the run. Each stage documents its own errors.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,12 @@ pub enum Error {
     #[error(transparent)]
     Build(#[from] BuildError),
     #[error(transparent)]
+    Ignore(#[from] IgnoreError),
+    #[error(transparent)]
+    Check(#[from] CheckError),
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    #[error(transparent)]
     Command(#[from] CommandError),
 }
 
@@ -42,6 +49,9 @@ impl Error {
             Self::Plan(error) => error,
             Self::Context(error) => error,
             Self::Build(error) => error,
+            Self::Ignore(error) => error,
+            Self::Check(error) => error,
+            Self::Render(error) => error,
             Self::Command(error) => error,
         }
     }

@@ -29,3 +29,6 @@ pub mod image;
 pub mod builder;
 
 pub mod report;
+
+pub mod commands;
+pub mod error;

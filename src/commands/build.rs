@@ -31,7 +31,7 @@ pub fn run(session: &Session, verb: &Build, words: &Words) -> Result<ExitCode, E
     session.warn(&project.warnings);
     session.warn(&plan.warnings);
     if project.run.dry_run {
-        return dry_run::run(session, verb.json, &project, &plan);
+        return dry_run::run(session, verb.run.json, &project, &plan);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -42,7 +42,7 @@ pub fn run(session: &Session, verb: &Build, words: &Words) -> Result<ExitCode, E
     // Threads that still read the context of a stopped build are not waited for.
     runtime.shutdown_background();
     match ended {
-        Ended::Built(image, record) => finish(session, verb.json, &project, &plan, &image, &record),
+        Ended::Built(image, record) => finish(session, verb.run.json, &project, &plan, &image, &record),
         Ended::Stopped(code) => {
             session.streams.message("interrupted: the build was stopped, nothing was kept");
             Ok(code)
@@ -101,7 +101,7 @@ async fn work(
     let Recipe { mut request, .. } = write_recipe(project, plan, dialect, Secrets::Read)?;
     request.credentials = docker::stored_credentials(&[&plan.base.build.value, &plan.base.runtime.value]);
     let context = std::mem::take(&mut request.context);
-    let (body, broken) = ContextBody::of(context);
+    let body = ContextBody::of(context);
 
     let (events, received) = mpsc::channel::<BuildEvent>(EVENT_QUEUE);
     let mode = progress_mode(session, &project.run, project.ci.system);
@@ -111,9 +111,6 @@ async fn work(
     match built {
         Ok(image) => Ok(Ended::Built(image, record)),
         Err(error) => {
-            if let Some(context) = broken.take() {
-                return Err(context.into());
-            }
             let log = report::render_failed_step(&error);
             if !log.is_empty() {
                 session.streams.message(&log);

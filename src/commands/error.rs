@@ -28,12 +28,6 @@ pub enum CommandError {
     UnknownSchema { name: String, known: Vec<String> },
     #[error("`{}` is there already", printable_path(path))]
     Exists { path: PathBuf },
-    #[error("{differences} of the recorded build state no longer match the repository", differences = count(*.0))]
-    Stale(usize),
-}
-
-fn count(differences: usize) -> String {
-    if differences == 1 { "1 value".to_owned() } else { format!("{differences} values") }
 }
 
 impl Diagnostic for CommandError {
@@ -45,7 +39,6 @@ impl Diagnostic for CommandError {
             Self::Runtime(_) => "command/runtime",
             Self::UnknownSchema { .. } => "command/unknown-schema",
             Self::Exists { .. } => "command/exists",
-            Self::Stale(_) => "metadata/stale",
         }
     }
 
@@ -57,7 +50,6 @@ impl Diagnostic for CommandError {
             Self::Runtime(_) => "check the limits on threads and open files (`ulimit -a`)".to_owned(),
             Self::UnknownSchema { known, .. } => format!("known are: {}", known.join(", ")),
             Self::Exists { .. } => "remove it first, or choose another folder with `--output`".to_owned(),
-            Self::Stale(_) => "run `nextdeploy metadata` and commit the result".to_owned(),
         }]
     }
 
@@ -65,7 +57,6 @@ impl Diagnostic for CommandError {
         match self {
             Self::Write { .. } | Self::Read { .. } | Self::UnknownSchema { .. } | Self::Exists { .. } => ExitCode::Usage,
             Self::Stdout(_) | Self::Runtime(_) => ExitCode::Bug,
-            Self::Stale(_) => ExitCode::Project,
         }
     }
 }

@@ -8,32 +8,37 @@ use super::{CommandError, Session};
 use crate::cli::{Metadata, Words};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
-use crate::metadata::{BUILD_LOCK, METADATA_FILE, State};
+use crate::metadata::{self, Overrides, Record};
 
 pub fn run(session: &Session, verb: &Metadata, words: &Words) -> Result<ExitCode, Error> {
     let project = Project::open(session, words)?;
     session.warn(&project.warnings);
     session.warn(&project.facts.warnings);
-    let state = State::new(&project.facts, &project.tree);
+    let record = Record::of(&project.tree, &project.facts, &overrides(&project));
     if verb.check {
-        let differences = state.check(&project.tree)?;
-        for difference in &differences {
-            session.streams.message(&format!("  {difference}"));
-        }
-        if !differences.is_empty() {
-            return Err(CommandError::Stale(differences.len()).into());
-        }
+        metadata::check(&project.tree, &record)?;
         session.tell("the recorded build state matches the repository");
         return Ok(ExitCode::Ok);
     }
-    let app = project.facts.app_dir.under(&project.tree.root);
-    for (name, content) in [(METADATA_FILE, state.metadata()), (BUILD_LOCK, state.build_lock())] {
-        let path = app.join(name);
+    let files = [(&record.metadata_path, record.metadata_text()), (&record.lock_path, record.lock_text())];
+    for (path, text) in files {
+        let path = path.under(&project.tree.root);
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(|source| CommandError::Write { path: folder.to_path_buf(), source })?;
         }
-        write_file(&path, content.as_bytes())?;
+        write_file(&path, text.as_bytes())?;
         session.data(&path.display().to_string())?;
     }
     Ok(ExitCode::Ok)
+}
+
+fn overrides(project: &Project) -> Overrides {
+    let settings = &project.settings;
+    Overrides {
+        name: settings.name.as_ref().map(|name| name.value.clone()),
+        build_command: settings.build_command.as_ref().map(|command| command.value.clone()),
+        start_command: settings.start_command.as_ref().map(|command| command.value.clone()),
+        port: settings.port.as_ref().map(|port| port.value),
+        health_path: settings.health_path.as_ref().map(|path| path.value.clone()),
+    }
 }

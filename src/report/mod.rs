@@ -5,8 +5,12 @@ mod diagnostics;
 mod dry_run;
 mod plan;
 pub mod progress;
+mod result;
+mod schemas;
 
 pub use build::{BuildRecord, StepRecord, StepResult, render_build, render_failed_step};
 pub use diagnostics::{Style, render_error, render_warning};
+pub use result::{BuildResult, DryRun};
+pub use schemas::schemas;
 pub use dry_run::{ContextLine, OutsideCall, context_lines, render_calls, render_context};
 pub use plan::render_plan;

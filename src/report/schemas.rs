@@ -1,0 +1,12 @@
+//! Every JSON Schema that the program publishes.
+
+use schemars::{Schema, schema_for};
+
+use super::result::BuildResult;
+
+/// Schemas by name: the files that are read and written, and the output for machines.
+pub fn schemas() -> Vec<(&'static str, Schema)> {
+    let mut schemas = crate::metadata::schemas();
+    schemas.push(("build-result", schema_for!(BuildResult)));
+    schemas
+}
