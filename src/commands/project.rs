@@ -8,8 +8,10 @@ use crate::cli::Words;
 use crate::diagnostic::Warning;
 use crate::error::Error;
 use crate::metadata::ConfigFiles;
+use crate::origin::{Detected, Origin};
 use crate::plan::{self, ImagePlan};
 use crate::project::{self, DetectOptions, ProjectFacts};
+use crate::rel_path::RelPath;
 use crate::settings::{self, RunSettings, Settings};
 use crate::source::{self, Exclusions, SourceTree};
 
@@ -42,7 +44,7 @@ impl Project {
         };
         let files = ConfigFiles::read(&tree, &located.start, explicit.as_ref().map(|(path, bytes)| (path.as_path(), bytes.as_slice())))?;
         let resolved = settings::resolve(words, &session.environment, &files)?;
-        let options = DetectOptions::new(&resolved.settings, &located.start);
+        let options = detect_options(&resolved.settings, &located.start);
         let facts = project::detect(&tree, &options)?;
         Ok(Self {
             ci: CiContext::detect(&session.environment),
@@ -57,5 +59,14 @@ impl Project {
     /// Makes every choice about the image.
     pub fn plan(&self) -> Result<ImagePlan, Error> {
         Ok(plan::plan_image(&self.settings, &self.ci, &self.facts, &self.tree)?)
+    }
+}
+
+fn detect_options(settings: &Settings, start: &RelPath) -> DetectOptions {
+    let started_in = || (!start.is_root()).then(|| Detected::new(start.to_string(), Origin::Derived("the folder that was given".to_owned())));
+    DetectOptions {
+        app: settings.app.clone().or_else(started_in),
+        package_manager: settings.package_manager.clone(),
+        node: settings.node_version.clone(),
     }
 }
