@@ -1,0 +1,46 @@
+//! Any text as app name, variable, label, branch or command: the Dockerfile keeps its instructions, or planning says no.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use nextdeploy::ci::CiContext;
+use nextdeploy::dockerfile::{Dialect, render};
+use nextdeploy::metadata::EnvScope;
+use nextdeploy::origin::{Detected, Origin};
+use nextdeploy::plan::plan_image;
+use nextdeploy::project::{DetectOptions, detect};
+use nextdeploy::settings::{EnvSetting, EnvValue, Settings};
+use nextdeploy::source::SourceTree;
+
+const LOCKFILE: &str = r#"{"lockfileVersion":3,"packages":{"node_modules/next":{"version":"16.4.6"}}}"#;
+const MANIFEST: &str = r#"{"name":"a","scripts":{"build":"next build"},"dependencies":{"next":"16.4.6"}}"#;
+
+/// The first word of every line that begins an instruction.
+fn instructions(dockerfile: &str) -> Vec<&str> {
+    dockerfile.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).filter_map(|line| line.split(' ').next()).collect()
+}
+
+fn dockerfile(text: &str) -> Option<String> {
+    let tree = SourceTree::from_texts([("package.json", MANIFEST), ("package-lock.json", LOCKFILE), ("app/page.tsx", "")]);
+    let facts = detect(&tree, &DetectOptions::default()).ok()?;
+    let given = |value: &str| Detected::new(value.to_owned(), Origin::Flag("--x".to_owned()));
+    let mut settings = Settings { build_command: Some(given(text)), ..Settings::default() };
+    settings.labels.insert("label".to_owned(), given(text));
+    let value = EnvSetting { value: EnvValue::Plain(text.to_owned()), scope: EnvScope::Auto };
+    settings.env.insert("VALUE".to_owned(), Detected::new(value, Origin::Flag("--env".to_owned())));
+    let ci = CiContext { branch: Some(text.to_owned()), tag: Some(text.to_owned()), ..CiContext::default() };
+    let plan = plan_image(&settings, &ci, &facts, &tree).ok()?;
+    render(&plan, Dialect::BuildKit).ok()
+}
+
+fuzz_target!(|data: &[u8]| {
+    let text = String::from_utf8_lossy(data);
+    if let (Some(hostile), Some(harmless)) = (dockerfile(&text), dockerfile("x")) {
+        let (hostile, mut harmless) = (instructions(&hostile), instructions(&harmless));
+        // A value that an ENV line cannot carry goes another way, so its two lines are missing.
+        for _ in 0..harmless.len().saturating_sub(hostile.len()).min(2) {
+            let at = harmless.iter().rposition(|word| *word == "ENV").expect("there are ENV lines");
+            harmless.remove(at);
+        }
+        assert_eq!(hostile, harmless);
+    }
+});
