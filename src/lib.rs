@@ -30,5 +30,6 @@ pub mod builder;
 
 pub mod report;
 
-pub mod commands;
 pub mod error;
+
+pub mod commands;

@@ -2,14 +2,14 @@
 
 use std::fs;
 
+use super::Session;
 use super::output::create_file;
 use super::project::Project;
 use super::recipe::{Secrets, write_recipe};
-use super::{CommandError, Session};
 use crate::cli::{Dockerfile, Words};
 use crate::diagnostic::ExitCode;
 use crate::dockerfile::{self, Dialect};
-use crate::error::Error;
+use crate::error::{CommandError, Error};
 
 pub fn run(session: &Session, verb: &Dockerfile, words: &Words) -> Result<ExitCode, Error> {
     let project = Project::open(session, words)?;

@@ -35,7 +35,8 @@ pub fn run(session: &Session, json: bool, project: &Project, plan: &ImagePlan) -
         ("Tags", request.tags.join("\n")),
         ("Calls that a build would make", report::render_calls(&calls)),
     ];
-    let text: Vec<String> = sections.iter().map(|(title, body)| format!("== {title}\n\n{}\n", body.trim_end())).collect();
+    let text: Vec<String> =
+        sections.iter().map(|(title, body)| format!("== {title}\n\n{}\n", body.trim_end())).collect();
     session.data(&text.join("\n"))?;
     Ok(ExitCode::Ok)
 }

@@ -2,12 +2,12 @@
 
 use std::fs;
 
+use super::Session;
 use super::output::write_file;
 use super::project::Project;
-use super::{CommandError, Session};
 use crate::cli::{Metadata, Words};
 use crate::diagnostic::ExitCode;
-use crate::error::Error;
+use crate::error::{CommandError, Error};
 use crate::metadata::{self, Overrides, Record};
 
 pub fn run(session: &Session, verb: &Metadata, words: &Words) -> Result<ExitCode, Error> {

@@ -4,7 +4,6 @@ mod build;
 mod detect;
 mod dockerfile;
 mod dry_run;
-mod error;
 mod metadata;
 mod output;
 mod plan;
@@ -14,11 +13,9 @@ mod schema;
 
 use std::process;
 
-pub use error::CommandError;
-
 use crate::cli::{Cli, ColorChoice, Command};
 use crate::diagnostic::{ExitCode, Warning};
-use crate::error::Error;
+use crate::error::{CommandError, Error};
 use crate::host::{self, Environment, Streams};
 use crate::report::{Style, render_error, render_warning};
 

@@ -3,12 +3,15 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::CommandError;
+use crate::error::CommandError;
 
 /// Replaces `path` by `content` in one step.
 pub fn write_file(path: &Path, content: &[u8]) -> Result<(), CommandError> {
     let failed = |source| CommandError::Write { path: path.to_path_buf(), source };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .map_or_else(|| PathBuf::from("."), Path::to_path_buf);
     let mut file = tempfile::Builder::new().prefix(".nextdeploy-").tempfile_in(folder).map_err(failed)?;
     file.write_all(content).map_err(failed)?;
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o644);

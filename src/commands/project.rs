@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use super::{CommandError, Session};
+use super::Session;
 use crate::ci::CiContext;
 use crate::cli::Words;
 use crate::diagnostic::Warning;
-use crate::error::Error;
+use crate::error::{CommandError, Error};
 use crate::metadata::ConfigFiles;
 use crate::origin::{Detected, Origin};
 use crate::plan::{self, ImagePlan};
@@ -42,7 +42,11 @@ impl Project {
                 Some((file.value.clone(), bytes))
             }
         };
-        let files = ConfigFiles::read(&tree, &located.start, explicit.as_ref().map(|(path, bytes)| (path.as_path(), bytes.as_slice())))?;
+        let files = ConfigFiles::read(
+            &tree,
+            &located.start,
+            explicit.as_ref().map(|(path, bytes)| (path.as_path(), bytes.as_slice())),
+        )?;
         let resolved = settings::resolve(words, &session.environment, &files)?;
         let options = detect_options(&resolved.settings, &located.start);
         let facts = project::detect(&tree, &options)?;
@@ -63,7 +67,10 @@ impl Project {
 }
 
 fn detect_options(settings: &Settings, start: &RelPath) -> DetectOptions {
-    let started_in = || (!start.is_root()).then(|| Detected::new(start.to_string(), Origin::Derived("the folder that was given".to_owned())));
+    let started_in = || {
+        (!start.is_root())
+            .then(|| Detected::new(start.to_string(), Origin::Derived("the folder that was given".to_owned())))
+    };
     DetectOptions {
         app: settings.app.clone().or_else(started_in),
         package_manager: settings.package_manager.clone(),

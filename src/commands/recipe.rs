@@ -2,11 +2,10 @@
 
 use std::fs;
 
-use super::CommandError;
 use super::project::Project;
 use crate::builder::{BuildRequest, BuildSecret};
 use crate::dockerfile::{self, BuildContext, Dialect};
-use crate::error::Error;
+use crate::error::{CommandError, Error};
 use crate::plan::ImagePlan;
 use crate::rel_path::RelPath;
 use crate::secret::Secret;

@@ -1,9 +1,9 @@
 //! `nextdeploy schema`.
 
-use super::{CommandError, Session, to_json};
+use super::{Session, to_json};
 use crate::cli::Schema;
 use crate::diagnostic::ExitCode;
-use crate::error::Error;
+use crate::error::{CommandError, Error};
 use crate::report::schemas;
 
 pub fn run(session: &Session, verb: &Schema) -> Result<ExitCode, Error> {

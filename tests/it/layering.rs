@@ -16,7 +16,8 @@ const ORDER: &[&[&str]] = &[
     &["dockerfile", "image"],
     &["builder"],
     &["report"],
-    &["commands", "error"],
+    &["error"],
+    &["commands"],
 ];
 
 /// Libraries whose types must not leave the named modules.
@@ -31,7 +32,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("indicatif", &["report"]),
     ("jsonc_parser", &["project", "metadata"]),
-    ("serde_saphyr", &["project", "metadata"]),
+    ("serde_saphyr", &["metadata", "project", "source"]),
     ("globset", &["project", "source"]),
 ];
 

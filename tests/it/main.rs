@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 
+mod bad_input;
 mod dockerignore;
 mod fake_daemon;
 mod layering;
+mod program;

@@ -1,4 +1,4 @@
-//! Errors of the glue: files that are asked for on the command line.
+//! Errors of the commands themselves: files that are asked for on the command line.
 
 use std::io;
 use std::path::PathBuf;
@@ -55,7 +55,9 @@ impl Diagnostic for CommandError {
 
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Write { .. } | Self::Read { .. } | Self::UnknownSchema { .. } | Self::Exists { .. } => ExitCode::Usage,
+            Self::Write { .. } | Self::Read { .. } | Self::UnknownSchema { .. } | Self::Exists { .. } => {
+                ExitCode::Usage
+            }
             Self::Stdout(_) | Self::Runtime(_) => ExitCode::Bug,
         }
     }

@@ -1,7 +1,10 @@
 //! The errors of all stages as one, for the top level.
 
+mod command;
+
+pub use command::CommandError;
+
 use crate::builder::BuildError;
-use crate::commands::CommandError;
 use crate::diagnostic::{Diagnostic, ExitCode, Location};
 use crate::dockerfile::{ContextError, RenderError};
 use crate::metadata::{CheckError, MetadataError};
