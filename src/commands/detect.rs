@@ -5,7 +5,6 @@ use super::{Session, to_json};
 use crate::cli::{Detect, Words};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
-use crate::report;
 
 pub fn run(session: &Session, verb: &Detect, words: &Words) -> Result<ExitCode, Error> {
     let project = Project::open(session, words)?;
@@ -14,7 +13,7 @@ pub fn run(session: &Session, verb: &Detect, words: &Words) -> Result<ExitCode, 
         session.data(&to_json(&project.facts))?;
     } else {
         session.warn(&project.facts.warnings);
-        session.data(&report::render_facts(&project.facts))?;
+        session.data(&to_json(&project.facts))?;
     }
     Ok(ExitCode::Ok)
 }

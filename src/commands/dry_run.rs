@@ -28,7 +28,7 @@ pub fn run(session: &Session, json: bool, project: &Project, plan: &ImagePlan) -
         return Ok(ExitCode::Ok);
     }
     let sections = [
-        ("Facts", report::render_facts(&project.facts)),
+        ("Facts", to_json(&project.facts)),
         ("Plan", report::render_plan(plan)),
         ("Dockerfile", recipe.dockerfile.clone()),
         ("Build context", report::render_context(&request.context)),

@@ -69,7 +69,7 @@ impl BuildResult {
     pub fn new(image: &BuiltImage, record: &BuildRecord, facts: &ProjectFacts, plan: &ImagePlan) -> Self {
         let (cached_steps, counted_steps) = record.cache_hits();
         let steps = record.steps.iter().filter(|step| !step.internal).map(|step| ResultStep {
-            name: super::progress::step_name(&step.name),
+            name: crate::builder::step_name(&step.name),
             result: step.result.as_str().to_owned(),
             seconds: step.duration.as_secs_f64(),
         });
