@@ -122,12 +122,11 @@ fn docker() -> Command {
 fn send_with(sender: usize, directory: &Path) -> (f64, u64) {
     let started = Instant::now();
     let mut memory = 0;
-    match sender {
-        0 => memory = run(myself().arg("send").arg(directory)).trim().parse().unwrap(),
-        _ => {
-            let buildkit = if sender == 1 { "1" } else { "0" };
-            run(docker().env("DOCKER_BUILDKIT", buildkit).args(["build", "-q", "-t", TAG]).arg(directory));
-        }
+    if sender == 0 {
+        memory = run(myself().arg("send").arg(directory)).trim().parse().unwrap();
+    } else {
+        let buildkit = if sender == 1 { "1" } else { "0" };
+        run(docker().env("DOCKER_BUILDKIT", buildkit).args(["build", "-q", "-t", TAG]).arg(directory));
     }
     (started.elapsed().as_secs_f64(), memory)
 }
@@ -176,13 +175,13 @@ fn compare(rounds: usize) {
         let mut memory = 0;
         // The round before the first one fills the caches.
         for round in 0..=rounds {
-            for sender in 0..SENDERS.len() {
+            for (sender, times) in times.iter_mut().enumerate() {
                 let next = temporary.path().join(format!("tree-{round}-{sender}"));
                 fs::rename(&directory, &next).unwrap();
                 directory = next;
                 let (seconds, peak) = send_with(sender, &directory);
                 if round > 0 {
-                    times[sender].push(seconds);
+                    times.push(seconds);
                     memory = memory.max(peak);
                 }
             }

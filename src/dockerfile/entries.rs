@@ -87,7 +87,7 @@ pub fn context<'a>(
     entries.directory(Path::new("app"));
     for entry in sources {
         if !is_left_out(plan, tree, &entry.path) {
-            entries.add(Path::new("app"), entry, &tree.root)?;
+            entries.add_source(Path::new("app"), entry, &tree.root)?;
         }
     }
     Ok(entries.finish())
@@ -100,7 +100,7 @@ pub fn own_context<'a>(
 ) -> Result<BuildContext, ContextError> {
     let mut entries = Entries::default();
     for entry in sources {
-        entries.add(Path::new(""), entry, &tree.root)?;
+        entries.add_source(Path::new(""), entry, &tree.root)?;
     }
     Ok(entries.finish())
 }
@@ -168,17 +168,24 @@ fn is_environment_file(name: &str) -> bool {
 /// Entries by path; a path is sent once.
 #[derive(Default)]
 struct Entries {
+    /// Directories, and everything that is not a source.
     by_path: BTreeMap<OsString, ContextEntry>,
+    /// Files and links of the repository, which may be very many: each comes once, and is kept without a second copy of its path.
+    sources: Vec<ContextEntry>,
 }
 
 impl Entries {
     fn insert(&mut self, entry: ContextEntry) {
-        for parent in entry.path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
+        self.parents_of(&entry.path);
+        self.by_path.insert(entry.path.clone().into_os_string(), entry);
+    }
+
+    fn parents_of(&mut self, path: &Path) {
+        for parent in path.ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty()) {
             if !self.by_path.contains_key(parent.as_os_str()) {
                 self.directory(parent);
             }
         }
-        self.by_path.insert(entry.path.clone().into_os_string(), entry);
     }
 
     fn directory(&mut self, path: &Path) {
@@ -192,20 +199,19 @@ impl Entries {
     }
 
     fn add(&mut self, below: &Path, entry: &SourceEntry, root: &Path) -> Result<(), ContextError> {
-        let content = match &entry.kind {
-            EntryKind::File { size } => ContextContent::File { disk: root.join(&entry.path), size: *size },
-            EntryKind::Directory => ContextContent::Directory,
-            EntryKind::Symlink { target } if leaves(&entry.path, target) => {
-                return Err(ContextError::LinkLeaves { path: entry.path.clone(), target: target.clone() });
-            }
-            EntryKind::Symlink { target } => ContextContent::Symlink { target: target.clone() },
-            EntryKind::Special { what } => return Err(ContextError::SpecialFile { path: entry.path.clone(), what }),
-            EntryKind::UnreadableDirectory { reason } => {
-                let path = entry.path.clone();
-                return Err(ContextError::UnreadableDirectory { path, reason: reason.clone() });
-            }
-        };
-        self.insert(ContextEntry { path: below.join(&entry.path), content, mode: normal_mode(entry) });
+        self.insert(on_disk(below, entry, root)?);
+        Ok(())
+    }
+
+    /// As [`Self::add`], for a path that comes once.
+    fn add_source(&mut self, below: &Path, entry: &SourceEntry, root: &Path) -> Result<(), ContextError> {
+        let entry = on_disk(below, entry, root)?;
+        if entry.content == ContextContent::Directory {
+            self.insert(entry);
+        } else {
+            self.parents_of(&entry.path);
+            self.sources.push(entry);
+        }
         Ok(())
     }
 
@@ -243,8 +249,29 @@ impl Entries {
     }
 
     fn finish(self) -> BuildContext {
-        BuildContext { entries: self.by_path.into_values().collect() }
+        let mut entries = self.sources;
+        entries.extend(self.by_path.into_values());
+        entries.sort_unstable_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
+        BuildContext { entries }
     }
+}
+
+/// The entry `below` which the repository at `root` has on disk.
+fn on_disk(below: &Path, entry: &SourceEntry, root: &Path) -> Result<ContextEntry, ContextError> {
+    let content = match &entry.kind {
+        EntryKind::File { size } => ContextContent::File { disk: root.join(&entry.path), size: *size },
+        EntryKind::Directory => ContextContent::Directory,
+        EntryKind::Symlink { target } if leaves(&entry.path, target) => {
+            return Err(ContextError::LinkLeaves { path: entry.path.clone(), target: target.clone() });
+        }
+        EntryKind::Symlink { target } => ContextContent::Symlink { target: target.clone() },
+        EntryKind::Special { what } => return Err(ContextError::SpecialFile { path: entry.path.clone(), what }),
+        EntryKind::UnreadableDirectory { reason } => {
+            let path = entry.path.clone();
+            return Err(ContextError::UnreadableDirectory { path, reason: reason.clone() });
+        }
+    };
+    Ok(ContextEntry { path: below.join(&entry.path), content, mode: normal_mode(entry) })
 }
 
 /// True when the link at `path` points to an absolute path or above the root. Judged by the words of the target alone.

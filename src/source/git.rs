@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn output_of_git_becomes_facts() {
         let facts = facts(
-            b"# branch.oid abc\0# branch.head main\01 .M N... 100644 100644 100644 a b file name\0",
+            b"# branch.oid abc\0# branch.head main\x001 .M N... 100644 100644 100644 a b file name\0",
             b"abc\x001700000000\0tag: refs/tags/v1.0, with comma\n",
             b".env\0apps/web/.env.production\0",
             b"git@host:x\n",

@@ -49,10 +49,12 @@ fn find_root(start: &Path) -> PathBuf {
     if let Some(workspace) = parents().into_iter().find(|parent| declares_member(parent, start)) {
         return workspace.to_path_buf();
     }
-    if top.is_some() && !has_lockfile(start) && workspace_patterns(start).is_empty() {
-        if let Some(parent) = parents().into_iter().find(|parent| has_lockfile(parent)) {
-            return parent.to_path_buf();
-        }
+    if top.is_some()
+        && !has_lockfile(start)
+        && workspace_patterns(start).is_empty()
+        && let Some(parent) = parents().into_iter().find(|parent| has_lockfile(parent))
+    {
+        return parent.to_path_buf();
     }
     start.to_path_buf()
 }

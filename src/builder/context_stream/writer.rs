@@ -64,26 +64,24 @@ impl Writer {
 
     fn entry(&mut self, entry: ContextEntry) -> Result<(), Stop> {
         let ContextEntry { path, content, mode } = entry;
+        let path = path.as_os_str().as_bytes();
+        let head = |name, kind, size| Head { name, kind, mode, size, target: b"" };
         match content {
-            ContextContent::Directory => {
-                let mut name = path.as_os_str().as_bytes().to_vec();
-                name.push(b'/');
-                self.header(&name, EntryType::Directory, mode, 0, None)
-            }
+            ContextContent::Directory => self.header(&head(&[path, b"/"].concat(), EntryType::Directory, 0)),
             ContextContent::Symlink { target } => {
                 let target = target.as_os_str().as_bytes();
-                self.header(path.as_os_str().as_bytes(), EntryType::Symlink, mode, 0, Some(target))
+                self.header(&Head { target, ..head(path, EntryType::Symlink, 0) })
             }
             ContextContent::Generated(bytes) => {
                 let size = bytes.len() as u64;
-                self.header(path.as_os_str().as_bytes(), EntryType::Regular, mode, size, None)?;
+                self.header(&head(path, EntryType::Regular, size))?;
                 self.bytes(&bytes)?;
                 self.read.fetch_add(size, Ordering::Relaxed);
                 self.pad(size)
             }
             ContextContent::File { disk, size } => {
                 let (file, metadata) = open(&disk, size)?;
-                self.header(path.as_os_str().as_bytes(), EntryType::Regular, mode, size, None)?;
+                self.header(&head(path, EntryType::Regular, size))?;
                 self.file(file, &metadata, &disk, size)?;
                 self.pad(size)
             }
@@ -118,28 +116,20 @@ impl Writer {
         Ok(())
     }
 
-    fn header(
-        &mut self,
-        name: &[u8],
-        kind: EntryType,
-        mode: u32,
-        size: u64,
-        target: Option<&[u8]>,
-    ) -> Result<(), Stop> {
-        if let Some(target) = target.filter(|target| target.len() > NAME) {
-            self.long(EntryType::GNULongLink, target)?;
+    fn header(&mut self, head: &Head) -> Result<(), Stop> {
+        if head.target.len() > NAME {
+            self.long(EntryType::GNULongLink, head.target)?;
         }
-        if name.len() > NAME {
-            self.long(EntryType::GNULongName, name)?;
+        if head.name.len() > NAME {
+            self.long(EntryType::GNULongName, head.name)?;
         }
-        let header = header(name, kind, mode, size, target.unwrap_or_default());
-        self.bytes(header.as_bytes())
+        self.bytes(head.block().as_bytes())
     }
 
     /// A name or target that does not fit, as an entry of its own before the one that it belongs to.
     fn long(&mut self, kind: EntryType, text: &[u8]) -> Result<(), Stop> {
         let size = text.len() as u64 + 1;
-        self.bytes(header(b"././@LongLink", kind, 0o644, size, b"").as_bytes())?;
+        self.header(&Head { name: b"././@LongLink", kind, mode: 0o644, size, target: b"" })?;
         self.bytes(text)?;
         self.bytes(&[0])?;
         self.pad(size)
@@ -171,21 +161,33 @@ impl Writer {
     }
 }
 
-fn header(name: &[u8], kind: EntryType, mode: u32, size: u64, target: &[u8]) -> Header {
-    let mut header = Header::new_gnu();
-    let fields = header.as_gnu_mut().expect("a new GNU header is one");
-    let count = name.len().min(NAME);
-    fields.name[..count].copy_from_slice(&name[..count]);
-    let count = target.len().min(NAME);
-    fields.linkname[..count].copy_from_slice(&target[..count]);
-    header.set_entry_type(kind);
-    header.set_mode(mode & 0o7777);
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_mtime(TIME);
-    header.set_size(size);
-    header.set_cksum();
-    header
+/// What a header says.
+struct Head<'a> {
+    name: &'a [u8],
+    kind: EntryType,
+    mode: u32,
+    size: u64,
+    /// Of a link.
+    target: &'a [u8],
+}
+
+impl Head<'_> {
+    fn block(&self) -> Header {
+        let mut header = Header::new_gnu();
+        let fields = header.as_gnu_mut().expect("a new GNU header is one");
+        let count = self.name.len().min(NAME);
+        fields.name[..count].copy_from_slice(&self.name[..count]);
+        let count = self.target.len().min(NAME);
+        fields.linkname[..count].copy_from_slice(&self.target[..count]);
+        header.set_entry_type(self.kind);
+        header.set_mode(self.mode & 0o7777);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(TIME);
+        header.set_size(self.size);
+        header.set_cksum();
+        header
+    }
 }
 
 fn padding(size: u64) -> u64 {
