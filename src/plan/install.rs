@@ -9,6 +9,7 @@ use super::{
 use crate::diagnostic::Warning;
 use crate::project::{PackageManager, PackageManagerKind as Kind, ProjectFacts};
 use crate::rel_path::RelPath;
+use crate::source::SourceText;
 
 /// Where the package stores live during the build.
 const STORE: &str = "/var/cache/nextdeploy";
@@ -197,10 +198,27 @@ fn input_files(inputs: Inputs<'_>) -> Vec<RelPath> {
     files.extend(needs.config_files.iter().cloned());
     files.extend(needs.files.iter().cloned());
     files.extend(needs.prisma.iter().flat_map(|prisma| prisma.schemas.iter().cloned()));
+    files.extend(needs.manifests.iter().flat_map(|manifest| programs(inputs, manifest)));
     files.sort();
     files.dedup();
     files.retain(|file| !needs.manifests.contains(file));
     files
+}
+
+/// Files that `bin` of a workspace package names: package managers link only what is there.
+fn programs(inputs: Inputs<'_>, manifest: &RelPath) -> Vec<RelPath> {
+    let Some(SourceText::Text(text)) = inputs.tree.text(manifest) else { return Vec::new() };
+    let dir = manifest.parent().unwrap_or_else(RelPath::root);
+    let bin = serde_json::from_str::<serde_json::Value>(text).ok().and_then(|fields| fields.get("bin").cloned());
+    let targets: Vec<String> = match bin {
+        Some(serde_json::Value::String(target)) => vec![target],
+        Some(serde_json::Value::Object(targets)) => {
+            targets.values().filter_map(|target| target.as_str().map(str::to_owned)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let files = targets.iter().filter_map(|target| dir.join(target).ok());
+    files.filter(|file| inputs.tree.has_file(file)).collect()
 }
 
 /// A variable in `.npmrc` that nobody gives makes private packages fail in a way that is hard to read.

@@ -332,3 +332,15 @@ fn impossible_plans() {
     }
     insta::assert_snapshot!(text);
 }
+
+#[test]
+fn programs_of_workspace_packages_are_there_to_be_linked() {
+    let mut sample = Sample::npm().in_workspace(None);
+    let manifest = r#"{ "name": "@acme/ui", "bin": { "ui": "./cli.js", "built": "dist/x.js", "out": "../../../x" } }"#;
+    sample.tree = crate::source::SourceTree::from_texts([
+        ("package.json", "{}"),
+        ("packages/ui/package.json", manifest),
+        ("packages/ui/cli.js", ""),
+    ]);
+    assert_eq!(sample.plan().install.files, [path("package-lock.json"), path("packages/ui/cli.js")]);
+}
