@@ -272,3 +272,35 @@ fn which_file_counts() {
         "none; `next.config.cjs` is not used: Next.js 16.0.0 does not read it"
     );
 }
+#[test]
+fn hostile_nesting_does_not_end_the_process() {
+    let size = 60_000;
+    for content in [
+        "(".repeat(size),
+        "[".repeat(size),
+        "{".repeat(size),
+        "a=>".repeat(size / 3),
+        "!".repeat(size),
+        "`${".repeat(size / 3),
+        format!("x = {}1", "1?1:".repeat(size / 4)),
+        format!("x = 1{}", "+1".repeat(size / 2)),
+        format!("x = a{}", ".a".repeat(size / 2)),
+        format!("x = {}1{}", "(".repeat(size / 2), ")".repeat(size / 2)),
+        format!("x = {}{}", "[".repeat(size / 2), "]".repeat(size / 2)),
+        "if(1)".repeat(size / 5),
+        "export default f".to_owned() + &"()".repeat(size / 2),
+        format!("export default {}{}", "f(".repeat(size / 3), ")".repeat(size / 3)),
+        format!(
+            "const a0 = {{ x: 1 }};{} export default a999",
+            (1..1000).map(|n| format!("const a{n} = {{ ...a{0}, p{n}: [a{0}, a{0}] }};", n - 1)).collect::<String>()
+        ),
+        "const f = (x) => f(f(x)); export default f({})".to_owned(),
+        format!(
+            "const s0 = 'xxxxxxxxxxxxxxxx';{} export default {{ basePath: s99 }}",
+            (1..100).map(|n| format!("const s{n} = s{0} + s{0};", n - 1)).collect::<String>()
+        ),
+    ] {
+        let config = read_as("next.config.mjs", &content, 15);
+        assert!(config.is_err() || config.is_ok_and(|config| config.output.value().is_none()));
+    }
+}
