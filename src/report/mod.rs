@@ -10,7 +10,7 @@ mod schemas;
 
 pub use build::{BuildRecord, StepRecord, StepResult, render_build, render_failed_step};
 pub use diagnostics::{Style, render_error, render_warning};
-pub use result::{BuildResult, DryRun};
-pub use schemas::schemas;
 pub use dry_run::{ContextLine, OutsideCall, context_lines, render_calls, render_context};
 pub use plan::render_plan;
+pub use result::{BuildResult, DryRun};
+pub use schemas::schemas;
