@@ -8,6 +8,7 @@
     reason = "a measuring program, not the product"
 )]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -60,7 +61,10 @@ fn write_workspace(root: &Path) {
         "lockfileVersion: '9.0'\n\nimporters:\n\n  apps/web:\n    dependencies:\n      next:\n        specifier: 16.4.6\n        version: 16.4.6\n\npackages:\n\n",
     );
     for number in 0..20_000 {
-        lockfile.push_str(&format!("  some-dependency-{number}@1.2.{number}:\n    resolution: {{integrity: sha512-{number:0>86}==}}\n    engines: {{node: '>=18'}}\n\n"));
+        let _ = write!(
+            lockfile,
+            "  some-dependency-{number}@1.2.{number}:\n    resolution: {{integrity: sha512-{number:0>86}==}}\n    engines: {{node: '>=18'}}\n\n"
+        );
     }
     lockfile.push_str("  next@16.4.6:\n    resolution: {integrity: sha512-x}\n");
     write("pnpm-lock.yaml", &lockfile);

@@ -195,6 +195,22 @@ test('an app of a pnpm workspace: links stay valid in the image', (t) => {
   assert.strictEqual(fs.readFileSync(`${image}/app/apps/web/node_modules/@m/ui/node_modules/ms/index.js`, 'utf8'), 'ms')
 })
 
+test('leaves out native modules for the other libc, wherever the package manager puts them', (t) => {
+  const modules = 'app/.next/standalone/node_modules'
+  const files = {
+    [`${modules}/@swc/core-linux-x64-gnu/a.node`]: 'glibc',
+    [`${modules}/@swc/core-linux-x64-musl/a.node`]: 'musl',
+    [`${modules}/lightningcss-linux-arm64-gnu/a.node`]: 'glibc',
+    [`${modules}/lightningcss-linux-arm64-musl/a.node`]: 'musl',
+    [`${modules}/.pnpm/@swc+core-linux-x64-gnu@1.15.18/node_modules/@swc/core-linux-x64-gnu/a.node`]: 'glibc',
+    [`${modules}/.pnpm/@swc+core-linux-x64-musl@1.15.18/node_modules/@swc/core-linux-x64-musl/a.node`]: 'musl',
+    [`${modules}/linux-tools/data-linux-x64-musl/kept.txt`]: 'a folder inside a package',
+  }
+  const left = (plan) => Object.values(run(t, built('', files), plan).layers.node_modules).filter((content) => /^(glibc|musl|a folder)/.test(content)).sort()
+  assert.deepStrictEqual(left(), ['a folder inside a package', 'glibc', 'glibc', 'glibc'])
+  assert.deepStrictEqual(left({ libc: 'musl' }), ['a folder inside a package', 'musl', 'musl', 'musl'])
+})
+
 test('leaves out sharp for the other libc, typescript, and the links to them', (t) => {
   const modules = 'app/.next/standalone/node_modules'
   const files = {

@@ -244,12 +244,20 @@ function separateDependencies(from, to) {
   }
 }
 
+// Names of packages with a native module, as the packages that publish one for each libc give them: the suffix of napi-rs and
+// sharp's own. Package managers install both when the lockfile does not say for which libc each is.
+const OTHER_LIBC = {
+  glibc: /(^|-)linux-[a-z0-9]+-musl|(^|-)linuxmusl-/,
+  musl: /(^|-)linux-[a-z0-9]+-gnu|^sharp-(libvips-)?linux-/,
+}
+
 /** Leaves out what the traced output holds for another libc, or for the build only. */
 function trimDependencies(plan, build) {
-  const otherLibc = plan.libc === 'musl' ? /^sharp-(libvips-)?linux-/ : /^sharp-(libvips-)?linuxmusl-/
+  const otherLibc = OTHER_LIBC[plan.libc === 'musl' ? 'musl' : 'glibc']
   const removed = (name, parent) => {
-    if (parent === '@img') return otherLibc.test(name)
-    if (parent === '.pnpm' && name.startsWith('@img+')) return otherLibc.test(name.slice(5))
+    if (parent === '.pnpm') {
+      if (otherLibc.test(name.replace(/^@[^+]*\+/, ''))) return true
+    } else if ((parent === 'node_modules' || parent.startsWith('@')) && otherLibc.test(name)) return true
     const typescript = name === 'typescript' ? parent === 'node_modules' : parent === '.pnpm' && name.startsWith('typescript@')
     return typescript && !tracesTypescript(build)
   }
