@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::sample::{Sample, from_file, from_flag, path};
 use super::*;
 use crate::diagnostic::Diagnostic;
@@ -294,7 +296,8 @@ fn bases_are_known_by_name() {
 /// What a user sees when a plan is impossible.
 #[test]
 fn impossible_plans() {
-    let cases: Vec<(&str, fn(&mut Sample))> = vec![
+    type Change = fn(&mut Sample);
+    let cases: Vec<(&str, Change)> = vec![
         ("no image name", |s| s.facts.name.value = "日本".to_owned()),
         ("bad tag", |s| s.settings.tags = vec![from_flag("Acme/App:1".to_owned(), "--tag")]),
         ("tag with digest", |s| s.settings.tags = vec![from_flag(format!("a@sha256:{}", "0".repeat(64)), "--tag")]),
@@ -328,7 +331,8 @@ fn impossible_plans() {
         change(&mut sample);
         let error = sample.try_plan().expect_err(name);
         assert_eq!(error.exit_code() as u8, 3);
-        text += &format!("{name}\n  error[{}]: {error}\n  hint: {}\n", error.code(), error.hints().join("; "));
+        let hints = error.hints().join("; ");
+        writeln!(text, "{name}\n  error[{}]: {error}\n  hint: {hints}", error.code()).unwrap();
     }
     insta::assert_snapshot!(text);
 }
