@@ -291,6 +291,7 @@ test('a server of the project: its sources with production dependencies', (t) =>
     'app/packages/ui/index.js': 'ui',
     'prod/app/node_modules/express/index.js': 'express',
     'prod/app/node_modules/.modules.yaml': 'prunedAt: now',
+    'prod/app/node_modules/@next/swc-linux-x64-musl/a.node': 'other libc',
     'prod/app/packages/ui/node_modules/ms/index.js': 'ms',
   }), { outputMode: 'server', startCommand: ['tsx', 'server.ts'] })
   assert.deepStrictEqual(Object.keys(result.layers.node_modules), ['app/node_modules/express/index.js', 'app/packages/ui/node_modules/ms/index.js'])

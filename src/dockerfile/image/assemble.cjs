@@ -179,7 +179,7 @@ function assembleStandalone(plan, places, build) {
   }
   const distDir = path.join(appDir, path.relative(build.app, build.distDir))
   for (const name of ['cache', 'trace', 'diagnostics']) remove(path.join(traced, distDir, name))
-  trimDependencies(plan, build)
+  trimDependencies(plan, traced, (name, parent) => isTypescript(name, parent) && !tracesTypescript(build))
   takePublic(build.app, path.join(places.out, 'static/app', appDir, 'public'), path.join(traced, appDir, 'public'))
   moveIfThere(path.join(build.distDir, 'static'), path.join(places.out, 'static/app', distDir, 'static'))
   remove(path.join(traced, distDir, 'static'))
@@ -209,6 +209,7 @@ function assembleServer(plan, places, build) {
   const leftAnywhere = new Set(['node_modules', '.npmrc', '.yarnrc', '.yarnrc.yml'])
   move(places.root, path.join(places.out, 'server/app'), (relative) => left.has(relative) || leftAnywhere.has(path.basename(relative)))
   const production = isDirectory(places.production) ? places.production : places.root
+  trimDependencies(plan, production, () => false)
   separateDependencies(production, path.join(places.out, 'node_modules/app'))
   removeInstallState(path.join(places.out, 'node_modules/app'))
   return { cwd: inImage(plan.appDir), command: plan.startCommand, distDir }
@@ -251,15 +252,12 @@ const OTHER_LIBC = {
   musl: /(^|-)linux-[a-z0-9]+-gnu|^sharp-(libvips-)?linux-/,
 }
 
-/** Leaves out what the traced output holds for another libc, or for the build only. */
-function trimDependencies(plan, build) {
+/** Leaves out native modules for another libc, what `unused` names, and links to either. */
+function trimDependencies(plan, root, unused) {
   const otherLibc = OTHER_LIBC[plan.libc === 'musl' ? 'musl' : 'glibc']
   const removed = (name, parent) => {
-    if (parent === '.pnpm') {
-      if (otherLibc.test(name.replace(/^@[^+]*\+/, ''))) return true
-    } else if ((parent === 'node_modules' || parent.startsWith('@')) && otherLibc.test(name)) return true
-    const typescript = name === 'typescript' ? parent === 'node_modules' : parent === '.pnpm' && name.startsWith('typescript@')
-    return typescript && !tracesTypescript(build)
+    if (parent === '.pnpm') return otherLibc.test(name.replace(/^@[^+]*\+/, '')) || unused(name, parent)
+    return ((parent === 'node_modules' || parent.startsWith('@')) && otherLibc.test(name)) || unused(name, parent)
   }
   const links = []
   const visit = (directory, inside) => {
@@ -267,11 +265,15 @@ function trimDependencies(plan, build) {
       const file = path.join(directory, entry.name)
       if (inside && removed(entry.name, path.basename(directory))) remove(file)
       else if (entry.isDirectory()) visit(file, inside || entry.name === 'node_modules')
-      else if (entry.isSymbolicLink()) links.push(file)
+      else if (inside && entry.isSymbolicLink()) links.push(file)
     }
   }
-  visit(build.standalone, false)
+  visit(root, false)
   for (const link of links) if (!fs.existsSync(link)) fs.unlinkSync(link)
+}
+
+function isTypescript(name, parent) {
+  return name === 'typescript' ? parent === 'node_modules' : parent === '.pnpm' && name.startsWith('typescript@')
 }
 
 /** Next.js itself traces typescript in some versions; an app that runs it says so in the trace of a page. */
