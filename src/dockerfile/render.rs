@@ -134,10 +134,10 @@ impl Writer<'_> {
         if both {
             text.push_str("\nFROM manager AS deps\n");
         }
-        text.push_str(&self.install_run(&install.command));
+        text.push_str(&self.install_run("install dependencies", &install.command));
         if let Some(command) = &install.production_command {
             text.push_str("\nFROM manager AS prod-deps\n");
-            text.push_str(&self.install_run(command));
+            text.push_str(&self.install_run("install production dependencies", command));
         }
         text
     }
@@ -161,7 +161,7 @@ impl Writer<'_> {
         let missing: Vec<String> = commands.iter().map(|command| format!("command -v {command} >/dev/null")).collect();
         let names = commands.join(" ");
         format!(
-            "RUN if {}; then exit 0; fi; \\\n    \
+            "RUN : 'install system packages' && if {}; then exit 0; fi; \\\n    \
              if command -v apk >/dev/null; then apk add --no-cache {names} ca-certificates; else \\\n    \
              apt-get update && apt-get install -y --no-install-recommends {names} ca-certificates && \\\n    \
              rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/ldconfig/* /var/log/*; fi\n",
@@ -170,7 +170,7 @@ impl Writer<'_> {
     }
 
     fn manager_setup(self) -> String {
-        let mut script = Script::default();
+        let mut script = Script::titled("install the package manager");
         let mut text = String::new();
         let mut mounts = Vec::new();
         match &self.plan.install.setup {
@@ -208,9 +208,9 @@ impl Writer<'_> {
         self.copy(&format!("deps/{path}"), target)
     }
 
-    fn install_run(self, command: &[String]) -> String {
+    fn install_run(self, title: &'static str, command: &[String]) -> String {
         let install = &self.plan.install;
-        let mut script = Script::default();
+        let mut script = Script::titled(title);
         let mut mounts = self.cache_mount(Some(&install.cache));
         self.read_secrets(&install.secrets, &mut script, &mut mounts);
         let command = script.command(command);
@@ -237,7 +237,8 @@ impl Writer<'_> {
         }
         text.push_str(&environment_lines(environment.iter()));
 
-        let (mut prepare, mut mounts) = (Script::default(), self.cache_mount(Some(&plan.install.cache)));
+        let (mut prepare, mut mounts) =
+            (Script::titled("run install scripts of the project"), self.cache_mount(Some(&plan.install.cache)));
         if !build.prepare.is_empty() {
             self.begin(&mut prepare, &mut mounts);
             for command in &build.prepare {
@@ -246,7 +247,7 @@ impl Writer<'_> {
             text.push_str(&prepare.render(&mounts));
         }
 
-        let (mut script, mut mounts) = (Script::default(), self.cache_mount(build.cache.as_ref()));
+        let (mut script, mut mounts) = (Script::titled("build the app"), self.cache_mount(build.cache.as_ref()));
         self.begin(&mut script, &mut mounts);
         script.line(r#"pinned="$(node /nextdeploy/assemble.cjs env)""#);
         script.line(r#"eval "$pinned""#);
@@ -325,7 +326,7 @@ impl Writer<'_> {
             sharing: CacheSharing::Shared,
         };
         let mut mounts = self.cache_mount(Some(&cache));
-        let mut script = Script::default();
+        let mut script = Script::titled("install sharp");
         if self.copies_npmrc() {
             text.push_str(&self.copy_npmrc("/root/.npmrc"));
         }

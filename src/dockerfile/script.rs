@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use super::quote::{exec_form, is_plain_word, shell_word};
 
 /// Commands that run one after the other, each only when the one before succeeded.
-#[derive(Default)]
 pub(super) struct Script {
     lines: Vec<String>,
     /// A word needed quotes: the Dockerfile must not see it as text.
@@ -13,6 +12,11 @@ pub(super) struct Script {
 }
 
 impl Script {
+    /// `title` is what builders and people see of the step: a text of ours, as the argument of the shell's no-operation.
+    pub(super) fn titled(title: &'static str) -> Self {
+        Self { lines: vec![format!(": '{title}'")], quoted: false }
+    }
+
     /// A line of ours.
     pub(super) fn line(&mut self, line: impl Into<String>) {
         self.lines.push(line.into());
