@@ -5,6 +5,7 @@ use super::{Session, to_json};
 use crate::cli::{Detect, Words};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
+use crate::report::render_facts;
 
 pub fn run(session: &Session, verb: &Detect, words: &Words) -> Result<ExitCode, Error> {
     let project = Project::open(session, words)?;
@@ -13,7 +14,7 @@ pub fn run(session: &Session, verb: &Detect, words: &Words) -> Result<ExitCode, 
         session.data(&to_json(&project.facts))?;
     } else {
         session.warn(&project.facts.warnings);
-        session.data(&to_json(&project.facts))?;
+        session.data(&render_facts(&project.facts))?;
     }
     Ok(ExitCode::Ok)
 }

@@ -3,6 +3,7 @@
 mod build;
 mod diagnostics;
 mod dry_run;
+mod facts;
 mod plan;
 pub mod progress;
 mod result;
@@ -11,6 +12,7 @@ mod schemas;
 pub use build::{BuildRecord, StepRecord, StepResult, render_build, render_failed_step};
 pub use diagnostics::{Style, render_error, render_warning};
 pub use dry_run::{ContextLine, OutsideCall, context_lines, render_calls, render_context};
+pub use facts::render_facts;
 pub use plan::render_plan;
 pub use result::{BuildResult, DryRun};
 pub use schemas::schemas;
