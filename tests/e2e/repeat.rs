@@ -46,8 +46,8 @@ fn an_edit_of_sources_or_scripts_does_not_install_again() {
     fs::write(repository.path().join("README.md"), "# Changed\n").unwrap();
     repository.commit("Edit");
     let (second, result) = build(&engine, &repository, "edit-after", &[]);
-    assert_eq!(step_result(&result, "npm ci"), "cached", "{result:#}");
-    assert_eq!(step_result(&result, "npm run build"), "done", "{result:#}");
+    assert_eq!(step_result(&result, "install dependencies"), "cached", "{result:#}");
+    assert_eq!(step_result(&result, "build the app"), "done", "{result:#}");
     let kept = first.layers().iter().zip(second.layers()).take_while(|(before, after)| *before == after).count();
     let node_modules = result["layers"]
         .as_array()
@@ -59,7 +59,7 @@ fn an_edit_of_sources_or_scripts_does_not_install_again() {
     // Not part of what is built: nothing at all is done again.
     fs::remove_file(repository.path().join(".env.local")).unwrap();
     let (third, result) = build(&engine, &repository, "edit-none", &[]);
-    assert_eq!(step_result(&result, "npm run build"), "cached", "{result:#}");
+    assert_eq!(step_result(&result, "build the app"), "cached", "{result:#}");
     assert_eq!(second.layers(), third.layers());
 }
 
