@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::progress::{duration, size};
+use super::progress::{Colours, clean_line, duration, size};
 use crate::builder::{BuildError, BuildEvent, StepId, StepOutcome, shorten, step_name};
 use crate::image::BuiltImage;
+
+/// How a script inside the build marks a line for the end of the report.
+const NOTICE: &str = "nextdeploy: notice: ";
 
 /// What happened in a build, step by step, in the order in which the steps started.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -17,6 +20,8 @@ pub struct BuildRecord {
     /// Bytes of the build context that were sent.
     pub context_bytes: u64,
     pub warnings: Vec<String>,
+    /// What the scripts inside the build had to say.
+    pub notices: Vec<String>,
     #[serde(skip)]
     pub total: Duration,
 }
@@ -85,7 +90,12 @@ impl BuildRecord {
             }
             BuildEvent::ContextSent { bytes, .. } => self.context_bytes = *bytes,
             BuildEvent::Warning(text) => self.warnings.push(text.clone()),
-            BuildEvent::StepProgress { .. } | BuildEvent::StepLog { .. } => {}
+            BuildEvent::StepLog { bytes, .. } => {
+                let text = String::from_utf8_lossy(bytes);
+                let notices = text.lines().filter_map(|line| line.strip_prefix(NOTICE));
+                self.notices.extend(notices.map(|notice| clean_line(notice, Colours::Drop)));
+            }
+            BuildEvent::StepProgress { .. } => {}
         }
     }
 
@@ -132,6 +142,9 @@ pub fn render_build(image: &BuiltImage, record: &BuildRecord) -> String {
     for step in shown {
         let time = if step.result == StepResult::Cached { "cached".to_owned() } else { duration(step.duration) };
         let _ = writeln!(text, "  {time:>9}  {}", step_name(&step.name));
+    }
+    for notice in &record.notices {
+        let _ = writeln!(text, "\nNotice: {notice}");
     }
     text
 }
@@ -184,6 +197,18 @@ mod tests {
             layers: vec![layer("", 170_000_000), layer("COPY /out/server ./", 12_000_000)],
         };
         insta::assert_snapshot!(render_build(&image, &record));
+    }
+
+    #[test]
+    fn notices_of_the_scripts_inside_come_at_the_end() {
+        let mut record = BuildRecord::default();
+        let bytes = b"compiling\nnextdeploy: notice: 2 files are other in each build\x1b[2J\n".to_vec();
+        record.observe(&BuildEvent::StepLog {
+            id: StepId("build".into()),
+            stream: crate::builder::LogStream::Stdout,
+            bytes,
+        });
+        assert_eq!(record.notices, ["2 files are other in each build"]);
     }
 
     #[test]

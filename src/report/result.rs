@@ -38,6 +38,8 @@ pub struct BuildResult {
     pub package_manager: String,
     /// Messages of all warnings.
     pub warnings: Vec<String>,
+    /// What the scripts inside the build had to say; absent steps of a cached build say nothing.
+    pub notices: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -91,6 +93,7 @@ impl BuildResult {
             next_version: facts.next.value.text.clone(),
             package_manager: facts.package_manager.value.to_string(),
             warnings: planned.chain(record.warnings.iter().cloned()).collect(),
+            notices: record.notices.clone(),
         }
     }
 

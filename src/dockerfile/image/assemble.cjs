@@ -329,11 +329,18 @@ function readRoutes(directories) {
 
 // ---------------------------------------------------------------------------------------------------------------
 
+/** One line that nextdeploy repeats at the end of the build. */
+function tell(document) {
+  if (!document.unpinned.length) return
+  const names = document.unpinned.slice(0, 3).join(', ') + (document.unpinned.length > 3 ? ', …' : '')
+  process.stdout.write(`nextdeploy: notice: other in each build, because Next.js draws keys at random: ${document.unpinned.length} files (${names}); see --reproducible-key\n`)
+}
+
 function main(argv) {
   const plan = readJson(path.join(__dirname, 'plan.json'))
   try {
     if (argv[0] === 'env') process.stdout.write(buildEnvironment(plan, PLACES, process.env))
-    else assemble(plan, PLACES)
+    else tell(assemble(plan, PLACES))
   } catch (error) {
     if (!(error instanceof ProjectError)) throw error
     process.stderr.write(`nextdeploy: error: ${error.message}\nnextdeploy: hint: ${error.hint}\n`)
