@@ -40,16 +40,16 @@ fn list(root: &Path, directory: &Path, exclusions: Exclusions) -> io::Result<Vec
         if exclusions.prunes(directory, &name) {
             continue;
         }
-        let path = directory.join(name);
+        let path = directory.join(&name);
         // Relative to the open directory, so no path is resolved a second time.
         match child.metadata().and_then(|metadata| entry(root, path, &metadata)) {
-            Ok(entry) => children.push(entry),
+            Ok(entry) => children.push((name, entry)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
     }
-    children.sort_unstable_by(|a, b| a.path.file_name().cmp(&b.path.file_name()));
-    Ok(children)
+    children.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(children.into_iter().map(|(_, entry)| entry).collect())
 }
 
 fn entry(root: &Path, path: PathBuf, metadata: &Metadata) -> io::Result<SourceEntry> {

@@ -7,3 +7,4 @@ mod dockerignore;
 mod fake_daemon;
 mod layering;
 mod program;
+mod unreadable;
