@@ -8,3 +8,4 @@ mod fake_daemon;
 mod layering;
 mod program;
 mod unreadable;
+mod verbs;
