@@ -248,11 +248,11 @@ fn has_routes(tree: &SourceTree, dir: &RelPath) -> bool {
         .any(|folder| dir.join(folder).is_ok_and(|path| tree.has_directory(&path)))
 }
 
-/// Libraries depend on `next` too; an app also has routes, a configuration or a script that builds it.
+/// Libraries and component workshops depend on `next` too; an app also has routes or a script that builds it.
 fn has_marker(tree: &SourceTree, manifest: &Manifest) -> bool {
     let builds =
         || manifest.scripts.values().any(|script| script.contains("next build") || script.contains("next start"));
-    has_routes(tree, &manifest.dir) || next_config(tree, &manifest.dir).is_some() || builds()
+    has_routes(tree, &manifest.dir) || builds()
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The `.env*` files of the app and of the install's folder.
 
+use crate::diagnostic::{Location, Warning};
 use crate::rel_path::RelPath;
-use crate::source::{EntryKind, SourceTree};
+use crate::source::{EntryKind, SourceText, SourceTree};
 
 use super::dotenv;
 use super::error::ProjectError;
@@ -9,7 +10,12 @@ use super::facts::EnvFile;
 use super::text;
 
 /// Files in path order; variables are read of those that Next.js loads for a production build and that are shared.
-pub(super) fn detect(tree: &SourceTree, app_dir: &RelPath, root: &RelPath) -> Result<Vec<EnvFile>, ProjectError> {
+pub(super) fn detect(
+    tree: &SourceTree,
+    app_dir: &RelPath,
+    root: &RelPath,
+    warnings: &mut Vec<Warning>,
+) -> Result<Vec<EnvFile>, ProjectError> {
     let tracked = tree.git.as_ref().map(|git| &git.tracked_env_files);
     let mut files = Vec::new();
     for entry in tree.entries() {
@@ -23,6 +29,15 @@ pub(super) fn detect(tree: &SourceTree, app_dir: &RelPath, root: &RelPath) -> Re
         let folder = path.parent().unwrap_or_default();
         let named = path.name() == ".env" || path.name().starts_with(".env.");
         if !named || (folder != *app_dir && folder != *root) {
+            continue;
+        }
+        // Next.js passes over what is not there, such as a link to a local file of the root.
+        let link = matches!(entry.kind, EntryKind::Symlink { .. });
+        if link && matches!(tree.text(&path), Some(SourceText::Unreadable { .. })) {
+            let message = format!("`{path}` links to a file that cannot be read: it is left out");
+            let warning =
+                Warning::new("project/env-file-dangling", message).with_hint("remove the link, or commit its target");
+            warnings.push(warning.at(Location::file(path.as_str())));
             continue;
         }
         let loaded = folder == *app_dir && matches!(path.name(), ".env" | ".env.production");

@@ -98,6 +98,7 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
     let lockfile = Lockfile { path: choice.locked.path.clone(), format: choice.locked.format.clone() };
     let package_manager = choice.finish(node.value.major, &mut warnings);
     let own_dockerfile = [app_dir, &RelPath::root()].map(|dir| dir.child("Dockerfile"));
+    let env_files = env_files::detect(tree, app_dir, &install_dir, &mut warnings)?;
 
     Ok(ProjectFacts {
         name: located.name,
@@ -114,7 +115,7 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
         port: start.port,
         workspace,
         install: needs,
-        env_files: env_files::detect(tree, app_dir, &install_dir)?,
+        env_files,
         own_dockerfile: own_dockerfile.into_iter().find(|path| tree.has_file(path)),
         app_dir: located.app_dir,
         warnings,

@@ -49,7 +49,7 @@ fn libraries_that_depend_on_next_are_no_apps() {
         "`package.json` does not depend on `next`, and no other package of the repository is a Next.js app",
     );
     check(&[("package.json", library), ("pages/index.js", "")], "repository at .");
-    check(&[("package.json", library), ("next.config.js", "")], "repository at .");
+    check(&[("package.json", library), ("next.config.js", ""), ("web/package.json", NEXT)], "web at web");
 }
 
 #[test]
