@@ -130,7 +130,13 @@ fn prisma(install: &Install<'_>) -> Option<Prisma> {
     }
     let mut schemas = BTreeSet::new();
     for manifest in &users {
-        schemas.extend(schemas_of(install.tree, manifest));
+        let mut found = schemas_of(install.tree, manifest);
+        if found.is_empty() && manifest.dependency("prisma").is_some() {
+            // `prisma.config.ts` may name any place; only Prisma can run it.
+            found = files_below(install.tree, &manifest.dir);
+            found.retain(|file| file.as_str().ends_with(".prisma"));
+        }
+        schemas.extend(found);
     }
     // A package of the workspace may use a schema of the root's or the app's folder.
     for dir in [install.dir, install.app_dir] {

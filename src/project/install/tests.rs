@@ -110,6 +110,10 @@ fn prisma_schemas_and_version() {
         names(&found(&files).prisma.unwrap().schemas),
         ["db/schema/a.prisma", "db/schema/b.prisma", "other/s.prisma"]
     );
+    let configured = r#"{"devDependencies": {"prisma": "7"}}"#;
+    let files =
+        [("package.json", "{}"), ("packages/ui/package.json", configured), ("packages/ui/schema/main.prisma", "")];
+    assert_eq!(names(&found(&files).prisma.unwrap().schemas), ["packages/ui/schema/main.prisma"]);
     assert_eq!(found(&[("package.json", "{}"), ("prisma/schema.prisma", "")]).prisma, None);
 }
 
