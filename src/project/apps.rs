@@ -135,11 +135,11 @@ impl<'t> Search<'t> {
     }
 
     fn only(&self) -> Result<&Candidate, ProjectError> {
-        self.one_of(self.likely()).unwrap_or_else(|| Err(self.no_app()))
+        Self::one_of(&self.likely()).unwrap_or_else(|| Err(self.no_app()))
     }
 
-    fn one_of<'c>(&self, candidates: Vec<&'c Candidate>) -> Option<Result<&'c Candidate, ProjectError>> {
-        match candidates.as_slice() {
+    fn one_of<'c>(candidates: &[&'c Candidate]) -> Option<Result<&'c Candidate, ProjectError>> {
+        match candidates {
             [] => None,
             [one] => Some(Ok(one)),
             several => {
@@ -170,14 +170,15 @@ impl<'t> Search<'t> {
         let last = |candidate: &&Candidate| {
             candidate.app.dir.name() == wanted || candidate.app.name.rsplit('/').next() == Some(wanted)
         };
-        if let Some(found) = self.one_of(self.candidates.iter().filter(last).collect()) {
+        if let Some(found) = Self::one_of(&self.candidates.iter().filter(last).collect::<Vec<_>>()) {
             return found;
         }
         if let Some(dir) = dir {
             // The manifest of the folder that was named may be the one that cannot be read.
             Manifest::load(self.tree, &dir)?;
-            let below = self.candidates.iter().filter(|candidate| dir.contains(&candidate.app.dir)).collect();
-            if let Some(found) = self.one_of(below) {
+            let below: Vec<&Candidate> =
+                self.candidates.iter().filter(|candidate| dir.contains(&candidate.app.dir)).collect();
+            if let Some(found) = Self::one_of(&below) {
                 return found;
             }
         }

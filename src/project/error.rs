@@ -27,7 +27,7 @@ pub enum ProjectError {
     TwoLockfiles { dir: RelPath, files: Vec<String> },
 
     #[error("{asked_in} asks for {asked}, but {problem}")]
-    LockfileMismatch { location: Location, asked_in: String, asked: String, problem: String, action: String },
+    LockfileMismatch { location: Box<Location>, asked_in: String, asked: String, problem: String, action: String },
 
     #[error("`{lockfile}` has no entry for `next`, which `{manifest}` depends on")]
     LockfileOutOfDate { lockfile: RelPath, manifest: RelPath, command: String },
@@ -42,10 +42,10 @@ pub enum ProjectError {
     UnknownPackageManager { name: String, asked_in: String, location: Location },
 
     #[error("Node.js `{requested}` ({origin}) {problem}")]
-    NodeUnsupported { requested: String, origin: String, problem: String, location: Option<Location> },
+    NodeUnsupported { requested: String, origin: String, problem: String, location: Option<Box<Location>> },
 
     #[error("Node.js {version} ({origin}) is too old: {needed_by} needs {floor} or newer")]
-    NodeTooOld { version: String, origin: String, needed_by: String, floor: String, location: Option<Location> },
+    NodeTooOld { version: String, origin: String, needed_by: String, floor: String, location: Option<Box<Location>> },
 
     #[error("`{}` cannot be read as {kind}: {message}", .location.file.display())]
     Malformed { location: Location, kind: &'static str, message: String },
@@ -144,14 +144,14 @@ impl Diagnostic for ProjectError {
 
     fn location(&self) -> Option<Location> {
         match self {
-            Self::LockfileMismatch { location, .. }
-            | Self::NextUnsupported { location, .. }
+            Self::LockfileMismatch { location, .. } => Some((**location).clone()),
+            Self::NextUnsupported { location, .. }
             | Self::UnknownPackageManager { location, .. }
             | Self::Malformed { location, .. }
             | Self::WrongType { location, .. }
             | Self::InvalidPort { location, .. }
             | Self::MergeConflict { location } => Some(location.clone()),
-            Self::NodeUnsupported { location, .. } | Self::NodeTooOld { location, .. } => location.clone(),
+            Self::NodeUnsupported { location, .. } | Self::NodeTooOld { location, .. } => location.as_deref().cloned(),
             Self::NotNext { manifest } | Self::NoLockfile { manifest, .. } => Some(Location::file(manifest.as_str())),
             Self::LockfileOutOfDate { lockfile, .. } | Self::NextVersionUnknown { lockfile, .. } => {
                 Some(Location::file(lockfile.as_str()))

@@ -1,6 +1,7 @@
 //! What the frozen install reads or runs besides manifests and lockfile: [`InstallNeeds`].
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -70,14 +71,18 @@ fn files(install: &Install<'_>) -> Result<Vec<RelPath>, ProjectError> {
         Some(Value::Object(patches)) => patches.values().filter_map(|path| path.as_str().map(str::to_owned)).collect(),
         _ => Vec::new(),
     };
-    in_pnpm.iter().for_each(|path| add(root.join(path).ok()));
+    for path in &in_pnpm {
+        add(root.join(path).ok());
+    }
     let members: BTreeSet<&RelPath> = install.manifests.iter().map(|manifest| &manifest.dir).collect();
     for manifest in &install.manifests {
         // patch-package looks in the folder that it runs in.
         if manifest.dependency("patch-package").is_some() {
             add(manifest.dir.join("patches").ok());
         }
-        manifest.patched_dependencies.iter().for_each(|path| add(manifest.dir.join(path).ok()));
+        for path in &manifest.patched_dependencies {
+            add(manifest.dir.join(path).ok());
+        }
         let ranges = manifest.all_dependencies().map(|(_, range)| range).chain(&manifest.resolutions);
         for local in ranges.filter_map(|range| local_path(range)) {
             // A package of the workspace is there by its manifest.
@@ -95,8 +100,12 @@ fn local_path(range: &str) -> Option<&str> {
         return (!path.contains('~') && !path.contains("builtin<")).then_some(path);
     }
     let path = ["file:", "link:", "portal:"].into_iter().find_map(|protocol| range.strip_prefix(protocol));
-    path.or_else(|| range.ends_with(".tgz").then_some(range).filter(|range| range.starts_with('.')))
+    path.or_else(|| (range.starts_with('.') && has_extension(range, "tgz")).then_some(range))
         .map(|path| path.split("::").next().unwrap_or(path))
+}
+
+fn has_extension(path: &str, extension: &str) -> bool {
+    Path::new(path).extension().is_some_and(|found| found == extension)
 }
 
 /// The file itself, or every regular file and link of the folder.
@@ -117,14 +126,14 @@ fn yarn_cache(install: &Install<'_>) -> Option<RelPath> {
     let folder = install.yarn.cache_folder.as_deref().unwrap_or(".yarn/cache");
     let path = install.dir.join(folder).ok().filter(|path| !path.is_root() && install.tree.has_directory(path))?;
     let berry = install.locked.kind == super::PackageManagerKind::YarnBerry;
-    let archive = |file: &RelPath| file.as_str().ends_with(".zip");
+    let archive = |file: &RelPath| has_extension(file.as_str(), "zip");
     (berry && files_below(install.tree, &path).iter().any(archive)).then_some(path)
 }
 
 fn prisma(install: &Install<'_>) -> Option<Prisma> {
-    let uses =
+    let depends =
         |manifest: &&Manifest| ["prisma", "@prisma/client"].iter().any(|name| manifest.dependency(name).is_some());
-    let users: Vec<&Manifest> = install.manifests.iter().copied().filter(uses).collect();
+    let users: Vec<&Manifest> = install.manifests.iter().copied().filter(depends).collect();
     if users.is_empty() {
         return None;
     }
@@ -134,7 +143,7 @@ fn prisma(install: &Install<'_>) -> Option<Prisma> {
         if found.is_empty() && manifest.dependency("prisma").is_some() {
             // `prisma.config.ts` may name any place; only Prisma can run it.
             found = files_below(install.tree, &manifest.dir);
-            found.retain(|file| file.as_str().ends_with(".prisma"));
+            found.retain(|file| has_extension(file.as_str(), "prisma"));
         }
         schemas.extend(found);
     }
@@ -157,7 +166,7 @@ fn schemas_of(tree: &SourceTree, manifest: &Manifest) -> Vec<RelPath> {
     let places = manifest.prisma_schema.as_deref().into_iter().chain(in_scripts).chain(["schema.prisma", "prisma"]);
     let paths = places.filter_map(|place| manifest.dir.join(place).ok());
     let files = paths.flat_map(|path| files_below(tree, &path));
-    files.filter(|file| file.as_str().ends_with(".prisma")).collect()
+    files.filter(|file| has_extension(file.as_str(), "prisma")).collect()
 }
 
 fn locked_version(install: &Install<'_>, manifest: &Manifest, name: &str) -> Option<String> {

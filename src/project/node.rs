@@ -186,8 +186,8 @@ fn understand(request: &Request, floors: &[Floor]) -> Result<NodeRequirement, Pr
     let refuse = |problem: &str| unsupported(request, problem);
     let word = requested.to_ascii_lowercase();
     let word = word.strip_prefix("latest:").unwrap_or(&word);
-    if let Some(line) = named_line(word) {
-        return line.map(of_line).ok_or_else(|| refuse("names a release line that does not exist"));
+    if is_name(word) {
+        return named_line(word).map(of_line).ok_or_else(|| refuse("names a release line that does not exist"));
     }
     let version = word.strip_prefix('v').unwrap_or(word);
     if let Some(exact) = Version::parse(version).ok().filter(|_| version.split('.').count() >= 3) {
@@ -204,10 +204,14 @@ fn understand(request: &Request, floors: &[Floor]) -> Result<NodeRequirement, Pr
     in_range(&range, floors, &requested).ok_or_else(|| refuse("admits no version that there is an image of"))
 }
 
-/// `lts/*`, `lts/jod`, `node` and their relatives; the inner `None` is a line that does not exist.
-fn named_line(word: &str) -> Option<Option<&'static NodeLine>> {
+/// `lts/*`, `lts/jod`, `node` and their relatives rather than numbers.
+fn is_name(word: &str) -> bool {
+    word.starts_with("lts") || matches!(word, "--lts" | "node" | "stable" | "current" | "latest")
+}
+
+fn named_line(word: &str) -> Option<&'static NodeLine> {
     let mut lts = NODE_LINES.iter().rev().filter(|line| line.codename.is_some());
-    Some(match word {
+    match word {
         "lts/*" | "lts" | "--lts" => lts.next(),
         "node" | "stable" | "current" | "latest" => NODE_LINES.last(),
         _ => {
@@ -217,7 +221,7 @@ fn named_line(word: &str) -> Option<Option<&'static NodeLine>> {
                 None => lts.find(|line| line.codename == Some(name)),
             }
         }
-    })
+    }
 }
 
 /// The preferred line that a range admits; with an exact version when the line's newest one is not admitted.
@@ -254,7 +258,7 @@ fn refuse_too_old(requirement: &NodeRequirement, request: &Request, floors: &[Fl
             origin: request.origin.to_string(),
             needed_by: floor.needed_by.clone(),
             floor: format!("{major}.{minor}.{patch}"),
-            location: request.location.clone(),
+            location: request.location.clone().map(Box::new),
         })
     })
 }
@@ -264,7 +268,7 @@ fn unsupported(request: &Request, problem: &str) -> ProjectError {
         requested: request.text.clone(),
         origin: request.origin.to_string(),
         problem: problem.to_owned(),
-        location: request.location.clone(),
+        location: request.location.clone().map(Box::new),
     }
 }
 

@@ -131,13 +131,11 @@ fn named(sources: &Sources<'_>) -> Result<Option<Named>, ProjectError> {
 fn known(sources: &Sources<'_>, manifest: &Manifest, name: &str, keys: &[&str]) -> Result<Named, ProjectError> {
     let origin = Origin::field(manifest.path.as_str(), &keys.join("."));
     let location = manifest.place(sources.tree, keys);
-    match ["npm", "yarn", "pnpm", "bun"].into_iter().find(|command| *command == name.trim()) {
-        Some(command) => Ok(Named { command, origin, location }),
-        None => {
-            let asked_in = field_name(&origin);
-            Err(ProjectError::UnknownPackageManager { name: name.to_owned(), asked_in, location })
-        }
+    if let Some(command) = ["npm", "yarn", "pnpm", "bun"].into_iter().find(|command| *command == name.trim()) {
+        return Ok(Named { command, origin, location });
     }
+    let asked_in = field_name(&origin);
+    Err(ProjectError::UnknownPackageManager { name: name.to_owned(), asked_in, location })
 }
 
 fn field_name(origin: &Origin) -> String {
@@ -192,7 +190,7 @@ fn without_lockfile(
         return ProjectError::NoLockfile { manifest: sources.dir.child("package.json"), command: write.to_owned() };
     };
     ProjectError::LockfileMismatch {
-        location: named.location,
+        location: Box::new(named.location),
         asked_in: field_name(&named.origin),
         asked: command.to_owned(),
         problem: format!("the only lockfile is `{}`", sources.dir.child(other)),
@@ -256,7 +254,7 @@ fn refuse_mismatch(choice: &Choice) -> Result<(), ProjectError> {
     }
     let command = choice.kind.value.command();
     Err(ProjectError::LockfileMismatch {
-        location: request.location.clone(),
+        location: Box::new(request.location.clone()),
         asked_in: field_name(&request.origin),
         asked: format!("{command} {}", request.text),
         problem: format!("`{}` has version {format}, which it does not install from", choice.locked.path),
@@ -342,7 +340,10 @@ impl Choice {
                 let bundled = u64::from(line.map_or(0, |line| line.npm_major));
                 let fits =
                     wanted.is_none_or(|(range, _)| admits_major(range, bundled)) && (bundled > 6 || format != "3");
-                if fits { return None } else { usable.iter().rev().find(|version| version.major > 6) }
+                if fits {
+                    return None;
+                }
+                usable.iter().rev().find(|version| version.major > 6)
             }
             PackageManagerKind::Pnpm => {
                 let majors = pnpm_majors(format);

@@ -56,7 +56,7 @@ mod tests {
         let routers = routers(&tree, &dir, major >= 14, &mut warnings);
         let middleware = middleware(&tree, &dir, &routers, &next, None);
         let show = |path: Option<RelPath>| path.map_or_else(|| "-".to_owned(), |path| path.to_string());
-        let warned: String = warnings.iter().map(|warning| format!(" {}", warning.code)).collect();
+        let warned: String = warnings.iter().flat_map(|warning| [" ", warning.code]).collect();
         let src = routers.src_layout;
         format!("{} {} {src} {}{warned}", show(routers.app), show(routers.pages), show(middleware))
     }

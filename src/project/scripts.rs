@@ -232,7 +232,7 @@ mod tests {
             Ok(start) => {
                 let kind = if start.script == StartScript::Next { "next" } else { "custom" };
                 let port = start.port.map(|port| format!(" {}", port.value)).unwrap_or_default();
-                let codes: String = start.warnings.iter().map(|warning| format!(" {}", warning.code)).collect();
+                let codes: String = start.warnings.iter().flat_map(|warning| [" ", warning.code]).collect();
                 format!("{kind}{port}{codes}")
             }
         }

@@ -132,7 +132,7 @@ mod tests {
             .iter()
             .map(|command| {
                 let variables: String =
-                    command.variables.iter().map(|(name, value)| format!("{name}={value} ")).collect();
+                    command.variables.iter().flat_map(|(name, value)| [name, "=", value, " "]).collect();
                 format!("{}{variables}{}", if command.concurrent { "& " } else { "" }, command.text())
             })
             .collect();

@@ -99,11 +99,11 @@ fn pnpm_packages(tree: &SourceTree, dir: &RelPath) -> Result<Option<Vec<String>>
     })
 }
 
+/// `pnpm-workspace.yaml`: its path and its fields.
+type PnpmWorkspace = (RelPath, Map<String, Value>);
+
 /// The whole `pnpm-workspace.yaml`.
-pub(super) fn pnpm_workspace(
-    tree: &SourceTree,
-    dir: &RelPath,
-) -> Result<Option<(RelPath, Map<String, Value>)>, ProjectError> {
+pub(super) fn pnpm_workspace(tree: &SourceTree, dir: &RelPath) -> Result<Option<PnpmWorkspace>, ProjectError> {
     let path = dir.child("pnpm-workspace.yaml");
     let Some(content) = text::read(tree, &path)? else { return Ok(None) };
     let values = text::parse_yaml(&path, content)?;

@@ -232,7 +232,7 @@ impl<'a> Evaluator<'a, '_> {
             other => {
                 let member = other.as_member_expression()?;
                 let function = member.static_property_name()?.to_string();
-                (self.owner(member, scope)?, function)
+                (self.owner(member, scope), function)
             }
         };
         let module = module.strip_prefix("node:").unwrap_or(&module);
@@ -256,7 +256,9 @@ impl<'a> Evaluator<'a, '_> {
                 let (target, sources) = arguments.split_first()?;
                 let Value::Object(id) = target else { return None };
                 let mut object = self.heap[*id].clone();
-                sources.iter().for_each(|source| self.spread(&mut object, source, offset));
+                for source in sources {
+                    self.spread(&mut object, source, offset);
+                }
                 *self.object_mut(*id) = object;
                 Some(target.clone())
             }
@@ -267,19 +269,19 @@ impl<'a> Evaluator<'a, '_> {
     }
 
     /// The module or the global object whose method is called.
-    fn owner(&mut self, member: &'a MemberExpression<'a>, scope: ScopeId) -> Option<String> {
+    fn owner(&mut self, member: &'a MemberExpression<'a>, scope: ScopeId) -> String {
         if let Expression::Identifier(name) = member.object()
             && matches!(name.name.as_str(), "Object" | "Promise" | "process")
         {
-            return Some(name.name.to_string());
+            return name.name.to_string();
         }
         if matches!(member.object(), Expression::Identifier(_)) {
-            return Some(match self.evaluate(member.object(), scope) {
+            return match self.evaluate(member.object(), scope) {
                 Value::Import(module, _) => module.to_string(),
                 _ => String::new(),
-            });
+            };
         }
-        Some(String::new())
+        String::new()
     }
 }
 

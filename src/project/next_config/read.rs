@@ -52,7 +52,7 @@ fn read(
     };
     let parsed = Parser::new(&allocator, content, source_type).parse();
     if let Some(error) = parsed.diagnostics.iter().next() {
-        let offset = error.labels.first().map_or(0, |label| label.offset());
+        let offset = error.labels.first().map_or(0, oxc_span::LabeledSpan::offset);
         return Err(ProjectError::Malformed {
             location: Location::at_offset(path.as_str(), content, offset as usize),
             kind: "JavaScript",

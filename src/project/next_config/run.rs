@@ -100,10 +100,10 @@ impl<'a> Evaluator<'a, '_> {
                     self.exported = Some(self.lookup(&specifier.local.name(), scope, specifier.span.start));
                 }
             }
-            Statement::ExportFromDeclaration(export) => {
-                if export.specifiers.iter().any(|specifier| specifier.exported.name() == "default") {
-                    self.exported = Some(Value::Import(export.source.value.as_str().into(), "default".into()));
-                }
+            Statement::ExportFromDeclaration(export)
+                if export.specifiers.iter().any(|specifier| specifier.exported.name() == "default") =>
+            {
+                self.exported = Some(Value::Import(export.source.value.as_str().into(), "default".into()));
             }
             Statement::TSExportAssignment(export) => self.exported = Some(self.evaluate(&export.expression, scope)),
             Statement::BlockStatement(block) => return self.block(&block.body, scope),

@@ -257,7 +257,7 @@ fn which_file_counts() {
         let next = NextVersion { major, minor: 0, patch: 0, text: format!("{major}.0.0") };
         let mut warnings = Vec::new();
         let path = choose(&tree, &RelPath::root(), &next, &mut warnings);
-        let messages: String = warnings.iter().map(|warning| format!("; {}", warning.message)).collect();
+        let messages: String = warnings.iter().flat_map(|warning| ["; ", &warning.message]).collect();
         format!("{}{messages}", path.map_or_else(|| "none".to_owned(), |path| path.to_string()))
     };
     assert_eq!(chosen(&[], 15), "none");
@@ -292,12 +292,15 @@ fn hostile_nesting_does_not_end_the_process() {
         format!("export default {}{}", "f(".repeat(size / 3), ")".repeat(size / 3)),
         format!(
             "const a0 = {{ x: 1 }};{} export default a999",
-            (1..1000).map(|n| format!("const a{n} = {{ ...a{0}, p{n}: [a{0}, a{0}] }};", n - 1)).collect::<String>()
+            (1..1000)
+                .map(|n| format!("const a{n} = {{ ...a{0}, p{n}: [a{0}, a{0}] }};", n - 1))
+                .collect::<Vec<_>>()
+                .concat()
         ),
         "const f = (x) => f(f(x)); export default f({})".to_owned(),
         format!(
             "const s0 = 'xxxxxxxxxxxxxxxx';{} export default {{ basePath: s99 }}",
-            (1..100).map(|n| format!("const s{n} = s{0} + s{0};", n - 1)).collect::<String>()
+            (1..100).map(|n| format!("const s{n} = s{0} + s{0};", n - 1)).collect::<Vec<_>>().concat()
         ),
     ] {
         let config = read_as("next.config.mjs", &content, 15);

@@ -34,7 +34,7 @@ fn chosen(files: &[(&str, &str)], asked: Option<PackageManagerKind>, node_major:
     let mut warnings = Vec::new();
     let found = choice.finish(node_major, &mut warnings);
     let version = found.value.version.as_ref().map(|version| format!(" ({})", version.origin)).unwrap_or_default();
-    let codes: String = warnings.iter().map(|warning| format!(" {}", warning.code)).collect();
+    let codes: String = warnings.iter().flat_map(|warning| [" ", warning.code]).collect();
     format!("{}{version}{codes}", found.value)
 }
 
