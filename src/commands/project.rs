@@ -50,13 +50,15 @@ impl Project {
         let resolved = settings::resolve(words, &session.environment, &files)?;
         let options = detect_options(&resolved.settings, &located.start);
         let facts = project::detect(&tree, &options)?;
+        let mut warnings = tree.warnings.clone();
+        warnings.extend(resolved.warnings);
         Ok(Self {
             ci: CiContext::detect(&session.environment),
             tree,
             settings: resolved.settings,
             run: resolved.run,
             facts,
-            warnings: resolved.warnings,
+            warnings,
         })
     }
 

@@ -1,6 +1,7 @@
 //! From a plan to the build request; the dry run stops right behind it.
 
 use std::fs;
+use std::path::Path;
 
 use super::project::Project;
 use crate::builder::{BuildRequest, BuildSecret};
@@ -11,7 +12,7 @@ use crate::rel_path::RelPath;
 use crate::secret::Secret;
 use crate::settings::{DockerfileChoice, SecretValue};
 use crate::source::ignore::IgnoreRules;
-use crate::source::{Exclusions, SourceEntry, SourceTree};
+use crate::source::{Exclusions, SourceTree};
 
 /// What is built: the text of the Dockerfile and the request that carries it.
 pub struct Recipe {
@@ -44,7 +45,7 @@ fn own_path(project: &Project) -> String {
 fn generated(project: &Project, plan: &ImagePlan, dialect: Dialect) -> Result<(String, String, BuildContext), Error> {
     let text = dockerfile::render(plan, dialect)?;
     let rules = IgnoreRules::of_tree(&project.tree, None)?;
-    let context = dockerfile::context(plan, &text, &project.tree, included(&project.tree, &rules))?;
+    let context = dockerfile::context(plan, &text, &project.tree, rules.sent(&project.tree, &[]))?;
     Ok((dockerfile::DOCKERFILE_NAME.to_owned(), text, context))
 }
 
@@ -59,17 +60,9 @@ fn own(project: &Project, path: &str) -> Result<(String, String, BuildContext), 
     // The user's Dockerfile may copy what a generated one never needs, such as a build of the host.
     let tree = SourceTree::read(&project.tree.root, Exclusions::None)?;
     let rules = IgnoreRules::of_tree(&tree, Some(&relative))?;
-    let sent = |entry: &&SourceEntry| {
-        entry.path.to_str() == Some(relative.as_str()) || entry.path.to_str() == Some(".dockerignore")
-    };
-    let sources: Vec<&SourceEntry> =
-        tree.entries().iter().filter(|entry| sent(entry) || !rules.is_excluded(&entry.path)).collect();
+    let sources = rules.sent(&tree, &[Path::new(relative.as_str()), Path::new(".dockerignore")]);
     let context = dockerfile::own_context(&tree, sources)?;
     Ok((relative.as_str().to_owned(), text, context))
-}
-
-fn included<'a>(tree: &'a SourceTree, rules: &'a IgnoreRules) -> impl Iterator<Item = &'a SourceEntry> {
-    tree.entries().iter().filter(|entry| !rules.is_excluded(&entry.path))
 }
 
 fn request(
