@@ -12,8 +12,9 @@ use super::manifest::Manifest;
 use super::shell::{Command, commands};
 
 /// Scripts that call scripts are followed this far.
-const MAX_DEPTH: usize = 8;
-const MAX_COMMANDS: usize = 256;
+const MAX_DEPTH: u32 = 8;
+/// So many calls are followed in all.
+const MAX_CALLS: u32 = 256;
 
 /// What the start script amounts to.
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub(super) struct Start {
 /// The script that builds the app.
 pub(super) fn build(manifest: &Manifest) -> BuildScript {
     let script = named(manifest, "build");
-    let commands = script.as_ref().map(|script| follow(manifest, &script.value.command, 0)).unwrap_or_default();
+    let commands = script.as_ref().map(|script| follow(manifest, &script.value.command)).unwrap_or_default();
     let bundler_flag = commands
         .iter()
         .filter(|command| command.program() == "next" && command.word(1) == "build")
@@ -44,7 +45,7 @@ pub(super) fn start(tree: &SourceTree, manifest: &Manifest) -> Result<Start, Pro
     let Some(script) = named(manifest, "start").or_else(|| npm_default(tree, manifest)) else {
         return Ok(Start { script: StartScript::Next, port: None, warnings: Vec::new() });
     };
-    let commands = follow(manifest, &script.value.command, 0);
+    let commands = follow(manifest, &script.value.command);
     let port = port(tree, manifest, &script, &commands)?;
     let Some((server, before)) = commands.split_last() else {
         return Ok(Start { script: StartScript::Next, port, warnings: Vec::new() });
@@ -52,7 +53,7 @@ pub(super) fn start(tree: &SourceTree, manifest: &Manifest) -> Result<Start, Pro
     if !runs_next(server) || commands.iter().any(|command| command.concurrent) {
         return Ok(Start { script: StartScript::Custom(script), port, warnings: Vec::new() });
     }
-    let prestart = manifest.scripts.get("prestart").map(|text| follow(manifest, text, 0)).unwrap_or_default();
+    let prestart = manifest.scripts.get("prestart").map(|text| follow(manifest, text)).unwrap_or_default();
     let skipped: Vec<String> = prestart.iter().chain(before).filter(|c| !is_harmless(c)).map(Command::text).collect();
     let mut warnings = Vec::new();
     let place = || manifest.place(tree, &["scripts", "start"]);
@@ -90,31 +91,40 @@ fn npm_default(tree: &SourceTree, manifest: &Manifest) -> Option<Detected<NamedS
 }
 
 /// The commands of a script, with calls of other scripts replaced by what those run.
-fn follow(manifest: &Manifest, script: &str, depth: usize) -> Vec<Command> {
+fn follow(manifest: &Manifest, script: &str) -> Vec<Command> {
     let mut all = Vec::new();
-    follow_into(manifest, script, depth, &mut all);
+    follow_into(manifest, script, &mut Budget { depth: MAX_DEPTH, calls: MAX_CALLS }, &mut all);
     all
 }
 
-fn follow_into(manifest: &Manifest, script: &str, depth: usize, all: &mut Vec<Command>) {
+/// What is left of the effort: scripts that call each other many times over are nothing that a person wrote.
+struct Budget {
+    depth: u32,
+    calls: u32,
+}
+
+fn follow_into(manifest: &Manifest, script: &str, budget: &mut Budget, all: &mut Vec<Command>) {
     for command in commands(script) {
-        let followed = depth < MAX_DEPTH && all.len() < MAX_COMMANDS;
+        let followed = budget.depth > 0 && budget.calls > 0;
         let Some(called) = followed.then(|| called_scripts(manifest, &command)).flatten() else {
             all.push(command);
             continue;
         };
         for (script, extra) in called {
+            if budget.calls == 0 {
+                return;
+            }
+            budget.calls -= 1;
+            budget.depth -= 1;
             let start = all.len();
-            follow_into(manifest, script, depth + 1, all);
+            // Package managers append the arguments, so `with-env` may be no more than `dotenv -e .env --`.
+            let quoted = extra.iter().map(|word| format!(" '{}'", word.replace('\'', "'\\''")));
+            follow_into(manifest, &format!("{script}{}", quoted.collect::<String>()), budget, all);
+            budget.depth += 1;
             let Some(inner) = all.get_mut(start..).filter(|inner| !inner.is_empty()) else { continue };
             inner[0].concurrent |= command.concurrent;
             let last = &mut inner[inner.len() - 1];
-            last.words.extend(extra);
             last.variables.splice(0..0, command.variables.iter().cloned());
-        }
-        // Scripts that call each other many times over are nothing that a person wrote.
-        if all.len() >= MAX_COMMANDS {
-            return;
         }
     }
 }
@@ -285,6 +295,12 @@ mod tests {
         assert_eq!(started(&[("start", "yarn prod"), ("prod", "node server.js")]), "custom");
         assert_eq!(started(&[("start", "run-s prod:*"), ("prod:a", "echo a"), ("prod:b", "next start")]), "next");
         assert_eq!(started(&[("start", "pnpm start")]), "custom");
+        let many = "run-s a a a a a a a a a a";
+        let bomb = [("start", "run-s a a a a a a a a a a"), ("a", "run-s b b b b b b b b b b"), ("b", many), ("c", "")];
+        assert_eq!(started(&bomb), "custom");
+        let with_env = |start| started(&[("start", start), ("with-env", "dotenv -e ../../.env --")]);
+        assert_eq!(with_env("pnpm with-env next start -p 4000"), "next 4000");
+        assert_eq!(with_env("pnpm with-env node server.js"), "custom");
         assert_eq!(
             started(&[("start", "next start"), ("prestart", "prisma migrate deploy")]),
             "next project/start-does-more"

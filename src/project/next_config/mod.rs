@@ -5,6 +5,7 @@
 
 mod call;
 mod evaluate;
+mod member;
 mod paths;
 mod read;
 mod run;

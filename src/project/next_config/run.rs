@@ -12,7 +12,8 @@ use oxc_ast::ast::{
 use oxc_span::GetSpan;
 
 use super::call::loop_why;
-use super::evaluate::{Evaluator, Scope, phase};
+use super::evaluate::{Evaluator, Scope};
+use super::member::phase;
 use super::value::{FunctionNode, ScopeId, Value, Why};
 
 /// Where control goes after a statement.
