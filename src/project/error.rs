@@ -165,9 +165,13 @@ impl Diagnostic for ProjectError {
     }
 }
 
+/// More apps than this are counted, not named.
+const NAMED_APPS: usize = 10;
+
 fn list(apps: &[AppCandidate]) -> String {
-    let names: Vec<String> = apps.iter().map(|app| format!("`{}` in `{}`", app.name, app.dir)).collect();
-    names.join(", ")
+    let names = apps.iter().take(NAMED_APPS).map(|app| format!("`{}` in `{}`", app.name, app.dir));
+    let rest = (apps.len() > NAMED_APPS).then(|| format!("and {} more", apps.len() - NAMED_APPS));
+    names.chain(rest).collect::<Vec<_>>().join(", ")
 }
 
 fn found(apps: &[AppCandidate]) -> String {
