@@ -51,8 +51,10 @@ fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) 
 fn check_signal(signal: Signal, exit_code: i32, mark: &str) {
     let engine = Engine::with_base(22);
     let repository = endless_project(mark);
-    let tag = format!("nd-e2e-{mark}:test");
+    // Without the mark: it must be found in the build step only.
+    let tag = format!("nd-e2e-signal-{exit_code}:test");
     let mut running = start_nextdeploy(&engine, repository.path(), &["build", "--tag", &tag]);
+    assert!(!runs(mark), "the mark is not only that of the build step");
     wait_until("the build step", Duration::from_mins(5), || runs(mark) || running.has_ended());
     let signalled = Instant::now();
     running.signal(signal);
