@@ -19,8 +19,13 @@ fn podman_builds_and_runs_an_application() {
     assert_eq!(run.code, Some(0), "nextdeploy build: {:?}\n{}", run.code, run.stderr);
     assert_eq!(repository.fingerprint(), before, "the repository was changed");
 
-    // Podman asks for more open files than a machine in a container may give.
-    let container = Container::start(&image, "nd-e2e-podman", 3000, &["--ulimit", "nofile=1024:1024"]);
+    // Podman asks for more files and processes than a machine in a container may give.
+    let container = Container::start(
+        &image,
+        "nd-e2e-podman",
+        3000,
+        &["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"],
+    );
     // Podman leaves the health check to systemd, which need not be there.
     let started = Instant::now();
     while http::get(container.address, "/").is_err() {
