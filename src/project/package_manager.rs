@@ -287,7 +287,7 @@ impl Choice {
     fn exact_version(&self, node_major: u32, warnings: &mut Vec<Warning>) -> Option<Detected<String>> {
         let Some(request) = &self.request else { return self.by_lockfile(None, node_major) };
         if let Some(exact) = request.exact() {
-            return Some(self.installable(&exact, request, warnings));
+            return Some(self.installable(&exact, request, node_major, warnings));
         }
         let range = Range::parse(&request.text).ok();
         let found = range.as_ref().and_then(|range| self.by_lockfile(Some((range, &request.origin)), node_major));
@@ -309,19 +309,36 @@ impl Choice {
         fallback
     }
 
-    /// The npm registry has Yarn Berry from 2.4.1 on.
-    fn installable(&self, exact: &Version, request: &VersionRequest, warnings: &mut Vec<Warning>) -> Detected<String> {
-        let first = Version::from((2_u64, 4_u64, 1_u64));
-        let berry = self.kind.value == PackageManagerKind::YarnBerry;
-        if !berry || self.yarn.path.is_some() || *exact >= first {
-            return Detected::new(exact.to_string(), request.origin.clone());
-        }
-        let stand_in = known_versions(PackageManagerKind::YarnBerry)[0];
-        let message = format!("Yarn {exact} ({}) is not on the npm registry: {stand_in} is used", request.origin);
-        let warning = Warning::new("project/yarn-not-published", message)
-            .with_hint("commit the release with `yarn set version`, or upgrade Yarn");
-        warnings.push(warning.at(request.location.clone()));
-        Detected::new(stand_in.to_owned(), Origin::Derived(format!("Yarn {exact}, which is not published")))
+    /// The pinned version, or the nearest one that can be had and runs: the npm registry has Yarn Berry from 2.4.1 on,
+    /// and pnpm before 7.33 cannot reach a registry from Node.js 20 on (`ERR_INVALID_THIS`).
+    fn installable(
+        &self,
+        exact: &Version,
+        request: &VersionRequest,
+        node_major: u32,
+        warnings: &mut Vec<Warning>,
+    ) -> Detected<String> {
+        let before = |major: u64, minor: u64, patch: u64| *exact < Version::from((major, minor, patch));
+        let kind = self.kind.value;
+        let (stand_in, code, problem, hint) = match kind {
+            PackageManagerKind::YarnBerry if self.yarn.path.is_none() && before(2, 4, 1) => (
+                known_versions(kind)[0],
+                "project/yarn-not-published",
+                "is not on the npm registry".to_owned(),
+                "commit the release with `yarn set version`, or upgrade Yarn",
+            ),
+            PackageManagerKind::Pnpm if node_major >= 20 && before(7, 33, 0) => (
+                known_versions(kind)[1],
+                "project/pnpm-too-old",
+                format!("does not run on Node.js {node_major}"),
+                "upgrade pnpm, or ask for Node.js 18",
+            ),
+            _ => return Detected::new(exact.to_string(), request.origin.clone()),
+        };
+        let command = kind.command();
+        let message = format!("{command} {exact} ({}) {problem}: {stand_in} is used", request.origin);
+        warnings.push(Warning::new(code, message).with_hint(hint).at(request.location.clone()));
+        Detected::new(stand_in.to_owned(), Origin::Derived(format!("{command} {exact}, which {problem}")))
     }
 
     /// The version that installs from the lockfile (and is in the range); `None` for npm is the one of Node.js.

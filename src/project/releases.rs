@@ -87,11 +87,11 @@ pub(super) fn package_manager_node_floor(kind: PackageManagerKind, version: &Ver
     }
 }
 
-/// Majors of pnpm that install from a lockfile of this format without rewriting it.
+/// Majors of pnpm that install from a lockfile of this format without rewriting it, best first: 6 wrote 5.3, but does not
+/// run on Node.js 20.
 pub(super) fn pnpm_majors(lockfile_format: &str) -> &'static [u64] {
     match lockfile_format.split_once('.') {
-        Some(("5", "4")) => &[7, 6],
-        Some(("5", _)) => &[6],
+        Some(("5", _)) => &[7, 6],
         Some(("6", _)) => &[8, 9],
         _ => &[9, 10, 11, 12],
     }

@@ -56,3 +56,43 @@ fn old_next_is_refused() {
         "Next.js 11.1.4 (from `package-lock.json`) is not supported: nextdeploy builds Next.js 12 and later"
     );
 }
+
+/// A project in which every kind of file has something to say.
+const EVERYTHING: &[(&str, &str)] = &[
+    (
+        "package.json",
+        r#"{"name": "é", "packageManager": "pnpm@9.12.0", "engines": {"node": ">=20"}, "volta": {"node": "22.1.0"}, "dependencies": {"next": "15"}, "scripts": {"build": "next build", "start": "PORT=1 next start"}}"#,
+    ),
+    (
+        "pnpm-lock.yaml",
+        "lockfileVersion: '9.0'\nimporters:\n  .:\n    dependencies:\n      next:\n        specifier: 15\n        version: 15.1.0(react@19)\n",
+    ),
+    ("pnpm-workspace.yaml", "packages:\n  - 'apps/*'\n  - '!**/test/**'\nonlyBuiltDependencies: [sharp]\n"),
+    (
+        "next.config.ts",
+        "import type { NextConfig } from 'next';\nconst c: NextConfig = { output: process.env.X ? 'export' : `é` };\nexport default c satisfies NextConfig;\n",
+    ),
+    (".env", "A=1\nexport B=\"x\n y\" # é\nC='$A ${B:-é}'\n"),
+    (".npmrc", "//host/:_authToken=${NPM_TOKEN}\n"),
+    (".yarnrc.yml", "nodeLinker: node-modules\nyarnPath: .yarn/releases/yarn-4.5.0.cjs\n"),
+    (".nvmrc", "# é\nv22.1.0\n"),
+    (".tool-versions", "nodejs 22.1.0\n"),
+    ("app/page.tsx", ""),
+];
+
+#[test]
+fn files_cut_off_anywhere_give_facts_or_an_error_that_names_them() {
+    assert!(detect(&SourceTree::from_texts(EVERYTHING.iter().copied()), &DetectOptions::default()).is_ok());
+    for (at, (name, text)) in EVERYTHING.iter().enumerate() {
+        for (cut, _) in text.char_indices() {
+            let mut files = EVERYTHING.to_vec();
+            files[at] = (name, &text[..cut]);
+            let result = detect(&SourceTree::from_texts(files), &DetectOptions::default());
+            assert!(*name != "package.json" || result.is_err(), "{name} of {cut} bytes");
+            if let Err(error) = result {
+                let place = error.location().map(|place| place.to_string()).unwrap_or_default();
+                assert!(place.starts_with(name) || error.to_string().contains(name), "{name} of {cut} bytes: {error}");
+            }
+        }
+    }
+}

@@ -58,7 +58,7 @@ fn the_lockfile_alone() {
     check(&[BERRY], "yarn 4.12.0 (from `yarn.lock`, version 8)");
     check(&[("yarn.lock", "__metadata:\n  version: 6\n")], "yarn 3.8.7 (from `yarn.lock`, version 6)");
     check(&[("yarn.lock", "__metadata:\n  version: 4\n")], "yarn 2.4.2 (from `yarn.lock`, version 4)");
-    check(&[("pnpm-lock.yaml", "lockfileVersion: 5.3")], "pnpm 6.35.1 (from `pnpm-lock.yaml`, version 5.3)");
+    check(&[("pnpm-lock.yaml", "lockfileVersion: 5.3")], "pnpm 7.33.7 (from `pnpm-lock.yaml`, version 5.3)");
     check(&[("pnpm-lock.yaml", "lockfileVersion: 5.4")], "pnpm 7.33.7 (from `pnpm-lock.yaml`, version 5.4)");
     check(&[PNPM6], "pnpm 8.15.9 (from `pnpm-lock.yaml`, version 6.0)");
     check(&[PNPM9], "pnpm 9.15.9 (from `pnpm-lock.yaml`, version 9.0)");
@@ -117,7 +117,7 @@ fn versions_that_are_no_versions() {
     with(
         r#""packageManager": "yarn@2.0.0""#,
         BERRY,
-        "yarn 2.4.2 (from Yarn 2.0.0, which is not published) project/yarn-not-published",
+        "yarn 2.4.2 (from yarn 2.0.0, which is not on the npm registry) project/yarn-not-published",
     );
     with(
         r#""packageManager": "deno@2.0.0""#,
@@ -132,6 +132,12 @@ fn old_node_gets_an_old_package_manager() {
     assert_eq!(
         chosen(&[("package.json", r#"{"engines": {"pnpm": ">=11"}}"#), PNPM9], None, 20),
         "pnpm 12.21.0 (from `package.json#engines.pnpm`)"
+    );
+    let pnpm6 = [("package.json", r#"{"packageManager": "pnpm@6.32.1"}"#), ("pnpm-lock.yaml", "lockfileVersion: 5.3")];
+    assert_eq!(chosen(&pnpm6, None, 18), "pnpm 6.32.1 (from `package.json#packageManager`)");
+    assert_eq!(
+        chosen(&pnpm6, None, 22),
+        "pnpm 7.33.7 (from pnpm 6.32.1, which does not run on Node.js 22) project/pnpm-too-old"
     );
     assert_eq!(chosen(&[NPM], None, 14), "npm 9.9.4 (from `package-lock.json`, version 3)");
 }
