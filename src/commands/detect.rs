@@ -6,9 +6,10 @@ use crate::cli::{Detect, Words};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
 use crate::report::render_facts;
+use crate::source::GitDetail;
 
 pub fn run(session: &Session, verb: &Detect, words: &Words) -> Result<ExitCode, Error> {
-    let project = Project::open(session, words)?;
+    let project = Project::open_with(session, words, GitDetail::Tracking)?;
     session.warn(&project.warnings);
     if verb.json {
         session.data(&to_json(&project.facts))?;

@@ -13,7 +13,7 @@ use crate::plan::{self, ImagePlan};
 use crate::project::{self, DetectOptions, ProjectFacts};
 use crate::rel_path::RelPath;
 use crate::settings::{self, RunSettings, Settings};
-use crate::source::{self, Exclusions, SourceTree};
+use crate::source::{self, Exclusions, GitDetail, SourceTree};
 
 /// A repository with all that is known about it before a choice is made.
 pub struct Project {
@@ -28,9 +28,14 @@ pub struct Project {
 impl Project {
     /// Reads the repository that `words` names. Nothing is written, no project code runs.
     pub fn open(session: &Session, words: &Words) -> Result<Self, Error> {
+        Self::open_with(session, words, GitDetail::Full)
+    }
+
+    /// The same for a verb that has no use for the commit.
+    pub fn open_with(session: &Session, words: &Words, detail: GitDetail) -> Result<Self, Error> {
         let place = settings::locate(words, &session.environment)?;
         let located = source::locate(&place.directory.value)?;
-        let tree = SourceTree::read(&located.root, Exclusions::Standard)?;
+        let tree = SourceTree::read_with(&located.root, Exclusions::Standard, detail)?;
         let explicit = match &place.metadata {
             None => None,
             Some(file) => {

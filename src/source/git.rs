@@ -38,13 +38,22 @@ pub(super) struct GitReading {
     pub warning: Option<Warning>,
 }
 
+/// How much is asked of git.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GitDetail {
+    /// Everything; git compares every file of the work tree with its index.
+    Full,
+    /// Only which environment files are tracked, and the remote: the commit is unknown, and nothing is said to be dirty.
+    Tracking,
+}
+
 /// Settings of every call. In CI the checkout often belongs to another user than the build, which git refuses by default; the
 /// program named in `core.fsmonitor` must not run then, and the user's index stays as it is.
 const SETTINGS: &[&str] =
     &["-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "--no-optional-locks"];
 
 /// Asks git about the work tree that holds `root`; nothing is asked when there is none.
-pub(super) fn read(root: &Path) -> GitReading {
+pub(super) fn read(root: &Path, detail: GitDetail) -> GitReading {
     if git_top_level(root).is_none() {
         return GitReading::default();
     }
@@ -74,8 +83,11 @@ pub(super) fn read(root: &Path) -> GitReading {
             "--decorate-refs=refs/tags",
             "--format=%H%x00%ct%x00%D",
         ];
-        // Fails before the first commit, which is a state and no problem.
-        let state = git(root, &status).map(|status| (status, git(root, &log).unwrap_or_default()));
+        let state = match detail {
+            // The log fails before the first commit, which is a state and no problem.
+            GitDetail::Full => git(root, &status).map(|status| (status, git(root, &log).unwrap_or_default())),
+            GitDetail::Tracking => git(root, &["rev-parse", "--git-dir"]).map(|_| (Vec::new(), Vec::new())),
+        };
         (state, others.join().unwrap_or_else(|_| (Ok(Vec::new()), Ok(Vec::new()))))
     });
     match state {

@@ -15,7 +15,7 @@ mod walk;
 
 pub use error::{SourceError, io_reason};
 pub use exclusions::{Excluded, Exclusions, STANDARD_EXCLUSIONS};
-pub use git::GitFacts;
+pub use git::{GitDetail, GitFacts};
 pub use ignore::{IgnoreError, IgnoreRules, Verdict};
 pub use locate::{Located, locate};
 pub use read_list::is_read;

@@ -6,7 +6,7 @@ use std::thread;
 
 use super::error::SourceError;
 use super::exclusions::Exclusions;
-use super::git::{self, GitFacts};
+use super::git::{self, GitDetail, GitFacts};
 use super::texts::load_texts;
 use super::walk::walk;
 use crate::diagnostic::Warning;
@@ -78,9 +78,17 @@ impl SourceTree {
     /// # Errors
     /// When `root` itself is no readable directory. What is wrong below it is part of the tree.
     pub fn read(root: &Path, exclusions: Exclusions) -> Result<Self, SourceError> {
+        Self::read_with(root, exclusions, GitDetail::Full)
+    }
+
+    /// The same, asking no more of git than `detail`.
+    ///
+    /// # Errors
+    /// As [`SourceTree::read`].
+    pub fn read_with(root: &Path, exclusions: Exclusions, detail: GitDetail) -> Result<Self, SourceError> {
         let root = root.canonicalize().map_err(|error| SourceError::from_io(root, &error))?;
         let (walked, git) = thread::scope(|scope| {
-            let git = scope.spawn(|| git::read(&root));
+            let git = scope.spawn(|| git::read(&root, detail));
             let walked = walk(&root, exclusions).map(|entries| {
                 let texts = load_texts(&root, &entries);
                 (entries, texts)
