@@ -42,7 +42,7 @@ pub fn run(session: &Session, verb: &Build, words: &Words) -> Result<ExitCode, E
     // Threads that still read the context of a stopped build are not waited for.
     runtime.shutdown_background();
     match ended {
-        Ended::Built(image, record) => finish(session, verb.run.json, &project, &plan, &image, &record),
+        Ended::Built(image, record) => finish(session, verb.run.json, &project, &plan, (&image, &record)),
         Ended::Stopped(code) => {
             session.streams.message("interrupted: the build was stopped, nothing was kept");
             Ok(code)
@@ -146,8 +146,7 @@ fn finish(
     json: bool,
     project: &Project,
     plan: &ImagePlan,
-    image: &BuiltImage,
-    record: &BuildRecord,
+    (image, record): (&BuiltImage, &BuildRecord),
 ) -> Result<ExitCode, Error> {
     let result = BuildResult::new(image, record, &project.facts, plan);
     session.tell(&report::render_build(image, record));

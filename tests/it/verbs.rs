@@ -116,7 +116,9 @@ fn nothing_is_changed_but_what_metadata_writes() {
     let names: Vec<_> =
         written.iter().map(|path| path.strip_prefix(repository.root()).unwrap().to_str().unwrap()).collect();
     assert_eq!(names, [".nextdeploy/build.lock", ".nextdeploy/metadata.json"]);
-    written.iter().for_each(|path| drop(after.remove(path)));
+    for path in &written {
+        after.remove(path);
+    }
     assert_eq!(before, after);
 }
 
