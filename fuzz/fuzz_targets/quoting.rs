@@ -14,9 +14,11 @@ use nextdeploy::source::SourceTree;
 const LOCKFILE: &str = r#"{"lockfileVersion":3,"packages":{"node_modules/next":{"version":"16.4.6"}}}"#;
 const MANIFEST: &str = r#"{"name":"a","scripts":{"build":"next build"},"dependencies":{"next":"16.4.6"}}"#;
 
-/// The first word of every line that begins an instruction.
-fn instructions(dockerfile: &str) -> Vec<&str> {
-    dockerfile.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).filter_map(|line| line.split(' ').next()).collect()
+/// The keyword of every instruction; a line that ends with a backslash goes on in the next one, as Docker reads it.
+fn instructions(dockerfile: &str) -> Vec<String> {
+    let joined = dockerfile.replace("\\\n", "");
+    let lines = joined.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    lines.map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect()
 }
 
 fn dockerfile(text: &str) -> Option<String> {
@@ -35,12 +37,14 @@ fn dockerfile(text: &str) -> Option<String> {
 fuzz_target!(|data: &[u8]| {
     let text = String::from_utf8_lossy(data);
     if let (Some(hostile), Some(harmless)) = (dockerfile(&text), dockerfile("x")) {
-        let (hostile, mut harmless) = (instructions(&hostile), instructions(&harmless));
-        // A value that an ENV line cannot carry goes another way, so its two lines are missing.
-        for _ in 0..harmless.len().saturating_sub(hostile.len()).min(2) {
-            let at = harmless.iter().rposition(|word| *word == "ENV").expect("there are ENV lines");
-            harmless.remove(at);
-        }
-        assert_eq!(hostile, harmless);
+        // A value that an ENV line cannot carry goes another way, and an empty tag gives no label: only these may be missing.
+        let kept = |dockerfile: &str| {
+            let mut words = instructions(dockerfile);
+            words.retain(|word| word != "ENV" && word != "LABEL");
+            words
+        };
+        assert_eq!(kept(&hostile), kept(&harmless));
+        let optional = |dockerfile: &str| instructions(dockerfile).iter().filter(|word| ["ENV", "LABEL"].contains(&word.as_str())).count();
+        assert!(optional(&hostile) <= optional(&harmless));
     }
 });
