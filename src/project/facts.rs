@@ -142,10 +142,11 @@ pub struct Routers {
 }
 
 /// A value that `next.config` may state in a way that only running it would tell.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "camelCase", tag = "state", content = "value")]
 pub enum Known<T> {
     /// Not set: Next.js' own default holds.
+    #[default]
     Absent,
     Value(Detected<T>),
     /// Set, but not statically known.
@@ -173,8 +174,8 @@ pub enum OutputMode {
     Export,
 }
 
-/// What `next.config.*` says, read statically.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// What `next.config.*` says, read statically; by default, without a file, nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct NextConfig {
     pub file: Option<RelPath>,

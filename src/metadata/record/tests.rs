@@ -60,17 +60,7 @@ fn facts() -> ProjectFacts {
         config: NextConfig {
             file: Some(path("apps/web/next.config.mjs")),
             output: Known::Value(from(OutputMode::Standalone)),
-            base_path: Known::Absent,
-            asset_prefix: Known::Absent,
-            dist_dir: Known::Absent,
-            trailing_slash: Known::Absent,
-            generate_build_id: Known::Absent,
-            deployment_id: Known::Absent,
-            output_file_tracing_root: Known::Absent,
-            locales: Known::Absent,
-            images_unoptimized: Known::Absent,
-            images_loader: Known::Absent,
-            env_keys: Known::Absent,
+            ..NextConfig::default()
         },
         build: BuildScript { script: Some(from(script)), bundler_flag: None },
         start: StartScript::Next,

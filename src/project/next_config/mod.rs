@@ -16,7 +16,7 @@ use crate::rel_path::RelPath;
 use crate::source::SourceTree;
 
 use super::error::ProjectError;
-use super::facts::{Known, NextConfig, NextVersion};
+use super::facts::{NextConfig, NextVersion};
 use super::text;
 
 /// The names that Next.js looks for, the first that exists wins; `.cjs` is none of them but is met in projects.
@@ -93,21 +93,7 @@ fn choose(tree: &SourceTree, dir: &RelPath, next: &NextVersion, warnings: &mut V
 }
 
 fn absent() -> Read {
-    let config = NextConfig {
-        file: None,
-        output: Known::Absent,
-        base_path: Known::Absent,
-        asset_prefix: Known::Absent,
-        dist_dir: Known::Absent,
-        trailing_slash: Known::Absent,
-        generate_build_id: Known::Absent,
-        deployment_id: Known::Absent,
-        output_file_tracing_root: Known::Absent,
-        locales: Known::Absent,
-        images_unoptimized: Known::Absent,
-        images_loader: Known::Absent,
-        env_keys: Known::Absent,
-    };
+    let config = NextConfig::default();
     Read { config, page_extensions: None, app_dir: None }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::project::Known;
 use crate::project::facts::OutputMode;
 
 /// The configuration in a file of this name, for this major of Next.js.

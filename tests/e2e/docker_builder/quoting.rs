@@ -9,7 +9,7 @@ use nextdeploy::dockerfile::{BuildContext, ContextContent, DOCKERFILE_NAME, Dial
 use nextdeploy::origin::{Detected, Origin};
 use nextdeploy::plan::{ImagePlan, plan_image};
 use nextdeploy::project::{
-    BuildScript, InstallNeeds, Known, Lockfile, NamedScript, NextConfig, NextVersion, NodeRequirement, PackageManager,
+    BuildScript, InstallNeeds, Lockfile, NamedScript, NextConfig, NextVersion, NodeRequirement, PackageManager,
     PackageManagerKind, ProjectFacts, Routers, StartScript, Workspace, WorkspacePackage,
 };
 use nextdeploy::rel_path::RelPath;
@@ -85,21 +85,7 @@ fn facts() -> ProjectFacts {
         next: value(NextVersion { major: 16, minor: 4, patch: 5, text: "16.4.5".to_owned() }),
         routers: Routers::default(),
         middleware: None,
-        config: NextConfig {
-            file: None,
-            output: Known::Absent,
-            base_path: Known::Absent,
-            asset_prefix: Known::Absent,
-            dist_dir: Known::Absent,
-            trailing_slash: Known::Absent,
-            generate_build_id: Known::Absent,
-            deployment_id: Known::Absent,
-            output_file_tracing_root: Known::Absent,
-            locales: Known::Absent,
-            images_unoptimized: Known::Absent,
-            images_loader: Known::Absent,
-            env_keys: Known::Absent,
-        },
+        config: NextConfig::default(),
         build: BuildScript { script: Some(value(script("build; touch 'owned\""))), bundler_flag: None },
         start: StartScript::Next,
         port: None,
