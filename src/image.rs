@@ -28,3 +28,17 @@ pub struct ImageLayer {
     pub size: u64,
     pub created_by: String,
 }
+
+/// What became of one reference that was to be pushed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PushedReference {
+    /// With tag: `ghcr.io/acme/shop:1.2.3`.
+    pub reference: String,
+    /// Digest of the manifest, `sha256:…`.
+    pub digest: String,
+    /// Size of the manifest in bytes.
+    pub manifest_size: u64,
+    /// The tag pointed at this manifest before.
+    pub unchanged: bool,
+}

@@ -8,6 +8,7 @@ pub mod rel_path;
 pub mod secret;
 
 pub mod host;
+pub mod network;
 
 pub mod cli;
 
@@ -16,17 +17,22 @@ pub mod source;
 
 pub mod project;
 
+pub mod oci;
+pub mod tags;
+
 pub mod metadata;
 pub mod settings;
-
-pub mod oci;
 
 pub mod plan;
 
 pub mod dockerfile;
 pub mod image;
 
+pub mod daemon;
+
 pub mod builder;
+
+pub mod registry;
 
 pub mod report;
 

@@ -18,8 +18,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use nextdeploy::builder::docker::{BuildRun, ContextBody, Engine, find_endpoint};
+use nextdeploy::builder::docker::{BuildRun, ContextBody};
 use nextdeploy::builder::{BuildRequest, stream};
+use nextdeploy::daemon::{Engine, find_endpoint};
 use nextdeploy::dockerfile::{BuildContext, own_context};
 use nextdeploy::host::Environment;
 use nextdeploy::settings::{CacheUse, PullPolicy};

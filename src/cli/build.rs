@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::groups::{ImageArgs, ProjectArgs};
+use super::groups::{ImageArgs, ProjectArgs, RegistryArgs};
 use super::setting::Setting;
 use super::words::Words;
 
@@ -18,6 +18,24 @@ pub struct Build {
     pub image: ImageArgs,
     #[command(flatten)]
     pub run: BuildRunArgs,
+    #[command(flatten)]
+    pub push: PushArgs,
+    #[command(flatten)]
+    pub registry: RegistryArgs,
+}
+
+/// Whether and where the image goes.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Registry")]
+pub struct PushArgs {
+    /// Push the image: true, false, or auto [default: false].
+    ///
+    /// `auto` pushes unless a pull request from a fork has no right to; `--push` alone means `true`.
+    #[arg(long, value_name = "WHEN", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub push: Option<String>,
+    /// Create the repository in ECR when it is missing.
+    #[arg(long)]
+    pub create_repository: bool,
 }
 
 /// How the build runs.
@@ -83,5 +101,8 @@ impl Build {
         words.switch(Setting::DryRun, run.dry_run);
         words.one(Setting::MetadataFile, run.metadata_file.as_ref());
         words.one(Setting::Iidfile, run.iidfile.as_ref());
+        words.one(Setting::Push, self.push.push.as_ref());
+        words.switch(Setting::CreateRepository, self.push.create_repository);
+        self.registry.collect(words);
     }
 }

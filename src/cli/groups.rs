@@ -95,9 +95,17 @@ pub struct ImageArgs {
     /// Base image: slim, alpine, distroless, or any image reference [default: slim].
     #[arg(long, value_name = "BASE")]
     pub base: Option<String>,
-    /// Image reference, or a tag for the image's default name; repeatable.
-    #[arg(short, long, value_name = "REFERENCE")]
+    /// Repository that the tags are for, such as `ghcr.io/acme/shop`; repeatable.
+    #[arg(long, value_name = "REPOSITORY")]
+    pub image: Vec<String>,
+    /// Tag, complete image reference, or tag rule such as `type=semver,pattern={{version}}`; repeatable.
+    ///
+    /// Rules mean what they mean to docker/metadata-action: docs/tags.md.
+    #[arg(short, long, value_name = "TAG|REFERENCE|RULE")]
     pub tag: Vec<String>,
+    /// What holds for all tag rules: `latest=auto|true|false`, `prefix=TEXT`, `suffix=TEXT`; repeatable.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub flavor: Vec<String>,
     /// Label of the image; repeatable.
     #[arg(long, value_name = "NAME=VALUE")]
     pub label: Vec<String>,
@@ -131,7 +139,9 @@ pub struct ImageArgs {
 impl ImageArgs {
     pub(super) fn collect(&self, words: &mut Words) {
         words.one(Setting::Base, self.base.as_ref());
+        words.list(Setting::Image, &self.image);
         words.list(Setting::Tag, &self.tag);
+        words.list(Setting::Flavor, &self.flavor);
         words.list(Setting::Label, &self.label);
         words.one(Setting::Platform, self.platform.as_ref());
         words.list(Setting::BuildArg, &self.build_arg);
@@ -139,5 +149,40 @@ impl ImageArgs {
         words.one(Setting::ReproducibleKey, self.reproducible_key.as_ref());
         words.one(Setting::Dockerfile, self.dockerfile.as_ref());
         words.one(Setting::Target, self.target.as_ref());
+    }
+}
+
+/// Which registry, and who asks.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Registry")]
+pub struct RegistryArgs {
+    /// Registry that --username and --password are for, and that images without one go to, such as `ghcr.io`.
+    #[arg(long, value_name = "HOST")]
+    pub registry: Option<String>,
+    /// User name for the registry.
+    #[arg(long, value_name = "NAME")]
+    pub username: Option<String>,
+    /// Password or token for the registry.
+    ///
+    /// Never typed itself: `env:NAME` is an environment variable, `file:PATH` a file.
+    #[arg(long, value_name = "env:NAME|file:PATH")]
+    pub password: Option<String>,
+    /// Token of GitHub, for ghcr.io [default: `GITHUB_TOKEN`].
+    ///
+    /// Never typed itself: `env:NAME` is an environment variable, `file:PATH` a file.
+    #[arg(long, value_name = "env:NAME|file:PATH")]
+    pub github_token: Option<String>,
+    /// AWS region, where the registry's host does not tell it.
+    #[arg(long, value_name = "REGION")]
+    pub aws_region: Option<String>,
+}
+
+impl RegistryArgs {
+    pub(super) fn collect(&self, words: &mut Words) {
+        words.one(Setting::Registry, self.registry.as_ref());
+        words.one(Setting::Username, self.username.as_ref());
+        words.one(Setting::Password, self.password.as_ref());
+        words.one(Setting::GithubToken, self.github_token.as_ref());
+        words.one(Setting::AwsRegion, self.aws_region.as_ref());
     }
 }

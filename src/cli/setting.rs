@@ -18,7 +18,9 @@ pub enum Setting {
     RuntimeEnv,
     EnvFiles,
     Base,
+    Image,
     Tag,
+    Flavor,
     Label,
     Platform,
     BuildArg,
@@ -38,6 +40,13 @@ pub enum Setting {
     DryRun,
     MetadataFile,
     Iidfile,
+    Push,
+    Registry,
+    Username,
+    Password,
+    GithubToken,
+    AwsRegion,
+    CreateRepository,
 }
 
 /// How many values a setting takes.
@@ -67,7 +76,9 @@ impl Setting {
         Self::RuntimeEnv,
         Self::EnvFiles,
         Self::Base,
+        Self::Image,
         Self::Tag,
+        Self::Flavor,
         Self::Label,
         Self::Platform,
         Self::BuildArg,
@@ -87,6 +98,13 @@ impl Setting {
         Self::DryRun,
         Self::MetadataFile,
         Self::Iidfile,
+        Self::Push,
+        Self::Registry,
+        Self::Username,
+        Self::Password,
+        Self::GithubToken,
+        Self::AwsRegion,
+        Self::CreateRepository,
     ];
 
     /// The long flag without dashes; for [`Setting::Directory`] the name of the positional argument.
@@ -107,7 +125,9 @@ impl Setting {
             Self::RuntimeEnv => "runtime-env",
             Self::EnvFiles => "env-files",
             Self::Base => "base",
+            Self::Image => "image",
             Self::Tag => "tag",
+            Self::Flavor => "flavor",
             Self::Label => "label",
             Self::Platform => "platform",
             Self::BuildArg => "build-arg",
@@ -127,6 +147,13 @@ impl Setting {
             Self::DryRun => "dry-run",
             Self::MetadataFile => "metadata-file",
             Self::Iidfile => "iidfile",
+            Self::Push => "push",
+            Self::Registry => "registry",
+            Self::Username => "username",
+            Self::Password => "password",
+            Self::GithubToken => "github-token",
+            Self::AwsRegion => "aws-region",
+            Self::CreateRepository => "create-repository",
         }
     }
 
@@ -135,12 +162,14 @@ impl Setting {
             Self::Env
             | Self::BuildEnv
             | Self::RuntimeEnv
+            | Self::Image
             | Self::Tag
+            | Self::Flavor
             | Self::Label
             | Self::BuildArg
             | Self::Secret
             | Self::CacheFrom => Shape::List,
-            Self::NoCache | Self::Pull | Self::DryRun => Shape::Switch,
+            Self::NoCache | Self::Pull | Self::DryRun | Self::CreateRepository => Shape::Switch,
             _ => Shape::One,
         }
     }
@@ -153,7 +182,7 @@ impl Setting {
     /// The action input: the flag's name, in the plural where Docker's own actions use it (`tags`, `build-args`).
     pub fn input(self) -> String {
         match self {
-            Self::Tag | Self::Label | Self::BuildArg | Self::Secret => format!("{}s", self.name()),
+            Self::Image | Self::Tag | Self::Label | Self::BuildArg | Self::Secret => format!("{}s", self.name()),
             _ => self.name().to_owned(),
         }
     }

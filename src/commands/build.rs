@@ -8,10 +8,11 @@ use super::output::write_file;
 use super::project::Project;
 use super::recipe::{Recipe, Secrets, write_recipe};
 use super::{Session, Verbosity, dry_run, to_json};
-use crate::builder::docker::{self, BuildRun, BuilderKind, ContextBody, Engine};
+use crate::builder::docker::{self, BuildRun, ContextBody};
 use crate::builder::{BuildError, BuildEvent};
 use crate::ci::CiSystem;
 use crate::cli::{Build, Words};
+use crate::daemon::{BuilderKind, Engine, find_endpoint};
 use crate::diagnostic::ExitCode;
 use crate::dockerfile::Dialect;
 use crate::error::{CommandError, Error};
@@ -88,7 +89,7 @@ async fn work(
 ) -> Result<Ended, Error> {
     let mut stop = std::pin::pin!(stop);
     let ca_bundle = project.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path());
-    let endpoint = docker::find_endpoint(&session.environment, ca_bundle)?;
+    let endpoint = find_endpoint(&session.environment, ca_bundle)?;
     let engine = tokio::select! {
         () = &mut stop => return Err(BuildError::Cancelled.into()),
         engine = Engine::connect(endpoint, &session.environment) => engine?,

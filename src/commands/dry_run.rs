@@ -3,7 +3,7 @@
 use super::project::Project;
 use super::recipe::{Secrets, write_recipe};
 use super::{Session, to_json};
-use crate::builder::docker;
+use crate::daemon::find_endpoint;
 use crate::diagnostic::ExitCode;
 use crate::dockerfile::Dialect;
 use crate::error::Error;
@@ -43,7 +43,7 @@ pub fn run(session: &Session, json: bool, project: &Project, plan: &ImagePlan) -
 
 fn outside_calls(session: &Session, project: &Project, plan: &ImagePlan) -> Vec<OutsideCall> {
     let call = |target: &str, action: String| OutsideCall { target: target.to_owned(), action };
-    let daemon = match docker::find_endpoint(&session.environment, None) {
+    let daemon = match find_endpoint(&session.environment, None) {
         Ok(endpoint) => endpoint.to_string(),
         Err(error) => format!("docker daemon ({error})"),
     };

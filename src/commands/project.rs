@@ -12,7 +12,7 @@ use crate::origin::{Detected, Origin};
 use crate::plan::{self, ImagePlan};
 use crate::project::{self, DetectOptions, ProjectFacts};
 use crate::rel_path::RelPath;
-use crate::settings::{self, RunSettings, Settings};
+use crate::settings::{self, PublishSettings, RunSettings, Settings};
 use crate::source::{self, Exclusions, GitDetail, SourceTree};
 
 /// A repository with all that is known about it before a choice is made.
@@ -20,6 +20,8 @@ pub struct Project {
     pub tree: SourceTree,
     pub settings: Settings,
     pub run: RunSettings,
+    #[expect(dead_code, reason = "pushing reads it")]
+    pub publish: PublishSettings,
     pub ci: CiContext,
     pub facts: ProjectFacts,
     pub warnings: Vec<Warning>,
@@ -62,6 +64,7 @@ impl Project {
             tree,
             settings: resolved.settings,
             run: resolved.run,
+            publish: resolved.publish,
             facts,
             warnings,
         })

@@ -5,6 +5,7 @@ mod command;
 pub use command::CommandError;
 
 use crate::builder::BuildError;
+use crate::daemon::DaemonError;
 use crate::diagnostic::{Diagnostic, ExitCode, Location};
 use crate::dockerfile::{ContextError, RenderError};
 use crate::metadata::{CheckError, MetadataError};
@@ -30,6 +31,8 @@ pub enum Error {
     #[error(transparent)]
     Context(#[from] ContextError),
     #[error(transparent)]
+    Daemon(#[from] DaemonError),
+    #[error(transparent)]
     Build(#[from] BuildError),
     #[error(transparent)]
     Ignore(#[from] IgnoreError),
@@ -51,6 +54,7 @@ impl Error {
             Self::Settings(error) => error,
             Self::Plan(error) => error,
             Self::Context(error) => error,
+            Self::Daemon(error) => error,
             Self::Build(error) => error,
             Self::Ignore(error) => error,
             Self::Check(error) => error,

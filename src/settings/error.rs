@@ -56,6 +56,10 @@ pub enum Fault {
     Name(String),
     #[error("`{0}` is not an image reference or tag")]
     Reference(String),
+    #[error("`{0}` is not a registry host")]
+    RegistryHost(String),
+    #[error("`{0}` is not an AWS region")]
+    AwsRegion(String),
     #[error("`{0}` is not a platform")]
     Platform(String),
     #[error("`{0}` is not a name that an environment variable can have")]
@@ -78,7 +82,7 @@ pub enum Fault {
     SecretTwice(String),
     #[error("the environment variable `{0}` is not set")]
     VariableNotSet(String),
-    #[error("the key is neither `env:NAME` nor `file:PATH`")]
+    #[error("a secret is not typed: this is neither `env:NAME` nor `file:PATH`")]
     KeySource,
     #[error("the key is too short to keep anything secret")]
     ShortKey,
@@ -106,6 +110,8 @@ impl Fault {
             Self::HealthPath(_) => "settings/health-path",
             Self::Name(_) => "settings/app-name",
             Self::Reference(_) => "settings/reference",
+            Self::RegistryHost(_) => "settings/registry-host",
+            Self::AwsRegion(_) => "settings/aws-region",
             Self::Platform(_) => "settings/platform",
             Self::VariableName(_) => "settings/variable-name",
             Self::LabelName(_) => "settings/label-name",
@@ -115,7 +121,8 @@ impl Fault {
             Self::ShellSyntax(_) | Self::OpenQuote => "settings/start-command",
             Self::SecretSyntax(_) | Self::SecretTwice(_) => "settings/secret",
             Self::VariableNotSet(_) => "settings/variable-not-set",
-            Self::KeySource | Self::ShortKey => "settings/reproducible-key",
+            Self::KeySource => "settings/secret-source",
+            Self::ShortKey => "settings/reproducible-key",
             Self::TwoScopes(_) => "settings/two-scopes",
             Self::NotText => "settings/not-text",
             Self::Word(_) => "settings/word",
@@ -139,6 +146,10 @@ impl Fault {
             Self::HealthPath(_) => "give an absolute path without spaces, such as `/api/health`".into(),
             Self::Name(_) => "give a name with at least one ASCII letter or digit, such as `my-shop`".into(),
             Self::Reference(_) => "give a reference such as `ghcr.io/owner/shop:1.2`, or a tag such as `1.2`".into(),
+            Self::RegistryHost(_) => {
+                "give the host as it stands in image references, such as `ghcr.io` or `localhost:5000`".into()
+            }
+            Self::AwsRegion(_) => "give a region such as `eu-central-1`".into(),
             Self::Platform(_) => "give an operating system and an architecture, such as `linux/amd64`".into(),
             Self::VariableName(_) => "use ASCII letters, digits and `_`, and no digit at the start".into(),
             Self::LabelName(_) => "give `NAME=VALUE`, the name without spaces or quotes".into(),
@@ -156,8 +167,7 @@ impl Fault {
             Self::SecretTwice(_) => "give each secret once".into(),
             Self::VariableNotSet(name) => format!("set `{name}` for this command"),
             Self::KeySource => {
-                "put the key into an environment variable and give `env:NAME`, or into a file and give `file:PATH`"
-                    .into()
+                "put it into an environment variable and give `env:NAME`, or into a file and give `file:PATH`".into()
             }
             Self::ShortKey => "give at least 16 characters, such as the output of `openssl rand -hex 32`".into(),
             Self::TwoScopes(name) => format!("give `{name}` once; `--env` is for build and image"),

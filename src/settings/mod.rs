@@ -12,7 +12,7 @@ mod variables;
 
 pub use crate::metadata::EnvScope;
 pub use error::{Fault, Giver, SettingsError};
-pub use resolve::{Place, Resolved, locate, resolve};
+pub use resolve::{Place, Resolved, locate, resolve, resolve_publish};
 pub use values::*;
 
 #[cfg(test)]

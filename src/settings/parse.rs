@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::error::Fault;
-use super::values::{BuilderKind, DockerfileChoice, EnvFilePolicy, Progress};
+use super::values::{BuilderKind, DockerfileChoice, EnvFilePolicy, Progress, PushPolicy};
 use crate::diagnostic::shown;
+use crate::oci::Reference;
 use crate::project::PackageManagerKind;
 use crate::rel_path::RelPath;
 
@@ -210,6 +211,39 @@ pub(crate) fn env_file_policy(text: &str) -> Result<EnvFilePolicy, Fault> {
         "strip" => Ok(EnvFilePolicy::Strip),
         _ => Err(Fault::Choice { value: shown(text), known: &["auto", "keep", "strip"] }),
     }
+}
+
+/// `auto`, or a switch.
+pub(crate) fn push_policy(text: &str) -> Result<PushPolicy, Fault> {
+    const KNOWN: &[&str] = &["true", "false", "auto"];
+    if text.eq_ignore_ascii_case("auto") {
+        return Ok(PushPolicy::Auto);
+    }
+    match switch(text) {
+        Ok(true) => Ok(PushPolicy::Always),
+        Ok(false) => Ok(PushPolicy::Never),
+        Err(_) => Err(Fault::Choice { value: shown(text), known: KNOWN }),
+    }
+}
+
+/// A host with an optional port, as it stands in image references; a scheme and a path are not part of it.
+pub(crate) fn registry_host(text: &str) -> Result<String, Fault> {
+    let host = text.strip_prefix("https://").unwrap_or(text).trim_end_matches('/');
+    let probe = format!("{host}/name");
+    let is_host = |host: &str| host == "localhost" || host.contains(['.', ':']);
+    if is_host(host) && !host.contains('/') && Reference::parse(&probe).is_ok() {
+        Ok(host.to_ascii_lowercase())
+    } else {
+        Err(Fault::RegistryHost(shown(text)))
+    }
+}
+
+/// `eu-central-1`.
+pub(crate) fn aws_region(text: &str) -> Result<String, Fault> {
+    let fits = text.len() <= 32
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if fits { Ok(text.to_owned()) } else { Err(Fault::AwsRegion(shown(text))) }
 }
 
 pub(crate) fn builder(text: &str) -> Result<BuilderKind, Fault> {

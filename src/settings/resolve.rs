@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::error::{Fault, SettingsError};
 use super::parse;
 use super::sources::{Given, Sources};
-use super::values::{CacheUse, Progress, PullPolicy, RunSettings, SecretValue, Settings};
+use super::values::{CacheUse, Progress, PublishSettings, PullPolicy, RunSettings, SecretValue, Settings};
 use super::variables;
 use crate::cli::{Setting, Words};
 use crate::diagnostic::Warning;
@@ -19,6 +19,7 @@ use crate::secret::Secret;
 pub struct Resolved {
     pub settings: Settings,
     pub run: RunSettings,
+    pub publish: PublishSettings,
     pub warnings: Vec<Warning>,
 }
 
@@ -68,7 +69,9 @@ pub fn resolve(words: &Words, environment: &Environment, files: &ConfigFiles) ->
         base: sources.parsed(Setting::Base, parse::reference)?,
         env: variables::environment(sources, &mut warnings)?,
         env_files: sources.parsed(Setting::EnvFiles, parse::env_file_policy)?,
+        images: sources.parsed_list(Setting::Image, parse::reference)?,
         tags: sources.parsed_list(Setting::Tag, parse::reference)?,
+        flavor: sources.parsed_list(Setting::Flavor, parse::word)?,
         labels: variables::labels(sources, &mut warnings)?,
         build_args: variables::build_args(sources, &mut warnings)?,
         secrets: variables::secrets(sources, &mut warnings)?,
@@ -91,7 +94,16 @@ pub fn resolve(words: &Words, environment: &Environment, files: &ConfigFiles) ->
         metadata_file: sources.parsed(Setting::MetadataFile, parse::path)?.map(|path| PathBuf::from(path.value)),
         iidfile: sources.parsed(Setting::Iidfile, parse::path)?.map(|path| PathBuf::from(path.value)),
     };
-    Ok(Resolved { settings, run, warnings })
+    let publish = sources.publish()?;
+    Ok(Resolved { settings, run, publish, warnings })
+}
+
+/// The settings of verbs that read no repository.
+///
+/// # Errors
+/// The first value that does not fit.
+pub fn resolve_publish(words: &Words, environment: &Environment) -> Result<PublishSettings, SettingsError> {
+    Sources { words, environment, files: &ConfigFiles::default() }.publish()
 }
 
 impl Sources<'_> {
@@ -140,12 +152,34 @@ impl Sources<'_> {
         Ok(Some(words).filter(|command| !parse::is_own_script(&command.value, "start")))
     }
 
-    /// `env:NAME`, `file:PATH`; in a variable also the key itself.
+    fn publish(self) -> Result<PublishSettings, SettingsError> {
+        Ok(PublishSettings {
+            push: self.parsed(Setting::Push, parse::push_policy)?,
+            registry: self.parsed(Setting::Registry, parse::registry_host)?,
+            username: self.parsed(Setting::Username, parse::word)?,
+            password: self.secret_value(Setting::Password)?,
+            github_token: self.secret_value(Setting::GithubToken)?,
+            aws_region: self.parsed(Setting::AwsRegion, parse::aws_region)?,
+            create_repository: self.is_on(Setting::CreateRepository)?,
+        })
+    }
+
     fn reproducible_key(self) -> Result<Option<Detected<SecretValue>>, SettingsError> {
         const SHORTEST: usize = 16;
         let Some(given) = self.one(Setting::ReproducibleKey) else { return Ok(None) };
+        match self.secret_value(Setting::ReproducibleKey)? {
+            Some(Detected { value: SecretValue::Value(key), .. }) if key.expose().len() < SHORTEST => {
+                Err(given.fail(Fault::ShortKey))
+            }
+            key => Ok(key),
+        }
+    }
+
+    /// `env:NAME`, `file:PATH`; in a variable also the value itself.
+    fn secret_value(self, setting: Setting) -> Result<Option<Detected<SecretValue>>, SettingsError> {
+        let Some(given) = self.one(setting) else { return Ok(None) };
         let text = given.checked_text()?;
-        let key = if let Some(path) = text.strip_prefix("file:").filter(|path| !path.is_empty()) {
+        let value = if let Some(path) = text.strip_prefix("file:").filter(|path| !path.is_empty()) {
             SecretValue::File(PathBuf::from(path))
         } else if let Some(name) = text.strip_prefix("env:") {
             let name = parse::variable_name(name).map_err(|fault| given.fail(fault))?;
@@ -157,10 +191,7 @@ impl Sources<'_> {
         } else {
             SecretValue::Value(Secret::new(text.to_owned()))
         };
-        match &key {
-            SecretValue::Value(key) if key.expose().len() < SHORTEST => Err(given.fail(Fault::ShortKey)),
-            _ => Ok(Some(Detected::new(key, given.giver.origin))),
-        }
+        Ok(Some(Detected::new(value, given.giver.origin)))
     }
 }
 

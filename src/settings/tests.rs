@@ -368,7 +368,8 @@ fn every_list_setting_takes_a_line_each() {
         let resolved = check(&[], &[(&setting.variable(), "a=1\nb=2\n")]);
         let both = match setting {
             // A reference cannot hold `=`.
-            Setting::Tag | Setting::CacheFrom => resolved.is_err(),
+            Setting::Image | Setting::Tag | Setting::CacheFrom => resolved.is_err(),
+            Setting::Flavor => resolved.unwrap().settings.flavor.len() == 2,
             Setting::Secret => resolved.unwrap().settings.secrets.len() == 2,
             Setting::Label => resolved.unwrap().settings.labels.len() == 2,
             Setting::BuildArg => resolved.unwrap().settings.build_args.len() == 2,

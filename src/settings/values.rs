@@ -36,8 +36,12 @@ pub struct Settings {
     /// Variables by name.
     pub env: BTreeMap<String, Detected<EnvSetting>>,
     pub env_files: Option<Detected<EnvFilePolicy>>,
-    /// Complete references or bare tags.
+    /// Repositories that tags and rules are for.
+    pub images: Vec<Detected<String>>,
+    /// Complete references, bare tags and tag rules.
     pub tags: Vec<Detected<String>>,
+    /// `latest=auto`, `prefix=…`, `suffix=…`.
+    pub flavor: Vec<Detected<String>>,
     pub labels: BTreeMap<String, Detected<String>>,
     pub build_args: BTreeMap<String, Detected<String>>,
     /// Files or variables handed to the build as BuildKit secrets.
@@ -81,6 +85,30 @@ pub struct RunSettings {
     pub metadata_file: Option<PathBuf>,
     /// File for the image id.
     pub iidfile: Option<PathBuf>,
+}
+
+/// Where the image goes and who asks; nothing of this changes the image.
+#[derive(Debug, Clone, Default)]
+pub struct PublishSettings {
+    pub push: Option<Detected<PushPolicy>>,
+    /// Host of the registry that the credentials are for: `ghcr.io`, `localhost:5000`.
+    pub registry: Option<Detected<String>>,
+    pub username: Option<Detected<String>>,
+    pub password: Option<Detected<SecretValue>>,
+    pub github_token: Option<Detected<SecretValue>>,
+    pub aws_region: Option<Detected<String>>,
+    /// Create the repository in ECR when it is missing.
+    pub create_repository: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum PushPolicy {
+    #[default]
+    Never,
+    /// Not in a pull request from a fork, which gets no secrets.
+    Auto,
+    Always,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]

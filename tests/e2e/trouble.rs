@@ -82,7 +82,7 @@ fn no_daemon_at_the_address_is_told() {
     let engine = Engine { host: Some("unix:///nonexistent/docker.sock".to_owned()) };
     let run = nextdeploy(&engine, repository.path(), &["build", "--tag", "nd-e2e-nowhere:test"]);
     assert_eq!(run.code, Some(4), "{}", run.stderr);
-    for part in ["builder/no-daemon", "/nonexistent/docker.sock", "DOCKER_HOST", "hint:"] {
+    for part in ["daemon/unreachable", "/nonexistent/docker.sock", "DOCKER_HOST", "hint:"] {
         assert!(run.stderr.contains(part), "no `{part}` in\n{}", run.stderr);
     }
 }
@@ -160,7 +160,7 @@ fn a_daemon_that_dies_is_told() {
     let run = running.finish();
     assert!(killed.elapsed() < Duration::from_secs(10), "noticed after {:?}", killed.elapsed());
     assert_eq!(run.code, Some(4), "{}", run.stderr);
-    for part in ["builder/connection-lost", "extra-docker.sock", "hint:"] {
+    for part in ["daemon/connection-lost", "extra-docker.sock", "hint:"] {
         assert!(run.stderr.contains(part), "no `{part}` in\n{}", run.stderr);
     }
 }

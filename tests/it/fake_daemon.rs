@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nextdeploy::builder::docker::{Address, BuildRun, ContextBody, Endpoint, Engine, TlsFiles};
+use nextdeploy::builder::docker::{BuildRun, ContextBody};
 use nextdeploy::builder::{BuildError, BuildRequest};
+use nextdeploy::daemon::{Address, DaemonError, Endpoint, Engine, TlsFiles};
 use nextdeploy::diagnostic::{Diagnostic, ExitCode};
 use nextdeploy::dockerfile::BuildContext;
 use nextdeploy::host::Environment;
@@ -129,7 +130,7 @@ fn request(timeout: Option<Duration>) -> BuildRequest {
     }
 }
 
-async fn connect(endpoint: Endpoint) -> Result<Engine, BuildError> {
+async fn connect(endpoint: Endpoint) -> Result<Engine, DaemonError> {
     Engine::connect(endpoint, &Environment::default()).await
 }
 
@@ -154,7 +155,7 @@ async fn build(answer: impl Fn(&mut UnixStream) + Send + Sync + 'static) -> Resu
     build_with(&daemon, small_context(), None).await
 }
 
-fn assert_code(error: &BuildError, code: &str) {
+fn assert_code(error: &impl Diagnostic, code: &str) {
     assert_eq!((error.code(), error.exit_code()), (code, ExitCode::Build), "{error}");
     assert!(!error.hints().is_empty(), "{error} says what to do");
 }
@@ -165,17 +166,17 @@ async fn no_daemon_where_one_should_be() {
     let socket = folder.path().join("gone.sock");
     let endpoint = |address| Endpoint { address, origin: Origin::Variable("DOCKER_HOST".into()), ca_bundle: None };
     let missing = connect(endpoint(Address::Unix(socket.clone()))).await.unwrap_err();
-    assert_code(&missing, "builder/no-daemon");
+    assert_code(&missing, "daemon/unreachable");
     assert!(missing.to_string().contains("gone.sock") && missing.to_string().contains("does not exist"), "{missing}");
 
     drop(UnixListener::bind(&socket).unwrap());
     let refused = connect(endpoint(Address::Unix(socket))).await.unwrap_err();
-    assert_code(&refused, "builder/no-daemon");
+    assert_code(&refused, "daemon/unreachable");
     assert!(refused.to_string().contains("refused"), "{refused}");
 
     let unknown =
         connect(endpoint(Address::Tcp { host: "nd-not-there.invalid".into(), port: 2375 })).await.unwrap_err();
-    assert_code(&unknown, "builder/no-daemon");
+    assert_code(&unknown, "daemon/unreachable");
     assert!(unknown.to_string().contains("nd-not-there.invalid:2375"), "{unknown}");
 }
 
@@ -184,16 +185,13 @@ async fn something_else_answers() {
     let answers = [
         (
             "HTTP/1.1 400 Bad Request\r\nContent-Length: 49\r\n\r\nClient sent an HTTP request to an HTTPS server.\n\n",
-            "builder/needs-tls",
+            "daemon/needs-tls",
         ),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nblog", "builder/not-docker"),
-        ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "builder/not-docker"),
-        ("SSH-2.0-OpenSSH_9.2\r\n", "builder/not-docker"),
-        ("", "builder/not-docker"),
-        (
-            "HTTP/1.1 500 Internal Server Error\r\nApi-Version: 1.41\r\nContent-Length: 6\r\n\r\nbroken",
-            "builder/daemon-error",
-        ),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nblog", "daemon/not-docker"),
+        ("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "daemon/not-docker"),
+        ("SSH-2.0-OpenSSH_9.2\r\n", "daemon/not-docker"),
+        ("", "daemon/not-docker"),
+        ("HTTP/1.1 500 Internal Server Error\r\nApi-Version: 1.41\r\nContent-Length: 6\r\n\r\nbroken", "daemon/error"),
     ];
     for (answer, code) in answers {
         let daemon = FakeDaemon::start(move |stream| stream.write_all(answer.as_bytes()).unwrap(), |_| {});
@@ -205,7 +203,7 @@ async fn something_else_answers() {
 async fn a_mute_daemon_is_given_up_after_five_seconds() {
     let daemon = FakeDaemon::start(|_| std::thread::sleep(Duration::from_secs(30)), |_| {});
     let start = Instant::now();
-    assert_code(&connect(daemon.endpoint()).await.unwrap_err(), "builder/no-answer");
+    assert_code(&connect(daemon.endpoint()).await.unwrap_err(), "daemon/no-answer");
     assert!(start.elapsed() < Duration::from_secs(8));
 }
 
@@ -221,7 +219,7 @@ async fn a_plain_daemon_is_no_tls_daemon() {
     let address = Address::Tls { host: "127.0.0.1".into(), port, files: TlsFiles::default() };
     let endpoint = Endpoint { address, origin: Origin::Variable("DOCKER_HOST".into()), ca_bundle: None };
     let error = connect(endpoint).await.unwrap_err();
-    assert_code(&error, "builder/tls");
+    assert_code(&error, "daemon/tls");
     assert!(error.to_string().contains("does not speak TLS"), "{error}");
 }
 
@@ -248,7 +246,7 @@ async fn a_daemon_that_dies_in_the_middle_is_an_error() {
     })
     .await
     .unwrap_err();
-    assert_code(&error, "builder/connection-lost");
+    assert_code(&error, "daemon/connection-lost");
     assert!(error.to_string().contains("d.sock"), "{error}");
     // A stream that ends well, but without an image, is no success either.
     let error = build(|stream| {
@@ -257,7 +255,7 @@ async fn a_daemon_that_dies_in_the_middle_is_an_error() {
     })
     .await
     .unwrap_err();
-    assert_code(&error, "builder/connection-lost");
+    assert_code(&error, "daemon/connection-lost");
     let error = build(|stream| {
         read_context(stream);
         let _ = stream.write_all(CHUNKED.as_bytes());
@@ -266,7 +264,7 @@ async fn a_daemon_that_dies_in_the_middle_is_an_error() {
     })
     .await
     .unwrap_err();
-    assert_code(&error, "builder/connection-lost");
+    assert_code(&error, "daemon/connection-lost");
 }
 
 #[tokio::test]
@@ -305,6 +303,6 @@ async fn an_upload_that_hangs_is_never_a_success() {
         std::thread::sleep(Duration::from_secs(2));
     });
     let error = build_with(&hasty, endless(), None).await.unwrap_err();
-    assert_code(&error, "builder/connection-lost");
+    assert_code(&error, "daemon/connection-lost");
     assert!(error.to_string().contains("before it had read the whole context"), "{error}");
 }

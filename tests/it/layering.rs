@@ -7,14 +7,18 @@ use std::path::{Path, PathBuf};
 const ORDER: &[&[&str]] = &[
     &["diagnostic", "origin", "rel_path", "secret"],
     &["host"],
+    &["network"],
     &["ci", "cli", "source"],
     &["project"],
+    &["oci"],
+    &["tags"],
     &["metadata"],
     &["settings"],
-    &["oci"],
     &["plan"],
     &["dockerfile", "image"],
+    &["daemon"],
     &["builder"],
+    &["registry"],
     &["report"],
     &["error"],
     &["commands"],
@@ -22,10 +26,17 @@ const ORDER: &[&[&str]] = &[
 
 /// Libraries whose types must not leave the named modules.
 const CONFINED: &[(&str, &[&str])] = &[
-    ("bollard", &["builder"]),
+    ("bollard", &["builder", "daemon"]),
     ("tonic", &["builder"]),
-    ("hyper", &["builder"]),
-    ("docker_credential", &["builder"]),
+    ("hyper", &["builder", "daemon"]),
+    ("docker_credential", &["registry"]),
+    ("aws_config", &["registry"]),
+    ("aws_sdk_ecr", &["registry"]),
+    ("aws_sdk_ecrpublic", &["registry"]),
+    ("aws_sdk_iam", &["registry"]),
+    ("aws_sdk_sts", &["registry"]),
+    ("oci_client", &["registry"]),
+    ("reqwest", &["network", "registry"]),
     ("tar", &["builder"]),
     ("oxc_ast", &["project"]),
     ("oxc_parser", &["project"]),
@@ -37,7 +48,7 @@ const CONFINED: &[(&str, &[&str])] = &[
 ];
 
 /// Modules with side effects, which the pure stages must never touch.
-const PURE: &[&str] = &["ci", "cli", "project", "metadata", "settings", "oci", "plan", "dockerfile"];
+const PURE: &[&str] = &["ci", "cli", "project", "metadata", "settings", "oci", "tags", "plan", "dockerfile"];
 const SIDE_EFFECTS: &[&str] =
     &["std::fs::", "std::net::", "std::process::", "std::time::SystemTime", "tokio::", "crate::host::run_command"];
 

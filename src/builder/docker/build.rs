@@ -16,7 +16,6 @@ use tokio::time::{Instant, interval, sleep};
 
 use super::buildkit::Vertices;
 use super::classic::ClassicLog;
-use super::connect::{BuilderKind, Engine, Exchange, error_chain};
 use super::inspect::inspect;
 use super::query::build_uri;
 use super::redact::Redactor;
@@ -25,6 +24,7 @@ use super::steps::Steps;
 use super::upload::{ContextBody, Upload};
 use crate::builder::explain::{Failure, explain, without_colours};
 use crate::builder::{BuildError, BuildEvent, BuildRequest, step_name};
+use crate::daemon::{BuilderKind, DaemonError, Engine, Exchange, error_chain};
 use crate::image::BuiltImage;
 
 /// How often upload progress and the limits are looked at.
@@ -142,10 +142,12 @@ async fn converse(
         }
     };
     let upload = context.upload();
-    let lost = |reason: String| BuildError::ConnectionLost {
-        endpoint: engine.address(),
-        doing: if upload.is_done() { "the build" } else { "the upload of the build context" },
-        reason,
+    let lost = |reason: String| {
+        BuildError::Daemon(DaemonError::ConnectionLost {
+            endpoint: engine.address(),
+            doing: if upload.is_done() { "the build" } else { "the upload of the build context" },
+            reason,
+        })
     };
     let mut message =
         Request::post(build_uri(request, engine.builder, session.as_ref().map(|session| session.id.as_str())))

@@ -1,7 +1,7 @@
 //! What the daemon says about an image → [`BuiltImage`]: layers with the instructions that made them.
 
-use super::connect::Engine;
 use crate::builder::BuildError;
+use crate::daemon::Engine;
 use crate::image::{BuiltImage, ImageLayer};
 
 /// One entry of an image's history.

@@ -8,8 +8,8 @@ use std::fmt::Write;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 
-use super::connect::BuilderKind;
 use crate::builder::{BuildRequest, RegistryCredentials};
+use crate::daemon::BuilderKind;
 use crate::settings::{CacheUse, PullPolicy};
 
 /// Path and query of the build.

@@ -24,8 +24,8 @@ use hyper_util::rt::TokioIo;
 use tokio::task::AbortHandle;
 use tonic::{Request, Response, Status};
 
-use super::connect::{Dialer, Exchange};
 use crate::builder::{BuildError, BuildSecret, RegistryCredentials};
+use crate::daemon::{DaemonError, Dialer, Exchange};
 
 /// Methods that the daemon may call; it compares them without regard to case.
 const METHODS: [&str; 3] = [
@@ -66,7 +66,7 @@ impl Session {
     pub(super) async fn open(dialer: &Dialer, values: SessionValues) -> Result<Self, BuildError> {
         const DOING: &str = "the start of the build session";
         let id = session_id();
-        let lost = |reason: String| BuildError::ConnectionLost { endpoint: dialer.name(), doing: DOING, reason };
+        let lost = |reason: String| DaemonError::ConnectionLost { endpoint: dialer.name(), doing: DOING, reason };
         let mut request = HttpRequest::post("/session")
             .header(CONNECTION, "Upgrade")
             .header(UPGRADE, "h2c")
@@ -81,7 +81,7 @@ impl Session {
             let body =
                 response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
             let message = String::from_utf8_lossy(&body).trim().to_owned();
-            return Err(BuildError::Daemon { endpoint: dialer.name(), doing: DOING, message });
+            return Err(DaemonError::Answer { endpoint: dialer.name(), doing: DOING, message }.into());
         }
         let upgraded = hyper::upgrade::on(response).await.map_err(|error| lost(error.to_string()))?;
         drop(connection);

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use nextdeploy::builder::docker::{Address, BuildRun, ContextBody, Endpoint, Engine};
+use nextdeploy::builder::docker::{BuildRun, ContextBody};
 use nextdeploy::builder::{BuildError, BuildEvent, BuildRequest};
+use nextdeploy::daemon::{Address, Endpoint, Engine};
 use nextdeploy::dockerfile::{BuildContext, ContextContent, ContextEntry};
 use nextdeploy::host::Environment;
 use nextdeploy::image::BuiltImage;

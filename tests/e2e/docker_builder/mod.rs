@@ -7,8 +7,9 @@ mod remote;
 use std::time::{Duration, Instant};
 
 use harness::{BASE, Cleanup, build, build_until, context, docker, engine, podman, request, unique};
-use nextdeploy::builder::docker::{BuilderKind, ContextBody};
+use nextdeploy::builder::docker::ContextBody;
 use nextdeploy::builder::{BuildError, BuildEvent, BuildSecret};
+use nextdeploy::daemon::BuilderKind;
 use nextdeploy::diagnostic::{Diagnostic, ExitCode};
 use nextdeploy::dockerfile::{BuildContext, ContextContent, ContextEntry};
 use nextdeploy::secret::Secret;

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use nextdeploy::builder::BuildSecret;
-use nextdeploy::builder::docker::{Engine, find_endpoint};
+use nextdeploy::daemon::{DaemonError, Engine, find_endpoint};
 use nextdeploy::diagnostic::Diagnostic;
 use nextdeploy::host::Environment;
 use nextdeploy::secret::Secret;
@@ -21,7 +21,7 @@ async fn relay(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let _ = copy_bidirectional(&mut stream, &mut daemon).await;
 }
 
-async fn connect(pairs: &[(&str, &str)]) -> Result<Engine, nextdeploy::builder::BuildError> {
+async fn connect(pairs: &[(&str, &str)]) -> Result<Engine, DaemonError> {
     let environment = Environment::from_pairs(pairs.iter().copied());
     Engine::connect(find_endpoint(&environment, None)?, &environment).await
 }
@@ -133,12 +133,12 @@ async fn docker_host_by_tls_builds_with_the_right_certificates_only() {
     let stranger = tempfile::tempdir().unwrap();
     let stranger_path = stranger.path().to_str().unwrap();
     let unknown = connect(&[pairs[0], pairs[1], ("DOCKER_CERT_PATH", stranger_path)]).await.unwrap_err();
-    assert_eq!(unknown.code(), "builder/tls");
+    assert_eq!(unknown.code(), "daemon/tls");
     assert!(unknown.to_string().contains("not signed by an authority that is trusted here"), "{unknown}");
     std::fs::copy(folder.path().join("ca.pem"), stranger.path().join("ca.pem")).unwrap();
     let anonymous = connect(&[pairs[0], pairs[1], ("DOCKER_CERT_PATH", stranger_path)]).await.unwrap_err();
-    assert_eq!(anonymous.code(), "builder/tls", "{anonymous}");
+    assert_eq!(anonymous.code(), "daemon/tls", "{anonymous}");
     std::fs::write(stranger.path().join("ca.pem"), "no certificate").unwrap();
     let malformed = connect(&[pairs[0], pairs[1], ("DOCKER_CERT_PATH", stranger_path)]).await.unwrap_err();
-    assert!(malformed.code() == "builder/tls" && malformed.to_string().contains("ca.pem"), "{malformed}");
+    assert!(malformed.code() == "daemon/tls" && malformed.to_string().contains("ca.pem"), "{malformed}");
 }

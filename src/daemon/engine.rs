@@ -20,8 +20,8 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::endpoint::{Address, Endpoint};
+use super::error::DaemonError;
 use super::tls;
-use crate::builder::BuildError;
 use crate::host::Environment;
 
 const PODMAN: &str = "Podman";
@@ -50,7 +50,7 @@ pub struct Engine {
     pub builder: BuilderKind,
     /// Platform of the daemon, `linux/amd64`.
     pub platform: String,
-    pub(super) dialer: Dialer,
+    pub(crate) dialer: Dialer,
 }
 
 impl std::fmt::Display for Engine {
@@ -61,21 +61,21 @@ impl std::fmt::Display for Engine {
 
 /// Opens connections to one endpoint.
 #[derive(Debug, Clone)]
-pub(super) struct Dialer {
-    pub(super) endpoint: Arc<Endpoint>,
+pub(crate) struct Dialer {
+    pub(crate) endpoint: Arc<Endpoint>,
     tls: Option<Arc<ClientConfig>>,
 }
 
-pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 
 /// One HTTP exchange; dropping it closes the connection, which is how a build is cancelled.
-pub(super) struct Exchange {
-    pub(super) response: Response<Incoming>,
-    pub(super) connection: ConnectionGuard,
+pub(crate) struct Exchange {
+    pub(crate) response: Response<Incoming>,
+    pub(crate) connection: ConnectionGuard,
 }
 
-pub(super) struct ConnectionGuard(Option<AbortHandle>);
+pub(crate) struct ConnectionGuard(Option<AbortHandle>);
 
 impl ConnectionGuard {
     /// Lets the connection end by itself with its response.
@@ -94,7 +94,7 @@ impl Drop for ConnectionGuard {
 
 impl Engine {
     /// Connects to `endpoint` and asks what it is. `DOCKER_BUILDKIT=0` chooses the classic builder, as with the docker command line.
-    pub async fn connect(endpoint: Endpoint, environment: &Environment) -> Result<Self, BuildError> {
+    pub async fn connect(endpoint: Endpoint, environment: &Environment) -> Result<Self, DaemonError> {
         let dialer = Dialer::new(endpoint)?;
         let ping = dialer.ping().await?;
         let docker = dialer.docker(REQUEST_TIMEOUT);
@@ -125,12 +125,12 @@ impl Engine {
     }
 
     /// Podman (seen with 4.3) does not end the process of a step when its client goes away.
-    pub(super) fn leaves_running_steps(&self) -> bool {
+    pub(crate) fn leaves_running_steps(&self) -> bool {
         self.name == PODMAN
     }
 
     /// The typed API for short questions.
-    pub(super) fn api_client(&self) -> Docker {
+    pub(crate) fn api_client(&self) -> Docker {
         self.dialer.docker(REQUEST_TIMEOUT)
     }
 }
@@ -145,12 +145,12 @@ struct Ping {
 }
 
 impl Dialer {
-    fn new(endpoint: Endpoint) -> Result<Self, BuildError> {
+    fn new(endpoint: Endpoint) -> Result<Self, DaemonError> {
         let tls =
             match &endpoint.address {
                 Address::Tls { files, .. } => {
                     Some(tls::client_config(files, endpoint.ca_bundle.as_deref()).map_err(|reason| {
-                        BuildError::Tls { endpoint: endpoint.to_string(), origin: endpoint.origin.clone(), reason }
+                        DaemonError::Tls { endpoint: endpoint.to_string(), origin: endpoint.origin.clone(), reason }
                     })?)
                 }
                 _ => None,
@@ -158,18 +158,18 @@ impl Dialer {
         Ok(Self { endpoint: Arc::new(endpoint), tls })
     }
 
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.endpoint.to_string()
     }
 
-    async fn dial(&self) -> Result<Box<dyn Duplex>, BuildError> {
+    async fn dial(&self) -> Result<Box<dyn Duplex>, DaemonError> {
         match timeout(CONNECT_TIMEOUT, self.open()).await {
             Ok(result) => result,
             Err(_) => Err(self.no_answer(CONNECT_TIMEOUT)),
         }
     }
 
-    async fn open(&self) -> Result<Box<dyn Duplex>, BuildError> {
+    async fn open(&self) -> Result<Box<dyn Duplex>, DaemonError> {
         match &self.endpoint.address {
             Address::Unix(path) => {
                 Ok(Box::new(UnixStream::connect(path).await.map_err(|error| self.connect_error(&error))?))
@@ -185,41 +185,43 @@ impl Dialer {
         }
     }
 
-    async fn open_tcp(&self, host: &str, port: u16) -> Result<TcpStream, BuildError> {
+    async fn open_tcp(&self, host: &str, port: u16) -> Result<TcpStream, DaemonError> {
         let stream = TcpStream::connect((host, port)).await.map_err(|error| self.connect_error(&error))?;
         // Small frames of the session must not wait for more.
         let _ = stream.set_nodelay(true);
         Ok(stream)
     }
 
-    fn connect_error(&self, error: &io::Error) -> BuildError {
+    fn connect_error(&self, error: &io::Error) -> DaemonError {
         let (endpoint, origin) = (self.name(), self.endpoint.origin.clone());
         match error.kind() {
-            io::ErrorKind::PermissionDenied => BuildError::PermissionDenied { endpoint, origin },
+            io::ErrorKind::PermissionDenied => DaemonError::PermissionDenied { endpoint, origin },
             io::ErrorKind::NotFound => {
-                BuildError::Unreachable { endpoint, origin, reason: "the socket does not exist".into() }
+                DaemonError::Unreachable { endpoint, origin, reason: "the socket does not exist".into() }
             }
-            io::ErrorKind::ConnectionRefused => {
-                BuildError::Unreachable { endpoint, origin, reason: "connection refused, nothing listens there".into() }
-            }
-            _ => BuildError::Unreachable { endpoint, origin, reason: error.to_string() },
+            io::ErrorKind::ConnectionRefused => DaemonError::Unreachable {
+                endpoint,
+                origin,
+                reason: "connection refused, nothing listens there".into(),
+            },
+            _ => DaemonError::Unreachable { endpoint, origin, reason: error.to_string() },
         }
     }
 
-    fn tls_error(&self, reason: &str) -> BuildError {
-        BuildError::Tls { endpoint: self.name(), origin: self.endpoint.origin.clone(), reason: reason.into() }
+    fn tls_error(&self, reason: &str) -> DaemonError {
+        DaemonError::Tls { endpoint: self.name(), origin: self.endpoint.origin.clone(), reason: reason.into() }
     }
 
-    fn no_answer(&self, after: Duration) -> BuildError {
-        BuildError::NoAnswer { endpoint: self.name(), origin: self.endpoint.origin.clone(), after }
+    fn no_answer(&self, after: Duration) -> DaemonError {
+        DaemonError::NoAnswer { endpoint: self.name(), origin: self.endpoint.origin.clone(), after }
     }
 
-    fn not_docker(&self, reason: &str) -> BuildError {
-        BuildError::NotDocker { endpoint: self.name(), origin: self.endpoint.origin.clone(), reason: reason.into() }
+    fn not_docker(&self, reason: &str) -> DaemonError {
+        DaemonError::NotDocker { endpoint: self.name(), origin: self.endpoint.origin.clone(), reason: reason.into() }
     }
 
     /// A daemon refuses a client's certificate only after the handshake (RFC 8446, section 4.4.2.4).
-    fn first_exchange_error(&self, reason: &str) -> BuildError {
+    fn first_exchange_error(&self, reason: &str) -> DaemonError {
         if reason.contains("CertificateRequired") {
             self.tls_error("it wants a client certificate")
         } else if reason.contains("fatal alert") {
@@ -230,19 +232,19 @@ impl Dialer {
     }
 
     /// What a failed question says about the daemon.
-    pub(super) fn daemon_error(&self, doing: &'static str, error: &bollard::errors::Error) -> BuildError {
+    pub(crate) fn daemon_error(&self, doing: &'static str, error: &bollard::errors::Error) -> DaemonError {
         use bollard::errors::Error;
         match error {
             Error::DockerResponseServerError { message, .. } => {
-                BuildError::Daemon { endpoint: self.name(), doing, message: message.clone() }
+                DaemonError::Answer { endpoint: self.name(), doing, message: message.clone() }
             }
             Error::RequestTimeoutError => self.no_answer(REQUEST_TIMEOUT),
-            other => BuildError::ConnectionLost { endpoint: self.name(), doing, reason: other.to_string() },
+            other => DaemonError::ConnectionLost { endpoint: self.name(), doing, reason: other.to_string() },
         }
     }
 
     /// Sends one request on a connection of its own. The error of the exchange itself is a text.
-    pub(super) async fn exchange<B>(&self, mut request: Request<B>) -> Result<Result<Exchange, String>, BuildError>
+    pub(crate) async fn exchange<B>(&self, mut request: Request<B>) -> Result<Result<Exchange, String>, DaemonError>
     where
         B: Body + Send + 'static,
         B::Data: Send,
@@ -267,7 +269,7 @@ impl Dialer {
         })
     }
 
-    async fn ping(&self) -> Result<Ping, BuildError> {
+    async fn ping(&self) -> Result<Ping, DaemonError> {
         let request = Request::get("/_ping").body(Empty::<Bytes>::new()).expect("a constant request is valid");
         let exchange =
             timeout(CONNECT_TIMEOUT, self.exchange(request)).await.map_err(|_| self.no_answer(CONNECT_TIMEOUT))??;
@@ -282,12 +284,12 @@ impl Dialer {
             .unwrap_or_default();
         let text = String::from_utf8_lossy(&body);
         if text.contains("HTTP request to an HTTPS server") {
-            return Err(BuildError::NeedsTls { endpoint: self.name(), origin: self.endpoint.origin.clone() });
+            return Err(DaemonError::NeedsTls { endpoint: self.name(), origin: self.endpoint.origin.clone() });
         }
         match api {
             Some(api) if status.is_success() => Ok(Ping { api }),
             _ if status.is_success() => Err(self.not_docker("its answer names no API version")),
-            Some(_) => Err(BuildError::Daemon {
+            Some(_) => Err(DaemonError::Answer {
                 endpoint: self.name(),
                 doing: "the first question",
                 message: first_line(&text),
@@ -339,7 +341,7 @@ fn tls_reason(error: &io::Error) -> String {
 }
 
 /// An error with its causes on one line.
-pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -364,7 +366,7 @@ mod tests {
         let endpoint =
             Endpoint { address, origin: Origin::Default("the standard Docker socket".into()), ca_bundle: None };
         let error = Dialer::new(endpoint).unwrap().connect_error(&io::ErrorKind::PermissionDenied.into());
-        assert_eq!(error.code(), "builder/permission-denied");
+        assert_eq!(error.code(), "daemon/permission-denied");
         assert!(error.to_string().contains("unix:///var/run/docker.sock"), "{error}");
         assert!(error.hints()[0].contains("group `docker`"), "{:?}", error.hints());
     }

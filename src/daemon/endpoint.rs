@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::builder::BuildError;
+use super::error::DaemonError;
 use crate::diagnostic::printable;
 use crate::host::Environment;
 use crate::origin::Origin;
@@ -48,8 +48,8 @@ impl std::fmt::Display for Endpoint {
 }
 
 /// Finds the daemon that the docker command line would use.
-pub fn find_endpoint(environment: &Environment, ca_bundle: Option<&Path>) -> Result<Endpoint, BuildError> {
-    let config_dir = config_dir(environment);
+pub fn find_endpoint(environment: &Environment, ca_bundle: Option<&Path>) -> Result<Endpoint, DaemonError> {
+    let config_dir = docker_config_dir(environment);
     let (address, origin) = if let Some(host) = set(environment, "DOCKER_HOST") {
         let origin = Origin::Variable("DOCKER_HOST".into());
         (parse_host(host, &origin, environment_tls(environment, config_dir.as_deref())?)?, origin)
@@ -67,14 +67,15 @@ fn set<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
     environment.get(name).filter(|value| !value.is_empty())
 }
 
-fn config_dir(environment: &Environment) -> Option<PathBuf> {
+/// Folder of the Docker configuration: `DOCKER_CONFIG`, else `~/.docker`.
+pub fn docker_config_dir(environment: &Environment) -> Option<PathBuf> {
     set(environment, "DOCKER_CONFIG")
         .map(PathBuf::from)
         .or_else(|| set(environment, "HOME").map(|home| Path::new(home).join(".docker")))
 }
 
 /// Any value of `DOCKER_TLS_VERIFY` turns TLS on, as with the docker command line.
-fn environment_tls(environment: &Environment, config_dir: Option<&Path>) -> Result<Option<TlsFiles>, BuildError> {
+fn environment_tls(environment: &Environment, config_dir: Option<&Path>) -> Result<Option<TlsFiles>, DaemonError> {
     if set(environment, "DOCKER_TLS_VERIFY").is_none() {
         return Ok(None);
     }
@@ -83,7 +84,7 @@ fn environment_tls(environment: &Environment, config_dir: Option<&Path>) -> Resu
     };
     let directory = Path::new(named);
     if !directory.is_dir() {
-        return Err(BuildError::BadAddress {
+        return Err(DaemonError::BadAddress {
             value: named.to_owned(),
             origin: Origin::Variable("DOCKER_CERT_PATH".into()),
             reason: "it is not a directory".into(),
@@ -97,8 +98,8 @@ fn tls_files(directory: &Path) -> TlsFiles {
     TlsFiles { ca: present("ca.pem"), identity: present("cert.pem").zip(present("key.pem")) }
 }
 
-fn parse_host(value: &str, origin: &Origin, tls: Option<TlsFiles>) -> Result<Address, BuildError> {
-    let bad = |reason: &str| BuildError::BadAddress {
+fn parse_host(value: &str, origin: &Origin, tls: Option<TlsFiles>) -> Result<Address, DaemonError> {
+    let bad = |reason: &str| DaemonError::BadAddress {
         value: value.to_owned(),
         origin: origin.clone(),
         reason: reason.into(),
@@ -117,7 +118,7 @@ fn parse_host(value: &str, origin: &Origin, tls: Option<TlsFiles>) -> Result<Add
                 None => Address::Tcp { host, port },
             })
         }
-        "ssh" => Err(BuildError::UnsupportedAddress { value: value.to_owned(), origin: origin.clone() }),
+        "ssh" => Err(DaemonError::UnsupportedAddress { value: value.to_owned(), origin: origin.clone() }),
         _ => Err(bad("only `unix://` and `tcp://` addresses are supported")),
     }
 }
@@ -139,7 +140,7 @@ fn parse_authority(text: &str, default_port: u16) -> Result<(String, u16), Strin
 }
 
 /// `None` is the daemon of this machine (the context `default`).
-fn context_name(environment: &Environment, config_dir: Option<&Path>) -> Result<Option<(String, Origin)>, BuildError> {
+fn context_name(environment: &Environment, config_dir: Option<&Path>) -> Result<Option<(String, Origin)>, DaemonError> {
     #[derive(Deserialize)]
     struct Config {
         #[serde(rename = "currentContext")]
@@ -155,27 +156,27 @@ fn context_name(environment: &Environment, config_dir: Option<&Path>) -> Result<
     Ok(config.current_context.filter(|name| !name.is_empty()).and_then(|name| named(&name, origin)))
 }
 
-fn read_json<T: serde::de::DeserializeOwned>(file: &Path) -> Result<Option<T>, BuildError> {
+fn read_json<T: serde::de::DeserializeOwned>(file: &Path) -> Result<Option<T>, DaemonError> {
     let text = match std::fs::read_to_string(file) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {
-            return Err(BuildError::DockerConfig { file: file.into(), line: None, reason: error.to_string() });
+            return Err(DaemonError::DockerConfig { file: file.into(), line: None, reason: error.to_string() });
         }
     };
-    serde_json::from_str(&text).map(Some).map_err(|error| BuildError::DockerConfig {
+    serde_json::from_str(&text).map(Some).map_err(|error| DaemonError::DockerConfig {
         file: file.into(),
         line: Some((error.line(), error.column())),
         reason: error.to_string(),
     })
 }
 
-fn bad_context(name: &str, origin: &Origin, reason: &str) -> BuildError {
-    BuildError::DockerContext { name: name.to_owned(), origin: origin.clone(), reason: reason.to_owned() }
+fn bad_context(name: &str, origin: &Origin, reason: &str) -> DaemonError {
+    DaemonError::DockerContext { name: name.to_owned(), origin: origin.clone(), reason: reason.to_owned() }
 }
 
 /// Layout of the context store: `contexts/meta/<sha256 of the name>/meta.json`, `contexts/tls/<same>/docker/*.pem`.
-fn read_context(config_dir: &Path, name: &str, origin: &Origin) -> Result<Address, BuildError> {
+fn read_context(config_dir: &Path, name: &str, origin: &Origin) -> Result<Address, DaemonError> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Meta {
@@ -202,7 +203,7 @@ fn read_context(config_dir: &Path, name: &str, origin: &Origin) -> Result<Addres
     parse_host(&endpoint.host, origin, tls_dir.is_dir().then(|| tls_files(&tls_dir)))
 }
 
-fn standard_socket(environment: &Environment) -> Result<(Address, Origin), BuildError> {
+fn standard_socket(environment: &Environment) -> Result<(Address, Origin), DaemonError> {
     let runtime = set(environment, "XDG_RUNTIME_DIR").map(PathBuf::from);
     let home = set(environment, "HOME").map(PathBuf::from);
     let candidates = [
@@ -220,7 +221,7 @@ fn standard_socket(environment: &Environment) -> Result<(Address, Origin), Build
         }
         tried.push(path);
     }
-    Err(BuildError::NoDaemon { tried })
+    Err(DaemonError::NoDaemon { tried })
 }
 
 #[cfg(test)]

@@ -1,0 +1,13 @@
+//! The connection to a Docker daemon: environment and Docker configuration in, an [`Engine`] that answers out.
+//!
+//! Builders, registries and containers ask it; nothing here knows what they want. Never starts a daemon.
+
+mod endpoint;
+mod engine;
+mod error;
+mod tls;
+
+pub use endpoint::{Address, Endpoint, TlsFiles, docker_config_dir, find_endpoint};
+pub use engine::{BuilderKind, Engine};
+pub(crate) use engine::{Dialer, Exchange, error_chain};
+pub use error::DaemonError;

@@ -1,0 +1,10 @@
+//! Registries: who we are there, and images on their way there and back through the daemon.
+//!
+//! In: references, settings, what the CI knows. Out: [`PushedReference`](crate::image::PushedReference)s. Types of the AWS SDK and of
+//! the registry client stay here; credentials live in memory only.
+
+mod auth;
+mod host;
+
+pub use auth::{Access, Credentials, Login};
+pub use host::{EcrHost, RegistryHost, RegistryKind, partition};
