@@ -29,7 +29,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("bollard", &["builder", "daemon"]),
     ("tonic", &["builder"]),
     ("hyper", &["builder", "daemon"]),
-    ("docker_credential", &["registry"]),
+    ("docker_credential", &["builder", "registry"]),
     ("aws_config", &["registry"]),
     ("aws_sdk_ecr", &["registry"]),
     ("aws_sdk_ecrpublic", &["registry"]),
