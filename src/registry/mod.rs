@@ -5,6 +5,7 @@
 
 mod auth;
 mod host;
+pub mod transfer;
 
 pub use auth::{Access, Credentials, Login};
 pub use host::{EcrHost, RegistryHost, RegistryKind, partition};

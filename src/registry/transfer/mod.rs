@@ -1,0 +1,24 @@
+//! Images on their way between the daemon and registries.
+//!
+//! In: references, credentials, limits. Out: [`PushOutcome`] or [`PulledImage`], and [`TransferEvent`]s on the way. The daemon moves the
+//! layers; the registry itself is asked only what the daemon does not tell. Never builds, never keeps credentials.
+
+mod credentials;
+mod error;
+mod event;
+mod explain;
+mod failure;
+mod options;
+mod outcome;
+mod pull;
+mod push;
+
+pub use credentials::CredentialSource;
+pub use error::TransferError;
+pub use event::{LayerOutcome, LayerState, TransferEvent};
+pub use explain::Explanation;
+pub use failure::Failure;
+pub use options::TransferOptions;
+pub use outcome::{FailedPush, PulledImage, PushOutcome};
+pub use pull::PullRun;
+pub use push::PushRun;
