@@ -1,7 +1,21 @@
-//! Which CI the program runs in and what it says about the commit: environment in, [`CiContext`] out. Pure.
+//! Which CI the program runs in and what it says about this run: environment and event file in, [`CiContext`] out.
+//!
+//! Pure, and never asks the network: what the CI does not say stays `None`, and git fills it later.
+
+mod azure;
+mod bitbucket;
+mod buildkite;
+mod circleci;
+mod event;
+mod github;
+mod gitlab;
+mod jenkins;
+#[cfg(test)]
+mod tests;
 
 use serde::Serialize;
 
+use crate::diagnostic::Warning;
 use crate::host::Environment;
 
 /// The CI systems that are told apart.
@@ -11,10 +25,58 @@ pub enum CiSystem {
     /// A developer's machine.
     #[default]
     None,
+    #[serde(rename = "github")]
     GitHub,
+    #[serde(rename = "gitlab")]
     GitLab,
+    Azure,
+    #[serde(rename = "circleci")]
+    CircleCi,
+    Buildkite,
+    Bitbucket,
+    Jenkins,
+    Forgejo,
+    Gitea,
     /// `CI` is set, by nobody that is known.
     Other,
+}
+
+/// What started the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum CiEvent {
+    /// Of a branch or a tag.
+    Push,
+    PullRequest,
+    /// A merge queue or merge train.
+    MergeGroup,
+    Schedule,
+    Manual,
+    Release,
+    #[default]
+    Other,
+}
+
+/// The pull or merge request that a run is for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PullRequest {
+    pub number: u64,
+    /// The commit that was proposed, not the one that a trial merge made.
+    pub head_commit: Option<String>,
+    pub head_branch: Option<String>,
+    pub base_branch: Option<String>,
+    pub from: PullRequestSource,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum PullRequestSource {
+    SameRepository,
+    Fork,
+    /// The CI does not say it, or its event file cannot be read.
+    #[default]
+    Unknown,
 }
 
 /// What the CI says about this run; git fills what is missing.
@@ -22,70 +84,186 @@ pub enum CiSystem {
 #[serde(rename_all = "camelCase")]
 pub struct CiContext {
     pub system: CiSystem,
+    pub event: CiEvent,
+    /// Of a pull request its head, not the merge commit that some systems check out.
     pub commit: Option<String>,
+    /// Of a pull request the branch that it comes from.
     pub branch: Option<String>,
     pub tag: Option<String>,
+    /// Branch that a pushed tag was made from, where the CI tells it.
+    pub base_branch: Option<String>,
+    pub pull_request: Option<PullRequest>,
     /// `https://github.com/owner/name`.
     pub repository_url: Option<String>,
+    /// `owner/name`; in GitLab `group/subgroup/name`.
+    pub repository: Option<String>,
+    pub owner: Option<String>,
+    /// Who started the run.
+    pub actor: Option<String>,
+    pub default_branch: Option<String>,
+    /// What the hosting service says about the repository, on one line.
+    pub description: Option<String>,
+    /// SPDX expression.
+    pub license: Option<String>,
+    /// Repository for images that the CI offers: `registry.gitlab.com/group/name`.
+    pub registry_image: Option<String>,
+    /// Start of this run in seconds since the epoch.
+    pub time: i64,
+    #[serde(skip)]
+    pub warnings: Vec<Warning>,
+}
+
+impl CiSystem {
+    pub fn detect(environment: &Environment) -> Self {
+        let is_true = |name: &str| environment.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let is_set = |name: &str| environment.get(name).is_some_and(|value| !value.is_empty());
+        match () {
+            () if is_true("FORGEJO_ACTIONS") => Self::Forgejo,
+            () if is_true("GITEA_ACTIONS") => Self::Gitea,
+            () if is_true("GITHUB_ACTIONS") => Self::GitHub,
+            () if is_true("GITLAB_CI") => Self::GitLab,
+            () if is_true("TF_BUILD") => Self::Azure,
+            () if is_true("CIRCLECI") => Self::CircleCi,
+            () if is_true("BUILDKITE") => Self::Buildkite,
+            () if is_set("BITBUCKET_BUILD_NUMBER") => Self::Bitbucket,
+            () if is_set("JENKINS_URL") => Self::Jenkins,
+            () if environment.is_truthy("CI") => Self::Other,
+            () => Self::None,
+        }
+    }
+
+    /// Writes its workflow as GitHub does, with the same variables and event file.
+    pub fn is_github_like(self) -> bool {
+        matches!(self, Self::GitHub | Self::Forgejo | Self::Gitea)
+    }
 }
 
 impl CiContext {
-    /// Reads the variables of GitHub Actions and GitLab CI; everything else is `Other` or `None`.
-    pub fn detect(environment: &Environment) -> Self {
-        let var = |name: &str| environment.get(name).filter(|value| !value.is_empty()).map(str::to_owned);
-        if environment.get("GITHUB_ACTIONS") == Some("true") {
-            let named =
-                |kind| (environment.get("GITHUB_REF_TYPE") == Some(kind)).then(|| var("GITHUB_REF_NAME")).flatten();
-            return Self {
-                system: CiSystem::GitHub,
-                commit: var("GITHUB_SHA"),
-                branch: var("GITHUB_HEAD_REF").or_else(|| named("branch")),
-                tag: named("tag"),
-                repository_url: var("GITHUB_SERVER_URL")
-                    .zip(var("GITHUB_REPOSITORY"))
-                    .map(|(server, repository)| format!("{server}/{repository}")),
-            };
+    /// Reads the variables of the CI system, and the text of the file that `GITHUB_EVENT_PATH` names. `now` is in seconds since
+    /// the epoch.
+    pub fn detect(environment: &Environment, event_file: Option<&str>, now: i64) -> Self {
+        let system = CiSystem::detect(environment);
+        let variables = Variables(environment);
+        let mut context = match system {
+            CiSystem::GitHub | CiSystem::Forgejo | CiSystem::Gitea => github::read(variables, event_file),
+            CiSystem::GitLab => gitlab::read(variables),
+            CiSystem::Azure => azure::read(variables),
+            CiSystem::CircleCi => circleci::read(variables),
+            CiSystem::Buildkite => buildkite::read(variables),
+            CiSystem::Bitbucket => bitbucket::read(variables),
+            CiSystem::Jenkins => jenkins::read(variables),
+            CiSystem::Other | CiSystem::None => Self::default(),
+        };
+        context.system = system;
+        context.time = now;
+        if context.owner.is_none() {
+            context.owner =
+                context.repository.as_deref().and_then(|name| name.split_once('/')).map(|(o, _)| o.to_owned());
         }
-        if environment.get("GITLAB_CI") == Some("true") {
-            return Self {
-                system: CiSystem::GitLab,
-                commit: var("CI_COMMIT_SHA"),
-                branch: var("CI_COMMIT_BRANCH").or_else(|| var("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME")),
-                tag: var("CI_COMMIT_TAG"),
-                repository_url: var("CI_PROJECT_URL"),
-            };
+        if let Some(head) = context.pull_request.as_ref().and_then(|request| request.head_commit.clone()) {
+            context.commit = Some(head);
         }
-        let system = if environment.is_truthy("CI") { CiSystem::Other } else { CiSystem::None };
-        Self { system, ..Self::default() }
+        context
+    }
+
+    /// True when strangers may have written what is built: CI systems give such runs no secrets.
+    pub fn is_fork_pull_request(&self) -> bool {
+        self.pull_request.as_ref().is_some_and(|request| request.from == PullRequestSource::Fork)
+    }
+
+    /// Why this run may have no credentials for a registry, as the end of a sentence.
+    pub fn without_secrets(&self) -> Option<&'static str> {
+        let request = self.pull_request.as_ref()?;
+        match request.from {
+            PullRequestSource::Fork => Some("the pull request comes from a fork, which gets no secrets"),
+            PullRequestSource::Unknown => Some("it is not known whether the pull request comes from a fork"),
+            PullRequestSource::SameRepository => (self.system == CiSystem::GitHub
+                && self.actor.as_deref() == Some("dependabot[bot]"))
+            .then_some("the pull request is Dependabot's, which gets no secrets and a token that only reads"),
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The environment, where an empty variable says nothing.
+#[derive(Clone, Copy)]
+struct Variables<'a>(&'a Environment);
 
-    fn check(variables: &[(&str, &str)]) -> CiContext {
-        CiContext::detect(&Environment::from_pairs(variables.iter().copied()))
+impl<'a> Variables<'a> {
+    fn text(self, name: &str) -> Option<&'a str> {
+        self.0.get(name).filter(|value| !value.is_empty())
     }
 
-    #[test]
-    fn a_developers_machine_is_no_ci() {
-        assert_eq!(check(&[]), CiContext::default());
-        assert_eq!(check(&[("CI", "false")]).system, CiSystem::None);
-        assert_eq!(check(&[("CI", "1")]).system, CiSystem::Other);
+    fn get(self, name: &str) -> Option<String> {
+        self.text(name).map(str::to_owned)
     }
 
-    #[test]
-    fn github_tells_branch_from_tag() {
-        let github = [("GITHUB_ACTIONS", "true"), ("GITHUB_REF_TYPE", "tag"), ("GITHUB_REF_NAME", "v1.2.3")];
-        let context = check(&github);
-        assert_eq!((context.branch, context.tag.as_deref()), (None, Some("v1.2.3")));
+    fn number(self, name: &str) -> Option<u64> {
+        self.text(name)?.parse().ok()
+    }
+}
+
+/// A full git reference: `refs/heads/main`, `refs/tags/v1`, `refs/pull/7/merge`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GitRef<'a> {
+    Branch(&'a str),
+    Tag(&'a str),
+    PullRequest(u64),
+}
+
+impl<'a> GitRef<'a> {
+    fn parse(reference: &'a str) -> Option<Self> {
+        if let Some(branch) = reference.strip_prefix("refs/heads/") {
+            return Some(Self::Branch(branch));
+        }
+        if let Some(tag) = reference.strip_prefix("refs/tags/") {
+            return Some(Self::Tag(tag));
+        }
+        reference.strip_prefix("refs/pull/")?.split('/').next()?.parse().ok().map(Self::PullRequest)
     }
 
-    #[test]
-    fn gitlab_merge_requests_have_their_source_branch() {
-        let context =
-            check(&[("GITLAB_CI", "true"), ("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "fix"), ("CI_COMMIT_SHA", "abc")]);
-        assert_eq!((context.branch.as_deref(), context.commit.as_deref()), (Some("fix"), Some("abc")));
+    fn branch(self) -> Option<String> {
+        if let Self::Branch(name) = self { Some(name.to_owned()) } else { None }
     }
+
+    fn tag(self) -> Option<String> {
+        if let Self::Tag(name) = self { Some(name.to_owned()) } else { None }
+    }
+
+    fn pull_request(self) -> Option<u64> {
+        if let Self::PullRequest(number) = self { Some(number) } else { None }
+    }
+}
+
+/// `owner/name` of a clone URL in any of git's spellings.
+fn repository_of(url: &str) -> Option<&str> {
+    let url = url.trim_end_matches('/');
+    let address = url.strip_suffix(".git").unwrap_or(url);
+    let path = match address.split_once("://") {
+        Some((_, rest)) => rest.split_once('/')?.1,
+        None => address.split_once(':')?.1,
+    };
+    let path = path.trim_start_matches('/');
+    path.contains('/').then_some(path)
+}
+
+/// The web address of a clone URL: `git@host:owner/name.git` as `https://host/owner/name`, without user and password.
+pub fn web_url(remote: &str) -> String {
+    let address = remote.trim_end_matches('/');
+    let address = address.strip_suffix(".git").unwrap_or(address);
+    if let Some(rest) = address.strip_prefix("ssh://") {
+        return format!("https://{}", user_cut(rest));
+    }
+    match address.split_once("://") {
+        Some((scheme, rest)) => format!("{scheme}://{}", user_cut(rest)),
+        None => match user_cut(address).split_once(':') {
+            Some((host, path)) => format!("https://{host}/{path}"),
+            None => address.to_owned(),
+        },
+    }
+}
+
+/// `user:password@host/path` as `host/path`.
+fn user_cut(address: &str) -> &str {
+    let end = address.find('/').unwrap_or(address.len());
+    address[..end].rfind('@').map_or(address, |at| &address[at + 1..])
 }

@@ -7,6 +7,7 @@ use crate::ci::CiContext;
 use crate::cli::Words;
 use crate::diagnostic::Warning;
 use crate::error::{CommandError, Error};
+use crate::host;
 use crate::metadata::ConfigFiles;
 use crate::origin::{Detected, Origin};
 use crate::plan::{self, ImagePlan};
@@ -57,10 +58,14 @@ impl Project {
         let resolved = settings::resolve(words, &session.environment, &files)?;
         let options = detect_options(&resolved.settings, &located.start);
         let facts = project::detect(&tree, &options)?;
+        let event_file = session.environment.get("GITHUB_EVENT_PATH").and_then(|path| fs::read(path).ok());
+        let event_file = event_file.as_deref().map(String::from_utf8_lossy);
+        let ci = CiContext::detect(&session.environment, event_file.as_deref(), host::now());
         let mut warnings = tree.warnings.clone();
         warnings.extend(resolved.warnings);
+        warnings.extend(ci.warnings.iter().cloned());
         Ok(Self {
-            ci: CiContext::detect(&session.environment),
+            ci,
             tree,
             settings: resolved.settings,
             run: resolved.run,

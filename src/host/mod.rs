@@ -1,12 +1,14 @@
 //! The only door to environment variables, clock, standard streams, signals and child processes.
 
 mod child;
+mod clock;
 mod environment;
 mod panic;
 mod signal;
 mod stream;
 
 pub use child::{CommandOutput, run_command};
+pub use clock::now;
 pub use environment::Environment;
 pub use panic::report_panics;
 pub use signal::ended;

@@ -102,23 +102,7 @@ pub(super) fn commit(inputs: Inputs<'_>) -> Option<&str> {
 
 /// Where the sources live on the web.
 pub(super) fn source_url(inputs: Inputs<'_>) -> Option<String> {
-    inputs.ci.repository_url.clone().or_else(|| inputs.tree.git.as_ref()?.remote.as_deref().map(web_url))
-}
-
-/// `git@host:owner/name.git` as `https://host/owner/name`.
-fn web_url(remote: &str) -> String {
-    let address = remote.strip_suffix(".git").unwrap_or(remote);
-    if let Some(rest) = address.strip_prefix("ssh://") {
-        let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
-        return format!("https://{rest}");
-    }
-    match address.split_once("://") {
-        Some(_) => address.to_owned(),
-        None => match address.rsplit_once('@').map_or(address, |(_, rest)| rest).split_once(':') {
-            Some((host, path)) => format!("https://{host}/{path}"),
-            None => address.to_owned(),
-        },
-    }
+    inputs.ci.repository_url.clone().or_else(|| inputs.tree.git.as_ref()?.remote.as_deref().map(crate::ci::web_url))
 }
 
 /// Stands for this project on this daemon: caches that hold keys are never shared between two of them.
@@ -173,12 +157,5 @@ mod tests {
         assert!(complete_tag("Acme/A", "web").is_err());
         assert!(complete_tag("feature/x y", "web").is_err());
         assert!(complete_tag("", "web").is_err());
-    }
-
-    #[test]
-    fn remotes_become_web_addresses() {
-        assert_eq!(web_url("git@example.com:acme/shop.git"), "https://example.com/acme/shop");
-        assert_eq!(web_url("ssh://git@example.com/acme/shop.git"), "https://example.com/acme/shop");
-        assert_eq!(web_url("https://example.com/acme/shop"), "https://example.com/acme/shop");
     }
 }
