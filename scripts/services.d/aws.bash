@@ -1,0 +1,68 @@
+# shellcheck shell=bash
+# AWS on loopback: moto answers for ECR, STS and IAM; the registry has the host name that moto hands out, and its password.
+
+MOTO_ADDRESS=127.0.0.1:5595
+MOTO_PACKAGES=(moto==5.2.5 flask==3.1.3 flask-cors==6.0.5)
+MOTO_ENVIRONMENT=$STATE_DIR/moto
+ECR_IP=127.0.0.1
+ECR_REGION=eu-central-1
+# The account that moto gives to everybody.
+ECR_HOST=123456789012.dkr.ecr.$ECR_REGION.amazonaws.com
+
+moto_answers() { answers_with 200 "http://$MOTO_ADDRESS/moto-api/data.json"; }
+ecr_answers() { answers_with 401 "https://$ECR_HOST/v2/" --cacert "$CA_FILE"; }
+aws_answers() { moto_answers && ecr_answers; }
+
+# make_moto_environment: made once per set of versions.
+make_moto_environment() {
+  local made=$MOTO_ENVIRONMENT/made
+  [[ $(cat "$made" 2>/dev/null) == "${MOTO_PACKAGES[*]}" ]] && return
+  install_packages python3 python3-venv
+  say aws "installing ${MOTO_PACKAGES[*]}"
+  rm -rf --one-file-system "$MOTO_ENVIRONMENT"
+  "$PYTHON" -m venv "$MOTO_ENVIRONMENT"
+  "$MOTO_ENVIRONMENT/bin/pip" install --quiet --disable-pip-version-check "${MOTO_PACKAGES[@]}" </dev/null >"$STATE_DIR/moto.log" 2>&1 ||
+    { tail -n 15 "$STATE_DIR/moto.log" >&2; die "pip cannot install moto (log: $STATE_DIR/moto.log)"; }
+  printf '%s' "${MOTO_PACKAGES[*]}" >"$made"
+}
+
+# ecr_login: prints user name and password of the authorization token, separated by a tab.
+ecr_login() {
+  curl --silent --show-error --fail --max-time 10 --noproxy '*' "http://$MOTO_ADDRESS/" --data '{}' \
+    --header 'Content-Type: application/x-amz-json-1.1' \
+    --header 'X-Amz-Target: AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken' \
+    --header "Authorization: AWS4-HMAC-SHA256 Credential=nd/20260101/$ECR_REGION/ecr/aws4_request, SignedHeaders=host, Signature=0" |
+    "$PYTHON" -c '
+import base64, json, sys
+data, = json.load(sys.stdin)["authorizationData"]
+print(*base64.b64decode(data["authorizationToken"]).decode().split(":", 1), sep="\t")'
+}
+
+start_aws() {
+  if ! moto_answers; then
+    install_packages curl
+    make_moto_environment
+    spawn moto "$MOTO_ENVIRONMENT/bin/moto_server" --host "${MOTO_ADDRESS%:*}" --port "${MOTO_ADDRESS#*:}"
+    await_start moto moto_answers
+  fi
+  if ! ecr_answers; then
+    install_registry
+    mkdir -p "$REGISTRIES_DIR"
+    make_authority
+    make_host_certificate "$ECR_HOST"
+    map_name "$ECR_IP" "$ECR_HOST"
+    trust_in_docker "$ECR_HOST"
+    ecr_login | write_htpasswd "$REGISTRIES_DIR/ecr.htpasswd"
+    { https "$ECR_IP:443" "$ECR_HOST" && htpasswd_auth "$REGISTRIES_DIR/ecr.htpasswd"; } |
+      serve_registry ecr ecr_answers
+  fi
+  say aws "moto answers at $MOTO_ADDRESS, the registry at https://$ECR_HOST"
+}
+
+stop_aws() {
+  stop_process registry-ecr
+  stop_process moto
+  unmap_name "$ECR_IP" "$ECR_HOST"
+  distrust_in_docker "$ECR_HOST"
+  rm -rf --one-file-system "${REGISTRIES_DIR:?}/ecr"
+}

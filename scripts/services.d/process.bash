@@ -1,0 +1,63 @@
+# shellcheck shell=bash
+# Processes that scripts/services starts, and only those it stops.
+
+# spawn NAME COMMAND...: starts a process in its own session and notes its pid.
+# The lock on descriptor 9 must not live on in it.
+spawn() {
+  local name=$1
+  shift
+  # Not in the folder of the caller, which may go away.
+  setsid env --chdir=/ "$@" >"$RUN_DIR/$name.log" 2>&1 </dev/null 9>&- &
+  echo $! >"$RUN_DIR/$name.pid"
+}
+
+# started_pid NAME: prints the pid of what we started, when that process still lives.
+started_pid() {
+  local pid_file=$RUN_DIR/$1.pid pid
+  [[ -s $pid_file ]] || return 1
+  pid=$(<"$pid_file")
+  kill -0 "$pid" 2>/dev/null || return 1
+  # A pid may have been reused after a restart of the machine.
+  case $(tr '\0' ' ' <"/proc/$pid/cmdline") in
+    *dockerd* | *podman* | *docker-registry* | *token-server* | *moto_server*) echo "$pid" ;;
+    *) return 1 ;;
+  esac
+}
+
+# stop_process NAME: ends what spawn started and waits until it is gone.
+stop_process() {
+  local pid tries
+  if pid=$(started_pid "$1"); then
+    kill "$pid"
+    for ((tries = 0; tries < 150; tries++)); do
+      kill -0 "$pid" 2>/dev/null || break
+      sleep 0.2
+    done
+    kill -9 "$pid" 2>/dev/null || true
+    say "$1" "stopped"
+  else
+    say "$1" "not started by this script"
+  fi
+  rm -f "$RUN_DIR/$1.pid"
+}
+
+# wait_until SECONDS COMMAND...: repeats until the command succeeds.
+wait_until() {
+  local deadline=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    ((SECONDS < deadline)) || return 1
+    sleep 0.3
+  done
+}
+
+# await_start NAME ANSWERS: waits for the daemon that spawn started, but not for one that has ended.
+await_start() {
+  wait_until 60 answers_or_ended "$1" "$2"
+  "$2" && return
+  tail -n 5 "$RUN_DIR/$1.log" >&2
+  die "$1 does not answer (log: $RUN_DIR/$1.log)"
+}
+
+# The pid only: until the new process has executed its program, it still has the name of this script.
+answers_or_ended() { "$2" || ! kill -0 "$(<"$RUN_DIR/$1.pid")" 2>/dev/null; }
