@@ -96,6 +96,20 @@ pub(crate) fn shown(value: &str) -> String {
     line.chars().take(LIMIT).chain("…".chars()).collect()
 }
 
+/// An error with its causes on one line.
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
 /// The known word that `word` was most likely meant to be: at most two edits away, and fewer than half of its letters.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_ascii_lowercase();

@@ -17,11 +17,13 @@ use crate::cli::{Cli, ColorChoice, Command};
 use crate::diagnostic::{ExitCode, Warning};
 use crate::error::{CommandError, Error};
 use crate::host::{self, Environment, Streams};
+use crate::network;
 use crate::report::{Style, render_error, render_warning};
 
 /// Runs the program with the arguments and environment of this process.
 pub fn main() -> process::ExitCode {
     host::report_panics();
+    network::install_provider();
     let cli = match crate::cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(usage) => {

@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use super::endpoint::{Address, Endpoint};
 use super::error::DaemonError;
 use super::tls;
+use crate::diagnostic::error_chain;
 use crate::host::Environment;
 
 const PODMAN: &str = "Podman";
@@ -338,20 +339,6 @@ fn tls_reason(error: &io::Error) -> String {
     } else {
         text
     }
-}
-
-/// An error with its causes on one line.
-pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -9,5 +9,5 @@ mod tls;
 
 pub use endpoint::{Address, Endpoint, TlsFiles, docker_config_dir, find_endpoint};
 pub use engine::{BuilderKind, Engine};
-pub(crate) use engine::{Dialer, Exchange, error_chain};
+pub(crate) use engine::{Dialer, Exchange};
 pub use error::DaemonError;

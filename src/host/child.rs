@@ -1,8 +1,14 @@
 //! Child processes, always by argument vector, never through a shell.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+
+use super::Environment;
 
 /// What a finished child left behind.
 #[derive(Debug, Clone)]
@@ -20,4 +26,96 @@ pub struct CommandOutput {
 pub fn run_command(program: &str, arguments: &[&str], directory: &Path) -> io::Result<CommandOutput> {
     let output = Command::new(program).args(arguments).current_dir(directory).stdin(Stdio::null()).output()?;
     Ok(CommandOutput { success: output.status.success(), stdout: output.stdout, stderr: output.stderr })
+}
+
+/// How long a child may take and how much it may say.
+#[derive(Debug, Clone, Copy)]
+pub struct ChildLimits {
+    pub time: Duration,
+    /// Bytes, of each output stream.
+    pub output: u64,
+}
+
+/// Why a child with limits did not end by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum ChildError {
+    #[error("{0}")]
+    Start(io::Error),
+    #[error("it did not end within {} s", .0.as_secs_f32())]
+    TimedOut(Duration),
+    #[error("it printed more than {0} bytes")]
+    TooMuchOutput(u64),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+/// The executable file that `name` means by the `PATH` of `environment`.
+pub fn find_program(name: &str, environment: &Environment) -> Option<PathBuf> {
+    let is_executable =
+        |path: &PathBuf| path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok();
+    let folders = environment.get("PATH")?.split(':').filter(|folder| !folder.is_empty());
+    folders.map(|folder| Path::new(folder).join(name)).find(is_executable)
+}
+
+/// Runs `program` in `environment` with `input` as its standard input. It ends, with what it started, when this future ends.
+pub async fn run_with_input(
+    program: &Path,
+    arguments: &[&str],
+    input: &[u8],
+    environment: &Environment,
+    limits: ChildLimits,
+) -> Result<CommandOutput, ChildError> {
+    let mut child = tokio::process::Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .envs(environment.iter())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(ChildError::Start)?;
+    let mut group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)).map(|id| Group(Some(id)));
+    let mut stdin = child.stdin.take().expect("standard input is a pipe");
+    let stdout = child.stdout.take().expect("standard output is a pipe");
+    let stderr = child.stderr.take().expect("standard error is a pipe");
+    let talk = async {
+        let write = async {
+            let written = stdin.write_all(input).await;
+            drop(stdin);
+            // A child may end without reading.
+            written.or_else(|error| match error.kind() {
+                io::ErrorKind::BrokenPipe => Ok(()),
+                _ => Err(ChildError::Io(error)),
+            })
+        };
+        let (stdout, stderr, ()) = tokio::try_join!(read(stdout, limits.output), read(stderr, limits.output), write)?;
+        let success = child.wait().await?.success();
+        Ok(CommandOutput { success, stdout, stderr })
+    };
+    let ended = tokio::time::timeout(limits.time, talk).await.unwrap_or(Err(ChildError::TimedOut(limits.time)));
+    if let (Ok(_), Some(group)) = (&ended, &mut group) {
+        // Its number may belong to somebody else by now.
+        group.0 = None;
+    }
+    ended
+}
+
+async fn read(stream: impl AsyncRead + Unpin, limit: u64) -> Result<Vec<u8>, ChildError> {
+    let mut bytes = Vec::new();
+    stream.take(limit + 1).read_to_end(&mut bytes).await?;
+    if bytes.len() as u64 > limit { Err(ChildError::TooMuchOutput(limit)) } else { Ok(bytes) }
+}
+
+/// The processes of one child.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(group) = self.0 {
+            // Fails when all of them have ended.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
 }

@@ -7,7 +7,7 @@ mod panic;
 mod signal;
 mod stream;
 
-pub use child::{CommandOutput, run_command};
+pub use child::{ChildError, ChildLimits, CommandOutput, find_program, run_command, run_with_input};
 pub use clock::now;
 pub use environment::Environment;
 pub use panic::report_panics;

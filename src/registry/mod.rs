@@ -7,5 +7,5 @@ mod auth;
 mod host;
 pub mod transfer;
 
-pub use auth::{Access, Credentials, Login};
+pub use auth::{Access, AuthError, Authenticator, Credentials, HelperFault, HelperUse, Login, registry_auth_header};
 pub use host::{EcrHost, RegistryHost, RegistryKind, partition};

@@ -24,7 +24,8 @@ use super::steps::Steps;
 use super::upload::{ContextBody, Upload};
 use crate::builder::explain::{Failure, explain, without_colours};
 use crate::builder::{BuildError, BuildEvent, BuildRequest, step_name};
-use crate::daemon::{BuilderKind, DaemonError, Engine, Exchange, error_chain};
+use crate::daemon::{BuilderKind, DaemonError, Engine, Exchange};
+use crate::diagnostic::error_chain;
 use crate::image::BuiltImage;
 
 /// How often upload progress and the limits are looked at.
