@@ -6,9 +6,9 @@ use nextdeploy::ci::CiContext;
 use nextdeploy::dockerfile::{Dialect, render};
 use nextdeploy::metadata::EnvScope;
 use nextdeploy::origin::{Detected, Origin};
-use nextdeploy::plan::plan_image;
+use nextdeploy::plan::{Inputs, plan_image};
 use nextdeploy::project::{DetectOptions, detect};
-use nextdeploy::settings::{EnvSetting, EnvValue, Settings};
+use nextdeploy::settings::{EnvSetting, EnvValue, PublishSettings, Settings};
 use nextdeploy::source::SourceTree;
 
 const LOCKFILE: &str = r#"{"lockfileVersion":3,"packages":{"node_modules/next":{"version":"16.4.6"}}}"#;
@@ -30,7 +30,7 @@ fn dockerfile(text: &str) -> Option<String> {
     let value = EnvSetting { value: EnvValue::Plain(text.to_owned()), scope: EnvScope::Auto };
     settings.env.insert("VALUE".to_owned(), Detected::new(value, Origin::Flag("--env".to_owned())));
     let ci = CiContext { branch: Some(text.to_owned()), tag: Some(text.to_owned()), ..CiContext::default() };
-    let plan = plan_image(&settings, &ci, &facts, &tree).ok()?;
+    let plan = plan_image(Inputs { settings: &settings, publish: &PublishSettings::default(), ci: &ci, facts: &facts, tree: &tree }).ok()?;
     render(&plan, Dialect::BuildKit).ok()
 }
 

@@ -235,7 +235,7 @@ impl<'a> GitRef<'a> {
 }
 
 /// `owner/name` of a clone URL in any of git's spellings.
-fn repository_of(url: &str) -> Option<&str> {
+pub fn repository_of(url: &str) -> Option<&str> {
     let url = url.trim_end_matches('/');
     let address = url.strip_suffix(".git").unwrap_or(url);
     let path = match address.split_once("://") {
@@ -260,6 +260,11 @@ pub fn web_url(remote: &str) -> String {
             None => address.to_owned(),
         },
     }
+}
+
+/// The host of a web address.
+pub fn host_of(url: &str) -> Option<&str> {
+    user_cut(url.split_once("://")?.1).split(['/', ':']).next()
 }
 
 /// `user:password@host/path` as `host/path`.

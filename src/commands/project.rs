@@ -10,7 +10,7 @@ use crate::error::{CommandError, Error};
 use crate::host;
 use crate::metadata::ConfigFiles;
 use crate::origin::{Detected, Origin};
-use crate::plan::{self, ImagePlan};
+use crate::plan::{self, ImagePlan, Inputs};
 use crate::project::{self, DetectOptions, ProjectFacts};
 use crate::rel_path::RelPath;
 use crate::settings::{self, PublishSettings, RunSettings, Settings};
@@ -21,7 +21,6 @@ pub struct Project {
     pub tree: SourceTree,
     pub settings: Settings,
     pub run: RunSettings,
-    #[expect(dead_code, reason = "pushing reads it")]
     pub publish: PublishSettings,
     pub ci: CiContext,
     pub facts: ProjectFacts,
@@ -77,7 +76,8 @@ impl Project {
 
     /// Makes every choice about the image.
     pub fn plan(&self) -> Result<ImagePlan, Error> {
-        Ok(plan::plan_image(&self.settings, &self.ci, &self.facts, &self.tree)?)
+        let Self { settings, publish, ci, facts, tree, .. } = self;
+        Ok(plan::plan_image(Inputs { settings, publish, ci, facts, tree })?)
     }
 }
 

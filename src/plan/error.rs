@@ -1,13 +1,22 @@
 //! What makes a plan impossible.
 
-use crate::diagnostic::{Diagnostic, ExitCode, printable};
+use crate::diagnostic::{Diagnostic, ExitCode, printable, shown};
+use crate::tags::TagError;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     #[error("`{}` (app name, {origin}) has no letter or digit that an image name could be made of", printable(name))]
     NoImageName { name: String, origin: String },
-    #[error("`{}` ({origin}) is no valid image tag or reference: {reason}", printable(tag))]
-    InvalidTag { tag: String, origin: String, reason: String },
+    #[error("tag rule ({origin}): {error}")]
+    Tag { origin: String, error: TagError },
+    #[error("no tag rule gives a tag for this run ({run}), so there is nothing that could be pushed")]
+    NoTags { run: String, rules: Vec<String> },
+    #[error("`{}` names no registry to push to", shown(tag))]
+    NoRegistry { tag: String },
+    #[error("the owner of the image in `{registry}` is not known")]
+    NoOwner { registry: String },
+    #[error("`{}` ({origin}) is no name of a repository: {reason}", shown(repository))]
+    InvalidRepository { repository: String, origin: String, reason: String },
     #[error("`{}` ({origin}) is no valid base image: {reason}", printable(image))]
     InvalidBase { image: String, origin: String, reason: String },
     #[error("`{}` ({origin}) is no valid name for an environment variable", printable(name))]
@@ -37,7 +46,11 @@ impl Diagnostic for PlanError {
     fn code(&self) -> &'static str {
         match self {
             Self::NoImageName { .. } => "plan/no-image-name",
-            Self::InvalidTag { .. } => "plan/invalid-tag",
+            Self::Tag { error, .. } => error.code(),
+            Self::NoTags { .. } => "plan/no-tags",
+            Self::NoRegistry { .. } => "plan/no-registry",
+            Self::NoOwner { .. } => "plan/no-owner",
+            Self::InvalidRepository { .. } => "plan/invalid-repository",
             Self::InvalidBase { .. } => "plan/invalid-base",
             Self::InvalidVariableName { .. } => "plan/invalid-variable-name",
             Self::NulInValue { .. } => "plan/nul-in-value",
@@ -54,10 +67,23 @@ impl Diagnostic for PlanError {
     fn hints(&self) -> Vec<String> {
         let hint = match self {
             Self::NoImageName { .. } => "give the image a name with `--name my-app`".to_owned(),
-            Self::InvalidTag { .. } => {
-                "write `--tag v1.2.0`, or a complete reference like `--tag registry.example.com/team/app:v1.2.0`"
+            Self::Tag { error, .. } => error.hint(),
+            Self::NoTags { rules, .. } if rules.is_empty() => "give a tag by `--tag`".to_owned(),
+            Self::NoTags { rules, .. } => {
+                let rules: Vec<String> = rules.iter().map(|rule| format!("`{}`", printable(rule))).collect();
+                format!(
+                    "beside {} give a rule that always applies, such as `type=sha`, or do not push here",
+                    rules.join(", ")
+                )
+            }
+            Self::NoRegistry { .. } => {
+                "say where the image goes: `--registry ghcr.io`, `--image ghcr.io/owner/shop`, or a complete `--tag`"
                     .to_owned()
             }
+            Self::NoOwner { registry } => {
+                format!("give `--image {registry}/OWNER/NAME`, or `--username OWNER`")
+            }
+            Self::InvalidRepository { .. } => "give the repository by `--image`".to_owned(),
             Self::InvalidBase { .. } => {
                 "use `slim`, `alpine`, `distroless`, or a reference like `node:22-slim`".to_owned()
             }

@@ -1,4 +1,4 @@
-//! What the image is called, and what tells this project from others.
+//! The app's name, its commit and source, and what tells this project from others.
 
 use std::fmt::Write as _;
 
@@ -6,8 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Inputs, PlanError};
 use crate::diagnostic::Warning;
-use crate::oci::{Reference, is_tag};
-use crate::origin::{Detected, Origin};
+use crate::origin::Detected;
 
 /// Longest image name that is made from an app name.
 const MAX_NAME: usize = 128;
@@ -49,50 +48,6 @@ fn normalise(name: &str) -> String {
         }
     }
     result.trim_end_matches(['-', '.', '_']).to_owned()
-}
-
-/// The tags that were asked for, else `NAME:latest` and `NAME:COMMIT`.
-pub(super) fn plan_tags(inputs: Inputs<'_>, name: &str) -> Result<Vec<Detected<String>>, PlanError> {
-    let mut tags = Vec::new();
-    for wanted in &inputs.settings.tags {
-        let tag = complete_tag(&wanted.value, name).map_err(|reason| PlanError::InvalidTag {
-            tag: wanted.value.clone(),
-            origin: wanted.origin.to_string(),
-            reason,
-        })?;
-        tags.push(Detected::new(tag, wanted.origin.clone()));
-    }
-    if tags.is_empty() {
-        let origin = Origin::Default("no `--tag`".to_owned());
-        tags.push(Detected::new(format!("{name}:latest"), origin));
-        if let Some(commit) = commit(inputs) {
-            let short: String = commit.chars().take(8).collect();
-            let dirty = inputs.tree.git.as_ref().is_some_and(|git| git.dirty);
-            let tag = if dirty { format!("{short}-dirty") } else { short };
-            if is_tag(&tag) {
-                tags.push(Detected::new(format!("{name}:{tag}"), Origin::Derived("the commit".to_owned())));
-            }
-        }
-    }
-    let mut seen = std::collections::BTreeSet::new();
-    tags.retain(|tag| seen.insert(tag.value.clone()));
-    Ok(tags)
-}
-
-/// A word without `:` and `/` is a tag of the image; everything else is a reference.
-fn complete_tag(text: &str, name: &str) -> Result<String, String> {
-    if !text.contains([':', '/', '@']) {
-        return if is_tag(text) {
-            Ok(format!("{name}:{text}"))
-        } else {
-            Err("a tag holds letters, digits, `_`, `.` and `-`, at most 128".to_owned())
-        };
-    }
-    let reference = Reference::parse(text).map_err(|invalid| invalid.to_string())?;
-    if reference.digest.is_some() {
-        return Err("an image that is still to be built has no digest".to_owned());
-    }
-    Ok(if reference.tag.is_none() { format!("{reference}:latest") } else { reference.to_string() })
 }
 
 /// The commit that is built: what the CI says, else git.
@@ -147,15 +102,5 @@ mod tests {
         for (name, expected) in cases {
             assert_eq!(normalise(name), expected, "{name:?}");
         }
-    }
-
-    #[test]
-    fn bare_words_are_tags_and_the_rest_are_references() {
-        assert_eq!(complete_tag("v1", "web").as_deref(), Ok("web:v1"));
-        assert_eq!(complete_tag("localhost:5000/a", "web").as_deref(), Ok("localhost:5000/a:latest"));
-        assert_eq!(complete_tag("ghcr.io/acme/a:1", "web").as_deref(), Ok("ghcr.io/acme/a:1"));
-        assert!(complete_tag("Acme/A", "web").is_err());
-        assert!(complete_tag("feature/x y", "web").is_err());
-        assert!(complete_tag("", "web").is_err());
     }
 }

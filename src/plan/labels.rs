@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{BasePlan, Inputs, MAX_LINE_VALUE, PlanError, identity};
 use crate::oci::Reference;
+use crate::origin::Detected;
 
 const OCI: &str = "org.opencontainers.image";
 
@@ -12,20 +13,31 @@ pub(super) fn plan_labels(
     inputs: Inputs<'_>,
     base: &BasePlan,
     node_major: u32,
+    version: Option<String>,
 ) -> Result<BTreeMap<String, String>, PlanError> {
     let facts = inputs.facts;
     let git = inputs.tree.git.as_ref();
     let mut labels = BTreeMap::new();
     let mut set = |name: String, value: Option<String>| {
         // Anything from outside that is not one printable line tells nothing, and is left out.
-        if let Some(value) = value.filter(|value| !value.is_empty() && !value.chars().any(char::is_control)) {
+        let usable =
+            |value: &String| !value.is_empty() && value.len() <= MAX_LINE_VALUE && !value.chars().any(char::is_control);
+        if let Some(value) = value.filter(usable) {
             labels.insert(name, value);
         }
     };
     let name = inputs.settings.name.as_ref().unwrap_or(&facts.name);
     set(format!("{OCI}.title"), Some(name.value.clone()));
-    set(format!("{OCI}.version"), inputs.ci.tag.clone().or_else(|| facts.version.as_ref().map(|v| v.value.clone())));
+    let told = |fact: &Option<Detected<String>>| fact.as_ref().map(|fact| fact.value.trim().to_owned());
+    set(format!("{OCI}.description"), told(&facts.description).or_else(|| inputs.ci.description.clone()));
+    set(
+        format!("{OCI}.licenses"),
+        told(&facts.license).filter(|license| is_spdx(license)).or_else(|| inputs.ci.license.clone()),
+    );
+    let tagged = || inputs.ci.tag.clone().or_else(|| git?.tag.clone());
+    set(format!("{OCI}.version"), version.or_else(tagged).or_else(|| told(&facts.version)));
     set(format!("{OCI}.revision"), identity::commit(inputs).map(str::to_owned));
+    set(format!("{OCI}.url"), identity::source_url(inputs));
     set(format!("{OCI}.source"), identity::source_url(inputs));
     set(format!("{OCI}.created"), git.and_then(|git| git.commit_time).and_then(timestamp));
     let qualified =
@@ -50,6 +62,11 @@ pub(super) fn plan_labels(
         labels.insert(label.clone(), value.value.clone());
     }
     Ok(labels)
+}
+
+/// npm's `UNLICENSED` and `SEE LICENSE IN …` are no SPDX expressions.
+fn is_spdx(license: &str) -> bool {
+    license != "UNLICENSED" && !license.starts_with("SEE LICENSE")
 }
 
 fn check(label: &str, value: &str) -> Result<(), String> {

@@ -13,9 +13,11 @@ mod install;
 mod labels;
 mod lifecycle;
 mod output;
+mod repository;
 #[cfg(test)]
 pub(crate) mod sample;
 mod secret_looking;
+mod tags;
 #[cfg(test)]
 mod tests;
 
@@ -26,41 +28,38 @@ pub use secret_looking::{SecretLook, secret_look};
 use crate::ci::CiContext;
 use crate::diagnostic::Warning;
 use crate::project::ProjectFacts;
-use crate::settings::{EnvFilePolicy, Settings};
+use crate::settings::{EnvFilePolicy, PublishSettings, Settings};
 use crate::source::SourceTree;
 
 /// What every part of planning reads.
 #[derive(Clone, Copy)]
-struct Inputs<'a> {
-    settings: &'a Settings,
-    ci: &'a CiContext,
-    facts: &'a ProjectFacts,
-    tree: &'a SourceTree,
+pub struct Inputs<'a> {
+    pub settings: &'a Settings,
+    /// Where the image goes decides how it is called, and nothing else.
+    pub publish: &'a PublishSettings,
+    pub ci: &'a CiContext,
+    pub facts: &'a ProjectFacts,
+    pub tree: &'a SourceTree,
 }
 
 /// Plans the image.
-pub fn plan_image(
-    settings: &Settings,
-    ci: &CiContext,
-    facts: &ProjectFacts,
-    tree: &SourceTree,
-) -> Result<ImagePlan, PlanError> {
-    let inputs = Inputs { settings, ci, facts, tree };
+pub fn plan_image(inputs: Inputs<'_>) -> Result<ImagePlan, PlanError> {
+    let Inputs { settings, facts, tree, .. } = inputs;
     let mut warnings = facts.warnings.clone();
     let name = identity::plan_name(inputs, &mut warnings)?;
-    let tags = identity::plan_tags(inputs, &name.value)?;
+    let names = tags::plan_names(inputs, &name.value, &mut warnings)?;
     let node_major = facts.node.clone().map(|node| node.major);
     let base = base::plan_base(inputs, node_major.value, &mut warnings)?;
     let output = output::plan_output(inputs, &base, node_major.value, &mut warnings)?;
     let mut environment = environment::plan_environment(inputs, &mut warnings)?;
     let install = install::plan_install(inputs, output.mode, &mut environment.secrets, &mut warnings);
     let build = build::plan_build(inputs, &environment, &mut warnings);
-    let labels = labels::plan_labels(inputs, &base, node_major.value)?;
+    let labels = labels::plan_labels(inputs, &base, node_major.value, names.version)?;
     let runtime = output::plan_runtime(inputs, &base, &output, environment.image);
     Ok(ImagePlan {
         schema_version: 1,
         name,
-        tags,
+        tags: names.tags,
         app_dir: facts.app_dir.clone(),
         node_major,
         next_version: facts.next.clone(),

@@ -1,12 +1,13 @@
 //! Facts of small projects, for the tests of planning and rendering.
 
-use super::{ImagePlan, PlanError, plan_image};
+use super::{ImagePlan, Inputs, PlanError, plan_image};
 use crate::ci::CiContext;
 use crate::origin::{Detected, Origin};
 use crate::project::*;
 use crate::rel_path::RelPath;
-use crate::settings::{EnvScope, EnvSetting, EnvValue, Settings};
+use crate::settings::{EnvScope, EnvSetting, EnvValue, PublishSettings, Settings};
 use crate::source::{GitFacts, SourceTree};
+use crate::tags::TagEntry;
 
 pub(crate) fn path(text: &str) -> RelPath {
     RelPath::new(text).unwrap()
@@ -23,6 +24,7 @@ pub(crate) fn from_flag<T>(value: T, flag: &str) -> Detected<T> {
 /// One project with everything that planning reads; tests change what they are about.
 pub(crate) struct Sample {
     pub(crate) settings: Settings,
+    pub(crate) publish: PublishSettings,
     pub(crate) ci: CiContext,
     pub(crate) facts: ProjectFacts,
     pub(crate) tree: SourceTree,
@@ -52,6 +54,7 @@ impl Sample {
         });
         Self {
             settings: Settings::default(),
+            publish: PublishSettings::default(),
             ci: CiContext::default(),
             facts: facts(kind, version, lockfile, next),
             tree,
@@ -63,7 +66,8 @@ impl Sample {
     }
 
     pub(crate) fn try_plan(&self) -> Result<ImagePlan, PlanError> {
-        plan_image(&self.settings, &self.ci, &self.facts, &self.tree)
+        let Self { settings, publish, ci, facts, tree } = self;
+        plan_image(Inputs { settings, publish, ci, facts, tree })
     }
 
     pub(crate) fn env(&mut self, name: &str, value: EnvValue, scope: EnvScope) {
@@ -73,6 +77,11 @@ impl Sample {
 
     pub(crate) fn plain(&mut self, name: &str, value: &str) {
         self.env(name, EnvValue::Plain(value.to_owned()), EnvScope::Auto);
+    }
+
+    /// Tags as `--tag` gives them.
+    pub(crate) fn tags(&mut self, tags: &[&str]) {
+        self.settings.tags = tags.iter().map(|tag| from_flag(TagEntry::parse(tag).unwrap(), "--tag")).collect();
     }
 
     /// Moves the app to `apps/web` of a workspace with one package that it needs.
@@ -115,6 +124,8 @@ fn facts(kind: PackageManagerKind, version: Option<&str>, lockfile: &str, next: 
         name: from_file("shop".to_owned(), "package.json#name"),
         app_dir: RelPath::root(),
         version: Some(from_file("1.2.3".to_owned(), "package.json#version")),
+        description: None,
+        license: None,
         package_manager: from_file(
             PackageManager {
                 kind,

@@ -5,7 +5,7 @@ use super::*;
 use crate::diagnostic::Diagnostic;
 use crate::project::*;
 use crate::secret::Secret;
-use crate::settings::{EnvScope, EnvValue, SecretSource, SecretValue};
+use crate::settings::{EnvScope, EnvValue, PushPolicy, SecretSource, SecretValue};
 
 fn codes(plan: &ImagePlan) -> Vec<&str> {
     plan.warnings.iter().map(|warning| warning.code).collect()
@@ -22,17 +22,6 @@ fn secret_ids(plan: &ImagePlan) -> Vec<&str> {
 #[test]
 fn the_plan_of_an_npm_project() {
     insta::assert_json_snapshot!(Sample::npm().plan());
-}
-
-#[test]
-fn tags_are_those_asked_for_or_the_commit() {
-    let mut sample = Sample::npm();
-    let tags = |sample: &Sample| sample.plan().tags.into_iter().map(|tag| tag.value).collect::<Vec<_>>();
-    assert_eq!(tags(&sample), ["shop:latest", "shop:01234567"]);
-    sample.tree.git.as_mut().unwrap().dirty = true;
-    assert_eq!(tags(&sample), ["shop:latest", "shop:01234567-dirty"]);
-    sample.settings.tags = ["v1", "localhost:5000/a", "v1"].map(|tag| from_flag(tag.to_owned(), "--tag")).to_vec();
-    assert_eq!(tags(&sample), ["shop:v1", "localhost:5000/a:latest"]);
 }
 
 #[test]
@@ -299,8 +288,20 @@ fn impossible_plans() {
     type Change = fn(&mut Sample);
     let cases: Vec<(&str, Change)> = vec![
         ("no image name", |s| s.facts.name.value = "日本".to_owned()),
-        ("bad tag", |s| s.settings.tags = vec![from_flag("Acme/App:1".to_owned(), "--tag")]),
-        ("tag with digest", |s| s.settings.tags = vec![from_flag(format!("a@sha256:{}", "0".repeat(64)), "--tag")]),
+        ("tag rule that is neither on nor off", |s| s.tags(&["type=sha,enable={{tag}}"])),
+        ("nothing to push", |s| {
+            s.tags(&["type=semver,pattern={{version}}"]);
+            s.publish.push = Some(from_flag(PushPolicy::Always, "--push"));
+        }),
+        ("no registry to push to", |s| s.publish.push = Some(from_flag(PushPolicy::Always, "--push"))),
+        ("no owner in a registry", |s| {
+            s.publish.registry = Some(from_flag("ghcr.io".to_owned(), "--registry"));
+            s.publish.push = Some(from_flag(PushPolicy::Always, "--push"));
+        }),
+        ("too long for a repository", |s| {
+            s.publish.registry = Some(from_flag("registry.gitlab.com".to_owned(), "--registry"));
+            s.ci.registry_image = Some(format!("registry.gitlab.com/{}", "a".repeat(256)));
+        }),
         ("bad base", |s| s.settings.base = Some(from_flag("node:22 AS x\nRUN id".to_owned(), "--base"))),
         ("bad variable", |s| s.plain("A B", "x")),
         ("NUL", |s| s.plain("A", "x\0y")),

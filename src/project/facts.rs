@@ -18,6 +18,9 @@ pub struct ProjectFacts {
     /// The app's folder below the source root.
     pub app_dir: RelPath,
     pub version: Option<Detected<String>>,
+    pub description: Option<Detected<String>>,
+    /// As written; an SPDX expression in most projects.
+    pub license: Option<Detected<String>>,
     pub package_manager: Detected<PackageManager>,
     pub lockfile: Lockfile,
     pub node: Detected<NodeRequirement>,

@@ -20,6 +20,8 @@ pub(super) struct Manifest {
     pub dir: RelPath,
     pub name: Option<String>,
     pub version: Option<String>,
+    pub description: Option<String>,
+    pub license: Option<String>,
     pub scripts: BTreeMap<String, String>,
     pub dependencies: BTreeMap<String, String>,
     pub dev_dependencies: BTreeMap<String, String>,
@@ -57,12 +59,16 @@ impl Manifest {
     pub fn parse(path: &RelPath, text: &str) -> Result<Self, ProjectError> {
         let value: Value = text::parse_json(path, text)?;
         let fields = Fields::new(path, text, &value)?;
+        let text_of = |key| fields.get(key).and_then(Value::as_str).map(str::to_owned);
         let map = |key| fields.strings(key).map(BTreeMap::from_iter);
         Ok(Self {
             path: path.clone(),
             dir: path.parent().unwrap_or_default(),
             name: fields.string("name")?.filter(|name| !name.trim().is_empty()),
             version: fields.string("version")?,
+            // Nothing is decided by these two, so another type than text is not worth an error.
+            description: text_of("description"),
+            license: text_of("license"),
             scripts: map("scripts")?,
             dependencies: map("dependencies")?,
             dev_dependencies: map("devDependencies")?,

@@ -100,9 +100,14 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
     let own_dockerfile = [app_dir, &RelPath::root()].map(|dir| dir.child("Dockerfile"));
     let env_files = env_files::detect(tree, app_dir, &install_dir, &mut warnings)?;
 
+    let stated = |value: &Option<String>, field| {
+        value.clone().map(|value| Detected::new(value, Origin::field(app.path.as_str(), field)))
+    };
     Ok(ProjectFacts {
         name: located.name,
-        version: app.version.clone().map(|version| Detected::new(version, Origin::field(app.path.as_str(), "version"))),
+        version: stated(&app.version, "version"),
+        description: stated(&app.description, "description"),
+        license: stated(&app.license, "license"),
         package_manager,
         lockfile,
         node,

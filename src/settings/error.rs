@@ -3,7 +3,9 @@
 use std::fmt;
 
 use crate::diagnostic::{Diagnostic, ExitCode, Location, nearest, printable};
+use crate::oci::InvalidReference;
 use crate::origin::Origin;
+use crate::tags::TagError;
 
 /// A setting whose value makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +58,14 @@ pub enum Fault {
     Name(String),
     #[error("`{0}` is not an image reference or tag")]
     Reference(String),
+    #[error("{0}")]
+    Tag(TagError),
+    #[error("`{text}` is not an image repository: {reason}")]
+    Image { text: String, reason: InvalidReference },
+    #[error("`{0}` has a tag or a digest, and a repository has none")]
+    ImageWithTag(String),
+    #[error("`{0}` is not a number of characters of a commit id")]
+    CommitLength(String),
     #[error("`{0}` is not a registry host")]
     RegistryHost(String),
     #[error("`{0}` is not an AWS region")]
@@ -110,6 +120,10 @@ impl Fault {
             Self::HealthPath(_) => "settings/health-path",
             Self::Name(_) => "settings/app-name",
             Self::Reference(_) => "settings/reference",
+            Self::Tag(error) => error.code(),
+            Self::Image { .. } => "settings/image",
+            Self::ImageWithTag(_) => "settings/image-with-tag",
+            Self::CommitLength(_) => "settings/commit-length",
             Self::RegistryHost(_) => "settings/registry-host",
             Self::AwsRegion(_) => "settings/aws-region",
             Self::Platform(_) => "settings/platform",
@@ -146,6 +160,10 @@ impl Fault {
             Self::HealthPath(_) => "give an absolute path without spaces, such as `/api/health`".into(),
             Self::Name(_) => "give a name with at least one ASCII letter or digit, such as `my-shop`".into(),
             Self::Reference(_) => "give a reference such as `ghcr.io/owner/shop:1.2`, or a tag such as `1.2`".into(),
+            Self::Tag(error) => error.hint(),
+            Self::Image { reason, .. } => reason.hint(),
+            Self::ImageWithTag(_) => "give the repository here, and the tag with `--tag`".into(),
+            Self::CommitLength(_) => "give a whole number from 4 to 64, such as 12".into(),
             Self::RegistryHost(_) => {
                 "give the host as it stands in image references, such as `ghcr.io` or `localhost:5000`".into()
             }

@@ -8,6 +8,7 @@ use crate::diagnostic::shown;
 use crate::oci::Reference;
 use crate::project::PackageManagerKind;
 use crate::rel_path::RelPath;
+use crate::tags::TagEntry;
 
 /// `1` to `65535`, decimal.
 pub(crate) fn port(text: &str) -> Result<u16, Fault> {
@@ -121,6 +122,42 @@ pub(crate) fn label_name(text: &str) -> Result<String, Fault> {
     let fits =
         !text.is_empty() && text.len() <= 256 && text.bytes().all(|b| b.is_ascii_graphic() && !b"\"'\\=".contains(&b));
     if fits { Ok(text.to_owned()) } else { Err(Fault::LabelName(shown(text))) }
+}
+
+/// One line, without spaces around it.
+pub(crate) fn line(text: &str) -> Result<&str, Fault> {
+    let text = text.trim();
+    if text.contains(['\n', '\r']) { Err(Fault::SeveralLines) } else { Ok(text) }
+}
+
+/// A complete reference, a tag or a tag rule.
+pub(crate) fn tag(text: &str) -> Result<TagEntry, Fault> {
+    TagEntry::parse(line(text)?).map_err(Fault::Tag)
+}
+
+/// A repository without tag and digest, in lower case; also as `name=REPOSITORY,enable=SWITCH`. `None` for one that is switched off.
+pub(crate) fn image(text: &str) -> Result<Option<Reference>, Fault> {
+    let mut name = line(text)?;
+    let mut enabled = true;
+    for field in text.split(',').filter(|_| text.contains(['=', ','])) {
+        match field.trim().split_once('=') {
+            Some(("name", value)) => name = value.trim(),
+            Some(("enable", value)) => enabled = switch(value.trim())?,
+            Some((key, _)) => return Err(Fault::Choice { value: shown(key), known: &["name", "enable"] }),
+            None => name = field.trim(),
+        }
+    }
+    let fail = |reason| Fault::Image { text: shown(name), reason };
+    let reference = Reference::parse(&name.to_ascii_lowercase()).map_err(fail)?;
+    if reference.tag.is_some() || reference.digest.is_some() {
+        return Err(Fault::ImageWithTag(shown(name)));
+    }
+    Ok(enabled.then_some(reference))
+}
+
+/// How many characters a short commit id has.
+pub(crate) fn commit_length(text: &str) -> Result<usize, Fault> {
+    text.trim().parse().ok().filter(|length| (4..=64).contains(length)).ok_or_else(|| Fault::CommitLength(shown(text)))
 }
 
 /// A tag, or a reference with or without registry, tag and digest. The exact grammar is checked where references are made.

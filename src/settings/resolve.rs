@@ -11,8 +11,10 @@ use crate::cli::{Setting, Words};
 use crate::diagnostic::Warning;
 use crate::host::Environment;
 use crate::metadata::{ConfigFiles, FileValue};
+use crate::oci::Reference;
 use crate::origin::{Detected, Origin};
 use crate::secret::Secret;
+use crate::tags::Flavor;
 
 /// What was asked for, and what is odd about it.
 #[derive(Debug, Clone, Default)]
@@ -69,9 +71,10 @@ pub fn resolve(words: &Words, environment: &Environment, files: &ConfigFiles) ->
         base: sources.parsed(Setting::Base, parse::reference)?,
         env: variables::environment(sources, &mut warnings)?,
         env_files: sources.parsed(Setting::EnvFiles, parse::env_file_policy)?,
-        images: sources.parsed_list(Setting::Image, parse::reference)?,
-        tags: sources.parsed_list(Setting::Tag, parse::reference)?,
-        flavor: sources.parsed_list(Setting::Flavor, parse::word)?,
+        images: sources.images(&mut warnings)?,
+        tags: sources.lines(Setting::Tag).iter().map(|given| given.parsed(parse::tag)).collect::<Result<_, _>>()?,
+        flavor: sources.flavor()?,
+        commit_length: sources.commit_length()?,
         labels: variables::labels(sources, &mut warnings)?,
         build_args: variables::build_args(sources, &mut warnings)?,
         secrets: variables::secrets(sources, &mut warnings)?,
@@ -123,6 +126,52 @@ impl Sources<'_> {
     ) -> Result<Vec<Detected<T>>, SettingsError> {
         let values = self.levels(setting).into_iter().next().unwrap_or_default();
         values.iter().map(|given| given.parsed(&parse)).collect()
+    }
+
+    /// The values of the first source that has any, without comments.
+    fn lines(self, setting: Setting) -> Vec<Given> {
+        let is_comment =
+            |given: &Given| matches!(&given.value, FileValue::Text(text) if text.trim_start().starts_with('#'));
+        let mut values = self.levels(setting).into_iter().next().unwrap_or_default();
+        values.retain(|given| !is_comment(given));
+        values
+    }
+
+    /// Registries know names in lower case only, and owners on GitHub have upper case letters.
+    fn images(self, warnings: &mut Vec<Warning>) -> Result<Vec<Detected<Reference>>, SettingsError> {
+        let mut images: Vec<Detected<Reference>> = Vec::new();
+        for given in self.lines(Setting::Image) {
+            let Detected { value: Some(image), origin } = given.parsed(parse::image)? else { continue };
+            if given.checked_text()?.contains(|c: char| c.is_ascii_uppercase()) {
+                let message = format!("{}: the image is called `{image}`, in lower case", given.giver);
+                warnings.push(
+                    Warning::new("settings/image-lower-case", message)
+                        .with_hint(format!("write `{image}`; registries know no upper case letters")),
+                );
+            }
+            if images.iter().all(|known| known.value != image) {
+                images.push(Detected::new(image, origin));
+            }
+        }
+        Ok(images)
+    }
+
+    fn flavor(self) -> Result<Flavor, SettingsError> {
+        let mut flavor = Flavor::default();
+        for given in self.lines(Setting::Flavor) {
+            flavor
+                .apply(parse::line(given.checked_text()?).map_err(|fault| given.fail(fault))?)
+                .map_err(|error| given.fail(Fault::Tag(error)))?;
+        }
+        Ok(flavor)
+    }
+
+    /// The variable that `docker/metadata-action` reads.
+    fn commit_length(self) -> Result<Option<Detected<usize>>, SettingsError> {
+        const VARIABLE: &str = "DOCKER_METADATA_SHORT_SHA_LENGTH";
+        let Some(text) = self.environment.get(VARIABLE).filter(|text| !text.trim().is_empty()) else { return Ok(None) };
+        let origin = Origin::Variable(VARIABLE.to_owned());
+        Given::text(text, origin).parsed(parse::commit_length).map(Some)
     }
 
     fn is_on(self, setting: Setting) -> Result<bool, SettingsError> {

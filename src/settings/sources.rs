@@ -25,7 +25,7 @@ pub(super) struct Given {
 }
 
 impl Given {
-    fn text(text: &str, origin: Origin) -> Self {
+    pub fn text(text: &str, origin: Origin) -> Self {
         Self { value: FileValue::Text(text.to_owned()), giver: Giver { origin, location: None }, rank: 0 }
     }
 

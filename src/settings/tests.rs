@@ -9,6 +9,7 @@ use crate::host::Environment;
 use crate::metadata::{ConfigFile, ConfigFiles, FileEntry, FileEnvValue, FileValue};
 use crate::project::PackageManagerKind;
 use crate::secret::Secret;
+use crate::tags::TagEntry;
 
 fn words(given: &[(Setting, &str)]) -> Words {
     let mut words = Words::default();
@@ -128,8 +129,13 @@ fn origins_name_flag_variable_and_field() {
 
 #[test]
 fn variables_hold_one_value_per_line() {
-    let seen = settings(&[], &[("INPUT_TAGS", "a:1\r\n\n  b:2\n"), ("INPUT_BUILD-ARGS", "A=1\nB=x=y\n")]);
-    assert_eq!(seen.tags.iter().map(|t| t.value.as_str()).collect::<Vec<_>>(), ["a:1", "b:2"]);
+    let seen =
+        settings(&[], &[("INPUT_TAGS", "a:1\r\n\n  # comment\n  type=sha\n"), ("INPUT_BUILD-ARGS", "A=1\nB=x=y\n")]);
+    let tags = seen.tags.iter().map(|tag| match &tag.value {
+        TagEntry::Reference(reference) => reference.to_string(),
+        TagEntry::Rule(rule) => rule.text().to_owned(),
+    });
+    assert_eq!(tags.collect::<Vec<_>>(), ["a:1", "type=sha"]);
     assert_eq!(seen.build_args["B"].value, "x=y");
 }
 
@@ -300,7 +306,14 @@ fn bad_values() {
         (Setting::HealthPath, "api/health"),
         (Setting::HealthPath, "//evil"),
         (Setting::Base, "node:22 AS x"),
-        (Setting::Tag, "a b"),
+        (Setting::Tag, "type=semvre,pattern={{version}}"),
+        (Setting::Tag, "ghcr.io/Acme/Shop:1"),
+        (Setting::Tag, "a/b\nc/d"),
+        (Setting::Flavor, "latest=maybe"),
+        (Setting::Image, "ghcr.io/acme/shop:1"),
+        (Setting::Image, "https://ghcr.io/acme/shop"),
+        (Setting::Image, "ghcr.io/acme shop"),
+        (Setting::Image, "name=acme/shop,enabled=true"),
         (Setting::Platform, "linux"),
         (Setting::Dockerfile, "../Dockerfile"),
         (Setting::Target, "--x"),
@@ -335,7 +348,18 @@ fn bad_values() {
     let error = resolve(&Words::default(), &Environment::default(), &files).unwrap_err();
     seen.push_str(&rendered(&error));
     seen.push_str(&rendered(&check(&[], &[("INPUT_PORT", "eighty")]).unwrap_err()));
+    seen.push_str(&rendered(&check(&[], &[("DOCKER_METADATA_SHORT_SHA_LENGTH", "many")]).unwrap_err()));
     insta::assert_snapshot!(seen);
+}
+
+#[test]
+fn images_are_repositories_in_lower_case() {
+    let lines = "# registries\nghcr.io/Acme/Shop\nname=localhost:5000/shop,enable=true\nname=acme/shop,enable=false\nghcr.io/acme/shop";
+    let seen = check(&[], &[("INPUT_IMAGES", lines)]).unwrap();
+    let images: Vec<_> = seen.settings.images.iter().map(|image| image.value.to_string()).collect();
+    assert_eq!(images, ["ghcr.io/acme/shop", "localhost:5000/shop"]);
+    let warnings: Vec<_> = seen.warnings.iter().map(|warning| warning.message.as_str()).collect();
+    assert_eq!(warnings, ["`INPUT_IMAGES`: the image is called `ghcr.io/acme/shop`, in lower case"]);
 }
 
 proptest! {

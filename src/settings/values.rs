@@ -7,9 +7,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::metadata::{EnvScope, Overrides};
+use crate::oci::Reference;
 use crate::origin::Detected;
 use crate::project::{OutputMode, PackageManagerKind};
 use crate::secret::Secret;
+use crate::tags::{Flavor, TagEntry};
 
 /// Everything that flags, variables and configuration files said, already parsed and checked one by one.
 #[derive(Debug, Clone, Default)]
@@ -36,12 +38,13 @@ pub struct Settings {
     /// Variables by name.
     pub env: BTreeMap<String, Detected<EnvSetting>>,
     pub env_files: Option<Detected<EnvFilePolicy>>,
-    /// Repositories that tags and rules are for.
-    pub images: Vec<Detected<String>>,
-    /// Complete references, bare tags and tag rules.
-    pub tags: Vec<Detected<String>>,
-    /// `latest=auto`, `prefix=…`, `suffix=…`.
-    pub flavor: Vec<Detected<String>>,
+    /// Repositories that tags and rules are for, without tag and digest.
+    pub images: Vec<Detected<Reference>>,
+    pub tags: Vec<Detected<TagEntry>>,
+    /// What holds for all tag rules.
+    pub flavor: Flavor,
+    /// Characters of a short commit id in tags.
+    pub commit_length: Option<Detected<usize>>,
     pub labels: BTreeMap<String, Detected<String>>,
     pub build_args: BTreeMap<String, Detected<String>>,
     /// Files or variables handed to the build as BuildKit secrets.

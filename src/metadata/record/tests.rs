@@ -46,6 +46,9 @@ fn facts() -> ProjectFacts {
         name: from("web".into()),
         app_dir: path("apps/web"),
         version: None,
+
+        description: None,
+        license: None,
         package_manager: from(PackageManager {
             kind: PackageManagerKind::Pnpm,
             version: Some(from("9.15.0".into())),

@@ -7,14 +7,14 @@ use nextdeploy::builder::docker::ContextBody;
 use nextdeploy::ci::CiContext;
 use nextdeploy::dockerfile::{BuildContext, ContextContent, DOCKERFILE_NAME, Dialect, context, render};
 use nextdeploy::origin::{Detected, Origin};
-use nextdeploy::plan::{ImagePlan, plan_image};
+use nextdeploy::plan::{ImagePlan, Inputs, plan_image};
 use nextdeploy::project::{
     BuildScript, InstallNeeds, Lockfile, NamedScript, NextConfig, NextVersion, NodeRequirement, PackageManager,
     PackageManagerKind, ProjectFacts, Routers, StartScript, Workspace, WorkspacePackage,
 };
 use nextdeploy::rel_path::RelPath;
 use nextdeploy::secret::Secret;
-use nextdeploy::settings::{EnvScope, EnvSetting, EnvValue, SecretValue, Settings};
+use nextdeploy::settings::{EnvScope, EnvSetting, EnvValue, PublishSettings, SecretValue, Settings};
 use nextdeploy::source::{Exclusions, SourceTree};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -74,6 +74,9 @@ fn facts() -> ProjectFacts {
         name: value("shop\"; touch owned".to_owned()),
         app_dir: path(APP_DIR),
         version: Some(value("1.0.0 $(touch /owned) \" \\".to_owned())),
+
+        description: None,
+        license: None,
         package_manager: value(PackageManager {
             kind: PackageManagerKind::Npm,
             version: None,
@@ -185,7 +188,14 @@ async fn no_value_leaves_its_place() {
     let folder = tempfile::tempdir().unwrap();
     write_project(folder.path());
     let tree = SourceTree::read(folder.path(), Exclusions::Standard).unwrap();
-    let plan = plan_image(&settings, &ci, &facts(), &tree).unwrap();
+    let plan = plan_image(Inputs {
+        settings: &settings,
+        publish: &PublishSettings::default(),
+        ci: &ci,
+        facts: &facts(),
+        tree: &tree,
+    })
+    .unwrap();
     let text = render(&plan, Dialect::BuildKit).unwrap();
     let context = recording(context(&plan, &text, &tree, tree.entries()).unwrap());
     let from_launcher = launcher_env(&context);

@@ -1,0 +1,321 @@
+//! Rules meet the run: which of them give a tag, in which order, and what they leave out aloud.
+
+use std::borrow::Cow;
+
+use super::error::TagError;
+use super::flavor::{Affix, Flavor, Latest};
+use super::pep440;
+use super::rule::{Pattern, RefEvent, RuleKind, ShaFormat, TagRule, VersionRule, switch};
+use super::sanitise::sanitise;
+use super::template::{Template, Unknown, VersionParts};
+use crate::diagnostic::{Warning, printable, shown};
+use crate::origin::{Detected, Origin};
+
+/// What the CI and git know about one run. A branch, a tag and a pull request exclude each other where the CI tells them apart.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RunFacts<'a> {
+    pub is_schedule: bool,
+    pub branch: Option<&'a str>,
+    pub tag: Option<&'a str>,
+    pub pull_request: Option<u64>,
+    /// Branch that a pull request goes to, or that a tag was made from.
+    pub base_branch: Option<&'a str>,
+    pub default_branch: Option<&'a str>,
+    pub commit: Option<&'a str>,
+    /// Seconds since the epoch.
+    pub commit_time: Option<i64>,
+    /// Start of the run in seconds since the epoch.
+    pub time: i64,
+    /// Characters of a short commit id; 0 stands for seven.
+    pub short_commit: usize,
+}
+
+/// The tags of one run.
+#[derive(Debug, Clone, Default)]
+pub struct Evaluation {
+    /// Without repository, each with the rule that gave it; the first one is the version of the image, and `latest` the last.
+    pub tags: Vec<Detected<String>>,
+    pub warnings: Vec<Warning>,
+}
+
+/// What one rule gives.
+struct Yield {
+    text: String,
+    /// By itself worth a `latest`.
+    latest: bool,
+}
+
+/// Why a rule gives no tag.
+enum Nothing {
+    /// The run is of another kind.
+    NotMeant,
+    Skipped(Warning),
+    Wrong(TagError),
+}
+
+impl RunFacts<'_> {
+    const SHORT: usize = 7;
+
+    pub(super) fn short_commit(&self) -> Option<String> {
+        let length = if self.short_commit == 0 { Self::SHORT } else { self.short_commit };
+        self.commit.map(|commit| commit.chars().take(length).collect())
+    }
+
+    pub(super) fn is_tag_run(&self) -> bool {
+        self.tag.is_some()
+    }
+}
+
+/// The tags that `rules` give, in order of priority.
+///
+/// # Errors
+/// For an `enable` that is neither true nor false in this run, with the place that gave the rule.
+pub fn evaluate(
+    rules: &[Detected<TagRule>],
+    flavor: &Flavor,
+    facts: &RunFacts<'_>,
+) -> Result<Evaluation, Box<Detected<TagError>>> {
+    let mut sorted: Vec<&Detected<TagRule>> = rules.iter().collect();
+    sorted.sort_by_key(|rule| std::cmp::Reverse(rule.value.priority));
+    let mut result = Evaluation::default();
+    let mut latest = None;
+    for rule in sorted {
+        match rule.value.give(flavor, facts) {
+            Ok(given) => {
+                if let Some(tag) = result.sanitised(&given.text, rule) {
+                    result.add(tag, origin(rule));
+                    latest.get_or_insert((given.latest, rule));
+                }
+            }
+            Err(Nothing::NotMeant) => {}
+            Err(Nothing::Skipped(warning)) => result.warn(warning),
+            Err(Nothing::Wrong(error)) => return Err(Box::new(Detected::new(error, rule.origin.clone()))),
+        }
+        if facts.default_branch.is_none() && facts.branch.is_some() && rule.value.needs_default_branch() {
+            result.warn(default_branch_unknown(rule));
+        }
+    }
+    if let Some((auto, rule)) = latest {
+        let wanted = match flavor.latest {
+            Latest::Auto => auto,
+            Latest::Always => true,
+            Latest::Never => false,
+        };
+        if wanted {
+            let text = latest_text(flavor, facts);
+            if let Some(tag) = result.sanitised(&text, rule) {
+                let reason = match flavor.latest {
+                    Latest::Always => "`latest=true` of the flavor".to_owned(),
+                    _ => format!("`latest=auto`, for `{}`", printable(&rule.value.text)),
+                };
+                result.add(tag, Origin::Derived(reason));
+            }
+        }
+    }
+    Ok(result)
+}
+
+impl Evaluation {
+    fn add(&mut self, tag: String, origin: Origin) {
+        if self.tags.iter().all(|known| known.value != tag) {
+            self.tags.push(Detected::new(tag, origin));
+        }
+    }
+
+    fn warn(&mut self, warning: Warning) {
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    /// The tag nearest to `text`, said aloud when it is another one; `None` when there is none.
+    fn sanitised(&mut self, text: &str, rule: &Detected<TagRule>) -> Option<String> {
+        let tag = sanitise(text);
+        if tag == text {
+            return (!tag.is_empty()).then_some(tag);
+        }
+        let rule_text = printable(&rule.value.text);
+        if tag.is_empty() {
+            let message = format!("`{}` of `{rule_text}` has nothing that a tag could be made of", shown(text));
+            self.warn(Warning::new("tags/no-tag", message).with_hint("give the rule a `prefix=` of letters"));
+            return None;
+        }
+        let message = format!("the tag `{tag}` stands for `{}` of `{rule_text}`", shown(text));
+        self.warn(Warning::new("tags/sanitised", message).with_hint(
+            "a tag holds ASCII letters, digits, `_`, `.` and `-`, at most 128, and begins with none of the last two",
+        ));
+        Some(tag)
+    }
+}
+
+fn origin(rule: &Detected<TagRule>) -> Origin {
+    if rule.value.is_plain() {
+        return rule.origin.clone();
+    }
+    let text = printable(&rule.value.text);
+    Origin::Derived(match &rule.origin {
+        Origin::Flag(name) | Origin::Variable(name) | Origin::File(name) => format!("`{text}` of `{name}`"),
+        Origin::Default(reason) | Origin::Derived(reason) => format!("`{text}`, {reason}"),
+    })
+}
+
+fn latest_text(flavor: &Flavor, facts: &RunFacts<'_>) -> String {
+    let affix = |affix: &Affix| {
+        let text = affix.text.as_ref().filter(|_| affix.on_latest);
+        text.and_then(|text| text.render(facts).ok()).unwrap_or_default()
+    };
+    format!("{}latest{}", affix(&flavor.prefix), affix(&flavor.suffix))
+}
+
+fn default_branch_unknown(rule: &Detected<TagRule>) -> Warning {
+    let message = format!(
+        "the default branch of the repository is not known, so `{}` takes no branch for it",
+        printable(&rule.value.text)
+    );
+    Warning::new("tags/default-branch-unknown", message)
+        .with_hint("outside CI name the branch: `type=edge,branch=main`, or `enable=true`")
+}
+
+impl TagRule {
+    fn give(&self, flavor: &Flavor, facts: &RunFacts<'_>) -> Result<Yield, Nothing> {
+        let enabled = switch(&self.render(&self.enable, facts)?).map_err(Nothing::Wrong)?;
+        if !enabled {
+            return Err(Nothing::NotMeant);
+        }
+        let (text, latest) = self.core(facts)?;
+        let affix = |own: &Option<Template>, flavor: &Affix| match own.as_ref().or(flavor.text.as_ref()) {
+            Some(template) => self.render(template, facts),
+            None => Ok(String::new()),
+        };
+        let text = format!("{}{text}{}", affix(&self.prefix, &flavor.prefix)?, affix(&self.suffix, &flavor.suffix)?);
+        if text.is_empty() { Err(Nothing::NotMeant) } else { Ok(Yield { text, latest }) }
+    }
+
+    /// The tag without prefix and suffix, and whether it is worth a `latest`.
+    fn core(&self, facts: &RunFacts<'_>) -> Result<(String, bool), Nothing> {
+        let not_meant = || Nothing::NotMeant;
+        match &self.kind {
+            RuleKind::Schedule { pattern } if facts.is_schedule => Ok((self.render(pattern, facts)?, false)),
+            RuleKind::Schedule { .. } => Err(Nothing::NotMeant),
+            RuleKind::Semver(rule) => {
+                let text = self.version_text(rule, facts)?;
+                let (parts, special) = semver(&text).ok_or_else(|| self.no_version(&text, "semver"))?;
+                Ok((self.version_tag(rule, facts, (&parts, special))?, !special))
+            }
+            RuleKind::Pep440(rule) => {
+                let text = self.version_text(rule, facts)?;
+                let version = pep440::parse(&text).ok_or_else(|| self.no_version(&text, "PEP 440"))?;
+                let special = version.is_special;
+                Ok((self.version_tag(rule, facts, (&version.parts, special))?, !special))
+            }
+            RuleKind::Match { pattern, group, value } => {
+                let text = self.value_or_tag(value.as_ref(), facts)?;
+                Ok((self.matched(pattern, *group, &text)?, true))
+            }
+            RuleKind::Edge { branch } => {
+                let wanted = branch.as_deref().or(facts.default_branch).ok_or_else(not_meant)?;
+                if facts.branch == Some(wanted) { Ok(("edge".to_owned(), false)) } else { Err(Nothing::NotMeant) }
+            }
+            RuleKind::Ref(event) => {
+                let text = match event {
+                    RefEvent::Branch => facts.branch.map(Cow::Borrowed),
+                    RefEvent::Tag => facts.tag.map(Cow::Borrowed),
+                    RefEvent::PullRequest => facts.pull_request.map(|number| Cow::Owned(number.to_string())),
+                };
+                Ok((text.ok_or_else(not_meant)?.into_owned(), *event == RefEvent::Tag))
+            }
+            RuleKind::Raw { value } => Ok((self.render(value, facts)?, false)),
+            RuleKind::Sha(format) => {
+                let commit = match format {
+                    ShaFormat::Short => facts.short_commit(),
+                    ShaFormat::Long => facts.commit.map(str::to_owned),
+                };
+                Ok((commit.ok_or_else(|| self.unknown(Unknown("the commit")))?, false))
+            }
+        }
+    }
+
+    fn render(&self, template: &Template, facts: &RunFacts<'_>) -> Result<String, Nothing> {
+        template.render(facts).map_err(|unknown| self.unknown(unknown))
+    }
+
+    fn value_or_tag(&self, value: Option<&Template>, facts: &RunFacts<'_>) -> Result<String, Nothing> {
+        match value {
+            Some(value) => self.render(value, facts),
+            None if facts.is_tag_run() => Ok(facts.tag.unwrap_or_default().to_owned()),
+            None => Err(Nothing::NotMeant),
+        }
+    }
+
+    fn version_text(&self, rule: &VersionRule, facts: &RunFacts<'_>) -> Result<String, Nothing> {
+        let text = self.value_or_tag(rule.value.as_ref(), facts)?;
+        let text = match &rule.part {
+            Some(pattern) => self.matched(pattern, 1, &text)?,
+            None => text,
+        };
+        Ok(text.replace('/', "-"))
+    }
+
+    /// A pre-release gives its whole version whatever the pattern asks for, so that it never moves `1` or `1.2`.
+    fn version_tag(
+        &self,
+        rule: &VersionRule,
+        facts: &RunFacts<'_>,
+        (parts, special): (&VersionParts, bool),
+    ) -> Result<String, Nothing> {
+        if special && !rule.pattern.is_raw() {
+            return Ok(parts.version.clone());
+        }
+        rule.pattern.render_version(facts, parts).map_err(|unknown| self.unknown(unknown))
+    }
+
+    fn matched(&self, pattern: &Pattern, group: usize, text: &str) -> Result<String, Nothing> {
+        let found = pattern.regex.captures(text).ok_or_else(|| {
+            self.skipped(
+                "tags/no-match",
+                &format!("`{}` does not match `{}`", shown(&pattern.text), shown(text)),
+                "correct the pattern, or let only fitting git tags start the run",
+            )
+        })?;
+        let found = found.get(group).map(|found| found.as_str().to_owned());
+        found.ok_or_else(|| {
+            self.skipped(
+                "tags/no-group",
+                &format!("`{}` has found no group {group} in `{}`", shown(&pattern.text), shown(text)),
+                "put the part that becomes the tag in parentheses, and count them from 1",
+            )
+        })
+    }
+
+    fn no_version(&self, text: &str, scheme: &str) -> Nothing {
+        self.skipped(
+            "tags/no-version",
+            &format!("`{}` is no version ({scheme})", shown(text)),
+            "tag releases like `v1.2.3`, or cut the version out with `match=`",
+        )
+    }
+
+    fn unknown(&self, Unknown(what): Unknown) -> Nothing {
+        self.skipped("tags/unknown-fact", &format!("{what} is not known"), "run in a git checkout that has a commit")
+    }
+
+    fn skipped(&self, code: &'static str, message: &str, hint: &str) -> Nothing {
+        let message = format!("{message}, so `{}` gives no tag", printable(&self.text));
+        Nothing::Skipped(Warning::new(code, message).with_hint(hint))
+    }
+}
+
+/// A version by semver.org, with or without `v`, and whether it is a pre-release.
+fn semver(text: &str) -> Option<(VersionParts, bool)> {
+    let plain = text.trim();
+    let version = semver::Version::parse(plain.strip_prefix('v').unwrap_or(plain)).ok()?;
+    let special = !version.pre.is_empty();
+    let parts = VersionParts {
+        raw: text.to_owned(),
+        version: semver::Version { build: semver::BuildMetadata::EMPTY, ..version.clone() }.to_string(),
+        major: version.major.to_string(),
+        minor: version.minor.to_string(),
+        patch: version.patch.to_string(),
+    };
+    Some((parts, special))
+}
