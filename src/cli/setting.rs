@@ -179,9 +179,11 @@ impl Setting {
         if self == Self::Directory { "DIR".to_owned() } else { format!("--{}", self.name()) }
     }
 
-    /// The action input: the flag's name, in the plural where Docker's own actions use it (`tags`, `build-args`).
+    /// The action input: the flag's name, in the plural where Docker's own actions use it (`tags`, `build-args`); the positional
+    /// argument has the name that workflows use for it.
     pub fn input(self) -> String {
         match self {
+            Self::Directory => "working-directory".to_owned(),
             Self::Image | Self::Tag | Self::Label | Self::BuildArg | Self::Secret => format!("{}s", self.name()),
             _ => self.name().to_owned(),
         }

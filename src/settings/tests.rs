@@ -265,7 +265,7 @@ fn a_mistyped_variable_is_told() {
 
 #[test]
 fn folder_and_metadata_file_come_before_everything_else() {
-    let environment = Environment::from_pairs([("INPUT_DIRECTORY", "web"), ("NEXTDEPLOY_METADATA", "m.json")]);
+    let environment = Environment::from_pairs([("INPUT_WORKING-DIRECTORY", "web"), ("NEXTDEPLOY_METADATA", "m.json")]);
     let place = locate(&Words::default(), &environment).unwrap();
     assert_eq!(place.directory.value.to_str(), Some("web"));
     assert_eq!(place.metadata.unwrap().value.to_str(), Some("m.json"));

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 #![expect(clippy::disallowed_methods, reason = "the tests start the program as users do")]
 
+mod action;
+mod action_install;
 mod bad_input;
 mod dockerignore;
 mod fake_daemon;

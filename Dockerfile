@@ -1,0 +1,43 @@
+# The tool's own image. `tool` (the default) holds the static program and certificate authorities, and nothing else; `shell` is for CI
+# systems that start a shell in the image of a job.
+#
+#   docker build .                                     compiles the program
+#   docker build --build-arg PROGRAM=packed .          takes PACKED/{amd64,arm64}/nextdeploy, as releases do
+#   docker build --build-arg ROOTS=IMAGE .             takes the certificate authorities of another image
+ARG PROGRAM=compiled
+ARG ROOTS=alpine:3.22
+ARG SHELL_BASE=docker:28-git
+
+FROM rust:1.95-alpine AS compiled
+RUN apk add --no-cache musl-dev
+WORKDIR /src
+COPY Cargo.toml Cargo.lock README.md ./
+COPY src src
+COPY benches benches
+RUN cargo build --release --locked --bin nextdeploy && cp target/release/nextdeploy /nextdeploy
+
+FROM scratch AS packed
+ARG TARGETARCH
+ARG PACKED=dist
+COPY ${PACKED}/${TARGETARCH}/nextdeploy /nextdeploy
+
+FROM ${PROGRAM} AS program
+
+FROM ${ROOTS} AS roots
+
+# A shell, git and the docker command line.
+FROM ${SHELL_BASE} AS shell
+COPY --from=program /nextdeploy /usr/local/bin/nextdeploy
+ENTRYPOINT []
+CMD ["sh"]
+
+FROM scratch AS tool
+COPY --from=roots /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=roots --chmod=1777 /tmp /tmp
+COPY --from=program /nextdeploy /usr/local/bin/nextdeploy
+# A home and a temporary folder that any user may use. The user stays root: the socket of the daemon belongs to root on most machines,
+# and a step of a GitHub workflow has no other choice. Elsewhere: `docker run --user`, docs/ci.md.
+ENV PATH=/usr/local/bin HOME=/tmp
+WORKDIR /tmp
+ENTRYPOINT ["nextdeploy"]
+CMD ["--help"]

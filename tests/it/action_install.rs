@@ -1,0 +1,247 @@
+//! `scripts/action/install`: which program a runner gets, and that nothing runs unchecked.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use sha2::{Digest as _, Sha256};
+use tempfile::TempDir;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+/// Stands for the program: says its name and version.
+const PROGRAM: &str = "#!/bin/sh\necho nextdeploy released\n";
+
+/// A runner: a copy of the action, an empty tool cache, and a server that has releases.
+struct Runner {
+    folder: TempDir,
+    server: String,
+}
+
+#[derive(Debug)]
+struct Step {
+    success: bool,
+    stdout: String,
+    stderr: String,
+    output: String,
+}
+
+impl Runner {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for path in ["scripts/action/install", "Cargo.toml", "Cargo.lock"] {
+            let copy = folder.path().join("action").join(path);
+            fs::create_dir_all(copy.parent().unwrap()).unwrap();
+            fs::copy(root.join(path), copy).unwrap();
+        }
+        fs::create_dir_all(folder.path().join("action/src")).unwrap();
+        fs::create_dir_all(folder.path().join("releases")).unwrap();
+        let server = serve(folder.path().join("releases"));
+        Self { folder, server }
+    }
+
+    /// Puts a release of this version in place, for both architectures.
+    fn release(&self, owner: &str) -> PathBuf {
+        let folder = self.folder.path().join(format!("releases/{owner}/releases/download/v{VERSION}"));
+        fs::create_dir_all(&folder).unwrap();
+        let packed = self.folder.path().join("packed");
+        fs::create_dir_all(&packed).unwrap();
+        write_program(&packed.join("nextdeploy"), PROGRAM);
+        fs::write(packed.join("COMMIT"), format!("{COMMIT}\n")).unwrap();
+        let mut sums = String::new();
+        for architecture in ["x86_64", "aarch64"] {
+            let name = format!("nextdeploy-{architecture}-linux.tar.gz");
+            let status = Command::new("tar")
+                .arg("-czf")
+                .arg(folder.join(&name))
+                .arg("-C")
+                .arg(&packed)
+                .args(["nextdeploy", "COMMIT"])
+                .status()
+                .unwrap();
+            assert!(status.success());
+            writeln!(sums, "{:x}  {name}", Sha256::digest(fs::read(folder.join(&name)).unwrap())).unwrap();
+        }
+        fs::write(folder.join("SHA256SUMS"), sums).unwrap();
+        folder
+    }
+
+    fn install(&self, variables: &[(&str, &str)]) -> Step {
+        let output_file = self.folder.path().join("output");
+        fs::write(&output_file, "").unwrap();
+        let output = Command::new(self.folder.path().join("action/scripts/action/install"))
+            .env_clear()
+            // A cargo of the developer's must not be found: a build from source takes minutes.
+            .env("PATH", format!("{}:/usr/bin:/bin", self.folder.path().join("bin").display()))
+            .env("HOME", self.folder.path())
+            .env("RUNNER_TOOL_CACHE", self.folder.path().join("tools"))
+            .env("GITHUB_OUTPUT", &output_file)
+            .env("GITHUB_SERVER_URL", &self.server)
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        Step {
+            success: output.status.success(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            output: fs::read_to_string(output_file).unwrap(),
+        }
+    }
+
+    /// A cargo that makes a program at once.
+    fn with_cargo(self) -> Self {
+        let cargo = self.folder.path().join("bin/cargo");
+        fs::create_dir_all(cargo.parent().unwrap()).unwrap();
+        write_program(
+            &cargo,
+            "#!/bin/sh\nfor last; do :; done\nmkdir -p \"$last/release\"\n\
+             printf '#!/bin/sh\\necho nextdeploy built\\n' >\"$last/release/nextdeploy\"\nchmod 755 \"$last/release/nextdeploy\"\n",
+        );
+        self
+    }
+}
+
+impl Step {
+    #[track_caller]
+    fn gives(&self, program: &str, from: &str) {
+        assert!(self.success, "{self:#?}");
+        assert!(self.stderr.contains(&format!("nextdeploy {program} ({from})")), "{self:#?}");
+        let binary = self.output.strip_prefix("binary=").unwrap().trim_end();
+        assert!(Path::new(binary).is_file(), "{self:#?}");
+    }
+
+    /// One error annotation of one line, and no output.
+    #[track_caller]
+    fn fails(&self, message: &str) {
+        assert!(!self.success && self.output.is_empty(), "{self:#?}");
+        let commands: Vec<&str> = self.stdout.lines().filter(|line| line.contains("::")).collect();
+        assert_eq!(commands.len(), 1, "{self:#?}");
+        assert!(commands[0].starts_with("::error title=nextdeploy cannot be installed::"), "{self:#?}");
+        assert!(commands[0].contains(message), "expected `{message}`: {self:#?}");
+    }
+}
+
+fn write_program(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Serves the files below `folder`; a file `NAME.status` decides the status instead.
+fn serve(folder: PathBuf) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            let request = lines.next().unwrap().unwrap();
+            lines.find(|line| line.as_ref().is_ok_and(String::is_empty));
+            let path = folder.join(request.split(' ').nth(1).unwrap().trim_start_matches('/'));
+            let status = fs::read_to_string(path.with_extension("status")).unwrap_or("200".to_owned());
+            let (status, body) = match fs::read(&path) {
+                Ok(body) => (status, body),
+                Err(_) => ("404".to_owned(), Vec::new()),
+            };
+            let head = format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+        }
+    });
+    address
+}
+
+const ACTION: (&str, &str) = ("ACTION_REPOSITORY", "acme/nextdeploy");
+
+#[test]
+fn a_tag_is_downloaded_once_and_then_found_in_the_tool_cache() {
+    let runner = Runner::new();
+    let release = runner.release("acme/nextdeploy");
+    for tag in ["v0", &format!("v{VERSION}")] {
+        let step = runner.install(&[ACTION, ("ACTION_REF", tag)]);
+        assert!(step.success, "{step:#?}");
+        fs::remove_dir_all(&release).ok();
+    }
+    runner.install(&[ACTION, ("ACTION_REF", "v0")]).gives("released", "tool cache");
+    runner
+        .install(&[("GITHUB_REPOSITORY", "acme/nextdeploy"), ("INPUT_VERSION", VERSION)])
+        .gives("released", "tool cache");
+    let kept: Vec<_> = fs::read_dir(runner.folder.path().join("tools/nextdeploy")).unwrap().collect();
+    assert_eq!(kept.len(), 1, "nothing but the version stays: {kept:?}");
+}
+
+#[test]
+fn a_commit_is_a_release_only_when_the_release_says_so() {
+    let runner = Runner::new().with_cargo();
+    runner.release("acme/nextdeploy");
+    runner
+        .install(&[ACTION, ("ACTION_REF", COMMIT)])
+        .gives("released", &format!("release {VERSION}, checksum verified"));
+    let other = COMMIT.replace('0', "f");
+    runner.install(&[ACTION, ("ACTION_REF", &other)]).gives("built", "built from source");
+    runner.install(&[ACTION, ("ACTION_REF", &other)]).gives("built", "tool cache");
+}
+
+#[test]
+fn a_branch_and_a_checkout_are_built_from_source_again_when_it_changes() {
+    let runner = Runner::new().with_cargo();
+    runner.release("acme/nextdeploy");
+    runner.install(&[ACTION, ("ACTION_REF", "main")]).gives("built", "built from source");
+    runner.install(&[]).gives("built", "tool cache");
+    fs::write(runner.folder.path().join("action/src/main.rs"), "fn main() {}").unwrap();
+    runner.install(&[]).gives("built", "built from source");
+    Runner::new().install(&[ACTION, ("ACTION_REF", "main")]).fails("`main` is no release");
+}
+
+#[test]
+fn what_does_not_match_its_checksum_is_not_used() {
+    let runner = Runner::new();
+    let release = runner.release("acme/nextdeploy");
+    for architecture in ["x86_64", "aarch64"] {
+        fs::write(release.join(format!("nextdeploy-{architecture}-linux.tar.gz")), "something else").unwrap();
+    }
+    runner.install(&[ACTION, ("ACTION_REF", "v0")]).fails("does not have the checksum");
+    runner.release("acme/nextdeploy");
+    fs::write(release.join("SHA256SUMS"), "").unwrap();
+    runner.install(&[ACTION, ("ACTION_REF", "v0")]).fails("does not have the checksum");
+    fs::remove_file(release.join("SHA256SUMS")).unwrap();
+    runner.install(&[ACTION, ("ACTION_REF", "v0")]).fails("nothing runs unchecked");
+    let left: Vec<_> = fs::read_dir(runner.folder.path().join("tools/nextdeploy")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_server_that_is_ill_is_told_from_a_release_that_is_missing() {
+    let runner = Runner::new();
+    let release = runner.release("acme/nextdeploy");
+    for architecture in ["x86_64", "aarch64"] {
+        fs::write(release.join(format!("nextdeploy-{architecture}-linux.tar.status")), "403").unwrap();
+    }
+    runner.install(&[ACTION, ("ACTION_REF", "v0")]).fails("HTTP status 403");
+}
+
+#[test]
+fn versions_that_are_none_and_hostile_refs_are_refused_in_one_line() {
+    let runner = Runner::new();
+    for version in ["latest", "1", "1.2.3; id", "../../x", "0.1.0\n::warning::x", "$(id)"] {
+        runner.install(&[ACTION, ("INPUT_VERSION", version)]).fails("give the version of a release");
+    }
+    let hostile = "x`id`\n::error::forged\r%0A";
+    let step = runner.install(&[ACTION, ("ACTION_REF", hostile)]);
+    step.fails("is no release");
+    assert!(step.stdout.contains("%0A::error::forged%0D%250A"), "{step:#?}");
+}
+
+#[test]
+fn a_program_that_is_there_can_be_named() {
+    let runner = Runner::new();
+    let program = env!("CARGO_BIN_EXE_nextdeploy");
+    runner.install(&[("NEXTDEPLOY_BINARY", program)]).gives(VERSION, "NEXTDEPLOY_BINARY");
+    runner.install(&[("NEXTDEPLOY_BINARY", "/nonexistent")]).fails("is no program");
+    runner.install(&[("NEXTDEPLOY_BINARY", "/bin/echo")]).fails("is not nextdeploy");
+}
