@@ -34,6 +34,8 @@ pub mod builder;
 
 pub mod registry;
 
+pub mod forge;
+
 pub mod report;
 
 pub mod error;

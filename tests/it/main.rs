@@ -8,6 +8,7 @@ mod action_install;
 mod bad_input;
 mod dockerignore;
 mod fake_daemon;
+mod forge;
 mod layering;
 mod program;
 mod unreadable;

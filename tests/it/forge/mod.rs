@@ -1,0 +1,37 @@
+//! Comments, commit statuses and deployments against servers that speak the services' protocols.
+
+mod github;
+mod github_api;
+mod gitlab;
+mod server;
+
+use nextdeploy::ci::CiContext;
+use nextdeploy::diagnostic::Warning;
+use nextdeploy::forge::{Action, Announcer, Outcome, Place, Wanted};
+use nextdeploy::host::Environment;
+use nextdeploy::secret::Secret;
+
+const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+const TOKEN: &str = "ghs_0123456789";
+
+const SUCCESS: Outcome<'static> = Outcome::Succeeded { description: "42 MB", comment: "**built** shop\n" };
+
+/// One run from its beginning to `outcome`, as the CI's variables describe it.
+async fn run(variables: &[(&str, &str)], event: &str, wanted: Wanted, outcome: Outcome<'_>) -> Vec<Warning> {
+    let environment = Environment::from_pairs(variables.iter().copied());
+    let ci = CiContext::detect(&environment, Some(event), 1_700_000_000);
+    let place = Place::find(&environment, &ci, Action::Comment).unwrap();
+    let token = Secret::new(TOKEN.to_owned());
+    let mut announcer = Announcer::new(place, http(), &token, "shop", wanted).unwrap();
+    announcer.begin().await;
+    announcer.finish(outcome).await
+}
+
+fn http() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+fn comment_only() -> Wanted {
+    Wanted { comment: true, ..Wanted::default() }
+}
