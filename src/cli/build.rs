@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::groups::{ImageArgs, ProjectArgs, RegistryArgs};
+use super::groups::{ForgeArgs, ImageArgs, ProjectArgs, RegistryArgs};
 use super::setting::Setting;
 use super::words::Words;
 
@@ -22,6 +22,8 @@ pub struct Build {
     pub push: PushArgs,
     #[command(flatten)]
     pub registry: RegistryArgs,
+    #[command(flatten)]
+    pub forge: ForgeArgs,
 }
 
 /// Whether and where the image goes.
@@ -104,5 +106,6 @@ impl Build {
         words.one(Setting::Push, self.push.push.as_ref());
         words.switch(Setting::CreateRepository, self.push.create_repository);
         self.registry.collect(words);
+        self.forge.collect(words);
     }
 }

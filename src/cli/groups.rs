@@ -167,7 +167,7 @@ pub struct RegistryArgs {
     /// Never typed itself: `env:NAME` is an environment variable, `file:PATH` a file.
     #[arg(long, value_name = "env:NAME|file:PATH")]
     pub password: Option<String>,
-    /// Token of GitHub, for ghcr.io [default: `GITHUB_TOKEN`].
+    /// Token of GitHub, for ghcr.io and for what is told to GitHub [default: `GITHUB_TOKEN`].
     ///
     /// Never typed itself: `env:NAME` is an environment variable, `file:PATH` a file.
     #[arg(long, value_name = "env:NAME|file:PATH")]
@@ -184,5 +184,38 @@ impl RegistryArgs {
         words.one(Setting::Password, self.password.as_ref());
         words.one(Setting::GithubToken, self.github_token.as_ref());
         words.one(Setting::AwsRegion, self.aws_region.as_ref());
+    }
+}
+
+/// What is told to GitHub or GitLab about the build.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Pull request")]
+pub struct ForgeArgs {
+    /// Write the result into one comment of the pull or merge request.
+    #[arg(long)]
+    pub comment: bool,
+    /// Set a commit status on GitHub.
+    #[arg(long)]
+    pub commit_status: bool,
+    /// Record a deployment to this environment on GitHub, such as `preview`.
+    #[arg(long, value_name = "ENVIRONMENT")]
+    pub deployment: Option<String>,
+    /// Address at which the deployment can be visited.
+    #[arg(long, value_name = "URL")]
+    pub environment_url: Option<String>,
+    /// Token of GitLab with the scope `api`, for --comment [default: `GITLAB_TOKEN`].
+    ///
+    /// Never typed itself: `env:NAME` is an environment variable, `file:PATH` a file.
+    #[arg(long, value_name = "env:NAME|file:PATH")]
+    pub gitlab_token: Option<String>,
+}
+
+impl ForgeArgs {
+    pub(super) fn collect(&self, words: &mut Words) {
+        words.switch(Setting::Comment, self.comment);
+        words.switch(Setting::CommitStatus, self.commit_status);
+        words.one(Setting::Deployment, self.deployment.as_ref());
+        words.one(Setting::EnvironmentUrl, self.environment_url.as_ref());
+        words.one(Setting::GitlabToken, self.gitlab_token.as_ref());
     }
 }

@@ -22,7 +22,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use build::Build;
 pub use detect::Detect;
 pub use dockerfile::Dockerfile;
-pub use groups::{ImageArgs, ProjectArgs, RegistryArgs};
+pub use groups::{ForgeArgs, ImageArgs, ProjectArgs, RegistryArgs};
 pub use metadata::Metadata;
 pub use plan::Plan;
 pub use schema::Schema;

@@ -47,6 +47,11 @@ pub enum Setting {
     GithubToken,
     AwsRegion,
     CreateRepository,
+    Comment,
+    CommitStatus,
+    Deployment,
+    EnvironmentUrl,
+    GitlabToken,
 }
 
 /// How many values a setting takes.
@@ -105,6 +110,11 @@ impl Setting {
         Self::GithubToken,
         Self::AwsRegion,
         Self::CreateRepository,
+        Self::Comment,
+        Self::CommitStatus,
+        Self::Deployment,
+        Self::EnvironmentUrl,
+        Self::GitlabToken,
     ];
 
     /// The long flag without dashes; for [`Setting::Directory`] the name of the positional argument.
@@ -154,6 +164,11 @@ impl Setting {
             Self::GithubToken => "github-token",
             Self::AwsRegion => "aws-region",
             Self::CreateRepository => "create-repository",
+            Self::Comment => "comment",
+            Self::CommitStatus => "commit-status",
+            Self::Deployment => "deployment",
+            Self::EnvironmentUrl => "environment-url",
+            Self::GitlabToken => "gitlab-token",
         }
     }
 
@@ -169,7 +184,9 @@ impl Setting {
             | Self::BuildArg
             | Self::Secret
             | Self::CacheFrom => Shape::List,
-            Self::NoCache | Self::Pull | Self::DryRun | Self::CreateRepository => Shape::Switch,
+            Self::NoCache | Self::Pull | Self::DryRun | Self::CreateRepository | Self::Comment | Self::CommitStatus => {
+                Shape::Switch
+            }
             _ => Shape::One,
         }
     }

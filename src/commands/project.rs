@@ -13,7 +13,7 @@ use crate::origin::{Detected, Origin};
 use crate::plan::{self, ImagePlan, Inputs};
 use crate::project::{self, DetectOptions, ProjectFacts};
 use crate::rel_path::RelPath;
-use crate::settings::{self, PublishSettings, RunSettings, Settings};
+use crate::settings::{self, ForgeSettings, PublishSettings, RunSettings, Settings};
 use crate::source::{self, Exclusions, GitDetail, SourceTree};
 
 /// A repository with all that is known about it before a choice is made.
@@ -22,6 +22,8 @@ pub struct Project {
     pub settings: Settings,
     pub run: RunSettings,
     pub publish: PublishSettings,
+    #[expect(dead_code, reason = "announcing reads it")]
+    pub forge: ForgeSettings,
     pub ci: CiContext,
     pub facts: ProjectFacts,
     pub warnings: Vec<Warning>,
@@ -69,6 +71,7 @@ impl Project {
             settings: resolved.settings,
             run: resolved.run,
             publish: resolved.publish,
+            forge: resolved.forge,
             facts,
             warnings,
         })

@@ -58,7 +58,7 @@ pub enum ForgeError {
     #[error("{} is not written: {host} refuses the token ({message})", .action.name())]
     Unauthorized { host: String, action: Action, message: String },
     #[error("{} is not written: the token may not do it ({message})", .action.name())]
-    NotAllowed { system: CiSystem, action: Action, fork: Option<&'static str>, message: String },
+    NotAllowed { system: CiSystem, action: Action, from_fork: bool, message: String },
     #[error("{} is not written: {host} does not find what it is for ({message})", .action.name())]
     NotFound { host: String, system: CiSystem, action: Action, message: String },
     #[error("{} is not written: {host} refuses it with status {status} ({message})", .action.name())]
@@ -113,8 +113,8 @@ impl ForgeError {
             Self::Unauthorized { .. } => {
                 "give a token that is valid: it may have expired, or belong to another server".to_owned()
             }
-            Self::NotAllowed { fork: Some(reason), .. } => {
-                format!("nothing to do: {reason}, and tells nothing to the pull request")
+            Self::NotAllowed { from_fork: true, .. } => {
+                "nothing to do: the pull request comes from a fork, which gets a token that only reads".to_owned()
             }
             Self::NotAllowed { system, action, .. } | Self::NotFound { system, action, .. } => may(*system, *action),
             Self::Refused { action, .. } => {

@@ -80,8 +80,7 @@ pub(super) trait Transport: Send + Sync {
     /// Host name for messages.
     fn host(&self) -> &str;
     fn system(&self) -> CiSystem;
-    /// Why a token of this run may not write, where that is known beforehand.
-    fn fork(&self) -> Option<&'static str>;
+    fn is_from_fork(&self) -> bool;
     fn send(&self, request: &Request) -> impl Future<Output = Result<Answer, Lost>> + Send;
 }
 
@@ -143,7 +142,7 @@ impl Call {
         let system = transport.system();
         let error = match status {
             401 => ForgeError::Unauthorized { host, action, message },
-            403 => ForgeError::NotAllowed { system, action, fork: transport.fork(), message },
+            403 => ForgeError::NotAllowed { system, action, from_fork: transport.is_from_fork(), message },
             404 => ForgeError::NotFound { host, system, action, message },
             500.. => ForgeError::Unavailable { host, action, status },
             _ => ForgeError::Refused { host, action, status, message },

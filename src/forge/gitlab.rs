@@ -68,13 +68,7 @@ impl GitLab {
         }
     }
 
-    async fn find_note(
-        &self,
-        call: Call,
-        number: u64,
-        marker: &Marker,
-        me: &User,
-    ) -> Result<Option<Note>, ForgeError> {
+    async fn find_note(&self, call: Call, number: u64, marker: &Marker, me: &User) -> Result<Option<Note>, ForgeError> {
         for page in 1..=PAGES {
             let query = format!("?per_page=100&page={page}&sort=asc&order_by=created_at");
             let answer = call.ask(self, &Request::get(self.notes(number, &query))).await?;
@@ -101,8 +95,8 @@ impl Transport for GitLab {
         self.place.system()
     }
 
-    fn fork(&self) -> Option<&'static str> {
-        None
+    fn is_from_fork(&self) -> bool {
+        self.place.from_fork
     }
 
     async fn send(&self, request: &Request) -> Result<Answer, Lost> {

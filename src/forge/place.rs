@@ -25,8 +25,8 @@ pub struct Place {
     pub pull_request: Option<u64>,
     /// Page of this run.
     pub run_url: Option<String>,
-    /// Why this run's token can most likely only read.
-    pub fork: Option<&'static str>,
+    /// Strangers may have written what is built: whatever `permissions:` says, the token can only read.
+    pub from_fork: bool,
 }
 
 impl Place {
@@ -63,7 +63,7 @@ impl Place {
             commit: ci.commit.as_ref().filter(is_hex).cloned(),
             pull_request: ci.pull_request.as_ref().map(|request| request.number),
             run_url: run_url.filter(|url| is_web_address(url)),
-            fork: ci.without_secrets(),
+            from_fork: ci.is_fork_pull_request(),
         })
     }
 

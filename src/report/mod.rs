@@ -1,6 +1,7 @@
 //! What the run tells people and machines. Values in, text out; only `commands/` writes it to a stream.
 
 mod build;
+mod comment;
 mod diagnostics;
 mod dry_run;
 mod facts;
@@ -10,6 +11,7 @@ mod result;
 mod schemas;
 
 pub use build::{BuildRecord, StepRecord, StepResult, render_build, render_failed_step};
+pub use comment::{Comment, CommentResult, render_comment};
 pub use diagnostics::{Style, render_error, render_warning};
 pub use dry_run::{ContextLine, OutsideCall, context_lines, render_calls, render_context};
 pub use facts::render_facts;

@@ -70,6 +70,10 @@ pub enum Fault {
     RegistryHost(String),
     #[error("`{0}` is not an AWS region")]
     AwsRegion(String),
+    #[error("`{0}` is not a name that an environment can have")]
+    Environment(String),
+    #[error("`{0}` is not a web address")]
+    WebAddress(String),
     #[error("`{0}` is not a platform")]
     Platform(String),
     #[error("`{0}` is not a name that an environment variable can have")]
@@ -126,6 +130,8 @@ impl Fault {
             Self::CommitLength(_) => "settings/commit-length",
             Self::RegistryHost(_) => "settings/registry-host",
             Self::AwsRegion(_) => "settings/aws-region",
+            Self::Environment(_) => "settings/environment",
+            Self::WebAddress(_) => "settings/web-address",
             Self::Platform(_) => "settings/platform",
             Self::VariableName(_) => "settings/variable-name",
             Self::LabelName(_) => "settings/label-name",
@@ -168,6 +174,8 @@ impl Fault {
                 "give the host as it stands in image references, such as `ghcr.io` or `localhost:5000`".into()
             }
             Self::AwsRegion(_) => "give a region such as `eu-central-1`".into(),
+            Self::Environment(_) => "use at most 255 characters on one line, such as `preview`".into(),
+            Self::WebAddress(_) => "give the whole address, such as `https://preview.example.com`".into(),
             Self::Platform(_) => "give an operating system and an architecture, such as `linux/amd64`".into(),
             Self::VariableName(_) => "use ASCII letters, digits and `_`, and no digit at the start".into(),
             Self::LabelName(_) => "give `NAME=VALUE`, the name without spaces or quotes".into(),

@@ -241,6 +241,21 @@ pub(crate) fn switch(text: &str) -> Result<bool, Fault> {
     }
 }
 
+/// Name of an environment as GitHub takes it (REST API, "Deployments").
+pub(crate) fn deployment_environment(text: &str) -> Result<String, Fault> {
+    let fits = text.chars().count() <= 255 && !text.chars().any(char::is_control);
+    if fits { Ok(text.trim().to_owned()) } else { Err(Fault::Environment(shown(text))) }
+}
+
+/// An absolute address for browsers, without user and password.
+pub(crate) fn web_address(text: &str) -> Result<String, Fault> {
+    let wrong = || Fault::WebAddress(shown(text));
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).ok_or_else(wrong)?;
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let plain = text.bytes().all(|b| b.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&b));
+    if plain && !host.is_empty() && !host.contains('@') { Ok(text.to_owned()) } else { Err(wrong()) }
+}
+
 pub(crate) fn env_file_policy(text: &str) -> Result<EnvFilePolicy, Fault> {
     match text.to_ascii_lowercase().as_str() {
         "auto" => Ok(EnvFilePolicy::Auto),

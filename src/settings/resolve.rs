@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use super::error::{Fault, SettingsError};
 use super::parse;
 use super::sources::{Given, Sources};
-use super::values::{CacheUse, Progress, PublishSettings, PullPolicy, RunSettings, SecretValue, Settings};
+use super::values::{
+    CacheUse, ForgeSettings, Progress, PublishSettings, PullPolicy, RunSettings, SecretValue, Settings,
+};
 use super::variables;
 use crate::cli::{Setting, Words};
 use crate::diagnostic::Warning;
@@ -22,6 +24,7 @@ pub struct Resolved {
     pub settings: Settings,
     pub run: RunSettings,
     pub publish: PublishSettings,
+    pub forge: ForgeSettings,
     pub warnings: Vec<Warning>,
 }
 
@@ -97,8 +100,8 @@ pub fn resolve(words: &Words, environment: &Environment, files: &ConfigFiles) ->
         metadata_file: sources.parsed(Setting::MetadataFile, parse::path)?.map(|path| PathBuf::from(path.value)),
         iidfile: sources.parsed(Setting::Iidfile, parse::path)?.map(|path| PathBuf::from(path.value)),
     };
-    let publish = sources.publish()?;
-    Ok(Resolved { settings, run, publish, warnings })
+    let (publish, forge) = (sources.publish()?, sources.forge()?);
+    Ok(Resolved { settings, run, publish, forge, warnings })
 }
 
 /// The settings of verbs that read no repository.
@@ -210,6 +213,16 @@ impl Sources<'_> {
             github_token: self.secret_value(Setting::GithubToken)?,
             aws_region: self.parsed(Setting::AwsRegion, parse::aws_region)?,
             create_repository: self.is_on(Setting::CreateRepository)?,
+        })
+    }
+
+    fn forge(self) -> Result<ForgeSettings, SettingsError> {
+        Ok(ForgeSettings {
+            comment: self.is_on(Setting::Comment)?,
+            commit_status: self.is_on(Setting::CommitStatus)?,
+            deployment: self.parsed(Setting::Deployment, parse::deployment_environment)?,
+            environment_url: self.parsed(Setting::EnvironmentUrl, parse::web_address)?,
+            gitlab_token: self.secret_value(Setting::GitlabToken)?,
         })
     }
 

@@ -401,3 +401,22 @@ fn every_list_setting_takes_a_line_each() {
         assert!(both, "{}", setting.flag());
     }
 }
+
+#[test]
+fn environments_and_addresses_are_checked() {
+    let resolve = |name: &str, value: &str| {
+        let environment = Environment::from_pairs([(name, value)]);
+        resolve(&Words::default(), &environment, &ConfigFiles::default()).map(|resolved| resolved.forge)
+    };
+    let forge = resolve("NEXTDEPLOY_ENVIRONMENT_URL", "https://pr-7.example.com/?a=1").unwrap();
+    assert_eq!(forge.environment_url.unwrap().value, "https://pr-7.example.com/?a=1");
+    for url in
+        ["pr-7.example.com", "javascript:alert(1)", "https://", "https://u:p@h/", "https://h/\"><b>", "https://h/ x"]
+    {
+        let error = resolve("NEXTDEPLOY_ENVIRONMENT_URL", url).unwrap_err();
+        assert_eq!(error.code(), "settings/web-address", "{url}");
+    }
+    assert_eq!(resolve("INPUT_DEPLOYMENT", "preview/7").unwrap().deployment.unwrap().value, "preview/7");
+    assert_eq!(resolve("INPUT_DEPLOYMENT", &"x".repeat(256)).unwrap_err().code(), "settings/environment");
+    assert!(resolve("INPUT_COMMENT", "true").unwrap().comment && !resolve("INPUT_COMMENT", "false").unwrap().comment);
+}

@@ -104,6 +104,19 @@ pub struct PublishSettings {
     pub create_repository: bool,
 }
 
+/// What is told to the service that hosts the repository; nothing of this changes the image.
+#[derive(Debug, Clone, Default)]
+pub struct ForgeSettings {
+    /// One comment per pull request and app.
+    pub comment: bool,
+    pub commit_status: bool,
+    /// Environment that a deployment is recorded for.
+    pub deployment: Option<Detected<String>>,
+    /// `http` or `https`.
+    pub environment_url: Option<Detected<String>>,
+    pub gitlab_token: Option<Detected<SecretValue>>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum PushPolicy {

@@ -57,9 +57,7 @@ impl GitHub {
         }
         match self.create_comment(call, number, &body).await {
             Err(
-                error @ (ForgeError::Unavailable { .. }
-                | ForgeError::NoAnswer { .. }
-                | ForgeError::Unreachable { .. }),
+                error @ (ForgeError::Unavailable { .. } | ForgeError::NoAnswer { .. } | ForgeError::Unreachable { .. }),
             ) => {
                 // Nobody knows whether it was made: look before making another one.
                 match self.find_comment(call, number, marker).await {

@@ -73,9 +73,7 @@ impl GitHub {
         match call.ask(self, &request).await {
             Ok(answer) => Ok(call.read::<Deployment, _>(self, &answer)?.id),
             Err(
-                error @ (ForgeError::Unavailable { .. }
-                | ForgeError::NoAnswer { .. }
-                | ForgeError::Unreachable { .. }),
+                error @ (ForgeError::Unavailable { .. } | ForgeError::NoAnswer { .. } | ForgeError::Unreachable { .. }),
             ) => {
                 // Nobody knows whether it was made.
                 self.find_deployment(call, commit, environment, app).await.ok().flatten().ok_or(error)

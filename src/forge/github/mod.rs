@@ -51,8 +51,8 @@ impl Transport for GitHub {
         self.place.system()
     }
 
-    fn fork(&self) -> Option<&'static str> {
-        self.place.fork
+    fn is_from_fork(&self) -> bool {
+        self.place.from_fork
     }
 
     async fn send(&self, request: &Request) -> Result<Answer, Lost> {

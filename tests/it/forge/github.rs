@@ -63,7 +63,9 @@ async fn a_run_writes_comment_status_and_deployment() {
         assert_eq!(state.deployment_statuses[1]["environment_url"], "https://pr-7.example");
         assert_eq!(state.deployment_statuses[0].get("environment_url"), None);
         drop(state);
-        assert!(api.server.received().iter().all(|request| request.header("x-github-api-version") == Some("2022-11-28")));
+        assert!(
+            api.server.received().iter().all(|request| request.header("x-github-api-version") == Some("2022-11-28"))
+        );
     }
 }
 
@@ -120,10 +122,8 @@ async fn comments_of_strangers_are_never_taken_over() {
 #[tokio::test]
 async fn a_comment_that_may_not_be_edited_is_left_alone() {
     let api = GitHubApi::start();
-    api.comment(&format!("{MARKER}\nby a person"), "User", "OWNER").fail(
-        "PATCH",
-        Fault::Instead(refuse(403, "Resource not accessible by integration")),
-    );
+    api.comment(&format!("{MARKER}\nby a person"), "User", "OWNER")
+        .fail("PATCH", Fault::Instead(refuse(403, "Resource not accessible by integration")));
     assert_eq!(run(&api, comment_only(), SUCCESS).await, []);
     assert_eq!(api.bodies().len(), 2);
 }
@@ -215,7 +215,7 @@ async fn short_limits_are_waited_for() {
     let api = GitHubApi::start();
     let secondary = || {
         refuse(403, "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.")
-            .with("retry-after", 2)
+            .with("retry-after", &2)
     };
     api.fail("POST", Fault::Instead(secondary()));
     let start = Instant::now();
@@ -230,12 +230,16 @@ async fn long_limits_are_given_up_at_once() {
         (429, vec![("retry-after", "3600".to_owned())], "3600 s"),
         (403, vec![("retry-after", "90".to_owned())], "90 s"),
         (403, vec![], "60 s"),
-        (403, vec![("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", "4000000000".to_owned())], "wait for"),
+        (
+            403,
+            vec![("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", "4000000000".to_owned())],
+            "wait for",
+        ),
     ] {
         let api = GitHubApi::start();
-        let reply = headers.iter().fold(refuse(status, "API rate limit exceeded"), |reply, (name, value)| {
-            reply.with(name, value)
-        });
+        let reply = headers
+            .iter()
+            .fold(refuse(status, "API rate limit exceeded"), |reply, (name, value)| reply.with(name, value));
         api.fail("GET", Fault::Instead(reply));
         let start = Instant::now();
         check(&run(&api, comment_only(), SUCCESS).await, "forge/rate-limited", &[wait]);
@@ -302,16 +306,14 @@ async fn hostile_words_of_the_ci_reach_no_address() {
         assert_eq!(place.unwrap_err(), ForgeError::NotTold { what: "repository" }, "{repository}");
     }
     for address in ["file:///etc/passwd", "https://", "https://user@evil.example", "http://a b/", "nonsense"] {
-        let place = find(&[
-            ("GITHUB_ACTIONS", "true"),
-            ("GITHUB_REPOSITORY", "acme/shop"),
-            ("GITHUB_API_URL", address),
-        ]);
+        let place =
+            find(&[("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "acme/shop"), ("GITHUB_API_URL", address)]);
         assert_eq!(place.unwrap_err().code(), "forge/odd-address", "{address}");
     }
     let error = find(&[("BUILDKITE", "true")]).unwrap_err();
     assert_eq!(error.code(), "forge/no-service");
-    let place = find(&[("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "acme/shop"), ("GITHUB_SHA", "$(x)")]).unwrap();
+    let place =
+        find(&[("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "acme/shop"), ("GITHUB_SHA", "$(x)")]).unwrap();
     assert_eq!((place.api.as_str(), place.commit, place.run_url), ("https://api.github.com", None, None));
     for token in ["", " ", "two words", "line\nbreak", "ü"] {
         let place = find(&[("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "acme/shop")]).unwrap();

@@ -46,11 +46,8 @@ impl GitHubApi {
     }
 
     fn at(prefix: &'static str) -> Self {
-        let state = State {
-            may_write: vec!["pull_requests", "statuses", "deployments"],
-            may_read: true,
-            ..State::default()
-        };
+        let state =
+            State { may_write: vec!["pull_requests", "statuses", "deployments"], may_read: true, ..State::default() };
         let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
         let server = Server::start(move |request| answer(&mut shared.lock().unwrap(), prefix, request));
@@ -86,6 +83,7 @@ impl GitHubApi {
             ("GITHUB_EVENT_NAME", "pull_request".to_owned()),
             ("GITHUB_SHA", COMMIT.to_owned()),
             ("GITHUB_REF", "refs/pull/7/merge".to_owned()),
+            ("GITHUB_EVENT_PATH", "/github/workflow/event.json".to_owned()),
         ]
     }
 }
@@ -123,10 +121,14 @@ fn answer(state: &mut State, prefix: &str, request: &Received) -> Reply {
         }
         None => carry_out(state, &line, request),
     };
-    if matches!(&reply, Reply::Answer { headers, .. } if headers.iter().any(|(name, _)| name == "x-ratelimit-remaining")) {
+    if matches!(&reply, Reply::Answer { headers, .. } if headers.iter().any(|(name, _)| name == "x-ratelimit-remaining"))
+    {
         return reply;
     }
-    reply.with("x-ratelimit-limit", 5000).with("x-ratelimit-remaining", 4990).with("x-ratelimit-reset", 4_000_000_000_u64)
+    reply
+        .with("x-ratelimit-limit", &5000)
+        .with("x-ratelimit-remaining", &4990)
+        .with("x-ratelimit-reset", &4_000_000_000_u64)
 }
 
 fn carry_out(state: &mut State, line: &str, request: &Received) -> Reply {
@@ -152,7 +154,9 @@ fn carry_out(state: &mut State, line: &str, request: &Received) -> Reply {
             let found: Vec<&Value> = state
                 .deployments
                 .iter()
-                .filter(|deployment| deployment["environment"] == environment.as_str() && deployment["sha"] == sha.as_str())
+                .filter(|deployment| {
+                    deployment["environment"] == environment.as_str() && deployment["sha"] == sha.as_str()
+                })
                 .collect();
             Reply::json(200, &json!(found))
         }
@@ -191,7 +195,7 @@ fn list_comments(state: &State, request: &Received) -> Reply {
         return reply;
     }
     let link = |page: usize, rel: &str| format!("<https://api.github.com/x?page={page}>; rel=\"{rel}\"");
-    reply.with("link", format!("{}, {}", link(page + 1, "next"), link(9, "last")))
+    reply.with("link", &format!("{}, {}", link(page + 1, "next"), link(9, "last")))
 }
 
 fn create_comment(state: &mut State, request: &Received) -> Reply {
@@ -224,7 +228,6 @@ fn create_deployment(state: &mut State, request: &Received) -> Reply {
 }
 
 pub fn refuse(status: u16, message: &str) -> Reply {
-    let body =
-        json!({ "message": message, "documentation_url": "https://docs.github.com/rest", "status": status.to_string() });
+    let body = json!({ "message": message, "documentation_url": "https://docs.github.com/rest", "status": status.to_string() });
     Reply::json(status, &body)
 }

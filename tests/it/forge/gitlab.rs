@@ -62,11 +62,14 @@ fn answer(notes: &mut Vec<Value>, refusal: Option<(u16, &'static str)>, request:
     match line.split_once(' ').unwrap() {
         ("GET", "/api/v4/user") => Reply::json(200, &json!({ "id": ME, "username": "project_42_bot" })),
         ("GET", NOTES) => {
-            assert_eq!((request.query("sort").unwrap(), request.query("per_page").unwrap()), ("asc".into(), "100".into()));
+            assert_eq!(
+                (request.query("sort").unwrap(), request.query("per_page").unwrap()),
+                ("asc".into(), "100".into())
+            );
             let page: usize = request.query("page").unwrap().parse().unwrap();
             let found: Vec<&Value> = notes.iter().skip(100 * (page - 1)).take(100).collect();
             let next = if notes.len() > 100 * page { (page + 1).to_string() } else { String::new() };
-            Reply::json(200, &json!(found)).with("x-next-page", next)
+            Reply::json(200, &json!(found)).with("x-next-page", &next)
         }
         ("POST", NOTES) => {
             let made = note(900 + notes.len() as u64, request.json()["body"].as_str().unwrap(), ME);

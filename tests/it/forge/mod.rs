@@ -9,6 +9,7 @@ use nextdeploy::ci::CiContext;
 use nextdeploy::diagnostic::Warning;
 use nextdeploy::forge::{Action, Announcer, Outcome, Place, Wanted};
 use nextdeploy::host::Environment;
+use nextdeploy::network::Network;
 use nextdeploy::secret::Secret;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -28,8 +29,7 @@ async fn run(variables: &[(&str, &str)], event: &str, wanted: Wanted, outcome: O
 }
 
 fn http() -> reqwest::Client {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().build().unwrap()
+    Network::new(&Environment::default(), None).client().unwrap()
 }
 
 fn comment_only() -> Wanted {

@@ -1,6 +1,6 @@
 //! A small HTTP server: each request is answered by a closure, one thread per connection.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -35,7 +35,11 @@ impl Received {
 }
 
 pub enum Reply {
-    Answer { status: u16, headers: Vec<(String, String)>, body: String },
+    Answer {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: String,
+    },
     /// The connection stays open and silent.
     Silence,
     /// The connection is closed without a word.
@@ -49,10 +53,14 @@ impl Reply {
     }
 
     pub fn html(status: u16, body: &str) -> Self {
-        Self::Answer { status, headers: vec![("content-type".to_owned(), "text/html".to_owned())], body: body.to_owned() }
+        Self::Answer {
+            status,
+            headers: vec![("content-type".to_owned(), "text/html".to_owned())],
+            body: body.to_owned(),
+        }
     }
 
-    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+    pub fn with(mut self, name: &str, value: &impl ToString) -> Self {
         if let Self::Answer { headers, .. } = &mut self {
             headers.push((name.to_owned(), value.to_string()));
         }
@@ -99,7 +107,7 @@ fn serve(stream: &TcpStream, log: &Mutex<Vec<Received>>, answer: &(dyn Fn(&Recei
             Reply::Silence => return std::thread::sleep(Duration::from_mins(1)),
             Reply::HangUp => return,
         };
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let headers = headers.iter().fold(String::new(), |text, (name, value)| text + name + ": " + value + "\r\n");
         let head = format!("HTTP/1.1 {status} X\r\n{headers}content-length: {}\r\n\r\n", body.len());
         if (&mut &*stream).write_all((head + &body).as_bytes()).is_err() {
             return;
