@@ -4,6 +4,7 @@
 //! the registry client stay here; credentials live in memory only.
 
 mod auth;
+pub mod aws;
 mod host;
 pub mod transfer;
 

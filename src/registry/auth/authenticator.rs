@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::docker_config::{self, DockerConfig};
+use super::ecr;
 use super::explicit::{Explicit, Fallback, Given, read_secret};
 use super::helper;
 use super::job::{self, JobLogin};
@@ -14,6 +15,7 @@ use crate::daemon::docker_config_dir;
 use crate::host::Environment;
 use crate::network::Network;
 use crate::origin::Detected;
+use crate::registry::aws;
 use crate::registry::{RegistryHost, RegistryKind};
 use crate::secret::Secret;
 use crate::settings::PublishSettings;
@@ -83,21 +85,22 @@ impl Authenticator {
         if let Some(found) = &*known {
             return Ok(found.credentials.clone());
         }
-        let found = self.find(host).await?;
+        let found = self.find(host, access).await?;
         *known = Some(found.clone());
         Ok(found.credentials)
     }
 
-    /// Newer credentials after the registry refused those it got; `None` when asking again can give nothing new.
+    /// Newer credentials after the registry refused those from before; `None` when asking again gives nothing new.
     pub async fn renew(&self, host: &RegistryHost, access: Access) -> Result<Option<Credentials>, AuthError> {
         let known = self.known(host, access);
         let mut known = known.lock().await;
         if known.as_ref().is_some_and(|found| found.lifetime == Lifetime::Fixed) {
             return Ok(None);
         }
-        let found = self.find(host).await?;
-        *known = Some(found.clone());
-        Ok(Some(found.credentials))
+        let found = self.find(host, access).await?;
+        let refused = known.replace(found.clone());
+        let is_new = refused.is_none_or(|refused| refused.credentials.login != found.credentials.login);
+        Ok(is_new.then_some(found.credentials))
     }
 
     fn known(&self, host: &RegistryHost, access: Access) -> Known {
@@ -105,51 +108,97 @@ impl Authenticator {
         Arc::clone(known.entry((host.clone(), access)).or_default())
     }
 
-    async fn find(&self, host: &RegistryHost) -> Result<Found, AuthError> {
-        let mut tried = Vec::new();
-        let found =
-            |login, origin, lifetime, tried| Found { credentials: Credentials { login, origin, tried }, lifetime };
+    async fn find(&self, host: &RegistryHost, access: Access) -> Result<Found, AuthError> {
+        let mut search = Search { host, tried: Vec::new() };
+        let username = match self.explicit(host)? {
+            Given::Login { login, origin } => return Ok(search.found(login, origin, Lifetime::Fixed)),
+            Given::Username(name) => Some(name),
+            Given::Nothing => None,
+        };
+        search.tried.push(self.explicit.absence(host));
+        if let Some(found) = self.of_docker(&mut search).await? {
+            return Ok(found);
+        }
+        if let Some(found) = self.of_aws(&mut search, access).await? {
+            return Ok(found);
+        }
+        match job::find(&self.environment, self.github_token.as_ref(), username.as_deref(), host) {
+            JobLogin::Found { login, origin } => return Ok(search.found(login, origin, Lifetime::Fixed)),
+            JobLogin::Absent(why) => search.tried.extend(why),
+        }
+        Ok(search.found(Login::Anonymous, "nobody: no credentials were found".to_owned(), Lifetime::Fixed))
+    }
 
+    fn explicit(&self, host: &RegistryHost) -> Result<Given, AuthError> {
         let (default_user, fallback) = match host.kind() {
             RegistryKind::Ghcr => (Some(job::github_user(&self.environment)), Fallback::Possible),
             RegistryKind::Ecr(_) | RegistryKind::EcrPublic => (Some("AWS"), Fallback::None),
             _ => (None, Fallback::None),
         };
-        let username = match self.explicit.given(host, default_user, fallback)? {
-            Given::Login { login, origin } => return Ok(found(login, origin, Lifetime::Fixed, tried)),
-            Given::Username(name) => Some(name),
-            Given::Nothing => None,
-        };
-        tried.push(self.explicit.absence(host));
+        self.explicit.given(host, default_user, fallback)
+    }
 
+    async fn of_docker(&self, search: &mut Search<'_>) -> Result<Option<Found>, AuthError> {
         match DockerConfig::of_variable(&self.environment)? {
             Some(config) => {
-                if let Some(login) = config.stored(host)? {
-                    return Ok(found(login, config.name, Lifetime::Fixed, tried));
+                if let Some(login) = config.stored(search.host)? {
+                    return Ok(Some(search.found(login, config.name, Lifetime::Fixed)));
                 }
-                tried.push(format!("{} has no entry for it", config.name));
+                search.tried.push(format!("{} has no entry for it", config.name));
             }
-            None => tried.push(format!("`{}` is not set", docker_config::VARIABLE)),
+            None => search.tried.push(format!("`{}` is not set", docker_config::VARIABLE)),
         }
-        if let Some(config) = self.config_dir.as_deref().map(DockerConfig::of_folder).transpose()?.flatten() {
-            for helper in config.helpers(host)? {
-                if let Some(login) = helper::ask(&helper, &config.name, host, &self.environment).await? {
-                    let origin = format!("`{}` ({} of {})", helper.program(), helper.field, config.name);
-                    return Ok(found(login, origin, Lifetime::Renewable, tried));
-                }
-                tried.push(format!("`{}` has none for it", helper.program()));
+        let Some(config) = self.config_dir.as_deref().map(DockerConfig::of_folder).transpose()?.flatten() else {
+            search.tried.push("there is no Docker config".to_owned());
+            return Ok(None);
+        };
+        for helper in config.helpers(search.host)? {
+            if let Some(login) = helper::ask(&helper, &config.name, search.host, &self.environment).await? {
+                let origin = format!("`{}` ({} of {})", helper.program(), helper.field, config.name);
+                return Ok(Some(search.found(login, origin, Lifetime::Renewable)));
             }
-            if let Some(login) = config.stored(host)? {
-                return Ok(found(login, config.name, Lifetime::Fixed, tried));
+            search.tried.push(format!("`{}` has none for it", helper.program()));
+        }
+        let stored = config.stored(search.host)?;
+        if stored.is_none() {
+            search.tried.push(format!("{} has no entry for it", config.name));
+        }
+        Ok(stored.map(|login| search.found(login, config.name, Lifetime::Fixed)))
+    }
+
+    /// Nobody but a registry of AWS is a reason to ask AWS.
+    async fn of_aws(&self, search: &mut Search<'_>, access: Access) -> Result<Option<Found>, AuthError> {
+        let (region, asked) = match search.host.kind() {
+            RegistryKind::Ecr(host) => (host.region, "ECR"),
+            RegistryKind::EcrPublic => (ecr::PUBLIC_REGION.to_owned(), "ECR Public"),
+            _ => return Ok(None),
+        };
+        let config = aws::sdk_config(&self.network, Some(&region), &self.environment).await?;
+        let is_public = search.host.kind() == RegistryKind::EcrPublic;
+        let token = if is_public { ecr::public_token(&config).await } else { ecr::private_token(&config).await };
+        match token {
+            Ok(login) => {
+                let origin = format!("a token of {asked} in {region}, with the AWS credentials of this environment");
+                Ok(Some(search.found(login, origin, Lifetime::Renewable)))
             }
-            tried.push(format!("{} has no entry for it", config.name));
-        } else {
-            tried.push("there is no Docker config".to_owned());
+            // Everybody may pull there.
+            Err(error) if is_public && access == Access::Pull => {
+                search.tried.push(error.to_string());
+                Ok(None)
+            }
+            Err(error) => Err(error.refined(&self.environment).into()),
         }
-        match job::find(&self.environment, self.github_token.as_ref(), username.as_deref(), host) {
-            JobLogin::Found { login, origin } => return Ok(found(login, origin, Lifetime::Fixed, tried)),
-            JobLogin::Absent(why) => tried.extend(why),
-        }
-        Ok(found(Login::Anonymous, "nobody: no credentials were found".to_owned(), Lifetime::Fixed, tried))
+    }
+}
+
+/// One search, with what was in vain so far.
+struct Search<'a> {
+    host: &'a RegistryHost,
+    tried: Vec<String>,
+}
+
+impl Search<'_> {
+    fn found(&mut self, login: Login, origin: String, lifetime: Lifetime) -> Found {
+        Found { credentials: Credentials { login, origin, tried: std::mem::take(&mut self.tried) }, lifetime }
     }
 }

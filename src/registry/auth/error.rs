@@ -9,6 +9,7 @@ use crate::diagnostic::{Diagnostic, ExitCode, Location, printable, printable_pat
 use crate::network::NetworkError;
 use crate::origin::Origin;
 use crate::registry::RegistryHost;
+use crate::registry::aws::AwsError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
@@ -24,6 +25,8 @@ pub enum AuthError {
     DockerConfig { source_name: String, location: Option<Location>, reason: String },
     #[error("the credential helper `{}` ({} of {}) {fault}, asked for `{}`", helper.program, helper.field, helper.config, helper.host)]
     Helper { helper: Box<HelperUse>, fault: HelperFault },
+    #[error(transparent)]
+    Aws(#[from] AwsError),
     #[error(transparent)]
     Network(#[from] NetworkError),
 }
@@ -46,6 +49,7 @@ impl Diagnostic for AuthError {
                 HelperFault::Start(_) | HelperFault::Failed(_) => "auth/helper-failed",
                 HelperFault::Answer(_) => "auth/helper-answer",
             },
+            Self::Aws(error) => error.code(),
             Self::Network(error) => error.code(),
         }
     }
@@ -74,12 +78,14 @@ impl Diagnostic for AuthError {
                 helper.field,
                 helper.config
             ),
+            Self::Aws(error) => return error.hints(),
             Self::Network(error) => return error.hints(),
         }]
     }
 
     fn exit_code(&self) -> ExitCode {
         match self {
+            Self::Aws(error) => error.exit_code(),
             Self::Network(error) => error.exit_code(),
             _ => ExitCode::Authentication,
         }
@@ -89,6 +95,7 @@ impl Diagnostic for AuthError {
         match self {
             Self::SecretFile { file, .. } => Some(Location::file(file.clone())),
             Self::DockerConfig { location, .. } => location.clone(),
+            Self::Aws(error) => error.location(),
             Self::Network(error) => error.location(),
             _ => None,
         }

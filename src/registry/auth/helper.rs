@@ -116,3 +116,6 @@ fn failure(output: &CommandOutput) -> Result<Option<Login>, HelperFault> {
         .find(|line| !line.contains(['{', '"']));
     Err(HelperFault::Failed(line.map_or_else(|| "it gave no reason".to_owned(), shown)))
 }
+
+#[cfg(test)]
+mod tests;

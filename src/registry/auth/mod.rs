@@ -5,6 +5,7 @@
 
 mod authenticator;
 mod docker_config;
+mod ecr;
 mod error;
 mod explicit;
 mod header;

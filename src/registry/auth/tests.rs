@@ -177,3 +177,156 @@ async fn each_source_hides_those_behind_it() {
         ]
     );
 }
+
+#[tokio::test]
+async fn a_helper_of_the_registry_comes_before_the_store_and_the_entries() {
+    let write = |run: &Run, name: &str, answer: &str| {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = run.folder.path().join(format!("docker-credential-{name}"));
+        std::fs::write(&file, format!("#!/bin/sh\necho asked >> \"$0.log\"\n{answer}\n")).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        file.with_extension("log")
+    };
+    let known = |user: &str| format!(r#"echo '{{"Username":"{user}","Secret":"pw"}}'"#);
+    let none = "echo credentials not found in native keychain; exit 1".to_owned();
+    let entry = format!(r#""auths":{{"r.example":{{"auth":"{}"}}}}"#, auth("entry:pw"));
+    let config = format!(r#"{{"credHelpers":{{"r.example":"own"}},"credsStore":"store",{entry}}}"#);
+    for (own, store, login, origin) in [
+        (known("own"), known("store"), "own:pw", "credHelpers.r.example"),
+        (none.clone(), known("store"), "store:pw", "credsStore of"),
+        (none.clone(), none.clone(), "entry:pw", "config.json"),
+    ] {
+        let run = Run::new().config(&config);
+        let (log, _) = (write(&run, "own", &own), write(&run, "store", &store));
+        let authenticator = run.authenticator().unwrap();
+        let host = RegistryHost::new("r.example");
+        let found = authenticator.credentials(&host, Access::Push).await.unwrap();
+        assert_eq!(plain(&found), login);
+        assert!(found.origin.contains(origin), "{}", found.origin);
+
+        let again = authenticator.credentials(&host, Access::Push).await.unwrap();
+        assert_eq!(again, found);
+        assert_eq!(std::fs::read_to_string(&log).unwrap().lines().count(), 1, "the answer is remembered");
+        // The same answer again is nothing new.
+        assert_eq!(authenticator.renew(&host, Access::Push).await.unwrap(), None);
+        if login == "own:pw" {
+            write(&run, "own", &known("newer"));
+            let newer = authenticator.renew(&host, Access::Push).await.unwrap().unwrap();
+            assert_eq!(plain(&newer), "newer:pw");
+            assert_eq!(authenticator.credentials(&host, Access::Push).await.unwrap(), newer);
+        }
+    }
+}
+
+#[tokio::test]
+async fn incomplete_inputs_say_what_is_missing() {
+    for (username, password, code) in
+        [(Some("me"), None, "auth/no-password"), (None, Some("canary"), "auth/no-username")]
+    {
+        let mut run = Run::new().login(username, password);
+        run.pushed = vec![RegistryHost::new("r.example")];
+        let error = run.ask("r.example").await.unwrap_err();
+        assert_eq!((error.code(), error.exit_code()), (code, ExitCode::Authentication));
+        assert!(error.to_string().contains("`r.example`") && !error.to_string().contains("canary"), "{error}");
+        assert_eq!(plain(&run.ask("other.example").await.unwrap()), "nobody");
+    }
+    for (host, login) in [
+        ("ghcr.io", "octocat:canary"),
+        ("012345678901.dkr.ecr.eu-central-1.amazonaws.com", "AWS:canary"),
+        ("public.ecr.aws", "AWS:canary"),
+    ] {
+        let mut run = Run::new().login(None, Some("canary")).set("GITHUB_ACTOR", "octocat");
+        run.pushed = vec![RegistryHost::new(host)];
+        assert_eq!(plain(&run.ask(host).await.unwrap()), login);
+    }
+    let mut named = Run::new().login(Some("Octo"), None).set("GITHUB_TOKEN", "t");
+    named.pushed = vec![RegistryHost::new("ghcr.io")];
+    assert_eq!(plain(&named.ask("ghcr.io").await.unwrap()), "Octo:t");
+}
+
+#[tokio::test]
+async fn secrets_in_files_lose_their_line_break_and_unusable_files_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    let run = || {
+        let mut run = Run::new().login(Some("me"), None);
+        run.settings.password = Some(flag("--password", SecretValue::File(file.clone())));
+        run.pushed = vec![RegistryHost::new("r.example")];
+        run
+    };
+    for (content, words) in [(None, "No such file"), (Some(&b"\n"[..]), "empty"), (Some(b"\xff"), "UTF-8")] {
+        if let Some(bytes) = content {
+            std::fs::write(&file, bytes).unwrap();
+        }
+        let error = run().ask("r.example").await.unwrap_err();
+        assert_eq!(error.code(), "auth/secret-file");
+        let text = error.to_string();
+        assert!(text.contains(file.to_str().unwrap()) && text.contains("--password") && text.contains(words), "{text}");
+    }
+    std::fs::write(&file, " p w \r\n").unwrap();
+    assert_eq!(plain(&run().ask("r.example").await.unwrap()), "me: p w ");
+}
+
+#[tokio::test]
+async fn a_broken_config_is_told_with_its_place_and_without_its_values() {
+    for (json, place, words) in [
+        ("{\n  \"auths\": oops\n}", Some((2, 12)), "expected"),
+        ("{\"auths\":\"canary\"}", Some((1, 17)), "shape"),
+        ("{\"auths\":{\"r.example\":{\"auth\":\"canary!\"}}}", None, "`r.example` has an `auth` that is not Base64"),
+        ("{\"auths\":{\"r.example\":{\"auth\":\"Y2FuYXJ5\"}}}", None, "without `user:password`"),
+        ("{\"credsStore\":\"../canary\"}", None, "not the name of a credential helper"),
+    ] {
+        let run = Run::new().config(json);
+        let error = run.ask("r.example").await.unwrap_err();
+        assert_eq!((error.code(), error.exit_code()), ("auth/docker-config", ExitCode::Authentication));
+        let location = error.location().and_then(|at| at.line.zip(at.column));
+        assert_eq!(location, place, "{json}: {error}");
+        let text = format!("{error} {error:?} {:?}", error.hints());
+        assert!(text.contains("config.json") && text.contains(words), "{text}");
+        assert!(!text.contains("canary") && !text.contains("Y2FuYXJ5"), "{text}");
+    }
+    let error = Run::new().set("DOCKER_AUTH_CONFIG", "{oops").ask("r.example").await.unwrap_err();
+    assert!(error.to_string().contains("`DOCKER_AUTH_CONFIG`") && error.to_string().contains("line 1"), "{error}");
+    assert_eq!(plain(&Run::new().config("").ask("r.example").await.unwrap()), "nobody");
+}
+
+#[tokio::test]
+async fn gitlab_jobs_have_credentials_for_their_own_registry_only() {
+    const HOST: &str = "registry.gitlab.example:5050";
+    let job = |pairs: &[(&str, &str)]| {
+        pairs.iter().fold(Run::new().set("CI_REGISTRY", "Registry.gitlab.example:5050"), |run, (name, value)| {
+            run.set(name, value)
+        })
+    };
+    let registry = [("CI_REGISTRY_USER", "gitlab-ci-token"), ("CI_REGISTRY_PASSWORD", "a")];
+    let deploy = [("CI_DEPLOY_USER", "deploy"), ("CI_DEPLOY_PASSWORD", "b")];
+    let token = [("CI_JOB_TOKEN", "c")];
+    let all: Vec<_> = [&registry[..], &deploy, &token].concat();
+    assert_eq!(plain(&job(&all).ask(HOST).await.unwrap()), "gitlab-ci-token:a");
+    assert_eq!(plain(&job(&all[2..]).ask(HOST).await.unwrap()), "deploy:b");
+    let found = job(&token).ask(HOST).await.unwrap();
+    assert_eq!((plain(&found).as_str(), found.origin.as_str()), ("gitlab-ci-token:c", "`CI_JOB_TOKEN`"));
+    let none = job(&[]).ask(HOST).await.unwrap();
+    assert!(none.tried.last().unwrap().contains("nor `CI_JOB_TOKEN` is set"), "{:?}", none.tried);
+    let other = job(&all).ask("registry.gitlab.example").await.unwrap();
+    assert_eq!(plain(&other), "nobody");
+    assert!(other.tried.last().unwrap().contains("`CI_REGISTRY`"), "{:?}", other.tried);
+}
+
+#[tokio::test]
+async fn nothing_shows_a_secret() {
+    let mut run = Run::new()
+        .login(Some("me"), Some("canary-1"))
+        .config(&auths("r.example", "canary-2"))
+        .set("GITHUB_TOKEN", "canary-3")
+        .set("HTTPS_PROXY", "http://me:canary-4@proxy.example:1");
+    run.settings.github_token = Some(flag("--github-token", secret("canary-5")));
+    run.pushed = vec![RegistryHost::new("r.example")];
+    let authenticator = run.authenticator().unwrap();
+    for host in ["r.example", "ghcr.io", "example.com"] {
+        let found = authenticator.credentials(&RegistryHost::new(host), Access::Push).await.unwrap();
+        let header = registry_auth_header(&found.login, &RegistryHost::new(host));
+        let text = format!("{authenticator:?} {found:?} {header:?} {header} {:?}", authenticator.network());
+        assert!(!text.contains("canary"), "{text}");
+    }
+}

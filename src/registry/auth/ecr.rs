@@ -1,0 +1,63 @@
+//! Tokens of Amazon ECR, private and public: a password for the user `AWS` that is good for twelve hours.
+//!
+//! Only asked for hosts of ECR. The identity comes from the AWS SDK's own chain, the region from the host.
+
+use aws_config::SdkConfig;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::Login;
+use crate::registry::aws::{AwsError, caller_identity};
+
+const PRIVATE_TOKEN: &str = "ecr:GetAuthorizationToken";
+const PUBLIC_TOKEN: &str = "ecr-public:GetAuthorizationToken";
+/// The only region with an API for public registries (Amazon ECR Public user guide, "Registry authentication").
+pub(super) const PUBLIC_REGION: &str = "us-east-1";
+
+/// For all private registries in the region of `config` that the identity may use, those of other accounts included.
+pub(super) async fn private_token(config: &SdkConfig) -> Result<Login, AwsError> {
+    let asked = aws_sdk_ecr::Client::new(config).get_authorization_token().send().await;
+    match asked {
+        Ok(answer) => {
+            let token = answer.authorization_data().first().and_then(|data| data.authorization_token());
+            decode(PRIVATE_TOKEN, token)
+        }
+        Err(error) => Err(with_identity(AwsError::of(PRIVATE_TOKEN, error), config).await),
+    }
+}
+
+/// For `public.ecr.aws`; needs `sts:GetServiceBearerToken` as well.
+pub(super) async fn public_token(config: &SdkConfig) -> Result<Login, AwsError> {
+    let asked = aws_sdk_ecrpublic::Client::new(config).get_authorization_token().send().await;
+    match asked {
+        Ok(answer) => {
+            let token = answer.authorization_data().and_then(|data| data.authorization_token());
+            decode(PUBLIC_TOKEN, token)
+        }
+        Err(error) => Err(with_identity(AwsError::of(PUBLIC_TOKEN, error), config).await),
+    }
+}
+
+/// Base64 of `AWS:password`.
+fn decode(operation: &'static str, token: Option<&str>) -> Result<Login, AwsError> {
+    let text = token.and_then(|token| STANDARD.decode(token).ok()).and_then(|bytes| String::from_utf8(bytes).ok());
+    let parts = text.as_deref().and_then(|text| text.split_once(':'));
+    let (user, password) = parts.ok_or_else(|| AwsError::NotAws {
+        operation,
+        reason: "its token is not of the form `user:password`".to_owned(),
+    })?;
+    Ok(Login::new(user, password))
+}
+
+/// Not every refusal says who was refused.
+async fn with_identity(error: AwsError, config: &SdkConfig) -> AwsError {
+    match error {
+        AwsError::AccessDenied { operation, mut denied } => {
+            if denied.identity.is_none() {
+                denied.identity = caller_identity(config).await;
+            }
+            AwsError::AccessDenied { operation, denied }
+        }
+        other => other,
+    }
+}

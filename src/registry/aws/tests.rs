@@ -1,0 +1,161 @@
+//! A little server that answers as AWS does, and what becomes of its answers.
+
+use std::time::{Duration, Instant};
+
+use aws_config::provider_config::ProviderConfig;
+use aws_sdk_ecr::config::Credentials;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::diagnostic::{Diagnostic, ExitCode};
+
+const TOKEN: &str = "ecr:GetAuthorizationToken";
+
+/// Answers every request with the same status and body, and is gone with the runtime of the test.
+async fn serve(status: u16, body: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = format!(
+        "HTTP/1.1 {status} X\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let answer = answer.clone();
+            tokio::spawn(async move {
+                let mut request = vec![0; 64 * 1024];
+                let _ = stream.read(&mut request).await;
+                let _ = stream.write_all(answer.as_bytes()).await;
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+async fn config(endpoint: &str) -> SdkConfig {
+    let network = Network::new(&Environment::default(), None);
+    let key = Credentials::new("AKIDEXAMPLE", "canary-secret-key", Some("canary-session".to_owned()), None, "test");
+    let loader = loader(&network, Region::new("eu-central-1")).unwrap();
+    loader.endpoint_url(endpoint).credentials_provider(key).load().await
+}
+
+async fn refused(endpoint: &str) -> AwsError {
+    let config = config(endpoint).await;
+    let answer = aws_sdk_ecr::Client::new(&config).get_authorization_token().send().await;
+    AwsError::of(TOKEN, answer.unwrap_err())
+}
+
+#[tokio::test]
+async fn each_refusal_has_its_own_code_and_one_action() {
+    let denied = "User: arn:aws:iam::012345678901:user/ci is not authorized to perform: ecr:GetAuthorizationToken on resource: * \
+                  because no identity-based policy allows the ecr:GetAuthorizationToken action";
+    for (code, message, expected, words) in [
+        (
+            "AccessDeniedException",
+            denied,
+            "aws/access-denied",
+            "user/ci` may not do `ecr:GetAuthorizationToken` on `*`",
+        ),
+        (
+            "ExpiredTokenException",
+            "The security token included in the request is expired",
+            "aws/expired-credentials",
+            "expired",
+        ),
+        (
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.",
+            "aws/wrong-credentials",
+            "does not know",
+        ),
+        (
+            "InvalidSignatureException",
+            "Signature expired: 20260101T000000Z is now earlier than 20260101T001500Z",
+            "aws/clock-skew",
+            "clock",
+        ),
+        (
+            "InvalidSignatureException",
+            "The request signature we calculated does not match",
+            "aws/wrong-credentials",
+            "does not match",
+        ),
+        ("SomethingNew", "for\nyou", "aws/refused", "SomethingNew: for\\nyou"),
+    ] {
+        let body = serde_json::json!({ "__type": code, "message": message }).to_string();
+        let error = refused(&serve(400, &body).await).await;
+        assert_eq!((error.code(), error.exit_code()), (expected, ExitCode::Authentication), "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+        assert_eq!(error.hints().len(), 1);
+        assert!(!format!("{error} {error:?} {:?}", error.hints()).contains("canary"), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_aws_is_told_as_such() {
+    let html = refused(&serve(404, "<html>not here</html>").await).await;
+    assert_eq!(html.code(), "aws/not-aws", "{html:?}");
+    assert!(html.to_string().contains("404"), "{html}");
+    let nobody = refused("http://127.0.0.1:1").await;
+    assert_eq!(nobody.code(), "aws/unreachable");
+    assert!(nobody.to_string().contains("Connection refused"), "{nobody}");
+}
+
+#[tokio::test]
+async fn an_instance_service_that_never_answers_ends_soon_as_no_credentials() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mute = format!("http://{}", listener.local_addr().unwrap());
+    let network = Network::new(&Environment::default(), None);
+    let clients = ProviderConfig::without_region().with_http_client(client::http_client(&network).unwrap());
+    let instance = aws_config::imds::Client::builder().configure(&clients).endpoint(mute).unwrap().build();
+    let provider = aws_config::imds::credentials::ImdsCredentialsProvider::builder().imds_client(instance).build();
+    let loader = loader(&network, Region::new("eu-central-1")).unwrap().credentials_provider(provider);
+    let config = loader.load().await;
+
+    let started = Instant::now();
+    let answer = aws_sdk_ecr::Client::new(&config).get_authorization_token().send().await;
+    let error = AwsError::of(TOKEN, answer.unwrap_err());
+    assert_eq!(error.code(), "aws/no-credentials", "{error:?}");
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[test]
+fn the_environment_says_more_about_missing_credentials() {
+    let with = |pairs: &[(&str, &str)]| {
+        AwsError::NoCredentials.refined(&Environment::from_pairs(pairs.iter().copied())).to_string()
+    };
+    assert!(with(&[("AWS_PROFILE", "gone")]).contains("profile `gone` does not exist"));
+    assert!(with(&[("AWS_ACCESS_KEY_ID", "AKID")]).contains("is set and the other is not"));
+    assert!(with(&[]).contains("there are no AWS credentials"));
+}
+
+#[test]
+fn texts_of_the_chain_are_read() {
+    for (text, code) in [
+        (
+            "no credentials found in chain. Attempted:\n  Profile: the credential provider was not enabled: profile `nope` was not defined: x",
+            "aws/no-profile",
+        ),
+        ("no credentials found in chain. Attempted:\n  WebIdentityToken: not enabled", "aws/no-credentials"),
+        ("request forbidden: IMDS is disabled or the caller has insufficient permissions.", "aws/no-credentials"),
+        ("failed to read `/home/me/.aws/sso/cache/39.json`", "aws/sso"),
+        ("the SSO token has expired and cannot be refreshed", "aws/sso"),
+        ("the credentials provider was not properly configured", "aws/configuration"),
+        ("an error occurred while loading credentials", "aws/credentials-failed"),
+    ] {
+        let error = credentials::explain(&std::io::Error::other(text)).unwrap();
+        assert_eq!(error.code(), code, "{text}: {error}");
+    }
+    assert!(credentials::explain(&std::io::Error::other("connection refused")).is_none());
+}
+
+#[tokio::test]
+async fn the_region_is_the_environments_when_nobody_names_one() {
+    let region = |pairs: &[(&str, &str)]| {
+        let environment = Environment::from_pairs(pairs.iter().copied());
+        async move { region_of(&environment).await.unwrap().to_string() }
+    };
+    assert_eq!(region(&[("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "us-east-1")]).await, "eu-west-1");
+    assert_eq!(region(&[("AWS_DEFAULT_REGION", "us-east-1")]).await, "us-east-1");
+}
