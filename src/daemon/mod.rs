@@ -5,9 +5,11 @@
 mod endpoint;
 mod engine;
 mod error;
+mod query;
 mod tls;
 
 pub use endpoint::{Address, Endpoint, TlsFiles, docker_config_dir, find_endpoint};
 pub use engine::{BuilderKind, Engine};
 pub(crate) use engine::{Dialer, Exchange};
 pub use error::DaemonError;
+pub(crate) use query::Query;

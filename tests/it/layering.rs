@@ -27,9 +27,9 @@ const ORDER: &[&[&str]] = &[
 
 /// Libraries whose types must not leave the named modules.
 const CONFINED: &[(&str, &[&str])] = &[
-    ("bollard", &["builder", "daemon"]),
+    ("bollard", &["builder", "daemon", "registry"]),
     ("tonic", &["builder"]),
-    ("hyper", &["builder", "daemon"]),
+    ("hyper", &["builder", "daemon", "registry"]),
     ("docker_credential", &["builder", "registry"]),
     ("aws_config", &["registry"]),
     ("aws_sdk_ecr", &["registry"]),

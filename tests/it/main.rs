@@ -11,5 +11,6 @@ mod fake_daemon;
 mod forge;
 mod layering;
 mod program;
+mod transfer;
 mod unreadable;
 mod verbs;

@@ -1,23 +1,30 @@
 //! The door through which a transfer gets its credentials, right before they are needed.
 
-use crate::diagnostic::Diagnostic;
-use crate::oci::Reference;
-use crate::registry::{Access, Credentials};
+use crate::registry::{Access, AuthError, Authenticator, Credentials, RegistryHost};
 
-/// Who gives the credentials of a transfer. Nothing is kept here: the source may remember them.
+/// Who gives the credentials of a transfer.
 pub trait CredentialSource: Sync {
-    /// The credentials for the repository of `reference`; nobody known is [`Login::Anonymous`](crate::registry::Login::Anonymous).
+    /// The credentials for a registry; nobody known is [`Login::Anonymous`](crate::registry::Login::Anonymous).
     fn credentials(
         &self,
-        reference: &Reference,
+        host: &RegistryHost,
         access: Access,
-    ) -> impl Future<Output = Result<Credentials, Box<dyn Diagnostic>>> + Send;
+    ) -> impl Future<Output = Result<Credentials, AuthError>> + Send;
 
-    /// Fresh credentials after the registry refused `refused`; `None` when there can be no others.
+    /// Fresh credentials after the registry refused those from before; `None` when there can be no others.
     fn renew(
         &self,
-        reference: &Reference,
+        host: &RegistryHost,
         access: Access,
-        refused: &Credentials,
-    ) -> impl Future<Output = Result<Option<Credentials>, Box<dyn Diagnostic>>> + Send;
+    ) -> impl Future<Output = Result<Option<Credentials>, AuthError>> + Send;
+}
+
+impl CredentialSource for Authenticator {
+    async fn credentials(&self, host: &RegistryHost, access: Access) -> Result<Credentials, AuthError> {
+        self.credentials(host, access).await
+    }
+
+    async fn renew(&self, host: &RegistryHost, access: Access) -> Result<Option<Credentials>, AuthError> {
+        self.renew(host, access).await
+    }
 }

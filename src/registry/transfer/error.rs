@@ -8,14 +8,15 @@ use super::explain::Explanation;
 use super::failure::Failure;
 use crate::daemon::DaemonError;
 use crate::diagnostic::{Diagnostic, ExitCode, Location, printable};
+use crate::registry::AuthError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
     #[error(transparent)]
     Daemon(#[from] DaemonError),
     /// No usable credentials; the error of the authentication itself.
-    #[error("{0}")]
-    Credentials(Box<dyn Diagnostic>),
+    #[error(transparent)]
+    Credentials(#[from] AuthError),
     #[error("the daemon has no image `{reference}`")]
     NoLocalImage { reference: String },
     #[error("the daemon cannot name the image `{}` `{reference}`: {}", printable(source_image), printable(message))]
@@ -29,12 +30,25 @@ pub enum TransferError {
         attempts: usize,
         explanation: Box<Explanation>,
     },
-    #[error("the tag `{reference}` cannot be overwritten: the registry has `{theirs}`, and this image is `{ours}`")]
-    ImmutableTag { reference: String, ours: String, theirs: String },
+    #[error(
+        "the tag `{reference}` cannot be overwritten: it points at the image `{theirs}` (manifest `{digest}`), and this one is `{ours}`"
+    )]
+    ImmutableTag {
+        reference: String,
+        /// Image ids.
+        ours: String,
+        theirs: String,
+        /// Manifest in the registry.
+        digest: String,
+    },
+    #[error("`{reference}` names a digest, and an image is pushed under a tag")]
+    DigestReference { reference: String },
     #[error("nothing was heard of `{reference}` for {} s", after.as_secs())]
     Idle { reference: String, after: Duration },
     #[error("the daemon said that `{reference}` is done, and neither it nor the registry knows the digest")]
     NoDigest { reference: String },
+    #[error("`{reference}` is for `{found}`, and `{wanted}` was asked for")]
+    OtherPlatform { reference: String, wanted: String, found: String },
     #[error("the transfer was cancelled")]
     Cancelled,
 }
@@ -63,7 +77,9 @@ impl Diagnostic for TransferError {
             Self::Refused { explanation, .. } => explanation.code,
             Self::ImmutableTag { .. } => "registry/immutable-tag",
             Self::Idle { .. } => "registry/idle",
+            Self::DigestReference { .. } => "registry/digest-reference",
             Self::NoDigest { .. } => "registry/no-digest",
+            Self::OtherPlatform { .. } => "registry/no-platform",
             Self::Cancelled => "registry/cancelled",
         }
     }
@@ -84,6 +100,8 @@ impl Diagnostic for TransferError {
             Self::Idle { .. } => {
                 "check that the daemon reaches the registry (a firewall that drops packets looks like this), then try again".into()
             }
+            Self::OtherPlatform { found, .. } => format!("ask for `--platform {found}`, or for an image that has the other one"),
+            Self::DigestReference { .. } => "leave the part after `@` out, and give a tag".into(),
             Self::NoDigest { reference } => format!("look at the tag with `docker manifest inspect {reference}`"),
         };
         vec![hint]
@@ -94,6 +112,7 @@ impl Diagnostic for TransferError {
             Self::Cancelled => ExitCode::Interrupted,
             Self::Credentials(error) => error.exit_code(),
             Self::Refused { failure, .. } if failure.is_authentication() => ExitCode::Authentication,
+            Self::DigestReference { .. } => ExitCode::Usage,
             _ => ExitCode::Push,
         }
     }

@@ -3,15 +3,22 @@
 //! In: references, credentials, limits. Out: [`PushOutcome`] or [`PulledImage`], and [`TransferEvent`]s on the way. The daemon moves the
 //! layers; the registry itself is asked only what the daemon does not tell. Never builds, never keeps credentials.
 
+mod account;
+mod arrived;
+mod attempt;
 mod credentials;
 mod error;
 mod event;
+mod exchange;
 mod explain;
 mod failure;
+mod local;
 mod options;
 mod outcome;
 mod pull;
 mod push;
+mod remote;
+mod stream;
 
 pub use credentials::CredentialSource;
 pub use error::TransferError;
