@@ -291,3 +291,27 @@ proptest! {
         }
     }
 }
+
+/// The examples of the documentation.
+#[test]
+fn documented_rules_give_the_documented_tags() {
+    let words = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let table = include_str!("../../docs/tags.md").split("| Rule | Run | Tags |").nth(1).unwrap();
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let mut seen = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" |").collect();
+        let (rule, run, tags) =
+            (words(cells[0]).remove(0), words(cells[1]).remove(0), words(cells.get(2).unwrap_or(&"")));
+        let kind = cells[1].trim().split(" `").next().unwrap().to_owned();
+        let facts = match kind.as_str() {
+            "branch" => RunFacts { branch: Some(&run), ..facts() },
+            "tag" => RunFacts { tag: Some(&run), ..facts() },
+            "schedule on" => RunFacts { is_schedule: true, branch: Some(&run), ..facts() },
+            _ => RunFacts { pull_request: run.parse().ok(), base_branch: Some("main"), ..facts() },
+        };
+        assert_eq!(check(&[&rule], &[], &facts), tags, "{row}");
+        seen += 1;
+    }
+    assert!(seen > 20, "{seen} rows");
+}

@@ -42,6 +42,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("tar", &["builder"]),
     ("oxc_ast", &["project"]),
     ("oxc_parser", &["project"]),
+    ("chrono_tz", &["tags"]),
+    ("csv", &["tags"]),
     ("clap", &["cli"]),
     ("indicatif", &["report"]),
     ("jsonc_parser", &["project", "metadata"]),
