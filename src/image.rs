@@ -1,6 +1,6 @@
 //! Images as this program speaks of them, free of Docker's own types.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The result of a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -27,6 +27,23 @@ pub struct ImageLayer {
     /// Uncompressed size in bytes.
     pub size: u64,
     pub created_by: String,
+}
+
+/// The routes of an app as its build left them; `schemaVersion` 1 of `/nextdeploy/run.json` in the image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AppRoutes {
+    /// Rendered by the build.
+    #[serde(rename = "static")]
+    pub prerendered: Vec<String>,
+    /// Rendered by the build, and again when they are too old.
+    pub isr: Vec<String>,
+    /// Rendered for each request.
+    pub dynamic: Vec<String>,
+    /// Route handlers and API routes.
+    pub api: Vec<String>,
+    /// Where the middleware runs: `edge` or `nodejs`.
+    pub middleware: Option<String>,
 }
 
 /// What became of one reference that was to be pushed.

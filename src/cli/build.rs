@@ -84,6 +84,9 @@ pub struct BuildRunArgs {
     /// Write the image id to a file.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub iidfile: Option<String>,
+    /// Job summary as Markdown: true, false, or a file to write it to [default: where the CI system shows one].
+    #[arg(long, value_name = "FILE|WHEN", help_heading = "Output")]
+    pub summary: Option<String>,
 }
 
 impl Build {
@@ -103,6 +106,7 @@ impl Build {
         words.switch(Setting::DryRun, run.dry_run);
         words.one(Setting::MetadataFile, run.metadata_file.as_ref());
         words.one(Setting::Iidfile, run.iidfile.as_ref());
+        words.one(Setting::Summary, run.summary.as_ref());
         words.one(Setting::Push, self.push.push.as_ref());
         words.switch(Setting::CreateRepository, self.push.create_repository);
         self.registry.collect(words);

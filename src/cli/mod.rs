@@ -67,6 +67,10 @@ pub struct GlobalArgs {
     /// `auto` colours when standard error is a terminal and `NO_COLOR` is not set.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorChoice,
+    /// CI system to write the log for: github, gitlab, azure, circleci, buildkite, bitbucket, jenkins, forgejo, gitea or none
+    /// [default: the one that it runs in].
+    #[arg(long, global = true, value_name = "NAME")]
+    pub ci: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -92,6 +96,7 @@ impl Cli {
     /// The settings that were typed.
     pub fn words(&self) -> Words {
         let mut words = Words::default();
+        words.one(Setting::Ci, self.global.ci.as_ref());
         match &self.command {
             Command::Detect(verb) => verb.project.collect(&mut words),
             Command::Metadata(verb) => verb.project.collect(&mut words),

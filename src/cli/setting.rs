@@ -52,6 +52,8 @@ pub enum Setting {
     Deployment,
     EnvironmentUrl,
     GitlabToken,
+    Ci,
+    Summary,
 }
 
 /// How many values a setting takes.
@@ -115,6 +117,8 @@ impl Setting {
         Self::Deployment,
         Self::EnvironmentUrl,
         Self::GitlabToken,
+        Self::Ci,
+        Self::Summary,
     ];
 
     /// The long flag without dashes; for [`Setting::Directory`] the name of the positional argument.
@@ -169,6 +173,8 @@ impl Setting {
             Self::Deployment => "deployment",
             Self::EnvironmentUrl => "environment-url",
             Self::GitlabToken => "gitlab-token",
+            Self::Ci => "ci",
+            Self::Summary => "summary",
         }
     }
 

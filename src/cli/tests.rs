@@ -38,9 +38,16 @@ fn typed_flags_become_words_in_order() {
     assert!(words.get(Setting::Pull).is_empty());
 }
 
+/// With the flags that all verbs share.
+fn command() -> clap::Command {
+    let mut command = Cli::command();
+    command.build();
+    command
+}
+
 #[test]
 fn every_flag_of_a_setting_reaches_the_words() {
-    let command = Cli::command();
+    let command = command();
     let build = command.find_subcommand("build").unwrap();
     for setting in Setting::ALL.iter().copied().filter(|s| *s != Setting::Directory) {
         let argument = build.get_arguments().find(|a| a.get_long() == Some(setting.name()));
@@ -61,7 +68,7 @@ fn every_flag_of_a_setting_reaches_the_words() {
 fn every_flag_is_a_setting_or_only_about_this_call() {
     let only_about_this_call = ["json", "eject", "output", "check", "verbose", "quiet", "color", "help", "version"];
     let settings: BTreeSet<&str> = Setting::ALL.iter().map(|s| s.name()).collect();
-    for verb in Cli::command().get_subcommands().filter(|verb| verb.get_name() != "schema") {
+    for verb in command().get_subcommands().filter(|verb| verb.get_name() != "schema") {
         for argument in verb.get_arguments() {
             let name = argument.get_long().unwrap_or("directory");
             assert!(settings.contains(name) || only_about_this_call.contains(&name), "{} {name}", verb.get_name());
@@ -108,7 +115,7 @@ fn names_are_derived_in_one_way() {
 
 /// The table of docs/settings.md: names from the vocabulary, descriptions from the help texts.
 fn settings_table() -> String {
-    let command = Cli::command();
+    let command = command();
     let mut table = String::from("| Flag | Variable | Action input | Verbs | What it sets |\n|---|---|---|---|---|\n");
     for setting in Setting::ALL.iter().copied() {
         let is_it = |argument: &&clap::Arg| argument.get_long().unwrap_or("directory") == setting.name();

@@ -4,6 +4,7 @@ mod child;
 mod clock;
 mod environment;
 mod panic;
+mod random;
 mod signal;
 mod stream;
 
@@ -11,5 +12,6 @@ pub use child::{ChildError, ChildLimits, CommandOutput, find_program, run_comman
 pub use clock::now;
 pub use environment::Environment;
 pub use panic::report_panics;
+pub use random::random_word;
 pub use signal::ended;
 pub use stream::{Streams, error_writer, is_terminal, terminal_width};

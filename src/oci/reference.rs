@@ -98,6 +98,11 @@ impl Reference {
         Ok(Self { domain: domain.map(str::to_owned), path: path.to_owned(), tag, digest })
     }
 
+    /// The name as it was written, without tag and digest: `ghcr.io/acme/shop`.
+    pub fn repository(&self) -> String {
+        self.domain.as_ref().map_or_else(|| self.path.clone(), |domain| format!("{domain}/{}", self.path))
+    }
+
     /// With domain and default namespace: `docker.io/library/node:22-slim`.
     pub fn fully_qualified(&self) -> String {
         let namespace = if self.domain.is_none() && !self.path.contains('/') { "library/" } else { "" };

@@ -36,6 +36,9 @@ pub struct StepRecord {
     /// The builder's own: no instruction asked for it.
     pub internal: bool,
     pub result: StepResult,
+    /// After the beginning of the build.
+    #[serde(skip)]
+    pub started: Duration,
     #[serde(rename = "seconds", serialize_with = "as_seconds")]
     pub duration: Duration,
 }
@@ -68,13 +71,15 @@ fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Resul
 }
 
 impl BuildRecord {
-    pub fn observe(&mut self, event: &BuildEvent) {
+    /// Takes in an event that came `now` after the beginning of the build.
+    pub fn observe(&mut self, event: &BuildEvent, now: Duration) {
         match event {
             BuildEvent::StepStarted { id, name, internal } => self.steps.push(StepRecord {
                 id: id.clone(),
                 name: name.clone(),
                 internal: *internal,
                 result: StepResult::Running,
+                started: now,
                 duration: Duration::ZERO,
             }),
             BuildEvent::StepFinished { id, outcome, duration } => {
@@ -108,7 +113,7 @@ impl BuildRecord {
 }
 
 impl StepRecord {
-    fn is_base(&self) -> bool {
+    pub(super) fn is_base(&self) -> bool {
         self.name.starts_with("FROM ") || self.name.contains("] FROM ")
     }
 }
@@ -149,7 +154,7 @@ pub fn render_build(image: &BuiltImage, record: &BuildRecord) -> String {
     text
 }
 
-fn is_shown(step: &StepRecord) -> bool {
+pub(super) fn is_shown(step: &StepRecord) -> bool {
     let worth = if step.internal { INTERNAL_WORTH } else { WORTH };
     (step.result == StepResult::Cached && !step.internal) || step.duration >= worth
 }
@@ -184,8 +189,9 @@ mod tests {
             ("exporting to image", true, StepOutcome::Done, 2),
         ] {
             let id = StepId(name.into());
-            record.observe(&BuildEvent::StepStarted { id: id.clone(), name: name.into(), internal });
-            record.observe(&BuildEvent::StepFinished { id, outcome, duration: Duration::from_secs(seconds) });
+            record.observe(&BuildEvent::StepStarted { id: id.clone(), name: name.into(), internal }, Duration::ZERO);
+            let end = BuildEvent::StepFinished { id, outcome, duration: Duration::from_secs(seconds) };
+            record.observe(&end, Duration::ZERO);
         }
         let layer =
             |created_by: &str, size| ImageLayer { diff_id: "sha256:0".into(), size, created_by: created_by.into() };
@@ -203,11 +209,8 @@ mod tests {
     fn notices_of_the_scripts_inside_come_at_the_end() {
         let mut record = BuildRecord::default();
         let bytes = b"compiling\nnextdeploy: notice: 2 files are other in each build\x1b[2J\n".to_vec();
-        record.observe(&BuildEvent::StepLog {
-            id: StepId("build".into()),
-            stream: crate::builder::LogStream::Stdout,
-            bytes,
-        });
+        let stream = crate::builder::LogStream::Stdout;
+        record.observe(&BuildEvent::StepLog { id: StepId("build".into()), stream, bytes }, Duration::ZERO);
         assert_eq!(record.notices, ["2 files are other in each build"]);
     }
 

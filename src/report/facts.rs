@@ -11,23 +11,16 @@ use crate::project::{
 /// Longest list of one fact.
 const MAX_LINES: usize = 12;
 
-/// One line of the table: section, name, value, origin.
-struct Row {
-    name: &'static str,
-    value: String,
-    origin: String,
+/// One line of the table: name, value, origin. A name that is empty goes on with the line before.
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    pub(super) value: String,
+    pub(super) origin: String,
 }
 
 /// The facts in reading order, in columns: name, value, origin. Warnings are rendered apart.
 pub fn render_facts(facts: &ProjectFacts) -> String {
-    let sections = [
-        ("Project", project(facts)),
-        ("Scripts", scripts(facts)),
-        ("Configuration", configuration(&facts.config)),
-        ("Workspace", facts.workspace.as_ref().map(workspace).unwrap_or_default()),
-        ("Install", install(&facts.install)),
-        ("Environment files", environment(facts)),
-    ];
+    let sections = sections(facts);
     let widest = sections.iter().flat_map(|(_, rows)| rows).filter(|row| !row.origin.is_empty());
     let width = widest.map(|row| row.value.chars().count()).filter(|width| *width <= 40).max().unwrap_or(0);
     let mut text = String::new();
@@ -39,6 +32,18 @@ pub fn render_facts(facts: &ProjectFacts) -> String {
         }
     }
     text
+}
+
+/// The rows in reading order, by section.
+pub(super) fn sections(facts: &ProjectFacts) -> [(&'static str, Vec<Row>); 6] {
+    [
+        ("Project", project(facts)),
+        ("Scripts", scripts(facts)),
+        ("Configuration", configuration(&facts.config)),
+        ("Workspace", facts.workspace.as_ref().map(workspace).unwrap_or_default()),
+        ("Install", install(&facts.install)),
+        ("Environment files", environment(facts)),
+    ]
 }
 
 fn row(name: &'static str, value: impl Display, origin: &str) -> Row {

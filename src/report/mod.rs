@@ -1,14 +1,18 @@
 //! What the run tells people and machines. Values in, text out; only `commands/` writes it to a stream.
 
 mod build;
+pub mod ci;
 mod comment;
 mod diagnostics;
 mod dry_run;
 mod facts;
+mod markdown;
+pub mod outputs;
 mod plan;
 pub mod progress;
 mod result;
 mod schemas;
+pub mod summary;
 
 pub use build::{BuildRecord, StepRecord, StepResult, render_build, render_failed_step};
 pub use comment::{Comment, CommentResult, render_comment};

@@ -5,6 +5,7 @@
 
 mod error;
 mod parse;
+mod reporting;
 mod resolve;
 mod sources;
 mod values;
@@ -12,6 +13,7 @@ mod variables;
 
 pub use crate::metadata::EnvScope;
 pub use error::{Fault, Giver, SettingsError};
+pub use reporting::{Reporting, SummaryChoice, resolve_reporting};
 pub use resolve::{Place, Resolved, locate, resolve, resolve_publish};
 pub use values::*;
 

@@ -268,7 +268,7 @@ impl Given {
         }
     }
 
-    fn parsed<T>(&self, parse: impl FnOnce(&str) -> Result<T, Fault>) -> Result<Detected<T>, SettingsError> {
+    pub(super) fn parsed<T>(&self, parse: impl FnOnce(&str) -> Result<T, Fault>) -> Result<Detected<T>, SettingsError> {
         let text = self.checked_text()?;
         let value = parse(text).map_err(|fault| self.fail(fault))?;
         Ok(Detected::new(value, self.giver.origin.clone()))

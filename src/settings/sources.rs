@@ -91,7 +91,9 @@ impl Sources<'_> {
             .environment
             .iter()
             .map(|(name, _)| name)
-            .filter(|name| name.starts_with("NEXTDEPLOY_") && !known.iter().any(|k| k == name));
+            .filter(|name| name.starts_with("NEXTDEPLOY_") && !known.iter().any(|k| k == name))
+            // What a run before handed on.
+            .filter(|name| !name.starts_with("NEXTDEPLOY_OUTPUT_"));
         unknown
             .map(|name| {
                 let warning =

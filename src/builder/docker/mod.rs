@@ -8,6 +8,7 @@ mod buildkit;
 mod classic;
 mod credentials;
 mod inspect;
+mod look;
 mod query;
 mod redact;
 mod session;
@@ -16,4 +17,5 @@ mod upload;
 
 pub use build::BuildRun;
 pub use credentials::stored_credentials;
+pub use look::{find_image, read_routes};
 pub use upload::ContextBody;

@@ -47,8 +47,9 @@ pub async fn show_progress(
         tokio::select! {
             event = events.recv() => match event {
                 Some(event) => {
-                    record.observe(&event);
-                    view.event(&event, start.elapsed());
+                    let now = start.elapsed();
+                    record.observe(&event, now);
+                    view.event(&event, now);
                 }
                 None => break,
             },

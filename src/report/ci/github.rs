@@ -1,0 +1,133 @@
+//! GitHub Actions, and what Forgejo and Gitea kept of it.
+//!
+//! Workflow commands and file commands as `ActionCommand.cs` and `FileCommandManager.cs` of actions/runner read them.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+
+use super::annotation::Annotation;
+use super::dialect::{Dialect, FileMode, FileWrite, LogGroup, Published, file_of};
+use crate::diagnostic::printable_path;
+use crate::host::Environment;
+use crate::oci::Reference;
+
+/// The runners of this family, told apart by what they have.
+pub(super) struct GitHub {
+    /// Errors and warnings become annotations, and pushed images can be named as artifacts.
+    annotations: bool,
+}
+
+pub(super) const GITHUB: GitHub = GitHub { annotations: true };
+pub(super) const FORGEJO: GitHub = GitHub { annotations: false };
+
+/// Annotations of one kind that the runner takes from a step.
+const ANNOTATIONS: usize = 10;
+
+impl Dialect for GitHub {
+    fn open(&self, group: &LogGroup) -> String {
+        format!("::group::{}\n", data(group.title))
+    }
+
+    fn close(&self, _group: &LogGroup, _now: i64) -> String {
+        "::endgroup::\n".to_owned()
+    }
+
+    fn mask(&self, line: &str) -> String {
+        format!("::add-mask::{}\n", data(line))
+    }
+
+    fn stop(&self, token: &str) -> String {
+        format!("::stop-commands::{token}\n")
+    }
+
+    fn resume(&self, token: &str) -> String {
+        format!("::{token}::\n")
+    }
+
+    fn annotate(&self, annotation: &Annotation) -> Option<String> {
+        if !self.annotations {
+            return None;
+        }
+        let mut properties = Vec::new();
+        if let Some(location) = &annotation.location {
+            properties.push(format!("file={}", property(&printable_path(&location.file))));
+            properties.extend(location.line.map(|line| format!("line={line}")));
+            // The runner drops a column without a line.
+            properties.extend(location.line.and(location.column).map(|column| format!("col={column}")));
+        }
+        properties.push(format!("title={}", property(&annotation.code)));
+        Some(format!("::{} {}::{}\n", annotation.severity.word(), properties.join(","), data(&annotation.message)))
+    }
+
+    fn annotation_limit(&self) -> usize {
+        ANNOTATIONS
+    }
+
+    fn harmless<'a>(&self, line: &'a str) -> Cow<'a, str> {
+        // The runner compares by the rules of a language, for which invisible characters do not count.
+        let begins = line.chars().filter(char::is_ascii_graphic).take(2).eq("::".chars());
+        // The older form is found anywhere in a line.
+        let contains = line.contains("##[");
+        match (begins, contains) {
+            (false, false) => Cow::Borrowed(line),
+            (true, _) => Cow::Owned(format!("| {}", line.replace("##[", "## ["))),
+            (false, true) => Cow::Owned(line.replace("##[", "## [")),
+        }
+    }
+
+    fn has_commands(&self) -> bool {
+        true
+    }
+
+    fn output_files(&self, published: Published<'_>, environment: &Environment) -> Vec<FileWrite> {
+        let mut files = Vec::new();
+        if let Some(path) = file_of(environment, "GITHUB_OUTPUT") {
+            let content = published.outputs.iter().map(|(name, value)| entry(name, value, published.token)).collect();
+            files.push(FileWrite { path, content, mode: FileMode::Append, named_by: "GITHUB_OUTPUT" });
+        }
+        let artifacts = file_of(environment, "GITHUB_ARTIFACTS").filter(|_| self.annotations);
+        if let Some(path) = artifacts.filter(|_| !published.pushed.is_empty()) {
+            files.push(FileWrite {
+                path,
+                content: artifact_lines(published),
+                mode: FileMode::Append,
+                named_by: "GITHUB_ARTIFACTS",
+            });
+        }
+        files
+    }
+
+    fn summary_file(&self, environment: &Environment) -> Option<PathBuf> {
+        file_of(environment, "GITHUB_STEP_SUMMARY")
+    }
+}
+
+/// `name<<DELIMITER`, the lines of the value, `DELIMITER`: no value can end it, as none holds the delimiter.
+fn entry(name: &str, value: &str, token: &str) -> String {
+    let mut delimiter = format!("ghadelimiter_{token}");
+    while value.contains(&delimiter) {
+        delimiter.push('x');
+    }
+    format!("{name}<<{delimiter}\n{value}\n{delimiter}\n")
+}
+
+/// One subject for each repository; the runner fails a step that names one twice with different digests.
+fn artifact_lines(published: Published<'_>) -> String {
+    let mut subjects: Vec<(String, &str)> = Vec::new();
+    for pushed in published.pushed {
+        let Ok(reference) = Reference::parse(&pushed.reference) else { continue };
+        let name = reference.repository();
+        if !subjects.iter().any(|(known, _)| *known == name) {
+            subjects.push((name, &pushed.digest));
+        }
+    }
+    subjects.iter().map(|(name, digest)| format!("oci://{name}@{digest}\n")).collect()
+}
+
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}

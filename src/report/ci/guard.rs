@@ -1,0 +1,42 @@
+//! A writer through which no line can become a command of the CI system.
+
+use std::io::{self, Write};
+
+use super::dialect::Dialect;
+
+/// Passes whole lines on, each made harmless; an unfinished line waits for its end.
+pub struct HarmlessWriter<W> {
+    dialect: &'static dyn Dialect,
+    inner: W,
+    line: Vec<u8>,
+}
+
+impl<W: Write> HarmlessWriter<W> {
+    pub fn new(dialect: &'static dyn Dialect, inner: W) -> Self {
+        Self { dialect, inner, line: Vec::new() }
+    }
+
+    fn pass(&mut self) -> io::Result<()> {
+        let line = std::mem::take(&mut self.line);
+        let text = String::from_utf8_lossy(&line);
+        let (text, end) = text.strip_suffix('\n').map_or((text.as_ref(), ""), |text| (text, "\n"));
+        self.inner.write_all(self.dialect.harmless(text).as_bytes())?;
+        self.inner.write_all(end.as_bytes())
+    }
+}
+
+impl<W: Write> Write for HarmlessWriter<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.line.extend_from_slice(piece);
+            if piece.ends_with(b"\n") {
+                self.pass()?;
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}

@@ -1,0 +1,193 @@
+//! What a run hands to later steps of a job, under the names of the action's outputs.
+
+use crate::image::{BuiltImage, PushedReference};
+use crate::oci::Reference;
+use crate::plan::ImagePlan;
+use crate::project::ProjectFacts;
+
+/// Names and values in a fixed order; every name is always there, and empty where there is nothing to say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outputs(Vec<(&'static str, String)>);
+
+/// What outputs are made of.
+#[derive(Clone, Copy)]
+pub struct OutputSource<'a> {
+    pub facts: &'a ProjectFacts,
+    pub plan: &'a ImagePlan,
+    pub dockerfile: &'a str,
+    /// `None` after a dry run.
+    pub image: Option<&'a BuiltImage>,
+    pub pushed: &'a [PushedReference],
+    /// Every reference that was to be pushed is in its registry.
+    pub all_pushed: bool,
+    /// The result as JSON on one line.
+    pub metadata: &'a str,
+    pub summary_file: Option<&'a str>,
+}
+
+/// A variable of a process may be no longer than that with ease.
+const LONGEST_VARIABLE: usize = 8 * 1024;
+/// GitHub takes 1 MB of outputs for a job, counted in UTF-16; other steps have some too.
+const LIMIT: usize = 700_000;
+/// First what can be had elsewhere.
+const GIVEN_UP: [&str; 3] = ["dockerfile", "metadata", "tags"];
+
+impl Outputs {
+    pub fn of(source: &OutputSource<'_>) -> Self {
+        let tags = source
+            .image
+            .map_or_else(|| source.plan.tags.iter().map(|tag| tag.value.clone()).collect(), |image| image.tags.clone());
+        let first = source.pushed.first();
+        let name = first.map(|pushed| pushed.reference.clone()).or_else(|| tags.first().cloned()).unwrap_or_default();
+        let image = first.map_or_else(|| name.clone(), |pushed| format!("{name}@{}", pushed.digest));
+        let reference = Reference::parse(&name).ok();
+        let manager = source.facts.package_manager.value.to_string().replacen(' ', "@", 1);
+        let mut outputs = Self(vec![
+            ("image", image),
+            ("repository", reference.as_ref().map(Reference::repository).unwrap_or_default()),
+            ("tag", reference.and_then(|reference| reference.tag).unwrap_or_default()),
+            ("tags", tags.join("\n")),
+            ("digest", first.map(|pushed| pushed.digest.clone()).unwrap_or_default()),
+            ("image-id", source.image.map(|image| image.id.clone()).unwrap_or_default()),
+            ("size", source.image.map(|image| image.size.to_string()).unwrap_or_default()),
+            ("metadata", source.metadata.to_owned()),
+            ("dockerfile", source.dockerfile.to_owned()),
+            ("node-version", source.plan.node_major.value.to_string()),
+            ("next-version", source.facts.next.value.text.clone()),
+            ("package-manager", manager),
+            ("pushed", source.all_pushed.to_string()),
+            ("summary-file", source.summary_file.unwrap_or_default().to_owned()),
+        ]);
+        outputs.fit();
+        outputs
+    }
+
+    /// The names, for documentation and tests.
+    pub fn names() -> [&'static str; 14] {
+        [
+            "image",
+            "repository",
+            "tag",
+            "tags",
+            "digest",
+            "image-id",
+            "size",
+            "metadata",
+            "dockerfile",
+            "node-version",
+            "next-version",
+            "package-manager",
+            "pushed",
+            "summary-file",
+        ]
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+
+    /// For systems that hand on variables: `NEXTDEPLOY_OUTPUT_IMAGE_ID`. Lists are joined by commas, documents are left out.
+    pub fn variables(&self) -> impl Iterator<Item = (String, String)> {
+        self.iter()
+            .filter(|(name, value)| !matches!(*name, "metadata" | "dockerfile") && value.len() <= LONGEST_VARIABLE)
+            .map(|(name, value)| {
+                let name = format!("NEXTDEPLOY_OUTPUT_{}", name.to_ascii_uppercase().replace('-', "_"));
+                (name, value.replace('\n', ","))
+            })
+    }
+
+    /// Empties the least needed values until all fit.
+    fn fit(&mut self) {
+        for given_up in GIVEN_UP {
+            let size: usize = self.0.iter().map(|(name, value)| (name.len() + utf16(value)) * 2 + 200).sum();
+            if size <= LIMIT {
+                return;
+            }
+            for (name, value) in &mut self.0 {
+                if *name == given_up {
+                    value.clear();
+                }
+            }
+        }
+    }
+}
+
+fn utf16(text: &str) -> usize {
+    text.chars().map(char::len_utf16).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::sample::Sample;
+
+    fn source<'a>(sample: &'a Sample, plan: &'a ImagePlan, dockerfile: &'a str) -> OutputSource<'a> {
+        OutputSource {
+            facts: &sample.facts,
+            plan,
+            dockerfile,
+            image: None,
+            pushed: &[],
+            all_pushed: false,
+            metadata: "{}",
+            summary_file: None,
+        }
+    }
+
+    #[test]
+    fn every_output_is_there_and_lists_are_for_variables_too() {
+        let sample = Sample::new("pnpm", Some("10.12.4"), "16.4.5");
+        let plan = sample.plan();
+        let pushed = [PushedReference {
+            reference: "ghcr.io:443/acme/shop:1.2".into(),
+            digest: "sha256:0d".into(),
+            manifest_size: 1,
+            unchanged: false,
+        }];
+        let image = BuiltImage {
+            id: "sha256:id".into(),
+            tags: vec!["ghcr.io:443/acme/shop:1.2".into(), "ghcr.io:443/acme/shop:1".into()],
+            platform: "linux/amd64".into(),
+            size: 7,
+            layers: Vec::new(),
+        };
+        let source = OutputSource {
+            image: Some(&image),
+            pushed: &pushed,
+            all_pushed: true,
+            ..source(&sample, &plan, "FROM a\nRUN b\n")
+        };
+        let outputs = Outputs::of(&source);
+        assert_eq!(outputs.iter().map(|(name, _)| name).collect::<Vec<_>>(), Outputs::names());
+        for (name, value) in [
+            ("image", "ghcr.io:443/acme/shop:1.2@sha256:0d"),
+            ("repository", "ghcr.io:443/acme/shop"),
+            ("tag", "1.2"),
+            ("digest", "sha256:0d"),
+            ("size", "7"),
+            ("package-manager", "pnpm@10.12.4"),
+            ("pushed", "true"),
+            ("summary-file", ""),
+        ] {
+            assert_eq!(outputs.get(name), Some(value), "{name}");
+        }
+        let variables: Vec<_> = outputs.variables().collect();
+        let tags = "ghcr.io:443/acme/shop:1.2,ghcr.io:443/acme/shop:1".to_owned();
+        assert!(variables.contains(&("NEXTDEPLOY_OUTPUT_TAGS".to_owned(), tags)), "{variables:?}");
+        assert!(!variables.iter().any(|(name, _)| name.contains("DOCKERFILE")));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_given_up() {
+        let sample = Sample::npm();
+        let plan = sample.plan();
+        let long = "é".repeat(10_000_000);
+        let outputs = Outputs::of(&source(&sample, &plan, &long));
+        assert_eq!((outputs.get("dockerfile"), outputs.get("metadata")), (Some(""), Some("{}")));
+        assert_eq!(outputs.get("pushed"), Some("false"));
+    }
+}
