@@ -46,7 +46,8 @@ fn layer(diff_id: &str, created_by: &str, size: u64) -> ImageLayer {
 impl Run {
     fn new() -> Self {
         let mut sample = Sample::new("pnpm", Some("10.12.4"), "16.4.5");
-        sample.settings.images = vec![from_flag("ghcr.io/acme/shop".to_owned(), "--image")];
+        let shop = crate::oci::Reference::parse("ghcr.io/acme/shop").unwrap();
+        sample.settings.images = vec![from_flag(shop, "--image")];
         sample.plain("NEXT_PUBLIC_API", "https://api.example.com");
         sample.plain("MOTTO", "hush-hush value");
         let key = SecretValue::Value(Secret::new("very-secret-1234".to_owned()));
@@ -192,8 +193,11 @@ fn the_least_useful_goes_first_and_the_page_says_so() {
 fn ten_megabytes_from_outside_are_cut() {
     let mut run = Run::new();
     let long = "<b>|`".repeat(2_000_000);
-    run.warnings = (0..200).map(|_| Warning::new("plan/odd", long.clone()).with_hint(long.clone())).collect();
-    run.routes.api = vec![long.clone(); 1_000];
+    run.warnings =
+        (0..200).map(|_| Warning::new("plan/odd", "<b>|`".repeat(1_000)).with_hint("`".repeat(5_000))).collect();
+    run.warnings[0].message.clone_from(&long);
+    run.routes.api = vec!["/[<b>]".repeat(100); 1_000];
+    run.routes.api[0].clone_from(&long);
     let error = BuildError::Refused { message: long, explanation: None };
     let page = render_summary(&run.summary(Ending::Failed(&error)), SUMMARY_LIMIT);
     assert!(page.len() <= SUMMARY_LIMIT, "{}", page.len());
