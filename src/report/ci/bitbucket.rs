@@ -11,7 +11,7 @@ impl Dialect for Bitbucket {
     fn output_files(&self, published: Published<'_>, environment: &Environment) -> Vec<FileWrite> {
         let Some(path) = file_of(environment, VARIABLES) else { return Vec::new() };
         let plain = published.outputs.variables().filter(|(_, value)| !value.chars().any(char::is_control));
-        let content = plain.map(|(name, value)| format!("{name}={value}\n")).collect();
+        let content = plain.map(|(name, value)| format!("{name}={value}\n")).collect::<Vec<_>>().concat();
         vec![FileWrite { path, content, mode: FileMode::Append, named_by: VARIABLES }]
     }
 }

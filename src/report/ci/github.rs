@@ -121,7 +121,7 @@ fn artifact_lines(published: Published<'_>) -> String {
             subjects.push((name, &pushed.digest));
         }
     }
-    subjects.iter().map(|(name, digest)| format!("oci://{name}@{digest}\n")).collect()
+    subjects.iter().map(|(name, digest)| format!("oci://{name}@{digest}\n")).collect::<Vec<_>>().concat()
 }
 
 fn data(text: &str) -> String {

@@ -78,16 +78,12 @@ impl Reporter {
             shown.count += 1;
             return line;
         }
-        match &shown.held {
-            None => {
-                shown.held = Some(annotation);
-                String::new()
-            }
-            Some(_) => {
-                shown.left_out += 1;
-                self.harmless(text)
-            }
+        if shown.held.is_none() {
+            shown.held = Some(annotation);
+            return String::new();
         }
+        shown.left_out += 1;
+        self.harmless(text)
     }
 
     /// What was held back, and the end of an open group.
@@ -117,10 +113,11 @@ fn made_harmless(dialect: &dyn Dialect, text: &str) -> String {
     if !dialect.has_commands() {
         return text.to_owned();
     }
-    text.split_inclusive('\n')
-        .map(|line| {
-            let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
-            format!("{}{end}", dialect.harmless(line))
-        })
-        .collect()
+    let mut safe = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
+        safe.push_str(&dialect.harmless(line));
+        safe.push_str(end);
+    }
+    safe
 }

@@ -1,5 +1,7 @@
 //! The layers of the image: what each holds, how large it is, and whether it was there before.
 
+use std::fmt::Write as _;
+
 use super::Summary;
 use super::page::{bar, count, table};
 use crate::builder::{shorten, step_name};
@@ -34,7 +36,7 @@ pub(super) fn render(summary: &Summary<'_>) -> String {
     let mut text = "### Layers\n\n".to_owned();
     text.push_str(&table(&["Layer", "Size", "", ""], &["---", "---:", "---", "---"], &rows));
     if listed.len() > SHOWN {
-        text.push_str(&format!("\nand {} more\n", listed.len() - SHOWN));
+        let _ = writeln!(text, "\nand {} more", listed.len() - SHOWN);
     }
     text
 }

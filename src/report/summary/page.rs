@@ -36,7 +36,7 @@ impl Page {
             let note = format!("<sub>Left out, because a summary may be no larger: {}.</sub>\n", left_out.join(", "));
             self.add(0, "note", note);
         }
-        self.0.iter().map(|part| format!("{}\n\n", part.text.trim_end())).collect()
+        self.0.iter().map(|part| format!("{}\n\n", part.text.trim_end())).collect::<Vec<_>>().concat()
     }
 
     fn size(&self, whole: bool) -> usize {
