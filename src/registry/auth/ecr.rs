@@ -61,3 +61,48 @@ async fn with_identity(error: AwsError, config: &SdkConfig) -> AwsError {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::aws::tests::{config, serve};
+    use crate::secret::Secret;
+
+    async fn answered(body: &serde_json::Value) -> (Result<Login, AwsError>, Result<Login, AwsError>) {
+        let config = config(&serve(200, &body.to_string()).await).await;
+        (private_token(&config).await, public_token(&config).await)
+    }
+
+    fn token(text: &str) -> serde_json::Value {
+        serde_json::json!({ "authorizationToken": STANDARD.encode(text) })
+    }
+
+    #[tokio::test]
+    async fn the_token_is_a_user_and_a_password() {
+        let login = Login::Basic { username: "AWS".to_owned(), password: Secret::new("pass:word".to_owned()) };
+        let (private, _) = answered(&serde_json::json!({ "authorizationData": [token("AWS:pass:word")] })).await;
+        assert_eq!(private.unwrap(), login);
+        let (_, public) = answered(&serde_json::json!({ "authorizationData": token("AWS:pass:word") })).await;
+        assert_eq!(public.unwrap(), login);
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_a_usable_token_is_not_shown() {
+        for data in [
+            serde_json::json!([]),
+            serde_json::json!([token("canary")]),
+            serde_json::json!([{ "authorizationToken": "canary!" }]),
+        ] {
+            let (private, _) = answered(&serde_json::json!({ "authorizationData": data })).await;
+            let error = private.unwrap_err();
+            assert!(matches!(error, AwsError::NotAws { .. }) && !error.to_string().contains("canary"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_denial_that_names_nobody_still_names_the_action() {
+        let body = r#"{"__type":"AccessDeniedException","message":"no"}"#;
+        let error = private_token(&config(&serve(400, body).await).await).await.unwrap_err();
+        assert_eq!(error.to_string(), "these AWS credentials may not do `ecr:GetAuthorizationToken`");
+    }
+}

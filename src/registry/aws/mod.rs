@@ -71,4 +71,4 @@ pub async fn caller_identity(config: &SdkConfig) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

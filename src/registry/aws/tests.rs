@@ -13,7 +13,7 @@ use crate::diagnostic::{Diagnostic, ExitCode};
 const TOKEN: &str = "ecr:GetAuthorizationToken";
 
 /// Answers every request with the same status and body, and is gone with the runtime of the test.
-async fn serve(status: u16, body: &str) -> String {
+pub(in crate::registry) async fn serve(status: u16, body: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let answer = format!(
@@ -33,7 +33,7 @@ async fn serve(status: u16, body: &str) -> String {
     format!("http://{address}")
 }
 
-async fn config(endpoint: &str) -> SdkConfig {
+pub(in crate::registry) async fn config(endpoint: &str) -> SdkConfig {
     let network = Network::new(&Environment::default(), None);
     let key = Credentials::new("AKIDEXAMPLE", "canary-secret-key", Some("canary-session".to_owned()), None, "test");
     let loader = loader(&network, Region::new("eu-central-1")).unwrap();
@@ -158,4 +158,48 @@ async fn the_region_is_the_environments_when_nobody_names_one() {
     };
     assert_eq!(region(&[("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "us-east-1")]).await, "eu-west-1");
     assert_eq!(region(&[("AWS_DEFAULT_REGION", "us-east-1")]).await, "us-east-1");
+}
+
+#[tokio::test]
+async fn the_proxy_of_the_environment_is_asked_with_its_password_and_hosts_may_be_left_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("http://me:p%40ss@{}", listener.local_addr().unwrap());
+    let (heard, mut requests) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = vec![0; 4096];
+            let read = stream.read(&mut request).await.unwrap_or(0);
+            let _ = heard.send(String::from_utf8_lossy(&request[..read]).into_owned());
+            let _ = stream.write_all(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+        }
+    });
+    let asked = async |no_proxy: &str| {
+        let environment = Environment::from_pairs([("HTTPS_PROXY", proxy.as_str()), ("NO_PROXY", no_proxy)]);
+        let network = Network::new(&environment, None);
+        let key = Credentials::new("AKIDEXAMPLE", "canary-secret-key", None, None, "test");
+        let loader = loader(&network, Region::new("eu-central-1")).unwrap().credentials_provider(key);
+        let config = loader.endpoint_url("https://ecr.aws.invalid").load().await;
+        let answer = aws_sdk_ecr::Client::new(&config).get_authorization_token().send().await;
+        let of_aws = AwsError::of(TOKEN, answer.unwrap_err());
+        let of_http = network.client().unwrap().get("https://registry.aws.invalid/v2/").send().await.unwrap_err();
+        (of_aws, format!("{of_http:?}"))
+    };
+
+    let (error, of_http) = asked("").await;
+    assert_eq!(error.code(), "aws/unreachable", "{error:?}");
+    assert!(error.to_string().contains("proxy"), "{error}");
+    for text in [format!("{error} {error:?}"), of_http] {
+        assert!(!text.contains("p%40ss") && !text.contains("p@ss"), "{text}");
+    }
+    let mut hosts = std::collections::BTreeSet::new();
+    while let Ok(request) = requests.try_recv() {
+        // `me:p@ss`
+        assert!(request.to_ascii_lowercase().contains("proxy-authorization: basic bwu6cebzcw=="), "{request}");
+        hosts.insert(request.lines().next().unwrap_or_default().to_owned());
+    }
+    let expected = ["CONNECT ecr.aws.invalid:443 HTTP/1.1", "CONNECT registry.aws.invalid:443 HTTP/1.1"];
+    assert_eq!(hosts.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+
+    asked(".aws.invalid").await;
+    assert!(requests.try_recv().is_err(), "hosts of NO_PROXY are reached directly");
 }
