@@ -11,6 +11,7 @@
     reason = "a measuring program, not the product"
 )]
 
+use std::fmt::Write as _;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -185,7 +186,7 @@ fn build_image(folder: &Path) {
     for layer in 1..=LAYERS {
         fs::write(context.join(format!("layer-{layer}")), noise(layer + u64::from(std::process::id()), 4 << 20))
             .unwrap();
-        dockerfile += &format!("COPY layer-{layer} /\n");
+        writeln!(dockerfile, "COPY layer-{layer} /").unwrap();
     }
     fs::write(context.join("Dockerfile"), dockerfile).unwrap();
     run(docker().env("DOCKER_BUILDKIT", "1").args(["build", "-q", "-t", IMAGE]).arg(&context));
