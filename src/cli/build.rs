@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::ecr::EcrRepositoryArgs;
 use super::groups::{ForgeArgs, ImageArgs, ProjectArgs, RegistryArgs};
 use super::setting::Setting;
 use super::words::Words;
@@ -22,6 +23,8 @@ pub struct Build {
     pub push: PushArgs,
     #[command(flatten)]
     pub registry: RegistryArgs,
+    #[command(flatten)]
+    pub ecr: EcrRepositoryArgs,
     #[command(flatten)]
     pub forge: ForgeArgs,
 }
@@ -111,5 +114,6 @@ impl Build {
         words.switch(Setting::CreateRepository, self.push.create_repository);
         self.registry.collect(words);
         self.forge.collect(words);
+        self.ecr.collect(words);
     }
 }

@@ -7,6 +7,7 @@
 mod build;
 mod detect;
 mod dockerfile;
+mod ecr;
 mod groups;
 mod metadata;
 mod plan;
@@ -22,6 +23,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use build::Build;
 pub use detect::Detect;
 pub use dockerfile::Dockerfile;
+pub use ecr::{
+    Ecr, EcrCommand, EcrRepositoryArgs, EcrTarget, EnsureRepository, PolicyArgs, PolicyDocument, ProvisionUser,
+};
 pub use groups::{ForgeArgs, ImageArgs, ProjectArgs, RegistryArgs};
 pub use metadata::Metadata;
 pub use plan::Plan;
@@ -89,6 +93,7 @@ pub enum Command {
     Plan(Box<Plan>),
     Dockerfile(Box<Dockerfile>),
     Build(Box<Build>),
+    Ecr(Box<Ecr>),
     Schema(Schema),
 }
 
@@ -109,6 +114,7 @@ impl Cli {
                 verb.image.collect(&mut words);
             }
             Command::Build(verb) => verb.collect(&mut words),
+            Command::Ecr(verb) => verb.collect(&mut words),
             Command::Schema(_) => {}
         }
         words

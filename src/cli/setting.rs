@@ -54,6 +54,13 @@ pub enum Setting {
     GitlabToken,
     Ci,
     Summary,
+    EcrTagMutability,
+    EcrMutabilityExclusion,
+    EcrScanOnPush,
+    EcrEncryption,
+    EcrResourceTag,
+    EcrKeepImages,
+    EcrExpireUntaggedDays,
 }
 
 /// How many values a setting takes.
@@ -119,6 +126,13 @@ impl Setting {
         Self::GitlabToken,
         Self::Ci,
         Self::Summary,
+        Self::EcrTagMutability,
+        Self::EcrMutabilityExclusion,
+        Self::EcrScanOnPush,
+        Self::EcrEncryption,
+        Self::EcrResourceTag,
+        Self::EcrKeepImages,
+        Self::EcrExpireUntaggedDays,
     ];
 
     /// The long flag without dashes; for [`Setting::Directory`] the name of the positional argument.
@@ -175,6 +189,13 @@ impl Setting {
             Self::GitlabToken => "gitlab-token",
             Self::Ci => "ci",
             Self::Summary => "summary",
+            Self::EcrTagMutability => "ecr-tag-mutability",
+            Self::EcrMutabilityExclusion => "ecr-mutability-exclusion",
+            Self::EcrScanOnPush => "ecr-scan-on-push",
+            Self::EcrEncryption => "ecr-encryption",
+            Self::EcrResourceTag => "ecr-resource-tag",
+            Self::EcrKeepImages => "ecr-keep-images",
+            Self::EcrExpireUntaggedDays => "ecr-expire-untagged-days",
         }
     }
 
@@ -189,7 +210,9 @@ impl Setting {
             | Self::Label
             | Self::BuildArg
             | Self::Secret
-            | Self::CacheFrom => Shape::List,
+            | Self::CacheFrom
+            | Self::EcrMutabilityExclusion
+            | Self::EcrResourceTag => Shape::List,
             Self::NoCache | Self::Pull | Self::DryRun | Self::CreateRepository | Self::Comment | Self::CommitStatus => {
                 Shape::Switch
             }

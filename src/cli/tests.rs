@@ -66,12 +66,27 @@ fn every_flag_of_a_setting_reaches_the_words() {
 
 #[test]
 fn every_flag_is_a_setting_or_only_about_this_call() {
-    let only_about_this_call = ["json", "eject", "output", "check", "verbose", "quiet", "color", "help", "version"];
+    let of_all_verbs = ["json", "output", "verbose", "quiet", "color", "help", "version"];
+    let of_one_verb = [
+        "eject",
+        "check",
+        "kms-key",
+        "github-repository",
+        "branch",
+        "git-tag",
+        "environment",
+        "any-ref",
+        "document",
+        "user",
+        "fresh",
+    ];
+    let only_about_this_call = [&of_all_verbs[..], &of_one_verb].concat();
     let settings: BTreeSet<&str> = Setting::ALL.iter().map(|s| s.name()).collect();
-    for verb in command().get_subcommands().filter(|verb| verb.get_name() != "schema") {
-        for argument in verb.get_arguments() {
+    let command = command();
+    for (verb, definition) in verbs(&command) {
+        for argument in definition.get_arguments().filter(|argument| argument.get_id() != "repository") {
             let name = argument.get_long().unwrap_or("directory");
-            assert!(settings.contains(name) || only_about_this_call.contains(&name), "{} {name}", verb.get_name());
+            assert!(settings.contains(name) || only_about_this_call.contains(&name), "{verb} {name}");
         }
     }
 }
@@ -86,6 +101,11 @@ fn wrong_usage_ends_with_exit_code_2() {
         "nextdeploy build --quiet --verbose",
         "nextdeploy dockerfile --output x",
         "nextdeploy build a b",
+        "nextdeploy ecr",
+        "nextdeploy ecr policy",
+        "nextdeploy ecr policy shop --document trust",
+        "nextdeploy ecr policy shop --branch main",
+        "nextdeploy ecr policy shop --github-repository a/b --branch main --any-ref",
     ] {
         assert_eq!(refused(line).exit_code(), 2, "{line}");
     }
@@ -96,7 +116,19 @@ fn wrong_usage_ends_with_exit_code_2() {
 #[test]
 fn help_of_every_verb() {
     let mut text = String::new();
-    for verb in ["", "detect", "metadata", "plan", "dockerfile", "build", "schema"] {
+    for verb in [
+        "",
+        "detect",
+        "metadata",
+        "plan",
+        "dockerfile",
+        "build",
+        "ecr",
+        "ecr ensure-repository",
+        "ecr policy",
+        "ecr provision-user",
+        "schema",
+    ] {
         let line = format!("nextdeploy {verb} -h").replace("  ", " ");
         let help = Cli::command().term_width(100).try_get_matches_from(line.split(' ')).unwrap_err();
         writeln!(text, "$ {line}\n{help}").unwrap();
@@ -113,16 +145,33 @@ fn names_are_derived_in_one_way() {
     assert_eq!(variables.len(), Setting::ALL.len());
 }
 
+/// Every verb that takes settings, with its name as typed: `build`, `ecr policy`.
+fn verbs(command: &clap::Command) -> Vec<(String, &clap::Command)> {
+    let mut found = Vec::new();
+    for verb in command.get_subcommands().filter(|verb| verb.get_name() != "schema") {
+        let name = verb.get_name();
+        if verb.has_subcommands() {
+            found.extend(verb.get_subcommands().map(|inner| (format!("{name} {}", inner.get_name()), inner)));
+        } else {
+            found.push((name.to_owned(), verb));
+        }
+    }
+    found
+}
+
 /// The table of docs/settings.md: names from the vocabulary, descriptions from the help texts.
 fn settings_table() -> String {
     let command = command();
     let mut table = String::from("| Flag | Variable | Action input | Verbs | What it sets |\n|---|---|---|---|---|\n");
     for setting in Setting::ALL.iter().copied() {
-        let is_it = |argument: &&clap::Arg| argument.get_long().unwrap_or("directory") == setting.name();
-        let verbs: Vec<_> = command.get_subcommands().filter(|verb| verb.get_name() != "schema").collect();
-        let having: Vec<&str> =
-            verbs.iter().filter(|verb| verb.get_arguments().any(|a| is_it(&a))).map(|verb| verb.get_name()).collect();
-        let argument = verbs.iter().flat_map(|verb| verb.get_arguments()).find(is_it).unwrap();
+        let is_it = |argument: &&clap::Arg| argument.get_long().unwrap_or(argument.get_id().as_str()) == setting.name();
+        let verbs = verbs(&command);
+        let having: Vec<&str> = verbs
+            .iter()
+            .filter(|(_, verb)| verb.get_arguments().any(|a| is_it(&a)))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        let argument = verbs.iter().flat_map(|(_, verb)| verb.get_arguments()).find(is_it).unwrap();
         let names = argument.get_value_names().filter(|_| setting.shape() != Shape::Switch).unwrap_or_default();
         let flag = match (setting, names.first()) {
             (Setting::Directory, _) | (_, None) => setting.flag(),

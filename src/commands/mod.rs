@@ -4,6 +4,7 @@ mod build;
 mod detect;
 mod dockerfile;
 mod dry_run;
+mod ecr;
 mod metadata;
 mod output;
 mod plan;
@@ -80,6 +81,7 @@ impl Session {
             Command::Plan(verb) => plan::run(self, verb, &words),
             Command::Dockerfile(verb) => dockerfile::run(self, verb, &words),
             Command::Build(verb) => build::run(self, verb, &words),
+            Command::Ecr(verb) => ecr::run(self, verb, &words),
             Command::Schema(verb) => schema::run(self, verb),
         }
     }

@@ -11,6 +11,7 @@ use crate::dockerfile::{ContextError, RenderError};
 use crate::metadata::{CheckError, MetadataError};
 use crate::plan::PlanError;
 use crate::project::ProjectError;
+use crate::registry::ecr::EcrError;
 use crate::settings::SettingsError;
 use crate::source::SourceError;
 use crate::source::ignore::IgnoreError;
@@ -35,6 +36,8 @@ pub enum Error {
     #[error(transparent)]
     Build(#[from] BuildError),
     #[error(transparent)]
+    Ecr(#[from] EcrError),
+    #[error(transparent)]
     Ignore(#[from] IgnoreError),
     #[error(transparent)]
     Check(#[from] CheckError),
@@ -56,6 +59,7 @@ impl Error {
             Self::Context(error) => error,
             Self::Daemon(error) => error,
             Self::Build(error) => error,
+            Self::Ecr(error) => error,
             Self::Ignore(error) => error,
             Self::Check(error) => error,
             Self::Render(error) => error,

@@ -5,6 +5,7 @@
 
 mod auth;
 pub mod aws;
+pub mod ecr;
 mod host;
 pub mod transfer;
 

@@ -5,6 +5,7 @@ pub mod ci;
 mod comment;
 mod diagnostics;
 mod dry_run;
+mod ecr;
 mod facts;
 mod markdown;
 pub mod outputs;
@@ -18,6 +19,7 @@ pub use build::{BuildRecord, StepRecord, StepResult, render_build, render_failed
 pub use comment::{Comment, CommentResult, render_comment};
 pub use diagnostics::{Style, render_error, render_warning};
 pub use dry_run::{ContextLine, OutsideCall, context_lines, render_calls, render_context};
+pub use ecr::{Policies, key_document, render_planned_calls, render_repository, user_document};
 pub use facts::render_facts;
 pub use plan::render_plan;
 pub use result::{BuildResult, DryRun};

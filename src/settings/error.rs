@@ -74,6 +74,20 @@ pub enum Fault {
     Environment(String),
     #[error("`{0}` is not a web address")]
     WebAddress(String),
+    #[error("`{0}` is not a pattern for tags")]
+    TagPattern(String),
+    #[error("ECR takes five exclusions at most")]
+    TooManyExclusions,
+    #[error("an exclusion needs a mutability that it is an exclusion of")]
+    ExclusionOfNothing,
+    #[error("no exclusion is given")]
+    NoExclusion,
+    #[error("`{0}` is no encryption that ECR knows")]
+    Encryption(String),
+    #[error("`{0}` is not a tag of a resource of AWS")]
+    ResourceTag(String),
+    #[error("`{0}` is not a whole number from 1 to 100000")]
+    Count(String),
     #[error("`{0}` is not a platform")]
     Platform(String),
     #[error("`{0}` is not a name that an environment variable can have")]
@@ -132,6 +146,11 @@ impl Fault {
             Self::AwsRegion(_) => "settings/aws-region",
             Self::Environment(_) => "settings/environment",
             Self::WebAddress(_) => "settings/web-address",
+            Self::TagPattern(_) => "settings/tag-pattern",
+            Self::TooManyExclusions | Self::ExclusionOfNothing | Self::NoExclusion => "settings/mutability",
+            Self::Encryption(_) => "settings/encryption",
+            Self::ResourceTag(_) => "settings/resource-tag",
+            Self::Count(_) => "settings/count",
             Self::Platform(_) => "settings/platform",
             Self::VariableName(_) => "settings/variable-name",
             Self::LabelName(_) => "settings/label-name",
@@ -176,6 +195,20 @@ impl Fault {
             Self::AwsRegion(_) => "give a region such as `eu-central-1`".into(),
             Self::Environment(_) => "use at most 255 characters on one line, such as `preview`".into(),
             Self::WebAddress(_) => "give the whole address, such as `https://preview.example.com`".into(),
+            Self::TagPattern(_) => {
+                "use letters, digits, `.`, `_`, `-`, and `*` for any text, such as `dev-*`; at most 128 characters"
+                    .into()
+            }
+            Self::TooManyExclusions => "join exclusions with `*`, such as `dev-*`".into(),
+            Self::ExclusionOfNothing => {
+                "give `--ecr-tag-mutability immutable` too, or `mutable` when these tags shall not move".into()
+            }
+            Self::NoExclusion => "give `--ecr-mutability-exclusion PATTERN`, or leave `-with-exclusion` out".into(),
+            Self::Encryption(_) => "give `aes256`, `kms`, or `kms:` and the ARN of a key".into(),
+            Self::ResourceTag(_) => {
+                "give `KEY=VALUE` of letters, digits, spaces and `_.:/=+-@`; the key without `aws:` in front".into()
+            }
+            Self::Count(_) => "give a whole number, such as 30".into(),
             Self::Platform(_) => "give an operating system and an architecture, such as `linux/amd64`".into(),
             Self::VariableName(_) => "use ASCII letters, digits and `_`, and no digit at the start".into(),
             Self::LabelName(_) => "give `NAME=VALUE`, the name without spaces or quotes".into(),

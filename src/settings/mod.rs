@@ -3,6 +3,7 @@
 //! Precedence and conflicts are decided here, once. Pure. A setting that nobody gave is `None`; what was detected and the
 //! defaults come later, in `plan/`.
 
+mod ecr;
 mod error;
 mod parse;
 mod reporting;
@@ -12,6 +13,7 @@ mod values;
 mod variables;
 
 pub use crate::metadata::EnvScope;
+pub use ecr::{EcrSettings, RepositoryEncryption, TagMutability};
 pub use error::{Fault, Giver, SettingsError};
 pub use reporting::{Reporting, SummaryChoice, resolve_reporting};
 pub use resolve::{Place, Resolved, locate, resolve, resolve_publish};

@@ -113,7 +113,7 @@ pub fn resolve_publish(words: &Words, environment: &Environment) -> Result<Publi
 }
 
 impl Sources<'_> {
-    fn parsed<T>(
+    pub(super) fn parsed<T>(
         self,
         setting: Setting,
         parse: impl FnOnce(&str) -> Result<T, Fault>,
@@ -122,7 +122,7 @@ impl Sources<'_> {
     }
 
     /// All values of the first source that has any.
-    fn parsed_list<T>(
+    pub(super) fn parsed_list<T>(
         self,
         setting: Setting,
         parse: impl Fn(&str) -> Result<T, Fault>,
@@ -213,6 +213,7 @@ impl Sources<'_> {
             github_token: self.secret_value(Setting::GithubToken)?,
             aws_region: self.parsed(Setting::AwsRegion, parse::aws_region)?,
             create_repository: self.is_on(Setting::CreateRepository)?,
+            ecr: self.ecr()?,
         })
     }
 

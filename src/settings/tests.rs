@@ -391,11 +391,14 @@ fn every_list_setting_takes_a_line_each() {
     for setting in Setting::ALL.iter().filter(|s| s.shape() == Shape::List) {
         let resolved = check(&[], &[(&setting.variable(), "a=1\nb=2\n")]);
         let both = match setting {
-            // A reference cannot hold `=`, and these are no names of a flavor.
-            Setting::Image | Setting::Tag | Setting::Flavor | Setting::CacheFrom => resolved.is_err(),
+            // Neither references nor patterns hold `=`, and these are no names of a flavor.
+            Setting::Image | Setting::Tag | Setting::Flavor | Setting::CacheFrom | Setting::EcrMutabilityExclusion => {
+                resolved.is_err()
+            }
             Setting::Secret => resolved.unwrap().settings.secrets.len() == 2,
             Setting::Label => resolved.unwrap().settings.labels.len() == 2,
             Setting::BuildArg => resolved.unwrap().settings.build_args.len() == 2,
+            Setting::EcrResourceTag => resolved.unwrap().publish.ecr.resource_tags.len() == 2,
             _ => resolved.unwrap().settings.env.len() == 2,
         };
         assert!(both, "{}", setting.flag());

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::ecr::EcrSettings;
 use crate::metadata::{EnvScope, Overrides};
 use crate::oci::Reference;
 use crate::origin::Detected;
@@ -102,6 +103,8 @@ pub struct PublishSettings {
     pub aws_region: Option<Detected<String>>,
     /// Create the repository in ECR when it is missing.
     pub create_repository: bool,
+    /// What such a repository is to be like.
+    pub ecr: EcrSettings,
 }
 
 /// What is told to the service that hosts the repository; nothing of this changes the image.

@@ -13,6 +13,7 @@
 
 mod docker;
 mod docker_builder;
+mod ecr;
 mod fixture;
 mod generated;
 mod http;
