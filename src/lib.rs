@@ -36,6 +36,8 @@ pub mod registry;
 
 pub mod forge;
 
+pub mod doctor;
+
 pub mod report;
 
 pub mod error;

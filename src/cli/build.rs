@@ -43,6 +43,13 @@ pub struct PushArgs {
     pub create_repository: bool,
 }
 
+impl PushArgs {
+    pub(super) fn collect(&self, words: &mut Words) {
+        words.one(Setting::Push, self.push.as_ref());
+        words.switch(Setting::CreateRepository, self.create_repository);
+    }
+}
+
 /// How the build runs.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Build")]
@@ -110,8 +117,7 @@ impl Build {
         words.one(Setting::MetadataFile, run.metadata_file.as_ref());
         words.one(Setting::Iidfile, run.iidfile.as_ref());
         words.one(Setting::Summary, run.summary.as_ref());
-        words.one(Setting::Push, self.push.push.as_ref());
-        words.switch(Setting::CreateRepository, self.push.create_repository);
+        self.push.collect(words);
         self.registry.collect(words);
         self.forge.collect(words);
         self.ecr.collect(words);

@@ -7,6 +7,7 @@
 mod build;
 mod detect;
 mod dockerfile;
+mod doctor;
 mod ecr;
 mod groups;
 mod metadata;
@@ -23,6 +24,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use build::Build;
 pub use detect::Detect;
 pub use dockerfile::Dockerfile;
+pub use doctor::Doctor;
 pub use ecr::{
     Ecr, EcrCommand, EcrRepositoryArgs, EcrTarget, EnsureRepository, PolicyArgs, PolicyDocument, ProvisionUser,
 };
@@ -94,6 +96,7 @@ pub enum Command {
     Dockerfile(Box<Dockerfile>),
     Build(Box<Build>),
     Ecr(Box<Ecr>),
+    Doctor(Box<Doctor>),
     Schema(Schema),
 }
 
@@ -115,6 +118,7 @@ impl Cli {
             }
             Command::Build(verb) => verb.collect(&mut words),
             Command::Ecr(verb) => verb.collect(&mut words),
+            Command::Doctor(verb) => verb.collect(&mut words),
             Command::Schema(_) => {}
         }
         words

@@ -1,8 +1,10 @@
 //! One verb per file: glue between the stages, and the only place that writes their results.
 
+mod announce;
 mod build;
 mod detect;
 mod dockerfile;
+mod doctor;
 mod dry_run;
 mod ecr;
 mod metadata;
@@ -82,6 +84,7 @@ impl Session {
             Command::Dockerfile(verb) => dockerfile::run(self, verb, &words),
             Command::Build(verb) => build::run(self, verb, &words),
             Command::Ecr(verb) => ecr::run(self, verb, &words),
+            Command::Doctor(verb) => doctor::run(self, verb, &words),
             Command::Schema(verb) => schema::run(self, verb),
         }
     }

@@ -22,7 +22,6 @@ pub struct Project {
     pub settings: Settings,
     pub run: RunSettings,
     pub publish: PublishSettings,
-    #[expect(dead_code, reason = "announcing reads it")]
     pub forge: ForgeSettings,
     pub ci: CiContext,
     pub facts: ProjectFacts,

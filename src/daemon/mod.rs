@@ -7,9 +7,11 @@ mod engine;
 mod error;
 mod query;
 mod tls;
+mod usage;
 
 pub use endpoint::{Address, Endpoint, TlsFiles, docker_config_dir, find_endpoint};
 pub use engine::{BuilderKind, Engine};
 pub(crate) use engine::{Dialer, Exchange};
 pub use error::DaemonError;
 pub(crate) use query::Query;
+pub use usage::MachineUsage;

@@ -86,6 +86,15 @@ impl Announcer {
         Ok(Self { client, place, wanted, app: app.to_owned(), deployment: None, warnings: Vec::new() })
     }
 
+    /// Asks whether the service takes the token; the answer is what a personal token of GitHub may do.
+    pub async fn check_token(&self) -> Result<Option<String>, ForgeError> {
+        let call = Call::begin(Action::CheckToken, STOP_LIMIT);
+        match &self.client {
+            Client::GitHub(github) => github.scopes(call).await,
+            Client::GitLab(gitlab) => gitlab.me(call).await.map(|_| None),
+        }
+    }
+
     /// Tells that the build runs. It can run beside the build.
     pub async fn begin(&mut self) {
         let Client::GitHub(github) = &self.client else {
@@ -186,7 +195,9 @@ impl Announcer {
 fn job_says_it(action: Action) -> Warning {
     let instead = match action {
         Action::Deployment => "name the environment by `environment:` of the job",
-        Action::CommitStatus | Action::Comment => "remove the setting: the status of the job says it",
+        Action::CommitStatus | Action::Comment | Action::CheckToken => {
+            "remove the setting: the status of the job says it"
+        }
     };
     Warning::new("forge/job-says-it", format!("{} is left to GitLab itself", action.name())).with_hint(instead)
 }

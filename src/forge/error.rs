@@ -11,6 +11,8 @@ pub enum Action {
     Comment,
     CommitStatus,
     Deployment,
+    /// Nothing is written: only whether the token is taken at all.
+    CheckToken,
 }
 
 impl Action {
@@ -20,6 +22,15 @@ impl Action {
             Self::Comment => "the comment on the pull request",
             Self::CommitStatus => "the commit status",
             Self::Deployment => "the deployment",
+            Self::CheckToken => "the token",
+        }
+    }
+
+    /// The beginning of a message about its failure.
+    fn undone(self) -> String {
+        match self {
+            Self::CheckToken => "the token cannot be checked".to_owned(),
+            _ => format!("{} is not written", self.name()),
         }
     }
 
@@ -29,6 +40,7 @@ impl Action {
             Self::Comment => "pull-requests: write",
             Self::CommitStatus => "statuses: write",
             Self::Deployment => "deployments: write",
+            Self::CheckToken => "contents: read",
         }
     }
 
@@ -38,6 +50,7 @@ impl Action {
             Self::Comment => "comment",
             Self::CommitStatus => "commit-status",
             Self::Deployment => "deployment",
+            Self::CheckToken => "github-token",
         }
     }
 }
@@ -55,23 +68,23 @@ pub enum ForgeError {
     OddToken { host: String },
     #[error("`{address}` in `{variable}` is no address of an API")]
     OddAddress { variable: &'static str, address: String },
-    #[error("{} is not written: {host} refuses the token ({message})", .action.name())]
+    #[error("{}: {host} refuses the token ({message})", .action.undone())]
     Unauthorized { host: String, action: Action, message: String },
-    #[error("{} is not written: the token may not do it ({message})", .action.name())]
+    #[error("{}: the token may not do it ({message})", .action.undone())]
     NotAllowed { system: CiSystem, action: Action, from_fork: bool, message: String },
-    #[error("{} is not written: {host} does not find what it is for ({message})", .action.name())]
+    #[error("{}: {host} does not find what it is for ({message})", .action.undone())]
     NotFound { host: String, system: CiSystem, action: Action, message: String },
-    #[error("{} is not written: {host} refuses it with status {status} ({message})", .action.name())]
+    #[error("{}: {host} refuses it with status {status} ({message})", .action.undone())]
     Refused { host: String, action: Action, status: u16, message: String },
-    #[error("{} is not written: {host} asks to wait for {}", .action.name(), seconds(*.wait))]
+    #[error("{}: {host} asks to wait for {}", .action.undone(), seconds(*.wait))]
     RateLimited { host: String, action: Action, wait: Duration },
-    #[error("{} is not written: {host} answers with status {status}", .action.name())]
+    #[error("{}: {host} answers with status {status}", .action.undone())]
     Unavailable { host: String, action: Action, status: u16 },
-    #[error("{} is not written: {host} does not answer within {}", .action.name(), seconds(*.after))]
+    #[error("{}: {host} does not answer within {}", .action.undone(), seconds(*.after))]
     NoAnswer { host: String, action: Action, after: Duration },
-    #[error("{} is not written: {host} cannot be reached: {reason}", .action.name())]
+    #[error("{}: {host} cannot be reached: {reason}", .action.undone())]
     Unreachable { host: String, action: Action, reason: String },
-    #[error("{} is not written: the answer of {host} cannot be read: {reason}", .action.name())]
+    #[error("{}: the answer of {host} cannot be read: {reason}", .action.undone())]
     Malformed { host: String, action: Action, reason: String },
 }
 

@@ -63,6 +63,8 @@ pub(super) struct Answer {
     pub retry_after: Option<u64>,
     /// Seconds since the epoch at which an exhausted limit is refilled.
     pub refilled_at: Option<i64>,
+    /// What a personal token may do (`X-OAuth-Scopes`); tokens of jobs do not tell it.
+    pub scopes: Option<String>,
     /// There is another page.
     pub has_next: bool,
 }

@@ -23,7 +23,7 @@ pub(super) struct GitLab {
 }
 
 #[derive(Debug, Deserialize)]
-struct User {
+pub(super) struct User {
     id: u64,
 }
 
@@ -43,8 +43,7 @@ impl GitLab {
     /// Writes `body` into our note that `marker` marks, or makes one.
     pub async fn put_note(&self, call: Call, number: u64, marker: &Marker, body: &str) -> Result<(), ForgeError> {
         let body = marker.above(body, NOTE_LIMIT);
-        let answer = call.ask(self, &Request::get("/user".to_owned())).await?;
-        let me: User = call.read(self, &answer)?;
+        let me = self.me(call).await?;
         let found = self.find_note(call, number, marker, &me).await?;
         if let Some(note) = found {
             if note.body.trim_end() == body.trim_end() {
@@ -66,6 +65,12 @@ impl GitLab {
             }
             result => result.map(drop),
         }
+    }
+
+    /// Whose token it is.
+    pub async fn me(&self, call: Call) -> Result<User, ForgeError> {
+        let answer = call.ask(self, &Request::get("/user".to_owned())).await?;
+        call.read(self, &answer)
     }
 
     async fn find_note(&self, call: Call, number: u64, marker: &Marker, me: &User) -> Result<Option<Note>, ForgeError> {
@@ -121,6 +126,7 @@ impl Transport for GitLab {
             status: response.status().as_u16(),
             retry_after: seconds(header(&headers, "retry-after").as_deref()),
             refilled_at: header(&headers, "ratelimit-reset").filter(|_| exhausted).and_then(|at| at.parse().ok()),
+            scopes: None,
             has_next: header(&headers, "x-next-page").is_some_and(|page| !page.is_empty())
                 || names_next(header(&headers, "link").as_deref()),
             body: response.text().await.map_err(|error| lost(&error))?,

@@ -8,5 +8,6 @@ use super::result::BuildResult;
 pub fn schemas() -> Vec<(&'static str, Schema)> {
     let mut schemas = crate::metadata::schemas();
     schemas.push(("build-result", schema_for!(BuildResult)));
+    schemas.push(("doctor-result", schema_for!(super::DoctorResult)));
     schemas
 }

@@ -20,6 +20,7 @@ const ORDER: &[&[&str]] = &[
     &["builder"],
     &["registry"],
     &["forge"],
+    &["doctor"],
     &["report"],
     &["error"],
     &["commands"],

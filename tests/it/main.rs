@@ -7,6 +7,7 @@ mod action;
 mod action_install;
 mod bad_input;
 mod dockerignore;
+mod doctor;
 mod fake_daemon;
 mod forge;
 mod layering;

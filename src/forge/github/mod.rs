@@ -8,7 +8,7 @@ use octocrab::Octocrab;
 use octocrab::service::middleware::retry::RetryConfig;
 
 use super::error::ForgeError;
-use super::exchange::{Answer, Lost, Method, Request, Transport, cause, names_next, seconds};
+use super::exchange::{Answer, Call, Lost, Method, Request, Transport, cause, names_next, seconds};
 use super::place::Place;
 use crate::ci::CiSystem;
 use crate::secret::Secret;
@@ -34,6 +34,13 @@ impl GitHub {
             .build_with_reqwest(http)
             .map_err(|_| odd())?;
         Ok(Self { api, place })
+    }
+
+    /// The scopes of a personal token that can see the repository; `None` for other kinds of tokens.
+    pub async fn scopes(&self, call: Call) -> Result<Option<String>, ForgeError> {
+        let path = format!("/repos/{}", self.place.repository);
+        let answer = call.ask(self, &Request::get(path)).await?;
+        Ok(answer.scopes.filter(|scopes| !scopes.trim().is_empty()))
     }
 
     /// A path below the repository.
@@ -72,6 +79,7 @@ impl Transport for GitHub {
             body: String::new(),
             retry_after: seconds(header("retry-after")),
             refilled_at: header("x-ratelimit-reset").filter(|_| exhausted).and_then(|at| at.trim().parse().ok()),
+            scopes: header("x-oauth-scopes").map(str::to_owned),
             has_next: names_next(header("link")),
         };
         answer.body = self.api.body_to_string(response).await.map_err(|error| Lost::Unknown(cause(&error)))?;

@@ -146,6 +146,7 @@ fn carry_out(state: &mut State, line: &str, request: &Received) -> Reply {
     }
     let status_line = format!("POST /repos/acme/shop/statuses/{COMMIT}");
     match line {
+        "GET /repos/acme/shop" => Reply::json(200, &json!({ "id": 1, "full_name": "acme/shop", "private": true })),
         "GET /repos/acme/shop/issues/7/comments" => list_comments(state, request),
         "POST /repos/acme/shop/issues/7/comments" => create_comment(state, request),
         "GET /repos/acme/shop/deployments" => {

@@ -1,9 +1,9 @@
 //! Comments, commit statuses and deployments against servers that speak the services' protocols.
 
 mod github;
-mod github_api;
+pub mod github_api;
 mod gitlab;
-mod server;
+pub mod server;
 
 use nextdeploy::ci::CiContext;
 use nextdeploy::diagnostic::Warning;
@@ -13,7 +13,7 @@ use nextdeploy::network::Network;
 use nextdeploy::secret::Secret;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-const TOKEN: &str = "ghs_0123456789";
+pub const TOKEN: &str = "ghs_0123456789";
 
 const SUCCESS: Outcome<'static> = Outcome::Succeeded { description: "42 MB", comment: "**built** shop\n" };
 

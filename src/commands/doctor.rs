@@ -1,0 +1,145 @@
+//! `nextdeploy doctor`.
+
+use std::sync::Arc;
+
+use super::announce;
+use super::project::Project;
+use super::{Session, to_json};
+use crate::cli::{Doctor, Words};
+use crate::daemon::{Engine, find_endpoint};
+use crate::diagnostic::ExitCode;
+use crate::doctor::{
+    Area, Checkout, CiState, Finding, RegistryState, TokenState, check_ci, check_credentials, check_machine,
+    check_repository, exit_code,
+};
+use crate::error::{CommandError, Error};
+use crate::forge::{Action, Announcer, Place};
+use crate::host;
+use crate::network::Network;
+use crate::oci::Reference;
+use crate::plan::ImagePlan;
+use crate::registry::{Access, Authenticator, RegistryHost};
+use crate::report::{DoctorResult, render_findings};
+use crate::settings::PushPolicy;
+
+pub fn run(session: &Session, verb: &Doctor, words: &Words) -> Result<ExitCode, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Runtime)?;
+    let findings = runtime.block_on(examine(session, words));
+    let text =
+        if verb.json { to_json(&DoctorResult::new(&findings)) } else { render_findings(&findings, session.style) };
+    session.data(&text)?;
+    Ok(exit_code(&findings))
+}
+
+/// A problem in one place keeps nobody from looking at the others.
+async fn examine(session: &Session, words: &Words) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let known = match Project::open(session, words).and_then(|project| project.plan().map(|plan| (project, plan))) {
+        Ok((project, plan)) => {
+            let system = project.ci.system;
+            findings.extend(project.tree.warnings.iter().map(|warning| Finding::of_warning(Area::Repository, warning)));
+            let checkout = checkout(&project);
+            findings.extend(check_repository(&project.tree, &project.facts, &plan, checkout, system));
+            Some((project, plan))
+        }
+        Err(error) => {
+            findings.push(Finding::problem(Area::Repository, error.diagnostic()));
+            None
+        }
+    };
+    let project = known.as_ref().map(|(project, _)| project);
+    findings.extend(machine(session, project).await);
+    if let Some((project, plan)) = &known {
+        findings.extend(registries(session, project, plan).await);
+    }
+    findings
+}
+
+fn checkout(project: &Project) -> Checkout {
+    if project.tree.git.is_none() {
+        return Checkout::None;
+    }
+    let question = ["-c", "safe.directory=*", "rev-parse", "--is-shallow-repository"];
+    let answer = host::run_command("git", &question, &project.tree.root);
+    let shallow = answer.is_ok_and(|answer| answer.success && answer.stdout.starts_with(b"true"));
+    if shallow { Checkout::Shallow } else { Checkout::Whole }
+}
+
+async fn machine(session: &Session, project: Option<&Project>) -> Vec<Finding> {
+    let settings = project.map(|project| &project.settings);
+    let ca_bundle = settings.and_then(|settings| settings.ca_bundle.as_ref()).map(|bundle| bundle.value.as_path());
+    let engine = match find_endpoint(&session.environment, ca_bundle) {
+        Ok(endpoint) => Engine::connect(endpoint, &session.environment).await,
+        Err(error) => Err(error),
+    };
+    match engine {
+        Err(error) => vec![Finding::problem(Area::Machine, &error)],
+        Ok(engine) => {
+            let usage = engine.usage().await.ok();
+            let platform = settings.and_then(|settings| settings.platform.as_ref());
+            check_machine(&engine, usage.as_ref(), platform.map(|platform| platform.value.as_str()))
+        }
+    }
+}
+
+/// Credentials for the registries of the tags, and the rights of the job.
+async fn registries(session: &Session, project: &Project, plan: &ImagePlan) -> Vec<Finding> {
+    let ca_bundle = project.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path());
+    let network = Arc::new(Network::new(&session.environment, ca_bundle));
+    let mut hosts: Vec<RegistryHost> = plan
+        .tags
+        .iter()
+        .filter_map(|tag| Reference::parse(&tag.value).ok())
+        // A name without registry and namespace is local.
+        .filter(|reference| reference.domain.is_some() || reference.path.contains('/'))
+        .map(|reference| RegistryHost::of(&reference))
+        .collect();
+    hosts.sort();
+    hosts.dedup();
+    let push = project.publish.push.as_ref().map_or(PushPolicy::Never, |push| push.value);
+    let mut findings = Vec::new();
+    match Authenticator::new(&project.publish, &hosts, &session.environment, Arc::clone(&network)) {
+        Err(error) => findings.push(Finding::problem(Area::Registry, &error)),
+        Ok(authenticator) => {
+            let mut states = Vec::new();
+            for host in &hosts {
+                states.push(RegistryState {
+                    host: host.clone(),
+                    found: authenticator.credentials(host, Access::Push).await,
+                });
+            }
+            findings.extend(check_credentials(&states, push));
+        }
+    }
+    let wanted = announce::wanted(project);
+    let is_set = |name: &str| session.environment.get(name).is_some_and(|value| !value.is_empty());
+    findings.extend(check_ci(&CiState {
+        ci: &project.ci,
+        wanted: &wanted,
+        token: check_token(session, project, &network).await,
+        registries: &hosts,
+        has_identity: is_set("ACTIONS_ID_TOKEN_REQUEST_URL") || is_set("AWS_WEB_IDENTITY_TOKEN_FILE"),
+        has_aws_credentials: is_set("AWS_ACCESS_KEY_ID")
+            || is_set("AWS_PROFILE")
+            || is_set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
+    }));
+    findings
+}
+
+async fn check_token(session: &Session, project: &Project, network: &Network) -> TokenState {
+    let wanted = announce::wanted(project);
+    if wanted.first().is_none() {
+        return TokenState::NotNeeded;
+    }
+    let place = match Place::find(&session.environment, &project.ci, Action::CheckToken) {
+        Ok(place) => place,
+        Err(error) => return TokenState::Refused(error.warning()),
+    };
+    match announce::announcer(session, project, place, wanted, network) {
+        Ok(announcer) => match Announcer::check_token(&announcer).await {
+            Ok(scopes) => TokenState::Valid { scopes },
+            Err(error) => TokenState::Refused(error.warning()),
+        },
+        Err(warning) => TokenState::Refused(warning),
+    }
+}

@@ -1,0 +1,141 @@
+//! `nextdeploy doctor`: what it finds, and with which exit code.
+
+use serde_json::{Value, json};
+
+use crate::forge::github_api::GitHubApi;
+use crate::forge::server::{Reply, Server};
+use crate::program::{Repository, Run};
+
+const NO_DAEMON: (&str, &str) = ("DOCKER_HOST", "unix:///nonexistent/docker.sock");
+
+/// A daemon that answers questions, and builds nothing.
+fn daemon() -> Server {
+    Server::start(|request| match request.path.split('?').next().unwrap() {
+        "/_ping" => Reply::html(200, "OK").with("api-version", &"1.41"),
+        path if path.ends_with("/version") => {
+            Reply::json(200, &json!({ "Version": "20.10.24", "ApiVersion": "1.41", "Os": "linux", "Arch": "amd64" }))
+        }
+        path if path.ends_with("/info") => {
+            Reply::json(200, &json!({ "DockerRootDir": "/var/lib/docker", "MemTotal": 1_500_000_000_u64, "NCPU": 2 }))
+        }
+        _ => Reply::json(404, &json!({ "message": "page not found" })),
+    })
+}
+
+fn findings(run: &Run) -> Vec<Value> {
+    let document: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(document["exitCode"], run.code.unwrap(), "{run:#?}");
+    document["findings"].as_array().unwrap().clone()
+}
+
+#[track_caller]
+fn find<'a>(findings: &'a [Value], code: &str) -> &'a Value {
+    findings.iter().find(|finding| finding["code"] == code).unwrap_or_else(|| panic!("no {code} in {findings:#?}"))
+}
+
+#[test]
+fn a_healthy_machine_and_app_are_fit_to_build() {
+    let daemon = daemon();
+    let host = daemon.address.replace("http://", "tcp://");
+    let run = Repository::next_app().run_with(&["doctor"], &[("DOCKER_HOST", &host)]);
+    run.succeeds();
+    for text in [
+        "Next.js 16.4.6",
+        "npm with `package-lock.json`",
+        "Docker Engine 20.10.24",
+        "BuildKit, linux/amd64",
+        "[doctor/little-memory]",
+        "[doctor/no-checkout]",
+        "[doctor/no-dockerignore]",
+        "nothing stands in the way of a build; 3 warnings",
+    ] {
+        assert!(run.stdout.contains(text), "{text}: {run:#?}");
+    }
+    assert_eq!(run.stderr, "");
+    assert!(daemon.received().iter().all(|request| request.method == "GET"), "it only asks");
+}
+
+#[test]
+fn no_daemon_and_no_lockfile_are_both_told_and_the_first_one_decides() {
+    let repository = Repository::next_app();
+    let run = repository.run_with(&["doctor", "--json"], &[NO_DAEMON]);
+    assert_eq!(run.code, Some(4), "{run:#?}");
+    let problem = &find(&findings(&run), "daemon/unreachable").clone();
+    assert_eq!((&problem["level"], &problem["area"]), (&json!("problem"), &json!("machine")));
+    assert!(problem["action"].as_str().is_some_and(|action| !action.is_empty()));
+
+    repository.write("package.json", "{").remove("package-lock.json");
+    let run = repository.run_with(&["doctor", "--json"], &[NO_DAEMON]);
+    assert_eq!(run.code, Some(3), "{run:#?}");
+    let found = findings(&run);
+    let problem = find(&found, "project/malformed-file");
+    assert!(problem["location"].as_str().unwrap().starts_with("package.json:1"), "{problem}");
+    find(&found, "daemon/unreachable");
+}
+
+#[test]
+fn a_wrong_setting_is_a_finding_too() {
+    let run = Repository::next_app().run_with(&["doctor", "--json", "--port", "http"], &[NO_DAEMON]);
+    assert_eq!(run.code, Some(2), "{run:#?}");
+    find(&findings(&run), "settings/port");
+}
+
+#[test]
+fn another_platform_is_emulated() {
+    let daemon = daemon();
+    let host = daemon.address.replace("http://", "tcp://");
+    let run = Repository::next_app()
+        .run_with(&["doctor", "--json", "--platform", "linux/arm64/v8"], &[("DOCKER_HOST", &host)]);
+    assert_eq!(run.code, Some(0), "{run:#?}");
+    assert!(find(&findings(&run), "doctor/emulated-platform")["message"].as_str().unwrap().contains("linux/amd64"));
+    let run =
+        Repository::next_app().run_with(&["doctor", "--json"], &[("DOCKER_HOST", &host), ("DOCKER_BUILDKIT", "0")]);
+    find(&findings(&run), "doctor/no-buildkit");
+}
+
+#[test]
+fn credentials_say_where_they_come_from_and_never_what_they_are() {
+    let run = Repository::next_app().run_with(
+        &[
+            "doctor",
+            "--json",
+            "--tag",
+            "ghcr.io/acme/shop:1",
+            "--tag",
+            "registry.example/shop:1",
+            "--registry",
+            "ghcr.io",
+        ],
+        &[NO_DAEMON, ("NEXTDEPLOY_USERNAME", "me"), ("NEXTDEPLOY_PASSWORD", "canary-7319")],
+    );
+    let found = findings(&run);
+    let told = find(&found, "doctor/credentials")["message"].as_str().unwrap();
+    assert!(told.contains("ghcr.io") && told.contains("NEXTDEPLOY_PASSWORD"), "{told}");
+    let missing = find(&found, "doctor/no-credentials");
+    assert!(missing["message"].as_str().unwrap().contains("registry.example"), "{missing}");
+    assert!(missing["action"].as_str().unwrap().contains("docker login registry.example"), "{missing}");
+    assert!(!format!("{run:?}").contains("canary-7319"));
+}
+
+#[test]
+fn the_token_is_tried_only_when_something_is_to_be_told() {
+    let api = GitHubApi::start();
+    let variables = api.variables();
+    let mut variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    variables.extend([NO_DAEMON, ("GITHUB_TOKEN", "ghs_wrong")]);
+    let repository = Repository::next_app();
+    repository.run_with(&["doctor"], &variables);
+    assert_eq!(api.server.received().len(), 0);
+
+    let run = repository.run_with(&["doctor", "--json", "--comment", "--deployment", "preview"], &variables);
+    let found = findings(&run);
+    assert!(find(&found, "forge/unauthorized")["message"].as_str().unwrap().contains("cannot be checked"));
+    let lines = find(&found, "doctor/permissions")["message"].as_str().unwrap();
+    assert!(lines.contains("`pull-requests: write`, `deployments: write`"), "{lines}");
+
+    variables.push(("GITHUB_TOKEN", crate::forge::TOKEN));
+    let run = repository.run_with(&["doctor", "--json", "--comment"], &variables);
+    assert!(find(&findings(&run), "doctor/token")["message"].as_str().unwrap().contains("is taken"));
+    assert_eq!(api.server.writes(), [""; 0]);
+    assert!(!format!("{run:?}").contains(crate::forge::TOKEN));
+}
