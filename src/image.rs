@@ -1,5 +1,6 @@
 //! Images as this program speaks of them, free of Docker's own types.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The result of a build.
@@ -47,7 +48,7 @@ pub struct AppRoutes {
 }
 
 /// What became of one reference that was to be pushed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PushedReference {
     /// With tag: `ghcr.io/acme/shop:1.2.3`.
@@ -58,4 +59,24 @@ pub struct PushedReference {
     pub manifest_size: u64,
     /// The tag pointed at this manifest before.
     pub unchanged: bool,
+}
+
+impl PushedReference {
+    /// Tag and digest: `ghcr.io/acme/shop:1.2.3@sha256:…`.
+    pub fn pinned(&self) -> String {
+        format!("{}@{}", self.reference, self.digest)
+    }
+
+    /// `ghcr.io/acme/shop@sha256:…`, which always names this very image.
+    pub fn by_digest(&self) -> String {
+        format!("{}@{}", self.repository(), self.digest)
+    }
+
+    /// `ghcr.io/acme/shop`.
+    pub fn repository(&self) -> &str {
+        match self.reference.rsplit_once(':') {
+            Some((repository, tag)) if !tag.contains('/') => repository,
+            _ => &self.reference,
+        }
+    }
 }

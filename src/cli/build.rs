@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::ecr::EcrRepositoryArgs;
-use super::groups::{ForgeArgs, ImageArgs, ProjectArgs, RegistryArgs};
+use super::groups::{ConnectionArgs, ForgeArgs, ImageArgs, ProjectArgs, RegistryArgs};
 use super::setting::Setting;
 use super::words::Words;
 
@@ -27,6 +27,8 @@ pub struct Build {
     pub ecr: EcrRepositoryArgs,
     #[command(flatten)]
     pub forge: ForgeArgs,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
 }
 
 /// Whether and where the image goes.
@@ -70,18 +72,12 @@ pub struct BuildRunArgs {
     /// Memory limit of the build steps, such as `2g`; only builders without BuildKit have one.
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<String>,
-    /// PEM file with certificate authorities to trust besides the system's, also inside the build.
-    #[arg(long, value_name = "FILE")]
-    pub ca_bundle: Option<String>,
     /// Stop the build after this time, such as `90s`, `10m` or `1h30m`.
     #[arg(long, value_name = "DURATION")]
     pub build_timeout: Option<String>,
     /// Builder to use: docker [default: docker].
     #[arg(long, value_name = "NAME")]
     pub builder: Option<String>,
-    /// Show progress as: auto, plain or tty [default: auto].
-    #[arg(long, value_name = "STYLE")]
-    pub progress: Option<String>,
     /// Do everything short of talking to the daemon, and print it.
     #[arg(long, help_heading = "Output")]
     pub dry_run: bool,
@@ -109,10 +105,8 @@ impl Build {
         words.one(Setting::Network, run.network.as_ref());
         words.list(Setting::CacheFrom, &run.cache_from);
         words.one(Setting::Memory, run.memory.as_ref());
-        words.one(Setting::CaBundle, run.ca_bundle.as_ref());
         words.one(Setting::BuildTimeout, run.build_timeout.as_ref());
         words.one(Setting::Builder, run.builder.as_ref());
-        words.one(Setting::Progress, run.progress.as_ref());
         words.switch(Setting::DryRun, run.dry_run);
         words.one(Setting::MetadataFile, run.metadata_file.as_ref());
         words.one(Setting::Iidfile, run.iidfile.as_ref());
@@ -121,5 +115,6 @@ impl Build {
         self.registry.collect(words);
         self.forge.collect(words);
         self.ecr.collect(words);
+        self.connection.collect(words);
     }
 }

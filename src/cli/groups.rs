@@ -219,3 +219,21 @@ impl ForgeArgs {
         words.one(Setting::GitlabToken, self.gitlab_token.as_ref());
     }
 }
+
+/// How the daemon and registries are reached, and how that is shown.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ConnectionArgs {
+    /// PEM file with certificate authorities to trust besides the system's, also inside a build.
+    #[arg(long, value_name = "FILE", help_heading = "Connection")]
+    pub ca_bundle: Option<String>,
+    /// Show progress as: auto, plain or tty [default: auto].
+    #[arg(long, value_name = "STYLE", help_heading = "Output")]
+    pub progress: Option<String>,
+}
+
+impl ConnectionArgs {
+    pub(super) fn collect(&self, words: &mut Words) {
+        words.one(Setting::CaBundle, self.ca_bundle.as_ref());
+        words.one(Setting::Progress, self.progress.as_ref());
+    }
+}

@@ -12,6 +12,8 @@ mod ecr;
 mod groups;
 mod metadata;
 mod plan;
+mod pull;
+mod push;
 mod schema;
 mod setting;
 mod words;
@@ -28,9 +30,11 @@ pub use doctor::Doctor;
 pub use ecr::{
     Ecr, EcrCommand, EcrRepositoryArgs, EcrTarget, EnsureRepository, PolicyArgs, PolicyDocument, ProvisionUser,
 };
-pub use groups::{ForgeArgs, ImageArgs, ProjectArgs, RegistryArgs};
+pub use groups::{ConnectionArgs, ForgeArgs, ImageArgs, ProjectArgs, RegistryArgs};
 pub use metadata::Metadata;
 pub use plan::Plan;
+pub use pull::Pull;
+pub use push::Push;
 pub use schema::Schema;
 pub use setting::{Setting, Shape};
 pub use words::Words;
@@ -97,6 +101,8 @@ pub enum Command {
     Build(Box<Build>),
     Ecr(Box<Ecr>),
     Doctor(Box<Doctor>),
+    Push(Box<Push>),
+    Pull(Box<Pull>),
     Schema(Schema),
 }
 
@@ -119,6 +125,8 @@ impl Cli {
             Command::Build(verb) => verb.collect(&mut words),
             Command::Ecr(verb) => verb.collect(&mut words),
             Command::Doctor(verb) => verb.collect(&mut words),
+            Command::Push(verb) => verb.collect(&mut words),
+            Command::Pull(verb) => verb.collect(&mut words),
             Command::Schema(_) => {}
         }
         words

@@ -85,8 +85,9 @@ fn every_flag_is_a_setting_or_only_about_this_call() {
     let command = command();
     for (verb, definition) in verbs(&command) {
         for argument in definition.get_arguments().filter(|argument| argument.get_id() != "repository") {
-            let name = argument.get_long().unwrap_or("directory");
-            assert!(settings.contains(name) || only_about_this_call.contains(&name), "{verb} {name}");
+            let name = argument.get_long().unwrap_or_else(|| argument.get_id().as_str());
+            let is_image = matches!((verb.as_str(), name), ("push", "images") | ("pull", "image"));
+            assert!(is_image || settings.contains(name) || only_about_this_call.contains(&name), "{verb} {name}");
         }
     }
 }
@@ -123,6 +124,8 @@ fn help_of_every_verb() {
         "plan",
         "dockerfile",
         "build",
+        "push",
+        "pull",
         "ecr",
         "ecr ensure-repository",
         "ecr policy",

@@ -2,122 +2,147 @@
 
 use std::path::Path;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::output::write_file;
 use super::project::Project;
+use super::publish::{self, EVENT_QUEUE, Publication, Publisher, progress_mode};
 use super::recipe::{Recipe, Secrets, write_recipe};
-use super::{Session, Verbosity, dry_run, to_json};
-use crate::builder::docker::{self, BuildRun, ContextBody};
+use super::stop::Stop;
+use super::{Session, dry_run, to_json};
+use crate::builder::docker::{BuildRun, ContextBody};
 use crate::builder::{BuildError, BuildEvent};
-use crate::ci::CiSystem;
 use crate::cli::{Build, Words};
 use crate::daemon::{BuilderKind, Engine, find_endpoint};
 use crate::diagnostic::ExitCode;
 use crate::dockerfile::Dialect;
-use crate::error::{CommandError, Error};
+use crate::error::Error;
 use crate::host;
 use crate::image::BuiltImage;
 use crate::plan::ImagePlan;
-use crate::report::progress::{Colours, ProgressMode, show_progress};
-use crate::report::{self, BuildRecord, BuildResult, Style};
-use crate::settings::{Progress, RunSettings};
-
-/// Events that wait for the display; a slow terminal slows the build rather than growing memory.
-const EVENT_QUEUE: usize = 256;
+use crate::report::progress::show_progress;
+use crate::report::transfer::{PushResult, render_push};
+use crate::report::{self, BuildRecord, BuildResult, PushReport};
 
 pub fn run(session: &Session, verb: &Build, words: &Words) -> Result<ExitCode, Error> {
     let project = Project::open(session, words)?;
     let plan = project.plan()?;
     session.warn(&project.warnings);
     session.warn(&plan.warnings);
+    let publication = publish::decide(project.publish.push.as_ref(), &project.ci, &plan.tags)?;
     if project.run.dry_run {
-        return dry_run::run(session, verb.run.json, &project, &plan);
+        return dry_run::run(session, verb.run.json, &project, &plan, &publication);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(CommandError::Runtime)?;
-    let ended = runtime.block_on(build(session, &project, &plan))?;
-    // Threads that still read the context of a stopped build are not waited for.
-    runtime.shutdown_background();
+    let (ended, signal) = session.block_on(async {
+        let stop = Stop::on_signals();
+        let run = Run { session, project: &project, plan: &plan, publication: &publication, stop: stop.clone() };
+        (run.work().await, stop.code())
+    })?;
     match ended {
-        Ended::Built(image, record) => finish(session, verb.run.json, &project, &plan, (&image, &record)),
-        Ended::Stopped(code) => {
-            session.streams.message("interrupted: the build was stopped, nothing was kept");
-            Ok(code)
-        }
-    }
-}
-
-enum Ended {
-    Built(BuiltImage, BuildRecord),
-    Stopped(ExitCode),
-}
-
-async fn build(session: &Session, project: &Project, plan: &ImagePlan) -> Result<Ended, Error> {
-    let (stop, stopped) = oneshot::channel();
-    let mut signal = tokio::spawn(async move {
-        let code = host::ended().await;
-        let _ = stop.send(());
-        code
-    });
-    let work = work(session, project, plan, async {
-        // Without handlers there is nothing to wait for.
-        if stopped.await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    });
-    match work.await {
         Err(Error::Build(BuildError::Cancelled)) => {
-            let code = (&mut signal).await.ok().and_then(Result::ok).unwrap_or(ExitCode::Interrupted);
-            Ok(Ended::Stopped(code))
+            session.streams.message("interrupted: the build was stopped, nothing was kept");
+            Ok(signal.unwrap_or(ExitCode::Interrupted))
         }
-        result => {
-            signal.abort();
-            result
+        Err(error) => Err(error),
+        Ok(built) => {
+            let code = finish(session, verb.run.json, &project, &plan, &built)?;
+            Ok(signal.unwrap_or(code))
         }
     }
 }
 
-async fn work(
-    session: &Session,
-    project: &Project,
-    plan: &ImagePlan,
-    stop: impl Future<Output = ()>,
-) -> Result<Ended, Error> {
-    let mut stop = std::pin::pin!(stop);
-    let ca_bundle = project.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path());
-    let endpoint = find_endpoint(&session.environment, ca_bundle)?;
-    let engine = tokio::select! {
-        () = &mut stop => return Err(BuildError::Cancelled.into()),
-        engine = Engine::connect(endpoint, &session.environment) => engine?,
-    };
-    session.tell(&format!("{engine} at {}, {}", engine.address(), builder_name(engine.builder)));
-    let dialect = match engine.builder {
-        BuilderKind::BuildKit => Dialect::BuildKit,
-        BuilderKind::Classic => Dialect::Classic,
-    };
-    let Recipe { mut request, .. } = write_recipe(project, plan, dialect, Secrets::Read)?;
-    request.credentials = docker::stored_credentials(&[&plan.base.build.value, &plan.base.runtime.value]);
-    let context = std::mem::take(&mut request.context);
-    let body = ContextBody::of(context);
+/// An image that was built, and pushed when that was wanted.
+struct Built {
+    image: BuiltImage,
+    record: BuildRecord,
+    push: PushReport,
+    push_code: ExitCode,
+}
 
-    let (events, received) = mpsc::channel::<BuildEvent>(EVENT_QUEUE);
-    let mode = progress_mode(session, &project.run, project.ci.system);
-    let display = tokio::spawn(show_progress(received, mode, host::error_writer()));
-    let built = BuildRun { engine: &engine, request: &request, events }.build(body, stop).await;
-    let record = display.await.unwrap_or_default();
-    match built {
-        Ok(image) => Ok(Ended::Built(image, record)),
-        Err(error) => {
+/// One run of the verb.
+struct Run<'a> {
+    session: &'a Session,
+    project: &'a Project,
+    plan: &'a ImagePlan,
+    publication: &'a Publication,
+    stop: Stop,
+}
+
+impl Run<'_> {
+    async fn work(&self) -> Result<Built, Error> {
+        let session = self.session;
+        let ca_bundle = self.project.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path());
+        let publisher = Publisher {
+            session,
+            settings: &self.project.publish,
+            ca_bundle,
+            progress: progress_mode(session, self.project.run.progress, self.project.ci.system),
+        };
+        let engine = tokio::select! {
+            () = self.stop.clone().requested() => return Err(BuildError::Cancelled.into()),
+            engine = self.prepare(&publisher) => engine?,
+        };
+        let (image, record) = self.build(&engine, &publisher).await?;
+        session.tell(&report::render_build(&image, &record));
+        let (push, push_code) = self.push(&engine, &publisher, &image).await?;
+        Ok(Built { image, record, push, push_code })
+    }
+
+    /// Everything that can be wrong before the long part begins.
+    async fn prepare(&self, publisher: &Publisher<'_>) -> Result<Engine, Error> {
+        let environment = &self.session.environment;
+        let engine = Engine::connect(find_endpoint(environment, publisher.ca_bundle)?, environment).await?;
+        self.session.tell(&format!("{engine} at {}, {}", engine.address(), builder_name(engine.builder)));
+        if let Publication::To(references) = self.publication {
+            publisher.check_credentials(references).await?;
+        }
+        Ok(engine)
+    }
+
+    async fn build(&self, engine: &Engine, publisher: &Publisher<'_>) -> Result<(BuiltImage, BuildRecord), Error> {
+        let dialect = match engine.builder {
+            BuilderKind::BuildKit => Dialect::BuildKit,
+            BuilderKind::Classic => Dialect::Classic,
+        };
+        let Recipe { mut request, .. } = write_recipe(self.project, self.plan, dialect, Secrets::Read)?;
+        let base = &self.plan.base;
+        request.credentials = publisher.base_credentials(&[&base.build.value, &base.runtime.value]).await?;
+        let body = ContextBody::of(std::mem::take(&mut request.context));
+
+        let (events, received) = mpsc::channel::<BuildEvent>(EVENT_QUEUE);
+        let display = tokio::spawn(show_progress(received, publisher.progress, host::error_writer()));
+        let run = BuildRun { engine, request: &request, events };
+        let built = run.build(body, self.stop.clone().requested()).await;
+        let record = display.await.unwrap_or_default();
+        built.map(|image| (image, record)).map_err(|error| {
             let log = report::render_failed_step(&error);
             if !log.is_empty() {
-                session.streams.message(&log);
+                self.session.streams.message(&log);
             }
-            Err(error.into())
-        }
+            error.into()
+        })
+    }
+
+    async fn push(
+        &self,
+        engine: &Engine,
+        publisher: &Publisher<'_>,
+        image: &BuiltImage,
+    ) -> Result<(PushReport, ExitCode), Error> {
+        let references = match self.publication {
+            Publication::None => return Ok((PushReport::NotWanted, ExitCode::Ok)),
+            Publication::Skipped(reason) => {
+                self.session.tell(&format!("notice: nothing is pushed: {reason}"));
+                return Ok((PushReport::Skipped(reason.clone()), ExitCode::Ok));
+            }
+            Publication::To(references) => references,
+        };
+        publisher.create_repositories(references).await?;
+        let stop = self.stop.clone().requested();
+        let (outcome, record) = publisher.push(engine, Some(&image.id), references, stop).await?;
+        self.session.tell(&render_push(&outcome, &record));
+        let code = publisher.tell_failures(&outcome);
+        Ok((PushReport::Done(PushResult::new(&outcome, &record)), code))
     }
 }
 
@@ -128,37 +153,22 @@ fn builder_name(kind: BuilderKind) -> &'static str {
     }
 }
 
-fn progress_mode(session: &Session, run: &RunSettings, ci: CiSystem) -> ProgressMode {
-    let colours = if session.style == Style::Coloured { Colours::Keep } else { Colours::Drop };
-    let live = match run.progress {
-        Progress::Plain => false,
-        Progress::Tty => true,
-        Progress::Auto => host::is_terminal() && ci == CiSystem::None && session.verbosity < Verbosity::Verbose,
-    };
-    match (session.verbosity, live) {
-        (Verbosity::Quiet, _) => ProgressMode::Quiet,
-        (_, true) => ProgressMode::Live { width: host::terminal_width() },
-        (_, false) => ProgressMode::Plain(colours),
-    }
-}
-
 fn finish(
     session: &Session,
     json: bool,
     project: &Project,
     plan: &ImagePlan,
-    (image, record): (&BuiltImage, &BuildRecord),
+    built: &Built,
 ) -> Result<ExitCode, Error> {
-    let result = BuildResult::new(image, record, &project.facts, plan);
-    session.tell(&report::render_build(image, record));
+    let result = BuildResult::new(&built.image, &built.record, &project.facts, plan).with_push(&built.push);
     if let Some(path) = &project.run.iidfile {
-        write_file(path, image.id.as_bytes())?;
+        write_file(path, built.image.id.as_bytes())?;
     }
     if let Some(path) = &project.run.metadata_file {
         write_json(path, &result.metadata_file())?;
     }
-    session.data(&if json { to_json(&result) } else { result.image.clone() })?;
-    Ok(ExitCode::Ok)
+    session.data(&if json { to_json(&result) } else { result.primary() })?;
+    Ok(built.push_code)
 }
 
 fn write_json(path: &Path, value: &serde_json::Value) -> Result<(), Error> {

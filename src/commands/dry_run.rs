@@ -1,6 +1,7 @@
 //! `nextdeploy build --dry-run`: the build stopped just before the daemon is asked.
 
 use super::project::Project;
+use super::publish::Publication;
 use super::recipe::{Secrets, write_recipe};
 use super::{Session, to_json};
 use crate::daemon::find_endpoint;
@@ -8,11 +9,19 @@ use crate::diagnostic::ExitCode;
 use crate::dockerfile::Dialect;
 use crate::error::Error;
 use crate::plan::ImagePlan;
+use crate::registry::{RegistryHost, RegistryKind};
 use crate::report::{self, DryRun, OutsideCall};
 
-pub fn run(session: &Session, json: bool, project: &Project, plan: &ImagePlan) -> Result<ExitCode, Error> {
+pub fn run(
+    session: &Session,
+    json: bool,
+    project: &Project,
+    plan: &ImagePlan,
+    publication: &Publication,
+) -> Result<ExitCode, Error> {
     let recipe = write_recipe(project, plan, Dialect::BuildKit, Secrets::NameOnly)?;
-    let calls = outside_calls(session, project, plan);
+    let mut calls = outside_calls(session, project, plan);
+    calls.extend(push_calls(project, publication));
     let request = &recipe.request;
     let document = DryRun {
         schema_version: 1,
@@ -67,4 +76,28 @@ fn outside_calls(session: &Session, project: &Project, plan: &ImagePlan) -> Vec<
         }
     }
     calls
+}
+
+fn push_calls(project: &Project, publication: &Publication) -> Vec<OutsideCall> {
+    let call = |target: String, action: String| OutsideCall { target, action };
+    match publication {
+        Publication::None => Vec::new(),
+        Publication::Skipped(reason) => vec![call("registry".to_owned(), format!("nothing: {reason}"))],
+        Publication::To(references) => {
+            let mut calls = Vec::new();
+            for reference in references {
+                let host = RegistryHost::of(reference);
+                if project.publish.create_repository
+                    && matches!(host.kind(), RegistryKind::Ecr(_) | RegistryKind::EcrPublic)
+                {
+                    calls.push(call(
+                        host.to_string(),
+                        format!("create the repository of {reference}, when it is missing"),
+                    ));
+                }
+                calls.push(call(host.to_string(), format!("push of {reference} by the daemon")));
+            }
+            calls
+        }
+    }
 }

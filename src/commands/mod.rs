@@ -11,8 +11,12 @@ mod metadata;
 mod output;
 mod plan;
 mod project;
+mod publish;
+mod pull;
+mod push;
 mod recipe;
 mod schema;
+mod stop;
 
 use std::process;
 
@@ -85,8 +89,22 @@ impl Session {
             Command::Build(verb) => build::run(self, verb, &words),
             Command::Ecr(verb) => ecr::run(self, verb, &words),
             Command::Doctor(verb) => doctor::run(self, verb, &words),
+            Command::Push(verb) => push::run(self, verb, &words),
+            Command::Pull(verb) => pull::run(self, verb, &words),
             Command::Schema(verb) => schema::run(self, verb),
         }
+    }
+
+    /// Runs `work` to its end. Threads that still work for something that was stopped are not waited for.
+    fn block_on<T>(&self, work: impl Future<Output = T>) -> Result<T, CommandError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(CommandError::Runtime)?;
+        let result = runtime.block_on(work);
+        runtime.shutdown_background();
+        Ok(result)
     }
 
     /// One datum on standard output.

@@ -3,7 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::diagnostic::{Diagnostic, ExitCode, printable_path};
+use crate::diagnostic::{Diagnostic, ExitCode, printable_path, shown};
+use crate::origin::Origin;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
@@ -28,6 +29,16 @@ pub enum CommandError {
     UnknownSchema { name: String, known: Vec<String> },
     #[error("`{}` is there already", printable_path(path))]
     Exists { path: PathBuf },
+    #[error("`{}` is no image reference: {reason}", shown(text))]
+    InvalidReference { text: String, reason: String },
+    #[error("a push is wanted ({wanted_by}), and no image names a registry: {}", quoted(tags))]
+    NothingToPush { wanted_by: Origin, tags: Vec<String> },
+    #[error("no credentials for `{host}` were found, and it takes no anonymous push; {}", tried.join(", "))]
+    NoCredentials { host: String, tried: Vec<String> },
+}
+
+fn quoted(texts: &[String]) -> String {
+    texts.iter().map(|text| format!("`{text}`")).collect::<Vec<_>>().join(", ")
 }
 
 impl Diagnostic for CommandError {
@@ -39,6 +50,9 @@ impl Diagnostic for CommandError {
             Self::Runtime(_) => "command/runtime",
             Self::UnknownSchema { .. } => "command/unknown-schema",
             Self::Exists { .. } => "command/exists",
+            Self::InvalidReference { .. } => "command/invalid-reference",
+            Self::NothingToPush { .. } => "command/nothing-to-push",
+            Self::NoCredentials { .. } => "auth/no-credentials",
         }
     }
 
@@ -50,14 +64,27 @@ impl Diagnostic for CommandError {
             Self::Runtime(_) => "check the limits on threads and open files (`ulimit -a`)".to_owned(),
             Self::UnknownSchema { known, .. } => format!("known are: {}", known.join(", ")),
             Self::Exists { .. } => "remove it first, or choose another folder with `--output`".to_owned(),
+            Self::InvalidReference { .. } => {
+                "write it as `REGISTRY/NAME:TAG`, in lower case: `ghcr.io/acme/shop:1.2.3`".to_owned()
+            }
+            Self::NothingToPush { .. } => {
+                "name the repository with `--image ghcr.io/OWNER/NAME`, or the registry with `--registry`".to_owned()
+            }
+            Self::NoCredentials { host, .. } => format!(
+                "give `--registry {host} --username NAME --password env:VARIABLE`, or one of the other ways in docs/registries.md"
+            ),
         }]
     }
 
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Write { .. } | Self::Read { .. } | Self::UnknownSchema { .. } | Self::Exists { .. } => {
-                ExitCode::Usage
-            }
+            Self::Write { .. }
+            | Self::Read { .. }
+            | Self::UnknownSchema { .. }
+            | Self::Exists { .. }
+            | Self::InvalidReference { .. }
+            | Self::NothingToPush { .. } => ExitCode::Usage,
+            Self::NoCredentials { .. } => ExitCode::Authentication,
             Self::Stdout(_) | Self::Runtime(_) => ExitCode::Bug,
         }
     }

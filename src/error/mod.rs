@@ -11,7 +11,9 @@ use crate::dockerfile::{ContextError, RenderError};
 use crate::metadata::{CheckError, MetadataError};
 use crate::plan::PlanError;
 use crate::project::ProjectError;
+use crate::registry::AuthError;
 use crate::registry::ecr::EcrError;
+use crate::registry::transfer::TransferError;
 use crate::settings::SettingsError;
 use crate::source::SourceError;
 use crate::source::ignore::IgnoreError;
@@ -38,6 +40,10 @@ pub enum Error {
     #[error(transparent)]
     Ecr(#[from] EcrError),
     #[error(transparent)]
+    Auth(#[from] AuthError),
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+    #[error(transparent)]
     Ignore(#[from] IgnoreError),
     #[error(transparent)]
     Check(#[from] CheckError),
@@ -60,6 +66,8 @@ impl Error {
             Self::Daemon(error) => error,
             Self::Build(error) => error,
             Self::Ecr(error) => error,
+            Self::Auth(error) => error,
+            Self::Transfer(error) => error,
             Self::Ignore(error) => error,
             Self::Check(error) => error,
             Self::Render(error) => error,

@@ -15,6 +15,7 @@ pub mod progress;
 mod result;
 mod schemas;
 pub mod summary;
+pub mod transfer;
 
 pub use build::{BuildRecord, StepRecord, StepResult, render_build, render_failed_step};
 pub use comment::{Comment, CommentResult, render_comment};
@@ -24,5 +25,5 @@ pub use dry_run::{ContextLine, OutsideCall, context_lines, render_calls, render_
 pub use ecr::{Policies, key_document, render_planned_calls, render_repository, user_document};
 pub use facts::render_facts;
 pub use plan::render_plan;
-pub use result::{BuildResult, DryRun};
+pub use result::{BuildResult, DryRun, PushReport};
 pub use schemas::schemas;

@@ -4,11 +4,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::dry_run::{ContextLine, OutsideCall};
-use crate::image::{BuiltImage, ImageLayer};
+use crate::image::{BuiltImage, ImageLayer, PushedReference};
 use crate::plan::ImagePlan;
 use crate::project::ProjectFacts;
 
 use super::build::BuildRecord;
+use super::transfer::PushResult;
 
 /// `nextdeploy build --json`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -40,6 +41,22 @@ pub struct BuildResult {
     pub warnings: Vec<String>,
     /// What the scripts inside the build had to say; absent steps of a cached build say nothing.
     pub notices: Vec<String>,
+    /// Every reference that was to be pushed is in its registry.
+    pub pushed: bool,
+    /// Digest of the first pushed reference's manifest, `sha256:…`.
+    pub digest: Option<String>,
+    /// Why nothing was pushed although it was asked for where possible.
+    pub push_skipped: Option<String>,
+    pub push: Option<PushResult>,
+}
+
+/// What became of the wish to push.
+#[derive(Debug, Clone)]
+pub enum PushReport {
+    NotWanted,
+    /// With the reason.
+    Skipped(String),
+    Done(PushResult),
 }
 
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -94,16 +111,44 @@ impl BuildResult {
             package_manager: facts.package_manager.value.to_string(),
             warnings: planned.chain(record.warnings.iter().cloned()).collect(),
             notices: record.notices.clone(),
+            pushed: false,
+            digest: None,
+            push_skipped: None,
+            push: None,
         }
+    }
+
+    #[must_use]
+    pub fn with_push(mut self, report: &PushReport) -> Self {
+        match report {
+            PushReport::NotWanted => {}
+            PushReport::Skipped(reason) => self.push_skipped = Some(reason.clone()),
+            PushReport::Done(result) => {
+                self.pushed = result.failed.is_empty() && !result.pushed.is_empty();
+                self.digest = result.pushed.first().map(|pushed| pushed.digest.clone());
+                self.push = Some(result.clone());
+            }
+        }
+        self
+    }
+
+    /// What standard output gets: the first pushed reference with its digest, else the primary tag.
+    pub fn primary(&self) -> String {
+        let pushed = self.push.as_ref().and_then(|push| push.pushed.first());
+        pushed.map_or_else(|| self.image.clone(), PushedReference::pinned)
     }
 
     /// `--metadata-file`: the names that the docker command line writes.
     pub fn metadata_file(&self) -> serde_json::Value {
-        serde_json::json!({
+        let mut file = serde_json::json!({
             "containerimage.config.digest": self.image_id,
             "image.name": self.tags.join(","),
             "nextdeploy.result": self,
-        })
+        });
+        if let Some(digest) = &self.digest {
+            file["containerimage.digest"] = digest.as_str().into();
+        }
+        file
     }
 }
 

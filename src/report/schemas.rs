@@ -3,11 +3,14 @@
 use schemars::{Schema, schema_for};
 
 use super::result::BuildResult;
+use super::transfer::{PullResult, PushResult};
 
 /// Schemas by name: the files that are read and written, and the output for machines.
 pub fn schemas() -> Vec<(&'static str, Schema)> {
     let mut schemas = crate::metadata::schemas();
     schemas.push(("build-result", schema_for!(BuildResult)));
     schemas.push(("doctor-result", schema_for!(super::DoctorResult)));
+    schemas.push(("push-result", schema_for!(PushResult)));
+    schemas.push(("pull-result", schema_for!(PullResult)));
     schemas
 }

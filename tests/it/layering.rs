@@ -31,7 +31,6 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("bollard", &["builder", "daemon", "registry"]),
     ("tonic", &["builder"]),
     ("hyper", &["builder", "daemon", "registry"]),
-    ("docker_credential", &["builder", "registry"]),
     ("aws_config", &["registry"]),
     ("aws_sdk_ecr", &["registry"]),
     ("aws_sdk_ecrpublic", &["registry"]),

@@ -6,7 +6,6 @@
 mod build;
 mod buildkit;
 mod classic;
-mod credentials;
 mod inspect;
 mod look;
 mod query;
@@ -16,6 +15,5 @@ mod steps;
 mod upload;
 
 pub use build::BuildRun;
-pub use credentials::stored_credentials;
 pub use look::{find_image, read_routes};
 pub use upload::ContextBody;

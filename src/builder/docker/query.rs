@@ -60,7 +60,7 @@ pub(super) fn registry_config(credentials: &BTreeMap<String, RegistryCredentials
         .iter()
         .map(|(host, credentials)| {
             // The daemon looks Docker Hub up under this name (Engine API, "Authentication").
-            let host = if matches!(host.as_str(), "docker.io" | "index.docker.io") {
+            let host = if matches!(host.as_str(), "docker.io" | "index.docker.io" | "registry-1.docker.io") {
                 "https://index.docker.io/v1/"
             } else {
                 host

@@ -1,0 +1,71 @@
+//! `nextdeploy pull`.
+
+use tokio::sync::mpsc;
+
+use super::publish::{EVENT_QUEUE, Publisher, progress_mode, typed_reference};
+use super::stop::Stop;
+use super::{Session, to_json};
+use crate::ci::CiSystem;
+use crate::cli::{Pull, Words};
+use crate::daemon::{Engine, find_endpoint};
+use crate::diagnostic::ExitCode;
+use crate::error::Error;
+use crate::host;
+use crate::metadata::ConfigFiles;
+use crate::oci::Reference;
+use crate::registry::RegistryHost;
+use crate::registry::transfer::{PullRun, PulledImage, TransferError, TransferOptions};
+use crate::report::transfer::{PullResult, TransferRecord, render_pull, show_transfer};
+use crate::settings;
+
+pub fn run(session: &Session, verb: &Pull, words: &Words) -> Result<ExitCode, Error> {
+    let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
+    session.warn(&resolved.warnings);
+    let reference = typed_reference(&verb.image)?;
+    let publisher = Publisher {
+        session,
+        settings: &resolved.publish,
+        ca_bundle: resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path()),
+        progress: progress_mode(session, resolved.run.progress, CiSystem::detect(&session.environment)),
+    };
+    let platform = resolved.settings.platform.as_ref().map(|platform| platform.value.as_str());
+    let (pulled, record, signal) = session.block_on(pull(&publisher, &reference, platform))??;
+    match (pulled, signal) {
+        (Err(TransferError::Cancelled), Some(code)) => {
+            session.streams.message("interrupted: the pull was stopped");
+            Ok(code)
+        }
+        (Err(error), _) => Err(error.into()),
+        (Ok(image), _) => {
+            session.tell(&render_pull(&image, &record));
+            let result = PullResult::new(&image, &record);
+            session.data(&if verb.json { to_json(&result) } else { result.pinned() })?;
+            Ok(ExitCode::Ok)
+        }
+    }
+}
+
+type Ended = (Result<PulledImage, TransferError>, TransferRecord, Option<ExitCode>);
+
+async fn pull(publisher: &Publisher<'_>, reference: &Reference, platform: Option<&str>) -> Result<Ended, Error> {
+    let session = publisher.session;
+    let stop = Stop::on_signals();
+    let engine =
+        Engine::connect(find_endpoint(&session.environment, publisher.ca_bundle)?, &session.environment).await?;
+    session.tell(&format!("{engine} at {}", engine.address()));
+    let authenticator = publisher.authenticator(&[RegistryHost::of(reference)])?;
+    let (events, received) = mpsc::channel(EVENT_QUEUE);
+    let display = tokio::spawn(show_transfer(received, publisher.progress, host::error_writer()));
+    let run = PullRun {
+        engine: &engine,
+        reference,
+        platform,
+        credentials: &authenticator,
+        events,
+        options: TransferOptions::default(),
+    };
+    let pulled = run.pull(stop.clone().requested()).await;
+    let record = display.await.unwrap_or_default();
+    session.warn(&record.notices);
+    Ok((pulled, record, stop.code()))
+}

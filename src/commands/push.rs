@@ -1,0 +1,60 @@
+//! `nextdeploy push`.
+
+use super::publish::{Publisher, progress_mode, typed_reference};
+use super::stop::Stop;
+use super::{Session, to_json};
+use crate::ci::CiSystem;
+use crate::cli::{Push, Words};
+use crate::daemon::{Engine, find_endpoint};
+use crate::diagnostic::ExitCode;
+use crate::error::{CommandError, Error};
+use crate::metadata::ConfigFiles;
+use crate::oci::Reference;
+use crate::registry::transfer::PushOutcome;
+use crate::report::transfer::{PushResult, TransferRecord, render_push};
+use crate::settings;
+
+pub fn run(session: &Session, verb: &Push, words: &Words) -> Result<ExitCode, Error> {
+    let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
+    session.warn(&resolved.warnings);
+    let references = verb.images.iter().map(|text| pushable(text)).collect::<Result<Vec<_>, _>>()?;
+    let publisher = Publisher {
+        session,
+        settings: &resolved.publish,
+        ca_bundle: resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path()),
+        progress: progress_mode(session, resolved.run.progress, CiSystem::detect(&session.environment)),
+    };
+    let (outcome, record, signal) = session.block_on(push(&publisher, &references))??;
+    session.tell(&render_push(&outcome, &record));
+    let result = PushResult::new(&outcome, &record);
+    if verb.json {
+        session.data(&to_json(&result))?;
+    } else if !result.pushed.is_empty() {
+        session.data(&result.lines())?;
+    }
+    let code = publisher.tell_failures(&outcome);
+    Ok(signal.unwrap_or(code))
+}
+
+/// A digest names content that is in a registry already.
+fn pushable(text: &str) -> Result<Reference, CommandError> {
+    let reference = typed_reference(text)?;
+    if reference.digest.is_some() {
+        let reason = "a push needs a tag, not a digest".to_owned();
+        return Err(CommandError::InvalidReference { text: text.to_owned(), reason });
+    }
+    Ok(reference)
+}
+
+async fn push(
+    publisher: &Publisher<'_>,
+    references: &[Reference],
+) -> Result<(PushOutcome, TransferRecord, Option<ExitCode>), Error> {
+    let environment = &publisher.session.environment;
+    let stop = Stop::on_signals();
+    let engine = Engine::connect(find_endpoint(environment, publisher.ca_bundle)?, environment).await?;
+    publisher.session.tell(&format!("{engine} at {}", engine.address()));
+    publisher.create_repositories(references).await?;
+    let (outcome, record) = publisher.push(&engine, None, references, stop.clone().requested()).await?;
+    Ok((outcome, record, stop.code()))
+}
