@@ -9,7 +9,7 @@ use super::project::Project;
 use super::publish::{self, EVENT_QUEUE, Publication, Publisher, progress_mode};
 use super::recipe::{Recipe, Secrets, write_recipe};
 use super::stop::Stop;
-use super::{Session, dry_run, to_json};
+use super::{Session, block_on, dry_run, to_json};
 use crate::builder::docker::{BuildRun, ContextBody};
 use crate::builder::{BuildError, BuildEvent};
 use crate::cli::{Build, Words};
@@ -33,7 +33,7 @@ pub fn run(session: &Session, verb: &Build, words: &Words) -> Result<ExitCode, E
     if project.run.dry_run {
         return dry_run::run(session, verb.run.json, &project, &plan, &publication);
     }
-    let (ended, signal) = session.block_on(async {
+    let (ended, signal) = block_on(async {
         let stop = Stop::on_signals();
         let run = Run { session, project: &project, plan: &plan, publication: &publication, stop: stop.clone() };
         (run.work().await, stop.code())

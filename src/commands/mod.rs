@@ -95,18 +95,6 @@ impl Session {
         }
     }
 
-    /// Runs `work` to its end. Threads that still work for something that was stopped are not waited for.
-    fn block_on<T>(&self, work: impl Future<Output = T>) -> Result<T, CommandError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .map_err(CommandError::Runtime)?;
-        let result = runtime.block_on(work);
-        runtime.shutdown_background();
-        Ok(result)
-    }
-
     /// One datum on standard output.
     fn data(&self, text: &str) -> Result<(), Error> {
         self.streams.data(text).map_err(|source| CommandError::Stdout(source).into())
@@ -124,6 +112,18 @@ impl Session {
             self.streams.message(&render_warning(warning, self.style));
         }
     }
+}
+
+/// Runs `work` to its end. Threads that still work for something that was stopped are not waited for.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CommandError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(CommandError::Runtime)?;
+    let result = runtime.block_on(work);
+    runtime.shutdown_background();
+    Ok(result)
 }
 
 /// Our own values always serialise.

@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use super::publish::{EVENT_QUEUE, Publisher, progress_mode, typed_reference};
 use super::stop::Stop;
-use super::{Session, to_json};
+use super::{Session, block_on, to_json};
 use crate::ci::CiSystem;
 use crate::cli::{Pull, Words};
 use crate::daemon::{Engine, find_endpoint};
@@ -29,7 +29,7 @@ pub fn run(session: &Session, verb: &Pull, words: &Words) -> Result<ExitCode, Er
         progress: progress_mode(session, resolved.run.progress, CiSystem::detect(&session.environment)),
     };
     let platform = resolved.settings.platform.as_ref().map(|platform| platform.value.as_str());
-    let (pulled, record, signal) = session.block_on(pull(&publisher, &reference, platform))??;
+    let (pulled, record, signal) = block_on(pull(&publisher, &reference, platform))??;
     match (pulled, signal) {
         (Err(TransferError::Cancelled), Some(code)) => {
             session.streams.message("interrupted: the pull was stopped");

@@ -2,7 +2,7 @@
 
 use super::publish::{Publisher, progress_mode, typed_reference};
 use super::stop::Stop;
-use super::{Session, to_json};
+use super::{Session, block_on, to_json};
 use crate::ci::CiSystem;
 use crate::cli::{Push, Words};
 use crate::daemon::{Engine, find_endpoint};
@@ -24,7 +24,7 @@ pub fn run(session: &Session, verb: &Push, words: &Words) -> Result<ExitCode, Er
         ca_bundle: resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path()),
         progress: progress_mode(session, resolved.run.progress, CiSystem::detect(&session.environment)),
     };
-    let (outcome, record, signal) = session.block_on(push(&publisher, &references))??;
+    let (outcome, record, signal) = block_on(push(&publisher, &references))??;
     session.tell(&render_push(&outcome, &record));
     let result = PushResult::new(&outcome, &record);
     if verb.json {

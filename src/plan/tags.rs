@@ -8,6 +8,7 @@ use crate::ci::{CiEvent, CiSystem};
 use crate::diagnostic::Warning;
 use crate::oci::{Reference, is_tag};
 use crate::origin::{Detected, Origin};
+use crate::settings::PushPolicy;
 use crate::tags::{Evaluation, RunFacts, TagEntry, TagRule, evaluate};
 
 /// All names of the image.
@@ -39,7 +40,9 @@ pub(super) fn plan_names(inputs: Inputs<'_>, name: &str, warnings: &mut Vec<Warn
     if evaluation.tags.is_empty() && names.tags.is_empty() {
         return without_tags(inputs, &rules, name, warnings);
     }
-    if repositories.place == Place::Local && repository::is_pushed(inputs) && !evaluation.tags.is_empty() {
+    // With `auto` the image is built, and a notice says that it goes nowhere.
+    let insists = inputs.publish.push.as_ref().is_some_and(|push| push.value == PushPolicy::Always);
+    if repositories.place == Place::Local && insists && !evaluation.tags.is_empty() {
         return Err(PlanError::NoRegistry { tag: format!("{name}:{}", evaluation.tags[0].value) });
     }
     names.version = evaluation.tags.first().map(|tag| tag.value.clone()).filter(|tag| tag != "latest");

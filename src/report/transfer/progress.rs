@@ -40,10 +40,10 @@ impl Steps {
                 if !self.told.insert((registry.clone(), origin.clone())) {
                     return Vec::new();
                 }
-                self.login(registry, &format!("credentials: {origin}"), now)
+                Self::login(registry, &format!("credentials: {origin}"), now)
             }
             TransferEvent::CredentialsRenewed { registry, origin } => {
-                self.login(registry, &format!("credentials were refused, trying fresh ones: {origin}"), now)
+                Self::login(registry, &format!("credentials were refused, trying fresh ones: {origin}"), now)
             }
             TransferEvent::Started { reference } => {
                 self.references.insert(reference.clone(), Running { started: now, layers: BTreeMap::new() });
@@ -74,7 +74,7 @@ impl Steps {
     }
 
     /// A step of its own, which is over at once.
-    fn login(&mut self, registry: &str, text: &str, now: Duration) -> Vec<BuildEvent> {
+    fn login(registry: &str, text: &str, now: Duration) -> Vec<BuildEvent> {
         let id = format!("{registry} {text} {now:?}");
         vec![
             started(&id, format!("{registry}: {text}"), false),
