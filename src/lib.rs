@@ -38,6 +38,8 @@ pub mod forge;
 
 pub mod doctor;
 
+pub mod workflow;
+
 pub mod report;
 
 pub mod error;

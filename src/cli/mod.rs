@@ -10,6 +10,7 @@ mod dockerfile;
 mod doctor;
 mod ecr;
 mod groups;
+mod init;
 mod metadata;
 mod plan;
 mod pull;
@@ -31,6 +32,7 @@ pub use ecr::{
     Ecr, EcrCommand, EcrRepositoryArgs, EcrTarget, EnsureRepository, PolicyArgs, PolicyDocument, ProvisionUser,
 };
 pub use groups::{ConnectionArgs, ForgeArgs, ImageArgs, ProjectArgs, RegistryArgs};
+pub use init::Init;
 pub use metadata::Metadata;
 pub use plan::Plan;
 pub use pull::Pull;
@@ -103,6 +105,7 @@ pub enum Command {
     Doctor(Box<Doctor>),
     Push(Box<Push>),
     Pull(Box<Pull>),
+    Init(Init),
     Schema(Schema),
 }
 
@@ -110,7 +113,10 @@ impl Cli {
     /// The settings that were typed.
     pub fn words(&self) -> Words {
         let mut words = Words::default();
-        words.one(Setting::Ci, self.global.ci.as_ref());
+        // `init` writes for that system, on another machine.
+        if !matches!(self.command, Command::Init(_)) {
+            words.one(Setting::Ci, self.global.ci.as_ref());
+        }
         match &self.command {
             Command::Detect(verb) => verb.project.collect(&mut words),
             Command::Metadata(verb) => verb.project.collect(&mut words),
@@ -127,6 +133,7 @@ impl Cli {
             Command::Doctor(verb) => verb.collect(&mut words),
             Command::Push(verb) => verb.collect(&mut words),
             Command::Pull(verb) => verb.collect(&mut words),
+            Command::Init(verb) => verb.collect(&mut words),
             Command::Schema(_) => {}
         }
         words

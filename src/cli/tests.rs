@@ -130,6 +130,7 @@ fn help_of_every_verb() {
         "ecr ensure-repository",
         "ecr policy",
         "ecr provision-user",
+        "init",
         "schema",
     ] {
         let line = format!("nextdeploy {verb} -h").replace("  ", " ");
@@ -151,7 +152,7 @@ fn names_are_derived_in_one_way() {
 /// Every verb that takes settings, with its name as typed: `build`, `ecr policy`.
 fn verbs(command: &clap::Command) -> Vec<(String, &clap::Command)> {
     let mut found = Vec::new();
-    for verb in command.get_subcommands().filter(|verb| verb.get_name() != "schema") {
+    for verb in command.get_subcommands().filter(|verb| !["schema", "init"].contains(&verb.get_name())) {
         let name = verb.get_name();
         if verb.has_subcommands() {
             found.extend(verb.get_subcommands().map(|inner| (format!("{name} {}", inner.get_name()), inner)));

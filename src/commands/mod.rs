@@ -7,6 +7,7 @@ mod dockerfile;
 mod doctor;
 mod dry_run;
 mod ecr;
+mod init;
 mod metadata;
 mod output;
 mod plan;
@@ -91,6 +92,7 @@ impl Session {
             Command::Doctor(verb) => doctor::run(self, verb, &words),
             Command::Push(verb) => push::run(self, verb, &words),
             Command::Pull(verb) => pull::run(self, verb, &words),
+            Command::Init(verb) => init::run(self, verb, cli.global.ci.as_deref(), &words),
             Command::Schema(verb) => schema::run(self, verb),
         }
     }

@@ -17,6 +17,7 @@ use crate::registry::transfer::TransferError;
 use crate::settings::SettingsError;
 use crate::source::SourceError;
 use crate::source::ignore::IgnoreError;
+use crate::workflow::WorkflowError;
 
 /// Whatever ended the run. Each stage documents its own errors.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +51,8 @@ pub enum Error {
     #[error(transparent)]
     Render(#[from] RenderError),
     #[error(transparent)]
+    Workflow(#[from] WorkflowError),
+    #[error(transparent)]
     Command(#[from] CommandError),
 }
 
@@ -71,6 +74,7 @@ impl Error {
             Self::Ignore(error) => error,
             Self::Check(error) => error,
             Self::Render(error) => error,
+            Self::Workflow(error) => error,
             Self::Command(error) => error,
         }
     }

@@ -60,7 +60,7 @@ fn find_root(start: &Path) -> PathBuf {
 }
 
 /// The nearest directory, from `dir` upwards, that is the top of a git work tree.
-pub(super) fn git_top_level(dir: &Path) -> Option<PathBuf> {
+pub fn git_top_level(dir: &Path) -> Option<PathBuf> {
     dir.ancestors()
         .find(|candidate| {
             let git = candidate.join(".git");

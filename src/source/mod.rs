@@ -17,7 +17,7 @@ pub use error::{SourceError, io_reason};
 pub use exclusions::{Excluded, Exclusions, STANDARD_EXCLUSIONS};
 pub use git::{GitDetail, GitFacts};
 pub use ignore::{IgnoreError, IgnoreRules, Verdict};
-pub use locate::{Located, locate};
+pub use locate::{Located, git_top_level, locate};
 pub use read_list::is_read;
 pub use tree::{EntryKind, SourceEntry, SourceText, SourceTree};
 

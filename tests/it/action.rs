@@ -7,25 +7,8 @@ use std::path::Path;
 
 use clap::CommandFactory;
 use nextdeploy::cli::{Cli, Setting};
+use nextdeploy::report::outputs::Outputs;
 use serde_json::Value;
-
-/// What later steps may read; `docs/github.md` describes each.
-const OUTPUTS: &[&str] = &[
-    "image",
-    "repository",
-    "tag",
-    "tags",
-    "digest",
-    "image-id",
-    "size",
-    "metadata",
-    "dockerfile",
-    "node-version",
-    "next-version",
-    "package-manager",
-    "pushed",
-    "summary-file",
-];
 
 /// Inputs whose default is not the program's own.
 const DEFAULTS: &[(&str, &str)] = &[("push", "auto"), ("github-token", "${{ github.token }}")];
@@ -55,7 +38,9 @@ fn default_of(input: &str) -> Option<&'static str> {
 
 /// The help text of the setting's flag.
 fn description(setting: Setting) -> String {
-    let command = Cli::command();
+    let mut command = Cli::command();
+    // With the flags that all verbs share.
+    command.build();
     let build = command.find_subcommand("build").unwrap();
     let argument = build.get_arguments().find(|a| a.get_long().unwrap_or("directory") == setting.name());
     let help = argument.and_then(clap::Arg::get_help).unwrap_or_else(|| panic!("`build` has no {}", setting.flag()));
@@ -110,7 +95,7 @@ fn every_input_of_the_action_itself_is_read() {
 #[test]
 fn outputs_are_those_of_the_build() {
     let action = action();
-    assert_eq!(names(&action["outputs"]), OUTPUTS.iter().copied().collect());
+    assert_eq!(names(&action["outputs"]), Outputs::names().into_iter().collect());
     for (name, output) in action["outputs"].as_object().unwrap() {
         assert_eq!(output["value"], format!("${{{{ steps.build.outputs.{name} }}}}"));
         assert!(text("docs/github.md").contains(&format!("| `{name}` |")), "docs/github.md does not tell of {name}");

@@ -21,6 +21,7 @@ const ORDER: &[&[&str]] = &[
     &["registry"],
     &["forge"],
     &["doctor"],
+    &["workflow"],
     &["report"],
     &["error"],
     &["commands"],
@@ -52,7 +53,8 @@ const CONFINED: &[(&str, &[&str])] = &[
 ];
 
 /// Modules with side effects, which the pure stages must never touch.
-const PURE: &[&str] = &["ci", "cli", "project", "metadata", "settings", "oci", "tags", "plan", "dockerfile"];
+const PURE: &[&str] =
+    &["ci", "cli", "project", "metadata", "settings", "oci", "tags", "plan", "dockerfile", "workflow"];
 const SIDE_EFFECTS: &[&str] =
     &["std::fs::", "std::net::", "std::process::", "std::time::SystemTime", "tokio::", "crate::host::run_command"];
 

@@ -10,6 +10,7 @@ mod dockerignore;
 mod doctor;
 mod fake_daemon;
 mod forge;
+mod init;
 mod layering;
 mod program;
 mod transfer;

@@ -1,0 +1,134 @@
+//! `nextdeploy init`.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::Session;
+use super::output::{create_file, write_file};
+use super::project::Project;
+use crate::cli::{Init, Words};
+use crate::diagnostic::{ExitCode, Warning, printable_path};
+use crate::error::{CommandError, Error};
+use crate::host;
+use crate::rel_path::RelPath;
+use crate::source::{GitDetail, git_top_level};
+use crate::workflow::{
+    Choices, CiTarget, DOCKERIGNORE, Definition, GITIGNORE, IgnoreFile, Program, Release, TargetRegistry, WorkflowError,
+};
+
+/// What git calls a branch that nobody has named.
+const USUAL_BRANCH: &str = "main";
+
+pub fn run(session: &Session, verb: &Init, ci: Option<&str>, words: &Words) -> Result<ExitCode, Error> {
+    // Whatever cannot be built here cannot be built in CI.
+    let project = Project::open_with(session, words, GitDetail::Tracking)?;
+    session.warn(&project.warnings);
+    let root = &project.tree.root;
+    let top = git_top_level(root).unwrap_or_else(|| root.clone());
+    let target = target(ci, &project)?;
+    let choices = Choices {
+        target,
+        registry: TargetRegistry::parse(verb.registry.as_deref(), target)?,
+        directory: directory(verb, &project, &top),
+        branch: default_branch(&top),
+        program: Program::new(target, verb.uses.as_deref(), Release::of_this_program())?,
+    };
+    if target == CiTarget::GitHub && choices.program.can_move() {
+        session.warn(&[movable(&choices.program)]);
+    }
+    let definition = choices.definition();
+    let path = top.join(&definition.path);
+    let ignore_files = [completed(&GITIGNORE, &top)?, completed(&DOCKERIGNORE, root)?];
+    if verb.dry_run {
+        return print(session, &definition, &path, &ignore_files);
+    }
+    create(&path, &definition)?;
+    session.tell(&format!("wrote {}", printable_path(&path)));
+    for (path, content) in ignore_files.iter().flatten() {
+        write_file(path, content.as_bytes())?;
+        session.tell(&format!("wrote {}", printable_path(path)));
+    }
+    for action in &definition.to_do {
+        session.tell(&format!("to do: {action}"));
+    }
+    session.data(&definition.path)?;
+    Ok(ExitCode::Ok)
+}
+
+fn target(ci: Option<&str>, project: &Project) -> Result<CiTarget, WorkflowError> {
+    if let Some(name) = ci {
+        return CiTarget::named(name).ok_or_else(|| WorkflowError::NoDefinition { ci: name.to_owned() });
+    }
+    let remote = project.tree.git.as_ref().and_then(|git| git.remote.clone());
+    let target = remote.as_deref().and_then(CiTarget::of_remote);
+    target.ok_or(WorkflowError::UnknownCi { remote })
+}
+
+/// The app that was named, else the folder that was given; relative to the top of the repository.
+fn directory(verb: &Init, project: &Project, top: &Path) -> RelPath {
+    let folder = match (&verb.app, &verb.directory) {
+        (Some(_), _) => project.tree.root.join(project.facts.app_dir.as_str()),
+        (None, directory) => {
+            let directory = directory.clone().unwrap_or_else(|| PathBuf::from("."));
+            directory.canonicalize().unwrap_or(directory)
+        }
+    };
+    let below = folder.strip_prefix(top).ok().and_then(Path::to_str);
+    below.and_then(|below| RelPath::new(below).ok()).unwrap_or_else(RelPath::root)
+}
+
+/// What `origin` calls its default branch, else the branch that is checked out.
+fn default_branch(top: &Path) -> String {
+    let ask = |arguments: &[&str]| {
+        let output = host::run_command("git", arguments, top).ok().filter(|output| output.success)?;
+        let name = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+        Some(name).filter(|name| !name.is_empty())
+    };
+    let remote = ask(&["symbolic-ref", "--short", "refs/remotes/origin/HEAD"]);
+    remote
+        .and_then(|name| name.strip_prefix("origin/").map(str::to_owned))
+        .or_else(|| ask(&["symbolic-ref", "--short", "HEAD"]))
+        .unwrap_or_else(|| USUAL_BRANCH.to_owned())
+}
+
+fn movable(program: &Program) -> Warning {
+    let message = format!("`{}` names code that its owner can change", program.location);
+    Warning::new("init/not-pinned", message).with_hint("give the commit of a release: `OWNER/nextdeploy@COMMIT`")
+}
+
+/// The ignore file of that name in `folder` with its new content; `None` when nothing is missing.
+fn completed(file: &IgnoreFile, folder: &Path) -> Result<Option<(PathBuf, String)>, CommandError> {
+    let path = folder.join(file.name);
+    let present = match fs::read_to_string(&path) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(source) => return Err(CommandError::Read { path, wanted_by: "`init`".to_owned(), source }),
+    };
+    Ok(file.completed(present.as_deref()).map(|content| (path, content)))
+}
+
+/// Nothing has been written yet when the definition is there already.
+fn create(path: &Path, definition: &Definition) -> Result<(), Error> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(|source| CommandError::Write { path: parent.to_path_buf(), source })?;
+    }
+    create_file(path, definition.content.as_bytes()).map_err(|error| match error {
+        CommandError::Exists { path } => WorkflowError::Exists { path }.into(),
+        error => Error::from(error),
+    })
+}
+
+fn print(
+    session: &Session,
+    definition: &Definition,
+    path: &Path,
+    ignore_files: &[Option<(PathBuf, String)>],
+) -> Result<ExitCode, Error> {
+    let mut files = vec![(path, definition.content.as_str())];
+    files.extend(ignore_files.iter().flatten().map(|(path, content)| (path.as_path(), content.as_str())));
+    let texts: Vec<String> =
+        files.iter().map(|(path, content)| format!("== {}\n{content}", printable_path(path))).collect();
+    session.data(texts.join("\n").trim_end())?;
+    Ok(ExitCode::Ok)
+}
