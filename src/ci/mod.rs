@@ -142,7 +142,11 @@ impl CiContext {
     /// Reads the variables of the CI system, and the text of the file that `GITHUB_EVENT_PATH` names. `now` is in seconds since
     /// the epoch.
     pub fn detect(environment: &Environment, event_file: Option<&str>, now: i64) -> Self {
-        let system = CiSystem::detect(environment);
+        Self::detect_as(CiSystem::detect(environment), environment, event_file, now)
+    }
+
+    /// The same for a system that is known.
+    pub fn detect_as(system: CiSystem, environment: &Environment, event_file: Option<&str>, now: i64) -> Self {
         let variables = Variables(environment);
         let mut context = match system {
             CiSystem::GitHub | CiSystem::Forgejo | CiSystem::Gitea => github::read(variables, event_file),

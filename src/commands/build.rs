@@ -1,7 +1,5 @@
 //! `nextdeploy build`.
 
-use std::path::Path;
-
 use tokio::sync::mpsc;
 
 use super::output::write_file;
@@ -9,43 +7,57 @@ use super::project::Project;
 use super::publish::{self, EVENT_QUEUE, Publication, Publisher, progress_mode};
 use super::recipe::{Recipe, Secrets, write_recipe};
 use super::stop::Stop;
-use super::{Session, block_on, dry_run, to_json};
-use crate::builder::docker::{BuildRun, ContextBody};
-use crate::builder::{BuildError, BuildEvent};
+use super::told::Told;
+use super::{Session, block_on, dry_run, reporting, to_json};
+use crate::builder::docker::{self, BuildRun, ContextBody};
+use crate::builder::{BuildError, BuildEvent, BuildRequest};
 use crate::cli::{Build, Words};
 use crate::daemon::{BuilderKind, Engine, find_endpoint};
 use crate::diagnostic::ExitCode;
 use crate::dockerfile::Dialect;
 use crate::error::Error;
-use crate::host;
 use crate::image::BuiltImage;
-use crate::plan::ImagePlan;
+use crate::plan::{CA_SECRET, ImagePlan};
 use crate::report::progress::show_progress;
 use crate::report::transfer::{PushResult, render_push};
 use crate::report::{self, BuildRecord, BuildResult, PushReport};
 
+/// Names of the image under which the previous build is looked for.
+const PREVIOUS_NAMES: usize = 5;
+
 pub fn run(session: &Session, verb: &Build, words: &Words) -> Result<ExitCode, Error> {
-    let project = Project::open(session, words)?;
-    let plan = project.plan()?;
+    let told = Told::default();
+    let ended = build(session, verb, words, &told);
+    told.report(session, &ended);
+    ended
+}
+
+fn build(session: &Session, verb: &Build, words: &Words, told: &Told) -> Result<ExitCode, Error> {
+    let project = Told::keep(&told.project, Project::open(session, words)?);
+    let plan = Told::keep(&told.plan, project.plan()?);
+    session.tell_folded("detect", "Project", || report::render_facts(&project.facts));
+    session.tell_folded("plan", "Plan of the image", || report::render_plan(plan));
     session.warn(&project.warnings);
     session.warn(&plan.warnings);
     let publication = publish::decide(project.publish.push.as_ref(), &project.ci, &plan.tags)?;
     if project.run.dry_run {
-        return dry_run::run(session, verb.run.json, &project, &plan, &publication);
+        let dockerfile = dry_run::run(session, verb.run.json, project, plan, &publication)?;
+        Told::keep(&told.dockerfile, dockerfile);
+        return Ok(ExitCode::Ok);
     }
     let (ended, signal) = block_on(async {
         let stop = Stop::on_signals();
-        let run = Run { session, project: &project, plan: &plan, publication: &publication, stop: stop.clone() };
+        let run = Run { session, project, plan, publication: &publication, stop: stop.clone(), told };
         (run.work().await, stop.code())
     })?;
     match ended {
         Err(Error::Build(BuildError::Cancelled)) => {
-            session.streams.message("interrupted: the build was stopped, nothing was kept");
+            session.log.message("interrupted: the build was stopped, nothing was kept");
             Ok(signal.unwrap_or(ExitCode::Interrupted))
         }
         Err(error) => Err(error),
         Ok(built) => {
-            let code = finish(session, verb.run.json, &project, &plan, &built)?;
+            let code = finish(session, verb.run.json, told, &built)?;
             Ok(signal.unwrap_or(code))
         }
     }
@@ -53,8 +65,6 @@ pub fn run(session: &Session, verb: &Build, words: &Words) -> Result<ExitCode, E
 
 /// An image that was built, and pushed when that was wanted.
 struct Built {
-    image: BuiltImage,
-    record: BuildRecord,
     push: PushReport,
     push_code: ExitCode,
 }
@@ -66,6 +76,7 @@ struct Run<'a> {
     plan: &'a ImagePlan,
     publication: &'a Publication,
     stop: Stop,
+    told: &'a Told,
 }
 
 impl Run<'_> {
@@ -76,16 +87,23 @@ impl Run<'_> {
             session,
             settings: &self.project.publish,
             ca_bundle,
-            progress: progress_mode(session, self.project.run.progress, self.project.ci.system),
+            progress: progress_mode(session, self.project.run.progress),
         };
         let engine = tokio::select! {
             () = self.stop.clone().requested() => return Err(BuildError::Cancelled.into()),
             engine = self.prepare(&publisher) => engine?,
         };
+        let reports = reporting::wants_summary(session);
+        if reports && let Some(previous) = self.find_previous(&engine).await {
+            Told::keep(&self.told.previous, previous);
+        }
         let (image, record) = self.build(&engine, &publisher).await?;
-        session.tell(&report::render_build(&image, &record));
-        let (push, push_code) = self.push(&engine, &publisher, &image).await?;
-        Ok(Built { image, record, push, push_code })
+        session.tell(&report::render_build(image, record));
+        if reports && let Some(routes) = docker::read_routes(&engine, &image.id).await {
+            Told::keep(&self.told.routes, routes);
+        }
+        let (push, push_code) = self.push(&engine, &publisher, image).await?;
+        Ok(Built { push, push_code })
     }
 
     /// Everything that can be wrong before the long part begins.
@@ -99,28 +117,58 @@ impl Run<'_> {
         Ok(engine)
     }
 
-    async fn build(&self, engine: &Engine, publisher: &Publisher<'_>) -> Result<(BuiltImage, BuildRecord), Error> {
+    /// What the image's names stand for until now: on a machine that keeps its images, the last build.
+    async fn find_previous(&self, engine: &Engine) -> Option<BuiltImage> {
+        for tag in self.plan.tags.iter().take(PREVIOUS_NAMES) {
+            if let Some(image) = docker::find_image(engine, &tag.value).await {
+                return Some(image);
+            }
+        }
+        None
+    }
+
+    async fn build(&self, engine: &Engine, publisher: &Publisher<'_>) -> Result<(&BuiltImage, &BuildRecord), Error> {
         let dialect = match engine.builder {
             BuilderKind::BuildKit => Dialect::BuildKit,
             BuilderKind::Classic => Dialect::Classic,
         };
-        let Recipe { mut request, .. } = write_recipe(self.project, self.plan, dialect, Secrets::Read)?;
+        let Recipe { mut request, dockerfile } = write_recipe(self.project, self.plan, dialect, Secrets::Read)?;
         let base = &self.plan.base;
         request.credentials = publisher.base_credentials(&[&base.build.value, &base.runtime.value]).await?;
+        self.mask(&request);
+        Told::keep(&self.told.dockerfile, dockerfile);
         let body = ContextBody::of(std::mem::take(&mut request.context));
 
         let (events, received) = mpsc::channel::<BuildEvent>(EVENT_QUEUE);
-        let display = tokio::spawn(show_progress(received, publisher.progress, host::error_writer()));
+        let log = &self.session.log;
+        log.open("build", "Build");
+        let untrusted = log.untrusted();
+        let display = tokio::spawn(show_progress(received, publisher.progress, log.writer()));
         let run = BuildRun { engine, request: &request, events };
         let built = run.build(body, self.stop.clone().requested()).await;
-        let record = display.await.unwrap_or_default();
-        built.map(|image| (image, record)).map_err(|error| {
-            let log = report::render_failed_step(&error);
-            if !log.is_empty() {
-                self.session.streams.message(&log);
+        let record = Told::keep(&self.told.record, display.await.unwrap_or_default());
+        drop(untrusted);
+        log.close();
+        match built {
+            Ok(image) => Ok((Told::keep(&self.told.image, image), record)),
+            Err(error) => {
+                let lines = report::render_failed_step(&error);
+                if !lines.is_empty() {
+                    let _untrusted = log.untrusted();
+                    log.message(&lines);
+                }
+                Err(error.into())
             }
-            error.into()
-        })
+        }
+    }
+
+    fn mask(&self, request: &BuildRequest) {
+        for secret in request.secrets.iter().filter(|secret| secret.id != CA_SECRET) {
+            self.session.log.mask(&String::from_utf8_lossy(secret.value.expose()));
+        }
+        for credentials in request.credentials.values() {
+            self.session.log.mask(credentials.password.expose());
+        }
     }
 
     async fn push(
@@ -139,10 +187,15 @@ impl Run<'_> {
         };
         publisher.create_repositories(references).await?;
         let stop = self.stop.clone().requested();
-        let (outcome, record) = publisher.push(engine, Some(&image.id), references, stop).await?;
+        self.session.log.open("push", "Push");
+        let pushed = publisher.push(engine, Some(&image.id), references, stop).await;
+        self.session.log.close();
+        let (outcome, record) = pushed?;
         self.session.tell(&render_push(&outcome, &record));
         let code = publisher.tell_failures(&outcome);
-        Ok((PushReport::Done(PushResult::new(&outcome, &record)), code))
+        let result = PushResult::new(&outcome, &record);
+        Told::keep(&self.told.pushed, outcome);
+        Ok((PushReport::Done(result), code))
     }
 }
 
@@ -153,24 +206,25 @@ fn builder_name(kind: BuilderKind) -> &'static str {
     }
 }
 
-fn finish(
-    session: &Session,
-    json: bool,
-    project: &Project,
-    plan: &ImagePlan,
-    built: &Built,
-) -> Result<ExitCode, Error> {
-    let result = BuildResult::new(&built.image, &built.record, &project.facts, plan).with_push(&built.push);
+fn finish(session: &Session, json: bool, told: &Told, built: &Built) -> Result<ExitCode, Error> {
+    let (Some(project), Some(plan), Some(image), Some(record)) =
+        (told.project.get(), told.plan.get(), told.image.get(), told.record.get())
+    else {
+        unreachable!("a build that ended well has all of them")
+    };
+    let result = BuildResult::new(image, record, &project.facts, plan).with_push(&built.push);
+    let document = result.metadata_file();
+    Told::keep(&told.metadata, document.to_string());
     if let Some(path) = &project.run.iidfile {
-        write_file(path, built.image.id.as_bytes())?;
+        write_file(path, image.id.as_bytes())?;
     }
     if let Some(path) = &project.run.metadata_file {
-        write_json(path, &result.metadata_file())?;
+        write_file(path, format!("{}\n", to_json(&document)).as_bytes())?;
     }
-    session.data(&if json { to_json(&result) } else { result.primary() })?;
+    if json {
+        session.json(&result)?;
+    } else {
+        session.data(&result.primary())?;
+    }
     Ok(built.push_code)
-}
-
-fn write_json(path: &Path, value: &serde_json::Value) -> Result<(), Error> {
-    Ok(write_file(path, format!("{}\n", to_json(value)).as_bytes())?)
 }

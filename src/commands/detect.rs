@@ -1,7 +1,7 @@
 //! `nextdeploy detect`.
 
+use super::Session;
 use super::project::Project;
-use super::{Session, to_json};
 use crate::cli::{Detect, Words};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
@@ -12,10 +12,10 @@ pub fn run(session: &Session, verb: &Detect, words: &Words) -> Result<ExitCode, 
     let project = Project::open_with(session, words, GitDetail::Tracking)?;
     session.warn(&project.warnings);
     if verb.json {
-        session.data(&to_json(&project.facts))?;
+        session.json(&project.facts)?;
     } else {
         session.warn(&project.facts.warnings);
-        session.data(&render_facts(&project.facts))?;
+        session.text(&render_facts(&project.facts))?;
     }
     Ok(ExitCode::Ok)
 }

@@ -5,20 +5,20 @@ use super::publish::Publication;
 use super::recipe::{Secrets, write_recipe};
 use super::{Session, to_json};
 use crate::daemon::find_endpoint;
-use crate::diagnostic::ExitCode;
 use crate::dockerfile::Dialect;
 use crate::error::Error;
 use crate::plan::ImagePlan;
 use crate::registry::{RegistryHost, RegistryKind};
 use crate::report::{self, DryRun, OutsideCall};
 
+/// Prints everything; the answer is the Dockerfile.
 pub fn run(
     session: &Session,
     json: bool,
     project: &Project,
     plan: &ImagePlan,
     publication: &Publication,
-) -> Result<ExitCode, Error> {
+) -> Result<String, Error> {
     let recipe = write_recipe(project, plan, Dialect::BuildKit, Secrets::NameOnly)?;
     let mut calls = outside_calls(session, project, plan);
     calls.extend(push_calls(project, publication));
@@ -33,8 +33,8 @@ pub fn run(
         calls: &calls,
     };
     if json {
-        session.data(&to_json(&document))?;
-        return Ok(ExitCode::Ok);
+        session.json(&document)?;
+        return Ok(recipe.dockerfile);
     }
     let sections = [
         ("Facts", to_json(&project.facts)),
@@ -46,8 +46,8 @@ pub fn run(
     ];
     let text: Vec<String> =
         sections.iter().map(|(title, body)| format!("== {title}\n\n{}\n", body.trim_end())).collect();
-    session.data(&text.join("\n"))?;
-    Ok(ExitCode::Ok)
+    session.text(&text.join("\n"))?;
+    Ok(recipe.dockerfile)
 }
 
 fn outside_calls(session: &Session, project: &Project, plan: &ImagePlan) -> Vec<OutsideCall> {

@@ -147,7 +147,7 @@ impl Run<'_> {
             && let Ok(Ok(code)) = signal.await
         {
             service.withdraw(&request, &made).await?;
-            self.session.streams.message("interrupted: what was made is removed again");
+            self.session.log.message("interrupted: what was made is removed again");
             return Ok(code);
         }
         let handed_over = self.hand_over(&made, &repository, file);

@@ -8,6 +8,7 @@ mod doctor;
 mod dry_run;
 mod ecr;
 mod init;
+mod log;
 mod metadata;
 mod output;
 mod plan;
@@ -16,17 +17,22 @@ mod publish;
 mod pull;
 mod push;
 mod recipe;
+mod reporting;
 mod schema;
 mod stop;
+mod told;
 
 use std::process;
 
+use self::log::Log;
+use crate::ci::CiSystem;
 use crate::cli::{Cli, ColorChoice, Command};
 use crate::diagnostic::{ExitCode, Warning};
 use crate::error::{CommandError, Error};
 use crate::host::{self, Environment, Streams};
 use crate::network;
-use crate::report::{Style, render_error, render_warning};
+use crate::report::Style;
+use crate::settings::{self, Reporting};
 
 /// Runs the program with the arguments and environment of this process.
 pub fn main() -> process::ExitCode {
@@ -42,9 +48,10 @@ pub fn main() -> process::ExitCode {
     };
     let session = Session::new(&cli, Environment::of_process());
     let code = session.run(&cli).unwrap_or_else(|error| {
-        session.streams.message(&render_error(error.diagnostic(), session.style));
+        session.log.error(error.diagnostic());
         error.diagnostic().exit_code()
     });
+    session.log.end();
     process::ExitCode::from(code as u8)
 }
 
@@ -60,6 +67,8 @@ enum Verbosity {
 struct Session {
     environment: Environment,
     streams: Streams,
+    log: Log,
+    reporting: Reporting,
     style: Style,
     verbosity: Verbosity,
 }
@@ -77,11 +86,16 @@ impl Session {
             (false, false) => Verbosity::Normal,
         };
         let style = if coloured { Style::Coloured } else { Style::Plain };
-        Self { environment, streams: Streams, style, verbosity }
+        // A value that does not fit is told by `run`, in the words of the system that was detected.
+        let reporting = settings::resolve_reporting(&cli.words(), &environment)
+            .unwrap_or_else(|_| Reporting { system: CiSystem::detect(&environment), ..Reporting::default() });
+        let log = Log::new(reporting.system, style, &environment);
+        Self { environment, streams: Streams, log, reporting, style, verbosity }
     }
 
     fn run(&self, cli: &Cli) -> Result<ExitCode, Error> {
         let words = cli.words();
+        settings::resolve_reporting(&words, &self.environment)?;
         match &cli.command {
             Command::Detect(verb) => detect::run(self, verb, &words),
             Command::Metadata(verb) => metadata::run(self, verb, &words),
@@ -102,16 +116,36 @@ impl Session {
         self.streams.data(text).map_err(|source| CommandError::Stdout(source).into())
     }
 
+    /// One document of ours on standard output. What it holds is not changed by the escape: `##[` stands inside of strings only.
+    fn json(&self, value: &impl serde::Serialize) -> Result<(), Error> {
+        let text = to_json(value);
+        self.data(&if self.log.dialect().has_commands() { text.replace("##[", "##\\u005b") } else { text })
+    }
+
+    /// Data for people on standard output.
+    fn text(&self, text: &str) -> Result<(), Error> {
+        self.data(&self.log.harmless(text))
+    }
+
     /// A message for people, unless they asked for quiet.
     fn tell(&self, text: &str) {
         if self.verbosity > Verbosity::Quiet {
-            self.streams.message(text);
+            self.log.message(text);
+        }
+    }
+
+    /// A long message, where the log can fold it.
+    fn tell_folded(&self, name: &'static str, title: &'static str, text: impl FnOnce() -> String) {
+        if self.verbosity > Verbosity::Quiet && self.log.dialect().has_groups() {
+            self.log.open(name, title);
+            self.log.message(&text());
+            self.log.close();
         }
     }
 
     fn warn(&self, warnings: &[Warning]) {
         for warning in warnings {
-            self.streams.message(&render_warning(warning, self.style));
+            self.log.warning(warning);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `nextdeploy plan`.
 
+use super::Session;
 use super::project::Project;
-use super::{Session, to_json};
 use crate::cli::{Plan, Words};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
@@ -12,6 +12,10 @@ pub fn run(session: &Session, verb: &Plan, words: &Words) -> Result<ExitCode, Er
     let plan = project.plan()?;
     session.warn(&project.warnings);
     session.warn(&plan.warnings);
-    session.data(&if verb.json { to_json(&plan) } else { report::render_plan(&plan) })?;
+    if verb.json {
+        session.json(&plan)?;
+    } else {
+        session.text(&report::render_plan(&plan))?;
+    }
     Ok(ExitCode::Ok)
 }

@@ -13,7 +13,7 @@ use crate::origin::{Detected, Origin};
 use crate::plan::{self, ImagePlan, Inputs};
 use crate::project::{self, DetectOptions, ProjectFacts};
 use crate::rel_path::RelPath;
-use crate::settings::{self, ForgeSettings, PublishSettings, RunSettings, Settings};
+use crate::settings::{self, EnvValue, ForgeSettings, PublishSettings, Resolved, RunSettings, SecretValue, Settings};
 use crate::source::{self, Exclusions, GitDetail, SourceTree};
 
 /// A repository with all that is known about it before a choice is made.
@@ -38,6 +38,7 @@ impl Project {
     pub fn open_with(session: &Session, words: &Words, detail: GitDetail) -> Result<Self, Error> {
         let place = settings::locate(words, &session.environment)?;
         let located = source::locate(&place.directory.value)?;
+        session.log.set_root(&located.root);
         let tree = SourceTree::read_with(&located.root, Exclusions::Standard, detail)?;
         let explicit = match &place.metadata {
             None => None,
@@ -56,11 +57,13 @@ impl Project {
             explicit.as_ref().map(|(path, bytes)| (path.as_path(), bytes.as_slice())),
         )?;
         let resolved = settings::resolve(words, &session.environment, &files)?;
+        mask_secrets(session, &resolved);
         let options = detect_options(&resolved.settings, &located.start);
         let facts = project::detect(&tree, &options)?;
         let event_file = session.environment.get("GITHUB_EVENT_PATH").and_then(|path| fs::read(path).ok());
         let event_file = event_file.as_deref().map(String::from_utf8_lossy);
-        let ci = CiContext::detect(&session.environment, event_file.as_deref(), host::now());
+        let ci =
+            CiContext::detect_as(session.reporting.system, &session.environment, event_file.as_deref(), host::now());
         let mut warnings = tree.warnings.clone();
         warnings.extend(resolved.warnings);
         warnings.extend(ci.warnings.iter().cloned());
@@ -80,6 +83,25 @@ impl Project {
     pub fn plan(&self) -> Result<ImagePlan, Error> {
         let Self { settings, publish, ci, facts, tree, .. } = self;
         Ok(plan::plan_image(Inputs { settings, publish, ci, facts, tree })?)
+    }
+}
+
+/// Hides every secret whose value the settings hold; those in files are hidden when the files are read.
+fn mask_secrets(session: &Session, resolved: &Resolved) {
+    let Resolved { settings, publish, forge, .. } = resolved;
+    let variables = settings.env.values().filter_map(|variable| match &variable.value.value {
+        EnvValue::Secret(secret) => Some(secret),
+        EnvValue::Plain(_) => None,
+    });
+    let given = settings.secrets.iter().map(|secret| &secret.value.value);
+    let tokens = [&settings.reproducible_key, &publish.password, &publish.github_token, &forge.gitlab_token];
+    let values = given.chain(tokens.into_iter().flatten().map(|token| &token.value));
+    let values = values.filter_map(|value| match value {
+        SecretValue::Value(secret) => Some(secret),
+        SecretValue::File(_) => None,
+    });
+    for secret in variables.chain(values) {
+        session.log.mask(secret.expose());
     }
 }
 

@@ -19,9 +19,9 @@ use crate::origin::Detected;
 use crate::registry::ecr::{RepositoryStatus, ensure_for_push};
 use crate::registry::transfer::{PushOutcome, PushRun, TransferEvent, TransferOptions};
 use crate::registry::{Access, Authenticator, Credentials, Login, RegistryHost, RegistryKind};
+use crate::report::Style;
 use crate::report::progress::{Colours, ProgressMode};
 use crate::report::transfer::{TransferRecord, show_transfer};
-use crate::report::{Style, render_error};
 use crate::settings::{Progress, PublishSettings, PushPolicy};
 
 /// Events that wait for the display.
@@ -145,7 +145,7 @@ impl Publisher<'_> {
     ) -> Result<(PushOutcome, TransferRecord), Error> {
         let authenticator = self.authenticator(&hosts(references))?;
         let (events, received) = mpsc::channel::<TransferEvent>(EVENT_QUEUE);
-        let display = tokio::spawn(show_transfer(received, self.progress, host::error_writer()));
+        let display = tokio::spawn(show_transfer(received, self.progress, self.session.log.writer()));
         let run = PushRun {
             engine,
             source,
@@ -164,7 +164,7 @@ impl Publisher<'_> {
     /// Tells every failure with its hints; the answer is the exit code of the run.
     pub fn tell_failures(&self, outcome: &PushOutcome) -> ExitCode {
         for failed in &outcome.failed {
-            self.session.streams.message(&render_error(&failed.error, self.session.style));
+            self.session.log.error(&failed.error);
         }
         outcome.error().map_or(ExitCode::Ok, Diagnostic::exit_code)
     }
@@ -206,7 +206,8 @@ fn refuse_anonymous(host: &RegistryHost, credentials: &Credentials) -> Result<()
 }
 
 /// How progress of this run is shown.
-pub fn progress_mode(session: &Session, progress: Progress, ci: CiSystem) -> ProgressMode {
+pub fn progress_mode(session: &Session, progress: Progress) -> ProgressMode {
+    let ci = session.reporting.system;
     let colours = if session.style == Style::Coloured { Colours::Keep } else { Colours::Drop };
     let live = match progress {
         Progress::Plain => false,

@@ -4,13 +4,11 @@ use tokio::sync::mpsc;
 
 use super::publish::{EVENT_QUEUE, Publisher, progress_mode, typed_reference};
 use super::stop::Stop;
-use super::{Session, block_on, to_json};
-use crate::ci::CiSystem;
+use super::{Session, block_on};
 use crate::cli::{Pull, Words};
 use crate::daemon::{Engine, find_endpoint};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
-use crate::host;
 use crate::metadata::ConfigFiles;
 use crate::oci::Reference;
 use crate::registry::RegistryHost;
@@ -26,20 +24,24 @@ pub fn run(session: &Session, verb: &Pull, words: &Words) -> Result<ExitCode, Er
         session,
         settings: &resolved.publish,
         ca_bundle: resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path()),
-        progress: progress_mode(session, resolved.run.progress, CiSystem::detect(&session.environment)),
+        progress: progress_mode(session, resolved.run.progress),
     };
     let platform = resolved.settings.platform.as_ref().map(|platform| platform.value.as_str());
     let (pulled, record, signal) = block_on(pull(&publisher, &reference, platform))??;
     match (pulled, signal) {
         (Err(TransferError::Cancelled), Some(code)) => {
-            session.streams.message("interrupted: the pull was stopped");
+            session.log.message("interrupted: the pull was stopped");
             Ok(code)
         }
         (Err(error), _) => Err(error.into()),
         (Ok(image), _) => {
             session.tell(&render_pull(&image, &record));
             let result = PullResult::new(&image, &record);
-            session.data(&if verb.json { to_json(&result) } else { result.pinned() })?;
+            if verb.json {
+                session.json(&result)?;
+            } else {
+                session.data(&result.pinned())?;
+            }
             Ok(ExitCode::Ok)
         }
     }
@@ -55,7 +57,7 @@ async fn pull(publisher: &Publisher<'_>, reference: &Reference, platform: Option
     session.tell(&format!("{engine} at {}", engine.address()));
     let authenticator = publisher.authenticator(&[RegistryHost::of(reference)])?;
     let (events, received) = mpsc::channel(EVENT_QUEUE);
-    let display = tokio::spawn(show_transfer(received, publisher.progress, host::error_writer()));
+    let display = tokio::spawn(show_transfer(received, publisher.progress, session.log.writer()));
     let run = PullRun {
         engine: &engine,
         reference,

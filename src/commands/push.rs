@@ -2,8 +2,7 @@
 
 use super::publish::{Publisher, progress_mode, typed_reference};
 use super::stop::Stop;
-use super::{Session, block_on, to_json};
-use crate::ci::CiSystem;
+use super::{Session, block_on};
 use crate::cli::{Push, Words};
 use crate::daemon::{Engine, find_endpoint};
 use crate::diagnostic::ExitCode;
@@ -22,13 +21,13 @@ pub fn run(session: &Session, verb: &Push, words: &Words) -> Result<ExitCode, Er
         session,
         settings: &resolved.publish,
         ca_bundle: resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path()),
-        progress: progress_mode(session, resolved.run.progress, CiSystem::detect(&session.environment)),
+        progress: progress_mode(session, resolved.run.progress),
     };
     let (outcome, record, signal) = block_on(push(&publisher, &references))??;
     session.tell(&render_push(&outcome, &record));
     let result = PushResult::new(&outcome, &record);
     if verb.json {
-        session.data(&to_json(&result))?;
+        session.json(&result)?;
     } else if !result.pushed.is_empty() {
         session.data(&result.lines())?;
     }

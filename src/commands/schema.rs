@@ -1,6 +1,6 @@
 //! `nextdeploy schema`.
 
-use super::{Session, to_json};
+use super::Session;
 use crate::cli::Schema;
 use crate::diagnostic::ExitCode;
 use crate::error::{CommandError, Error};
@@ -15,6 +15,6 @@ pub fn run(session: &Session, verb: &Schema) -> Result<ExitCode, Error> {
     let Some((_, schema)) = schemas().into_iter().find(|(known, _)| known == name) else {
         return Err(CommandError::UnknownSchema { name: name.clone(), known }.into());
     };
-    session.data(&to_json(&schema))?;
+    session.json(&schema)?;
     Ok(ExitCode::Ok)
 }

@@ -6,6 +6,7 @@
 mod action;
 mod action_install;
 mod bad_input;
+mod ci_log;
 mod dockerignore;
 mod doctor;
 mod fake_daemon;

@@ -9,6 +9,10 @@ use crate::diagnostic::printable_path;
 pub(super) struct Azure;
 
 impl Dialect for Azure {
+    fn has_groups(&self) -> bool {
+        true
+    }
+
     fn open(&self, group: &LogGroup) -> String {
         format!("##[group]{}\n", group.title)
     }

@@ -10,6 +10,10 @@ pub(super) struct Buildkite;
 const MARKS: [&str; 4] = ["---", "+++", "~~~", "^^^"];
 
 impl Dialect for Buildkite {
+    fn has_groups(&self) -> bool {
+        true
+    }
+
     fn open(&self, group: &LogGroup) -> String {
         format!("--- {}\n", group.title)
     }

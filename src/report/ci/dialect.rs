@@ -57,6 +57,11 @@ pub trait Dialect: Sync {
         String::new()
     }
 
+    /// True when [`Dialect::open`] has something to say.
+    fn has_groups(&self) -> bool {
+        false
+    }
+
     /// Hides one line of a secret from here on.
     fn mask(&self, _line: &str) -> String {
         String::new()

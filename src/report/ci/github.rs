@@ -24,6 +24,10 @@ pub(super) const FORGEJO: GitHub = GitHub { annotations: false };
 const ANNOTATIONS: usize = 10;
 
 impl Dialect for GitHub {
+    fn has_groups(&self) -> bool {
+        true
+    }
+
     fn open(&self, group: &LogGroup) -> String {
         format!("::group::{}\n", data(group.title))
     }

@@ -2,8 +2,6 @@
 //!
 //! Formats as in GitLab's documentation of job logs, `artifacts:reports:dotenv` and `artifacts:reports:annotations`.
 
-use std::path::PathBuf;
-
 use super::dialect::{Dialect, FileMode, FileWrite, LogGroup, Published, file_of};
 use crate::host::Environment;
 use crate::oci::Reference;
@@ -17,6 +15,10 @@ pub(super) const ANNOTATIONS: &str = "nextdeploy-annotations.json";
 const DOTENV_LIMIT: usize = 5 * 1024;
 
 impl Dialect for GitLab {
+    fn has_groups(&self) -> bool {
+        true
+    }
+
     fn open(&self, group: &LogGroup) -> String {
         let LogGroup { name, title, opened } = group;
         format!("\u{1b}[0Ksection_start:{opened}:nextdeploy_{name}[collapsed=true]\r\u{1b}[0K{title}\n")
@@ -41,10 +43,6 @@ impl Dialect for GitLab {
             files.push(file(ANNOTATIONS, format!("{document:#}\n")));
         }
         files
-    }
-
-    fn summary_file(&self, _environment: &Environment) -> Option<PathBuf> {
-        None
     }
 }
 

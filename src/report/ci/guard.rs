@@ -27,6 +27,9 @@ impl<W: Write> HarmlessWriter<W> {
 
 impl<W: Write> Write for HarmlessWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.dialect.has_commands() {
+            return self.inner.write(bytes);
+        }
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.line.extend_from_slice(piece);
             if piece.ends_with(b"\n") {

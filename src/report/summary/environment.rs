@@ -41,7 +41,7 @@ pub(super) fn render(plan: &ImagePlan, facts: Option<&ProjectFacts>) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    format!("### Environment\n\n{}", table(&["", "Names"], &["---", "---"], &rows))
+    format!("### Environment\n\n{}", table(&["Where", "Names"], &["---", "---"], &rows))
 }
 
 fn is_own(name: &str) -> bool {

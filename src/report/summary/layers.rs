@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Summary;
-use super::page::{bar, count, table};
+use super::page::{count, share, table};
 use crate::builder::{shorten, step_name};
 use crate::image::{BuiltImage, ImageLayer};
 use crate::report::BuildRecord;
@@ -24,7 +24,7 @@ pub(super) fn render(summary: &Summary<'_>) -> String {
     if let Some(name) = base_name {
         let title = format!("Base image {} ({})", code(name), count(base, "layer"));
         let bytes = below.iter().map(|layer| layer.size).sum();
-        let fate = if below.iter().all(|layer| is_in(summary.previous, layer)) { "as before" } else { "base" };
+        let fate = if below.iter().all(|layer| is_in(summary.previous, layer)) { "♻️ reused" } else { "" };
         rows.push(line(title, bytes, image.size, fate));
     }
     // Instructions that set something leave a layer without content.
@@ -34,7 +34,7 @@ pub(super) fn render(summary: &Summary<'_>) -> String {
         rows.push(line(title(layer), layer.size, image.size, fate(summary, layer)));
     }
     let mut text = "### Layers\n\n".to_owned();
-    text.push_str(&table(&["Layer", "Size", "", ""], &["---", "---:", "---", "---"], &rows));
+    text.push_str(&table(&["Layer", "Size", "Share", "Since the last build"], &["---", "---:", "---", "---"], &rows));
     if listed.len() > SHOWN {
         let _ = writeln!(text, "\nand {} more", listed.len() - SHOWN);
     }
@@ -43,7 +43,7 @@ pub(super) fn render(summary: &Summary<'_>) -> String {
 
 #[expect(clippy::cast_precision_loss, reason = "drawn in a few characters")]
 fn line(title: String, bytes: u64, whole: u64, fate: &str) -> Vec<String> {
-    vec![title, size(bytes), bar(0.0, bytes as f64, whole as f64, BAR), fate.to_owned()]
+    vec![title, size(bytes), share(bytes as f64 / whole.max(1) as f64, BAR), fate.to_owned()]
 }
 
 /// Layers below the first one that the generated Dockerfile makes; none for a Dockerfile of the user's own.

@@ -64,6 +64,19 @@ pub(super) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
+/// A bar for a part of a whole, in eighths of at most `width` characters; at least one of them.
+pub(super) fn share(part: f64, width: usize) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a small number"
+    )]
+    let eighths = ((part.clamp(0.0, 1.0) * width as f64 * 8.0).round() as usize).max(1);
+    format!("<code>{}{}</code>", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
+}
+
 /// A bar of `width` characters, filled from `from` to `to` of `whole`; at least one mark.
 pub(super) fn bar(from: f64, to: f64, whole: f64, width: usize) -> String {
     #[expect(clippy::cast_precision_loss, reason = "widths are small")]

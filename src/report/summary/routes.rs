@@ -14,6 +14,8 @@ pub(super) fn render(routes: &AppRoutes) -> String {
         ("ƒ dynamic", "rendered for each request", &routes.dynamic),
         ("λ API", "route handlers", &routes.api),
     ];
+    let kinds = kinds
+        .map(|(kind, how, routes)| (kind, how, routes.iter().filter(|route| !is_error(route)).collect::<Vec<_>>()));
     let mut rows: Vec<Vec<String>> = kinds
         .iter()
         .filter(|(_, _, routes)| !routes.is_empty())
@@ -33,11 +35,16 @@ pub(super) fn render(routes: &AppRoutes) -> String {
         return String::new();
     }
     let all = kinds.iter().map(|(_, _, routes)| routes.len()).sum();
-    let table = table(&["", "", "Routes", ""], &["---", "---:", "---", "---"], &rows);
+    let table = table(&["Kind", "Number", "Routes", "How"], &["---", "---:", "---", "---"], &rows);
     format!("### {}\n\n{table}", count(all, "route"))
 }
 
-fn list(routes: &[String]) -> String {
+/// Pages that Next.js adds to every app.
+fn is_error(route: &str) -> bool {
+    matches!(route, "/404" | "/500")
+}
+
+fn list(routes: &[&String]) -> String {
     let mut shown: Vec<String> =
         routes.iter().take(SHOWN).map(|route| code(&crate::builder::shorten(route, LONGEST))).collect();
     if routes.len() > SHOWN {

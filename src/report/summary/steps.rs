@@ -17,7 +17,7 @@ pub(super) fn render(record: &BuildRecord) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    format!("### Build steps\n\n{}", table(&["Stage", "Step", "Time", ""], &["---", "---", "---:", "---"], &rows))
+    format!("### Build steps\n\n{}", table(&["Stage", "Step", "Time", "When"], &["---", "---", "---:", "---"], &rows))
 }
 
 fn row(step: &StepRecord, whole: f64) -> Vec<String> {

@@ -1,0 +1,262 @@
+//! The log, outputs and summary of a run in CI, with inputs that would like to be commands.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::program::{Repository, Run};
+
+/// A job of GitHub Actions on a repository.
+struct Job {
+    repository: Repository,
+    folder: tempfile::TempDir,
+}
+
+impl Job {
+    fn new() -> Self {
+        let job = Self { repository: Repository::next_app(), folder: tempfile::tempdir().unwrap() };
+        for name in ["output", "summary", "artifacts"] {
+            fs::write(job.path(name), "").unwrap();
+        }
+        job
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    fn run(&self, arguments: &[&str], more: &[(&str, &str)]) -> Run {
+        let path = |name: &str| self.path(name).to_str().unwrap().to_owned();
+        let files = [path("output"), path("summary"), path("artifacts"), path("")];
+        let mut variables = vec![
+            ("GITHUB_ACTIONS", "true"),
+            ("CI", "true"),
+            ("GITHUB_OUTPUT", &files[0]),
+            ("GITHUB_STEP_SUMMARY", &files[1]),
+            ("GITHUB_ARTIFACTS", &files[2]),
+            ("RUNNER_TEMP", &files[3]),
+            ("GITHUB_WORKSPACE", self.repository.root().to_str().unwrap()),
+        ];
+        variables.extend_from_slice(more);
+        self.repository.run_with(arguments, &variables)
+    }
+
+    /// As the runner reads the file.
+    fn outputs(&self) -> Vec<(String, String)> {
+        let text = self.text("output");
+        let mut lines = text.split('\n');
+        let mut outputs = Vec::new();
+        while let Some(line) = lines.next() {
+            let Some((name, delimiter)) = line.split_once("<<") else {
+                assert!(line.is_empty(), "{line:?}");
+                continue;
+            };
+            let value: Vec<&str> = lines.by_ref().take_while(|line| *line != delimiter).collect();
+            outputs.push((name.to_owned(), value.join("\n")));
+        }
+        outputs
+    }
+
+    fn output(&self, name: &str) -> String {
+        self.outputs().into_iter().find(|(known, _)| known == name).map(|(_, value)| value).unwrap()
+    }
+}
+
+/// Names of the commands that the runner would obey, as `ActionCommandManager.cs` reads both streams.
+fn commands(run: &Run) -> Vec<String> {
+    let mut names = Vec::new();
+    for line in run.stderr.lines().chain(run.stdout.lines()) {
+        let newer = line.trim_start().strip_prefix("::").and_then(|rest| rest.split_once("::"));
+        let older = line.split_once("##[").and_then(|(_, rest)| rest.split_once(']'));
+        if let Some((info, _)) = newer.or(older) {
+            names.push(info.split(' ').next().unwrap().to_owned());
+        }
+    }
+    names
+}
+
+const HOSTILE: &str = "x\n::set-output name=image::evil\n  ::add-mask::a\n##[add-mask]e\n%0A::error::b\r\nimage<<EOF\nevil\nEOF\n</details># h | `\u{202e}";
+
+#[test]
+fn an_error_is_an_annotation_on_the_file_that_is_meant() {
+    let job = Job::new();
+    job.repository.write("package.json", "{\n  \"name\": \"shop\",,\n}\n");
+    let run = job.run(&["detect"], &[]);
+    assert_eq!(run.code, Some(3), "{run:#?}");
+    let line = run.stderr.lines().find(|line| line.starts_with("::error ")).unwrap();
+    assert!(line.starts_with("::error file=package.json,line=2,col="), "{line}");
+    assert!(line.contains("%0Ahint: "), "{line}");
+    assert!(!run.stderr.contains("\nerror:"), "told once: {run:#?}");
+}
+
+#[test]
+fn a_warning_is_an_annotation_on_its_file() {
+    let job = Job::new();
+    job.repository.write("next.config.js", "module.exports = {}\n").write("next.config.mjs", "export default {}\n");
+    let run = job.run(&["build", "--dry-run"], &[]);
+    run.succeeds().says("::warning file=next.config.mjs,title=");
+}
+
+#[test]
+fn errors_of_every_verb_go_the_same_way_and_none_asks_for_plain_text() {
+    let job = Job::new();
+    for arguments in
+        [&["plan", "--port", "0"][..], &["build", "--port", "0"], &["dockerfile", "--port", "0"], &["schema", "no"]]
+    {
+        let run = job.run(arguments, &[]);
+        assert_eq!((run.code, commands(&run)), (Some(2), vec!["error".to_owned()]), "{run:#?}");
+        let plain = job.run(&[arguments, &["--ci", "none"]].concat(), &[]);
+        assert!(
+            plain.code == Some(2) && commands(&plain).is_empty() && plain.stderr.starts_with("error: "),
+            "{plain:#?}"
+        );
+    }
+    job.run(&["plan", "--ci", "travis"], &[]).says("`travis` is not one of");
+}
+
+#[test]
+fn a_dry_run_has_outputs_and_a_summary() {
+    let job = Job::new();
+    job.run(&["build", "--dry-run", "--image", "ghcr.io/acme/shop", "--tag", "1.2.3"], &[]).succeeds();
+    assert_eq!(job.outputs().len(), 14, "{:?}", job.outputs());
+    for (name, value) in [
+        ("image", "ghcr.io/acme/shop:1.2.3"),
+        ("repository", "ghcr.io/acme/shop"),
+        ("tag", "1.2.3"),
+        ("digest", ""),
+        ("pushed", "false"),
+        ("next-version", "16.4.6"),
+        ("package-manager", "npm"),
+    ] {
+        assert_eq!(job.output(name), value, "{name}");
+    }
+    assert!(job.output("dockerfile").contains("\nFROM deps AS build\n"));
+    assert!(
+        job.text("summary").starts_with("## 📝 <code>shop</code>: planned, not built\n"),
+        "{}",
+        job.text("summary")
+    );
+    assert_eq!(fs::read_to_string(job.output("summary-file")).unwrap(), job.text("summary"));
+    assert_eq!(job.text("artifacts"), "");
+}
+
+#[test]
+fn hostile_values_are_neither_commands_nor_outputs_nor_markup() {
+    let job = Job::new();
+    let plain = job.run(&["build", "--dry-run", "--env", "X=x"], &[]);
+    let expected = (commands(&plain), job.outputs().len());
+    let headings = |text: &str| text.lines().filter(|line| line.starts_with('#')).count();
+    let ours = headings(&job.text("summary"));
+    let manifest = serde_json::json!({
+        "name": "shop", "description": HOSTILE, "scripts": { "build": HOSTILE, HOSTILE: HOSTILE }, "dependencies": { "next": "16.4.6" },
+    });
+    job.repository.write("package.json", manifest.to_string());
+    for name in ["output", "summary"] {
+        fs::write(job.path(name), "").unwrap();
+    }
+    let hostile = format!("X={HOSTILE}");
+    let arguments = ["build", "--dry-run", "--env", &hostile, "--label", "a=<b>|`##[error]x"];
+    let run =
+        job.run(&arguments, &[("GITHUB_HEAD_REF", HOSTILE), ("GITHUB_EVENT_NAME", HOSTILE), ("GITHUB_ACTOR", HOSTILE)]);
+    run.succeeds();
+    let mut names = commands(&run);
+    names.retain(|name| name != "warning");
+    assert_eq!((names, job.outputs().len()), expected, "{run:#?}");
+    let summary = job.text("summary");
+    let (page, _) = summary.split_once("<details>").unwrap();
+    assert!(!page.contains("</details>") && !page.contains('\u{202e}'), "{page}");
+    assert!(headings(page) <= ours, "{page}");
+}
+
+#[test]
+fn json_stays_json_where_a_runner_reads_along() {
+    let job = Job::new();
+    job.repository.write(
+        "package.json",
+        r#"{"name":"shop","scripts":{"build":"echo ##[add-mask]a && next build"},"dependencies":{"next":"16.4.6"}}"#,
+    );
+    let run = job.run(&["detect", "--json"], &[]);
+    run.succeeds();
+    let facts: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(facts["build"]["script"]["value"]["command"], "echo ##[add-mask]a && next build");
+    assert!(commands(&run).is_empty(), "{run:#?}");
+}
+
+#[test]
+fn secrets_are_masked_before_anything_else_is_said() {
+    let job = Job::new();
+    let key = "-----BEGIN KEY-----\nc2VjcmV0LW9mLXRoZS1qb2I=\n-----END KEY-----\n";
+    let run = job.run(&["build", "--dry-run", "--secret", "DEPLOY_KEY"], &[("DEPLOY_KEY", key)]);
+    run.succeeds();
+    assert!(run.stderr.starts_with("::add-mask::-----BEGIN KEY-----\n::add-mask::c2VjcmV0"), "{run:#?}");
+    let elsewhere = run.stderr.replace("::add-mask::c2VjcmV0LW9mLXRoZS1qb2I=", "") + &run.stdout;
+    for text in [elsewhere, job.text("output"), job.text("summary")] {
+        assert!(!text.contains("c2VjcmV0"), "{text}");
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_a_warning_and_changes_no_exit_code() {
+    let job = Job::new();
+    let missing = job.path("no/such/file");
+    let missing = missing.to_str().unwrap();
+    let variables = [
+        ("GITHUB_OUTPUT", missing),
+        ("GITHUB_STEP_SUMMARY", "/"),
+        ("GITHUB_EVENT_PATH", missing),
+        ("RUNNER_TEMP", missing),
+    ];
+    let run = job.run(&["build", "--dry-run"], &variables);
+    run.succeeds();
+    assert_eq!(run.stderr.matches("title=ci/unwritable").count(), 3, "{run:#?}");
+    let failed = job.run(&["build", "--dry-run", "--port", "0"], &variables);
+    assert_eq!(failed.code, Some(2), "{failed:#?}");
+}
+
+#[test]
+fn a_summary_that_does_not_fit_is_left_out_whole() {
+    let job = Job::new();
+    let before = "x".repeat(1024 * 1024 - 20);
+    fs::write(job.path("summary"), &before).unwrap();
+    job.run(&["build", "--dry-run"], &[]).succeeds().says("ci/unwritable");
+    assert_eq!(job.text("summary"), before);
+    fs::write(job.path("summary"), &before[..before.len() - 3_000]).unwrap();
+    job.run(&["build", "--dry-run"], &[]).succeeds();
+    let text = job.text("summary");
+    assert!(text.len() <= 1024 * 1024 && text.contains("Left out"), "{}", text.len());
+}
+
+#[test]
+fn a_build_that_fails_says_so_on_the_page_and_has_no_outputs() {
+    let job = Job::new();
+    let socket = job.path("no.sock");
+    let run = job.run(&["build"], &[("DOCKER_HOST", &format!("unix://{}", socket.display()))]);
+    assert_eq!(run.code, Some(4), "{run:#?}");
+    let summary = job.text("summary");
+    assert!(summary.starts_with("## ❌ <code>shop</code> was not built\n"), "{summary}");
+    assert!(summary.contains("**What to do:** "), "{summary}");
+    assert!(job.outputs().is_empty());
+    let groups = commands(&run).iter().filter(|name| name.contains("group")).count();
+    assert_eq!(groups % 2, 0, "every group is closed: {run:#?}");
+}
+
+#[test]
+fn gitlab_gets_sections_and_a_dotenv_report() {
+    let job = Job::new();
+    let folder = job.path("");
+    let page = job.path("page.md");
+    let variables = [("GITLAB_CI", "true"), ("CI_PROJECT_DIR", folder.to_str().unwrap()), ("HOSTILE", HOSTILE)];
+    let arguments = ["build", "--dry-run", "--summary", page.to_str().unwrap(), "--env", "HOSTILE"];
+    let run = job.repository.run_with(&arguments, &variables);
+    run.succeeds().says("\u{1b}[0Ksection_start:");
+    let report = job.text("nextdeploy.env");
+    assert!(
+        report.lines().all(|line| line.starts_with("NEXTDEPLOY_OUTPUT_") && !line.contains([' ', '"'])),
+        "{report}"
+    );
+    assert!(report.contains("NEXTDEPLOY_OUTPUT_PUSHED=false\n"), "{report}");
+    assert!(job.text("page.md").starts_with("## 📝"));
+}
