@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use proptest::prelude::*;
 
@@ -67,7 +68,8 @@ fn conversation(system: CiSystem) -> String {
 
 #[test]
 fn every_system_is_spoken_to_in_its_own_way() {
-    let text: String = ALL.iter().map(|system| format!("== {system:?}\n{}\n", conversation(*system))).collect();
+    let text: Vec<String> = ALL.iter().map(|system| format!("== {system:?}\n{}\n", conversation(*system))).collect();
+    let text = text.concat();
     insta::assert_snapshot!(text.replace('\u{1b}', "␛").replace('\r', "␍"));
 }
 
@@ -110,11 +112,11 @@ fn outputs_take_the_way_of_each_system() {
     ]);
     let mut text = String::new();
     for system in ALL {
-        text += &format!("== {system:?}\n");
+        let _ = writeln!(text, "== {system:?}");
         published(&pushed(), |published| {
             text += &dialect_of(system).output_lines(published);
             for file in dialect_of(system).output_files(published, &environment) {
-                text += &format!("-- {} ({:?})\n{}", file.path.display(), file.mode, file.content);
+                let _ = write!(text, "-- {} ({:?})\n{}", file.path.display(), file.mode, file.content);
             }
         });
     }
