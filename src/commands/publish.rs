@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::{Session, Verbosity};
 use crate::builder::RegistryCredentials;
 use crate::ci::{CiContext, CiSystem};
-use crate::daemon::Engine;
+use crate::daemon::{Engine, find_endpoint};
 use crate::diagnostic::{Diagnostic, ExitCode, Warning};
 use crate::error::{CommandError, Error};
 use crate::host;
@@ -17,7 +17,7 @@ use crate::network::Network;
 use crate::oci::Reference;
 use crate::origin::Detected;
 use crate::registry::ecr::{RepositoryStatus, ensure_for_push};
-use crate::registry::transfer::{PushOutcome, PushRun, TransferEvent, TransferOptions};
+use crate::registry::transfer::{PushOutcome, PushRun, TransferError, TransferEvent, TransferOptions};
 use crate::registry::{Access, Authenticator, Credentials, Login, RegistryHost, RegistryKind};
 use crate::report::Style;
 use crate::report::progress::{Colours, ProgressMode};
@@ -76,6 +76,12 @@ pub struct Publisher<'a> {
 }
 
 impl Publisher<'_> {
+    /// The daemon of a push or pull: without it the exit code is theirs, not that of a build.
+    pub async fn connect(&self) -> Result<Engine, TransferError> {
+        let environment = &self.session.environment;
+        Ok(Engine::connect(find_endpoint(environment, self.ca_bundle)?, environment).await?)
+    }
+
     /// Credentials for these registries, found anew.
     pub fn authenticator(&self, hosts: &[RegistryHost]) -> Result<Authenticator, Error> {
         let network = Arc::new(Network::new(&self.session.environment, self.ca_bundle));

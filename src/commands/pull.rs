@@ -6,7 +6,6 @@ use super::publish::{EVENT_QUEUE, Publisher, progress_mode, typed_reference};
 use super::stop::Stop;
 use super::{Session, block_on};
 use crate::cli::{Pull, Words};
-use crate::daemon::{Engine, find_endpoint};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
 use crate::metadata::ConfigFiles;
@@ -52,8 +51,7 @@ type Ended = (Result<PulledImage, TransferError>, TransferRecord, Option<ExitCod
 async fn pull(publisher: &Publisher<'_>, reference: &Reference, platform: Option<&str>) -> Result<Ended, Error> {
     let session = publisher.session;
     let stop = Stop::on_signals();
-    let engine =
-        Engine::connect(find_endpoint(&session.environment, publisher.ca_bundle)?, &session.environment).await?;
+    let engine = publisher.connect().await?;
     session.tell(&format!("{engine} at {}", engine.address()));
     let authenticator = publisher.authenticator(&[RegistryHost::of(reference)])?;
     let (events, received) = mpsc::channel(EVENT_QUEUE);

@@ -4,7 +4,6 @@ use super::publish::{Publisher, progress_mode, typed_reference};
 use super::stop::Stop;
 use super::{Session, block_on};
 use crate::cli::{Push, Words};
-use crate::daemon::{Engine, find_endpoint};
 use crate::diagnostic::ExitCode;
 use crate::error::{CommandError, Error};
 use crate::metadata::ConfigFiles;
@@ -49,9 +48,8 @@ async fn push(
     publisher: &Publisher<'_>,
     references: &[Reference],
 ) -> Result<(PushOutcome, TransferRecord, Option<ExitCode>), Error> {
-    let environment = &publisher.session.environment;
     let stop = Stop::on_signals();
-    let engine = Engine::connect(find_endpoint(environment, publisher.ca_bundle)?, environment).await?;
+    let engine = publisher.connect().await?;
     publisher.session.tell(&format!("{engine} at {}", engine.address()));
     publisher.create_repositories(references).await?;
     let (outcome, record) = publisher.push(&engine, None, references, stop.clone().requested()).await?;

@@ -1,4 +1,4 @@
-//! The program against real parts: a Docker daemon, Podman, local base images, real Next.js applications, and real
+//! The program against real parts: a Docker daemon, Podman, registries, AWS by moto, real Next.js applications, and real
 //! installs from the npm registry.
 //!
 //! Fails when a part is missing (`scripts/services start` brings all). Everything that a test makes is named `nd-*` and
@@ -20,5 +20,6 @@ mod http;
 mod matrix;
 mod podman;
 mod program;
+mod registry;
 mod repeat;
 mod trouble;

@@ -23,11 +23,16 @@ pub struct Run {
 
 /// Runs `nextdeploy ARGUMENTS` in `folder`, against `engine`.
 pub fn nextdeploy(engine: &Engine, folder: &Path, arguments: &[&str]) -> Run {
+    nextdeploy_with(engine, folder, arguments, &[])
+}
+
+/// The same with these environment variables.
+pub fn nextdeploy_with(engine: &Engine, folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Run {
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new("timeout");
     command.args(["--signal=TERM", LIMIT, PROGRAM]).args(arguments).current_dir(folder);
     scrub(&mut command, engine, home.path());
-    Run::of(command.output().unwrap())
+    Run::of(command.envs(environment.iter().copied()).output().unwrap())
 }
 
 /// The program while it runs.
@@ -39,11 +44,22 @@ pub struct Running {
 
 /// Starts `nextdeploy ARGUMENTS` without waiting for its end.
 pub fn start_nextdeploy(engine: &Engine, folder: &Path, arguments: &[&str]) -> Running {
+    start_nextdeploy_with(engine, folder, arguments, &[])
+}
+
+/// The same with these environment variables.
+pub fn start_nextdeploy_with(
+    engine: &Engine,
+    folder: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Running {
     let own = tempfile::tempdir().unwrap();
     let mut command = Command::new(PROGRAM);
     command.args(arguments).current_dir(folder);
     scrub(&mut command, engine, own.path());
     let child = command
+        .envs(environment.iter().copied())
         .env("TMPDIR", own.path())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -54,6 +70,10 @@ pub fn start_nextdeploy(engine: &Engine, folder: &Path, arguments: &[&str]) -> R
 }
 
 impl Running {
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, signal: Signal) {
         rustix::process::kill_process(Pid::from_child(&self.child), signal).unwrap();
     }

@@ -1,0 +1,96 @@
+//! Input that cannot work: a code, one action, the documented exit code, soon, and nothing at any registry.
+
+use std::time::{Duration, Instant};
+
+use super::harness::{Registry, assert_refused, aws, ca_file, run};
+use super::image;
+
+/// Until somebody without any credentials knows it.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+#[test]
+fn references_that_are_none_are_told() {
+    let long_path = format!("127.0.0.1:5590/nd-{}:1", "a".repeat(260));
+    let long_tag = format!("127.0.0.1:5590/nd-e2e:{}", "a".repeat(129));
+    let digest = format!("127.0.0.1:5590/nd-e2e@sha256:{}", "a".repeat(64));
+    for (reference, exit_code) in [
+        ("127.0.0.1:5590/nd-E2E:1", 2),
+        (long_path.as_str(), 2),
+        (&long_tag, 2),
+        (&digest, 2),
+        ("127.0.0.1:port/nd-e2e:1", 2),
+        ("127.0.0.1:5590:5591/nd-e2e", 2),
+        ("127.0.0.1:5590/nd e2e:1", 2),
+        ("127.0.0.1:5590/nd-e2e:", 2),
+        ("", 2),
+    ] {
+        assert_refused(&run(&["push", reference], &[]), exit_code, "invalid-reference", &[]);
+    }
+}
+
+#[test]
+fn an_image_that_the_daemon_does_not_have_is_told() {
+    let missing = Registry::Open.repository("missing").tag("1");
+    assert_refused(&run(&["push", &missing], &[]), 6, "registry/no-local-image", &[&missing]);
+    assert_refused(&run(&["pull", &missing], &[]), 6, "registry/", &[&missing]);
+}
+
+#[test]
+fn a_registry_that_is_not_there_is_told() {
+    for (host, code) in
+        [("127.0.0.1:1", "registry/unreachable"), ("registry.nextdeploy.invalid", "registry/unknown-host")]
+    {
+        let image = image::load(&format!("{host}/nd-e2e-nowhere:1"), &[1_000]);
+        assert_refused(&run(&["push", &image.tag], &[]), 6, code, &[host]);
+    }
+}
+
+/// Nobody is logged in at `registry`, and that is known soon.
+fn check_no_credentials(registry: Registry, environment: &[(&str, &str)], words: &[&str]) {
+    let repository = registry.repository("nobody");
+    let image = image::load(&repository.tag("1"), &[1_000]);
+    let started = Instant::now();
+    let run = run(&["push", &image.tag], environment);
+    assert!(started.elapsed() < ANSWER_LIMIT, "{registry:?}: {:?}\n{}", started.elapsed(), run.stderr);
+    assert_refused(&run, 5, registry.host(), words);
+    assert_eq!(repository.tags(), Vec::<String>::new());
+}
+
+#[test]
+fn no_credentials_at_all_are_told_soon_with_what_was_tried() {
+    let ca = ca_file();
+    let trust = ("SSL_CERT_FILE", ca.as_str());
+    check_no_credentials(Registry::Htpasswd, &[], &["--username"]);
+    check_no_credentials(Registry::Token, &[], &["--username"]);
+    check_no_credentials(Registry::Ghcr, &[trust], &["GITHUB_TOKEN", "DOCKER_AUTH_CONFIG"]);
+    check_no_credentials(Registry::Ecr, &[trust], &["AWS_ACCESS_KEY_ID", "web identity", "AWS_PROFILE"]);
+}
+
+#[test]
+fn an_aws_profile_that_does_not_exist_is_told() {
+    let ca = ca_file();
+    let mut environment = aws();
+    environment.retain(|(name, _)| !name.starts_with("AWS_ACCESS") && !name.starts_with("AWS_SECRET"));
+    environment.extend([("AWS_PROFILE", "nd-missing"), ("SSL_CERT_FILE", ca.as_str())]);
+    check_no_credentials(Registry::Ecr, &environment, &["nd-missing"]);
+}
+
+#[test]
+fn no_region_is_told() {
+    let refused = run(&["ecr", "ensure-repository", "nd-e2e-nowhere"], &aws());
+    assert_refused(&refused, 5, "region", &["--aws-region"]);
+}
+
+#[test]
+fn a_password_that_is_not_there_is_told() {
+    let image = image::load(&Registry::Htpasswd.repository("half").tag("1"), &[1_000]);
+    let push = ["push", image.tag.as_str()];
+    assert_refused(&run(&push, &[("NEXTDEPLOY_USERNAME", "nd-user")]), 5, "auth/no-password", &["--password"]);
+    assert_refused(&run(&push, &[("NEXTDEPLOY_PASSWORD", "x-5f4dcc")]), 5, "auth/no-username", &["--username"]);
+    let file = [("NEXTDEPLOY_USERNAME", "nd-user"), ("NEXTDEPLOY_PASSWORD", "file:/nonexistent/password")];
+    assert_refused(&run(&push, &file), 5, "auth/secret-file", &["/nonexistent/password"]);
+    let typed = ["push", "--username", "nd-user", "--password", "typed-7c6a18", image.tag.as_str()];
+    let refused = run(&typed, &[]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("env:NAME") && !refused.stderr.contains("typed-7c6a18"), "{}", refused.stderr);
+}

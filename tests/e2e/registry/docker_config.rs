@@ -1,0 +1,60 @@
+//! Docker configs and credential helpers that a test writes.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::harness::User;
+
+/// The Docker config in a folder of its own.
+pub fn docker_config(text: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("config.json"), text).unwrap();
+    folder
+}
+
+pub fn path_of(folder: &TempDir) -> &str {
+    folder.path().to_str().unwrap()
+}
+
+/// A credential helper, and a Docker config that names it for one registry.
+pub struct Helper {
+    config: TempDir,
+    path: String,
+}
+
+impl Helper {
+    /// A helper that does `script`.
+    pub fn doing(host: &str, script: &str) -> Self {
+        let config = docker_config(&json!({ "credHelpers": { (host): "nd-test" } }).to_string());
+        let program = config.path().join("docker-credential-nd-test");
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:{}", config.path().display(), std::env::var("PATH").unwrap());
+        Self { config, path }
+    }
+
+    /// A helper that answers with this user, for this registry only, and counts how often it is asked.
+    pub fn answering(host: &str, user: &User) -> Self {
+        let answer = json!({ "ServerURL": host, "Username": user.name, "Secret": user.password });
+        let script = format!(
+            "read -r host\n[ \"$1 $host\" = 'get {host}' ] || exit 1\necho asked >>\"${{0%/*}}/asked\"\ncat <<'END'\n{answer}\nEND"
+        );
+        Self::doing(host, &script)
+    }
+
+    pub fn asked(&self) -> usize {
+        fs::read_to_string(self.folder().join("asked")).unwrap_or_default().lines().count()
+    }
+
+    pub fn environment(&self) -> [(&str, &str); 2] {
+        [("DOCKER_CONFIG", path_of(&self.config)), ("PATH", &self.path)]
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.config.path()
+    }
+}
