@@ -1,15 +1,128 @@
-//! The client with which a build tells the service that hosts the repository. Never ends a run.
+//! What a build tells the service that hosts the repository, beside the build and after it. Never ends a run.
 
 use std::fs;
 
+use tokio::task::JoinHandle;
+
 use super::Session;
 use super::project::Project;
+use crate::builder::BuildError;
 use crate::diagnostic::{Diagnostic, Warning};
-use crate::forge::{Announcer, ForgeError, Place, Service, Wanted};
+use crate::error::Error;
+use crate::forge::{Action, Announcer, ForgeError, Outcome, Place, Service, Wanted};
+use crate::image::BuiltImage;
 use crate::network::Network;
 use crate::origin::Detected;
+use crate::report::progress::size;
+use crate::report::{BuildRecord, Comment, CommentResult, PushReport, render_comment};
 use crate::secret::Secret;
 use crate::settings::SecretValue;
+
+/// A build that somebody is told about.
+pub struct Announcement<'a> {
+    session: &'a Session,
+    project: &'a Project,
+    run_url: Option<String>,
+    beginning: JoinHandle<Announcer>,
+}
+
+impl<'a> Announcement<'a> {
+    /// Begins to tell beside the build, when that was asked for; to be called inside the runtime.
+    pub fn begin(session: &'a Session, project: &'a Project) -> Option<Self> {
+        let wanted = wanted(project);
+        let action = wanted.first()?;
+        match Self::try_begin(session, project, wanted, action) {
+            Ok(announcement) => Some(announcement),
+            Err(warning) => {
+                session.warn(&[warning]);
+                None
+            }
+        }
+    }
+
+    fn try_begin(session: &'a Session, project: &'a Project, wanted: Wanted, action: Action) -> Result<Self, Warning> {
+        let place = Place::find(&session.environment, &project.ci, action).map_err(|error| error.warning())?;
+        if wanted.comment && place.pull_request.is_none() {
+            session.tell("notice: no comment is written: this run is for no pull request");
+        }
+        let ca_bundle = project.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path());
+        let network = Network::new(&session.environment, ca_bundle);
+        let run_url = place.run_url.clone();
+        let mut announcer = announcer(session, project, place, wanted, &network)?;
+        let beginning = tokio::spawn(async move {
+            announcer.begin().await;
+            announcer
+        });
+        Ok(Self { session, project, run_url, beginning })
+    }
+
+    /// Tells that the image is there; `push` may still have failed for some of its names.
+    pub async fn built(self, image: &BuiltImage, record: &BuildRecord, push: &PushReport, warnings: &[Warning]) {
+        let failed = match push {
+            PushReport::Done(result) => result.failed.first(),
+            PushReport::NotWanted | PushReport::Skipped(_) => None,
+        };
+        if let Some(failed) = failed {
+            let (code, message) = (failed.code.as_str(), failed.message.as_str());
+            return self.failed(CommentResult::Failed { code, message, hints: &failed.hints }, message, code).await;
+        }
+        let pushed: Vec<(String, String)> = match push {
+            PushReport::Done(result) => {
+                result.pushed.iter().map(|pushed| (pushed.reference.clone(), pushed.digest.clone())).collect()
+            }
+            PushReport::NotWanted | PushReport::Skipped(_) => Vec::new(),
+        };
+        let references: Vec<String> =
+            if pushed.is_empty() { image.tags.clone() } else { pushed.iter().map(|(name, _)| name.clone()).collect() };
+        let messages: Vec<String> = warnings.iter().map(|warning| warning.message.clone()).collect();
+        let (cached_steps, counted_steps) = record.cache_hits();
+        let result = CommentResult::Built {
+            references: &references,
+            digest: pushed.first().map(|(_, digest)| digest.as_str()),
+            bytes: image.size,
+            platform: &image.platform,
+            seconds: record.total.as_secs_f64(),
+            cached_steps,
+            counted_steps,
+            warnings: &messages,
+        };
+        let comment = self.comment(result);
+        let reference = references.first().map_or("", String::as_str);
+        let description = format!("{reference}, {}", size(image.size));
+        self.finish(Outcome::Succeeded { description: &description, comment: &comment }).await;
+    }
+
+    /// Tells that `error` ended the build.
+    pub async fn ended(self, error: &Error) {
+        if matches!(error, Error::Build(BuildError::Cancelled)) {
+            return self.finish(Outcome::Stopped).await;
+        }
+        let (code, message, hints) = (error.code(), error.to_string(), error.hints());
+        self.failed(CommentResult::Failed { code, message: &message, hints: &hints }, &message, code).await;
+    }
+
+    async fn failed(self, result: CommentResult<'_>, message: &str, code: &str) {
+        let comment = self.comment(result);
+        let description = format!("{message} [{code}]");
+        self.finish(Outcome::Failed { description: &description, comment: &comment }).await;
+    }
+
+    fn comment(&self, result: CommentResult<'_>) -> String {
+        render_comment(&Comment {
+            app: app(self.project),
+            commit: self.project.ci.commit.as_deref(),
+            run_url: self.run_url.as_deref(),
+            environment_url: self.project.forge.environment_url.as_ref().map(|url| url.value.as_str()),
+            result,
+        })
+    }
+
+    async fn finish(self, outcome: Outcome<'_>) {
+        if let Ok(announcer) = self.beginning.await {
+            self.session.warn(&announcer.finish(outcome).await);
+        }
+    }
+}
 
 /// What the settings ask to be told.
 pub fn wanted(project: &Project) -> Wanted {
@@ -31,6 +144,7 @@ pub fn announcer(
     network: &Network,
 ) -> Result<Announcer, Warning> {
     let token = token(session, project, &place)?;
+    session.log.mask(token.expose());
     let http = network.client().map_err(|error| Warning::new(error.code(), error.to_string()))?;
     Announcer::new(place, http, &token, app(project), wanted).map_err(|error| error.warning())
 }

@@ -2,6 +2,7 @@
 
 use tokio::sync::mpsc;
 
+use super::announce::Announcement;
 use super::output::write_file;
 use super::project::Project;
 use super::publish::{self, EVENT_QUEUE, Publication, Publisher, progress_mode};
@@ -48,7 +49,18 @@ fn build(session: &Session, verb: &Build, words: &Words, told: &Told) -> Result<
     let (ended, signal) = block_on(async {
         let stop = Stop::on_signals();
         let run = Run { session, project, plan, publication: &publication, stop: stop.clone(), told };
-        (run.work().await, stop.code())
+        let announcement = Announcement::begin(session, project);
+        let ended = run.work().await;
+        if let Some(announcement) = announcement {
+            match (&ended, told.image.get(), told.record.get()) {
+                (Ok(built), Some(image), Some(record)) => {
+                    announcement.built(image, record, &built.push, &plan.warnings).await;
+                }
+                (Err(error), ..) => announcement.ended(error).await,
+                (Ok(_), ..) => {}
+            }
+        }
+        (ended, stop.code())
     })?;
     match ended {
         Err(Error::Build(BuildError::Cancelled)) => {

@@ -5,6 +5,7 @@
 
 mod action;
 mod action_install;
+mod announce;
 mod bad_input;
 mod ci_log;
 mod dockerignore;
