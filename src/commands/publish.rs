@@ -229,8 +229,11 @@ pub fn progress_mode(session: &Session, progress: Progress) -> ProgressMode {
 
 /// A reference that was typed; without tag and digest it is `latest`, as for the docker command line.
 pub fn typed_reference(text: &str) -> Result<Reference, CommandError> {
-    let mut reference = Reference::parse(text)
-        .map_err(|invalid| CommandError::InvalidReference { text: text.to_owned(), reason: invalid.to_string() })?;
+    let mut reference = Reference::parse(text).map_err(|invalid| CommandError::InvalidReference {
+        text: text.to_owned(),
+        reason: invalid.to_string(),
+        hint: invalid.hint(),
+    })?;
     if reference.tag.is_none() && reference.digest.is_none() {
         reference.tag = Some("latest".to_owned());
     }

@@ -38,8 +38,11 @@ pub fn run(session: &Session, verb: &Push, words: &Words) -> Result<ExitCode, Er
 fn pushable(text: &str) -> Result<Reference, CommandError> {
     let reference = typed_reference(text)?;
     if reference.digest.is_some() {
-        let reason = "a push needs a tag, not a digest".to_owned();
-        return Err(CommandError::InvalidReference { text: text.to_owned(), reason });
+        return Err(CommandError::InvalidReference {
+            text: text.to_owned(),
+            reason: "a push needs a tag, not a digest".to_owned(),
+            hint: "leave `@sha256:…` out".to_owned(),
+        });
     }
     Ok(reference)
 }

@@ -30,7 +30,7 @@ pub enum CommandError {
     #[error("`{}` is there already", printable_path(path))]
     Exists { path: PathBuf },
     #[error("`{}` is no image reference: {reason}", shown(text))]
-    InvalidReference { text: String, reason: String },
+    InvalidReference { text: String, reason: String, hint: String },
     #[error("a push is wanted ({wanted_by}), and no image names a registry: {}", quoted(tags))]
     NothingToPush { wanted_by: Origin, tags: Vec<String> },
     #[error("no credentials for `{host}` were found, and it takes no anonymous push; {}", tried.join(", "))]
@@ -64,9 +64,7 @@ impl Diagnostic for CommandError {
             Self::Runtime(_) => "check the limits on threads and open files (`ulimit -a`)".to_owned(),
             Self::UnknownSchema { known, .. } => format!("known are: {}", known.join(", ")),
             Self::Exists { .. } => "remove it first, or choose another folder with `--output`".to_owned(),
-            Self::InvalidReference { .. } => {
-                "write it as `REGISTRY/NAME:TAG`, in lower case: `ghcr.io/acme/shop:1.2.3`".to_owned()
-            }
+            Self::InvalidReference { hint, .. } => hint.clone(),
             Self::NothingToPush { .. } => {
                 "name the repository with `--image ghcr.io/OWNER/NAME`, or the registry with `--registry`".to_owned()
             }

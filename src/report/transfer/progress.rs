@@ -40,10 +40,10 @@ impl Steps {
                 if !self.told.insert((registry.clone(), origin.clone())) {
                     return Vec::new();
                 }
-                Self::login(registry, &format!("credentials: {origin}"), now)
+                Self::login(registry, origin, now)
             }
             TransferEvent::CredentialsRenewed { registry, origin } => {
-                Self::login(registry, &format!("credentials were refused, trying fresh ones: {origin}"), now)
+                Self::login(registry, &format!("refused, trying fresh ones: {origin}"), now)
             }
             TransferEvent::Started { reference } => {
                 self.references.insert(reference.clone(), Running { started: now, layers: BTreeMap::new() });
@@ -77,7 +77,8 @@ impl Steps {
     fn login(registry: &str, text: &str, now: Duration) -> Vec<BuildEvent> {
         let id = format!("{registry} {text} {now:?}");
         vec![
-            started(&id, format!("{registry}: {text}"), false),
+            started(&id, format!("log in to {registry}"), false),
+            line(&id, text),
             BuildEvent::StepFinished { id: StepId(id), outcome: StepOutcome::Done, duration: Duration::ZERO },
         ]
     }
