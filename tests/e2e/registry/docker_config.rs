@@ -39,9 +39,19 @@ impl Helper {
 
     /// A helper that answers with this user, for this registry only, and counts how often it is asked.
     pub fn answering(host: &str, user: &User) -> Self {
-        let answer = json!({ "ServerURL": host, "Username": user.name, "Secret": user.password });
+        Self::answering_anew(host, user, user)
+    }
+
+    /// The same, with another user from the second time on.
+    pub fn answering_anew(host: &str, first: &User, then: &User) -> Self {
+        let answer = |user: &User| {
+            let answer = json!({ "ServerURL": host, "Username": user.name, "Secret": user.password });
+            format!("cat <<'END'\n{answer}\nEND")
+        };
+        let (first, then) = (answer(first), answer(then));
         let script = format!(
-            "read -r host\n[ \"$1 $host\" = 'get {host}' ] || exit 1\necho asked >>\"${{0%/*}}/asked\"\ncat <<'END'\n{answer}\nEND"
+            "read -r host\n[ \"$1 $host\" = 'get {host}' ] || exit 1\ncd \"${{0%/*}}\"\n\
+             if [ -e asked ]; then\n{then}\nelse\n{first}\nfi\necho asked >>asked"
         );
         Self::doing(host, &script)
     }

@@ -123,7 +123,9 @@ fn a_401_in_the_middle_is_told_when_there_are_no_other_credentials() {
 #[test]
 fn a_401_in_the_middle_makes_the_helper_asked_again() {
     let way = Way::to(Registry::Htpasswd, vec![Rule::new("PUT", "/manifests/", unauthorized()).first(1)]);
-    let helper = Helper::answering(&way.proxy.host(), &User::named("nd-user"));
+    // Both may push; only newer credentials are worth another attempt.
+    let (first, then) = (User::named("gitlab-ci-token"), User::named("nd-user"));
+    let helper = Helper::answering_anew(&way.proxy.host(), &first, &then);
     let run = run(&["push", &way.image.tag], &helper.environment());
     assert_pushed(&run, &[(&way.repository, "1")]);
     assert_eq!(helper.asked(), 2);
