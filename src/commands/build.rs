@@ -1,6 +1,7 @@
 //! `nextdeploy build`.
 
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::announce::Announcement;
 use super::output::write_file;
@@ -106,15 +107,21 @@ impl Run<'_> {
             engine = self.prepare(&publisher) => engine?,
         };
         let reports = reporting::wants_summary(session);
-        if reports && let Some(previous) = self.find_previous(&engine).await {
-            Told::keep(&self.told.previous, previous);
-        }
-        let (image, record) = self.build(&engine, &publisher).await?;
+        // Asked while the build is prepared; the answer has to be there before the build moves the names.
+        let previous = reports.then(|| tokio::spawn(find_previous(engine.clone(), self.names())));
+        let (image, record) = self.build(&engine, &publisher, previous).await?;
         session.tell(&report::render_build(image, record));
-        if reports && let Some(routes) = docker::read_routes(&engine, &image.id).await {
+        let routes = async {
+            match &record.routes {
+                None if reports => docker::read_routes(&engine, &image.id).await,
+                known => known.clone(),
+            }
+        };
+        let (pushed, routes) = tokio::join!(self.push(&engine, &publisher, image), routes);
+        if let Some(routes) = routes {
             Told::keep(&self.told.routes, routes);
         }
-        let (push, push_code) = self.push(&engine, &publisher, image).await?;
+        let (push, push_code) = pushed?;
         Ok(Built { push, push_code })
     }
 
@@ -129,17 +136,17 @@ impl Run<'_> {
         Ok(engine)
     }
 
-    /// What the image's names stand for until now: on a machine that keeps its images, the last build.
-    async fn find_previous(&self, engine: &Engine) -> Option<BuiltImage> {
-        for tag in self.plan.tags.iter().take(PREVIOUS_NAMES) {
-            if let Some(image) = docker::find_image(engine, &tag.value).await {
-                return Some(image);
-            }
-        }
-        None
+    /// The first names that the image gets.
+    fn names(&self) -> Vec<String> {
+        self.plan.tags.iter().take(PREVIOUS_NAMES).map(|tag| tag.value.clone()).collect()
     }
 
-    async fn build(&self, engine: &Engine, publisher: &Publisher<'_>) -> Result<(&BuiltImage, &BuildRecord), Error> {
+    async fn build(
+        &self,
+        engine: &Engine,
+        publisher: &Publisher<'_>,
+        previous: Option<JoinHandle<Option<BuiltImage>>>,
+    ) -> Result<(&BuiltImage, &BuildRecord), Error> {
         let dialect = match engine.builder {
             BuilderKind::BuildKit => Dialect::BuildKit,
             BuilderKind::Classic => Dialect::Classic,
@@ -152,6 +159,11 @@ impl Run<'_> {
         let body = ContextBody::of(std::mem::take(&mut request.context));
 
         let (events, received) = mpsc::channel::<BuildEvent>(EVENT_QUEUE);
+        if let Some(previous) = previous
+            && let Ok(Some(previous)) = previous.await
+        {
+            Told::keep(&self.told.previous, previous);
+        }
         let log = &self.session.log;
         log.open("build", "Build");
         let untrusted = log.untrusted();
@@ -209,6 +221,16 @@ impl Run<'_> {
         Told::keep(&self.told.pushed, outcome);
         Ok((PushReport::Done(result), code))
     }
+}
+
+/// What the image's names stand for until now: on a machine that keeps its images, the last build.
+async fn find_previous(engine: Engine, names: Vec<String>) -> Option<BuiltImage> {
+    for name in names {
+        if let Some(image) = docker::find_image(&engine, &name).await {
+            return Some(image);
+        }
+    }
+    None
 }
 
 fn builder_name(kind: BuilderKind) -> &'static str {

@@ -7,10 +7,12 @@ use serde::Serialize;
 
 use super::progress::{Colours, clean_line, duration, size};
 use crate::builder::{BuildError, BuildEvent, StepId, StepOutcome, shorten, step_name};
-use crate::image::BuiltImage;
+use crate::image::{AppRoutes, BuiltImage};
 
 /// How a script inside the build marks a line for the end of the report.
 const NOTICE: &str = "nextdeploy: notice: ";
+/// How it tells the routes of the app, as JSON.
+const ROUTES: &str = "nextdeploy: routes: ";
 
 /// What happened in a build, step by step, in the order in which the steps started.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -22,6 +24,9 @@ pub struct BuildRecord {
     pub warnings: Vec<String>,
     /// What the scripts inside the build had to say.
     pub notices: Vec<String>,
+    /// From the build itself; a step from the cache says nothing.
+    #[serde(skip)]
+    pub routes: Option<AppRoutes>,
     #[serde(skip)]
     pub total: Duration,
 }
@@ -70,6 +75,11 @@ fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Resul
     serializer.serialize_f64(duration.as_secs_f64())
 }
 
+/// True for output that is meant for this program and not for people.
+pub(super) fn is_for_the_record(event: &BuildEvent) -> bool {
+    matches!(event, BuildEvent::StepLog { bytes, .. } if bytes.starts_with(ROUTES.as_bytes()))
+}
+
 impl BuildRecord {
     /// Takes in an event that came `now` after the beginning of the build.
     pub fn observe(&mut self, event: &BuildEvent, now: Duration) {
@@ -97,6 +107,10 @@ impl BuildRecord {
             BuildEvent::Warning(text) => self.warnings.push(text.clone()),
             BuildEvent::StepLog { bytes, .. } => {
                 let text = String::from_utf8_lossy(bytes);
+                let routes = text.lines().filter_map(|line| line.strip_prefix(ROUTES));
+                // The project's own scripts print there too, and come first.
+                self.routes =
+                    routes.filter_map(|json| serde_json::from_str(json).ok()).next_back().or(self.routes.take());
                 let notices = text.lines().filter_map(|line| line.strip_prefix(NOTICE));
                 self.notices.extend(notices.map(|notice| clean_line(notice, Colours::Drop)));
             }
@@ -212,6 +226,22 @@ mod tests {
         let stream = crate::builder::LogStream::Stdout;
         record.observe(&BuildEvent::StepLog { id: StepId("build".into()), stream, bytes }, Duration::ZERO);
         assert_eq!(record.notices, ["2 files are other in each build"]);
+        assert_eq!(record.routes, None);
+    }
+
+    #[test]
+    fn routes_are_kept_and_not_shown() {
+        let mut record = BuildRecord::default();
+        for (line, api) in
+            [(r#"{"api":["/api/x"],"later":1}"#, "/api/x"), ("{broken", "/api/x"), (r#"{"api":["/y"]}"#, "/y")]
+        {
+            let bytes = format!("nextdeploy: routes: {line}\n").into_bytes();
+            let stream = crate::builder::LogStream::Stdout;
+            let event = BuildEvent::StepLog { id: StepId("build".into()), stream, bytes };
+            assert!(is_for_the_record(&event));
+            record.observe(&event, Duration::ZERO);
+            assert_eq!(record.routes.as_ref().unwrap().api, [api]);
+        }
     }
 
     #[test]

@@ -35,6 +35,15 @@ pub fn nextdeploy_with(engine: &Engine, folder: &Path, arguments: &[&str], envir
     Run::of(command.envs(environment.iter().copied()).output().unwrap())
 }
 
+/// The same with the variables of a job of CI.
+pub fn nextdeploy_in_job(engine: &Engine, folder: &Path, arguments: &[&str], job: &[(&str, &str)]) -> Run {
+    let home = tempfile::tempdir().unwrap();
+    let mut command = Command::new("timeout");
+    command.args(["--signal=TERM", LIMIT, PROGRAM]).args(arguments).current_dir(folder);
+    scrub(&mut command, engine, home.path());
+    Run::of(command.envs(job.iter().copied()).output().unwrap())
+}
+
 /// The program while it runs.
 pub struct Running {
     child: Child,

@@ -329,8 +329,9 @@ function readRoutes(directories) {
 
 // ---------------------------------------------------------------------------------------------------------------
 
-/** One line that nextdeploy repeats at the end of the build. */
+/** Lines for nextdeploy itself: the routes, and what it repeats at the end of the build. */
 function tell(document) {
+  process.stdout.write(`nextdeploy: routes: ${JSON.stringify(document.routes)}\n`)
   if (!document.unpinned.length) return
   const names = document.unpinned.slice(0, 3).join(', ') + (document.unpinned.length > 3 ? ', …' : '')
   process.stdout.write(`nextdeploy: notice: other in each build, because Next.js draws keys at random: ${document.unpinned.length} files (${names}); see --reproducible-key\n`)

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval};
 
-use super::build::BuildRecord;
+use super::build::{BuildRecord, is_for_the_record};
 use crate::builder::BuildEvent;
 
 pub use live::LiveProgress;
@@ -49,7 +49,9 @@ pub async fn show_progress(
                 Some(event) => {
                     let now = start.elapsed();
                     record.observe(&event, now);
-                    view.event(&event, now);
+                    if !is_for_the_record(&event) {
+                        view.event(&event, now);
+                    }
                 }
                 None => break,
             },
