@@ -1,6 +1,6 @@
 //! `nextdeploy build`.
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::announce::Announcement;
@@ -18,7 +18,7 @@ use crate::daemon::{BuilderKind, Engine, find_endpoint};
 use crate::diagnostic::ExitCode;
 use crate::dockerfile::Dialect;
 use crate::error::Error;
-use crate::image::BuiltImage;
+use crate::image::{AppRoutes, BuiltImage};
 use crate::plan::{CA_SECRET, ImagePlan};
 use crate::report::progress::show_progress;
 use crate::report::transfer::{PushResult, render_push};
@@ -51,7 +51,7 @@ fn build(session: &Session, verb: &Build, words: &Words, told: &Told) -> Result<
         let stop = Stop::on_signals();
         let run = Run { session, project, plan, publication: &publication, stop: stop.clone(), told };
         let announcement = Announcement::begin(session, project);
-        let ended = run.work().await;
+        let ended = Box::pin(run.work()).await;
         if let Some(announcement) = announcement {
             match (&ended, told.image.get(), told.record.get()) {
                 (Ok(built), Some(image), Some(record)) => {
@@ -107,14 +107,19 @@ impl Run<'_> {
             engine = self.prepare(&publisher) => engine?,
         };
         let reports = reporting::wants_summary(session);
-        // Asked while the build is prepared; the answer has to be there before the build moves the names.
-        let previous = reports.then(|| tokio::spawn(find_previous(engine.clone(), self.names())));
-        let (image, record) = self.build(&engine, &publisher, previous).await?;
+        let earlier = Earlier::ask(reports.then(|| (engine.clone(), self.names())));
+        let built = self.build(&engine, &publisher, earlier.image).await;
+        // Waited for however the build ended: it removes what it made.
+        let earlier_routes = earlier.routes.await.unwrap_or_default();
+        let (image, record) = built?;
         session.tell(&report::render_build(image, record));
         let routes = async {
-            match &record.routes {
-                None if reports => docker::read_routes(&engine, &image.id).await,
-                known => known.clone(),
+            let same = || self.told.previous.get().is_some_and(|previous| has_all_of(previous, image));
+            match (&record.routes, earlier_routes) {
+                (Some(routes), _) => Some(routes.clone()),
+                (None, Some(routes)) if same() => Some(routes),
+                (None, _) if reports => docker::read_routes(&engine, &image.id).await,
+                (None, _) => None,
             }
         };
         let (pushed, routes) = tokio::join!(self.push(&engine, &publisher, image), routes);
@@ -145,7 +150,7 @@ impl Run<'_> {
         &self,
         engine: &Engine,
         publisher: &Publisher<'_>,
-        previous: Option<JoinHandle<Option<BuiltImage>>>,
+        previous: oneshot::Receiver<BuiltImage>,
     ) -> Result<(&BuiltImage, &BuildRecord), Error> {
         let dialect = match engine.builder {
             BuilderKind::BuildKit => Dialect::BuildKit,
@@ -159,9 +164,8 @@ impl Run<'_> {
         let body = ContextBody::of(std::mem::take(&mut request.context));
 
         let (events, received) = mpsc::channel::<BuildEvent>(EVENT_QUEUE);
-        if let Some(previous) = previous
-            && let Ok(Some(previous)) = previous.await
-        {
+        // The answer has to be there before the build moves the names.
+        if let Ok(previous) = previous.await {
             Told::keep(&self.told.previous, previous);
         }
         let log = &self.session.log;
@@ -223,14 +227,35 @@ impl Run<'_> {
     }
 }
 
-/// What the image's names stand for until now: on a machine that keeps its images, the last build.
-async fn find_previous(engine: Engine, names: Vec<String>) -> Option<BuiltImage> {
-    for name in names {
-        if let Some(image) = docker::find_image(&engine, &name).await {
-            return Some(image);
-        }
+/// What the image's names stood for before: on a machine that keeps its images, the last build. Asked beside the build.
+struct Earlier {
+    /// Closed without an answer when there is none.
+    image: oneshot::Receiver<BuiltImage>,
+    routes: JoinHandle<Option<AppRoutes>>,
+}
+
+impl Earlier {
+    fn ask(whom: Option<(Engine, Vec<String>)>) -> Self {
+        let (found, image) = oneshot::channel();
+        let routes = tokio::spawn(async move {
+            let (engine, names) = whom?;
+            for name in names {
+                if let Some(previous) = docker::find_image(&engine, &name).await {
+                    let id = previous.id.clone();
+                    // A build that ended already does not ask any more.
+                    let _ = found.send(previous);
+                    return docker::read_routes(&engine, &id).await;
+                }
+            }
+            None
+        });
+        Self { image, routes }
     }
-    None
+}
+
+/// True when every layer of `image` is in `other`, so that both say the same of themselves.
+fn has_all_of(other: &BuiltImage, image: &BuiltImage) -> bool {
+    image.layers.iter().all(|layer| other.layers.iter().any(|known| known.diff_id == layer.diff_id))
 }
 
 fn builder_name(kind: BuilderKind) -> &'static str {

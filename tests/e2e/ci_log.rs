@@ -62,10 +62,10 @@ fn a_build_in_a_job_reports_itself_and_nothing_else() {
     let commands = obeyed(&first.stderr);
     assert!(commands.iter().all(|line| !line.contains("forged")), "{commands:#?}");
     assert_eq!(commands[0], "::add-mask::secret-of-the-job");
-    let groups: Vec<&&str> = commands.iter().filter(|line| line.contains("group")).collect();
+    let groups: Vec<&str> = commands.iter().copied().filter(|line| line.contains("group")).collect();
     let [project, _, plan, _, build, end] = groups[..] else { panic!("{groups:#?}") };
-    assert_eq!((*project, *plan), (&"::group::Project", &"::group::Plan of the image"));
-    assert_eq!((*build, *end), (&"::group::Build", &"::endgroup::"));
+    assert_eq!((project, plan), ("::group::Project", "::group::Plan of the image"));
+    assert_eq!((build, end), ("::group::Build", "::endgroup::"));
     assert_eq!(output.matches("<<ghadelimiter_").count(), 14, "{output}");
     assert!(summary.contains("</code> is built\n") && !summary.contains("forged</code>"), "{summary}");
     assert!(summary.contains("**○ static**"), "routes of the build: {summary}");
