@@ -42,7 +42,7 @@ pub(super) fn plan_repositories(
     }
     let named = match &inputs.publish.registry {
         Some(registry) => of_registry(inputs, registry, name, warnings)?,
-        None if is_pushed(inputs) => of_gitlab(inputs, name),
+        None if is_pushed(inputs) => of_gitlab(inputs, name).or_else(|| of_github_job(inputs, name)),
         None => None,
     };
     let (place, text) = match named {
@@ -101,6 +101,15 @@ fn of_gitlab(inputs: Inputs<'_>, name: &str) -> Option<Detected<String>> {
     let image = inputs.ci.registry_image.as_ref()?.to_ascii_lowercase();
     let text = in_workspace(inputs, image, name);
     Some(Detected::new(text, Origin::Variable("CI_REGISTRY_IMAGE".to_owned())))
+}
+
+/// A job of GitHub's that was handed its token can push to GHCR.
+fn of_github_job(inputs: Inputs<'_>, name: &str) -> Option<Detected<String>> {
+    let token = inputs.publish.github_token.as_ref()?;
+    let is_github = inputs.ci.repository_url.as_deref().and_then(ci::host_of).is_some_and(|host| host == "github.com");
+    let repository = inputs.ci.repository.as_ref().filter(|_| is_github && inputs.ci.system == CiSystem::GitHub)?;
+    let text = in_workspace(inputs, format!("ghcr.io/{}", repository.to_ascii_lowercase()), name);
+    Some(Detected::new(text, Origin::Derived(format!("`GITHUB_REPOSITORY` and {}", token.origin))))
 }
 
 /// An app of a workspace has an image of its own below the repository's.

@@ -47,7 +47,7 @@ pub(super) fn definition(choices: &Choices) -> Definition {
     let content = fill(
         JOB,
         &[
-            ("NAME", &choices.job_name()),
+            ("NAME", &format!("build-{}", choices.job_name())),
             ("PROGRAM", &choices.program.location),
             ("IDENTITY", identity),
             ("VARIABLES", &lines),

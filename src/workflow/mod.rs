@@ -55,7 +55,7 @@ impl Choices {
         }
     }
 
-    /// `image`, or `image-web` for the app in `apps/web`.
+    /// `image`, or `image-web` for the app in `apps/web`. At GitLab, `image` alone is a keyword.
     fn job_name(&self) -> String {
         let mut name = "image".to_owned();
         let last = self.directory.as_str().rsplit('/').next().unwrap_or_default();

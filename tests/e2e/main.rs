@@ -11,6 +11,7 @@
     reason = "the tests observe from outside: docker, git and the program are child processes"
 )]
 
+mod action;
 mod ci_log;
 mod docker;
 mod docker_builder;

@@ -4,7 +4,8 @@ use super::super::sample::{Sample, from_flag};
 use crate::ci::{CiContext, CiEvent, CiSystem, PullRequest, PullRequestSource};
 use crate::diagnostic::Diagnostic;
 use crate::oci::Reference;
-use crate::settings::PushPolicy;
+use crate::secret::Secret;
+use crate::settings::{PushPolicy, SecretValue};
 use crate::tags::Flavor;
 
 /// What a user sees of the names: each with its origin, the version label, and warnings; or the error.
@@ -70,6 +71,11 @@ fn gitlab() -> CiContext {
 
 fn pushed(sample: &mut Sample, policy: PushPolicy) {
     sample.publish.push = Some(from_flag(policy, "--push"));
+}
+
+fn token(sample: &mut Sample) {
+    let value = SecretValue::Value(Secret::new("ghs_x".to_owned()));
+    sample.publish.github_token = Some(from_flag(value, "--github-token"));
 }
 
 fn registry(sample: &mut Sample, host: &str) {
@@ -187,6 +193,22 @@ fn repositories_of_registries() {
                 *s = Sample::npm().in_workspace(None);
                 s.ci = gitlab();
                 pushed(s, PushPolicy::Always);
+            }),
+            ("a workflow with its token, pushed", |s| {
+                s.ci = branch("main");
+                token(s);
+                pushed(s, PushPolicy::Auto);
+            }),
+            ("a workflow with its token, from a fork", |s| {
+                s.ci = pull_request(PullRequestSource::Fork);
+                token(s);
+                pushed(s, PushPolicy::Auto);
+            }),
+            ("a workflow with its token, on a server of its own", |s| {
+                s.ci = branch("main");
+                s.ci.repository_url = Some("https://github.acme.example/Acme/Shop".to_owned());
+                token(s);
+                pushed(s, PushPolicy::Auto);
             }),
             ("gitlab by its registry", |s| {
                 s.ci = gitlab();

@@ -1,0 +1,6 @@
+//! The action, the GitLab component and what `init` writes, in the runners of those systems.
+
+mod github;
+mod gitlab;
+mod lint;
+mod runner;
