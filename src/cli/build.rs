@@ -69,6 +69,11 @@ pub struct BuildRunArgs {
     /// Image whose layers may be reused; repeatable.
     #[arg(long, value_name = "REFERENCE")]
     pub cache_from: Vec<String>,
+    /// Folder in which package store and `.next/cache` survive, for machines that live for one run.
+    ///
+    /// Read before the build, written after it; docs/caches.md. Only with BuildKit.
+    #[arg(long, value_name = "DIR")]
+    pub cache_dir: Option<String>,
     /// Memory limit of the build steps, such as `2g`; only builders without BuildKit have one.
     #[arg(long, value_name = "SIZE")]
     pub memory: Option<String>,
@@ -104,6 +109,7 @@ impl Build {
         words.switch(Setting::Pull, run.pull);
         words.one(Setting::Network, run.network.as_ref());
         words.list(Setting::CacheFrom, &run.cache_from);
+        words.one(Setting::CacheDir, run.cache_dir.as_ref());
         words.one(Setting::Memory, run.memory.as_ref());
         words.one(Setting::BuildTimeout, run.build_timeout.as_ref());
         words.one(Setting::Builder, run.builder.as_ref());

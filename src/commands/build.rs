@@ -4,6 +4,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::announce::Announcement;
+use super::caches::Caches;
 use super::output::write_file;
 use super::project::Project;
 use super::publish::{self, EVENT_QUEUE, Publication, Publisher, progress_mode};
@@ -162,6 +163,10 @@ impl Run<'_> {
         self.mask(&request);
         Told::keep(&self.told.dockerfile, dockerfile);
         let body = ContextBody::of(std::mem::take(&mut request.context));
+        let caches = Caches::of(self.session, self.project, self.plan, engine, &request.credentials);
+        if let Some(caches) = &caches {
+            caches.restore(self.stop.clone().requested()).await;
+        }
 
         let (events, received) = mpsc::channel::<BuildEvent>(EVENT_QUEUE);
         // The answer has to be there before the build moves the names.
@@ -178,7 +183,12 @@ impl Run<'_> {
         drop(untrusted);
         log.close();
         match built {
-            Ok(image) => Ok((Told::keep(&self.told.image, image), record)),
+            Ok(image) => {
+                if let Some(caches) = &caches {
+                    caches.save(record, self.stop.clone().requested()).await;
+                }
+                Ok((Told::keep(&self.told.image, image), record))
+            }
             Err(error) => {
                 let lines = report::render_failed_step(&error);
                 if !lines.is_empty() {

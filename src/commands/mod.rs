@@ -2,6 +2,7 @@
 
 mod announce;
 mod build;
+mod caches;
 mod detect;
 mod dockerfile;
 mod doctor;

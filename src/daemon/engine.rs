@@ -134,6 +134,11 @@ impl Engine {
     pub(crate) fn api_client(&self) -> Docker {
         self.dialer.docker(REQUEST_TIMEOUT)
     }
+
+    /// The typed API for answers that take longer.
+    pub(crate) fn patient_client(&self, limit: Duration) -> Docker {
+        self.dialer.docker(limit)
+    }
 }
 
 fn parse_api(version: &str) -> Option<(u32, u32)> {

@@ -2,6 +2,7 @@
 //!
 //! Nothing of the project, its settings or its file names can end an instruction or begin one: see `quote`.
 
+pub mod cache_transfer;
 mod context;
 mod eject;
 mod entries;

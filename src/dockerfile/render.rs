@@ -306,14 +306,7 @@ impl Writer<'_> {
     }
 
     fn cache_mount(self, cache: Option<&CacheMount>) -> Vec<String> {
-        let Some(cache) = cache.filter(|_| self.dialect == Dialect::BuildKit) else {
-            return Vec::new();
-        };
-        let sharing = match cache.sharing {
-            CacheSharing::Shared => "",
-            CacheSharing::Locked => ",sharing=locked",
-        };
-        vec![format!("type=cache,id={},target={}{sharing}", cache.id, cache.target)]
+        cache.filter(|_| self.dialect == Dialect::BuildKit).map(cache_mount).into_iter().collect()
     }
 
     /// The image optimiser, in a folder of its own.
@@ -368,6 +361,15 @@ impl Writer<'_> {
         let _ = writeln!(text, "ENTRYPOINT {}\nCMD {}", exec_form(&runtime.entrypoint), exec_form(&runtime.command));
         text
     }
+}
+
+/// The value of `--mount`.
+pub(super) fn cache_mount(cache: &CacheMount) -> String {
+    let sharing = match cache.sharing {
+        CacheSharing::Shared => "",
+        CacheSharing::Locked => ",sharing=locked",
+    };
+    format!("type=cache,id={},target={}{sharing}", cache.id, cache.target)
 }
 
 /// The folder of a path of the project in the build stages.

@@ -97,6 +97,7 @@ pub fn resolve(words: &Words, environment: &Environment, files: &ConfigFiles) ->
         builder: sources.parsed(Setting::Builder, parse::builder)?.map(|b| b.value).unwrap_or_default(),
         progress: sources.parsed(Setting::Progress, parse::progress)?.map_or(Progress::Auto, |p| p.value),
         dry_run: sources.is_on(Setting::DryRun)?,
+        cache_dir: sources.parsed(Setting::CacheDir, parse::path)?.map(|path| PathBuf::from(path.value)),
         metadata_file: sources.parsed(Setting::MetadataFile, parse::path)?.map(|path| PathBuf::from(path.value)),
         iidfile: sources.parsed(Setting::Iidfile, parse::path)?.map(|path| PathBuf::from(path.value)),
     };

@@ -85,6 +85,8 @@ pub struct RunSettings {
     pub builder: BuilderKind,
     pub progress: Progress,
     pub dry_run: bool,
+    /// Folder of the caches that survive between runs.
+    pub cache_dir: Option<PathBuf>,
     /// File for the result as JSON.
     pub metadata_file: Option<PathBuf>,
     /// File for the image id.

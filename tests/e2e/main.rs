@@ -12,6 +12,7 @@
 )]
 
 mod action;
+mod caches;
 mod ci_log;
 mod docker;
 mod docker_builder;

@@ -183,3 +183,13 @@ fn it_is_a_cargo_subcommand_as_well() {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(json(&String::from_utf8(output.stdout).unwrap())["name"]["value"], "shop");
 }
+
+#[test]
+fn a_folder_for_caches_changes_nothing_of_what_is_built() {
+    let repository = Repository::next_app();
+    let plain = repository.run(&["build", "--dry-run", "--json"]);
+    let cached = repository.run(&["build", "--dry-run", "--json", "--cache-dir", "caches"]);
+    plain.succeeds();
+    assert_eq!(plain.stdout, cached.stdout);
+    assert!(!repository.path("caches").exists());
+}

@@ -1,10 +1,11 @@
 //! The builder that runs inside a Docker daemon (BuildKit), or one that speaks its API (classic builder, Podman).
 //!
-//! In: an [`Engine`](crate::daemon::Engine), [`BuildRequest`](super::BuildRequest), a context stream. Out: the image in the daemon. Never writes to the
-//! machine it runs on.
+//! In: an [`Engine`](crate::daemon::Engine), [`BuildRequest`](super::BuildRequest), a context stream. Out: the image in the daemon. Writes
+//! nothing to the machine it runs on but the caches that it is asked to keep.
 
 mod build;
 mod buildkit;
+mod cache_transfer;
 mod classic;
 mod inspect;
 mod look;
@@ -15,5 +16,6 @@ mod steps;
 mod upload;
 
 pub use build::BuildRun;
+pub use cache_transfer::{CacheTransfer, CacheTransferError};
 pub use look::{find_image, read_routes};
 pub use upload::ContextBody;

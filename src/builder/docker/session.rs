@@ -210,7 +210,7 @@ mod transport {
 }
 
 /// 128 random bits: another client must not be able to join.
-fn session_id() -> String {
+pub(super) fn session_id() -> String {
     let mut bytes = [0; 16];
     let provider = rustls::crypto::ring::default_provider();
     provider.secure_random.fill(&mut bytes).expect("the operating system has random bytes");

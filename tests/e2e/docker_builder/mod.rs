@@ -1,6 +1,6 @@
 //! The docker builder on a real daemon: BuildKit, the classic builder and Podman.
 
-mod harness;
+pub mod harness;
 mod quoting;
 mod remote;
 
