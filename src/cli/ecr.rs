@@ -33,7 +33,7 @@ pub struct EcrTarget {
     /// AWS region, where the registry's host does not tell it.
     #[arg(long, value_name = "REGION")]
     pub aws_region: Option<String>,
-    /// PEM file with certificate authorities to trust besides the system's, also inside the build.
+    /// PEM file with certificate authorities to trust besides the system's, also inside a build.
     #[arg(long, value_name = "FILE")]
     pub ca_bundle: Option<String>,
 }
