@@ -57,9 +57,14 @@ pub enum Failure {
 impl Failure {
     /// Whether the same request may succeed a little later.
     pub fn is_temporary(self) -> bool {
+        // Other codes, such as 501, say what the server is, not how it is at the moment (RFC 9110, section 15.6).
         matches!(
             self,
-            Self::RateLimited { .. } | Self::Server { .. } | Self::Connection | Self::NotListening | Self::BlobUnknown
+            Self::RateLimited { .. }
+                | Self::Server { status: 500 | 502..=504 }
+                | Self::Connection
+                | Self::NotListening
+                | Self::BlobUnknown
         )
     }
 
