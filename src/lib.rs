@@ -34,6 +34,8 @@ pub mod builder;
 
 pub mod registry;
 
+pub mod container;
+
 pub mod forge;
 
 pub mod doctor;

@@ -19,6 +19,11 @@ const ORDER: &[&[&str]] = &[
     &["daemon"],
     &["builder"],
     &["registry"],
+    &["container"],
+    &["proxy"],
+    &["launch"],
+    &["manifest"],
+    &["supervise"],
     &["forge"],
     &["doctor"],
     &["workflow"],
@@ -29,9 +34,11 @@ const ORDER: &[&[&str]] = &[
 
 /// Libraries whose types must not leave the named modules.
 const CONFINED: &[(&str, &[&str])] = &[
-    ("bollard", &["builder", "daemon", "registry"]),
+    ("axum", &["supervise"]),
+    ("bollard", &["builder", "container", "daemon", "registry"]),
     ("tonic", &["builder"]),
-    ("hyper", &["builder", "daemon", "registry"]),
+    ("file_rotate", &["supervise"]),
+    ("hyper", &["builder", "container", "daemon", "registry"]),
     ("aws_config", &["registry"]),
     ("aws_sdk_ecr", &["registry"]),
     ("aws_sdk_ecrpublic", &["registry"]),
@@ -39,8 +46,9 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("aws_sdk_sts", &["registry"]),
     ("oci_client", &["registry"]),
     ("octocrab", &["forge"]),
-    ("reqwest", &["network", "registry", "forge"]),
-    ("tar", &["builder"]),
+    ("prometheus_client", &["supervise"]),
+    ("reqwest", &["network", "registry", "proxy", "supervise", "forge"]),
+    ("tar", &["builder", "container"]),
     ("oxc_ast", &["project"]),
     ("oxc_parser", &["project"]),
     ("chrono_tz", &["tags"]),
@@ -48,13 +56,13 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("indicatif", &["report"]),
     ("jsonc_parser", &["project", "metadata"]),
-    ("serde_saphyr", &["metadata", "project", "source"]),
+    ("serde_saphyr", &["launch", "manifest", "metadata", "project", "source"]),
     ("globset", &["project", "source"]),
 ];
 
 /// Modules with side effects, which the pure stages must never touch.
 const PURE: &[&str] =
-    &["ci", "cli", "project", "metadata", "settings", "oci", "tags", "plan", "dockerfile", "workflow"];
+    &["ci", "cli", "project", "metadata", "settings", "oci", "tags", "plan", "dockerfile", "manifest", "workflow"];
 const SIDE_EFFECTS: &[&str] =
     &["std::fs::", "std::net::", "std::process::", "std::time::SystemTime", "tokio::", "crate::host::run_command"];
 

@@ -1,0 +1,74 @@
+//! Why a daemon did not do what was asked of a container, network or volume.
+
+use crate::daemon::DaemonError;
+use crate::diagnostic::{Diagnostic, ExitCode, printable};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ContainerError {
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
+    /// `kind` is `container`, `network`, `volume` or `image`.
+    #[error("there is no {kind} `{}`", printable(name))]
+    NotFound { kind: &'static str, name: String },
+    #[error("the name `{}` is in use by another container", printable(name))]
+    NameInUse { name: String },
+    #[error("port {port} of the machine is in use: {}", printable(reason))]
+    PortInUse { port: String, reason: String },
+    #[error("the daemon has no image `{}`", printable(image))]
+    ImageMissing { image: String },
+    #[error("there is no volume driver `{}`", printable(driver))]
+    UnknownVolumeDriver { driver: String },
+    #[error("the {kind} `{}` exists already, and is another: {difference}", printable(name))]
+    Differs { kind: &'static str, name: String, difference: String },
+    #[error("the daemon refuses {doing} of `{}` in its state: {}", printable(name), printable(reason))]
+    Conflict { doing: &'static str, name: String, reason: String },
+    #[error("the daemon cannot start `{}`: {}", printable(name), printable(reason))]
+    Start { name: String, reason: String },
+    #[error("the daemon answered {doing} of `{}` with an error: {}", printable(name), printable(reason))]
+    Answer { doing: &'static str, name: String, reason: String },
+}
+
+impl Diagnostic for ContainerError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Daemon(error) => error.code(),
+            Self::NotFound { .. } => "container/not-found",
+            Self::NameInUse { .. } => "container/name-in-use",
+            Self::PortInUse { .. } => "container/port-in-use",
+            Self::ImageMissing { .. } => "container/image-missing",
+            Self::UnknownVolumeDriver { .. } => "container/volume-driver",
+            Self::Differs { .. } => "container/differs",
+            Self::Conflict { .. } => "container/conflict",
+            Self::Start { .. } => "container/start",
+            Self::Answer { .. } => "container/daemon",
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        let hint = match self {
+            Self::Daemon(error) => return error.hints(),
+            Self::NotFound { kind: "container", .. } => "list what runs with `nextdeploy ps --all`",
+            Self::NotFound { .. } => "check the name",
+            Self::NameInUse { .. } => "replace it with `nextdeploy run --replace`, or give another `--name`",
+            Self::PortInUse { .. } => "publish another port with `--publish`, or stop what listens there",
+            Self::ImageMissing { .. } => "get it with `nextdeploy pull`, or build it with `nextdeploy build`",
+            Self::UnknownVolumeDriver { .. } => "install the driver's plugin on the daemon's machine, or use `local`",
+            Self::Differs { .. } => "remove it, or give another name",
+            Self::Conflict { .. } => "look at its state with `nextdeploy ps --all`",
+            Self::Start { .. } => "check the command, mounts and limits that the message names",
+            Self::Answer { .. } => "check the daemon's log (`journalctl -u docker`)",
+        };
+        vec![hint.to_owned()]
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Daemon(error) => error.exit_code(),
+            Self::NameInUse { .. }
+            | Self::NotFound { .. }
+            | Self::UnknownVolumeDriver { .. }
+            | Self::Differs { .. } => ExitCode::Usage,
+            _ => ExitCode::Unhealthy,
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Containers, networks and volumes of a daemon in our own words: specs in, states, streams and typed errors out.
+//!
+//! Docker's types are converted here, in both directions, and go no further. Never decides what a container looks like.
+
+mod error;
+mod facts;
+mod health;
+mod logs;
+mod spec;
+mod stats;
+
+pub use error::ContainerError;
+pub use facts::{
+    ContainerEvent, ContainerFacts, ContainerState, ContainerStatus, ContainerSummary, EventKind, ImageFacts,
+    NetworkAttachment, PublishedPort,
+};
+pub use health::{ContainerHealth, HealthStatus, Probe};
+pub use logs::{LogLine, LogOptions, LogStream};
+pub use spec::{
+    Access, ContainerName, ContainerSpec, HealthCheck, InvalidName, LogDriver, Mount, NetworkSpec, PortMapping,
+    Privileges, Protocol, Resources, RestartPolicy, RootFilesystem, VolumeSpec,
+};
+pub use stats::ContainerStats;
+
+/// Label of every container, network and volume that this program makes.
+pub const MANAGED_LABEL: &str = "nextdeploy.managed";
+/// Label with the name of the app.
+pub const APP_LABEL: &str = "nextdeploy.app";
