@@ -11,10 +11,10 @@ use nextdeploy::report::outputs::Outputs;
 use serde_json::Value;
 
 /// Inputs whose default is not the program's own.
-const DEFAULTS: &[(&str, &str)] = &[("push", "auto"), ("github-token", "${{ github.token }}")];
+const DEFAULTS: &[(&str, &str)] = &[("cache", "auto"), ("push", "auto"), ("github-token", "${{ github.token }}")];
 
-/// Inputs about the action itself: which program runs.
-const OWN_INPUTS: &[&str] = &["version"];
+/// Inputs about the action itself: which program runs, and what GitHub keeps for it. Each with the script that reads it.
+const OWN_INPUTS: &[(&str, &str)] = &[("cache", "scripts/action/cache"), ("version", "scripts/action/install")];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -57,7 +57,9 @@ fn generated() -> (String, String) {
         if let Some(default) = default_of(&input) {
             writeln!(inputs, "    default: {default}").unwrap();
         }
-        writeln!(env, "        {variable}: ${{{{ inputs.{input} }}}}").unwrap();
+        // Where the workflow names no folder, the action does.
+        let or = if setting == Setting::CacheDir { " || steps.cache.outputs.folder" } else { "" };
+        writeln!(env, "        {variable}: ${{{{ inputs.{input}{or} }}}}").unwrap();
     }
     (inputs, env)
 }
@@ -72,7 +74,7 @@ fn every_setting_is_an_input_and_every_input_reaches_the_program() {
     let expected: BTreeSet<String> = Setting::ALL
         .iter()
         .map(|setting| setting.input())
-        .chain(OWN_INPUTS.iter().map(|name| (*name).to_owned()))
+        .chain(OWN_INPUTS.iter().map(|(name, _)| (*name).to_owned()))
         .collect();
     let expected: BTreeSet<&str> = expected.iter().map(String::as_str).collect();
     assert_eq!(names(&action["inputs"]), expected);
@@ -85,10 +87,10 @@ fn every_setting_is_an_input_and_every_input_reaches_the_program() {
 #[test]
 fn every_input_of_the_action_itself_is_read() {
     let page = text("action.yml");
-    for input in OWN_INPUTS {
+    for (input, script) in OWN_INPUTS {
         assert!(page.contains(&format!("${{{{ inputs.{input} }}}}")), "{input} is handed to no step");
         let variable = format!("INPUT_{}", input.to_ascii_uppercase());
-        assert!(text("scripts/action/install").contains(&variable), "{variable} is read by no script");
+        assert!(text(script).contains(&variable), "{variable} is read by no script");
     }
 }
 

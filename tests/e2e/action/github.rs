@@ -178,6 +178,41 @@ fn act_wrong_inputs_are_one_annotation_and_no_build() {
     assert!(errors[0].contains("INPUT_NODE") && errors[0].contains("`latest` is not a Node.js version"), "{errors:?}");
 }
 
+#[test]
+fn act_package_store_and_build_cache_travel_from_run_to_run() {
+    let runner = Runner::new();
+    let inputs = push_to("nd-act/cache") + "\npush: false\ncache: true";
+    let event = Event::push("refs/heads/main");
+    // A label of its own, so that at least the last steps run again.
+    let label = format!("{inputs}\nlabels: run={}", std::process::id());
+    fs::write(
+        runner.repository.path().join("shop/app/page.tsx"),
+        format!("// {}\nexport default () => 'cached'\n", std::process::id()),
+    )
+    .unwrap();
+    runner.repository.commit("Another page");
+    let first = runner.run(&workflow(&label), &event, &[]).succeeds();
+    let images = built(&first);
+    let entries = runner.cached();
+    let (key, files) = entries.iter().next().unwrap_or_else(|| panic!("nothing was saved: {}", first.log));
+    assert!(key.starts_with("nextdeploy-Linux-") && !files.is_empty(), "{entries:?}");
+    drop(images);
+    let second = runner.run(&workflow(&label), &event, &[]).succeeds();
+    drop(built(&second));
+    assert!(second.log.contains(&format!("restored {key}")) && !second.log.contains("saved "), "{}", second.log);
+
+    fs::write(runner.repository.path().join("shop/app/page.tsx"), "export default () => 'changed'\n").unwrap();
+    runner.repository.commit("Change the page");
+    let third = runner.run(&workflow(&label), &event, &[]).succeeds();
+    drop(built(&third));
+    assert!(third.log.contains(&format!("restored {key}")), "sources changed, the lockfile did not: {}", third.log);
+    assert_eq!(runner.cached().len(), 2, "{}", third.log);
+
+    let wrong =
+        runner.run(&workflow(&(push_to("nd-act/cache") + "\ncache: 'x%0A::error::forged'")), &event, &[]).fails();
+    assert!(wrong.log.contains("the input cache is \"x?0A??error??forged\""), "{}", wrong.log);
+}
+
 /// A repository with nothing but an app and what `init` writes becomes an image in `ghcr.io`, which leads to loopback here.
 #[test]
 fn act_what_init_writes_is_all_that_a_repository_needs() {

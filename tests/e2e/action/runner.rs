@@ -16,6 +16,9 @@ pub const PROGRAM: &str = env!("CARGO_BIN_EXE_nextdeploy");
 /// The registry of `scripts/services` that asks nobody who he is.
 pub const REGISTRY: &str = "127.0.0.1:5590";
 
+/// As `action.yml` names it.
+const CACHE_ACTION: &str = "actions/cache@27d5ce7f107fe9357f9df03efb73ab90386fccae";
+
 /// A command that `scripts/services start runners` has installed.
 pub fn tool(name: &str) -> PathBuf {
     let path = Path::new(&services_folder()).join("runners").join(name);
@@ -113,6 +116,16 @@ impl Runner {
         Self { repository, folder, variables: Vec::new() }
     }
 
+    /// Keys of what the action has given to GitHub's cache.
+    pub fn cached(&self) -> BTreeMap<String, Vec<String>> {
+        let names = |folder: PathBuf| -> Vec<String> {
+            let entries = fs::read_dir(folder).into_iter().flatten();
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        };
+        let store = self.folder.path().join("cache");
+        names(store.clone()).into_iter().map(|key| (key.clone(), names(store.join(key)))).collect()
+    }
+
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
@@ -133,6 +146,9 @@ impl Runner {
         command.arg("600").arg(tool("act")).arg(event.name).arg("--workflows").arg(workflow);
         command.arg("--eventpath").arg(place("event.json"));
         command.args(["--platform", "ubuntu-latest=-self-hosted", "--no-cache-server"]);
+        let cache = project().join("tests/e2e/action/cache");
+        command.args(["--local-repository", &format!("{CACHE_ACTION}={}", cache.display())]);
+        command.args(["--env", &format!("CACHE_STORE={}", place("cache").display())]);
         command.args(["--env", &format!("NEXTDEPLOY_BINARY={PROGRAM}")]);
         command.args(["--env", &format!("RESULT={}", place("result").display())]);
         for (name, value) in &self.variables {
