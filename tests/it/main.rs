@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "the tests start the program as users do")]
 
 mod action;
+mod action_cache;
 mod action_install;
 mod announce;
 mod bad_input;

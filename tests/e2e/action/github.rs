@@ -183,30 +183,33 @@ fn act_package_store_and_build_cache_travel_from_run_to_run() {
     let runner = Runner::new();
     let inputs = push_to("nd-act/cache") + "\npush: false\ncache: true";
     let event = Event::push("refs/heads/main");
-    // A label of its own, so that at least the last steps run again.
-    let label = format!("{inputs}\nlabels: run={}", std::process::id());
-    fs::write(
-        runner.repository.path().join("shop/app/page.tsx"),
-        format!("// {}\nexport default () => 'cached'\n", std::process::id()),
-    )
-    .unwrap();
+    let page = runner.repository.path().join("shop/app/page.tsx");
+    // Unlike any page that the daemon has built before.
+    fs::write(&page, format!("export default () => '{}'\n", runner.store().display())).unwrap();
     runner.repository.commit("Another page");
-    let first = runner.run(&workflow(&label), &event, &[]).succeeds();
+    let first = runner.run(&workflow(&inputs), &event, &[]).succeeds();
     let images = built(&first);
     let entries = runner.cached();
     let (key, files) = entries.iter().next().unwrap_or_else(|| panic!("nothing was saved: {}", first.log));
     assert!(key.starts_with("nextdeploy-Linux-") && !files.is_empty(), "{entries:?}");
     drop(images);
-    let second = runner.run(&workflow(&label), &event, &[]).succeeds();
+    let second = runner.run(&workflow(&inputs), &event, &[]).succeeds();
     drop(built(&second));
     assert!(second.log.contains(&format!("restored {key}")) && !second.log.contains("saved "), "{}", second.log);
 
-    fs::write(runner.repository.path().join("shop/app/page.tsx"), "export default () => 'changed'\n").unwrap();
+    fs::write(&page, "export default () => 'changed'\n").unwrap();
     runner.repository.commit("Change the page");
-    let third = runner.run(&workflow(&label), &event, &[]).succeeds();
+    let third = runner.run(&workflow(&inputs), &event, &[]).succeeds();
     drop(built(&third));
     assert!(third.log.contains(&format!("restored {key}")), "sources changed, the lockfile did not: {}", third.log);
     assert_eq!(runner.cached().len(), 2, "{}", third.log);
+
+    // The daemon has every step, and GitHub nothing: there is nothing to keep, and nothing to complain about.
+    fs::remove_dir_all(runner.store()).unwrap();
+    let fourth = runner.run(&workflow(&inputs), &event, &[]).succeeds();
+    drop(built(&fourth));
+    assert!(fourth.log.contains("caches: nothing new to store"), "{}", fourth.log);
+    assert!(runner.cached().is_empty() && !fourth.log.contains("Keep the caches"), "{}", fourth.log);
 
     let wrong =
         runner.run(&workflow(&(push_to("nd-act/cache") + "\ncache: 'x%0A::error::forged'")), &event, &[]).fails();

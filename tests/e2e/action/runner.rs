@@ -116,14 +116,18 @@ impl Runner {
         Self { repository, folder, variables: Vec::new() }
     }
 
-    /// Keys of what the action has given to GitHub's cache.
+    /// Stands for GitHub's cache.
+    pub fn store(&self) -> PathBuf {
+        self.folder.path().join("cache")
+    }
+
+    /// Keys of what the action has given to GitHub's cache, each with its files.
     pub fn cached(&self) -> BTreeMap<String, Vec<String>> {
         let names = |folder: PathBuf| -> Vec<String> {
             let entries = fs::read_dir(folder).into_iter().flatten();
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
         };
-        let store = self.folder.path().join("cache");
-        names(store.clone()).into_iter().map(|key| (key.clone(), names(store.join(key)))).collect()
+        names(self.store()).into_iter().map(|key| (key.clone(), names(self.store().join(key)))).collect()
     }
 
     #[must_use]
@@ -148,7 +152,7 @@ impl Runner {
         command.args(["--platform", "ubuntu-latest=-self-hosted", "--no-cache-server"]);
         let cache = project().join("tests/e2e/action/cache");
         command.args(["--local-repository", &format!("{CACHE_ACTION}={}", cache.display())]);
-        command.args(["--env", &format!("CACHE_STORE={}", place("cache").display())]);
+        command.args(["--env", &format!("CACHE_STORE={}", self.store().display())]);
         command.args(["--env", &format!("NEXTDEPLOY_BINARY={PROGRAM}")]);
         command.args(["--env", &format!("RESULT={}", place("result").display())]);
         for (name, value) in &self.variables {
