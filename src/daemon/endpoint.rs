@@ -9,6 +9,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::error::DaemonError;
+use super::ssh::SshTarget;
 use crate::diagnostic::printable;
 use crate::host::Environment;
 use crate::origin::Origin;
@@ -27,6 +28,7 @@ pub enum Address {
     Unix(PathBuf),
     Tcp { host: String, port: u16 },
     Tls { host: String, port: u16, files: TlsFiles },
+    Ssh(SshTarget),
 }
 
 /// Files of a TLS connection; what is absent is `None`.
@@ -43,6 +45,7 @@ impl std::fmt::Display for Endpoint {
             Address::Unix(path) => write!(f, "unix://{}", crate::diagnostic::printable_path(path)),
             Address::Tcp { host, port } => write!(f, "tcp://{}:{port}", printable(host)),
             Address::Tls { host, port, .. } => write!(f, "tcp://{}:{port} (TLS)", printable(host)),
+            Address::Ssh(target) => write!(f, "{target}"),
         }
     }
 }
@@ -118,8 +121,8 @@ fn parse_host(value: &str, origin: &Origin, tls: Option<TlsFiles>) -> Result<Add
                 None => Address::Tcp { host, port },
             })
         }
-        "ssh" => Err(DaemonError::UnsupportedAddress { value: value.to_owned(), origin: origin.clone() }),
-        _ => Err(bad("only `unix://` and `tcp://` addresses are supported")),
+        "ssh" => SshTarget::parse(rest).map(Address::Ssh).map_err(|reason| bad(&reason)),
+        _ => Err(bad("only `unix://`, `tcp://` and `ssh://` addresses are supported")),
     }
 }
 
@@ -253,8 +256,8 @@ mod tests {
             ("tcp://h:70000", "`70000` is no port"),
             ("tcp://user@h:1/path", "only a host and a port"),
             ("unix://", "path of the socket is missing"),
-            ("npipe:////./pipe/docker_engine", "only `unix://` and `tcp://`"),
-            ("ssh://me@h", "ssh"),
+            ("npipe:////./pipe/docker_engine", "only `unix://`, `tcp://` and `ssh://`"),
+            ("ssh://me:secret@h", "a password does not belong there"),
         ] {
             let message = address(&[("DOCKER_HOST", host)]).unwrap_err();
             assert!(message.contains("DOCKER_HOST") && message.contains(reason), "{host}: {message}");

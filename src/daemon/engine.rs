@@ -21,6 +21,7 @@ use tokio::time::timeout;
 
 use super::endpoint::{Address, Endpoint};
 use super::error::DaemonError;
+use super::ssh::{LOGIN_TIMEOUT, SshTransport, SshWords};
 use super::tls;
 use crate::diagnostic::error_chain;
 use crate::host::Environment;
@@ -65,6 +66,13 @@ impl std::fmt::Display for Engine {
 pub(crate) struct Dialer {
     pub(crate) endpoint: Arc<Endpoint>,
     tls: Option<Arc<ClientConfig>>,
+    ssh: Option<Arc<SshTransport>>,
+}
+
+/// An open connection, and where its transport says why it broke.
+struct Dialed {
+    stream: Box<dyn Duplex>,
+    words: Option<SshWords>,
 }
 
 pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -96,7 +104,7 @@ impl Drop for ConnectionGuard {
 impl Engine {
     /// Connects to `endpoint` and asks what it is. `DOCKER_BUILDKIT=0` chooses the classic builder, as with the docker command line.
     pub async fn connect(endpoint: Endpoint, environment: &Environment) -> Result<Self, DaemonError> {
-        let dialer = Dialer::new(endpoint)?;
+        let dialer = Dialer::new(endpoint, environment)?;
         let ping = dialer.ping().await?;
         let docker = dialer.docker(REQUEST_TIMEOUT);
         let version =
@@ -151,7 +159,7 @@ struct Ping {
 }
 
 impl Dialer {
-    fn new(endpoint: Endpoint) -> Result<Self, DaemonError> {
+    fn new(endpoint: Endpoint, environment: &Environment) -> Result<Self, DaemonError> {
         let tls =
             match &endpoint.address {
                 Address::Tls { files, .. } => {
@@ -161,16 +169,31 @@ impl Dialer {
                 }
                 _ => None,
             };
-        Ok(Self { endpoint: Arc::new(endpoint), tls })
+        let ssh = match &endpoint.address {
+            Address::Ssh(target) => Some(SshTransport::new(target, environment).map_err(|reason| {
+                DaemonError::Ssh { endpoint: endpoint.to_string(), origin: endpoint.origin.clone(), reason }
+            })?),
+            _ => None,
+        };
+        Ok(Self { endpoint: Arc::new(endpoint), tls, ssh: ssh.map(Arc::new) })
     }
 
     pub(crate) fn name(&self) -> String {
         self.endpoint.to_string()
     }
 
-    async fn dial(&self) -> Result<Box<dyn Duplex>, DaemonError> {
+    /// For the first answer on a connection.
+    fn connect_timeout(&self) -> Duration {
+        if self.ssh.is_some() { LOGIN_TIMEOUT + CONNECT_TIMEOUT } else { CONNECT_TIMEOUT }
+    }
+
+    async fn dial(&self) -> Result<Dialed, DaemonError> {
+        if let Some(ssh) = &self.ssh {
+            let (stream, words) = ssh.open().map_err(|error| self.ssh_error(error.to_string()))?;
+            return Ok(Dialed { stream: Box::new(stream), words: Some(words) });
+        }
         match timeout(CONNECT_TIMEOUT, self.open()).await {
-            Ok(result) => result,
+            Ok(result) => result.map(|stream| Dialed { stream, words: None }),
             Err(_) => Err(self.no_answer(CONNECT_TIMEOUT)),
         }
     }
@@ -188,6 +211,7 @@ impl Dialer {
                 let tls = tokio_rustls::TlsConnector::from(config).connect(name, tcp).await;
                 Ok(Box::new(tls.map_err(|error| self.tls_error(&tls_reason(&error)))?))
             }
+            Address::Ssh(_) => Err(self.ssh_error("there is no login".to_owned())),
         }
     }
 
@@ -216,6 +240,21 @@ impl Dialer {
 
     fn tls_error(&self, reason: &str) -> DaemonError {
         DaemonError::Tls { endpoint: self.name(), origin: self.endpoint.origin.clone(), reason: reason.into() }
+    }
+
+    fn ssh_error(&self, reason: String) -> DaemonError {
+        DaemonError::Ssh { endpoint: self.name(), origin: self.endpoint.origin.clone(), reason }
+    }
+
+    /// What a broken exchange says: the words of the transport, when it has some.
+    async fn broken<T>(&self, words: Option<SshWords>, error: &hyper::Error) -> Result<Result<T, String>, DaemonError> {
+        match words {
+            Some(words) => match words.reason().await {
+                Some(reason) => Err(self.ssh_error(reason)),
+                None => Ok(Err(error_chain(error))),
+            },
+            None => Ok(Err(error_chain(error))),
+        }
     }
 
     fn no_answer(&self, after: Duration) -> DaemonError {
@@ -256,29 +295,29 @@ impl Dialer {
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let stream = self.dial().await?;
+        let Dialed { stream, words } = self.dial().await?;
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
         *request.uri_mut() = Uri::try_from(path).expect("the path of a URI is a URI");
         request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("docker"));
         let (mut sender, connection) = match hyper::client::conn::http1::handshake(TokioIo::new(stream)).await {
             Ok(pair) => pair,
-            Err(error) => return Ok(Err(error_chain(&error))),
+            Err(error) => return self.broken(words, &error).await,
         };
         let task = tokio::spawn(async move {
             // Failures reach the waiting side through the response.
             let _ = connection.with_upgrades().await;
         });
         let connection = ConnectionGuard(Some(task.abort_handle()));
-        Ok(match sender.send_request(request).await {
-            Ok(response) => Ok(Exchange { response, connection }),
-            Err(error) => Err(error_chain(&error)),
-        })
+        match sender.send_request(request).await {
+            Ok(response) => Ok(Ok(Exchange { response, connection })),
+            Err(error) => self.broken(words, &error).await,
+        }
     }
 
     async fn ping(&self) -> Result<Ping, DaemonError> {
+        let limit = self.connect_timeout();
         let request = Request::get("/_ping").body(Empty::<Bytes>::new()).expect("a constant request is valid");
-        let exchange =
-            timeout(CONNECT_TIMEOUT, self.exchange(request)).await.map_err(|_| self.no_answer(CONNECT_TIMEOUT))??;
+        let exchange = timeout(limit, self.exchange(request)).await.map_err(|_| self.no_answer(limit))??;
         let Exchange { response, connection } = exchange.map_err(|reason| self.first_exchange_error(&reason))?;
         let status = response.status();
         let api = response.headers().get("api-version").and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -357,7 +396,9 @@ mod tests {
         let address = Address::Unix("/var/run/docker.sock".into());
         let endpoint =
             Endpoint { address, origin: Origin::Default("the standard Docker socket".into()), ca_bundle: None };
-        let error = Dialer::new(endpoint).unwrap().connect_error(&io::ErrorKind::PermissionDenied.into());
+        let error = Dialer::new(endpoint, &Environment::default())
+            .unwrap()
+            .connect_error(&io::ErrorKind::PermissionDenied.into());
         assert_eq!(error.code(), "daemon/permission-denied");
         assert!(error.to_string().contains("unix:///var/run/docker.sock"), "{error}");
         assert!(error.hints()[0].contains("group `docker`"), "{:?}", error.hints());

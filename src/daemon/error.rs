@@ -24,8 +24,8 @@ pub enum DaemonError {
     NotDocker { endpoint: String, origin: Origin, reason: String },
     #[error("`{}` is no usable daemon address ({origin}): {reason}", printable(value))]
     BadAddress { value: String, origin: Origin, reason: String },
-    #[error("daemon addresses by ssh are not supported yet: `{}` ({origin})", printable(value))]
-    UnsupportedAddress { value: String, origin: Origin },
+    #[error("no connection to the Docker daemon at `{endpoint}` ({origin}): {}", printable(reason))]
+    Ssh { endpoint: String, origin: Origin, reason: String },
     #[error("the Docker context `{}` ({origin}) cannot be used: {reason}", printable(name))]
     DockerContext { name: String, origin: Origin, reason: String },
     #[error("cannot read `{}`: {reason}", printable_path(file))]
@@ -40,6 +40,19 @@ fn list(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| format!("`{}`", printable_path(path))).collect::<Vec<_>>().join(", ")
 }
 
+/// By the words of OpenSSH and of the shell on the other machine.
+fn ssh_hint(reason: &str) -> &'static str {
+    if reason.contains("Host key verification failed") {
+        "check the key of that machine and accept it once, with `ssh user@host`"
+    } else if reason.contains("Permission denied") {
+        "give that machine your key (`ssh-copy-id user@host`), and load it here (`ssh-add`)"
+    } else if reason.contains("not found") {
+        "install the docker command line on that machine (18.09 or newer)"
+    } else {
+        "check that `ssh user@host docker version` works"
+    }
+}
+
 impl Diagnostic for DaemonError {
     fn code(&self) -> &'static str {
         match self {
@@ -50,7 +63,7 @@ impl Diagnostic for DaemonError {
             Self::NeedsTls { .. } => "daemon/needs-tls",
             Self::NotDocker { .. } => "daemon/not-docker",
             Self::BadAddress { .. } => "daemon/bad-address",
-            Self::UnsupportedAddress { .. } => "daemon/ssh-address",
+            Self::Ssh { .. } => "daemon/ssh",
             Self::DockerContext { .. } => "daemon/docker-context",
             Self::DockerConfig { .. } => "daemon/docker-config",
             Self::ConnectionLost { .. } => "daemon/connection-lost",
@@ -77,10 +90,8 @@ impl Diagnostic for DaemonError {
                 "set `DOCKER_TLS_VERIFY=1` and `DOCKER_CERT_PATH` to the folder with `ca.pem`, `cert.pem` and `key.pem`"
             }
             Self::NotDocker { .. } => "set `DOCKER_HOST` to the address of a Docker daemon",
-            Self::BadAddress { .. } => "use `unix:///var/run/docker.sock` or `tcp://host:2376`",
-            Self::UnsupportedAddress { .. } => {
-                "forward the socket with `ssh -nNT -L /tmp/docker.sock:/var/run/docker.sock user@host` and set `DOCKER_HOST=unix:///tmp/docker.sock`"
-            }
+            Self::BadAddress { .. } => "use `unix:///var/run/docker.sock`, `tcp://host:2376` or `ssh://user@host`",
+            Self::Ssh { reason, .. } => ssh_hint(reason),
             Self::DockerContext { .. } => {
                 "list the contexts with `docker context ls`, and choose one with `DOCKER_CONTEXT` or `docker context use`"
             }

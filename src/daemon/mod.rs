@@ -6,6 +6,7 @@ mod endpoint;
 mod engine;
 mod error;
 mod query;
+mod ssh;
 mod tls;
 mod usage;
 
@@ -14,4 +15,5 @@ pub use engine::{BuilderKind, Engine};
 pub(crate) use engine::{Dialer, Exchange};
 pub use error::DaemonError;
 pub(crate) use query::Query;
+pub use ssh::SshTarget;
 pub use usage::MachineUsage;

@@ -102,6 +102,49 @@ pub async fn run_with_input(
     ended
 }
 
+/// A child to talk with. It ends, with what it started, when this value does.
+#[derive(Debug)]
+pub struct PipedChild {
+    pub stdin: tokio::process::ChildStdin,
+    pub stdout: tokio::process::ChildStdout,
+    stderr: Option<tokio::process::ChildStderr>,
+    /// Ended after the pipes.
+    _child: tokio::process::Child,
+    _group: Option<Group>,
+}
+
+impl PipedChild {
+    /// Its standard error, once.
+    pub fn take_stderr(&mut self) -> Option<tokio::process::ChildStderr> {
+        self.stderr.take()
+    }
+}
+
+/// Starts `program` in `environment`, with pipes for all its streams.
+///
+/// # Errors
+/// When the program cannot be started.
+pub fn spawn_piped(program: &Path, arguments: &[&str], environment: &Environment) -> io::Result<PipedChild> {
+    let mut child = tokio::process::Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .envs(environment.iter())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()?;
+    let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)).map(|id| Group(Some(id)));
+    Ok(PipedChild {
+        stdin: child.stdin.take().expect("standard input is a pipe"),
+        stdout: child.stdout.take().expect("standard output is a pipe"),
+        stderr: child.stderr.take(),
+        _child: child,
+        _group: group,
+    })
+}
+
 async fn read(stream: impl AsyncRead + Unpin, limit: u64) -> Result<Vec<u8>, ChildError> {
     let mut bytes = Vec::new();
     stream.take(limit + 1).read_to_end(&mut bytes).await?;
@@ -109,6 +152,7 @@ async fn read(stream: impl AsyncRead + Unpin, limit: u64) -> Result<Vec<u8>, Chi
 }
 
 /// The processes of one child.
+#[derive(Debug)]
 struct Group(Option<Pid>);
 
 impl Drop for Group {

@@ -8,7 +8,9 @@ mod random;
 mod signal;
 mod stream;
 
-pub use child::{ChildError, ChildLimits, CommandOutput, find_program, run_command, run_with_input};
+pub use child::{
+    ChildError, ChildLimits, CommandOutput, PipedChild, find_program, run_command, run_with_input, spawn_piped,
+};
 pub use clock::now;
 pub use environment::Environment;
 pub use panic::report_panics;

@@ -14,6 +14,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
 use tokio::net::{TcpListener, UnixStream};
 
+use crate::docker::services_folder;
+
 use super::harness::{BASE, Cleanup, build, docker, request, socket, unique};
 
 async fn relay(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
@@ -141,4 +143,56 @@ async fn docker_host_by_tls_builds_with_the_right_certificates_only() {
     std::fs::write(stranger.path().join("ca.pem"), "no certificate").unwrap();
     let malformed = connect(&[pairs[0], pairs[1], ("DOCKER_CERT_PATH", stranger_path)]).await.unwrap_err();
     assert!(malformed.code() == "daemon/tls" && malformed.to_string().contains("ca.pem"), "{malformed}");
+}
+
+/// Seen as another machine: a ssh server on loopback, and the real ssh with a key for it.
+fn by_ssh(address: &str) -> Vec<(String, String)> {
+    let path = format!("{}/ssh/bin:{}", services_folder(), std::env::var("PATH").unwrap());
+    vec![("DOCKER_HOST".into(), address.into()), ("PATH".into(), path)]
+}
+
+async fn connect_by_ssh(address: &str) -> Result<Engine, DaemonError> {
+    let pairs = by_ssh(address);
+    connect(&pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect::<Vec<_>>()).await
+}
+
+#[tokio::test]
+async fn docker_host_by_ssh_builds_with_secrets_through_one_login() {
+    let _cleanup = Cleanup(&["ssh"]);
+    let engine = connect_by_ssh("ssh://root@127.0.0.1:5522").await.unwrap();
+    build_with_secret(&engine, "ssh").await;
+    let logins = logins();
+    assert_eq!(logins.len(), 1, "connections share a login: {logins:?}");
+    drop(engine);
+    for _ in 0..50 {
+        if self::logins().is_empty() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("a login is left behind: {:?}", self::logins());
+}
+
+/// The ssh processes that hold a login which others share.
+fn logins() -> Vec<String> {
+    let folders = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = folders.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    let texts = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+    texts.filter(|line| line.contains("nextdeploy-ssh-") && line.contains("[mux]")).collect()
+}
+
+#[tokio::test]
+async fn a_daemon_that_ssh_does_not_reach_says_why() {
+    for (address, reason, hint) in [
+        ("ssh://root@127.0.0.1:1", "Connection refused", "docker version"),
+        ("ssh://nobody@127.0.0.1:5522", "Permission denied", "ssh-copy-id"),
+        ("ssh://root@127.0.0.1:5522/run/nothing.sock", "/run/nothing.sock", "docker version"),
+    ] {
+        let error = connect_by_ssh(address).await.unwrap_err();
+        assert_eq!(error.code(), "daemon/ssh", "{error}");
+        assert!(error.to_string().contains(reason) && error.to_string().contains(address), "{error}");
+        assert!(error.hints()[0].contains(hint), "{:?}", error.hints());
+    }
+    let no_ssh = connect(&[("DOCKER_HOST", "ssh://far"), ("PATH", "/nowhere")]).await.unwrap_err();
+    assert!(no_ssh.to_string().contains("there is no `ssh`"), "{no_ssh}");
 }

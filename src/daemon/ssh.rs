@@ -1,0 +1,252 @@
+//! Daemons of other machines by `ssh://[user@]host[:port][/socket]`: each connection is `docker system dial-stdio` on that machine, as
+//! with the docker command line. The `ssh` program of this machine connects, with its own configuration, keys and known hosts.
+//!
+//! All connections share one login (`ControlMaster`), which ends with the last of them. Never asks for a password.
+
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::time::timeout;
+
+use crate::diagnostic::printable;
+use crate::host::{Environment, PipedChild, find_program, run_command, spawn_piped};
+
+/// The whole login, as the docker command line allows it.
+pub(super) const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a broken connection may take to say why.
+const REASON_TIMEOUT: Duration = Duration::from_secs(2);
+const MAX_REASON_BYTES: u64 = 16 * 1024;
+/// Longest path of a socket (`sockaddr_un`), less the suffix that ssh adds while it makes one.
+const MAX_CONTROL_PATH: usize = 108 - 18;
+
+/// Where an `ssh://` address leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshTarget {
+    pub user: Option<String>,
+    pub host: String,
+    pub port: Option<u16>,
+    /// Socket of the daemon on that machine; `None` leaves it to the docker command line there.
+    pub socket: Option<String>,
+}
+
+impl SshTarget {
+    /// Reads what follows `ssh://`. The error is the reason.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (authority, path) = match text.find('/') {
+            Some(at) => (&text[..at], text[at..].trim_end_matches('/')),
+            None => (text, ""),
+        };
+        let (user, place) = match authority.rsplit_once('@') {
+            Some((user, place)) => (Some(user), place),
+            None => (None, authority),
+        };
+        if user.is_some_and(|user| user.contains(':')) {
+            return Err("a password does not belong there; use a key (`ssh-add`)".into());
+        }
+        let (host, port) = match place.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => {
+                let number = port.parse().ok().filter(|port| *port != 0);
+                (host, Some(number.ok_or_else(|| format!("`{}` is no port", printable(port)))?))
+            }
+            _ => (place, None),
+        };
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let plain = |word: &str| {
+            !word.is_empty()
+                && !word.starts_with('-')
+                && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-:%".contains(&b))
+        };
+        if !plain(host) || !user.is_none_or(plain) {
+            return Err("user and host may have letters, digits, `.`, `_` and `-`".into());
+        }
+        // A shell on that machine reads the path.
+        if !path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b)) {
+            return Err("the path of the socket may have letters, digits, `/`, `.`, `_` and `-`".into());
+        }
+        let text = |word: &str| Some(word.to_owned()).filter(|word| !word.is_empty());
+        Ok(Self { user: user.and_then(text), host: host.to_owned(), port, socket: text(path) })
+    }
+}
+
+impl std::fmt::Display for SshTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ssh://")?;
+        if let Some(user) = &self.user {
+            write!(f, "{user}@")?;
+        }
+        if self.host.contains(':') {
+            write!(f, "[{}]", self.host)?
+        } else {
+            f.write_str(&self.host)?
+        }
+        if let Some(port) = self.port {
+            write!(f, ":{port}")?;
+        }
+        f.write_str(self.socket.as_deref().unwrap_or_default())
+    }
+}
+
+/// Opens connections through one login.
+#[derive(Debug)]
+pub(super) struct SshTransport {
+    program: PathBuf,
+    target: SshTarget,
+    environment: Environment,
+    /// Folder of the socket by which the connections share the login.
+    control: Option<TempDir>,
+}
+
+impl SshTransport {
+    pub(super) fn new(target: &SshTarget, environment: &Environment) -> Result<Self, String> {
+        let program = find_program("ssh", environment).ok_or("there is no `ssh` on the PATH of this machine")?;
+        let control = tempfile::Builder::new().prefix("nextdeploy-ssh-").tempdir().ok();
+        let fits = |folder: &TempDir| folder.path().as_os_str().len() + "/c".len() <= MAX_CONTROL_PATH;
+        let control = control.filter(fits);
+        Ok(Self { program, target: target.clone(), environment: environment.clone(), control })
+    }
+
+    fn control_path(&self) -> Option<String> {
+        Some(self.control.as_ref()?.path().join("c").to_str()?.to_owned())
+    }
+
+    /// Options and the target, up to the command.
+    fn arguments(&self) -> Vec<String> {
+        let mut arguments: Vec<String> = ["-T", "-o", "BatchMode=yes", "-o"].map(str::to_owned).into();
+        arguments.push(format!("ConnectTimeout={}", LOGIN_TIMEOUT.as_secs()));
+        if let Some(path) = self.control_path() {
+            for option in ["ControlMaster=auto", "ControlPersist=15", &format!("ControlPath={path}")] {
+                arguments.extend(["-o".to_owned(), option.to_owned()]);
+            }
+        }
+        if let Some(user) = &self.target.user {
+            arguments.extend(["-l".to_owned(), user.clone()]);
+        }
+        if let Some(port) = self.target.port {
+            arguments.extend(["-p".to_owned(), port.to_string()]);
+        }
+        arguments.extend(["--".to_owned(), self.target.host.clone()]);
+        arguments
+    }
+
+    /// Starts a connection. That the login failed shows when it is used; [`SshWords`] then tells why.
+    pub(super) fn open(&self) -> io::Result<(SshStream, SshWords)> {
+        let mut arguments = self.arguments();
+        arguments.push("docker".to_owned());
+        if let Some(socket) = &self.target.socket {
+            arguments.extend(["--host".to_owned(), format!("unix://{socket}")]);
+        }
+        arguments.extend(["system", "dial-stdio"].map(str::to_owned));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let mut child = spawn_piped(&self.program, &arguments, &self.environment)?;
+        let words = SshWords(Arc::default());
+        if let Some(stderr) = child.take_stderr() {
+            let kept = Arc::clone(&words.0);
+            let reader = tokio::spawn(async move {
+                let mut stderr = stderr.take(MAX_REASON_BYTES);
+                let mut chunk = [0; 1024];
+                while let Ok(length @ 1..) = stderr.read(&mut chunk).await {
+                    kept.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&chunk[..length]);
+                }
+            });
+            // A shared login keeps standard error open.
+            drop(reader);
+        }
+        Ok((SshStream(child), words))
+    }
+}
+
+impl Drop for SshTransport {
+    fn drop(&mut self) {
+        if let (Some(path), Some(program)) = (self.control_path(), self.program.to_str()) {
+            let control = format!("ControlPath={path}");
+            let arguments = ["-O", "exit", "-o", &control, "--", &self.target.host];
+            // Without a login that is shared there is nothing to end.
+            let _ = run_command(program, &arguments, std::path::Path::new("/"));
+        }
+    }
+}
+
+/// What ssh printed on standard error.
+pub(super) struct SshWords(Arc<Mutex<Vec<u8>>>);
+
+impl SshWords {
+    /// The last line that says something, once there is one.
+    pub(super) async fn reason(&self) -> Option<String> {
+        let line = || {
+            let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let text = String::from_utf8_lossy(&bytes);
+            text.lines().rev().map(str::trim).find(|line| !line.is_empty()).map(printable)
+        };
+        let wait = async {
+            while line().is_none() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let _ = timeout(REASON_TIMEOUT, wait).await;
+        // The lines after the first one are on their way.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        line()
+    }
+}
+
+/// Standard input and output of one `dial-stdio`.
+pub(super) struct SshStream(PipedChild);
+
+impl AsyncRead for SshStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0.stdout).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for SshStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0.stdin).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0.stdin).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0.stdin).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(address: &str, expected: Result<&str, &str>) {
+        match (SshTarget::parse(address), expected) {
+            (Ok(target), Ok(shown)) => assert_eq!(target.to_string(), shown),
+            (Err(reason), Err(part)) => assert!(reason.contains(part), "{address}: {reason}"),
+            (found, expected) => panic!("{address}: {found:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn addresses_have_user_port_and_socket() {
+        check("far", Ok("ssh://far"));
+        check("me@far.example:2222", Ok("ssh://me@far.example:2222"));
+        check("me@[fe80::1]:22", Ok("ssh://me@[fe80::1]:22"));
+        check("far/", Ok("ssh://far"));
+        check("far/run/user/1000/docker.sock", Ok("ssh://far/run/user/1000/docker.sock"));
+    }
+
+    #[test]
+    fn nothing_in_an_address_becomes_an_option_or_a_command() {
+        check("", Err("user and host"));
+        check("-oProxyCommand=x", Err("user and host"));
+        check("-x@far", Err("user and host"));
+        check("me;id@far", Err("user and host"));
+        check("far/run/$(id)", Err("path of the socket"));
+        check("me:pass@far", Err("password"));
+        check("far:0", Err("no port"));
+    }
+}
