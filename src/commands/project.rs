@@ -1,6 +1,7 @@
 //! The first half of every verb: from the arguments to facts and settings.
 
 use std::fs;
+use std::path::PathBuf;
 
 use super::Session;
 use crate::ci::CiContext;
@@ -13,7 +14,9 @@ use crate::origin::{Detected, Origin};
 use crate::plan::{self, ImagePlan, Inputs};
 use crate::project::{self, DetectOptions, ProjectFacts};
 use crate::rel_path::RelPath;
-use crate::settings::{self, EnvValue, ForgeSettings, PublishSettings, Resolved, RunSettings, SecretValue, Settings};
+use crate::settings::{
+    self, EnvValue, ForgeSettings, PublishSettings, Resolved, RunSettings, SecretValue, Settings, SummaryChoice,
+};
 use crate::source::{self, Exclusions, GitDetail, SourceTree};
 
 /// A repository with all that is known about it before a choice is made.
@@ -26,6 +29,9 @@ pub struct Project {
     pub ci: CiContext,
     pub facts: ProjectFacts,
     pub warnings: Vec<Warning>,
+    /// Files and folders that this run is to write, as far as they are there already, at their real paths. Where they lie in the
+    /// repository they are no sources.
+    pub written: Vec<PathBuf>,
 }
 
 impl Project {
@@ -67,8 +73,10 @@ impl Project {
         let mut warnings = tree.warnings.clone();
         warnings.extend(resolved.warnings);
         warnings.extend(ci.warnings.iter().cloned());
+        let written = written(&resolved.run, &session.reporting.summary);
         Ok(Self {
             ci,
+            written,
             tree,
             settings: resolved.settings,
             run: resolved.run,
@@ -103,6 +111,15 @@ fn mask_secrets(session: &Session, resolved: &Resolved) {
     for secret in variables.chain(values) {
         session.log.mask(secret.expose());
     }
+}
+
+fn written(run: &RunSettings, summary: &SummaryChoice) -> Vec<PathBuf> {
+    let summary = match summary {
+        SummaryChoice::File(path) => Some(path),
+        SummaryChoice::Auto | SummaryChoice::On | SummaryChoice::Off => None,
+    };
+    let paths = [run.metadata_file.as_ref(), run.iidfile.as_ref(), run.cache_dir.as_ref(), summary];
+    paths.into_iter().flatten().filter_map(|path| path.canonicalize().ok()).collect()
 }
 
 fn detect_options(settings: &Settings, start: &RelPath) -> DetectOptions {

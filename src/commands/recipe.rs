@@ -12,7 +12,7 @@ use crate::rel_path::RelPath;
 use crate::secret::Secret;
 use crate::settings::{DockerfileChoice, SecretValue};
 use crate::source::ignore::IgnoreRules;
-use crate::source::{Exclusions, SourceTree};
+use crate::source::{Exclusions, SourceEntry, SourceTree};
 
 /// What is built: the text of the Dockerfile and the request that carries it.
 pub struct Recipe {
@@ -45,7 +45,8 @@ fn own_path(project: &Project) -> String {
 fn generated(project: &Project, plan: &ImagePlan, dialect: Dialect) -> Result<(String, String, BuildContext), Error> {
     let text = dockerfile::render(plan, dialect)?;
     let rules = IgnoreRules::of_tree(&project.tree, None)?;
-    let context = dockerfile::context(plan, &text, &project.tree, rules.sent(&project.tree, &[]))?;
+    let sources = without_written(project, rules.sent(&project.tree, &[]));
+    let context = dockerfile::context(plan, &text, &project.tree, sources)?;
     Ok((dockerfile::DOCKERFILE_NAME.to_owned(), text, context))
 }
 
@@ -58,11 +59,21 @@ fn own(project: &Project, path: &str) -> Result<(String, String, BuildContext), 
     let relative = RelPath::new(path).map_err(|outside| missing(std::io::Error::other(outside.to_string())))?;
     let text = fs::read_to_string(relative.under(&project.tree.root)).map_err(missing)?;
     // The user's Dockerfile may copy what a generated one never needs, such as a build of the host.
-    let tree = SourceTree::read(&project.tree.root, Exclusions::None)?;
+    let tree = SourceTree::read(&project.tree.root, Exclusions::Reports)?;
     let rules = IgnoreRules::of_tree(&tree, Some(&relative))?;
     let sources = rules.sent(&tree, &[Path::new(relative.as_str()), Path::new(".dockerignore")]);
+    let sources = without_written(project, sources);
     let context = dockerfile::own_context(&tree, sources)?;
     Ok((relative.as_str().to_owned(), text, context))
+}
+
+/// What an earlier run has written is of no use to a build, and other after every run.
+fn without_written<'a>(project: &Project, mut sources: Vec<&'a SourceEntry>) -> Vec<&'a SourceEntry> {
+    let root = &project.tree.root;
+    let written: Vec<&Path> = project.written.iter().filter_map(|path| path.strip_prefix(root).ok()).collect();
+    // A cache folder that is the repository itself holds more than what was written.
+    sources.retain(|entry| !written.iter().any(|path| *path != Path::new("") && entry.path.starts_with(path)));
+    sources
 }
 
 fn request(

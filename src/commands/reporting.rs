@@ -15,9 +15,7 @@ use crate::report::ci::{FileMode, Published};
 use crate::report::outputs::{OutputSource, Outputs};
 use crate::report::summary::{SUMMARY_LIMIT, Summary, render_summary};
 use crate::settings::SummaryChoice;
-
-/// Name of the summary where nobody named a file.
-const SUMMARY_FILE: &str = "nextdeploy-summary.md";
+use crate::source::SUMMARY_REPORT;
 
 /// Writes the summary, and the outputs when there are any.
 pub fn report(session: &Session, summary: &Summary<'_>, outputs: Option<OutputSource<'_>>) {
@@ -105,7 +103,7 @@ fn temporary(session: &Session) -> Option<PathBuf> {
     match folder {
         // Several builds of one job have a file each.
         Some(folder) => Some(Path::new(folder).join(format!("nextdeploy-summary-{}.md", &host::random_word()[..8]))),
-        None => (session.reporting.summary == SummaryChoice::On).then(|| PathBuf::from(SUMMARY_FILE)),
+        None => (session.reporting.summary == SummaryChoice::On).then(|| PathBuf::from(SUMMARY_REPORT)),
     }
 }
 

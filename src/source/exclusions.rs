@@ -11,9 +11,15 @@ use std::path::Path;
 pub enum Exclusions {
     /// Everything in [`STANDARD_EXCLUSIONS`].
     Standard,
-    /// Nothing: the user's own Dockerfile may copy anything that `.dockerignore` leaves in.
-    None,
+    /// Only [`REPORT_FILES`]: the user's own Dockerfile may copy anything else that `.dockerignore` leaves in.
+    Reports,
 }
+
+/// Reports of earlier runs, as they lie in a checkout: of no use to a build, and other after every run.
+pub const REPORT_FILES: [&str; 3] = [DOTENV_REPORT, ANNOTATIONS_REPORT, SUMMARY_REPORT];
+pub const DOTENV_REPORT: &str = "nextdeploy.env";
+pub const ANNOTATIONS_REPORT: &str = "nextdeploy-annotations.json";
+pub const SUMMARY_REPORT: &str = "nextdeploy-summary.md";
 
 /// How a name is recognised, always at any depth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +59,9 @@ pub const STANDARD_EXCLUSIONS: &[(Excluded, &str)] = &[
     (Excluded::Suffix(".swp"), "editor litter"),
     (Excluded::Suffix(".swo"), "editor litter"),
     (Excluded::Suffix("~"), "editor litter"),
+    (Excluded::Name(DOTENV_REPORT), "report of an earlier run"),
+    (Excluded::Name(ANNOTATIONS_REPORT), "report of an earlier run"),
+    (Excluded::Name(SUMMARY_REPORT), "report of an earlier run"),
     (Excluded::Name(".DS_Store"), "operating system litter"),
     (Excluded::Name("Thumbs.db"), "operating system litter"),
     (Excluded::Name("desktop.ini"), "operating system litter"),
@@ -61,7 +70,10 @@ pub const STANDARD_EXCLUSIONS: &[(Excluded, &str)] = &[
 impl Exclusions {
     /// True when the path `name` inside `parent` (relative to the root) is left out, with everything below it.
     pub fn prunes(self, parent: &Path, name: &OsStr) -> bool {
-        self == Self::Standard && STANDARD_EXCLUSIONS.iter().any(|(excluded, _)| excluded.matches(parent, name))
+        match self {
+            Self::Standard => STANDARD_EXCLUSIONS.iter().any(|(excluded, _)| excluded.matches(parent, name)),
+            Self::Reports => REPORT_FILES.iter().any(|report| name == *report),
+        }
     }
 }
 
@@ -100,6 +112,13 @@ mod tests {
         {
             assert!(!prunes(path), "{path}");
         }
-        assert!(!Exclusions::None.prunes(Path::new(""), OsStr::new("node_modules")));
+        assert!(!Exclusions::Reports.prunes(Path::new(""), OsStr::new("node_modules")));
+    }
+
+    #[test]
+    fn reports_are_always_pruned() {
+        for report in REPORT_FILES {
+            assert!(prunes(report) && Exclusions::Reports.prunes(Path::new("shop"), OsStr::new(report)), "{report}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::thread;
 use serde::Serialize;
 
 use super::error::io_reason;
+use super::exclusions::REPORT_FILES;
 use super::locate::git_top_level;
 use crate::diagnostic::{Warning, printable, printable_path};
 use crate::host;
@@ -23,7 +24,7 @@ pub struct GitFacts {
     pub branch: Option<String>,
     /// Tag that points at `commit`, when there is exactly one.
     pub tag: Option<String>,
-    /// Tracked files differ from `commit`, or there are untracked, not ignored files. `.nextdeploy/` does not count.
+    /// Tracked files differ from `commit`, or there are untracked, not ignored files. `.nextdeploy/` and reports do not count.
     pub dirty: bool,
     /// URL of `origin`, without user information.
     pub remote: Option<String>,
@@ -52,11 +53,18 @@ pub enum GitDetail {
 const SETTINGS: &[&str] =
     &["-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", "--no-optional-locks"];
 
+/// Leaves `.nextdeploy/` out.
+const RECORDS: &str = ":(exclude,glob)**/.nextdeploy/**";
+
 /// Asks git about the work tree that holds `root`; nothing is asked when there is none.
 pub(super) fn read(root: &Path, detail: GitDetail) -> GitReading {
     if git_top_level(root).is_none() {
         return GitReading::default();
     }
+    // What this program writes about the checkout does not make it dirty.
+    let reports = REPORT_FILES.map(|name| format!(":(exclude,glob)**/{name}"));
+    let mut status = vec!["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--", ".", RECORDS];
+    status.extend(reports.iter().map(String::as_str));
     let (state, (env_files, remote)) = thread::scope(|scope| {
         let others = scope.spawn(|| {
             (
@@ -64,17 +72,6 @@ pub(super) fn read(root: &Path, detail: GitDetail) -> GitReading {
                 git(root, &["config", "--get", "remote.origin.url"]),
             )
         });
-        let status = [
-            "status",
-            "--porcelain=v2",
-            "--branch",
-            "-z",
-            "--untracked-files=normal",
-            "--",
-            ".",
-            // What this program writes about the checkout does not make it dirty.
-            ":(exclude,glob)**/.nextdeploy/**",
-        ];
         let log = [
             "log",
             "-1",

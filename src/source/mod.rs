@@ -14,7 +14,9 @@ mod tree;
 mod walk;
 
 pub use error::{SourceError, io_reason};
-pub use exclusions::{Excluded, Exclusions, STANDARD_EXCLUSIONS};
+pub use exclusions::{
+    ANNOTATIONS_REPORT, DOTENV_REPORT, Excluded, Exclusions, REPORT_FILES, STANDARD_EXCLUSIONS, SUMMARY_REPORT,
+};
 pub use git::{GitDetail, GitFacts};
 pub use ignore::{IgnoreError, IgnoreRules, Verdict};
 pub use locate::{Located, git_top_level, locate};

@@ -70,7 +70,7 @@ fn entries_are_sorted_and_what_is_never_built_is_pruned() {
     }
     assert_eq!(tree.text(&rel(".env.local")), None, "local environment files are seen, not read");
 
-    let all = SourceTree::read(dir.path(), Exclusions::None).unwrap();
+    let all = SourceTree::read(dir.path(), Exclusions::Reports).unwrap();
     assert!(paths(&all).contains(&Path::new("a/node_modules/x/package.json")));
     assert_eq!(all.text(&rel("a/node_modules/x/package.json")), None);
 }
@@ -201,6 +201,9 @@ fn git_facts_of_a_real_repository() {
     git(dir.path(), &["tag", "v1.0"]);
     git(dir.path(), &["remote", "add", "origin", "https://u:secret@git.example/o/r.git"]);
     fs::write(dir.path().join(".env.local"), "B=2").unwrap();
+    for report in REPORT_FILES {
+        fs::write(dir.path().join(report), "").unwrap();
+    }
     let index = fs::read(dir.path().join(".git/index")).unwrap();
     let facts = read(&dir).git.unwrap();
     assert_eq!(facts.commit.as_ref().map(String::len), Some(40));

@@ -260,3 +260,38 @@ fn gitlab_gets_sections_and_a_dotenv_report() {
     assert!(report.contains("NEXTDEPLOY_OUTPUT_PUSHED=false\n"), "{report}");
     assert!(job.text("page.md").starts_with("## 📝"));
 }
+
+#[test]
+fn what_a_run_has_written_into_the_checkout_is_no_source_of_the_next() {
+    let repository = Repository::next_app();
+    repository.write("Dockerfile", "FROM scratch\nCOPY . /\n");
+    let root = repository.root().to_str().unwrap().to_owned();
+    let variables = [("GITLAB_CI", "true"), ("CI_PROJECT_DIR", root.as_str()), ("CI_COMMIT_BRANCH", "main")];
+    let written = ["image.json", "id", "page.md", "kept"].map(|name| format!("{root}/{name}"));
+    let outputs = ["--metadata-file", &written[0], "--iidfile", &written[1], "--summary", &written[2]];
+    for dockerfile in ["generated", "own"] {
+        let context = |arguments: &[&str]| {
+            let arguments = [&["build", "--dry-run", "--dockerfile", dockerfile][..], arguments].concat();
+            let run = repository.run_with(&arguments, &variables);
+            run.succeeds();
+            let line = run.stdout.lines().find(|line| line.contains(" entries")).map(str::to_owned);
+            line.unwrap_or_else(|| panic!("{run:#?}"))
+        };
+        let clean = context(&[]);
+        repository.write("image.json", "{}");
+        repository.write("id", "sha256:0");
+        repository.write("kept/store.tar", "packages");
+        let all = [&outputs[..], &["--cache-dir", &written[3]]].concat();
+        assert_eq!(context(&all), clean);
+        for report in ["nextdeploy.env", "page.md"] {
+            assert!(repository.root().join(report).is_file(), "{report} was written");
+        }
+        repository.write("nextdeploy-annotations.json", "{}");
+        assert_eq!(context(&all), clean);
+        assert_ne!(context(&[]), clean, "files that this run does not write are sources");
+        for name in ["image.json", "id", "page.md", "kept/store.tar", "nextdeploy.env", "nextdeploy-annotations.json"] {
+            fs::remove_file(repository.root().join(name)).unwrap();
+        }
+        fs::remove_dir(repository.root().join("kept")).unwrap();
+    }
+}

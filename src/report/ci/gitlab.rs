@@ -5,12 +5,10 @@
 use super::dialect::{Dialect, FileMode, FileWrite, LogGroup, Published, file_of};
 use crate::host::Environment;
 use crate::oci::Reference;
+use crate::source::{ANNOTATIONS_REPORT, DOTENV_REPORT};
 
 pub(super) struct GitLab;
 
-/// Beside the checkout, where `artifacts:` finds it.
-pub(super) const DOTENV: &str = "nextdeploy.env";
-pub(super) const ANNOTATIONS: &str = "nextdeploy-annotations.json";
 /// GitLab refuses a larger dotenv file.
 const DOTENV_LIMIT: usize = 5 * 1024;
 
@@ -36,11 +34,11 @@ impl Dialect for GitLab {
             mode: FileMode::Replace,
             named_by: name,
         };
-        let mut files = vec![file(DOTENV, dotenv(published))];
+        let mut files = vec![file(DOTENV_REPORT, dotenv(published))];
         let links = links(published, environment);
         if !links.is_empty() {
             let document = serde_json::json!({ "nextdeploy": links });
-            files.push(file(ANNOTATIONS, format!("{document:#}\n")));
+            files.push(file(ANNOTATIONS_REPORT, format!("{document:#}\n")));
         }
         files
     }
