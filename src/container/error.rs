@@ -10,6 +10,10 @@ pub enum ContainerError {
     /// `kind` is `container`, `network`, `volume` or `image`.
     #[error("there is no {kind} `{}`", printable(name))]
     NotFound { kind: &'static str, name: String },
+    #[error("`{}` is not of this program: container `{}` was made by another", printable(word), printable(name))]
+    NotOurs { word: String, name: String },
+    #[error("`{}` means several containers: {}", printable(word), printable(&names.join(", ")))]
+    Ambiguous { word: String, names: Vec<String> },
     #[error("the name `{}` is in use by another container", printable(name))]
     NameInUse { name: String },
     #[error("port {port} of the machine is in use: {}", printable(reason))]
@@ -28,11 +32,25 @@ pub enum ContainerError {
     Answer { doing: &'static str, name: String, reason: String },
 }
 
+impl ContainerError {
+    /// Names the container where the question was about something in it.
+    pub(super) fn of_container(self, container: &str) -> Self {
+        match self {
+            Self::NotFound { kind: "container", .. } => {
+                Self::NotFound { kind: "container", name: container.to_owned() }
+            }
+            other => other,
+        }
+    }
+}
+
 impl Diagnostic for ContainerError {
     fn code(&self) -> &'static str {
         match self {
             Self::Daemon(error) => error.code(),
             Self::NotFound { .. } => "container/not-found",
+            Self::NotOurs { .. } => "container/not-ours",
+            Self::Ambiguous { .. } => "container/ambiguous",
             Self::NameInUse { .. } => "container/name-in-use",
             Self::PortInUse { .. } => "container/port-in-use",
             Self::ImageMissing { .. } => "container/image-missing",
@@ -49,6 +67,8 @@ impl Diagnostic for ContainerError {
             Self::Daemon(error) => return error.hints(),
             Self::NotFound { kind: "container", .. } => "list what runs with `nextdeploy ps --all`",
             Self::NotFound { .. } => "check the name",
+            Self::NotOurs { .. } => "use `docker` for it; what this program made is listed by `nextdeploy ps --all`",
+            Self::Ambiguous { .. } => "give the whole name of one of them",
             Self::NameInUse { .. } => "replace it with `nextdeploy run --replace`, or give another `--name`",
             Self::PortInUse { .. } => "publish another port with `--publish`, or stop what listens there",
             Self::ImageMissing { .. } => "get it with `nextdeploy pull`, or build it with `nextdeploy build`",
@@ -65,6 +85,8 @@ impl Diagnostic for ContainerError {
         match self {
             Self::Daemon(error) => error.exit_code(),
             Self::NameInUse { .. }
+            | Self::NotOurs { .. }
+            | Self::Ambiguous { .. }
             | Self::NotFound { .. }
             | Self::UnknownVolumeDriver { .. }
             | Self::Differs { .. } => ExitCode::Usage,

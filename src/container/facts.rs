@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::health::ContainerHealth;
+use super::health::{ContainerHealth, HealthStatus};
 use super::spec::Protocol;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -62,6 +63,8 @@ pub struct ContainerFacts {
     pub tty: bool,
     /// Bytes; `None` without limit.
     pub memory_limit: Option<u64>,
+    /// How long it gets to end by itself; `None` is the daemon's default of 10 s.
+    pub stop_grace: Option<Duration>,
 }
 
 /// One container in a list.
@@ -76,6 +79,8 @@ pub struct ContainerSummary {
     pub status: ContainerStatus,
     /// The daemon's words: `Up 3 minutes (healthy)`.
     pub description: String,
+    /// `None` when it has no health check, or does not run.
+    pub health: Option<HealthStatus>,
     pub labels: BTreeMap<String, String>,
     pub ports: Vec<PublishedPort>,
 }
@@ -138,7 +143,7 @@ pub enum EventKind {
     Stopped,
     OutOfMemory,
     /// The new health.
-    Health(super::health::HealthStatus),
+    Health(HealthStatus),
     Renamed,
     Removed,
     /// Anything else, in the daemon's word.

@@ -2,20 +2,35 @@
 //!
 //! Docker's types are converted here, in both directions, and go no further. Never decides what a container looks like.
 
+mod api;
+mod client;
+mod convert;
+mod copy;
 mod error;
+mod events;
 mod facts;
+mod failure;
 mod health;
 mod logs;
+mod lookup;
+mod network;
+mod readiness;
 mod spec;
 mod stats;
 
+pub use client::{Containers, Created, Removal};
+pub use copy::{ArchiveContent, ArchiveEntry, pack};
 pub use error::ContainerError;
+pub use events::EventQuery;
 pub use facts::{
     ContainerEvent, ContainerFacts, ContainerState, ContainerStatus, ContainerSummary, EventKind, ImageFacts,
     NetworkAttachment, PublishedPort,
 };
 pub use health::{ContainerHealth, HealthStatus, Probe};
 pub use logs::{LogLine, LogOptions, LogStream};
+pub use lookup::{ListQuery, Owner, Running};
+pub use network::Ensured;
+pub use readiness::{Readiness, ReadinessOutcome};
 pub use spec::{
     Access, ContainerName, ContainerSpec, HealthCheck, InvalidName, LogDriver, Mount, NetworkSpec, PortMapping,
     Privileges, Protocol, Resources, RestartPolicy, RootFilesystem, VolumeSpec,

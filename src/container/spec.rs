@@ -111,6 +111,8 @@ pub enum Access {
 pub enum Mount {
     /// A file or folder of the daemon's machine, which must exist.
     Bind { source: String, target: String, access: Access },
+    /// A folder of the daemon's machine, which the daemon makes (owner root, mode 0755) when it is missing. `source` has no `:`.
+    Folder { source: String, target: String, access: Access },
     /// A named volume.
     Volume { name: ContainerName, target: String, access: Access },
     /// A folder in memory; `size` in bytes, `mode` as in `chmod`, `owner` is the user's number.
@@ -120,7 +122,10 @@ pub enum Mount {
 impl Mount {
     pub fn target(&self) -> &str {
         match self {
-            Self::Bind { target, .. } | Self::Volume { target, .. } | Self::Tmpfs { target, .. } => target,
+            Self::Bind { target, .. }
+            | Self::Folder { target, .. }
+            | Self::Volume { target, .. }
+            | Self::Tmpfs { target, .. } => target,
         }
     }
 }

@@ -12,7 +12,7 @@ mod usage;
 
 pub use endpoint::{Address, Endpoint, TlsFiles, docker_config_dir, find_endpoint};
 pub use engine::{BuilderKind, Engine};
-pub(crate) use engine::{Dialer, Exchange};
+pub(crate) use engine::{ConnectionGuard, Dialer, Exchange};
 pub use error::DaemonError;
 pub(crate) use query::Query;
 pub use ssh::SshTarget;

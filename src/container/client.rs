@@ -1,0 +1,148 @@
+//! The life of a container: [`ContainerSpec`] → created, started, stopped, restarted, renamed, removed.
+//!
+//! Names given here are names or ids; whose container it is, is the caller's question. Never retries what a daemon refused.
+
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
+    RenameContainerOptionsBuilder, RestartContainerOptionsBuilder, StopContainerOptionsBuilder,
+    WaitContainerOptionsBuilder,
+};
+use futures_util::StreamExt;
+
+use super::convert;
+use super::error::ContainerError;
+use super::failure::Subject;
+use super::spec::{ContainerName, ContainerSpec};
+use crate::daemon::Engine;
+
+/// For answers that a healthy daemon gives at once, also under load.
+pub(super) const PATIENCE: Duration = Duration::from_mins(2);
+/// How long the end of a container may be waited for.
+const LIFETIME: Duration = Duration::from_hours(24 * 365);
+
+/// The containers, networks and volumes of one daemon.
+#[derive(Debug, Clone)]
+pub struct Containers {
+    pub(super) engine: Engine,
+}
+
+/// A container that was made, and is not started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    pub id: String,
+    /// What the daemon thinks of the spec.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Removal {
+    /// Refused while it runs.
+    Stopped,
+    /// Kills it first.
+    Forced,
+}
+
+impl Containers {
+    pub fn new(engine: &Engine) -> Self {
+        Self { engine: engine.clone() }
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    pub(super) fn docker(&self) -> Docker {
+        self.engine.patient_client(PATIENCE)
+    }
+
+    /// Makes the container; its image, network and volumes must be there. A missing network is told by `start` only.
+    pub async fn create(&self, spec: &ContainerSpec) -> Result<Created, ContainerError> {
+        let subject = Subject { image: &spec.image, ..Subject::container("the creation", spec.name.as_str()) };
+        let options = CreateContainerOptionsBuilder::default().name(spec.name.as_str()).build();
+        let created = self.docker().create_container(Some(options), convert::create_body(spec)).await;
+        let created = created.map_err(|error| self.failed(&subject, error))?;
+        Ok(Created { id: created.id, warnings: created.warnings })
+    }
+
+    /// Starts it; one that runs already is left alone.
+    pub async fn start(&self, container: &str) -> Result<(), ContainerError> {
+        let subject = Subject::container("the start", container).checked()?;
+        let start = || async { self.docker().start_container(container, None).await };
+        let Err(error) = start().await else { return Ok(()) };
+        let Some(network) = convert::ambiguous_network(&error) else { return Err(self.failed(&subject, error)) };
+        // Two that made a network of one name at once settle it with whoever sees it next.
+        self.settle_network(&network).await?;
+        start().await.map_err(|error| self.failed(&subject, error))
+    }
+
+    /// Asks it to end, and kills it after `grace`; `None` is what the container itself was created with. Fine when it has ended.
+    pub async fn stop(&self, container: &str, grace: Option<Duration>) -> Result<(), ContainerError> {
+        let subject = Subject::container("the stop", container).checked()?;
+        let mut options = StopContainerOptionsBuilder::default();
+        if let Some(grace) = grace {
+            options = options.t(convert::whole_seconds(grace));
+        }
+        let limit = PATIENCE + self.grace_of(container, grace).await?;
+        let stopped = self.engine.patient_client(limit).stop_container(container, Some(options.build())).await;
+        stopped.map_err(|error| self.failed(&subject, error))
+    }
+
+    /// `stop`, then start.
+    pub async fn restart(&self, container: &str, grace: Option<Duration>) -> Result<(), ContainerError> {
+        let subject = Subject::container("the restart", container).checked()?;
+        let mut options = RestartContainerOptionsBuilder::default();
+        if let Some(grace) = grace {
+            options = options.t(convert::whole_seconds(grace));
+        }
+        let limit = PATIENCE + self.grace_of(container, grace).await?;
+        let restarted = self.engine.patient_client(limit).restart_container(container, Some(options.build())).await;
+        restarted.map_err(|error| self.failed(&subject, error))
+    }
+
+    /// How long the daemon itself waits in a stop.
+    async fn grace_of(&self, container: &str, grace: Option<Duration>) -> Result<Duration, ContainerError> {
+        match grace {
+            Some(grace) => Ok(grace),
+            None => Ok(self.inspect(container).await?.stop_grace.unwrap_or(Duration::from_secs(10))),
+        }
+    }
+
+    /// Sends a signal to its first process (`SIGTERM`, `SIGKILL`, …).
+    pub async fn kill(&self, container: &str, signal: &str) -> Result<(), ContainerError> {
+        let subject = Subject::container("the signal", container).checked()?;
+        let options = KillContainerOptionsBuilder::default().signal(signal).build();
+        self.docker().kill_container(container, Some(options)).await.map_err(|error| self.failed(&subject, error))
+    }
+
+    /// Removes it with its unnamed volumes.
+    pub async fn remove(&self, container: &str, removal: Removal) -> Result<(), ContainerError> {
+        let subject = Subject::container("the removal", container).checked()?;
+        let options = RemoveContainerOptionsBuilder::default().v(true).force(removal == Removal::Forced).build();
+        self.docker().remove_container(container, Some(options)).await.map_err(|error| self.failed(&subject, error))
+    }
+
+    pub async fn rename(&self, container: &str, to: &ContainerName) -> Result<(), ContainerError> {
+        Subject::container("the renaming", container).checked()?;
+        let subject = Subject { wanted: to.as_str(), ..Subject::container("the renaming", container) };
+        let options = RenameContainerOptionsBuilder::default().name(to.as_str()).build();
+        self.docker().rename_container(container, options).await.map_err(|error| self.failed(&subject, error))
+    }
+
+    /// Waits until it does not run, and says its exit code; 128 + signal when a signal ended it.
+    pub async fn wait(&self, container: &str) -> Result<i64, ContainerError> {
+        let subject = Subject::container("the wait for the end", container).checked()?;
+        let options = WaitContainerOptionsBuilder::default().condition("not-running").build();
+        let docker = self.engine.patient_client(LIFETIME);
+        let mut ended = std::pin::pin!(docker.wait_container(container, Some(options)));
+        match ended.next().await {
+            Some(Ok(answer)) => Ok(answer.status_code),
+            // bollard makes an error of every exit code but 0.
+            Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => Ok(code),
+            Some(Err(error)) => Err(self.failed(&subject, error)),
+            None => Err(self.lost(&subject, "the answer ended early")),
+        }
+    }
+}
