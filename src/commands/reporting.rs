@@ -17,10 +17,9 @@ use crate::report::summary::{SUMMARY_LIMIT, Summary, render_summary};
 use crate::settings::SummaryChoice;
 use crate::source::SUMMARY_REPORT;
 
-/// Writes the summary, and the outputs when there are any.
-pub fn report(session: &Session, summary: &Summary<'_>, outputs: Option<OutputSource<'_>>) {
+/// Writes the summary and the outputs.
+pub fn report(session: &Session, summary: &Summary<'_>, source: OutputSource<'_>) {
     let file = write_summary(session, summary);
-    let Some(source) = outputs else { return };
     let file = file.as_deref().map(|path| path.to_string_lossy());
     let outputs = Outputs::of(&OutputSource { summary_file: file.as_deref(), ..source });
     let token = host::random_word();

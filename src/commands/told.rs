@@ -12,7 +12,7 @@ use crate::image::{AppRoutes, BuiltImage, PushedReference};
 use crate::plan::ImagePlan;
 use crate::registry::transfer::PushOutcome;
 use crate::report::BuildRecord;
-use crate::report::outputs::OutputSource;
+use crate::report::outputs::{ImageState, OutputSource};
 use crate::report::summary::{Ending, FailedStep, Summary};
 
 /// Filled from top to bottom; a run that ends early leaves the rest empty.
@@ -73,20 +73,21 @@ impl Told {
         self.pushed.get().map_or(&[], |outcome| &outcome.pushed)
     }
 
-    /// Later steps get values from a run that went well, and of a push that went wrong what is known.
-    fn outputs(&self, ending: Ending<'_>) -> Option<OutputSource<'_>> {
-        if self.image.get().is_none() && !matches!(ending, Ending::Planned) {
-            return None;
-        }
-        Some(OutputSource {
-            facts: &self.project.get()?.facts,
-            plan: self.plan.get()?,
-            dockerfile: self.dockerfile.get()?,
-            image: self.image.get(),
+    /// Later steps, which may be there for failures, get whatever is known.
+    fn outputs(&self, ending: Ending<'_>) -> OutputSource<'_> {
+        OutputSource {
+            facts: self.project.get().map(|project| &project.facts),
+            plan: self.plan.get(),
+            dockerfile: self.dockerfile.get().map_or("", String::as_str),
+            image: match (self.image.get(), ending) {
+                (Some(image), _) => ImageState::Built(image),
+                (None, Ending::Planned) => ImageState::Planned,
+                (None, _) => ImageState::Missing,
+            },
             pushed: self.arrived(),
             all_pushed: matches!(ending, Ending::Done) && !self.arrived().is_empty(),
             metadata: self.metadata.get().map_or("", String::as_str),
             summary_file: None,
-        })
+        }
     }
 }

@@ -9,20 +9,29 @@ use crate::project::ProjectFacts;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outputs(Vec<(&'static str, String)>);
 
-/// What outputs are made of.
+/// What outputs are made of; a run that ended early knows less.
 #[derive(Clone, Copy)]
 pub struct OutputSource<'a> {
-    pub facts: &'a ProjectFacts,
-    pub plan: &'a ImagePlan,
+    pub facts: Option<&'a ProjectFacts>,
+    pub plan: Option<&'a ImagePlan>,
     pub dockerfile: &'a str,
-    /// `None` after a dry run.
-    pub image: Option<&'a BuiltImage>,
+    pub image: ImageState<'a>,
     pub pushed: &'a [PushedReference],
     /// Every reference that was to be pushed is in its registry.
     pub all_pushed: bool,
     /// The result as JSON on one line.
     pub metadata: &'a str,
     pub summary_file: Option<&'a str>,
+}
+
+/// What became of the image.
+#[derive(Clone, Copy)]
+pub enum ImageState<'a> {
+    /// A dry run: its names are those that it would get.
+    Planned,
+    Built(&'a BuiltImage),
+    /// The run ended before there was one: no later step may take its names for an image.
+    Missing,
 }
 
 /// A variable of a process may be no longer than that with ease.
@@ -34,27 +43,31 @@ const GIVEN_UP: [&str; 3] = ["dockerfile", "metadata", "tags"];
 
 impl Outputs {
     pub fn of(source: &OutputSource<'_>) -> Self {
-        let tags = source
-            .image
-            .map_or_else(|| source.plan.tags.iter().map(|tag| tag.value.clone()).collect(), |image| image.tags.clone());
+        let (built, tags) = match source.image {
+            ImageState::Built(image) => (Some(image), image.tags.clone()),
+            ImageState::Planned => (None, source.plan.map(planned_tags).unwrap_or_default()),
+            ImageState::Missing => (None, Vec::new()),
+        };
         let first = source.pushed.first();
         let name = first.map(|pushed| pushed.reference.clone()).or_else(|| tags.first().cloned()).unwrap_or_default();
         let image = first.map_or_else(|| name.clone(), |pushed| format!("{name}@{}", pushed.digest));
         let reference = Reference::parse(&name).ok();
-        let manager = source.facts.package_manager.value.to_string().replacen(' ', "@", 1);
+        let manager = source.facts.map(|facts| facts.package_manager.value.to_string().replacen(' ', "@", 1));
+        let node = source.plan.map(|plan| plan.node_major.value);
+        let node = node.or_else(|| source.facts.map(|facts| facts.node.value.major));
         let mut outputs = Self(vec![
             ("image", image),
             ("repository", reference.as_ref().map(Reference::repository).unwrap_or_default()),
             ("tag", reference.and_then(|reference| reference.tag).unwrap_or_default()),
             ("tags", tags.join("\n")),
             ("digest", first.map(|pushed| pushed.digest.clone()).unwrap_or_default()),
-            ("image-id", source.image.map(|image| image.id.clone()).unwrap_or_default()),
-            ("size", source.image.map(|image| image.size.to_string()).unwrap_or_default()),
+            ("image-id", built.map(|image| image.id.clone()).unwrap_or_default()),
+            ("size", built.map(|image| image.size.to_string()).unwrap_or_default()),
             ("metadata", source.metadata.to_owned()),
             ("dockerfile", source.dockerfile.to_owned()),
-            ("node-version", source.plan.node_major.value.to_string()),
-            ("next-version", source.facts.next.value.text.clone()),
-            ("package-manager", manager),
+            ("node-version", node.map(|major| major.to_string()).unwrap_or_default()),
+            ("next-version", source.facts.map(|facts| facts.next.value.text.clone()).unwrap_or_default()),
+            ("package-manager", manager.unwrap_or_default()),
             ("pushed", source.all_pushed.to_string()),
             ("summary-file", source.summary_file.unwrap_or_default().to_owned()),
         ]);
@@ -116,6 +129,10 @@ impl Outputs {
     }
 }
 
+fn planned_tags(plan: &ImagePlan) -> Vec<String> {
+    plan.tags.iter().map(|tag| tag.value.clone()).collect()
+}
+
 fn utf16(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
 }
@@ -127,10 +144,10 @@ mod tests {
 
     fn source<'a>(sample: &'a Sample, plan: &'a ImagePlan, dockerfile: &'a str) -> OutputSource<'a> {
         OutputSource {
-            facts: &sample.facts,
-            plan,
+            facts: Some(&sample.facts),
+            plan: Some(plan),
             dockerfile,
-            image: None,
+            image: ImageState::Planned,
             pushed: &[],
             all_pushed: false,
             metadata: "{}",
@@ -156,7 +173,7 @@ mod tests {
             layers: Vec::new(),
         };
         let source = OutputSource {
-            image: Some(&image),
+            image: ImageState::Built(&image),
             pushed: &pushed,
             all_pushed: true,
             ..source(&sample, &plan, "FROM a\nRUN b\n")
@@ -179,6 +196,27 @@ mod tests {
         let tags = "ghcr.io:443/acme/shop:1.2,ghcr.io:443/acme/shop:1".to_owned();
         assert!(variables.contains(&("NEXTDEPLOY_OUTPUT_TAGS".to_owned(), tags)), "{variables:?}");
         assert!(!variables.iter().any(|(name, _)| name.contains("DOCKERFILE")));
+    }
+
+    #[test]
+    fn without_an_image_there_is_nothing_that_could_be_taken_for_one() {
+        let sample = Sample::new("pnpm", Some("10.12.4"), "16.4.5");
+        let plan = sample.plan();
+        let failed = OutputSource { image: ImageState::Missing, metadata: "", ..source(&sample, &plan, "FROM a\n") };
+        let outputs = Outputs::of(&failed);
+        let known: Vec<_> = outputs.iter().filter(|(_, value)| !value.is_empty()).collect();
+        let node = plan.node_major.value.to_string();
+        let expected = [
+            ("dockerfile", "FROM a\n"),
+            ("node-version", node.as_str()),
+            ("next-version", "16.4.5"),
+            ("package-manager", "pnpm@10.12.4"),
+            ("pushed", "false"),
+        ];
+        assert_eq!(known, expected);
+        let outputs = Outputs::of(&OutputSource { facts: None, plan: None, dockerfile: "", ..failed });
+        assert_eq!(outputs.iter().map(|(name, _)| name).collect::<Vec<_>>(), Outputs::names());
+        assert_eq!(outputs.iter().filter(|(_, value)| !value.is_empty()).collect::<Vec<_>>(), [("pushed", "false")]);
     }
 
     #[test]

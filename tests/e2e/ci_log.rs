@@ -78,3 +78,27 @@ fn a_build_in_a_job_reports_itself_and_nothing_else() {
     let filter = format!("ancestor={}", image.tag);
     assert_eq!(image.engine.docker(&["ps", "--all", "--quiet", "--filter", &filter]), "");
 }
+
+#[test]
+fn a_push_that_fails_leaves_the_outputs_of_the_image() {
+    let engine = Engine::with_base(22);
+    let repository = Repository::compose(&Case::named("npm-next16-app"));
+    // Nothing listens there.
+    let image = Image { engine, tag: "127.0.0.1:9/nd-e2e/unpushed:test".to_owned() };
+    let job = tempfile::tempdir().unwrap();
+    let file = |name: &str| job.path().join(name).to_str().unwrap().to_owned();
+    let (output, summary) = (file("output"), file("summary"));
+    let variables = [("GITHUB_ACTIONS", "true"), ("GITHUB_OUTPUT", &*output), ("GITHUB_STEP_SUMMARY", &*summary)];
+    let arguments = ["build", "--push", "--tag", &image.tag];
+    let run = nextdeploy_in_job(&image.engine, repository.path(), &arguments, &variables);
+    assert_eq!(run.code, Some(6), "{}", run.stderr);
+    let output = fs::read_to_string(output).unwrap();
+    let value = |name: &str| {
+        let mut lines = output.lines().skip_while(|line| !line.starts_with(&format!("{name}<<")));
+        lines.nth(1).unwrap_or_else(|| panic!("no {name}: {output}"))
+    };
+    assert_eq!((value("pushed"), value("digest"), value("image")), ("false", "", image.tag.as_str()));
+    assert!(value("image-id").starts_with("sha256:"), "{output}");
+    let summary = fs::read_to_string(summary).unwrap();
+    assert!(summary.contains("is built, but not pushed\n") && summary.contains("**What to do:**"), "{summary}");
+}

@@ -12,7 +12,7 @@ use rustix::process::Signal;
 
 use crate::docker::{Engine, services_folder};
 use crate::fixture::{Case, Repository};
-use crate::program::{nextdeploy, start_nextdeploy};
+use crate::program::{nextdeploy, start_nextdeploy, start_nextdeploy_with};
 
 /// From a signal to the end of the program and of the build step in the daemon.
 const CANCEL_LIMIT: Duration = Duration::from_secs(2);
@@ -53,7 +53,9 @@ fn check_signal(signal: Signal, exit_code: i32, mark: &str) {
     let repository = endless_project(mark);
     // Without the mark: it must be found in the build step only.
     let tag = format!("nd-e2e-signal-{exit_code}:test");
-    let mut running = start_nextdeploy(&engine, repository.path(), &["build", "--tag", &tag]);
+    let outputs = tempfile::NamedTempFile::new().unwrap();
+    let job = [("GITHUB_ACTIONS", "true"), ("GITHUB_OUTPUT", outputs.path().to_str().unwrap())];
+    let mut running = start_nextdeploy_with(&engine, repository.path(), &["build", "--tag", &tag], &job);
     assert!(!runs(mark), "the mark is not only that of the build step");
     wait_until("the build step", Duration::from_mins(5), || runs(mark) || running.has_ended());
     let signalled = Instant::now();
@@ -62,6 +64,12 @@ fn check_signal(signal: Signal, exit_code: i32, mark: &str) {
     assert!(signalled.elapsed() < CANCEL_LIMIT, "ended after {:?}\n{}", signalled.elapsed(), run.stderr);
     assert_eq!(run.code, Some(exit_code), "{}", run.stderr);
     assert_eq!(run.stdout, "");
+    let outputs = fs::read_to_string(outputs.path()).unwrap();
+    let value = |name: &str| {
+        let mut lines = outputs.lines().skip_while(|line| !line.starts_with(&format!("{name}<<")));
+        lines.nth(1).unwrap_or_else(|| panic!("no {name}: {outputs}"))
+    };
+    assert_eq!((value("pushed"), value("image-id"), value("node-version")), ("false", "", "22"));
     wait_until("the end of the build step in the daemon", CANCEL_LIMIT, || !runs(mark));
     assert!(engine.try_docker(&["image", "inspect", &tag]).is_err());
 }

@@ -230,7 +230,7 @@ fn a_summary_that_does_not_fit_is_left_out_whole() {
 }
 
 #[test]
-fn a_build_that_fails_says_so_on_the_page_and_has_no_outputs() {
+fn a_build_that_fails_says_so_on_the_page_and_in_its_outputs() {
     let job = Job::new();
     let socket = job.path("no.sock");
     let run = job.run(&["build"], &[("DOCKER_HOST", &format!("unix://{}", socket.display()))]);
@@ -238,9 +238,59 @@ fn a_build_that_fails_says_so_on_the_page_and_has_no_outputs() {
     let summary = job.text("summary");
     assert!(summary.starts_with("## ❌ <code>shop</code> was not built\n"), "{summary}");
     assert!(summary.contains("**What to do:** "), "{summary}");
-    assert!(job.outputs().is_empty());
+    assert_eq!(job.outputs().len(), 14, "{:?}", job.outputs());
+    for (name, value) in [("image", ""), ("tags", ""), ("digest", ""), ("pushed", "false"), ("next-version", "16.4.6")] {
+        assert_eq!(job.output(name), value, "{name}");
+    }
+    assert_eq!(fs::read_to_string(job.output("summary-file")).unwrap(), summary);
     let groups = commands(&run).iter().filter(|name| name.contains("group")).count();
     assert_eq!(groups % 2, 0, "every group is closed: {run:#?}");
+}
+
+#[test]
+fn a_run_that_ends_before_the_project_is_known_has_outputs_too() {
+    let job = Job::new();
+    job.repository.write("package.json", "{");
+    assert_eq!(job.run(&["build"], &[]).code, Some(3));
+    let known: Vec<String> =
+        job.outputs().into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, _)| name).collect();
+    assert_eq!(known, ["pushed", "summary-file"]);
+    assert!(fs::read_to_string(job.output("summary-file")).unwrap().contains("package.json"));
+}
+
+/// Where the systems without output files of GitHub's kind look for results.
+#[test]
+fn every_system_is_told_of_a_failure_in_its_own_way() {
+    const PUSHED: &str = "NEXTDEPLOY_OUTPUT_PUSHED";
+    let job = Job::new();
+    let path = |name: &str| job.path(name).to_str().unwrap().to_owned();
+    let (folder, variables) = (path(""), path("variables"));
+    for (own, file, line) in [
+        (("GITLAB_CI", "true"), "nextdeploy.env", format!("{PUSHED}=false\n")),
+        (("CIRCLECI", "true"), "variables", format!("export {PUSHED}='false'\n")),
+        (("BITBUCKET_BUILD_NUMBER", "7"), "variables", format!("{PUSHED}=false\n")),
+        (("JENKINS_URL", "https://ci.example"), "nextdeploy.properties", format!("{PUSHED}=false\n")),
+    ] {
+        fs::write(job.path("variables"), "").unwrap();
+        let (page, files) = (path("page.md"), [("BASH_ENV", &*variables), ("WORKSPACE_TMP", &folder)]);
+        let job_variables = [
+            own,
+            files[0],
+            files[1],
+            ("CI_PROJECT_DIR", &folder),
+            ("BITBUCKET_PIPELINES_VARIABLES_PATH", &variables),
+            ("DOCKER_HOST", "unix:///nonexistent/docker.sock"),
+        ];
+        let run = job.repository.run_with(&["build", "--summary", &page], &job_variables);
+        assert_eq!(run.code, Some(4), "{run:#?}");
+        assert!(job.text(file).contains(&line), "{own:?}: {}", job.text(file));
+        assert!(job.text("page.md").starts_with("## ❌"), "{own:?}: {}", job.text("page.md"));
+        fs::remove_file(&page).unwrap();
+    }
+    let variables = [("TF_BUILD", "True"), ("AGENT_TEMPDIRECTORY", &*folder), ("DOCKER_HOST", "unix:///nonexistent.sock")];
+    let run = job.repository.run_with(&["build"], &variables);
+    assert_eq!(run.code, Some(4), "{run:#?}");
+    run.says(&format!("##vso[task.setvariable variable={PUSHED};isOutput=true]false\n")).says("##vso[task.uploadsummary]");
 }
 
 #[test]

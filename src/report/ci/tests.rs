@@ -10,7 +10,7 @@ use crate::host::Environment;
 use crate::image::PushedReference;
 use crate::plan::sample::Sample;
 use crate::report::Style;
-use crate::report::outputs::{OutputSource, Outputs};
+use crate::report::outputs::{ImageState, OutputSource, Outputs};
 
 const ALL: [CiSystem; 10] = [
     CiSystem::None,
@@ -77,10 +77,10 @@ fn published<T>(pushed: &[PushedReference], run: impl FnOnce(Published<'_>) -> T
     let sample = Sample::new("pnpm", Some("10.12.4"), "16.4.5");
     let plan = sample.plan();
     let outputs = Outputs::of(&OutputSource {
-        facts: &sample.facts,
-        plan: &plan,
+        facts: Some(&sample.facts),
+        plan: Some(&plan),
         dockerfile: "FROM a\nENV X=\"<<EOF\"\nghadelimiter_token\n",
-        image: None,
+        image: ImageState::Planned,
         pushed,
         all_pushed: true,
         metadata: r#"{"it's":"$(id) é\n;]%0A"}"#,
@@ -138,10 +138,10 @@ fn the_dotenv_report_stays_below_its_limit() {
     let plan = sample.plan();
     let long = "x".repeat(5_000);
     let outputs = Outputs::of(&OutputSource {
-        facts: &sample.facts,
-        plan: &plan,
+        facts: Some(&sample.facts),
+        plan: Some(&plan),
         dockerfile: "",
-        image: None,
+        image: ImageState::Planned,
         pushed: &[],
         all_pushed: false,
         metadata: "",
@@ -248,7 +248,7 @@ proptest! {
         let sample = Sample::npm();
         let plan = sample.plan();
         let outputs = Outputs::of(&OutputSource {
-            facts: &sample.facts, plan: &plan, dockerfile: &value, image: None, pushed: &[], all_pushed: false, metadata: &value, summary_file: Some(&value),
+            facts: Some(&sample.facts), plan: Some(&plan), dockerfile: &value, image: ImageState::Planned, pushed: &[], all_pushed: false, metadata: &value, summary_file: Some(&value),
         });
         let environment = Environment::from_pairs([("GITHUB_OUTPUT", "/o")]);
         let files = dialect_of(CiSystem::GitHub).output_files(Published { outputs: &outputs, pushed: &[], token: &token }, &environment);

@@ -130,6 +130,14 @@ fn act_a_failing_build_says_what_failed_and_fails_the_job() {
     assert!(finished.log.contains("exit status 4"), "{}", finished.log);
     let summary = finished.file("told");
     assert!(summary.contains("nowhere"), "{summary}");
+    let outputs: Value = serde_json::from_str(finished.file("after-failure")).unwrap();
+    for name in ["image", "tags", "digest", "image-id"] {
+        assert_eq!(text(&outputs, name), "", "{outputs:#}");
+    }
+    assert_eq!(text(&outputs, "pushed"), "false");
+    assert!(text(&outputs, "dockerfile").contains("FROM node:22-slim"), "{outputs:#}");
+    assert!(text(&outputs, "next-version").starts_with("16."), "{outputs:#}");
+    assert!(text(&outputs, "summary-file").ends_with("/told"), "{outputs:#}");
 }
 
 #[test]

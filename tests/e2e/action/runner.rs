@@ -246,6 +246,10 @@ jobs:
         run: |
           printf %s "$OUTCOME" >"$RESULT/outcome"
           if [ -n "$SUMMARY" ]; then cp "$SUMMARY" "$RESULT/summary"; else cp "$GITHUB_STEP_SUMMARY" "$RESULT/summary"; fi
+      - if: failure()
+        env:
+          OUTPUTS: ${{{{ toJSON(steps.image.outputs) }}}}
+        run: printf %s "$OUTPUTS" >"$RESULT/after-failure"
   next:
     needs: image
     runs-on: ubuntu-latest
