@@ -5,9 +5,11 @@
 use std::time::Duration;
 
 use super::context_stream::ContextStreamError;
-use super::explain::Explanation;
+use super::explain::{Explanation, Finding};
 use crate::daemon::DaemonError;
 use crate::diagnostic::{Diagnostic, ExitCode, Location, printable};
+use crate::project::ProjectFacts;
+use crate::source::SourceTree;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
@@ -57,6 +59,20 @@ impl BuildError {
             Self::StepFailed { explanation, .. } | Self::Refused { explanation, .. } => explanation.as_deref(),
             _ => None,
         }
+    }
+}
+
+impl BuildError {
+    /// Finds the files of the repository that the failure is about.
+    pub fn locate(&mut self, tree: &SourceTree, facts: &ProjectFacts) {
+        if let Self::StepFailed { explanation: Some(explanation), .. } = self {
+            explanation.locate(tree, facts);
+        }
+    }
+
+    /// Places in the repository that the failure is about, the most important first.
+    pub fn findings(&self) -> &[Finding] {
+        self.explanation().map_or(&[], |explanation| &explanation.findings)
     }
 }
 
@@ -111,7 +127,7 @@ impl Diagnostic for BuildError {
         match self {
             Self::Context(error) => error.location(),
             Self::Daemon(error) => error.location(),
-            _ => None,
+            _ => self.findings().first().map(|finding| finding.location.clone()),
         }
     }
 }

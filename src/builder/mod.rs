@@ -15,6 +15,6 @@ mod step_name;
 pub use context_stream::{ContextProgress, ContextStream, ContextStreamError, archive_size, stream};
 pub use error::BuildError;
 pub use event::{BuildEvent, LogStream, StepId, StepOutcome};
-pub use explain::Explanation;
+pub use explain::{Explanation, Finding};
 pub use request::{BuildRequest, BuildSecret, RegistryCredentials};
 pub use step_name::{shorten, step_name};

@@ -16,7 +16,7 @@ use crate::builder::docker::{self, BuildRun, ContextBody};
 use crate::builder::{BuildError, BuildEvent, BuildRequest};
 use crate::cli::{Build, Words};
 use crate::daemon::{BuilderKind, Engine, find_endpoint};
-use crate::diagnostic::ExitCode;
+use crate::diagnostic::{Diagnostic as _, ExitCode};
 use crate::dockerfile::Dialect;
 use crate::error::Error;
 use crate::image::{AppRoutes, BuiltImage};
@@ -189,11 +189,16 @@ impl Run<'_> {
                 }
                 Ok((Told::keep(&self.told.image, image), record))
             }
-            Err(error) => {
+            Err(mut error) => {
+                error.locate(&self.project.tree, &self.project.facts);
                 let lines = report::render_failed_step(&error);
                 if !lines.is_empty() {
                     let _untrusted = log.untrusted();
                     log.message(&lines);
+                }
+                // The first one stands with the error itself, which ends the run.
+                for finding in error.findings().iter().skip(1) {
+                    log.finding(error.code(), finding);
                 }
                 Err(error.into())
             }

@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use crate::builder::Finding;
 use crate::ci::CiSystem;
 use crate::diagnostic::{Diagnostic, Location, Warning};
 use crate::host::{self, Environment, Streams};
@@ -66,6 +67,14 @@ impl Log {
         let place = error.location().and_then(|location| self.place(&location));
         let lines = self.reporter().error(error, place, host::now());
         self.write(&lines);
+    }
+
+    /// A further place of an error. As text it is in the log already.
+    pub fn finding(&self, code: &str, finding: &Finding) {
+        if let Some(place) = self.place(&finding.location) {
+            let lines = self.reporter().finding(code, &finding.message, place);
+            self.write(&lines);
+        }
     }
 
     /// Hides a secret in everything that the CI system shows from here on.

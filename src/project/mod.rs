@@ -25,6 +25,7 @@ mod yarn_config;
 
 pub use error::ProjectError;
 pub use facts::*;
+pub use text::line_of_key;
 pub use turbo::turbo_tasks;
 
 use crate::diagnostic::{Location, Warning};
@@ -91,6 +92,7 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
     let workspace = located.workspace.as_ref().map(|found| described(tree, found, &root, &located, &mut warnings));
 
     let read = next_config::detect(tree, app_dir, &next.value, &mut warnings)?;
+    warnings.extend(read.warning);
     let routers = routes::routers(tree, app_dir, has_app_router(&next.value, read.app_dir), &mut warnings);
     let middleware = routes::middleware(tree, app_dir, &routers, &next.value, read.page_extensions.as_deref());
     let start = scripts::start(tree, app)?;

@@ -27,6 +27,19 @@ pub(super) fn read<'t>(tree: &'t SourceTree, path: &RelPath) -> Result<Option<&'
     }
 }
 
+/// The line, from 1, on which a JSON or JavaScript file first sets `key`: `key:`, `"key":` or `.key =`.
+pub fn line_of_key(text: &str, key: &str) -> Option<usize> {
+    let sets = |line: &str| {
+        line.match_indices(key).any(|(at, _)| {
+            let before = line[..at].trim_end_matches(['"', '\'']).trim_end();
+            let after = line[at + key.len()..].trim_start_matches(['"', '\'']).trim_start();
+            let assigned = after.starts_with('=') && !after.starts_with("==") && before.ends_with('.');
+            assigned || (after.starts_with(':') && (before.is_empty() || before.ends_with(['{', ',', '('])))
+        })
+    };
+    text.lines().position(sets).map(|at| at + 1)
+}
+
 /// Strict JSON, as package managers read it.
 pub(super) fn parse_json<T: serde::de::DeserializeOwned>(path: &RelPath, text: &str) -> Result<T, ProjectError> {
     serde_json::from_str(text).map_err(|error| json_error(path, text, &error))
@@ -165,5 +178,24 @@ impl<'v> Fields<'v> {
                 Ok((name.clone(), text.to_owned()))
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_found_where_it_is_set() {
+        for (text, line) in [
+            ("// output: 'x'\nexport default {\n  output: 'export',\n}", Some(3)),
+            ("const config = { basePath: '/a', \"output\": mode() }", Some(1)),
+            ("const config = {}\nif (config.output === 'x') {}\nconfig.output = 'export'\n", Some(3)),
+            ("{\n  \"name\": \"output\",\n  \"output\": 1\n}", Some(3)),
+            ("export default { myoutput: 1, outputs: 2 }", None),
+            ("", None),
+        ] {
+            assert_eq!(line_of_key(text, "output"), line, "{text}");
+        }
     }
 }

@@ -239,7 +239,8 @@ fn a_build_that_fails_says_so_on_the_page_and_in_its_outputs() {
     assert!(summary.starts_with("## ❌ <code>shop</code> was not built\n"), "{summary}");
     assert!(summary.contains("**What to do:** "), "{summary}");
     assert_eq!(job.outputs().len(), 14, "{:?}", job.outputs());
-    for (name, value) in [("image", ""), ("tags", ""), ("digest", ""), ("pushed", "false"), ("next-version", "16.4.6")] {
+    for (name, value) in [("image", ""), ("tags", ""), ("digest", ""), ("pushed", "false"), ("next-version", "16.4.6")]
+    {
         assert_eq!(job.output(name), value, "{name}");
     }
     assert_eq!(fs::read_to_string(job.output("summary-file")).unwrap(), summary);
@@ -287,10 +288,12 @@ fn every_system_is_told_of_a_failure_in_its_own_way() {
         assert!(job.text("page.md").starts_with("## ❌"), "{own:?}: {}", job.text("page.md"));
         fs::remove_file(&page).unwrap();
     }
-    let variables = [("TF_BUILD", "True"), ("AGENT_TEMPDIRECTORY", &*folder), ("DOCKER_HOST", "unix:///nonexistent.sock")];
+    let variables =
+        [("TF_BUILD", "True"), ("AGENT_TEMPDIRECTORY", &*folder), ("DOCKER_HOST", "unix:///nonexistent.sock")];
     let run = job.repository.run_with(&["build"], &variables);
     assert_eq!(run.code, Some(4), "{run:#?}");
-    run.says(&format!("##vso[task.setvariable variable={PUSHED};isOutput=true]false\n")).says("##vso[task.uploadsummary]");
+    run.says(&format!("##vso[task.setvariable variable={PUSHED};isOutput=true]false\n"))
+        .says("##vso[task.uploadsummary]");
 }
 
 #[test]

@@ -36,6 +36,8 @@ const UPLOAD_IDLE: Duration = Duration::from_mins(2);
 const MAX_MESSAGE: usize = 32 * 1024 * 1024;
 /// Lines of a failed step's log that are shown.
 const SHOWN_TAIL: usize = 20;
+/// Of these, lines above the place of the error.
+const BEFORE_ERROR: usize = 2;
 
 /// What runs a build: its options beside the request itself.
 pub struct BuildRun<'a> {
@@ -209,10 +211,12 @@ fn failed(steps: &Steps, text: &str) -> BuildError {
     if exit_code.is_none() && log.is_empty() {
         return BuildError::Refused { message: error, explanation };
     }
-    let tail = log[log.len().saturating_sub(SHOWN_TAIL)..]
-        .iter()
-        .map(|line| crate::diagnostic::printable(&without_colours(line)))
-        .collect();
+    // The error itself, when much follows it, else the last words.
+    let last = log.len().saturating_sub(SHOWN_TAIL);
+    let begin = explanation.as_ref().and_then(|explanation| explanation.begins_at());
+    let begin = begin.map_or(last, |at| at.saturating_sub(BEFORE_ERROR).min(last));
+    let tail =
+        log[begin..].iter().take(SHOWN_TAIL).map(|line| crate::diagnostic::printable(&without_colours(line))).collect();
     BuildError::StepFailed { step: step_name(&step), exit_code, tail, explanation }
 }
 

@@ -1,19 +1,25 @@
-//! Why a step failed: its name, error and log → [`Explanation`].
+//! Why a step failed: its name, error and log → [`Explanation`], and the files of the repository that are meant.
 //!
-//! One table ([`rules`]) in order of certainty: the first rule that fits wins. Pure; knows nothing of daemons, and never guesses:
+//! One table ([`rules`]) in order of certainty: the first rule that fits wins. Knows nothing of daemons, and never guesses:
 //! what no rule knows has no explanation, and the last lines of the log speak for themselves.
 
+mod locate;
+mod place;
 mod rules;
 #[cfg(test)]
 mod tests;
 
 use regex_lite::{Captures, Regex};
-use serde::Serialize;
 
+pub use locate::Finding;
+
+use self::locate::Subject;
 use crate::diagnostic::printable;
+use crate::project::ProjectFacts;
+use crate::source::SourceTree;
 
 /// What a failure means and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Explanation {
     /// Stable identifier, `builder/out-of-memory`.
     pub code: &'static str,
@@ -21,6 +27,28 @@ pub struct Explanation {
     pub meaning: String,
     /// One concrete action.
     pub action: String,
+    /// Places in the repository, the most important first.
+    pub findings: Vec<Finding>,
+    subject: Subject,
+}
+
+impl Explanation {
+    pub fn new(code: &'static str, meaning: impl Into<String>, action: impl Into<String>) -> Self {
+        Self { code, meaning: meaning.into(), action: action.into(), ..Self::default() }
+    }
+
+    /// Finds the files that are meant.
+    pub fn locate(&mut self, tree: &SourceTree, facts: &ProjectFacts) {
+        self.findings = self.subject.find(tree, facts);
+    }
+
+    /// Index of the line of the log with which the error begins, where it is known.
+    pub(crate) fn begins_at(&self) -> Option<usize> {
+        match &self.subject {
+            Subject::Sources(mentions) => mentions.iter().map(|mention| mention.at).min(),
+            _ => None,
+        }
+    }
 }
 
 /// What is known about a failed step.
@@ -57,7 +85,35 @@ pub(crate) fn explain(failure: &Failure) -> Option<Explanation> {
     if let Some(own) = own_message(&log) {
         return Some(own);
     }
-    rules::RULES.iter().find_map(|rule| apply(rule, failure, &log)).or_else(|| killed(failure))
+    let mut found = rules::RULES.iter().find_map(|rule| apply(rule, failure, &log)).or_else(|| killed(failure))?;
+    found.subject = subject(found.code, &log);
+    if let ("builder/syntax-error" | "builder/app-error", Subject::Sources(mentions)) = (found.code, &found.subject)
+        && let Some(mention) = mentions.first().filter(|mention| !mention.message.is_empty())
+    {
+        found.meaning = format!("{}: {}", found.meaning, mention.message);
+    }
+    Some(found)
+}
+
+/// Which file a failure of this kind is about.
+fn subject(code: &str, log: &[String]) -> Subject {
+    match code {
+        "builder/type-error"
+        | "builder/module-not-found"
+        | "builder/lint-error"
+        | "builder/syntax-error"
+        | "builder/app-error"
+        | "builder/fonts" => Subject::Sources(place::mentions(log)),
+        "builder/prerender" | "builder/missing-variable" | "builder/build-needs-server" => {
+            Subject::Stack(place::frames(log))
+        }
+        "builder/lockfile-outdated" => Subject::Lockfile,
+        "builder/engine-mismatch" => Subject::Manifest("engines"),
+        "builder/no-build-script" => Subject::Manifest("scripts"),
+        "builder/package-not-found" => Subject::Manifest("dependencies"),
+        "builder/next-config-output" | "builder/static-export" => Subject::Config("output"),
+        _ => Subject::Unknown,
+    }
 }
 
 /// Our scripts inside the build say it themselves: `nextdeploy: error: …`, then `nextdeploy: hint: …`.
@@ -66,15 +122,15 @@ fn own_message(log: &[String]) -> Option<Explanation> {
         |prefix: &str| log.iter().find_map(|line| line.trim().strip_prefix(prefix)).map(|text| text.trim().to_owned());
     let meaning = said("nextdeploy: error: ")?;
     let action = said("nextdeploy: hint: ").unwrap_or_else(|| "see the end of the step's log".into());
-    Some(Explanation { code: "builder/step-failed", meaning: printable(&meaning), action: printable(&action) })
+    let options = ["outputFileTracingRoot", "output"];
+    let option = options.into_iter().find(|option| action.contains(option) && action.contains("next.config"));
+    let subject = option.map_or(Subject::Unknown, Subject::Config);
+    Some(Explanation { subject, ..Explanation::new("builder/step-failed", printable(&meaning), printable(&action)) })
 }
 
 fn killed(failure: &Failure) -> Option<Explanation> {
-    (failure.exit_code == Some(137)).then(|| Explanation {
-        code: "builder/out-of-memory",
-        meaning: "it was killed (exit code 137), most often because the memory ran out".into(),
-        action: rules::MORE_MEMORY.into(),
-    })
+    let meaning = "it was killed (exit code 137), most often because the memory ran out";
+    (failure.exit_code == Some(137)).then(|| Explanation::new("builder/out-of-memory", meaning, rules::MORE_MEMORY))
 }
 
 fn apply(rule: &Rule, failure: &Failure, log: &[String]) -> Option<Explanation> {
@@ -87,7 +143,7 @@ fn apply(rule: &Rule, failure: &Failure, log: &[String]) -> Option<Explanation> 
         texts.push(failure.error);
     }
     let found = texts.into_iter().find_map(|text| pattern.captures(text))?;
-    Some(Explanation { code: rule.code, meaning: fill(rule.meaning, &found), action: fill(rule.action, &found) })
+    Some(Explanation::new(rule.code, fill(rule.meaning, &found), fill(rule.action, &found)))
 }
 
 /// Puts captures, which are untrusted, into a text of ours.

@@ -220,7 +220,7 @@ pub(super) static RULES: &[Rule] = &[
     rule(
         "builder/lint-error",
         Log,
-        r"^\s*\d+:\d+\s+Error: (.+?)\s+([@\w/-]+)\s*$",
+        r"^\s*\d+:\d+\s+(?:Error:|error)\s+(.+?)\s+([@\w/-]+)\s*$",
         "the app has a lint error: $1 ($2)",
         "correct it, or set `eslint.ignoreDuringBuilds` in `next.config`",
     ),
@@ -254,11 +254,32 @@ pub(super) static RULES: &[Rule] = &[
         "set it in `metadata.json` or with `--env $1=…`, or as a build secret when it is one",
     ),
     rule(
+        "builder/static-export",
+        Log,
+        r#"(?:[Pp]age "([^"]+)" .*|(\w+) )cannot be used with "output: export"|(Image Optimization) using the default loader is not compatible with [`'\x22]"#,
+        "`$1$2$3` needs a server, and `output: 'export'` leaves files only",
+        "remove `output` from next.config, or do without what needs a server",
+    ),
+    rule(
         "builder/prerender",
         Log,
         r#"Error occurred prerendering page "([^"]+)""#,
         "the page `$1` failed while it was rendered for the build",
         "correct the error above it in the log, or make the page dynamic",
+    ),
+    rule(
+        "builder/next-config-output",
+        Log,
+        r#"- output: unknown variant `([^`]*)`|received '?([^']*?)'? at "output"|"output" must be one of"#,
+        "`output` in next.config is none that Next.js knows (`$1$2`)",
+        "set it to `'standalone'` or `'export'`, or leave it out",
+    ),
+    rule(
+        "builder/syntax-error",
+        Log,
+        r"^\s*(?:Caused by:\s*)?Syntax Error\s*$|Parsing ecmascript source code failed|Module parse failed",
+        "a source file has a syntax error",
+        "correct it",
     ),
     rule(
         "builder/app-error",

@@ -33,6 +33,7 @@ pub(super) struct Read {
     pub page_extensions: Option<Vec<String>>,
     /// `experimental.appDir`, which Next.js 13.0 to 13.3 ask for.
     pub app_dir: Option<bool>,
+    pub warning: Option<Warning>,
 }
 
 /// Reads the configuration that Next.js of this version would use.
@@ -94,7 +95,7 @@ fn choose(tree: &SourceTree, dir: &RelPath, next: &NextVersion, warnings: &mut V
 
 fn absent() -> Read {
     let config = NextConfig::default();
-    Read { config, page_extensions: None, app_dir: None }
+    Read { config, page_extensions: None, app_dir: None, warning: None }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use oxc_allocator::Allocator;
 use oxc_parser::Parser;
 use oxc_span::SourceType;
 
-use crate::diagnostic::Location;
+use crate::diagnostic::{Location, Warning};
 use crate::origin::{Detected, Origin};
 use crate::rel_path::RelPath;
 
@@ -15,6 +15,7 @@ use super::evaluate::Evaluator;
 use super::value::{Object, Value, Why};
 use crate::project::error::ProjectError;
 use crate::project::facts::{Known, NextConfig, NextVersion, OutputMode};
+use crate::project::text::line_of_key;
 
 /// The parser and the evaluator recurse, so deep nesting needs a stack in proportion to the file.
 const STACK_BASE: usize = 16 * 1024 * 1024;
@@ -123,7 +124,7 @@ impl<'a> Options<'a, '_, '_> {
         };
         let page_extensions = self.option(&["pageExtensions"], texts).value().cloned();
         let app_dir = self.option(&["experimental", "appDir"], boolean).value().copied();
-        Read { config, page_extensions, app_dir }
+        Read { config, page_extensions, app_dir, warning: self.impossible_output() }
     }
 
     fn value(&self, keys: &[&str]) -> Value<'a> {
@@ -151,11 +152,11 @@ impl<'a> Options<'a, '_, '_> {
         match found {
             Ok(None) => Known::Absent,
             Ok(Some(found)) => Known::Value(Detected::new(found, self.origin(keys))),
-            Err(()) => self.unknown(&value),
+            Err(()) => self.unknown(keys, &value),
         }
     }
 
-    fn unknown<T>(&self, value: &Value<'a>) -> Known<T> {
+    fn unknown<T>(&self, keys: &[&str], value: &Value<'a>) -> Known<T> {
         let (why, reason) = match value {
             Value::OneOf(_, why) => (why.clone(), format!("{}: {}", why.reason, value.describe())),
             Value::Unknown(why) => (why.clone(), why.reason.to_string()),
@@ -165,8 +166,11 @@ impl<'a> Options<'a, '_, '_> {
             }
             other => (Why::new("", 0), format!("{} is no value that it can have", other.describe())),
         };
-        let line = Location::at_offset(self.path.as_str(), self.content, why.offset as usize).line.unwrap_or(1);
-        Known::Unknown { reason, line }
+        let line = match why.offset {
+            0 => keys.last().and_then(|key| line_of_key(self.content, key)),
+            offset => Location::at_offset(self.path.as_str(), self.content, offset as usize).line,
+        };
+        Known::Unknown { reason, line: line.unwrap_or(1) }
     }
 
     /// `standalone` or unset come to the same, as an unset output falls through to the default that the build sets.
@@ -197,17 +201,32 @@ impl<'a> Options<'a, '_, '_> {
         output
     }
 
+    /// An `output` that no Next.js knows: some versions fail on it after minutes, others build as if it were not there.
+    fn impossible_output(&self) -> Option<Warning> {
+        let value = self.value(&["output"]);
+        match &value {
+            Value::Text(text) if ["standalone", "export"].contains(&&**text) => return None,
+            Value::Text(_) | Value::Bool(_) | Value::Number(_) => {}
+            _ => return None,
+        }
+        let message = format!("`{}` sets `output` to {}, which Next.js does not know", self.path, value.describe());
+        let line = line_of_key(self.content, "output");
+        let place = Location { line, ..Location::file(self.path.as_str()) };
+        let hint = "set it to `'standalone'` or `'export'`, or leave it out";
+        Some(Warning::new("project/next-config-output", message).with_hint(hint).at(place))
+    }
+
     fn env_keys(&self) -> Known<Vec<String>> {
         match self.value(&["env"]) {
             Value::Object(id) => match &self.evaluator.heap[id] {
-                Object { open: Some(why), .. } => self.unknown(&Value::Unknown(why.clone())),
+                Object { open: Some(why), .. } => self.unknown(&["env"], &Value::Unknown(why.clone())),
                 object => {
                     let keys = object.properties.iter().map(|(name, _)| name.to_string()).collect();
                     Known::Value(Detected::new(keys, self.origin(&["env"])))
                 }
             },
             Value::Undefined | Value::Null => Known::Absent,
-            other => self.unknown(&other),
+            other => self.unknown(&["env"], &other),
         }
     }
 }

@@ -104,6 +104,23 @@ fn spreads_and_variables() {
 }
 
 #[test]
+fn an_output_that_next_does_not_know_is_a_warning_at_its_line() {
+    let warning = |content: &str| {
+        let next = NextVersion { major: 16, minor: 0, patch: 0, text: "16.0.0".to_owned() };
+        parse(&RelPath::new("next.config.mjs").unwrap(), content, &next, &|_| true).unwrap().warning
+    };
+    let found = warning("export default {\n  basePath: '/a',\n  output: 'standalon',\n}").unwrap();
+    assert_eq!(
+        (found.code, found.location.unwrap().to_string().as_str()),
+        ("project/next-config-output", "next.config.mjs:3")
+    );
+    assert!(found.message.contains("`standalon`"), "{}", found.message);
+    for fine in ["'standalone'", "'export'", "undefined", "process.env.MODE", "mode()"] {
+        assert_eq!(warning(&format!("export default {{ output: {fine} }}")), None, "{fine}");
+    }
+}
+
+#[test]
 fn what_depends_on_the_outside_is_unknown() {
     output("export default {\n output: process.env.MODE }", "line 2: it depends on the environment variable `MODE`");
     output(
@@ -114,7 +131,7 @@ fn what_depends_on_the_outside_is_unknown() {
     output("export { default } from './c'", "line 1: the configuration comes from `./c`");
     output("export default { output: pick({ a: 1 }) }", "line 1: it is what `pick()` returns");
     output("export default { output: missing }", "line 1: `missing` is not defined in this file");
-    output("export default { output: 5 }", "line 1: `5` is no value that it can have");
+    output("export default {\n output: 5 }", "line 2: `5` is no value that it can have");
     output("export default { output: 'hybrid' }", "line 1: `hybrid` is no value that it can have");
     output(
         "const c = {};\nfor (const k in x) { c[k] = 1 }\nexport default c",

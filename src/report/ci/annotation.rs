@@ -54,6 +54,12 @@ impl Annotation {
         Self { severity: Severity::Warning, code: warning.code.to_owned(), message: message(&lines), location }
     }
 
+    /// One more place of an error.
+    pub fn of_finding(code: &str, text: &str, location: Location) -> Self {
+        let message = message(&[text.to_owned()]);
+        Self { severity: Severity::Error, code: code.to_owned(), message, location: Some(location) }
+    }
+
     /// Stands for those that a limit leaves out.
     pub fn of_rest(severity: Severity, count: usize) -> Self {
         let noun = severity.word();

@@ -25,6 +25,9 @@ struct Shown {
 /// Shorter lines of a longer secret (`{`, `}`) would blank out ordinary text.
 const SHORTEST_LINE: usize = 4;
 
+/// Annotations that are kept for errors of the run itself.
+const KEPT_FREE: usize = 3;
+
 impl Reporter {
     pub fn new(dialect: &'static dyn Dialect, style: Style) -> Self {
         Self { dialect, style, open: None, errors: Shown::default(), warnings: Shown::default() }
@@ -65,6 +68,17 @@ impl Reporter {
     pub fn warning(&mut self, warning: &Warning, location: Option<Location>) -> String {
         let text = render_warning(warning, self.style);
         self.show(Annotation::of_warning(warning, location), &text)
+    }
+
+    /// A further place of an error that will be told, where there are annotations and as long as there is room for others.
+    pub fn finding(&mut self, code: &str, message: &str, location: Location) -> String {
+        let annotation = Annotation::of_finding(code, message, location);
+        let Some(line) = self.dialect.annotate(&annotation) else { return String::new() };
+        if self.errors.count + KEPT_FREE >= self.dialect.annotation_limit() {
+            return String::new();
+        }
+        self.errors.count += 1;
+        line
     }
 
     fn show(&mut self, annotation: Annotation, text: &str) -> String {

@@ -171,6 +171,18 @@ fn annotations_stop_at_the_limit_and_the_last_one_counts_the_rest() {
 }
 
 #[test]
+fn further_places_of_an_error_leave_room_for_the_error_itself() {
+    let place = |line| Location::column("app/page.tsx", line, 5);
+    let mut github = reporter(CiSystem::GitHub);
+    let first = github.finding("builder/type-error", "Type error: x\n::error::y", place(1));
+    assert_eq!(first, "::error file=app/page.tsx,line=1,col=5,title=builder/type-error::Type error: x%0A::error::y\n");
+    let more: String = (2..40).map(|line| github.finding("builder/type-error", "x", place(line))).collect();
+    assert_eq!(more.lines().count(), 6);
+    assert!(github.error(&Odd, None, 0).contains("::error title="), "the error is shown");
+    assert_eq!(reporter(CiSystem::GitLab).finding("builder/type-error", "x", place(1)), "", "it is in the log already");
+}
+
+#[test]
 fn a_message_ends_where_the_runner_would_cut_it() {
     let warning = Warning::new("plan/odd", "é".repeat(10_000_000));
     let line = reporter(CiSystem::GitHub).warning(&warning, None);

@@ -46,5 +46,5 @@ fn causes(error: &dyn Diagnostic) -> Vec<String> {
 
 fn end_of_log(step: FailedStep<'_>) -> String {
     let lines = block("text", &cut(&step.log.join("\n"), LONGEST_LOG));
-    format!("**The step** {} **ended with**\n\n{lines}", code(step.name))
+    format!("**The step** {} **said**\n\n{lines}", code(step.name))
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 use super::*;
-use crate::builder::{BuildError, BuildEvent, Explanation, StepId, StepOutcome};
+use crate::builder::{BuildError, BuildEvent, Explanation, Finding, StepId, StepOutcome};
 use crate::diagnostic::{Location, Warning};
 use crate::image::ImageLayer;
 use crate::plan::sample::{Sample, from_flag};
@@ -132,15 +132,17 @@ impl Run {
 }
 
 fn failure() -> BuildError {
+    let mut explanation = Explanation::new(
+        "builder/type-error",
+        "TypeScript found an error",
+        "run `next build` and correct what it names",
+    );
+    explanation.findings = vec![Finding { location: Location::column("app/page.tsx", 3, 7), message: String::new() }];
     BuildError::StepFailed {
         step: "[build 3/3] build the app".to_owned(),
         exit_code: Some(1),
         tail: vec!["> next build".to_owned(), "./app/page.tsx:3:7".to_owned(), "Type error: `</details>`".to_owned()],
-        explanation: Some(Box::new(Explanation {
-            code: "builder/type-error",
-            meaning: "TypeScript found an error".to_owned(),
-            action: "run `next build` and correct what it names".to_owned(),
-        })),
+        explanation: Some(Box::new(explanation)),
     }
 }
 

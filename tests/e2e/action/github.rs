@@ -126,7 +126,8 @@ fn act_a_failing_build_says_what_failed_and_fails_the_job() {
     assert_eq!(finished.file("outcome"), "failure");
     assert!(!finished.files.contains_key("outputs"), "the next job must not run: {}", finished.log);
     let errors = finished.annotations("error");
-    assert!(errors.iter().any(|line| line.contains("build")), "{errors:?}\n{}", finished.log);
+    let place = "file=shop/app/page.tsx,line=1,";
+    assert!(errors.iter().any(|line| line.contains(place)), "{errors:?}\n{}", finished.log);
     assert!(finished.log.contains("exit status 4"), "{}", finished.log);
     let summary = finished.file("told");
     assert!(summary.contains("nowhere"), "{summary}");
