@@ -23,7 +23,10 @@ COPY ${PACKED}/${TARGETARCH}/nextdeploy /nextdeploy
 
 FROM ${PROGRAM} AS program
 
-FROM ${ROOTS} AS roots
+# Of the builder's own platform, so that nothing is emulated: the same files serve all. A copy of a folder's content keeps modes, a copy
+# to a folder that is not there does not.
+FROM --platform=$BUILDPLATFORM ${ROOTS} AS roots
+RUN mkdir -p /files/etc/ssl/certs /files/tmp && chmod 1777 /files/tmp && cp /etc/ssl/certs/ca-certificates.crt /files/etc/ssl/certs/
 
 # A shell, git and the docker command line.
 FROM ${SHELL_BASE} AS shell
@@ -32,8 +35,7 @@ ENTRYPOINT []
 CMD ["sh"]
 
 FROM scratch AS tool
-COPY --from=roots /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY --from=roots --chmod=1777 /tmp /tmp
+COPY --from=roots /files/ /
 COPY --from=program /nextdeploy /usr/local/bin/nextdeploy
 # A home and a temporary folder that any user may use. The user stays root: the socket of the daemon belongs to root on most machines,
 # and a step of a GitHub workflow has no other choice. Elsewhere: `docker run --user`, docs/ci.md.

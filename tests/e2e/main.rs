@@ -21,6 +21,7 @@ mod fixture;
 mod generated;
 mod http;
 mod matrix;
+mod own_image;
 mod podman;
 mod program;
 mod registry;

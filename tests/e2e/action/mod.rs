@@ -3,4 +3,4 @@
 mod github;
 mod gitlab;
 mod lint;
-mod runner;
+pub mod runner;
