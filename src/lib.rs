@@ -36,6 +36,8 @@ pub mod registry;
 
 pub mod container;
 
+pub mod proxy;
+
 pub mod forge;
 
 pub mod doctor;

@@ -19,7 +19,7 @@ started_pid() {
   kill -0 "$pid" 2>/dev/null || return 1
   # A pid may have been reused after a restart of the machine.
   case $(tr '\0' ' ' <"/proc/$pid/cmdline") in
-    *dockerd* | *podman* | *docker-registry* | *token-server* | *moto_server* | *sshd*) echo "$pid" ;;
+    *dockerd* | *podman* | *docker-registry* | *token-server* | *moto_server* | *sshd* | *caddy*) echo "$pid" ;;
     *) return 1 ;;
   esac
 }

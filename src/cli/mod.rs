@@ -13,6 +13,7 @@ mod groups;
 mod init;
 mod metadata;
 mod plan;
+mod proxy;
 mod pull;
 mod push;
 mod schema;
@@ -35,6 +36,7 @@ pub use groups::{ConnectionArgs, ForgeArgs, ImageArgs, ProjectArgs, RegistryArgs
 pub use init::Init;
 pub use metadata::Metadata;
 pub use plan::Plan;
+pub use proxy::{AppArgs, Caddy, CaddyFormat, Proxy, ProxyCommand};
 pub use pull::Pull;
 pub use push::Push;
 pub use schema::Schema;
@@ -105,6 +107,7 @@ pub enum Command {
     Doctor(Box<Doctor>),
     Push(Box<Push>),
     Pull(Box<Pull>),
+    Proxy(Proxy),
     Init(Init),
     Schema(Schema),
 }
@@ -133,6 +136,7 @@ impl Cli {
             Command::Doctor(verb) => verb.collect(&mut words),
             Command::Push(verb) => verb.collect(&mut words),
             Command::Pull(verb) => verb.collect(&mut words),
+            Command::Proxy(verb) => verb.collect(&mut words),
             Command::Init(verb) => verb.collect(&mut words),
             Command::Schema(_) => {}
         }

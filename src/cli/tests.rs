@@ -132,6 +132,8 @@ fn help_of_every_verb() {
         "ecr provision-user",
         "init",
         "schema",
+        "proxy",
+        "proxy caddy",
     ] {
         let line = format!("nextdeploy {verb} -h").replace("  ", " ");
         let help = Cli::command().term_width(100).try_get_matches_from(line.split(' ')).unwrap_err();
@@ -152,7 +154,7 @@ fn names_are_derived_in_one_way() {
 /// Every verb that takes settings, with its name as typed: `build`, `ecr policy`.
 fn verbs(command: &clap::Command) -> Vec<(String, &clap::Command)> {
     let mut found = Vec::new();
-    for verb in command.get_subcommands().filter(|verb| !["schema", "init"].contains(&verb.get_name())) {
+    for verb in command.get_subcommands().filter(|verb| !["schema", "init", "proxy"].contains(&verb.get_name())) {
         let name = verb.get_name();
         if verb.has_subcommands() {
             found.extend(verb.get_subcommands().map(|inner| (format!("{name} {}", inner.get_name()), inner)));

@@ -14,6 +14,7 @@ mod metadata;
 mod output;
 mod plan;
 mod project;
+mod proxy;
 mod publish;
 mod pull;
 mod push;
@@ -107,6 +108,7 @@ impl Session {
             Command::Doctor(verb) => doctor::run(self, verb, &words),
             Command::Push(verb) => push::run(self, verb, &words),
             Command::Pull(verb) => pull::run(self, verb, &words),
+            Command::Proxy(verb) => proxy::run(self, verb, &words),
             Command::Init(verb) => init::run(self, verb, cli.global.ci.as_deref(), &words),
             Command::Schema(verb) => schema::run(self, verb),
         }

@@ -11,6 +11,7 @@ use crate::dockerfile::{ContextError, RenderError};
 use crate::metadata::{CheckError, MetadataError};
 use crate::plan::PlanError;
 use crate::project::ProjectError;
+use crate::proxy::ProxyError;
 use crate::registry::AuthError;
 use crate::registry::ecr::EcrError;
 use crate::registry::transfer::TransferError;
@@ -51,6 +52,8 @@ pub enum Error {
     #[error(transparent)]
     Render(#[from] RenderError),
     #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    #[error(transparent)]
     Workflow(#[from] WorkflowError),
     #[error(transparent)]
     Command(#[from] CommandError),
@@ -74,6 +77,7 @@ impl Error {
             Self::Ignore(error) => error,
             Self::Check(error) => error,
             Self::Render(error) => error,
+            Self::Proxy(error) => error,
             Self::Workflow(error) => error,
             Self::Command(error) => error,
         }

@@ -1,0 +1,34 @@
+# shellcheck shell=bash
+# Caddy with an empty configuration on loopback, for the tests of the proxy: they load sites through its admin API.
+
+CADDY_ADMIN=127.0.0.1:5597
+CADDY_DIR=$STATE_DIR/caddy
+
+caddy_answers() { answers_with 200 "http://$CADDY_ADMIN/config/"; }
+
+install_caddy() {
+  install_packages caddy curl
+  # The package's own service would listen on ports 80 and 2019.
+  [[ ! -d /run/systemd/system ]] || systemctl disable --quiet --now caddy 2>/dev/null || true
+}
+
+start_caddy() {
+  install_caddy
+  if ! caddy_answers; then
+    rm -rf --one-file-system "$CADDY_DIR"
+    mkdir -p "$CADDY_DIR"
+    # Redirects to HTTPS would need port 80, and certificates an authority outside.
+    cat >"$CADDY_DIR/config.json" <<CONFIG
+{ "admin": { "listen": "$CADDY_ADMIN", "config": { "persist": false } } }
+CONFIG
+    spawn caddy env "HOME=$CADDY_DIR" "XDG_DATA_HOME=$CADDY_DIR" "XDG_CONFIG_HOME=$CADDY_DIR" \
+      caddy run --config "$CADDY_DIR/config.json"
+    await_start caddy caddy_answers
+  fi
+  say caddy "$(caddy version | cut -d' ' -f1) answers at http://$CADDY_ADMIN"
+}
+
+stop_caddy() {
+  stop_process caddy
+  rm -rf --one-file-system "$CADDY_DIR"
+}
