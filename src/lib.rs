@@ -38,6 +38,8 @@ pub mod container;
 
 pub mod proxy;
 
+pub mod launch;
+
 pub mod forge;
 
 pub mod doctor;

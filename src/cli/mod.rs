@@ -11,6 +11,7 @@ mod doctor;
 mod ecr;
 mod groups;
 mod init;
+mod launch;
 mod metadata;
 mod plan;
 mod proxy;
@@ -34,6 +35,7 @@ pub use ecr::{
 };
 pub use groups::{ConnectionArgs, ForgeArgs, ImageArgs, ProjectArgs, RegistryArgs};
 pub use init::Init;
+pub use launch::{ContainerArgs, SecretsAsArg};
 pub use metadata::Metadata;
 pub use plan::Plan;
 pub use proxy::{AppArgs, Caddy, CaddyFormat, Proxy, ProxyCommand};

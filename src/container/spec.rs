@@ -115,6 +115,8 @@ pub enum Mount {
     Folder { source: String, target: String, access: Access },
     /// A named volume.
     Volume { name: ContainerName, target: String, access: Access },
+    /// A volume without a name, which has what the image has at this place, and goes with the container.
+    Unnamed { target: String },
     /// A folder in memory; `size` in bytes, `mode` as in `chmod`, `owner` is the user's number.
     Tmpfs { target: String, size: Option<u64>, mode: Option<u32>, owner: Option<u32> },
 }
@@ -125,6 +127,7 @@ impl Mount {
             Self::Bind { target, .. }
             | Self::Folder { target, .. }
             | Self::Volume { target, .. }
+            | Self::Unnamed { target }
             | Self::Tmpfs { target, .. } => target,
         }
     }
@@ -143,7 +146,7 @@ pub enum RestartPolicy {
 pub enum HealthCheck {
     /// Turns the image's own off.
     Disabled,
-    /// `None` leaves the daemon's default (interval 30 s, timeout 30 s, 3 retries, no start period).
+    /// Without words the image's own command. `None` leaves the daemon's default (interval 30 s, timeout 30 s, 3 retries, no start period).
     Command {
         argv: Vec<String>,
         interval: Option<Duration>,

@@ -4,7 +4,7 @@ use crate::diagnostic::Location;
 
 /// One value of a file.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node {
+pub(crate) struct Node {
     pub value: Value,
     pub line: usize,
     pub column: usize,
@@ -12,7 +12,7 @@ pub(super) struct Node {
 
 /// Scalars keep the text that was written: `22.10` is not `22.1`.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Bool(String),
     Number(String),

@@ -9,7 +9,7 @@ use super::document::{Node, Value};
 use super::error::MetadataError;
 use crate::diagnostic::Location;
 
-pub(super) fn parse_json(file: &str, text: &str) -> Result<Node, MetadataError> {
+pub(crate) fn parse_json(file: &str, text: &str) -> Result<Node, MetadataError> {
     let options = ParseOptions {
         allow_comments: false,
         allow_loose_object_property_names: false,

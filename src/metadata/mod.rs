@@ -20,10 +20,13 @@ mod yaml;
 
 pub use check::{CheckError, Difference, check};
 pub use config_file::{ConfigFile, ConfigFiles, EnvScope, FileEntry, FileEnvValue, FileValue};
+pub(crate) use document::{Node, Value};
 pub use error::MetadataError;
+pub(crate) use json::parse_json;
 pub use record::{BuildLock, Metadata, Middleware, NextBuild, Overrides, RECORD_FOLDER, Record};
 pub use routes::RouteInfo;
 pub use schema::schemas;
+pub(crate) use yaml::parse_yaml;
 
 #[cfg(test)]
 mod tests;

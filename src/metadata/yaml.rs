@@ -12,7 +12,7 @@ use crate::diagnostic::{Location, printable};
 /// Nodes that aliases may add; a file written by hand has a handful.
 const ALIAS_LIMIT: usize = 10_000;
 
-pub(super) fn parse_yaml(file: &str, text: &str) -> Result<Node, MetadataError> {
+pub(crate) fn parse_yaml(file: &str, text: &str) -> Result<Node, MetadataError> {
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Err(MetadataError::Empty { location: Location::file(file) });
     }

@@ -8,6 +8,7 @@ use super::transfer::{PullResult, PushResult};
 /// Schemas by name: the files that are read and written, and the output for machines.
 pub fn schemas() -> Vec<(&'static str, Schema)> {
     let mut schemas = crate::metadata::schemas();
+    schemas.push(crate::launch::container_schema());
     schemas.push(("build-result", schema_for!(BuildResult)));
     schemas.push(("doctor-result", schema_for!(super::DoctorResult)));
     schemas.push(("push-result", schema_for!(PushResult)));

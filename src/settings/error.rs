@@ -125,7 +125,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    fn code(&self) -> &'static str {
+    pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Empty => "settings/empty-value",
             Self::Nul => "settings/nul-in-value",
@@ -169,7 +169,7 @@ impl Fault {
         }
     }
 
-    fn hint(&self) -> String {
+    pub(crate) fn hint(&self) -> String {
         match self {
             Self::Empty => "leave the setting out, or give it a value".into(),
             Self::Nul => "remove the NUL character; no environment variable or argument can carry one".into(),

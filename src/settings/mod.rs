@@ -5,7 +5,7 @@
 
 mod ecr;
 mod error;
-mod parse;
+pub(crate) mod parse;
 mod reporting;
 mod resolve;
 mod sources;
@@ -18,6 +18,7 @@ pub use error::{Fault, Giver, SettingsError};
 pub use reporting::{Reporting, SummaryChoice, resolve_reporting};
 pub use resolve::{Place, Resolved, locate, resolve, resolve_publish};
 pub use values::*;
+pub(crate) use variables::typed_secret;
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use super::sources::{Given, Sources};
 use super::values::{EnvSetting, EnvValue, SecretSource, SecretValue};
 use crate::cli::Setting;
 use crate::diagnostic::{Warning, shown};
+use crate::host::Environment;
 use crate::metadata::{EnvScope, FileEnvValue, FileValue};
 use crate::origin::{Detected, Origin};
 use crate::secret::Secret;
@@ -183,6 +184,27 @@ impl Given {
             (None, None) => from_variable(&fields.id, &fields.id),
             (Some(_), Some(_)) => Err(self.fail(Fault::SecretSyntax("has both `src` and `env`".into()))),
         }
+    }
+}
+
+/// A secret as it is typed for a container: `NAME`, `id=ID,src=FILE` or `id=ID,env=NAME`. The app counts on it, so it may not be empty.
+pub(crate) fn typed_secret(text: &str, environment: &Environment) -> Result<SecretSource, Fault> {
+    let from_variable = |id: &str, name: &str| {
+        let name = parse::variable_name(name)?;
+        let value = environment.get(&name).ok_or_else(|| Fault::VariableNotSet(name.clone()))?;
+        secret_value(id, value)
+            .ok_or_else(|| Fault::SecretSyntax(format!("is empty: the variable `{name}` has no value")))
+    };
+    let Some((key, _)) = text.split_once('=') else { return from_variable(text, text) };
+    if !matches!(key, "id" | "src" | "source" | "env" | "type") {
+        return Err(Fault::SecretSyntax("is given in clear, where others see it".into()));
+    }
+    let fields = DockerSecret::parse(text).map_err(Fault::SecretSyntax)?;
+    match (fields.file, fields.variable) {
+        (Some(file), None) => Ok(SecretSource { id: fields.id, value: SecretValue::File(PathBuf::from(file)) }),
+        (None, Some(name)) => from_variable(&fields.id, &name),
+        (None, None) => from_variable(&fields.id, &fields.id),
+        (Some(_), Some(_)) => Err(Fault::SecretSyntax("has both `src` and `env`".into())),
     }
 }
 

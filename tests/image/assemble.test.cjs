@@ -96,7 +96,15 @@ test('tells the launcher what it needs', (t) => {
     schemaVersion: 1, mode: 'standalone', nextVersion: '16.4.6', basePath: '/docs', trailingSlash: true, port: 3000,
     healthPath: '/ok', env: { GREETING: 'a\nb' }, buildId: '1234567890bcbcbcbcbc', cwd: '/app', entry: '/app/server.js', distDir: '.next',
     routes: { static: ['/', '/about'], isr: ['/news'], dynamic: ['/act', '/post/[id]'], api: ['/api/echo', '/hook'], middleware: 'edge' },
+    writable: ['/app/.next/cache', '/app/.next/server/app', '/app/.next/server/pages', '/app/.next/server/route-cache'],
   })
+})
+
+test('names the folders that the app writes to, and no others', (t) => {
+  const result = run(t, built(''))
+  for (const folder of result.document.writable) assert.match(mode(result, 'server' + folder), /^1?775$/)
+  const older = run(t, built(''), { nextVersion: '15.1.0' })
+  assert.deepStrictEqual(older.document.writable, ['/app/.next/cache', '/app/.next/server/app', '/app/.next/server/pages'])
 })
 
 test('two builds differ in the layer of keys only, and the report names those files', (t) => {

@@ -49,7 +49,7 @@ function tree(root) {
 
 /** What the launcher needs, started: `{ child, port, output(), exit }`. */
 async function launch(t, run, files, options) {
-  const { args = ['start'], env = {}, wait = true } = options || {}
+  const { args = ['start'], env = {}, wait = true, cwd = false } = options || {}
   const root = folder(t, files)
   const port = await freePort()
   fs.mkdirSync(path.join(root, 'nextdeploy'))
@@ -59,6 +59,7 @@ async function launch(t, run, files, options) {
   write(root, { 'nextdeploy/run.json': document })
   const start = (args, extra) => {
     const child = childProcess.spawn(NODE, [path.join(root, 'nextdeploy/launcher.cjs')].concat(args), {
+      cwd: cwd ? root : undefined,
       env: Object.assign({ PATH: process.env.PATH, HOSTNAME: '8c1f0e2d4b6a', PORT: String(port) }, env, extra),
     })
     const text = []

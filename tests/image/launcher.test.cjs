@@ -149,6 +149,30 @@ for (const [name, args, expected] of [
   })
 }
 
+const TELL = `require('fs').writeSync(1, JSON.stringify(process.env)); process.exit(0)`
+
+test('a file of the folder of secrets becomes a variable that is not set', async (t) => {
+  const files = {
+    'server.js': TELL,
+    'secrets/API_KEY': 'sk-one\n', 'secrets/PEM': '-----BEGIN\nline\n-----END\n\n', 'secrets/WINDOWS': 'value\r\n', 'secrets/EMPTY': '',
+    'secrets/GIVEN': 'from the file', 'secrets/DEFAULT': 'from the file', 'secrets/tls.key': 'file only', 'secrets/1ST': 'file only',
+    'secrets/BINARY': 'a\0b', 'secrets/FOLDER/x': 'y', 'secrets/..data': { link: 'FOLDER' }, 'secrets/LINKED': { link: 'API_KEY' },
+  }
+  const start = (args) => launch(t, { entry: 'server.js', env: { DEFAULT: 'of the image' } }, files, { args, env: { GIVEN: 'given', NEXTDEPLOY_SECRETS: 'secrets' }, wait: false, cwd: true })
+  for (const args of [['start'], [process.execPath, 'server.js']]) {
+    const { output } = await (await start(args)).exit
+    const seen = JSON.parse(output)
+    assert.deepStrictEqual([seen.API_KEY, seen.PEM, seen.WINDOWS, seen.EMPTY, seen.LINKED], ['sk-one', '-----BEGIN\nline\n-----END\n', 'value', '', 'sk-one'])
+    assert.deepStrictEqual([seen.GIVEN, seen.DEFAULT], ['given', 'from the file'])
+    for (const name of ['tls.key', '1ST', 'BINARY', 'FOLDER', '..data']) assert.strictEqual(seen[name], undefined, name)
+  }
+})
+
+test('no folder of secrets is no error', async (t) => {
+  const app = await launch(t, { entry: 'server.js' }, { 'server.js': TELL }, { wait: false, env: { NEXTDEPLOY_SECRETS: '/nonexistent/secrets' } })
+  assert.strictEqual((await app.exit).code, 0)
+})
+
 const status = (code) => `require('http').createServer((q, r) => { r.statusCode = q.url === '/base' || q.url === '/well' ? ${code} : 599; r.end() }).listen(process.env.PORT, process.env.HOSTNAME)`
 
 for (const [name, run, code, expected] of [

@@ -122,7 +122,12 @@ fn health(check: &HealthCheck) -> HealthConfig {
     match check {
         HealthCheck::Disabled => HealthConfig { test: Some(vec!["NONE".into()]), ..HealthConfig::default() },
         HealthCheck::Command { argv, interval, timeout, start_period, retries } => HealthConfig {
-            test: Some(std::iter::once("CMD".to_owned()).chain(argv.iter().cloned()).collect()),
+            // An empty list is the image's own.
+            test: Some(if argv.is_empty() {
+                Vec::new()
+            } else {
+                std::iter::once("CMD".to_owned()).chain(argv.iter().cloned()).collect()
+            }),
             interval: interval.map(nanoseconds),
             timeout: timeout.map(nanoseconds),
             start_period: start_period.map(nanoseconds),
@@ -165,6 +170,10 @@ fn mounts(mounts: &[Mount]) -> (Vec<String>, Vec<DockerMount>) {
             Mount::Bind { source, target, access } => typed.push(mounted(MountType::BIND, source, target, *access)),
             Mount::Volume { name, target, access } => {
                 typed.push(mounted(MountType::VOLUME, name.as_str(), target, *access));
+            }
+            Mount::Unnamed { target } => {
+                let unnamed = mounted(MountType::VOLUME, "", target, Access::ReadWrite);
+                typed.push(DockerMount { source: None, ..unnamed });
             }
             Mount::Tmpfs { .. } => {}
         }

@@ -21,7 +21,7 @@
 const fs = require('fs')
 const os = require('os')
 const path = require('path')
-const { finishLayer } = require('./finish-layer.cjs')
+const { finishLayer, writableFolders } = require('./finish-layer.cjs')
 const { contentId } = require('./pin-build-id.cjs')
 const { derive, readKey, separateKeys } = require('./pin-keys.cjs')
 const { ProjectError, copy, isDirectory, move, moveIfThere, readDirectory, readJson, readText, realpath, remove, walk, writeFile } = require('./files.cjs')
@@ -160,6 +160,7 @@ function assemble(plan, places) {
     },
     run
   )
+  document.writable = writableFolders(LAYERS.map((layer) => path.join(places.out, layer)), document)
   writeFile(path.join(places.out, 'server/nextdeploy/run.json'), JSON.stringify(document, null, 2) + '\n')
   for (const layer of LAYERS) finishLayer(path.join(places.out, layer), plan, document)
   return document

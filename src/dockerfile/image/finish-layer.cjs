@@ -13,13 +13,10 @@ const APP_USER = 1001
 /** Gives every path of a layer its final mode, owner and time. */
 function finishLayer(layer, plan, run) {
   const dist = path.join('app', run.distDir)
-  // Where Next.js stores the pages that it renders again (FileSystemCache; `route-cache` since 16.4): new files and
-  // new data, never code.
-  const rewritten = run.routes.isr.length || run.routes.static.length || run.routes.dynamic.length
-  const stores = rewritten ? ['app', 'pages', 'route-cache'].map((name) => path.join(dist, 'server', name)) : []
+  const stores = pageStores(run)
   if (path.basename(layer) === 'server' && run.mode !== 'static') {
     fs.mkdirSync(path.join(layer, dist, 'cache'), { recursive: true })
-    if (rewritten && parseInt(run.nextVersion, 10) >= 16) fs.mkdirSync(path.join(layer, stores[2]), { recursive: true })
+    if (stores.length && hasRouteCache(run)) fs.mkdirSync(path.join(layer, stores[2]), { recursive: true })
   }
   const served = [path.join('app', path.relative('/app', run.cwd), 'public') + path.sep]
   if (run.staticRoot) served.push(run.staticRoot.slice(1) + path.sep)
@@ -40,6 +37,27 @@ function finishLayer(layer, plan, run) {
     times.push([file.path, seconds])
   }
   setTimes(times)
+}
+
+/**
+ * Where Next.js stores the pages that it renders again (FileSystemCache; `route-cache` since 16.4): new files and new
+ * data, never code.
+ */
+function pageStores(run) {
+  const rewritten = run.mode !== 'static' && (run.routes.isr.length || run.routes.static.length || run.routes.dynamic.length)
+  return rewritten ? ['app', 'pages', 'route-cache'].map((name) => path.join('app', run.distDir, 'server', name)) : []
+}
+
+function hasRouteCache(run) {
+  return parseInt(run.nextVersion, 10) >= 16
+}
+
+/** The folders of the image that the app writes to; `layers` are those that are put together so far. */
+function writableFolders(layers, run) {
+  if (run.mode === 'static') return []
+  const there = (store) => layers.some((layer) => fs.existsSync(path.join(layer, store)))
+  const stores = pageStores(run).filter((store) => there(store) || (hasRouteCache(run) && store.endsWith('/route-cache')))
+  return [path.join('app', run.distDir, 'cache')].concat(stores).map((folder) => '/' + folder)
 }
 
 function modeOf(stat, stored, data, cache) {
@@ -78,4 +96,4 @@ function setTimes(times) {
   while (links.length) require('child_process').execFileSync('touch', ['-h', '-d', '@' + EPOCH].concat(links.splice(0, 500)))
 }
 
-module.exports = { finishLayer, isPageData }
+module.exports = { finishLayer, isPageData, writableFolders }

@@ -5,8 +5,10 @@
 //   health       asks the running app for a page; exit 0 when it is well, else 1 and one line why
 //   anything     runs that command instead, forwards signals to it and ends as it ends
 //
-// Settings: PORT, NEXTDEPLOY_HOST (address to bind, default 0.0.0.0), NEXTDEPLOY_GRACE (seconds that running requests
-// get after SIGTERM, default 10). Runs on every Node.js from 12.22 on and needs nothing else. It does not reap orphaned
+// Settings: PORT, NEXTDEPLOY_HOST (address to bind, default 0.0.0.0), NEXTDEPLOY_SECRETS (folder of secrets, default
+// /run/secrets), NEXTDEPLOY_GRACE (seconds that running requests
+// get after SIGTERM, default 10). Each file of /run/secrets whose name is that of a variable which is not set becomes that
+// variable of the app, so that whoever inspects the container sees no secret. Runs on every Node.js from 12.22 on and needs nothing else. It does not reap orphaned
 // processes; an app that leaves such behind needs `docker run --init`.
 
 const fs = require('fs')
@@ -17,10 +19,12 @@ const path = require('path')
 const zlib = require('zlib')
 
 const SIGNALS = ['SIGTERM', 'SIGINT']
+const SECRETS = '/run/secrets'
 
 function main(argv) {
   const mode = argv[0] || 'start'
   const run = JSON.parse(fs.readFileSync(path.join(__dirname, 'run.json'), 'utf8'))
+  if (mode !== 'health') readSecrets(process.env.NEXTDEPLOY_SECRETS || SECRETS, process.env)
   for (const name of Object.keys(run.env)) if (process.env[name] === undefined) process.env[name] = run.env[name]
   if (mode !== 'start' && mode !== 'health') return spawn(argv)
   const port = readPort(process.env.PORT === undefined || process.env.PORT === '' ? run.port : process.env.PORT)
@@ -37,6 +41,27 @@ function main(argv) {
   const [file, args] = run.entry ? [run.entry, []] : resolveCommand(run.command, run.cwd)
   if (!file) return spawn(args)
   runInProcess(file, args.concat(argv.slice(1)))
+}
+
+/** Docker and Podman, Swarm and Kubernetes put secrets there, one file each; a last line break is not part of a value. */
+function readSecrets(folder, env) {
+  let names
+  try {
+    names = fs.readdirSync(folder)
+  } catch (error) {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return
+    return fail(`cannot read the secrets in ${folder}: ${error.code}`)
+  }
+  for (const name of names) {
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name) || env[name] !== undefined) continue
+    try {
+      const value = fs.readFileSync(path.join(folder, name), 'utf8').replace(/\r?\n$/, '')
+      // A variable cannot hold NUL: such a secret is a file only.
+      if (!value.includes('\0')) env[name] = value
+    } catch (error) {
+      if (error.code !== 'EISDIR') fail(`cannot read the secret ${name}: ${error.code}`)
+    }
+  }
 }
 
 function readPort(text) {

@@ -1,0 +1,102 @@
+//! The flags of one container as [`Wishes`].
+
+use std::path::Path;
+
+use super::error::{LaunchError, Problem};
+use super::grammar;
+use super::wishes::{SecretsAs, Wishes};
+use crate::cli::{ContainerArgs, SecretsAsArg};
+use crate::container::RootFilesystem;
+use crate::host::Environment;
+use crate::origin::{Detected, Origin};
+use crate::settings::{Fault, Giver, SecretValue, parse, typed_secret};
+
+/// What was typed. Relative paths start from `folder`, the current one.
+pub fn wishes_of_flags(args: &ContainerArgs, folder: &Path, environment: &Environment) -> Result<Wishes, LaunchError> {
+    let mut wishes = Wishes {
+        name: one("--name", args.name.as_ref(), grammar::name)?,
+        network: one("--network", args.network.as_ref(), grammar::name)?,
+        memory: one("--memory", args.memory.as_ref(), grammar::memory)?,
+        cpus: one("--cpus", args.cpus.as_ref(), grammar::cpus)?,
+        pids: one("--pids", args.pids.as_ref(), grammar::pids)?,
+        restart: one("--restart", args.restart.as_ref(), grammar::restart)?,
+        mounts: list("--volume", &args.volume, |text| grammar::mount(text, folder))?,
+        env_files: list("--env-file", &args.env_file, |text| parse::path(text).map(|path| folder.join(path)))?,
+        ..Wishes::default()
+    };
+    if args.publish.iter().any(|text| text == "none") {
+        if args.publish.len() > 1 {
+            return Err(fail("--publish", only_none()));
+        }
+        wishes.ports = Some(Vec::new());
+    } else if !args.publish.is_empty() {
+        wishes.ports = Some(list("--publish", &args.publish, grammar::publish)?);
+    }
+    for text in &args.env {
+        let (name, value) = text.split_once('=').map_or((text.as_str(), None), |(name, value)| (name, Some(value)));
+        let name = parse::variable_name(name).map_err(|fault| fail("--env", fault))?;
+        let value = value.or_else(|| environment.get(&name));
+        let value = value.ok_or_else(|| fail("--env", Fault::VariableNotSet(name.clone())))?;
+        wishes.env.insert(name, typed("--env", value.to_owned()));
+    }
+    for text in &args.secret {
+        let mut secret = typed_secret(text, environment).map_err(|fault| fail("--secret", fault))?;
+        if let SecretValue::File(path) = &mut secret.value {
+            *path = folder.join(&*path);
+        }
+        if wishes.secrets.iter().any(|known| known.value.id == secret.id) {
+            return Err(fail("--secret", Fault::SecretTwice(secret.id)));
+        }
+        wishes.secrets.push(typed("--secret", secret));
+    }
+    wishes.secrets_as = args.secrets_as.map(|kind| {
+        typed(
+            "--secrets-as",
+            match kind {
+                SecretsAsArg::Files => SecretsAs::Files,
+                SecretsAsArg::Env => SecretsAs::Env,
+            },
+        )
+    });
+    wishes.root = match (args.read_only, args.writable) {
+        (true, _) => Some(typed("--read-only", RootFilesystem::ReadOnly)),
+        (_, true) => Some(typed("--writable", RootFilesystem::Writable)),
+        _ => None,
+    };
+    Ok(wishes)
+}
+
+fn typed<T>(flag: &str, value: T) -> Detected<T> {
+    Detected::new(value, Origin::Flag(flag.to_owned()))
+}
+
+pub(super) fn fail(flag: &str, problem: impl Into<Problem>) -> LaunchError {
+    LaunchError::value(Giver { origin: Origin::Flag(flag.to_owned()), location: None }, problem)
+}
+
+fn one<T, P: Into<Problem>>(
+    flag: &str,
+    value: Option<&String>,
+    parse: impl FnOnce(&str) -> Result<T, P>,
+) -> Result<Option<Detected<T>>, LaunchError> {
+    value.map(|text| parse(text).map(|value| typed(flag, value)).map_err(|problem| fail(flag, problem))).transpose()
+}
+
+fn list<T, P: Into<Problem>>(
+    flag: &str,
+    values: &[String],
+    parse: impl Fn(&str) -> Result<T, P>,
+) -> Result<Vec<Detected<T>>, LaunchError> {
+    values
+        .iter()
+        .map(|text| parse(text).map(|value| typed(flag, value)).map_err(|problem| fail(flag, problem)))
+        .collect()
+}
+
+fn only_none() -> Problem {
+    Problem {
+        code: "launch/publish",
+        message: "`none` is given together with a port".to_owned(),
+        hint: "give either `--publish none` or ports".to_owned(),
+    }
+}

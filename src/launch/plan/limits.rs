@@ -1,0 +1,31 @@
+//! How much the app may use.
+
+use std::time::Duration;
+
+use super::{LaunchInputs, default};
+use crate::origin::Detected;
+
+const MIB: u64 = 1024 * 1024;
+const RENDERING: u64 = 512 * MIB;
+const FILES_ONLY: u64 = 256 * MIB;
+/// What Node.js needs besides the heap of JavaScript.
+const HEAP_PERCENT: u64 = 75;
+
+/// More than what the launcher gives running requests.
+pub(super) const STOP_GRACE: Duration = Duration::from_secs(15);
+
+pub(super) fn memory(inputs: LaunchInputs<'_>) -> Detected<Option<u64>> {
+    if let Some(memory) = &inputs.wishes.memory {
+        return memory.clone();
+    }
+    match inputs.run {
+        Some(run) if run.renders() => Detected::new(Some(RENDERING), default("the app renders on the server")),
+        Some(_) => Detected::new(Some(FILES_ONLY), default("every route is rendered by the build")),
+        None => Detected::new(None, default("nothing is known of the app")),
+    }
+}
+
+/// Mebibytes for the heap of JavaScript below a limit of `bytes`.
+pub(super) fn heap(bytes: u64) -> u64 {
+    (bytes * HEAP_PERCENT / 100 / MIB).max(1)
+}
