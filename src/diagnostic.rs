@@ -27,6 +27,8 @@ pub enum ExitCode {
     Push = 6,
     /// The container did not become healthy.
     Unhealthy = 7,
+    /// The image is there, but the hosting service was not told of it as `announce-required` asks.
+    Unannounced = 8,
     /// Ended by SIGINT (128 + 2).
     Interrupted = 130,
     /// Ended by SIGTERM (128 + 15).

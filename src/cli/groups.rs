@@ -203,6 +203,9 @@ pub struct ForgeArgs {
     /// Address at which the deployment can be visited.
     #[arg(long, value_name = "URL")]
     pub environment_url: Option<String>,
+    /// Fail the run when comment, commit status or deployment cannot be written.
+    #[arg(long)]
+    pub announce_required: bool,
     /// Token of GitLab with the scope `api`, for --comment [default: `GITLAB_TOKEN`].
     ///
     /// Never typed itself: `env:NAME` is an environment variable, `file:PATH` a file.
@@ -216,6 +219,7 @@ impl ForgeArgs {
         words.switch(Setting::CommitStatus, self.commit_status);
         words.one(Setting::Deployment, self.deployment.as_ref());
         words.one(Setting::EnvironmentUrl, self.environment_url.as_ref());
+        words.switch(Setting::AnnounceRequired, self.announce_required);
         words.one(Setting::GitlabToken, self.gitlab_token.as_ref());
     }
 }

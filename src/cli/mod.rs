@@ -59,7 +59,7 @@ pub use words::Words;
     arg_required_else_help = true,
     disable_help_subcommand = true,
     after_help = "Exit codes: 0 ok, 1 defect, 2 usage, 3 project, 4 build failed, 5 authentication, 6 push failed, \
-                  7 not healthy, 130/143 interrupted."
+                  7 not healthy, 8 not announced, 130/143 interrupted."
 )]
 pub struct Cli {
     #[command(flatten)]

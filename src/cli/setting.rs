@@ -52,6 +52,7 @@ pub enum Setting {
     CommitStatus,
     Deployment,
     EnvironmentUrl,
+    AnnounceRequired,
     GitlabToken,
     Ci,
     Summary,
@@ -125,6 +126,7 @@ impl Setting {
         Self::CommitStatus,
         Self::Deployment,
         Self::EnvironmentUrl,
+        Self::AnnounceRequired,
         Self::GitlabToken,
         Self::Ci,
         Self::Summary,
@@ -189,6 +191,7 @@ impl Setting {
             Self::CommitStatus => "commit-status",
             Self::Deployment => "deployment",
             Self::EnvironmentUrl => "environment-url",
+            Self::AnnounceRequired => "announce-required",
             Self::GitlabToken => "gitlab-token",
             Self::Ci => "ci",
             Self::Summary => "summary",
@@ -216,9 +219,13 @@ impl Setting {
             | Self::CacheFrom
             | Self::EcrMutabilityExclusion
             | Self::EcrResourceTag => Shape::List,
-            Self::NoCache | Self::Pull | Self::DryRun | Self::CreateRepository | Self::Comment | Self::CommitStatus => {
-                Shape::Switch
-            }
+            Self::NoCache
+            | Self::Pull
+            | Self::DryRun
+            | Self::CreateRepository
+            | Self::Comment
+            | Self::CommitStatus
+            | Self::AnnounceRequired => Shape::Switch,
             _ => Shape::One,
         }
     }

@@ -1,4 +1,4 @@
-//! What a build tells the service that hosts the repository, beside the build and after it. Never ends a run.
+//! What a build tells the service that hosts the repository, beside the build and after it. Never ends a build.
 
 use std::fs;
 
@@ -23,7 +23,16 @@ pub struct Announcement<'a> {
     session: &'a Session,
     project: &'a Project,
     run_url: Option<String>,
-    beginning: JoinHandle<Announcer>,
+    /// `None` when it could not begin.
+    beginning: Option<JoinHandle<Announcer>>,
+}
+
+/// Whether everything that was wanted has been told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Announced {
+    /// As far as it was wanted, and as a run like this one may.
+    Completely,
+    Incompletely,
 }
 
 impl<'a> Announcement<'a> {
@@ -31,13 +40,10 @@ impl<'a> Announcement<'a> {
     pub fn begin(session: &'a Session, project: &'a Project) -> Option<Self> {
         let wanted = wanted(project);
         let action = wanted.first()?;
-        match Self::try_begin(session, project, wanted, action) {
-            Ok(announcement) => Some(announcement),
-            Err(warning) => {
-                session.warn(&[warning]);
-                None
-            }
-        }
+        Some(Self::try_begin(session, project, wanted, action).unwrap_or_else(|warning| {
+            session.warn(&[warning]);
+            Self { session, project, run_url: None, beginning: None }
+        }))
     }
 
     fn try_begin(session: &'a Session, project: &'a Project, wanted: Wanted, action: Action) -> Result<Self, Warning> {
@@ -53,11 +59,17 @@ impl<'a> Announcement<'a> {
             announcer.begin().await;
             announcer
         });
-        Ok(Self { session, project, run_url, beginning })
+        Ok(Self { session, project, run_url, beginning: Some(beginning) })
     }
 
     /// Tells that the image is there; `push` may still have failed for some of its names.
-    pub async fn built(self, image: &BuiltImage, record: &BuildRecord, push: &PushReport, warnings: &[Warning]) {
+    pub async fn built(
+        self,
+        image: &BuiltImage,
+        record: &BuildRecord,
+        push: &PushReport,
+        warnings: &[Warning],
+    ) -> Announced {
         let failed = match push {
             PushReport::Done(result) => result.failed.first(),
             PushReport::NotWanted | PushReport::Skipped(_) => None,
@@ -89,22 +101,22 @@ impl<'a> Announcement<'a> {
         let comment = self.comment(result);
         let reference = references.first().map_or("", String::as_str);
         let description = format!("{reference}, {}", size(image.size));
-        self.finish(Outcome::Succeeded { description: &description, comment: &comment }).await;
+        self.finish(Outcome::Succeeded { description: &description, comment: &comment }).await
     }
 
     /// Tells that `error` ended the build.
-    pub async fn ended(self, error: &Error) {
+    pub async fn ended(self, error: &Error) -> Announced {
         if matches!(error, Error::Build(BuildError::Cancelled)) {
             return self.finish(Outcome::Stopped).await;
         }
         let (code, message, hints) = (error.code(), error.to_string(), error.hints());
-        self.failed(CommentResult::Failed { code, message: &message, hints: &hints }, &message, code).await;
+        self.failed(CommentResult::Failed { code, message: &message, hints: &hints }, &message, code).await
     }
 
-    async fn failed(self, result: CommentResult<'_>, message: &str, code: &str) {
+    async fn failed(self, result: CommentResult<'_>, message: &str, code: &str) -> Announced {
         let comment = self.comment(result);
         let description = format!("{message} [{code}]");
-        self.finish(Outcome::Failed { description: &description, comment: &comment }).await;
+        self.finish(Outcome::Failed { description: &description, comment: &comment }).await
     }
 
     fn comment(&self, result: CommentResult<'_>) -> String {
@@ -117,10 +129,12 @@ impl<'a> Announcement<'a> {
         })
     }
 
-    async fn finish(self, outcome: Outcome<'_>) {
-        if let Ok(announcer) = self.beginning.await {
-            self.session.warn(&announcer.finish(outcome).await);
-        }
+    async fn finish(self, outcome: Outcome<'_>) -> Announced {
+        let Some(beginning) = self.beginning else { return Announced::Incompletely };
+        let Ok(announcer) = beginning.await else { return Announced::Incompletely };
+        let delivery = announcer.finish(outcome).await;
+        self.session.warn(&delivery.warnings);
+        if delivery.incomplete { Announced::Incompletely } else { Announced::Completely }
     }
 }
 

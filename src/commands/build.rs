@@ -3,7 +3,7 @@
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::announce::Announcement;
+use super::announce::{Announced, Announcement};
 use super::caches::Caches;
 use super::output::write_file;
 use super::project::Project;
@@ -18,7 +18,7 @@ use crate::cli::{Build, Words};
 use crate::daemon::{BuilderKind, Engine, find_endpoint};
 use crate::diagnostic::{Diagnostic as _, ExitCode};
 use crate::dockerfile::Dialect;
-use crate::error::Error;
+use crate::error::{CommandError, Error};
 use crate::image::{AppRoutes, BuiltImage};
 use crate::plan::{CA_SECRET, ImagePlan};
 use crate::report::progress::show_progress;
@@ -48,21 +48,22 @@ fn build(session: &Session, verb: &Build, words: &Words, told: &Told) -> Result<
         Told::keep(&told.dockerfile, dockerfile);
         return Ok(ExitCode::Ok);
     }
-    let (ended, signal) = block_on(async {
+    let (ended, announced, signal) = block_on(async {
         let stop = Stop::on_signals();
         let run = Run { session, project, plan, publication: &publication, stop: stop.clone(), told };
         let announcement = Announcement::begin(session, project);
         let ended = Box::pin(run.work()).await;
+        let mut announced = Announced::Completely;
         if let Some(announcement) = announcement {
-            match (&ended, told.image.get(), told.record.get()) {
+            announced = match (&ended, told.image.get(), told.record.get()) {
                 (Ok(built), Some(image), Some(record)) => {
-                    announcement.built(image, record, &built.push, &plan.warnings).await;
+                    announcement.built(image, record, &built.push, &plan.warnings).await
                 }
                 (Err(error), ..) => announcement.ended(error).await,
-                (Ok(_), ..) => {}
-            }
+                (Ok(_), ..) => announced,
+            };
         }
-        (ended, stop.code())
+        (ended, announced, stop.code())
     })?;
     match ended {
         Err(Error::Build(BuildError::Cancelled)) => {
@@ -71,8 +72,11 @@ fn build(session: &Session, verb: &Build, words: &Words, told: &Told) -> Result<
         }
         Err(error) => Err(error),
         Ok(built) => {
-            let code = finish(session, verb.run.json, told, &built)?;
-            Ok(signal.unwrap_or(code))
+            let code = signal.unwrap_or(finish(session, verb.run.json, told, &built)?);
+            if code == ExitCode::Ok && announced == Announced::Incompletely && project.forge.announce_required {
+                return Err(CommandError::NotAnnounced.into());
+            }
+            Ok(code)
         }
     }
 }

@@ -85,7 +85,8 @@ impl Told {
                 (None, _) => ImageState::Missing,
             },
             pushed: self.arrived(),
-            all_pushed: matches!(ending, Ending::Done) && !self.arrived().is_empty(),
+            all_pushed: !matches!(ending, Ending::Stopped)
+                && self.pushed.get().is_some_and(|pushed| pushed.failed.is_empty() && !pushed.pushed.is_empty()),
             metadata: self.metadata.get().map_or("", String::as_str),
             summary_file: None,
         }

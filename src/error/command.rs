@@ -35,6 +35,8 @@ pub enum CommandError {
     NothingToPush { wanted_by: Origin, tags: Vec<String> },
     #[error("no credentials for `{host}` were found, and it takes no anonymous push; {}", tried.join(", "))]
     NoCredentials { host: String, tried: Vec<String> },
+    #[error("the image is there, but not everything was told that `announce-required` asks for")]
+    NotAnnounced,
 }
 
 fn quoted(texts: &[String]) -> String {
@@ -53,6 +55,7 @@ impl Diagnostic for CommandError {
             Self::InvalidReference { .. } => "command/invalid-reference",
             Self::NothingToPush { .. } => "command/nothing-to-push",
             Self::NoCredentials { .. } => "auth/no-credentials",
+            Self::NotAnnounced => "command/not-announced",
         }
     }
 
@@ -71,6 +74,9 @@ impl Diagnostic for CommandError {
             Self::NoCredentials { host, .. } => format!(
                 "give `--registry {host} --username NAME --password env:VARIABLE`, or one of the other ways in docs/registries.md"
             ),
+            Self::NotAnnounced => {
+                "do what the warnings about the comment, the commit status or the deployment say".to_owned()
+            }
         }]
     }
 
@@ -83,6 +89,7 @@ impl Diagnostic for CommandError {
             | Self::InvalidReference { .. }
             | Self::NothingToPush { .. } => ExitCode::Usage,
             Self::NoCredentials { .. } => ExitCode::Authentication,
+            Self::NotAnnounced => ExitCode::Unannounced,
             Self::Stdout(_) | Self::Runtime(_) => ExitCode::Bug,
         }
     }

@@ -50,6 +50,14 @@ pub enum Outcome<'a> {
     Stopped,
 }
 
+/// What became of what was wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Delivery {
+    pub warnings: Vec<Warning>,
+    /// True when something is missing that the service could have been told.
+    pub incomplete: bool,
+}
+
 enum Client {
     GitHub(GitHub),
     GitLab(GitLab),
@@ -62,7 +70,7 @@ pub struct Announcer {
     wanted: Wanted,
     app: String,
     deployment: Option<u64>,
-    warnings: Vec<Warning>,
+    delivery: Delivery,
 }
 
 impl Announcer {
@@ -83,7 +91,7 @@ impl Announcer {
             Service::GitHub => Client::GitHub(GitHub::new(place.clone(), http, &token)?),
             Service::GitLab => Client::GitLab(GitLab::new(place.clone(), http, token)),
         };
-        Ok(Self { client, place, wanted, app: app.to_owned(), deployment: None, warnings: Vec::new() })
+        Ok(Self { client, place, wanted, app: app.to_owned(), deployment: None, delivery: Delivery::default() })
     }
 
     /// Asks whether the service takes the token; the answer is what a personal token of GitHub may do.
@@ -103,7 +111,7 @@ impl Announcer {
                 (self.wanted.deployment.is_some(), Action::Deployment),
             ] {
                 if wanted {
-                    self.warnings.push(job_says_it(action));
+                    self.delivery.warnings.push(job_says_it(action));
                 }
             }
             return;
@@ -134,8 +142,8 @@ impl Announcer {
         }
     }
 
-    /// Tells how the build ended. Returns the warnings of both calls.
-    pub async fn finish(mut self, outcome: Outcome<'_>) -> Vec<Warning> {
+    /// Tells how the build ended. Answers for both calls.
+    pub async fn finish(mut self, outcome: Outcome<'_>) -> Delivery {
         let limit = if outcome == Outcome::Stopped { STOP_LIMIT } else { CALL_LIMIT };
         let results = tokio::join!(
             self.finish_comment(limit, outcome),
@@ -147,7 +155,7 @@ impl Announcer {
                 self.give_up(&error);
             }
         }
-        self.warnings
+        self.delivery
     }
 
     async fn finish_comment(&self, limit: Duration, outcome: Outcome<'_>) -> Result<(), ForgeError> {
@@ -185,9 +193,10 @@ impl Announcer {
     }
 
     fn give_up(&mut self, error: &ForgeError) {
+        self.delivery.incomplete |= !error.is_expected();
         let warning = error.warning();
-        if !self.warnings.contains(&warning) {
-            self.warnings.push(warning);
+        if !self.delivery.warnings.contains(&warning) {
+            self.delivery.warnings.push(warning);
         }
     }
 }

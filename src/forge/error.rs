@@ -143,6 +143,11 @@ impl ForgeError {
         }
     }
 
+    /// Nothing that anybody could put right.
+    pub fn is_expected(&self) -> bool {
+        matches!(self, Self::NotAllowed { from_fork: true, .. })
+    }
+
     pub fn warning(&self) -> Warning {
         Warning::new(self.code(), self.to_string()).with_hint(self.hint())
     }

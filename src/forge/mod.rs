@@ -11,7 +11,7 @@ mod gitlab;
 mod marker;
 mod place;
 
-pub use announcer::{Announcer, Outcome, Wanted};
+pub use announcer::{Announcer, Delivery, Outcome, Wanted};
 pub use error::{Action, ForgeError};
 pub use exchange::{CALL_LIMIT, STOP_LIMIT};
 pub use place::{Place, Service};

@@ -224,6 +224,7 @@ impl Sources<'_> {
             commit_status: self.is_on(Setting::CommitStatus)?,
             deployment: self.parsed(Setting::Deployment, parse::deployment_environment)?,
             environment_url: self.parsed(Setting::EnvironmentUrl, parse::web_address)?,
+            announce_required: self.is_on(Setting::AnnounceRequired)?,
             gitlab_token: self.secret_value(Setting::GitlabToken)?,
         })
     }

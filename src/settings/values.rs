@@ -119,6 +119,8 @@ pub struct ForgeSettings {
     pub deployment: Option<Detected<String>>,
     /// `http` or `https`.
     pub environment_url: Option<Detected<String>>,
+    /// What cannot be told is an error of the run.
+    pub announce_required: bool,
     pub gitlab_token: Option<Detected<SecretValue>>,
 }
 

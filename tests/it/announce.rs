@@ -1,5 +1,6 @@
 //! `nextdeploy build` with a comment, a commit status and a deployment: what becomes of them, and of the exit code.
 
+use crate::fake_daemon::FakeDaemon;
 use crate::forge::github_api::GitHubApi;
 use crate::program::{Repository, Run};
 
@@ -7,17 +8,21 @@ const EVENT: &str = r#"{"pull_request":{"number":7,"head":{"sha":"0123456789abcd
 
 /// A build that no daemon takes.
 fn build(api: &GitHubApi, token: &str, arguments: &[&str]) -> Run {
+    let run = build_at("unix:///nonexistent/docker.sock", EVENT, api, token, arguments);
+    assert_eq!(run.code, Some(4), "the build's own result decides: {run:#?}");
+    run
+}
+
+fn build_at(daemon: &str, event: &str, api: &GitHubApi, token: &str, arguments: &[&str]) -> Run {
     let repository = Repository::next_app();
-    repository.write("event.json", EVENT);
+    repository.write("event.json", event);
     let event = repository.path("event.json");
     let variables = api.variables();
     let mut variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    variables.extend([("DOCKER_HOST", "unix:///nonexistent/docker.sock"), ("GITHUB_TOKEN", token)]);
+    variables.extend([("DOCKER_HOST", daemon), ("GITHUB_TOKEN", token)]);
     variables.push(("GITHUB_EVENT_PATH", event.to_str().unwrap()));
     let arguments: Vec<&str> = ["build"].iter().chain(arguments).copied().collect();
-    let run = repository.run_with(&arguments, &variables);
-    assert_eq!(run.code, Some(4), "the build's own result decides: {run:#?}");
-    run
+    repository.run_with(&arguments, &variables)
 }
 
 #[test]
@@ -55,4 +60,32 @@ fn nobody_is_told_who_did_not_ask() {
     let api = GitHubApi::start();
     build(&api, crate::forge::TOKEN, &[]);
     assert_eq!(api.server.received().len(), 0);
+}
+
+#[test]
+fn what_cannot_be_told_fails_a_run_that_asks_for_it() {
+    let daemon = FakeDaemon::that_builds();
+    let address = format!("unix://{}", daemon.socket.display());
+    let api = GitHubApi::start();
+    let token = crate::forge::TOKEN;
+    let run = build_at(&address, EVENT, &api, token, &["--comment", "--commit-status", "--announce-required"]);
+    run.succeeds();
+    assert!(api.bodies()[0].contains("is built"), "{:?}", api.bodies());
+
+    api.state.lock().unwrap().may_write.clear();
+    let wanted = ["--comment", "--deployment=preview"];
+    build_at(&address, EVENT, &api, token, &wanted).succeeds().says("`pull-requests: write`");
+    let required = [&wanted[..], &["--announce-required"]].concat();
+    let image = build_at(&address, EVENT, &api, token, &wanted).stdout;
+    for token in [token, ""] {
+        let run = build_at(&address, EVENT, &api, token, &required);
+        assert_eq!(run.code, Some(8), "{run:#?}");
+        run.says("command/not-announced").says("title=forge/");
+        assert_eq!(run.stdout, image, "the image is there all the same");
+        assert_eq!(run.stderr.matches("::error ").count(), 1, "{run:#?}");
+    }
+    // Nobody can change what a fork may do.
+    let fork = EVENT.replace("acme/shop", "mallory/shop");
+    build_at(&address, &fork, &api, token, &["--comment", "--announce-required"]).succeeds().says("fork");
+    build(&api, token, &required);
 }

@@ -25,9 +25,9 @@ const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 /// Answers one kind of request; gets the connection after the head of the request.
 type Answer = Arc<dyn Fn(&mut UnixStream) + Send + Sync>;
 
-struct FakeDaemon {
+pub struct FakeDaemon {
     _folder: TempDir,
-    socket: PathBuf,
+    pub socket: PathBuf,
 }
 
 impl FakeDaemon {
@@ -47,6 +47,16 @@ impl FakeDaemon {
             }
         });
         Self { _folder: folder, socket }
+    }
+
+    /// A daemon that builds everything in no time.
+    pub fn that_builds() -> Self {
+        Self::start(healthy, |stream| {
+            read_context(stream);
+            let _ = stream.write_all(CHUNKED.as_bytes());
+            chunk(stream, &format!("{{\"aux\":{{\"ID\":\"{ID}\"}}}}\n"));
+            let _ = stream.write_all(b"0\r\n\r\n");
+        })
     }
 
     fn endpoint(&self) -> Endpoint {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::page::count;
 use super::{Ending, Summary};
+use crate::diagnostic::ExitCode;
 use crate::oci::Reference;
 use crate::report::markdown::{block, code};
 use crate::report::progress::{duration, size};
@@ -38,6 +39,12 @@ fn title(summary: &Summary<'_>) -> String {
         (Ending::Done, _, []) => format!("✅ {name} is built"),
         (Ending::Done, ..) => format!("✅ {name} is built and pushed"),
         (Ending::Failed(_), None, _) => format!("❌ {name} was not built"),
+        (Ending::Failed(error), Some(_), []) if error.exit_code() == ExitCode::Unannounced => {
+            format!("❌ {name} is built, but not announced")
+        }
+        (Ending::Failed(error), Some(_), _) if error.exit_code() == ExitCode::Unannounced => {
+            format!("❌ {name} is built and pushed, but not announced")
+        }
         (Ending::Failed(_), Some(_), []) => format!("❌ {name} is built, but not pushed"),
         (Ending::Failed(_), Some(_), _) => format!("❌ {name} is built, but not pushed everywhere"),
         (Ending::Stopped, ..) => format!("⏹️ {name}: the run was stopped"),

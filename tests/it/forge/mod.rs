@@ -25,7 +25,7 @@ async fn run(variables: &[(&str, &str)], event: &str, wanted: Wanted, outcome: O
     let token = Secret::new(TOKEN.to_owned());
     let mut announcer = Announcer::new(place, http(), &token, "shop", wanted).unwrap();
     announcer.begin().await;
-    announcer.finish(outcome).await
+    announcer.finish(outcome).await.warnings
 }
 
 fn http() -> reqwest::Client {
