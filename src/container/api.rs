@@ -4,6 +4,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request, Response};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -52,6 +53,19 @@ impl Containers {
         }
         let message = self.message(subject, response).await?;
         Err(explain(subject, status.as_u16(), &message))
+    }
+
+    /// The whole of a short answer.
+    pub(super) async fn json<T: DeserializeOwned>(
+        &self,
+        subject: &Subject<'_>,
+        answer: Streamed,
+    ) -> Result<T, ContainerError> {
+        let body = timeout(PATIENCE, Limited::new(answer.body, MESSAGE_LIMIT).collect()).await;
+        let body = body.map_err(|_| self.no_answer())?;
+        let body = body.map_err(|error| self.lost(subject, &error.to_string()))?.to_bytes();
+        drop(answer.connection);
+        serde_json::from_slice(&body).map_err(|error| self.lost(subject, &format!("an answer of no use: {error}")))
     }
 
     async fn exchange(

@@ -2,28 +2,24 @@
 //!
 //! Never skips an event that it does not know: it keeps the daemon's word.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use bytes::BytesMut;
 use chrono::{DateTime, Utc};
 use futures_util::stream::{BoxStream, StreamExt, try_unfold};
-use http_body_util::BodyExt;
 use hyper::Method;
 use serde::Deserialize;
 
 use super::MANAGED_LABEL;
-use super::api::Streamed;
 use super::client::Containers;
 use super::error::ContainerError;
 use super::facts::{ContainerEvent, EventKind};
 use super::failure::Subject;
 use super::health::HealthStatus;
 use super::lookup::Owner;
+use super::messages::Messages;
 use crate::daemon::Query;
 
 const DOING: &str = "the stream of events";
-/// An event is a few hundred bytes and the labels of the container.
-const LONGEST_EVENT: usize = 4 * 1024 * 1024;
 
 /// Which events are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,13 +48,6 @@ struct Actor {
     attributes: Option<BTreeMap<String, String>>,
 }
 
-struct Reading {
-    containers: Containers,
-    streamed: Streamed,
-    rest: BytesMut,
-    ready: VecDeque<ContainerEvent>,
-}
-
 impl Containers {
     /// Events until the daemon ends or the stream is dropped.
     pub async fn events(
@@ -79,43 +68,18 @@ impl Containers {
             path.add("since", &format!("{}.{:09}", since.timestamp(), since.timestamp_subsec_nanos()));
         }
         let streamed = self.stream(&subject, Method::GET, &path.into_uri(), None).await?;
-        let reading = Reading { containers: self.clone(), streamed, rest: BytesMut::new(), ready: VecDeque::new() };
+        let reading = (self.clone(), Messages::<Message>::new(streamed));
         Ok(try_unfold(reading, next_event).boxed())
     }
 }
 
-async fn next_event(mut reading: Reading) -> Result<Option<(ContainerEvent, Reading)>, ContainerError> {
-    let subject = Subject::container(DOING, "all");
-    loop {
-        if let Some(event) = reading.ready.pop_front() {
-            return Ok(Some((event, reading)));
-        }
-        let Some(frame) = reading.streamed.body.frame().await else { return Ok(None) };
-        let frame = frame.map_err(|error| reading.containers.lost(&subject, &error.to_string()))?;
-        let Ok(data) = frame.into_data() else { continue };
-        reading.rest.extend_from_slice(&data);
-        let events = split(&mut reading.rest).map_err(|reason| reading.containers.lost(&subject, &reason))?;
-        reading.ready.extend(events);
-    }
-}
+type Reading = (Containers, Messages<Message>);
 
-/// Takes the whole messages out of `rest`. Podman writes them one after the other, Docker one per line.
-fn split(rest: &mut BytesMut) -> Result<Vec<ContainerEvent>, String> {
-    let mut events = Vec::new();
-    let mut messages = serde_json::Deserializer::from_slice(rest).into_iter::<Message>();
-    let mut read = 0;
-    loop {
-        match messages.next() {
-            Some(Ok(message)) => {
-                read = messages.byte_offset();
-                events.push(message.into_event());
-            }
-            Some(Err(error)) if !error.is_eof() => return Err(format!("no event: {error}")),
-            _ => break,
-        }
+async fn next_event((containers, mut messages): Reading) -> Result<Option<(ContainerEvent, Reading)>, ContainerError> {
+    match messages.next().await {
+        Ok(message) => Ok(message.map(|message| (message.into_event(), (containers, messages)))),
+        Err(reason) => Err(containers.lost(&Subject::container(DOING, "all"), &reason)),
     }
-    let _ = rest.split_to(read);
-    if rest.len() > LONGEST_EVENT { Err("an event without end".into()) } else { Ok(events) }
 }
 
 impl Message {
@@ -157,5 +121,44 @@ fn health_status(word: &str) -> Option<HealthStatus> {
         "unhealthy" => Some(HealthStatus::Unhealthy),
         "starting" => Some(HealthStatus::Starting),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::*;
+    use crate::container::messages::split;
+
+    fn event(action: &str, attributes: &str) -> ContainerEvent {
+        let text = format!(
+            r#"{{"status":"x","id":"ab","from":"node:22-slim","Type":"container","Action":"{action}","Actor":{{"ID":"ab12","Attributes":{{"image":"node:22-slim","name":"shop-1",{attributes}"nextdeploy.app":"shop"}}}},"scope":"local","time":1795316419,"timeNano":1795316419368822653}}"#
+        );
+        let messages: Vec<Message> = split(&mut BytesMut::from(text.as_bytes())).unwrap();
+        messages.into_iter().next().unwrap().into_event()
+    }
+
+    #[test]
+    fn events_of_docker_and_podman() {
+        for (action, attributes, kind) in [
+            ("create", "", EventKind::Created),
+            ("start", "", EventKind::Started),
+            ("die", r#""exitCode":"137","#, EventKind::Died(Some(137))),
+            ("die", "", EventKind::Died(None)),
+            ("died", r#""containerExitCode":"1","#, EventKind::Died(Some(1))),
+            ("oom", "", EventKind::OutOfMemory),
+            ("health_status: unhealthy", "", EventKind::Health(HealthStatus::Unhealthy)),
+            ("destroy", "", EventKind::Removed),
+            ("remove", "", EventKind::Removed),
+            ("exec_die", r#""execID":"cd","exitCode":"0","#, EventKind::Other("exec_die".into())),
+            ("health_status: odd", "", EventKind::Other("health_status: odd".into())),
+        ] {
+            let event = event(action, attributes);
+            assert_eq!(event.kind, kind, "{action}");
+            assert_eq!((event.id.as_str(), event.name.as_str()), ("ab12", "shop-1"));
+            assert_eq!(event.labels, BTreeMap::from([("nextdeploy.app".to_owned(), "shop".to_owned())]));
+            assert_eq!(event.time.and_then(|time| time.timestamp_nanos_opt()), Some(1_795_316_419_368_822_653));
+        }
     }
 }

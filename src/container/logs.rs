@@ -1,6 +1,27 @@
-//! What containers print: which part is asked for, and one line of it.
+//! What containers print, line by line, byte by byte, with the time of each line.
+//!
+//! A slow reader slows the daemon's answer down, nothing piles up here. Never changes or drops a byte of a line.
 
+use std::collections::VecDeque;
+
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures_util::stream::{BoxStream, StreamExt, try_unfold};
+use http_body_util::BodyExt;
+use hyper::Method;
+
+use super::api::Streamed;
+use super::client::Containers;
+use super::error::ContainerError;
+use super::failure::Subject;
+use super::frames::{Frames, Piece};
+use crate::daemon::Query;
+
+const DOING: &str = "the logs";
+/// A longer line comes in parts.
+const LONGEST_LINE: usize = 1024 * 1024;
+/// Docker stores longer lines in records of this size, and puts the time before each.
+const RECORD: usize = 16 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogStream {
@@ -27,3 +48,219 @@ pub struct LogLine {
     pub time: Option<DateTime<Utc>>,
     pub text: Vec<u8>,
 }
+
+struct Reading {
+    containers: Containers,
+    container: String,
+    streamed: Streamed,
+    assembler: Assembler,
+    ready: VecDeque<LogLine>,
+    ended: bool,
+}
+
+impl Containers {
+    /// The lines of one container, oldest first. Of a container with a terminal everything is standard output.
+    pub async fn logs(
+        &self,
+        container: &str,
+        options: &LogOptions,
+    ) -> Result<BoxStream<'static, Result<LogLine, ContainerError>>, ContainerError> {
+        let tty = self.inspect(container).await?.tty;
+        let subject = Subject::container(DOING, container);
+        let path = request(container, options);
+        let streamed = self.stream(&subject, Method::GET, &path, None).await?;
+        let reading = Reading {
+            containers: self.clone(),
+            container: container.to_owned(),
+            streamed,
+            assembler: Assembler::new(tty),
+            ready: VecDeque::new(),
+            ended: false,
+        };
+        Ok(try_unfold(reading, next_line).boxed())
+    }
+}
+
+fn request(container: &str, options: &LogOptions) -> String {
+    let mut path = Query::new(&format!("/containers/{container}/logs"));
+    for name in ["stdout", "stderr", "timestamps"] {
+        path.add(name, "1");
+    }
+    if options.follow {
+        path.add("follow", "1");
+    }
+    if let Some(lines) = options.tail {
+        path.add("tail", &lines.to_string());
+    }
+    let time = |time: DateTime<Utc>| format!("{}.{:09}", time.timestamp(), time.timestamp_subsec_nanos());
+    if let Some(since) = options.since {
+        path.add("since", &time(since));
+    }
+    if let Some(until) = options.until {
+        path.add("until", &time(until));
+    }
+    path.into_uri()
+}
+
+async fn next_line(mut reading: Reading) -> Result<Option<(LogLine, Reading)>, ContainerError> {
+    loop {
+        if let Some(line) = reading.ready.pop_front() {
+            return Ok(Some((line, reading)));
+        }
+        if reading.ended {
+            return Ok(None);
+        }
+        let lost = |reason: &str| Err(reading.containers.lost(&Subject::container(DOING, &reading.container), reason));
+        match reading.streamed.body.frame().await {
+            None => {
+                reading.ended = true;
+                reading.assembler.finish(&mut reading.ready);
+                if reading.assembler.frames.is_cut() {
+                    return lost("the answer ended early");
+                }
+            }
+            Some(Err(error)) => return lost(&error.to_string()),
+            Some(Ok(frame)) => {
+                let Ok(chunk) = frame.into_data() else { continue };
+                if let Err(reason) = reading.assembler.feed(chunk, &mut reading.ready) {
+                    return lost(&reason);
+                }
+            }
+        }
+    }
+}
+
+/// Chunks → lines.
+#[derive(Debug)]
+struct Assembler {
+    frames: Frames,
+    stdout: Line,
+    stderr: Line,
+}
+
+/// The line that is being read.
+#[derive(Debug)]
+struct Line {
+    tty: bool,
+    time: Option<DateTime<Utc>>,
+    text: Vec<u8>,
+    stamp: Stamp,
+    /// Bytes of the line so far, also those that were given out as a part.
+    length: usize,
+}
+
+/// Where the time before a record is.
+#[derive(Debug)]
+enum Stamp {
+    /// Its bytes so far.
+    Expected(Vec<u8>),
+    Read,
+}
+
+impl Assembler {
+    fn new(tty: bool) -> Self {
+        Self { frames: Frames::new(tty), stdout: Line::new(tty), stderr: Line::new(tty) }
+    }
+
+    fn feed(&mut self, mut chunk: Bytes, ready: &mut VecDeque<LogLine>) -> Result<(), String> {
+        while let Some(Piece { stream, opens_frame, bytes }) = self.frames.next(&mut chunk)? {
+            let line = match stream {
+                LogStream::Stdout => &mut self.stdout,
+                LogStream::Stderr => &mut self.stderr,
+            };
+            if opens_frame {
+                line.expect_stamp();
+            }
+            line.add(&bytes, &mut |text, time| ready.push_back(LogLine { stream, time, text }));
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, ready: &mut VecDeque<LogLine>) {
+        for (stream, line) in [(LogStream::Stdout, &mut self.stdout), (LogStream::Stderr, &mut self.stderr)] {
+            line.expect_no_stamp();
+            if !line.text.is_empty() {
+                ready.push_back(LogLine { stream, time: line.time, text: std::mem::take(&mut line.text) });
+            }
+        }
+    }
+}
+
+impl Line {
+    fn new(tty: bool) -> Self {
+        Self { tty, time: None, text: Vec::new(), stamp: Stamp::Expected(Vec::new()), length: 0 }
+    }
+
+    fn expect_stamp(&mut self) {
+        self.expect_no_stamp();
+        self.stamp = Stamp::Expected(Vec::new());
+    }
+
+    /// What looked like the beginning of a time was text.
+    fn expect_no_stamp(&mut self) {
+        if let Stamp::Expected(begun) = std::mem::replace(&mut self.stamp, Stamp::Read) {
+            self.length += begun.len();
+            self.text.extend_from_slice(&begun);
+        }
+    }
+
+    fn add(&mut self, mut bytes: &[u8], emit: &mut impl FnMut(Vec<u8>, Option<DateTime<Utc>>)) {
+        while !bytes.is_empty() {
+            if let Stamp::Expected(_) = self.stamp {
+                bytes = self.read_stamp(bytes);
+                continue;
+            }
+            let end = bytes.iter().position(|byte| *byte == b'\n');
+            let room = LONGEST_LINE - self.text.len();
+            // Records of a terminal have no frames: only their length tells where the next time stands.
+            let record = if self.tty { RECORD - self.length % RECORD } else { usize::MAX };
+            let take = end.unwrap_or(bytes.len()).min(room).min(record);
+            self.text.extend_from_slice(&bytes[..take]);
+            self.length += take;
+            bytes = &bytes[take..];
+            if bytes.first() == Some(&b'\n') {
+                bytes = &bytes[1..];
+                if self.tty && self.text.last() == Some(&b'\r') {
+                    self.text.pop();
+                }
+                emit(std::mem::take(&mut self.text), self.time.take());
+                self.length = 0;
+                self.stamp = Stamp::Expected(Vec::new());
+            } else {
+                if self.text.len() == LONGEST_LINE {
+                    emit(std::mem::take(&mut self.text), self.time);
+                }
+                if take == record {
+                    self.stamp = Stamp::Expected(Vec::new());
+                }
+            }
+        }
+    }
+
+    /// Takes the time off, up to the space behind it; gives back what follows.
+    fn read_stamp<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        /// `2026-11-22T03:00:24.934791581+01:00`.
+        const LONGEST_STAMP: usize = 35;
+        let Stamp::Expected(begun) = &mut self.stamp else { return bytes };
+        for (at, byte) in bytes.iter().enumerate() {
+            if *byte == b' ' {
+                let time = std::str::from_utf8(begun).ok().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+                if let Some(time) = time {
+                    // A line has the time of its first record.
+                    self.time.get_or_insert(time.with_timezone(&Utc));
+                    self.stamp = Stamp::Read;
+                    return &bytes[at + 1..];
+                }
+            }
+            if begun.len() == LONGEST_STAMP || !(byte.is_ascii_digit() || b"-T:.Z+".contains(byte)) {
+                self.expect_no_stamp();
+                return &bytes[at..];
+            }
+            begun.push(*byte);
+        }
+        &[]
+    }
+}
+
+#[cfg(test)]
+mod tests;

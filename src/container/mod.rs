@@ -8,11 +8,14 @@ mod convert;
 mod copy;
 mod error;
 mod events;
+mod exec;
 mod facts;
 mod failure;
+mod frames;
 mod health;
 mod logs;
 mod lookup;
+mod messages;
 mod network;
 mod readiness;
 mod spec;
@@ -22,6 +25,7 @@ pub use client::{Containers, Created, Removal};
 pub use copy::{ArchiveContent, ArchiveEntry, pack};
 pub use error::ContainerError;
 pub use events::EventQuery;
+pub use exec::{ExecOutput, ExecSpec, Execution};
 pub use facts::{
     ContainerEvent, ContainerFacts, ContainerState, ContainerStatus, ContainerSummary, EventKind, ImageFacts,
     NetworkAttachment, PublishedPort,

@@ -1,0 +1,124 @@
+use super::*;
+
+const AT: &str = "2026-11-22T03:00:24.934791581Z ";
+
+fn frame(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let text = parts.concat();
+    let length = u32::try_from(text.len()).unwrap().to_be_bytes();
+    [&[kind, 0, 0, 0][..], &length, &text].concat()
+}
+
+fn lines(tty: bool, bytes: &[u8], chunk_size: usize) -> Vec<LogLine> {
+    let mut assembler = Assembler::new(tty);
+    let mut ready = VecDeque::new();
+    for chunk in bytes.chunks(chunk_size) {
+        assembler.feed(Bytes::copy_from_slice(chunk), &mut ready).unwrap();
+    }
+    assembler.finish(&mut ready);
+    ready.into()
+}
+
+/// `stdout|stderr text`, the same however the bytes are cut; each line must have a time.
+fn check(tty: bool, bytes: &[u8], expected: &[&str]) {
+    for size in (1..=40).chain([bytes.len()]) {
+        let seen: Vec<String> = lines(tty, bytes, size)
+            .into_iter()
+            .map(|line| {
+                assert_eq!(line.time.unwrap().timestamp_subsec_nanos(), 934_791_581);
+                let stream = if line.stream == LogStream::Stdout { "out" } else { "err" };
+                format!("{stream} {}", String::from_utf8(line.text).unwrap())
+            })
+            .collect();
+        assert_eq!(seen, expected, "{size}");
+    }
+}
+
+#[test]
+fn lines_of_both_streams_stay_apart() {
+    let bytes = [
+        frame(1, &[AT.as_bytes(), b"one\n"]),
+        frame(2, &[AT.as_bytes(), b"oh no\n"]),
+        frame(1, &[AT.as_bytes(), b"\n"]),
+        frame(1, &[AT.as_bytes(), b"without end"]),
+    ]
+    .concat();
+    check(false, &bytes, &["out one", "err oh no", "out ", "out without end"]);
+}
+
+#[test]
+fn records_of_one_line_become_one_line_again() {
+    let bytes = [
+        frame(1, &[AT.as_bytes(), b"a long "]),
+        frame(2, &[AT.as_bytes(), b"between\n"]),
+        frame(1, &[AT.as_bytes(), b"line\n"]),
+    ]
+    .concat();
+    check(false, &bytes, &["err between", "out a long line"]);
+}
+
+#[test]
+fn a_time_in_the_text_is_text() {
+    let bytes =
+        [frame(1, &[AT.as_bytes(), AT.as_bytes(), b"said the app\n"]), frame(1, &[AT.as_bytes(), b"2026-11-22\n"])]
+            .concat();
+    check(false, &bytes, &["out 2026-11-22T03:00:24.934791581Z said the app", "out 2026-11-22"]);
+}
+
+#[test]
+fn records_without_time_lose_nothing() {
+    for text in ["plain", "2026-11-22", "20 26", "", " x", "2026-11-22T03:00:24.934791581234567890Z later"] {
+        let bytes = frame(1, &[text.as_bytes(), b"\n"]);
+        for size in 1..=bytes.len() {
+            let seen = lines(false, &bytes, size);
+            assert_eq!(
+                (seen.len(), seen[0].time, seen[0].text.as_slice()),
+                (1, None, text.as_bytes()),
+                "{text} {size}"
+            );
+        }
+    }
+}
+
+#[test]
+fn bytes_are_kept_as_they_are() {
+    let wild = b"\xff\xfe\x00\x1b[31m\r\x01";
+    let bytes = frame(2, &[AT.as_bytes(), wild, b"\n"]);
+    let seen = lines(false, &bytes, 3);
+    assert_eq!((seen[0].text.as_slice(), seen[0].stream), (&wild[..], LogStream::Stderr));
+}
+
+#[test]
+fn a_terminal_has_its_own_line_breaks_and_records() {
+    let long = "x".repeat(RECORD + 5);
+    let bytes = format!("{AT}hello\r\n{AT}{}{AT}{}\r\n{AT}end\r\n", &long[..RECORD], &long[RECORD..]);
+    check(true, bytes.as_bytes(), &["out hello", &format!("out {long}"), "out end"]);
+}
+
+#[test]
+fn a_line_without_end_comes_in_parts() {
+    let mut assembler = Assembler::new(false);
+    let mut ready = VecDeque::new();
+    let record = frame(1, &[AT.as_bytes(), &[b'x'; RECORD]]);
+    let (mut parts, mut total) = (0, 0);
+    for _ in 0..(5 * LONGEST_LINE / RECORD) {
+        assembler.feed(Bytes::copy_from_slice(&record), &mut ready).unwrap();
+        assert!(assembler.stdout.text.capacity() <= 2 * LONGEST_LINE);
+        while let Some(part) = ready.pop_front() {
+            assert!(part.time.is_some());
+            (parts, total) = (parts + 1, total + part.text.len());
+        }
+    }
+    assembler.finish(&mut ready);
+    assert_eq!((parts, total, ready.len()), (5, 5 * LONGEST_LINE, 0));
+}
+
+#[test]
+fn what_is_asked_for() {
+    let at = DateTime::from_timestamp(12, 34).unwrap();
+    let options = LogOptions { follow: true, tail: Some(0), since: Some(at), until: Some(at) };
+    assert_eq!(
+        request("shop", &options),
+        "/containers/shop/logs?stdout=1&stderr=1&timestamps=1&follow=1&tail=0&since=12.000000034&until=12.000000034"
+    );
+    assert_eq!(request("shop", &LogOptions::default()), "/containers/shop/logs?stdout=1&stderr=1&timestamps=1");
+}
