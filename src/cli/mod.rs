@@ -154,7 +154,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
     let program = arguments.first().and_then(|word| Path::new(word).file_stem()).and_then(|stem| stem.to_str());
     if program == Some("cargo-nextdeploy") && arguments.get(1).is_some_and(|word| word == "nextdeploy") {
-        arguments.remove(1);
+        // The usage line shows what was typed.
+        arguments.splice(..2, [OsString::from("cargo nextdeploy")]);
     }
     Cli::try_parse_from(arguments)
 }

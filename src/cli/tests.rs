@@ -23,6 +23,8 @@ fn cargo_runs_the_same_program() {
     let cli = check("/home/user/.cargo/bin/cargo-nextdeploy nextdeploy detect web --json");
     assert!(matches!(&cli.command, Command::Detect(verb) if verb.json));
     assert_eq!(cli.words().directory, Some("web".into()));
+    let help = refused("cargo-nextdeploy nextdeploy build --help").to_string();
+    assert!(help.contains("Usage: cargo nextdeploy build"), "{help}");
     // A folder of that name is still reachable.
     let cli = check("nextdeploy detect nextdeploy");
     assert_eq!(cli.words().directory, Some("nextdeploy".into()));

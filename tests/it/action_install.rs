@@ -1,6 +1,5 @@
 //! `scripts/action/install`: which program a runner gets, and that nothing runs unchecked.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
@@ -9,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
-use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -46,29 +44,14 @@ impl Runner {
         Self { folder, server }
     }
 
-    /// Puts a release of this version in place, for both architectures.
+    /// Puts a release of this version in place, packed as the release workflow does it.
     fn release(&self, owner: &str) -> PathBuf {
         let folder = self.folder.path().join(format!("releases/{owner}/releases/download/v{VERSION}"));
-        fs::create_dir_all(&folder).unwrap();
-        let packed = self.folder.path().join("packed");
-        fs::create_dir_all(&packed).unwrap();
-        write_program(&packed.join("nextdeploy"), PROGRAM);
-        fs::write(packed.join("COMMIT"), format!("{COMMIT}\n")).unwrap();
-        let mut sums = String::new();
-        for architecture in ["x86_64", "aarch64"] {
-            let name = format!("nextdeploy-{architecture}-linux.tar.gz");
-            let status = Command::new("tar")
-                .arg("-czf")
-                .arg(folder.join(&name))
-                .arg("-C")
-                .arg(&packed)
-                .args(["nextdeploy", "COMMIT"])
-                .status()
-                .unwrap();
-            assert!(status.success());
-            writeln!(sums, "{:x}  {name}", Sha256::digest(fs::read(folder.join(&name)).unwrap())).unwrap();
-        }
-        fs::write(folder.join("SHA256SUMS"), sums).unwrap();
+        let program = self.folder.path().join("program");
+        write_program(&program, PROGRAM);
+        let folder_name = folder.to_str().unwrap();
+        release_step(&["pack", folder_name, program.to_str().unwrap()], &[("GITHUB_SHA", COMMIT)]).unwrap();
+        release_step(&["checksums", folder_name], &[]).unwrap();
         folder
     }
 
@@ -128,6 +111,20 @@ impl Step {
     }
 }
 
+/// What a step of `scripts/action/release` prints, or complains about.
+fn release_step(arguments: &[&str], variables: &[(&str, &str)]) -> Result<String, String> {
+    let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/action/release"))
+        .args(arguments)
+        .env_remove("GITHUB_OUTPUT")
+        .env_remove("GITHUB_REF_NAME")
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
 fn write_program(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
@@ -173,6 +170,23 @@ fn a_tag_is_downloaded_once_and_then_found_in_the_tool_cache() {
         .gives("released", "tool cache");
     let kept: Vec<_> = fs::read_dir(runner.folder.path().join("tools/nextdeploy")).unwrap().collect();
     assert_eq!(kept.len(), 1, "nothing but the version stays: {kept:?}");
+}
+
+#[test]
+fn a_release_is_the_version_of_its_tag_and_packs_the_same_file_each_time() {
+    let tag = |tag: &str| release_step(&["version"], &[("GITHUB_REF_NAME", tag)]);
+    assert!(tag(&format!("v{VERSION}")).unwrap().contains(&format!("version={VERSION}\n")));
+    for wrong in ["v9.9.9", VERSION, "main", ""] {
+        assert!(tag(wrong).unwrap_err().contains("and Cargo.toml says"), "{wrong}");
+    }
+    let packed = || {
+        let runner = Runner::new();
+        fs::read_to_string(runner.release("acme/nextdeploy").join("SHA256SUMS")).unwrap()
+    };
+    assert_eq!(packed(), packed());
+    assert!(packed().ends_with("-linux.tar.gz\n"), "{}", packed());
+    assert!(release_step(&["pack", "/nonexistent/x"], &[]).unwrap_err().contains("Usage"));
+    assert!(release_step(&["pack", "/nonexistent/x", "/nonexistent/program"], &[]).is_err());
 }
 
 #[test]

@@ -174,14 +174,20 @@ fn help_and_version_go_to_standard_output() {
 
 #[test]
 fn it_is_a_cargo_subcommand_as_well() {
+    let program = Path::new(env!("CARGO_BIN_EXE_cargo-nextdeploy"));
+    let cargo = |arguments: &[&str], folder: &Path| {
+        // Cargo finds its subcommands in the folders of PATH.
+        let path = std::env::join_paths([program.parent().unwrap(), "/usr/bin".as_ref(), "/bin".as_ref()]).unwrap();
+        let output =
+            Command::new(env!("CARGO")).args(arguments).current_dir(folder).env("PATH", path).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
     let repository = Repository::next_app();
-    let output = Command::new(env!("CARGO_BIN_EXE_cargo-nextdeploy"))
-        .args(["nextdeploy", "detect", "--json"])
-        .current_dir(repository.root())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    assert_eq!(json(&String::from_utf8(output.stdout).unwrap())["name"]["value"], "shop");
+    let detected = cargo(&["nextdeploy", "detect", "--json"], repository.root());
+    assert_eq!(json(&detected)["name"]["value"], "shop");
+    let help = cargo(&["nextdeploy", "--help"], repository.root());
+    assert!(help.contains("Usage: cargo nextdeploy [OPTIONS] <COMMAND>"), "{help}");
 }
 
 #[test]
