@@ -1,5 +1,6 @@
 //! Why a daemon did not do what was asked of a container, network or volume.
 
+use super::swarm::SwarmRole;
 use crate::daemon::DaemonError;
 use crate::diagnostic::{Diagnostic, ExitCode, printable};
 
@@ -28,6 +29,8 @@ pub enum ContainerError {
     Conflict { doing: &'static str, name: String, reason: String },
     #[error("the daemon cannot start `{}`: {}", printable(name), printable(reason))]
     Start { name: String, reason: String },
+    #[error("`{}` cannot be a service: {}", printable(name), match role { SwarmRole::Worker => "this daemon is a worker of a Swarm, and only managers know services", _ => "this daemon is in no Swarm" })]
+    NoSwarm { name: String, role: SwarmRole },
     #[error("the daemon answered {doing} of `{}` with an error: {}", printable(name), printable(reason))]
     Answer { doing: &'static str, name: String, reason: String },
 }
@@ -58,6 +61,7 @@ impl Diagnostic for ContainerError {
             Self::Differs { .. } => "container/differs",
             Self::Conflict { .. } => "container/conflict",
             Self::Start { .. } => "container/start",
+            Self::NoSwarm { .. } => "container/no-swarm",
             Self::Answer { .. } => "container/daemon",
         }
     }
@@ -76,6 +80,8 @@ impl Diagnostic for ContainerError {
             Self::Differs { .. } => "remove it, or give another name",
             Self::Conflict { .. } => "look at its state with `nextdeploy ps --all`",
             Self::Start { .. } => "check the command, mounts and limits that the message names",
+            Self::NoSwarm { role: SwarmRole::Worker, .. } => "set `DOCKER_HOST` to a manager of the Swarm",
+            Self::NoSwarm { .. } => "make it a Swarm with `docker swarm init`, or run a container without `--swarm`",
             Self::Answer { .. } => "check the daemon's log (`journalctl -u docker`)",
         };
         vec![hint.to_owned()]

@@ -20,6 +20,7 @@ mod network;
 mod readiness;
 mod spec;
 mod stats;
+mod swarm;
 
 pub use client::{Containers, Created, Removal};
 pub use copy::{ArchiveContent, ArchiveEntry, pack};
@@ -40,6 +41,10 @@ pub use spec::{
     Privileges, Protocol, Resources, RestartPolicy, RootFilesystem, VolumeSpec,
 };
 pub use stats::ContainerStats;
+pub use swarm::{
+    Deployed, RollingUpdate, ServiceChange, ServiceFailure, ServiceProgress, ServiceSecret, ServiceSpec, SwarmRole,
+    TaskProblem,
+};
 
 /// Label of every container, network and volume that this program makes.
 pub const MANAGED_LABEL: &str = "nextdeploy.managed";

@@ -26,4 +26,6 @@ mod podman;
 mod program;
 mod registry;
 mod repeat;
+mod second_daemon;
+mod swarm;
 mod trouble;

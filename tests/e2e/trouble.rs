@@ -2,17 +2,15 @@
 //! error and the documented exit code, and leaves nothing.
 
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::docker::{Engine, services_folder};
+use crate::docker::Engine;
 use crate::fixture::{Case, Repository};
 use crate::program::{nextdeploy, start_nextdeploy, start_nextdeploy_with};
+use crate::second_daemon::{SecondDaemon, kill_second_daemon};
 
 /// From a signal to the end of the program and of the build step in the daemon.
 const CANCEL_LIMIT: Duration = Duration::from_secs(2);
@@ -107,53 +105,6 @@ fn a_dry_run_needs_no_daemon() {
         assert!(told.contains(part), "no `{part}` in\n{told}");
     }
     assert_eq!(repository.fingerprint(), before);
-}
-
-/// A second daemon, which the test may break; one test at a time has it.
-struct SecondDaemon {
-    engine: Engine,
-    _alone: MutexGuard<'static, ()>,
-}
-
-static SECOND_DAEMON: Mutex<()> = Mutex::new(());
-
-fn services(arguments: &[&str], size: &str) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/services");
-    let run = || Command::new(&script).args(arguments).env("NEXTDEPLOY_EXTRA_DAEMON_SIZE", size).output().unwrap();
-    let mut output = run();
-    // A daemon that starts where another was killed a moment ago may need a second try.
-    if !output.status.success() {
-        let _ = Command::new(&script).args(["stop", "extra-daemon"]).output();
-        output = run();
-    }
-    assert!(output.status.success(), "scripts/services {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-impl SecondDaemon {
-    /// With `size` of disk, as `tmpfs` takes it, and the base image.
-    fn start(size: &str) -> Self {
-        let alone = SECOND_DAEMON.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = Engine::with_base(22);
-        services(&["stop", "extra-daemon"], size);
-        services(&["start", "extra-daemon"], size);
-        let second = Self { engine: Engine::service("extra-docker"), _alone: alone };
-        let mut save = first.command().args(["save", "node:22-slim"]).stdout(Stdio::piped()).spawn().unwrap();
-        let load = second.engine.command().arg("load").stdin(save.stdout.take().unwrap()).output().unwrap();
-        assert!(load.status.success() && save.wait().unwrap().success(), "{}", String::from_utf8_lossy(&load.stderr));
-        second
-    }
-}
-
-fn kill_second_daemon() {
-    let pid = fs::read_to_string(format!("{}/extra-daemon.pid", services_folder())).unwrap();
-    let status = Command::new("kill").args(["-KILL", pid.trim()]).status().unwrap();
-    assert!(status.success());
-}
-
-impl Drop for SecondDaemon {
-    fn drop(&mut self) {
-        services(&["stop", "extra-daemon"], "1g");
-    }
 }
 
 #[test]

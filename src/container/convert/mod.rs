@@ -6,7 +6,9 @@ mod facts;
 mod request;
 
 pub(super) use facts::{container_facts, container_summary, image_facts, network_differs, volume_differs};
-pub(super) use request::{create_body, create_network_body, create_volume_body, endpoint, whole_seconds};
+pub(super) use request::{
+    create_body, create_network_body, create_volume_body, endpoint, health, nano, nanoseconds, signed, whole_seconds,
+};
 
 /// The name of the network when a start failed because there are several of it (Docker Engine).
 pub(super) fn ambiguous_network(error: &bollard::errors::Error) -> Option<String> {

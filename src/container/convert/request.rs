@@ -118,7 +118,7 @@ fn restart(policy: RestartPolicy) -> DockerRestart {
     DockerRestart { name: Some(name), maximum_retry_count: maximum.map(i64::from) }
 }
 
-fn health(check: &HealthCheck) -> HealthConfig {
+pub fn health(check: &HealthCheck) -> HealthConfig {
     match check {
         HealthCheck::Disabled => HealthConfig { test: Some(vec!["NONE".into()]), ..HealthConfig::default() },
         HealthCheck::Command { argv, interval, timeout, start_period, retries } => HealthConfig {
@@ -202,16 +202,16 @@ fn tmpfs(mount: &Mount) -> Option<(String, String)> {
     Some((target.clone(), options.into_iter().flatten().collect::<Vec<_>>().join(",")))
 }
 
-fn signed(number: u64) -> i64 {
+pub fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn nanoseconds(time: Duration) -> i64 {
+pub fn nanoseconds(time: Duration) -> i64 {
     i64::try_from(time.as_nanos()).unwrap_or(i64::MAX)
 }
 
 /// Billionths of a processor.
 #[expect(clippy::cast_possible_truncation, reason = "a number of processors is far below the limit")]
-fn nano(cpus: f64) -> i64 {
+pub fn nano(cpus: f64) -> i64 {
     (cpus * 1e9).round() as i64
 }

@@ -1,0 +1,130 @@
+//! Services on a Swarm of one machine: rolled out, updated, rolled back by Swarm itself, with secrets that only the tasks see.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use nextdeploy::container::{
+    APP_LABEL, ContainerError, ContainerName, ContainerSpec, Containers, HealthCheck, LogDriver, MANAGED_LABEL,
+    Privileges, Resources, RestartPolicy, RollingUpdate, RootFilesystem, ServiceChange, ServiceFailure, ServiceSecret,
+    ServiceSpec, SwarmRole,
+};
+use nextdeploy::daemon::{Engine, find_endpoint};
+use nextdeploy::host::Environment;
+use nextdeploy::secret::Secret;
+
+use crate::second_daemon::SecondDaemon;
+
+const NAME: &str = "nd-swarm-shop";
+const LIMIT: Duration = Duration::from_secs(90);
+
+async fn containers(daemon: &SecondDaemon) -> Containers {
+    let host = daemon.engine.host.clone().unwrap();
+    let environment = Environment::from_pairs([("DOCKER_HOST", host.as_str())]);
+    Containers::new(&Engine::connect(find_endpoint(&environment, None).unwrap(), &environment).await.unwrap())
+}
+
+/// Serves its secret's length; healthy when `healthy` says so.
+fn service(version: &str, healthy: bool, secret: &str) -> ServiceSpec {
+    let app = "require('http').createServer((q, r) => r.end(process.env.VERSION + ' ' + \
+               require('fs').readFileSync('/run/secrets/TOKEN').length)).listen(3000)";
+    let check = if healthy { "process.exit(0)" } else { "process.exit(1)" };
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    ServiceSpec {
+        container: ContainerSpec {
+            name: ContainerName::parse(NAME).unwrap(),
+            image: "node:22-slim".into(),
+            network: None,
+            aliases: vec!["shop".into()],
+            env: BTreeMap::from([("VERSION".into(), version.into())]),
+            secret_env: BTreeMap::new(),
+            ports: Vec::new(),
+            mounts: Vec::new(),
+            entrypoint: Some(words(&["node"])),
+            command: Some(words(&["-e", app])),
+            working_dir: None,
+            user: Some("1001:0".into()),
+            resources: Resources { memory: Some(256 << 20), cpus: Some(0.5), pids: Some(100) },
+            restart: RestartPolicy::UnlessStopped,
+            health: Some(HealthCheck::Command {
+                argv: words(&["node", "-e", check]),
+                interval: Some(Duration::from_secs(1)),
+                timeout: Some(Duration::from_secs(5)),
+                start_period: None,
+                retries: Some(2),
+            }),
+            labels: BTreeMap::from([(MANAGED_LABEL.into(), "true".into()), (APP_LABEL.into(), "shop".into())]),
+            logging: LogDriver { driver: "json-file".into(), options: BTreeMap::new() },
+            root: RootFilesystem::ReadOnly,
+            privileges: Privileges { no_new_privileges: true, drop: words(&["ALL"]), add: Vec::new() },
+            extra_hosts: vec!["db.internal:10.0.0.9".into()],
+            stop_grace: Some(Duration::from_secs(2)),
+        },
+        replicas: 2,
+        secrets: vec![ServiceSecret { file: "TOKEN".into(), value: Secret::new(secret.as_bytes().to_vec()), group: 0 }],
+        update: RollingUpdate { monitor: Duration::from_secs(2), ..RollingUpdate::default() },
+        network: Some(ContainerName::parse("nd-swarm-net").unwrap()),
+    }
+}
+
+/// What the tasks answer, one by one.
+fn answers(daemon: &SecondDaemon) -> Vec<String> {
+    let ids = daemon.engine.docker(&["ps", "--quiet", "--filter", "label=com.docker.swarm.service.name=nd-swarm-shop"]);
+    let ask = "fetch('http://127.0.0.1:3000').then((r) => r.text()).then(console.log)";
+    ids.lines().map(|id| daemon.engine.docker(&["exec", id, "node", "-e", ask])).collect()
+}
+
+#[tokio::test]
+async fn a_service_is_made_updated_and_rolled_back_when_it_fails() {
+    let daemon = SecondDaemon::start("2g");
+    let containers = containers(&daemon).await;
+    let refused = containers.deploy_service(&service("one", true, "hush"), None).await.unwrap_err();
+    assert!(matches!(refused, ContainerError::NoSwarm { role: SwarmRole::None, .. }), "{refused}");
+
+    daemon.engine.docker(&["swarm", "init", "--advertise-addr", "127.0.0.1"]);
+    assert_eq!(containers.swarm_role().await.unwrap(), SwarmRole::Manager);
+    let made = containers.deploy_service(&service("one", true, "hush"), None).await.unwrap();
+    assert_eq!((made.change, made.warnings), (ServiceChange::Made, vec![]));
+    let mut steps = Vec::new();
+    let done = containers.await_service(NAME, LIMIT, |step| steps.push(step)).await.unwrap().unwrap();
+    assert_eq!((done.running, done.wanted), (2, 2), "{steps:?}");
+    assert_eq!(answers(&daemon), ["one 4", "one 4"]);
+
+    let updated = containers.deploy_service(&service("two", true, "hush hush"), None).await.unwrap();
+    assert_eq!((updated.change, updated.id.as_str()), (ServiceChange::Updated, made.id.as_str()));
+    containers.await_service(NAME, LIMIT, |_| {}).await.unwrap().unwrap();
+    assert_eq!(answers(&daemon), ["two 9", "two 9"]);
+
+    containers.deploy_service(&service("three", false, "hush"), None).await.unwrap();
+    let failure = containers.await_service(NAME, LIMIT, |_| {}).await.unwrap().unwrap_err();
+    let ServiceFailure::RolledBack(problems) = &failure else { panic!("{failure:?}") };
+    assert!(problems.iter().any(|problem| problem.message.contains("unhealthy")), "{problems:?}");
+    assert_eq!(answers(&daemon), ["two 9", "two 9"], "the previous state serves");
+
+    containers.deploy_service(&service("four", true, "hush"), None).await.unwrap();
+    containers.await_service(NAME, LIMIT, |_| {}).await.unwrap().unwrap();
+    containers.rollback_service(NAME).await.unwrap();
+    let back = containers.await_service(NAME, LIMIT, |_| {}).await.unwrap();
+    assert!(matches!(back, Err(ServiceFailure::RolledBack(_))), "{back:?}");
+    assert_eq!(answers(&daemon), ["two 9", "two 9"]);
+
+    let told = daemon.engine.docker(&["service", "inspect", NAME]);
+    assert!(!told.contains("hush"), "secrets are not told: {told}");
+    containers.remove_service(NAME).await.unwrap();
+    assert!(matches!(containers.remove_service(NAME).await, Err(ContainerError::NotFound { kind: "service", .. })));
+}
+
+#[tokio::test]
+async fn a_new_service_that_never_stays_is_told() {
+    let daemon = SecondDaemon::start("2g");
+    daemon.engine.docker(&["swarm", "init", "--advertise-addr", "127.0.0.1"]);
+    let containers = containers(&daemon).await;
+    let mut spec = service("one", true, "hush");
+    spec.container.command = Some(vec!["-e".into(), "process.exit(3)".into()]);
+    containers.deploy_service(&spec, None).await.unwrap();
+    let failure = containers.await_service(NAME, LIMIT, |_| {}).await.unwrap().unwrap_err();
+    assert!(matches!(failure, ServiceFailure::Failing(_)), "{failure:?}");
+    assert!(failure.problems().iter().all(|problem| problem.exit_code == Some(3)), "{failure:?}");
+    containers.remove_service(NAME).await.unwrap();
+    // Nobody but the failed service had it.
+    assert_eq!(daemon.engine.docker(&["secret", "ls", "--quiet"]), "");
+}
