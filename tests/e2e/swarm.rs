@@ -1,7 +1,7 @@
 //! Services on a Swarm of one machine: rolled out, updated, rolled back by Swarm itself, with secrets that only the tasks see.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nextdeploy::container::{
     APP_LABEL, ContainerError, ContainerName, ContainerSpec, Containers, HealthCheck, LogDriver, MANAGED_LABEL,
@@ -66,11 +66,20 @@ fn service(version: &str, healthy: bool, secret: &str) -> ServiceSpec {
     }
 }
 
-/// What the tasks answer, one by one.
-fn answers(daemon: &SecondDaemon) -> Vec<String> {
-    let ids = daemon.engine.docker(&["ps", "--quiet", "--filter", "label=com.docker.swarm.service.name=nd-swarm-shop"]);
+/// What the tasks answer, one by one, once those of before have ended.
+fn answers(daemon: &SecondDaemon, expected: [&str; 2]) {
+    let filter = "label=com.docker.swarm.service.name=nd-swarm-shop";
     let ask = "fetch('http://127.0.0.1:3000').then((r) => r.text()).then(console.log)";
-    ids.lines().map(|id| daemon.engine.docker(&["exec", id, "node", "-e", ask])).collect()
+    let started = Instant::now();
+    loop {
+        let ids = daemon.engine.docker(&["ps", "--quiet", "--filter", filter]);
+        let found: Vec<_> = ids.lines().map(|id| daemon.engine.try_docker(&["exec", id, "node", "-e", ask])).collect();
+        if found.iter().map(|answer| answer.as_deref()).eq(expected.map(Ok)) {
+            return;
+        }
+        assert!(started.elapsed() < Duration::from_secs(30), "{found:?}, expected {expected:?}");
+        std::thread::sleep(Duration::from_millis(300));
+    }
 }
 
 #[tokio::test]
@@ -87,25 +96,25 @@ async fn a_service_is_made_updated_and_rolled_back_when_it_fails() {
     let mut steps = Vec::new();
     let done = containers.await_service(NAME, LIMIT, |step| steps.push(step)).await.unwrap().unwrap();
     assert_eq!((done.running, done.wanted), (2, 2), "{steps:?}");
-    assert_eq!(answers(&daemon), ["one 4", "one 4"]);
+    answers(&daemon, ["one 4", "one 4"]);
 
     let updated = containers.deploy_service(&service("two", true, "hush hush"), None).await.unwrap();
     assert_eq!((updated.change, updated.id.as_str()), (ServiceChange::Updated, made.id.as_str()));
     containers.await_service(NAME, LIMIT, |_| {}).await.unwrap().unwrap();
-    assert_eq!(answers(&daemon), ["two 9", "two 9"]);
+    answers(&daemon, ["two 9", "two 9"]);
 
     containers.deploy_service(&service("three", false, "hush"), None).await.unwrap();
     let failure = containers.await_service(NAME, LIMIT, |_| {}).await.unwrap().unwrap_err();
     let ServiceFailure::RolledBack(problems) = &failure else { panic!("{failure:?}") };
     assert!(problems.iter().any(|problem| problem.message.contains("unhealthy")), "{problems:?}");
-    assert_eq!(answers(&daemon), ["two 9", "two 9"], "the previous state serves");
+    answers(&daemon, ["two 9", "two 9"]);
 
     containers.deploy_service(&service("four", true, "hush"), None).await.unwrap();
     containers.await_service(NAME, LIMIT, |_| {}).await.unwrap().unwrap();
     containers.rollback_service(NAME).await.unwrap();
     let back = containers.await_service(NAME, LIMIT, |_| {}).await.unwrap();
     assert!(matches!(back, Err(ServiceFailure::RolledBack(_))), "{back:?}");
-    assert_eq!(answers(&daemon), ["two 9", "two 9"]);
+    answers(&daemon, ["two 9", "two 9"]);
 
     let told = daemon.engine.docker(&["service", "inspect", NAME]);
     assert!(!told.contains("hush"), "secrets are not told: {told}");
