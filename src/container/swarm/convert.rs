@@ -178,6 +178,7 @@ fn mount(mount: &Mount) -> DockerMount {
             of(MountType::BIND, Some(source.clone()), *access)
         }
         Mount::Volume { name, access, .. } => of(MountType::VOLUME, Some(name.to_string()), *access),
+        Mount::Unnamed { .. } => of(MountType::VOLUME, None, Access::ReadWrite),
         Mount::Tmpfs { size, mode, .. } => DockerMount {
             tmpfs_options: Some(MountTmpfsOptions {
                 size_bytes: size.map(signed),
