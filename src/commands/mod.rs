@@ -1,5 +1,6 @@
 //! One verb per file: glue between the stages, and the only place that writes their results.
 
+mod agent;
 mod announce;
 mod build;
 mod caches;

@@ -7,6 +7,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::Session;
+use super::agent::{Page, find_agent, tell_agent};
 use super::output::write_file;
 use crate::ci::CiSystem;
 use crate::diagnostic::{Warning, printable_path};
@@ -34,6 +35,8 @@ pub fn report(session: &Session, summary: &Summary<'_>, source: OutputSource<'_>
             session.warn(&[unwritable(&file.path, file.named_by, &error)]);
         }
     }
+    let page = if wants_summary(session) { Page::Told } else { Page::LeftOut };
+    tell_agent(session, summary, page, &outputs);
 }
 
 fn cause(error: crate::error::CommandError) -> io::Error {
@@ -56,7 +59,7 @@ pub fn wants_summary(session: &Session) -> bool {
         SummaryChoice::On | SummaryChoice::File(_) => true,
         SummaryChoice::Auto => {
             let own = session.log.dialect().summary_file(&session.environment);
-            own.is_some() || session.reporting.system == CiSystem::Azure
+            own.is_some() || session.reporting.system == CiSystem::Azure || find_agent(session).is_some()
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The comment on a pull request as Markdown: what came out, in one table.
 //!
-//! Everything from outside (names, references, messages) stands inside `<code>`, spelled so that neither Markdown nor HTML, mentions
-//! nor quick actions can come of it.
+//! Everything from outside (names, references, messages) stands inside `<code>`, so that neither mentions nor quick actions can come of
+//! it.
 
 use std::fmt::Write as _;
 
+use super::markdown;
 use super::progress::size;
 
 /// What the comment tells.
@@ -136,33 +137,8 @@ fn pinned(reference: &str, digest: &str) -> String {
 /// Text from outside: shown as it is, on one line, and nothing else.
 fn code(text: &str) -> String {
     const LIMIT: usize = 300;
-    let mut spelled = String::from("<code>");
-    let mut before = ' ';
-    for (count, c) in text.chars().enumerate() {
-        if count == LIMIT {
-            spelled.push('…');
-            break;
-        }
-        match c {
-            // `www.` begins a link.
-            '.' if !matches!(before, 'w' | 'W') => spelled.push(c),
-            c if c.is_alphanumeric() || matches!(c, ' ' | '/' | ',' | '-') => spelled.push(c),
-            c if c.is_control() || is_invisible(c) => {
-                let _ = write!(spelled, "&#92;u&#123;{:x}&#125;", u32::from(c));
-            }
-            c => {
-                let _ = write!(spelled, "&#{};", u32::from(c));
-            }
-        }
-        before = c;
-    }
-    spelled.push_str("</code>");
-    spelled
-}
-
-/// Marks that change the direction of the text or that nobody sees (Unicode general category Cf, as far as text uses it).
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+    let shown: String = text.chars().take(LIMIT).collect();
+    markdown::code(&if shown.len() < text.len() { shown + "…" } else { shown })
 }
 
 /// An address that is clicked; one that could be anything else is not shown.

@@ -348,3 +348,81 @@ fn what_a_run_has_written_into_the_checkout_is_no_source_of_the_next() {
         fs::remove_dir(repository.root().join("kept")).unwrap();
     }
 }
+
+/// A program in the place of `buildkite-agent`; answers the `PATH` with it.
+fn agent(job: &Job, script: &str) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = job.path("bin");
+    fs::create_dir_all(&folder).unwrap();
+    let program = folder.join("buildkite-agent");
+    fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:/usr/bin:/bin", folder.display())
+}
+
+/// Keeps standard input in a file that is named by the arguments.
+const RECORDING: &str = r#"name=$(printf %s "$*" | tr ' /' '_+') && cat >"$TOLD/$name""#;
+
+#[test]
+fn buildkite_gets_an_annotation_and_meta_data_by_its_agent() {
+    let job = Job::new();
+    let path = agent(&job, RECORDING);
+    let told = job.path("told");
+    fs::create_dir(&told).unwrap();
+    let variables =
+        [("BUILDKITE", "true"), ("BUILDKITE_JOB_ID", "77-ab"), ("PATH", &*path), ("TOLD", told.to_str().unwrap())];
+    let run = |arguments: &[&str], more: &[(&str, &str)]| {
+        let run = job.repository.run_with(arguments, &[&variables[..], more].concat());
+        let files = fs::read_dir(&told).unwrap().map(|entry| entry.unwrap().path());
+        let texts: Vec<(String, String)> = files
+            .map(|file| {
+                let text = fs::read_to_string(&file).unwrap();
+                fs::remove_file(&file).unwrap();
+                (file.file_name().unwrap().to_str().unwrap().to_owned(), text)
+            })
+            .collect();
+        (run, texts)
+    };
+    let (dry, texts) =
+        run(&["build", "--dry-run", "--tag", "shop:1", "--tag", "shop:2"], &[("BUILDKITE_STEP_KEY", "image")]);
+    dry.succeeds();
+    let value = |name: &str| texts.iter().find(|(known, _)| known == name).map(|(_, text)| text.as_str());
+    assert_eq!(value("meta-data_set_nextdeploy:image:tags"), Some("shop:1\nshop:2"), "{texts:#?}");
+    assert_eq!(value("meta-data_set_nextdeploy:image:pushed"), Some("false"));
+    assert_eq!(value("meta-data_set_nextdeploy:image:digest"), None, "nothing empty is told");
+    let page = value("annotate_--style_success_--context_nextdeploy-image").unwrap();
+    assert!(page.starts_with("## 📝 <code>shop</code>"), "{page}");
+    assert!(!dry.stderr.contains("notice"), "{dry:#?}");
+
+    let (failed, texts) = run(&["build"], &[("DOCKER_HOST", "unix:///nonexistent.sock")]);
+    assert_eq!(failed.code, Some(4), "{failed:#?}");
+    let names: Vec<&str> = texts.iter().map(|(name, _)| name.as_str()).collect();
+    assert!(names.contains(&"annotate_--style_error_--context_nextdeploy-77-ab"), "{names:?}");
+    assert!(names.contains(&"meta-data_set_nextdeploy:pushed"), "{names:?}");
+
+    let (off, texts) = run(&["build", "--dry-run", "--summary=false"], &[]);
+    off.succeeds();
+    assert!(!texts.is_empty() && !texts.iter().any(|(name, _)| name.starts_with("annotate")), "{texts:?}");
+    let (elsewhere, texts) = run(&["build", "--dry-run"], &[("BUILDKITE_JOB_ID", "")]);
+    elsewhere.succeeds();
+    assert!(texts.is_empty(), "no job of Buildkite: {texts:?}");
+}
+
+#[test]
+fn an_agent_that_fails_or_hangs_changes_nothing() {
+    let job = Job::new();
+    let run = |script: &str| {
+        let path = agent(&job, script);
+        let variables = [("BUILDKITE", "true"), ("BUILDKITE_JOB_ID", "77"), ("PATH", &*path)];
+        job.repository.run_with(&["build", "--dry-run"], &variables)
+    };
+    let failing = run("echo first >&2; printf '~~~ \\033[31mnot connected\\n' >&2; exit 1");
+    failing.succeeds().says("notice: `buildkite-agent` did not take").says("~~~ \\u{1b}[31mnot connected");
+    let started = std::time::Instant::now();
+    run("sleep 600").succeeds().says("it did not end within 10 s");
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+    fs::remove_file(job.path("bin/buildkite-agent")).unwrap();
+    let variables = [("BUILDKITE", "true"), ("BUILDKITE_JOB_ID", "77")];
+    let without = job.repository.run_with(&["build", "--dry-run"], &variables);
+    assert!(!without.succeeds().stderr.contains("notice"), "{without:#?}");
+}

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use super::annotation::Annotation;
+use super::annotation::{Annotation, Severity};
 use super::{azure, bitbucket, buildkite, circleci, github, gitlab, jenkins, plain};
 use crate::ci::CiSystem;
 use crate::host::Environment;
@@ -44,6 +44,24 @@ pub struct FileWrite {
 pub enum FileMode {
     Append,
     Replace,
+}
+
+/// A program of the CI system, as it is to be called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentCall {
+    pub arguments: Vec<String>,
+    /// Standard input.
+    pub input: String,
+}
+
+/// What such a program is told.
+#[derive(Debug, Clone, Copy)]
+pub struct AgentReport<'a> {
+    pub outputs: &'a Outputs,
+    /// The job summary, where one is wanted.
+    pub summary: Option<&'a str>,
+    /// The worst that the run has to tell.
+    pub worst: Option<Severity>,
 }
 
 /// The conventions of one CI system. What a system lacks is empty.
@@ -109,6 +127,16 @@ pub trait Dialect: Sync {
     /// Where the job summary goes without being asked for.
     fn summary_file(&self, _environment: &Environment) -> Option<PathBuf> {
         None
+    }
+
+    /// The program that takes results and pages, where the system has one and the job can use it.
+    fn agent(&self, _environment: &Environment) -> Option<&'static str> {
+        None
+    }
+
+    /// What [`Dialect::agent`] is told.
+    fn agent_calls(&self, _report: AgentReport<'_>, _environment: &Environment) -> Vec<AgentCall> {
+        Vec::new()
     }
 
     /// A command that takes up the summary that was written to a file.

@@ -1,6 +1,6 @@
 //! How each CI system wants to be talked to: groups in the log, masks, annotations, and outputs for later steps.
 //!
-//! In: values. Out: lines for the log and [`FileWrite`]s, which `commands/` performs. A dialect never prints, and no text from
+//! In: values. Out: lines for the log, [`FileWrite`]s and [`AgentCall`]s, which `commands/` performs. A dialect never prints, and no text from
 //! outside can become a command of its.
 
 mod annotation;
@@ -20,6 +20,6 @@ mod shell;
 mod tests;
 
 pub use annotation::{Annotation, Severity};
-pub use dialect::{Dialect, FileMode, FileWrite, LogGroup, Published, dialect_of};
+pub use dialect::{AgentCall, AgentReport, Dialect, FileMode, FileWrite, LogGroup, Published, dialect_of};
 pub use guard::HarmlessWriter;
 pub use reporter::Reporter;

@@ -1,0 +1,74 @@
+//! The program that a CI system has for results and pages: called beside the files, bounded in time.
+//!
+//! Never ends a run, nor changes how it ends: what the program does not take is a notice.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::{Session, block_on};
+use crate::diagnostic::printable;
+use crate::host::{ChildError, ChildLimits, CommandOutput, find_program, run_with_input};
+use crate::report::ci::{AgentReport, Severity};
+use crate::report::outputs::Outputs;
+use crate::report::summary::{Ending, SUMMARY_LIMIT, Summary, render_summary};
+
+/// For each call; they run side by side.
+const LIMITS: ChildLimits = ChildLimits { time: Duration::from_secs(10), output: 256 * 1024 };
+
+/// Whether the page is among what is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    Told,
+    LeftOut,
+}
+
+/// Name and place of the program, when the job has it.
+pub fn find_agent(session: &Session) -> Option<(&'static str, PathBuf)> {
+    let name = session.log.dialect().agent(&session.environment)?;
+    Some((name, find_program(name, &session.environment)?))
+}
+
+/// Hands over the page and the outputs.
+pub fn tell_agent(session: &Session, summary: &Summary<'_>, page: Page, outputs: &Outputs) {
+    let Some((name, program)) = find_agent(session) else { return };
+    let page = (page == Page::Told).then(|| render_summary(summary, SUMMARY_LIMIT));
+    let report = AgentReport { outputs, summary: page.as_deref(), worst: worst(summary) };
+    let calls = session.log.dialect().agent_calls(report, &session.environment);
+    let called = block_on(async {
+        let calls = calls.iter().map(async |call| {
+            let arguments: Vec<&str> = call.arguments.iter().map(String::as_str).collect();
+            run_with_input(&program, &arguments, call.input.as_bytes(), &session.environment, LIMITS).await
+        });
+        join_all(calls).await
+    });
+    let refusals: Vec<String> = match called {
+        Err(error) => vec![error.to_string()],
+        Ok(results) => results.into_iter().filter_map(refusal).collect(),
+    };
+    if let Some(first) = refusals.first() {
+        let (refused, all) = (refusals.len(), calls.len());
+        session.tell(&format!("notice: `{name}` did not take {refused} of {all} messages: {first}"));
+    }
+}
+
+fn worst(summary: &Summary<'_>) -> Option<Severity> {
+    match summary.ending {
+        Ending::Failed(_) => Some(Severity::Error),
+        Ending::Stopped => Some(Severity::Warning),
+        Ending::Done | Ending::Planned => (!summary.warnings.is_empty()).then_some(Severity::Warning),
+    }
+}
+
+fn refusal(result: Result<CommandOutput, ChildError>) -> Option<String> {
+    match result {
+        Ok(output) if output.success => None,
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let last = said.lines().rfind(|line| !line.trim().is_empty());
+            Some(last.map_or_else(|| "it failed without a word".to_owned(), |line| printable(line.trim())))
+        }
+        Err(error) => Some(error.to_string()),
+    }
+}
