@@ -3,6 +3,9 @@
 
 CADDY_ADMIN=127.0.0.1:5597
 CADDY_DIR=$STATE_DIR/caddy
+# With 0, connections that wait to be accepted are reset when Caddy loads a configuration (docs/proxy.md).
+MIGRATION=/proc/sys/net/ipv4/tcp_migrate_req
+MIGRATION_BEFORE=$RUN_DIR/tcp_migrate_req
 
 caddy_answers() { answers_with 200 "http://$CADDY_ADMIN/config/"; }
 
@@ -25,10 +28,18 @@ CONFIG
       caddy run --config "$CADDY_DIR/config.json"
     await_start caddy caddy_answers
   fi
+  if [[ -w $MIGRATION && $(<"$MIGRATION") == 0 ]]; then
+    cp "$MIGRATION" "$MIGRATION_BEFORE"
+    echo 1 >"$MIGRATION"
+  fi
   say caddy "$(caddy version | cut -d' ' -f1) answers at http://$CADDY_ADMIN"
 }
 
 stop_caddy() {
   stop_process caddy
+  if [[ -e $MIGRATION_BEFORE ]]; then
+    cat "$MIGRATION_BEFORE" >"$MIGRATION"
+    rm -f "$MIGRATION_BEFORE"
+  fi
   rm -rf --one-file-system "$CADDY_DIR"
 }

@@ -30,22 +30,27 @@ impl Answer {
 
 /// `GET path`, without following redirects.
 pub fn get(address: SocketAddr, path: &str) -> Result<Answer, String> {
+    get_for(address, path, &address.to_string())
+}
+
+/// The same for the site `host`.
+pub fn get_for(address: SocketAddr, path: &str, host: &str) -> Result<Answer, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        tokio::time::timeout(LIMIT, ask(address, path))
+        tokio::time::timeout(LIMIT, ask(address, path, host))
             .await
             .unwrap_or_else(|_| Err("no answer in time".to_owned()))
             .map_err(|error| format!("GET {path}: {error}"))
     })
 }
 
-async fn ask(address: SocketAddr, path: &str) -> Result<Answer, String> {
+async fn ask(address: SocketAddr, path: &str, host: &str) -> Result<Answer, String> {
     let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
     let connection = tokio::spawn(connection);
     let request = Request::get(path)
-        .header("host", address.to_string())
+        .header("host", host)
         .header("accept", "text/html,image/webp,*/*;q=0.8")
         .header("connection", "close")
         .body(Empty::<bytes::Bytes>::new())

@@ -24,6 +24,7 @@ mod matrix;
 mod own_image;
 mod podman;
 mod program;
+mod proxy;
 mod registry;
 mod repeat;
 mod second_daemon;

@@ -1,0 +1,86 @@
+//! What stands behind the proxy: a server that says its name and answers as a Next.js app does.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub const CHUNK_DELAY: Duration = Duration::from_millis(300);
+pub const CHUNKS: usize = 4;
+
+/// Ends with its value.
+pub struct App {
+    pub address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl App {
+    pub async fn start(name: &'static str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new()
+            .route("/", get(|State(name): State<&'static str>| async move { ([("x-powered-by", "Next.js")], name) }))
+            .route("/headers", get(|headers: HeaderMap| async move { format!("{headers:?}") }))
+            .route("/api/health", get(|| async { "well" }))
+            .route(
+                "/big",
+                get(|| async { ([("content-type", "text/html; charset=utf-8")], "<p>text</p>".repeat(500)) }),
+            )
+            .route(
+                "/own",
+                get(|| async { ([("x-content-type-options", "of-the-app"), ("content-type", "text/plain")], "") }),
+            )
+            .route("/slow/{milliseconds}", get(slow))
+            .route("/stream", get(stream))
+            .route("/_next/static/{file}", get(asset))
+            .route("/docs/_next/static/{file}", get(asset))
+            .with_state(name);
+        let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { address, task }
+    }
+
+    pub fn upstream(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// No more connections, and those that are open are cut.
+    pub async fn stop(mut self) {
+        self.task.abort();
+        let _ = (&mut self.task).await;
+    }
+}
+
+async fn slow(State(name): State<&'static str>, Path(milliseconds): Path<u64>) -> &'static str {
+    tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+    name
+}
+
+/// As a page that is streamed: no length, and long pauses.
+async fn stream() -> Response {
+    let chunks = futures_util::stream::unfold(0, |number| async move {
+        tokio::time::sleep(if number == 0 { Duration::ZERO } else { CHUNK_DELAY }).await;
+        (number < CHUNKS).then(|| (Ok::<_, std::io::Error>(Bytes::from("x".repeat(700))), number + 1))
+    });
+    ([("content-type", "text/html; charset=utf-8")], Body::from_stream(chunks)).into_response()
+}
+
+/// `new.js` is of this version; a custom server says nothing of caching.
+async fn asset(Path(file): Path<String>) -> Response {
+    match file.as_str() {
+        "new.js" => ([("content-type", "text/javascript")], "new ".repeat(400)).into_response(),
+        _ => (StatusCode::NOT_FOUND, "not here").into_response(),
+    }
+}

@@ -1,0 +1,104 @@
+//! A Caddy of a test's own, and what the command line of Caddy says of a configuration.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::free_port;
+
+pub struct Caddy {
+    child: Child,
+    pub admin: String,
+    folder: TempDir,
+}
+
+impl Drop for Caddy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new("caddy");
+    command.env("HOME", folder).env("XDG_DATA_HOME", folder).env("XDG_CONFIG_HOME", folder).current_dir(folder);
+    command
+}
+
+impl Caddy {
+    /// With nothing but an admin API.
+    pub fn empty() -> Self {
+        Self::with_apps(&json!({}))
+    }
+
+    /// With these apps of Caddy's.
+    pub fn with_apps(apps: &Value) -> Self {
+        let admin = format!("127.0.0.1:{}", free_port());
+        let config = json!({ "admin": { "listen": admin }, "apps": apps });
+        Self::run(&admin, "json", &config.to_string())
+    }
+
+    /// With a Caddyfile whose admin API is at `admin`.
+    pub fn with_caddyfile(admin: &str, text: &str) -> Self {
+        Self::run(admin, "caddyfile", text)
+    }
+
+    fn run(admin: &str, format: &str, config: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(if format == "json" { "config.json" } else { "Caddyfile" });
+        fs::write(&file, config).unwrap();
+        let log = fs::File::create(folder.path().join("log")).unwrap();
+        let mut command = command(folder.path());
+        command.args(["run", "--config"]).arg(&file);
+        if format != "json" {
+            command.args(["--adapter", format]);
+        }
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        let child = child.unwrap_or_else(|error| panic!("caddy: {error}\nhint: run scripts/services start caddy"));
+        let mut caddy = Self { child, admin: format!("http://{admin}"), folder };
+        let started = Instant::now();
+        while std::net::TcpStream::connect(admin).is_err() {
+            let ended = caddy.child.try_wait().unwrap().is_some();
+            assert!(!ended && started.elapsed() < Duration::from_secs(20), "Caddy does not start\n{}", caddy.log());
+            std::thread::sleep(Duration::from_millis(30));
+        }
+        caddy
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+/// Runs `caddy VERB` on a file that holds `text`.
+fn run_on(verb: &str, format: &str, text: &str) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(if format == "json" { "config.json" } else { "Caddyfile" });
+    fs::write(&file, text).unwrap();
+    let mut command = command(folder.path());
+    command.args([verb, "--config"]).arg(&file);
+    if format != "json" {
+        command.args(["--adapter", format]);
+    }
+    command.output().unwrap_or_else(|error| panic!("caddy: {error}\nhint: run scripts/services start caddy"))
+}
+
+/// What `caddy adapt` makes of a Caddyfile; its messages when it refuses it, or finds it wrongly formatted.
+pub fn adapt(text: &str) -> Result<Value, String> {
+    let output = run_on("adapt", "caddyfile", text);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    if !output.status.success() || told.contains("not formatted") {
+        return Err(told);
+    }
+    Ok(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+/// `caddy validate`: every module takes its part of the configuration.
+pub fn validate(format: &str, text: &str) -> Result<(), String> {
+    let output = run_on("validate", format, text);
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+}

@@ -1,0 +1,175 @@
+//! The upstream moves while requests run.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use nextdeploy::proxy::{Admin, Drained, Ensured, ProxyError, Site, SiteWords};
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::app::App;
+use super::caddy::Caddy;
+use super::load::{Connections, Load};
+use super::{block_on, free_port};
+
+fn site(app: &str, scheme: &str, port: u16, upstream: &str) -> Site {
+    let addresses = [format!("{scheme}://localhost:{port}"), format!("{scheme}://127.0.0.1:{port}")];
+    let words = SiteWords {
+        app,
+        addresses: &addresses,
+        upstream,
+        base_path: None,
+        health_path: Some("/api/health"),
+        assets: None,
+    };
+    Site::new(&words).unwrap()
+}
+
+struct Scene {
+    caddy: Caddy,
+    admin: Admin,
+    address: SocketAddr,
+    old: App,
+    new: App,
+}
+
+impl Scene {
+    /// `shop` is served by `old`; `new` runs beside it.
+    async fn set(scheme: &str) -> Self {
+        let port = free_port();
+        // Its own authority is for this test only, and port 80 is not for tests.
+        let caddy = Caddy::with_apps(&json!({
+            "http": { "servers": {}, "http_port": free_port() },
+            "pki": { "certificate_authorities": { "local": { "install_trust": false } } },
+        }));
+        let admin = Admin::new(&caddy.admin).unwrap();
+        let (old, new) = (App::start("old").await, App::start("new").await);
+        assert_eq!(admin.ensure_site(&site("shop", scheme, port, &old.upstream())).await.unwrap(), Ensured::Created);
+        let scene = Self { caddy, admin, address: ([127, 0, 0, 1], port).into(), old, new };
+        if scheme == "https" {
+            scene.wait_for_certificate().await;
+        }
+        scene
+    }
+
+    async fn wait_for_certificate(&self) {
+        nextdeploy::network::install_provider();
+        let client = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build().unwrap();
+        let started = Instant::now();
+        while let Err(error) = client.get(format!("https://localhost:{}/", self.address.port())).send().await {
+            assert!(started.elapsed() < Duration::from_secs(20), "{error:?}\n{}", self.caddy.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+async fn check_no_request_is_lost(path: &'static str, clients: usize, connections: Connections) {
+    let scene = Scene::set(if connections == Connections::Http2 { "https" } else { "http" }).await;
+    let load = Load::start(scene.address, path, clients, connections);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let started = Instant::now();
+    let switched = scene.admin.switch_upstream("shop", &scene.new.upstream(), Duration::from_secs(20)).await.unwrap();
+    assert_eq!(switched.previous, [scene.old.upstream()]);
+    assert!(matches!(switched.drained, Drained::Idle(_)), "{switched:?}");
+    let took = started.elapsed();
+    scene.old.stop().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let tally = load.finish().await;
+    eprintln!(
+        "{path}, {connections:?}: {:?}, {} sent again, switched and drained in {took:?}",
+        tally.answers, tally.repeated
+    );
+    assert!(tally.lost.is_empty(), "{} lost: {:?}\n{}", tally.lost.len(), tally.lost, scene.caddy.log());
+    assert!(tally.answers["old"] > 0 && tally.answers["new"] > 0 && tally.answers.len() == 2, "{:?}", tally.answers);
+    if connections != Connections::Kept {
+        assert_eq!(tally.repeated, 0);
+    }
+}
+
+#[test]
+fn no_request_on_kept_connections_is_lost() {
+    block_on(check_no_request_is_lost("/", 16, Connections::Kept));
+}
+
+#[test]
+fn no_request_on_new_connections_is_lost() {
+    block_on(check_no_request_is_lost("/", 8, Connections::OneEach));
+}
+
+#[test]
+fn no_request_on_http_2_is_lost() {
+    block_on(check_no_request_is_lost("/", 16, Connections::Http2));
+}
+
+#[test]
+fn slow_requests_are_answered_by_the_app_that_got_them() {
+    block_on(check_no_request_is_lost("/slow/700", 8, Connections::OneEach));
+}
+
+#[test]
+fn a_connection_that_waits_with_its_first_request_is_served() {
+    block_on(async {
+        let scene = Scene::set("http").await;
+        let mut waiting = TcpStream::connect(scene.address).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let (admin, new) = (scene.admin.clone(), scene.new.upstream());
+        let switch =
+            tokio::spawn(async move { admin.switch_upstream("shop", &new, Duration::from_secs(20)).await.unwrap() });
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert!(!switch.is_finished(), "the old app would be stopped too early");
+        let request = format!("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", scene.address);
+        waiting.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        waiting.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("old"), "{answer}");
+        assert!(matches!(switch.await.unwrap().drained, Drained::Idle(_)));
+    });
+}
+
+#[test]
+fn draining_ends_with_its_time() {
+    block_on(async {
+        let scene = Scene::set("http").await;
+        let load = Load::start(scene.address, "/slow/8000", 3, Connections::OneEach);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let started = Instant::now();
+        let switched =
+            scene.admin.switch_upstream("shop", &scene.new.upstream(), Duration::from_secs(1)).await.unwrap();
+        assert_eq!(switched.drained, Drained::TimedOut { requests: 3 });
+        assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+        // The old app was not told to end: its requests go on.
+        let tally = load.finish().await;
+        assert_eq!((tally.answers.get("old"), tally.lost.len()), (Some(&3), 0), "{tally:?}");
+        // Back again, in the same way.
+        let back = scene.admin.switch_upstream("shop", &scene.old.upstream(), Duration::ZERO).await.unwrap();
+        assert_eq!(back.previous, [scene.new.upstream()]);
+        assert_eq!(scene.admin.upstreams("shop").await.unwrap().unwrap(), [scene.old.upstream()]);
+        let again = scene.admin.switch_upstream("shop", &scene.old.upstream(), Duration::from_secs(9)).await.unwrap();
+        assert_eq!((again.previous.len(), again.drained), (0, Drained::Idle(Duration::ZERO)));
+    });
+}
+
+#[test]
+fn changes_at_the_same_time_are_all_made() {
+    block_on(async {
+        let caddy = Caddy::empty();
+        let app = App::start("app").await;
+        let names = ["a", "b", "c", "d", "e"];
+        let made = names.map(|name| {
+            let (admin, site) = (Admin::new(&caddy.admin).unwrap(), site(name, "http", free_port(), &app.upstream()));
+            tokio::spawn(async move { admin.ensure_site(&site).await })
+        });
+        for task in made {
+            assert_eq!(task.await.unwrap().unwrap(), Ensured::Created);
+        }
+        let admin = Admin::new(&caddy.admin).unwrap();
+        for name in names {
+            assert_eq!(admin.upstreams(name).await.unwrap().unwrap(), [app.upstream()], "{name}");
+        }
+        assert!(admin.remove_site("a").await.unwrap() && !admin.remove_site("a").await.unwrap());
+        assert_eq!(admin.upstreams("a").await.unwrap(), None);
+        let switched = admin.switch_upstream("a", "127.0.0.1:1", Duration::ZERO).await;
+        assert!(matches!(switched, Err(ProxyError::NoSite { .. })), "{switched:?}");
+    });
+}
