@@ -5,6 +5,7 @@
 //! environment or at the disk.
 
 mod build;
+mod containers;
 mod detect;
 mod dockerfile;
 mod doctor;
@@ -27,6 +28,7 @@ use std::path::Path;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use build::Build;
+pub use containers::{DaemonArgs, Exec, Health, Logs, Ps, Restart, Rm, Stats, Stop};
 pub use detect::Detect;
 pub use dockerfile::Dockerfile;
 pub use doctor::Doctor;
@@ -110,6 +112,14 @@ pub enum Command {
     Push(Box<Push>),
     Pull(Box<Pull>),
     Proxy(Proxy),
+    Ps(Ps),
+    Logs(Box<Logs>),
+    Exec(Box<Exec>),
+    Stats(Stats),
+    Health(Health),
+    Stop(Stop),
+    Restart(Restart),
+    Rm(Rm),
     Init(Init),
     Schema(Schema),
 }
@@ -139,6 +149,14 @@ impl Cli {
             Command::Push(verb) => verb.collect(&mut words),
             Command::Pull(verb) => verb.collect(&mut words),
             Command::Proxy(verb) => verb.collect(&mut words),
+            Command::Ps(verb) => verb.daemon.collect(&mut words),
+            Command::Logs(verb) => verb.daemon.collect(&mut words),
+            Command::Exec(verb) => verb.daemon.collect(&mut words),
+            Command::Stats(verb) => verb.daemon.collect(&mut words),
+            Command::Health(verb) => verb.daemon.collect(&mut words),
+            Command::Stop(verb) => verb.daemon.collect(&mut words),
+            Command::Restart(verb) => verb.daemon.collect(&mut words),
+            Command::Rm(verb) => verb.daemon.collect(&mut words),
             Command::Init(verb) => verb.collect(&mut words),
             Command::Schema(_) => {}
         }

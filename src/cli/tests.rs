@@ -109,11 +109,26 @@ fn wrong_usage_ends_with_exit_code_2() {
         "nextdeploy ecr policy shop --document trust",
         "nextdeploy ecr policy shop --branch main",
         "nextdeploy ecr policy shop --github-repository a/b --branch main --any-ref",
+        "nextdeploy logs",
+        "nextdeploy logs shop --tail many",
+        "nextdeploy logs shop --json --raw",
+        "nextdeploy exec shop",
+        "nextdeploy exec shop --",
+        "nextdeploy rm",
+        "nextdeploy ps shop --any",
     ] {
         assert_eq!(refused(line).exit_code(), 2, "{line}");
     }
     assert_eq!(refused("nextdeploy --help").exit_code(), 0);
     assert_eq!(refused("nextdeploy build --version").exit_code(), 2);
+}
+
+#[test]
+fn the_words_of_a_command_are_left_alone() {
+    for line in ["nextdeploy exec -u 0 shop -- ls -u --env A", "nextdeploy exec shop -u 0 ls -u --env A"] {
+        let Command::Exec(verb) = check(line).command else { panic!("{line}") };
+        assert_eq!((verb.user.as_deref(), verb.command.join(" ").as_str()), (Some("0"), "ls -u --env A"), "{line}");
+    }
 }
 
 #[test]
@@ -136,6 +151,14 @@ fn help_of_every_verb() {
         "schema",
         "proxy",
         "proxy caddy",
+        "ps",
+        "logs",
+        "exec",
+        "stats",
+        "health",
+        "stop",
+        "restart",
+        "rm",
     ] {
         let line = format!("nextdeploy {verb} -h").replace("  ", " ");
         let help = Cli::command().term_width(100).try_get_matches_from(line.split(' ')).unwrap_err();
@@ -153,10 +176,14 @@ fn names_are_derived_in_one_way() {
     assert_eq!(variables.len(), Setting::ALL.len());
 }
 
+/// Verbs whose flags are about this call only, and never about a project.
+const WITHOUT_SETTINGS: [&str; 11] =
+    ["schema", "init", "proxy", "ps", "logs", "exec", "stats", "health", "stop", "restart", "rm"];
+
 /// Every verb that takes settings, with its name as typed: `build`, `ecr policy`.
 fn verbs(command: &clap::Command) -> Vec<(String, &clap::Command)> {
     let mut found = Vec::new();
-    for verb in command.get_subcommands().filter(|verb| !["schema", "init", "proxy"].contains(&verb.get_name())) {
+    for verb in command.get_subcommands().filter(|verb| !WITHOUT_SETTINGS.contains(&verb.get_name())) {
         let name = verb.get_name();
         if verb.has_subcommands() {
             found.extend(verb.get_subcommands().map(|inner| (format!("{name} {}", inner.get_name()), inner)));

@@ -4,6 +4,7 @@ mod agent;
 mod announce;
 mod build;
 mod caches;
+mod containers;
 mod detect;
 mod dockerfile;
 mod doctor;
@@ -52,10 +53,10 @@ pub fn main() -> process::ExitCode {
     let session = Session::new(&cli, Environment::of_process());
     let code = session.run(&cli).unwrap_or_else(|error| {
         session.log.error(error.diagnostic());
-        error.diagnostic().exit_code()
+        error.diagnostic().exit_code() as u8
     });
     session.log.end();
-    process::ExitCode::from(code as u8)
+    process::ExitCode::from(code)
 }
 
 /// How much is told on standard error.
@@ -96,10 +97,11 @@ impl Session {
         Self { environment, streams: Streams, log, reporting, style, verbosity }
     }
 
-    fn run(&self, cli: &Cli) -> Result<ExitCode, Error> {
+    /// The exit code: one of ours, or that of the command that `exec` ran.
+    fn run(&self, cli: &Cli) -> Result<u8, Error> {
         let words = cli.words();
         settings::resolve_reporting(&words, &self.environment)?;
-        match &cli.command {
+        let code = match &cli.command {
             Command::Detect(verb) => detect::run(self, verb, &words),
             Command::Metadata(verb) => metadata::run(self, verb, &words),
             Command::Plan(verb) => plan::run(self, verb, &words),
@@ -110,9 +112,18 @@ impl Session {
             Command::Push(verb) => push::run(self, verb, &words),
             Command::Pull(verb) => pull::run(self, verb, &words),
             Command::Proxy(verb) => proxy::run(self, verb, &words),
+            Command::Ps(verb) => containers::ps(self, verb, &words),
+            Command::Logs(verb) => containers::logs(self, verb, &words),
+            Command::Exec(verb) => return containers::exec(self, verb, &words),
+            Command::Stats(verb) => containers::stats(self, verb, &words),
+            Command::Health(verb) => containers::health(self, verb, &words),
+            Command::Stop(verb) => containers::stop(self, verb, &words),
+            Command::Restart(verb) => containers::restart(self, verb, &words),
+            Command::Rm(verb) => containers::rm(self, verb, &words),
             Command::Init(verb) => init::run(self, verb, cli.global.ci.as_deref(), &words),
             Command::Schema(verb) => schema::run(self, verb),
-        }
+        };
+        code.map(|code| code as u8)
     }
 
     /// One datum on standard output.

@@ -77,7 +77,7 @@ impl Containers {
         let options = UploadToContainerOptionsBuilder::default().path(folder).build();
         let body = bollard::body_full(archive.into());
         let copied = self.docker().upload_to_container(container, Some(options), body).await;
-        copied.map_err(|error| self.failed(&subject, error).of_container(container))
+        copied.map_err(|error| self.failed(&subject, error).about(container))
     }
 
     /// The tar archive of a file or folder; its entries begin with the last component of `path`.
@@ -91,7 +91,7 @@ impl Containers {
         let mut query = Query::new(&format!("/containers/{container}/archive"));
         query.add("path", path);
         let streamed = self.stream(&subject, Method::GET, &query.into_uri(), None).await;
-        let Streamed { body, connection } = streamed.map_err(|error| error.of_container(container))?;
+        let Streamed { body, connection } = streamed.map_err(|error| error.about(container))?;
         let (containers, path) = (self.clone(), path.to_owned());
         let chunks = body.into_data_stream().map_err(move |error| {
             // The connection must live as long as its body.

@@ -25,6 +25,10 @@ pub enum ContainerError {
     UnknownVolumeDriver { driver: String },
     #[error("the {kind} `{}` exists already, and is another: {difference}", printable(name))]
     Differs { kind: &'static str, name: String, difference: String },
+    #[error("container `{}` does not run", printable(name))]
+    NotRunning { name: String },
+    #[error("container `{}` runs", printable(name))]
+    Runs { name: String },
     #[error("the daemon refuses {doing} of `{}` in its state: {}", printable(name), printable(reason))]
     Conflict { doing: &'static str, name: String, reason: String },
     #[error("the daemon cannot start `{}`: {}", printable(name), printable(reason))]
@@ -36,14 +40,19 @@ pub enum ContainerError {
 }
 
 impl ContainerError {
-    /// Names the container where the question was about something in it.
-    pub(super) fn of_container(self, container: &str) -> Self {
-        match self {
-            Self::NotFound { kind: "container", .. } => {
-                Self::NotFound { kind: "container", name: container.to_owned() }
-            }
-            other => other,
+    /// Tells it about the container as the user named it, where the daemon was asked by id.
+    #[must_use]
+    pub fn about(mut self, container: &str) -> Self {
+        if let Self::NotFound { kind: "container", name }
+        | Self::NotRunning { name }
+        | Self::Runs { name }
+        | Self::Conflict { name, .. }
+        | Self::Start { name, .. }
+        | Self::Answer { name, .. } = &mut self
+        {
+            container.clone_into(name);
         }
+        self
     }
 }
 
@@ -59,6 +68,8 @@ impl Diagnostic for ContainerError {
             Self::ImageMissing { .. } => "container/image-missing",
             Self::UnknownVolumeDriver { .. } => "container/volume-driver",
             Self::Differs { .. } => "container/differs",
+            Self::NotRunning { .. } => "container/not-running",
+            Self::Runs { .. } => "container/runs",
             Self::Conflict { .. } => "container/conflict",
             Self::Start { .. } => "container/start",
             Self::NoSwarm { .. } => "container/no-swarm",
@@ -78,6 +89,10 @@ impl Diagnostic for ContainerError {
             Self::ImageMissing { .. } => "get it with `nextdeploy pull`, or build it with `nextdeploy build`",
             Self::UnknownVolumeDriver { .. } => "install the driver's plugin on the daemon's machine, or use `local`",
             Self::Differs { .. } => "remove it, or give another name",
+            Self::NotRunning { .. } => {
+                "see why with `nextdeploy health` and `nextdeploy logs`, start it with `nextdeploy restart`"
+            }
+            Self::Runs { .. } => "stop it first with `nextdeploy stop`, or give `--force`",
             Self::Conflict { .. } => "look at its state with `nextdeploy ps --all`",
             Self::Start { .. } => "check the command, mounts and limits that the message names",
             Self::NoSwarm { role: SwarmRole::Worker, .. } => "set `DOCKER_HOST` to a manager of the Swarm",
@@ -92,6 +107,7 @@ impl Diagnostic for ContainerError {
             Self::Daemon(error) => error.exit_code(),
             Self::NameInUse { .. }
             | Self::NotOurs { .. }
+            | Self::Runs { .. }
             | Self::Ambiguous { .. }
             | Self::NotFound { .. }
             | Self::UnknownVolumeDriver { .. }

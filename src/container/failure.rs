@@ -92,6 +92,12 @@ pub(super) fn explain(subject: &Subject<'_>, status: u16, message: &str) -> Cont
     if says("no such container") || says("no container with name") {
         return ContainerError::NotFound { kind: "container", name };
     }
+    if says("is not running") || says("exec sessions on running containers") {
+        return ContainerError::NotRunning { name };
+    }
+    if says("remove a running container") || says("cannot be removed without force") {
+        return ContainerError::Runs { name };
+    }
     if let Some(file) = between(message, "Could not find the file ", " in container") {
         return ContainerError::NotFound { kind: "file", name: file.to_owned() };
     }
@@ -249,22 +255,45 @@ mod tests {
     }
 
     #[test]
+    fn states_that_forbid_it() {
+        let exec = Subject::container("the command", "shop");
+        let remove = Subject::container("the removal", "shop");
+        for (subject, status, message, expected) in [
+            (exec, 409, "Container 0fdb0f56 is not running", "container/not-running: container `shop` does not run"),
+            (
+                exec,
+                500,
+                "can only create exec sessions on running containers: container state improper",
+                "container/not-running: container `shop` does not run",
+            ),
+            (
+                remove,
+                409,
+                "You cannot remove a running container 4f49dbab. Stop the container before attempting removal or force remove",
+                "container/runs: container `shop` runs",
+            ),
+            (
+                remove,
+                500,
+                "cannot remove container dbe02c5c as it is running - running or paused containers cannot be removed without force: container state improper",
+                "container/runs: container `shop` runs",
+            ),
+            (
+                Subject::container("the renaming", "shop"),
+                409,
+                "removal of container shop is already in progress",
+                "container/conflict: the daemon refuses the renaming of `shop` in its state: removal of container shop is already in progress",
+            ),
+        ] {
+            assert_eq!(told(subject, status, message), expected, "{message}");
+        }
+    }
+
+    #[test]
     fn the_rest_keeps_the_daemons_words() {
         let start = Subject::container("the start", "shop");
         let runc = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: \"nonexist\": executable file not found in $PATH: unknown";
         assert_eq!(told(start, 400, runc), format!("container/start: the daemon cannot start `shop`: {runc}"));
-        let remove = Subject::container("the removal", "shop");
-        let running =
-            "You cannot remove a running container 4f49. Stop the container before attempting removal or force remove";
-        assert_eq!(
-            told(remove, 409, running),
-            format!("container/conflict: the daemon refuses the removal of `shop` in its state: {running}")
-        );
-        let exec = Subject::container("the start of a command", "shop");
-        assert!(
-            told(exec, 500, "can only create exec sessions on running containers: container state improper")
-                .starts_with("container/conflict")
-        );
         assert_eq!(
             told(create(), 400, r#"error looking up logging plugin nolog: plugin "nolog" not found"#),
             r#"container/daemon: the daemon answered the creation of `shop` with an error: error looking up logging plugin nolog: plugin "nolog" not found"#

@@ -16,6 +16,7 @@ mod health;
 mod logs;
 mod lookup;
 mod messages;
+mod moment;
 mod network;
 mod readiness;
 mod spec;
@@ -34,6 +35,7 @@ pub use facts::{
 pub use health::{ContainerHealth, HealthStatus, Probe};
 pub use logs::{LogLine, LogOptions, LogStream};
 pub use lookup::{ListQuery, Owner, Running};
+pub use moment::parse_moment;
 pub use network::Ensured;
 pub use readiness::{Readiness, ReadinessOutcome};
 pub use spec::{

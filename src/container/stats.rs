@@ -88,7 +88,7 @@ async fn next_sample(mut reading: Reading) -> Result<Option<(ContainerStats, Rea
 }
 
 fn not_running(container: &str) -> ContainerError {
-    ContainerError::Conflict { doing: DOING, name: container.to_owned(), reason: "it does not run".into() }
+    ContainerError::NotRunning { name: container.to_owned() }
 }
 
 fn is_never(time: DateTime<Utc>) -> bool {

@@ -29,6 +29,10 @@ pub enum CommandError {
     UnknownSchema { name: String, known: Vec<String> },
     #[error("`{}` is there already", printable_path(path))]
     Exists { path: PathBuf },
+    #[error("`{}` is no time, which {flag} wants", shown(text))]
+    InvalidTime { flag: &'static str, text: String },
+    #[error("the environment has no variable `{}`, which --env names", shown(name))]
+    NoVariable { name: String },
     #[error("`{}` is no image reference: {reason}", shown(text))]
     InvalidReference { text: String, reason: String, hint: String },
     #[error("a push is wanted ({wanted_by}), and no image names a registry: {}", quoted(tags))]
@@ -52,6 +56,8 @@ impl Diagnostic for CommandError {
             Self::Runtime(_) => "command/runtime",
             Self::UnknownSchema { .. } => "command/unknown-schema",
             Self::Exists { .. } => "command/exists",
+            Self::InvalidTime { .. } => "command/invalid-time",
+            Self::NoVariable { .. } => "command/no-variable",
             Self::InvalidReference { .. } => "command/invalid-reference",
             Self::NothingToPush { .. } => "command/nothing-to-push",
             Self::NoCredentials { .. } => "auth/no-credentials",
@@ -67,6 +73,10 @@ impl Diagnostic for CommandError {
             Self::Runtime(_) => "check the limits on threads and open files (`ulimit -a`)".to_owned(),
             Self::UnknownSchema { known, .. } => format!("known are: {}", known.join(", ")),
             Self::Exists { .. } => "remove it first, or choose another folder with `--output`".to_owned(),
+            Self::InvalidTime { .. } => {
+                "give a time such as `2026-11-22T08:00:00Z`, or how long ago, such as `10m` or `1h30m`".to_owned()
+            }
+            Self::NoVariable { name } => format!("set it, or give a value: `--env {}=VALUE`", shown(name)),
             Self::InvalidReference { hint, .. } => hint.clone(),
             Self::NothingToPush { .. } => {
                 "name the repository with `--image ghcr.io/OWNER/NAME`, or the registry with `--registry`".to_owned()
@@ -86,6 +96,8 @@ impl Diagnostic for CommandError {
             | Self::Read { .. }
             | Self::UnknownSchema { .. }
             | Self::Exists { .. }
+            | Self::InvalidTime { .. }
+            | Self::NoVariable { .. }
             | Self::InvalidReference { .. }
             | Self::NothingToPush { .. } => ExitCode::Usage,
             Self::NoCredentials { .. } => ExitCode::Authentication,

@@ -5,6 +5,7 @@ mod command;
 pub use command::CommandError;
 
 use crate::builder::BuildError;
+use crate::container::ContainerError;
 use crate::daemon::DaemonError;
 use crate::diagnostic::{Diagnostic, ExitCode, Location};
 use crate::dockerfile::{ContextError, RenderError};
@@ -52,6 +53,8 @@ pub enum Error {
     #[error(transparent)]
     Render(#[from] RenderError),
     #[error(transparent)]
+    Container(#[from] ContainerError),
+    #[error(transparent)]
     Proxy(#[from] ProxyError),
     #[error(transparent)]
     Workflow(#[from] WorkflowError),
@@ -77,6 +80,7 @@ impl Error {
             Self::Ignore(error) => error,
             Self::Check(error) => error,
             Self::Render(error) => error,
+            Self::Container(error) => error,
             Self::Proxy(error) => error,
             Self::Workflow(error) => error,
             Self::Command(error) => error,

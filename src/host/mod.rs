@@ -16,4 +16,4 @@ pub use environment::Environment;
 pub use panic::report_panics;
 pub use random::random_word;
 pub use signal::ended;
-pub use stream::{Streams, error_writer, is_terminal, terminal_width};
+pub use stream::{Streams, error_writer, is_terminal, output_is_terminal, output_writer, terminal_width};

@@ -7,6 +7,16 @@ pub fn is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
+/// True when standard output is a terminal.
+pub fn output_is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Standard output as a writer for what others printed.
+pub fn output_writer() -> impl Write + Send + 'static {
+    io::stdout()
+}
+
 /// Standard error as a writer for progress.
 pub fn error_writer() -> impl Write + Send + 'static {
     io::stderr()

@@ -3,6 +3,7 @@
 mod build;
 pub mod ci;
 mod comment;
+pub mod containers;
 mod diagnostics;
 mod doctor;
 mod dry_run;

@@ -16,6 +16,14 @@ impl<W: Write> HarmlessWriter<W> {
         Self { dialect, inner, line: Vec::new() }
     }
 
+    /// Passes an unfinished line on; nothing may follow.
+    pub fn finish(&mut self) -> io::Result<()> {
+        if !self.line.is_empty() {
+            self.pass()?;
+        }
+        self.inner.flush()
+    }
+
     fn pass(&mut self) -> io::Result<()> {
         let line = std::mem::take(&mut self.line);
         let text = String::from_utf8_lossy(&line);

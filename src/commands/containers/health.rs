@@ -1,0 +1,40 @@
+//! `nextdeploy health`.
+
+use std::time::Duration;
+
+use super::{connect, owner};
+use crate::cli::{Health, Words};
+use crate::commands::stop::Stop;
+use crate::commands::{Session, block_on};
+use crate::container::{ContainerFacts, Probe};
+use crate::diagnostic::ExitCode;
+use crate::error::Error;
+use crate::report::containers::{HealthResult, render_health};
+
+pub fn run(session: &Session, verb: &Health, words: &Words) -> Result<ExitCode, Error> {
+    let facts = match block_on(look(session, verb, words))?? {
+        Ok(facts) => facts,
+        Err(code) => return Ok(code),
+    };
+    let result = HealthResult::new(&facts);
+    if verb.json {
+        session.json(&result)?;
+    } else {
+        session.text(&render_health(&facts))?;
+    }
+    Ok(if result.healthy { ExitCode::Ok } else { ExitCode::Unhealthy })
+}
+
+/// The container as it is, or as it is after the wait; the inner error is the signal that ended it.
+async fn look(session: &Session, verb: &Health, words: &Words) -> Result<Result<ContainerFacts, ExitCode>, Error> {
+    let stop = Stop::on_signals();
+    let containers = connect(session, words).await?;
+    let container = containers.find(&verb.container, owner(verb.any)).await?;
+    let Some(seconds) = verb.wait else { return Ok(Ok(containers.inspect(&container.id).await?)) };
+    let limit = Duration::from_secs(seconds);
+    let mut progress = |_: &Probe| {};
+    tokio::select! {
+        readiness = containers.wait_until_healthy(&container.id, limit, &mut progress) => Ok(Ok(readiness?.facts)),
+        () = stop.clone().requested() => Ok(Err(stop.code().unwrap_or(ExitCode::Interrupted))),
+    }
+}

@@ -1,0 +1,61 @@
+//! `nextdeploy stop`, `restart` and `rm`: each container by itself, so that one that fails keeps no other one.
+
+use std::time::Duration;
+
+use super::connect;
+use crate::cli::{Restart, Rm, Stop, Words};
+use crate::commands::{Session, block_on};
+use crate::container::{ContainerError, ContainerStatus, ContainerSummary, Containers, Owner, Removal};
+use crate::diagnostic::{Diagnostic, ExitCode};
+use crate::error::Error;
+
+pub fn stop(session: &Session, verb: &Stop, words: &Words) -> Result<ExitCode, Error> {
+    let grace = verb.time.map(|seconds| Duration::from_secs(seconds.into()));
+    block_on(each(session, words, &verb.containers, async |containers, one| containers.stop(&one.id, grace).await))?
+}
+
+pub fn restart(session: &Session, verb: &Restart, words: &Words) -> Result<ExitCode, Error> {
+    let grace = verb.time.map(|seconds| Duration::from_secs(seconds.into()));
+    block_on(each(session, words, &verb.containers, async |containers, one| containers.restart(&one.id, grace).await))?
+}
+
+pub fn rm(session: &Session, verb: &Rm, words: &Words) -> Result<ExitCode, Error> {
+    let removal = if verb.force { Removal::Forced } else { Removal::Stopped };
+    block_on(each(session, words, &verb.containers, async |containers, one| remove(containers, one, removal).await))?
+}
+
+async fn remove(containers: &Containers, one: &ContainerSummary, removal: Removal) -> Result<(), ContainerError> {
+    let runs = matches!(one.status, ContainerStatus::Running | ContainerStatus::Paused | ContainerStatus::Restarting);
+    if runs && removal == Removal::Stopped {
+        return Err(ContainerError::Runs { name: one.name.clone() });
+    }
+    containers.remove(&one.id, removal).await
+}
+
+/// Prints the name of each container that it was done to. The exit code is that of the last error.
+async fn each(
+    session: &Session,
+    words: &Words,
+    names: &[String],
+    action: impl AsyncFn(&Containers, &ContainerSummary) -> Result<(), ContainerError>,
+) -> Result<ExitCode, Error> {
+    let containers = connect(session, words).await?;
+    let mut code = ExitCode::Ok;
+    for name in names {
+        let done = match containers.find(name, Owner::Ours).await {
+            Ok(one) => match action(&containers, &one).await {
+                Ok(()) => Ok(one.name),
+                Err(error) => Err(error.about(&one.name)),
+            },
+            Err(error) => Err(error),
+        };
+        match done {
+            Ok(name) => session.data(&name)?,
+            Err(error) => {
+                session.log.error(&error);
+                code = error.exit_code();
+            }
+        }
+    }
+    Ok(code)
+}

@@ -1,0 +1,132 @@
+//! `nextdeploy logs`.
+
+use chrono::{DateTime, Utc};
+use futures_util::{FutureExt, StreamExt};
+
+use super::outlet::{Outlet, Reader};
+use super::{connect, owner};
+use crate::cli::{Logs, Words};
+use crate::commands::stop::Stop;
+use crate::commands::{Session, block_on};
+use crate::container::{LogLine, LogOptions, LogStream, parse_moment};
+use crate::diagnostic::ExitCode;
+use crate::error::{CommandError, Error};
+use crate::host;
+use crate::report::containers::{LineFormat, LineJson, render_line};
+
+/// Bytes that are written at once when they come fast.
+const BATCH: usize = 64 * 1024;
+
+pub fn run(session: &Session, verb: &Logs, words: &Words) -> Result<ExitCode, Error> {
+    let options = LogOptions {
+        follow: verb.follow,
+        tail: verb.tail,
+        since: verb.since.as_deref().map(|text| moment("--since", text)).transpose()?,
+        until: verb.until.as_deref().map(|text| moment("--until", text)).transpose()?,
+    };
+    block_on(print(session, verb, words, &options))?
+}
+
+fn moment(flag: &'static str, text: &str) -> Result<DateTime<Utc>, CommandError> {
+    let now = DateTime::from_timestamp(host::now(), 0).unwrap_or_default();
+    parse_moment(text, now).ok_or_else(|| CommandError::InvalidTime { flag, text: text.to_owned() })
+}
+
+async fn print(session: &Session, verb: &Logs, words: &Words, options: &LogOptions) -> Result<ExitCode, Error> {
+    let stop = Stop::on_signals();
+    let containers = connect(session, words).await?;
+    let container = containers.find(&verb.container, owner(verb.any)).await?;
+    let mut lines = containers.logs(&container.id, options).await.map_err(|error| error.about(&container.name))?;
+    let mut page = Page::new(session, verb);
+    let mut stopped = std::pin::pin!(stop.clone().requested());
+    loop {
+        let mut next = tokio::select! {
+            line = lines.next() => line,
+            () = &mut stopped => return Ok(stop.code().unwrap_or(ExitCode::Interrupted)),
+        };
+        // What is there already goes out in one piece.
+        loop {
+            let Some(line) = next else {
+                page.flush()?;
+                page.outlet.finish()?;
+                return Ok(ExitCode::Ok);
+            };
+            let line = match line {
+                Ok(line) => line,
+                Err(error) => {
+                    page.flush()?;
+                    return Err(error.into());
+                }
+            };
+            if page.add(&line)? == Reader::Gone {
+                return Ok(ExitCode::Ok);
+            }
+            match lines.next().now_or_never() {
+                Some(more) => next = more,
+                None => break,
+            }
+        }
+        if page.flush()? == Reader::Gone {
+            return Ok(ExitCode::Ok);
+        }
+    }
+}
+
+/// Lines on their way out: those of one stream at a time, so that their order stays.
+struct Page {
+    outlet: Outlet,
+    stream: LogStream,
+    waiting: Vec<u8>,
+    json: bool,
+    stdout: LineFormat,
+    stderr: LineFormat,
+    timestamps: bool,
+}
+
+impl Page {
+    fn new(session: &Session, verb: &Logs) -> Self {
+        let log_of_ci = session.log.dialect().has_commands();
+        let format = |terminal: bool| {
+            if log_of_ci || terminal && !verb.raw { LineFormat::Shown } else { LineFormat::Bytes }
+        };
+        Self {
+            outlet: Outlet::new(session),
+            stream: LogStream::Stdout,
+            waiting: Vec::new(),
+            json: verb.json,
+            stdout: format(host::output_is_terminal()),
+            stderr: format(host::is_terminal()),
+            timestamps: verb.timestamps,
+        }
+    }
+
+    fn add(&mut self, line: &LogLine) -> Result<Reader, Error> {
+        let stream = if self.json { LogStream::Stdout } else { line.stream };
+        let full = self.waiting.len() >= BATCH;
+        if (full || stream != self.stream) && self.flush()? == Reader::Gone {
+            return Ok(Reader::Gone);
+        }
+        self.stream = stream;
+        if self.json {
+            let json = serde_json::to_vec(&LineJson::new(line)).expect("texts are JSON");
+            self.waiting.extend_from_slice(&json);
+            self.waiting.push(b'\n');
+        } else {
+            let format = match stream {
+                LogStream::Stdout => self.stdout,
+                LogStream::Stderr => self.stderr,
+            };
+            render_line(line, format, self.timestamps, &mut self.waiting);
+        }
+        Ok(Reader::Listens)
+    }
+
+    fn flush(&mut self) -> Result<Reader, Error> {
+        if self.waiting.is_empty() {
+            return Ok(Reader::Listens);
+        }
+        let written = self.outlet.write(self.stream, &self.waiting)?;
+        self.waiting.clear();
+        Ok(written)
+    }
+}

@@ -1,0 +1,60 @@
+//! Where the output of containers goes: theirs to ours, standard output and standard error apart.
+
+use std::io::{self, Write};
+
+use crate::commands::Session;
+use crate::container::LogStream;
+use crate::error::CommandError;
+use crate::host;
+use crate::report::ci::HarmlessWriter;
+
+/// Whether anybody reads on; a closed pipe is no error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    Listens,
+    Gone,
+}
+
+/// No line of a container becomes a command of a CI system.
+pub struct Outlet {
+    stdout: HarmlessWriter<Box<dyn Write + Send>>,
+    stderr: HarmlessWriter<Box<dyn Write + Send>>,
+}
+
+impl Outlet {
+    pub fn new(session: &Session) -> Self {
+        let dialect = session.log.dialect();
+        Self {
+            stdout: HarmlessWriter::new(dialect, Box::new(host::output_writer())),
+            stderr: HarmlessWriter::new(dialect, Box::new(host::error_writer())),
+        }
+    }
+
+    pub fn write(&mut self, stream: LogStream, bytes: &[u8]) -> Result<Reader, CommandError> {
+        let writer = self.writer(stream);
+        reader(writer.write_all(bytes).and_then(|()| writer.flush()))
+    }
+
+    /// Writes what waits for the end of its line.
+    pub fn finish(mut self) -> Result<(), CommandError> {
+        for stream in [LogStream::Stdout, LogStream::Stderr] {
+            reader(self.writer(stream).finish())?;
+        }
+        Ok(())
+    }
+
+    fn writer(&mut self, stream: LogStream) -> &mut HarmlessWriter<Box<dyn Write + Send>> {
+        match stream {
+            LogStream::Stdout => &mut self.stdout,
+            LogStream::Stderr => &mut self.stderr,
+        }
+    }
+}
+
+fn reader(written: io::Result<()>) -> Result<Reader, CommandError> {
+    match written {
+        Ok(()) => Ok(Reader::Listens),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Err(error) => Err(CommandError::Stdout(error)),
+    }
+}

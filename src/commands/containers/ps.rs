@@ -1,0 +1,28 @@
+//! `nextdeploy ps`.
+
+use super::{connect, owner};
+use crate::cli::{Ps, Words};
+use crate::commands::{Session, block_on};
+use crate::container::{ContainerSummary, ListQuery, Running};
+use crate::diagnostic::ExitCode;
+use crate::error::Error;
+use crate::report::containers::render_list;
+
+pub fn run(session: &Session, verb: &Ps, words: &Words) -> Result<ExitCode, Error> {
+    let found: Vec<ContainerSummary> = block_on(list(session, verb, words))??;
+    if verb.json {
+        session.json(&found)?;
+    } else {
+        session.text(&render_list(&found))?;
+        if found.is_empty() && !verb.all {
+            session.tell("nothing runs; `--all` shows also what ended");
+        }
+    }
+    Ok(ExitCode::Ok)
+}
+
+async fn list(session: &Session, verb: &Ps, words: &Words) -> Result<Vec<ContainerSummary>, Error> {
+    let running = if verb.all { Running::OrNot } else { Running::Only };
+    let query = ListQuery { owner: owner(verb.any), running, app: verb.app.as_deref() };
+    Ok(connect(session, words).await?.list(&query).await?)
+}

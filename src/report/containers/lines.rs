@@ -1,0 +1,107 @@
+//! Lines of a container's output: for a terminal, for a pipe, as JSON.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+
+use crate::container::{LogLine, LogStream};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineFormat {
+    /// Every byte as it is.
+    Bytes,
+    /// For a terminal or a log: control characters and invalid UTF-8 are shown, and not obeyed.
+    Shown,
+}
+
+/// Adds a line with its line break to `out`, behind its time when `timestamps` are wanted.
+pub fn render_line(line: &LogLine, format: LineFormat, timestamps: bool, out: &mut Vec<u8>) {
+    if timestamps {
+        let time = line.time.map_or_else(|| "-".to_owned(), |time| stamp(&time));
+        out.extend_from_slice(time.as_bytes());
+        out.push(b' ');
+    }
+    match format {
+        LineFormat::Bytes => out.extend_from_slice(&line.text),
+        LineFormat::Shown => show(&line.text, out),
+    }
+    out.push(b'\n');
+}
+
+fn stamp(time: &DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+fn show(text: &[u8], out: &mut Vec<u8>) {
+    for chunk in text.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            if character.is_control() && character != '\t' {
+                out.extend(character.escape_default().to_string().bytes());
+            } else {
+                out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+            }
+        }
+        out.extend(chunk.invalid().iter().flat_map(|byte| format!("\\x{byte:02x}").into_bytes()));
+    }
+}
+
+/// One line as a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LineJson {
+    pub time: Option<String>,
+    pub stream: &'static str,
+    /// What is no UTF-8 is replaced by U+FFFD.
+    pub text: String,
+}
+
+impl LineJson {
+    pub fn new(line: &LogLine) -> Self {
+        Self {
+            time: line.time.map(|time| time.to_rfc3339_opts(SecondsFormat::Nanos, true)),
+            stream: match line.stream {
+                LogStream::Stdout => "stdout",
+                LogStream::Stderr => "stderr",
+            },
+            text: String::from_utf8_lossy(&line.text).into_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &[u8]) -> LogLine {
+        LogLine { stream: LogStream::Stderr, time: DateTime::from_timestamp(12, 345_678_901), text: text.to_vec() }
+    }
+
+    fn rendered(text: &[u8], format: LineFormat, timestamps: bool) -> Vec<u8> {
+        let mut out = Vec::new();
+        render_line(&line(text), format, timestamps, &mut out);
+        out
+    }
+
+    #[test]
+    fn a_terminal_is_never_told_what_to_do() {
+        for (text, shown) in [
+            (&b"plain \xc3\xa4\ttab"[..], "plain ä\ttab\n"),
+            (b"\x1b[2J\x1b]0;title\x07", "\\u{1b}[2J\\u{1b}]0;title\\u{7}\n"),
+            (b"over\rwritten", "over\\rwritten\n"),
+            (b"\xff\xc3 \xc2\x9b31m", "\\xff\\xc3 \\u{9b}31m\n"),
+            (b"", "\n"),
+        ] {
+            assert_eq!(String::from_utf8(rendered(text, LineFormat::Shown, false)).unwrap(), shown);
+        }
+    }
+
+    #[test]
+    fn a_pipe_gets_every_byte() {
+        assert_eq!(rendered(b"\x1b[31m\xff\r\0", LineFormat::Bytes, false), b"\x1b[31m\xff\r\0\n");
+        assert_eq!(rendered(b"x", LineFormat::Bytes, true), b"1970-01-01T00:00:12.345Z x\n");
+    }
+
+    #[test]
+    fn a_line_as_a_document() {
+        let json = serde_json::to_string(&LineJson::new(&line(b"a\xffb"))).unwrap();
+        assert_eq!(json, "{\"time\":\"1970-01-01T00:00:12.345678901Z\",\"stream\":\"stderr\",\"text\":\"a\u{fffd}b\"}");
+    }
+}
