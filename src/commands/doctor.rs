@@ -1,5 +1,6 @@
 //! `nextdeploy doctor`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::announce;
@@ -18,7 +19,8 @@ use crate::host;
 use crate::network::Network;
 use crate::oci::Reference;
 use crate::plan::ImagePlan;
-use crate::registry::{Access, Authenticator, RegistryHost};
+use crate::registry::transfer::{LoginAnswer, ask_about_login};
+use crate::registry::{Access, Authenticator, Login, RegistryHost};
 use crate::report::{DoctorResult, render_findings};
 use crate::settings::PushPolicy;
 
@@ -48,9 +50,10 @@ async fn examine(session: &Session, words: &Words) -> Vec<Finding> {
         }
     };
     let project = known.as_ref().map(|(project, _)| project);
-    findings.extend(machine(session, project).await);
+    let (engine, found) = machine(session, project).await;
+    findings.extend(found);
     if let Some((project, plan)) = &known {
-        findings.extend(registries(session, project, plan).await);
+        findings.extend(registries(session, project, plan, engine.as_ref()).await);
     }
     findings
 }
@@ -65,7 +68,7 @@ fn checkout(project: &Project) -> Checkout {
     if shallow { Checkout::Shallow } else { Checkout::Whole }
 }
 
-async fn machine(session: &Session, project: Option<&Project>) -> Vec<Finding> {
+async fn machine(session: &Session, project: Option<&Project>) -> (Option<Engine>, Vec<Finding>) {
     let settings = project.map(|project| &project.settings);
     let ca_bundle = settings.and_then(|settings| settings.ca_bundle.as_ref()).map(|bundle| bundle.value.as_path());
     let engine = match find_endpoint(&session.environment, ca_bundle) {
@@ -73,40 +76,45 @@ async fn machine(session: &Session, project: Option<&Project>) -> Vec<Finding> {
         Err(error) => Err(error),
     };
     match engine {
-        Err(error) => vec![Finding::problem(Area::Machine, &error)],
+        Err(error) => (None, vec![Finding::problem(Area::Machine, &error)]),
         Ok(engine) => {
             let usage = engine.usage().await.ok();
             let platform = settings.and_then(|settings| settings.platform.as_ref());
-            check_machine(&engine, usage.as_ref(), platform.map(|platform| platform.value.as_str()))
+            let found = check_machine(&engine, usage.as_ref(), platform.map(|platform| platform.value.as_str()));
+            (Some(engine), found)
         }
     }
 }
 
 /// Credentials for the registries of the tags, and the rights of the job.
-async fn registries(session: &Session, project: &Project, plan: &ImagePlan) -> Vec<Finding> {
+async fn registries(session: &Session, project: &Project, plan: &ImagePlan, engine: Option<&Engine>) -> Vec<Finding> {
     let ca_bundle = project.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path());
     let network = Arc::new(Network::new(&session.environment, ca_bundle));
-    let mut hosts: Vec<RegistryHost> = plan
+    let references = plan
         .tags
         .iter()
         .filter_map(|tag| Reference::parse(&tag.value).ok())
         // A name without registry and namespace is local.
-        .filter(|reference| reference.domain.is_some() || reference.path.contains('/'))
-        .map(|reference| RegistryHost::of(&reference))
-        .collect();
-    hosts.sort();
-    hosts.dedup();
+        .filter(|reference| reference.domain.is_some() || reference.path.contains('/'));
+    // One of each registry.
+    let asked: BTreeMap<RegistryHost, Reference> =
+        references.map(|reference| (RegistryHost::of(&reference), reference)).collect();
+    let hosts: Vec<RegistryHost> = asked.keys().cloned().collect();
     let push = project.publish.push.as_ref().map_or(PushPolicy::Never, |push| push.value);
     let mut findings = Vec::new();
     match Authenticator::new(&project.publish, &hosts, &session.environment, Arc::clone(&network)) {
         Err(error) => findings.push(Finding::problem(Area::Registry, &error)),
         Ok(authenticator) => {
             let mut states = Vec::new();
-            for host in &hosts {
-                states.push(RegistryState {
-                    host: host.clone(),
-                    found: authenticator.credentials(host, Access::Push).await,
-                });
+            for (host, reference) in &asked {
+                let found = authenticator.credentials(host, Access::Push).await;
+                let answer = match (&found, engine) {
+                    (Ok(credentials), Some(engine)) if credentials.login != Login::Anonymous => {
+                        ask_about_login(engine, &network, reference, &credentials.login).await
+                    }
+                    _ => LoginAnswer::Unknown,
+                };
+                states.push(RegistryState { host: host.clone(), found, answer });
             }
             findings.extend(check_credentials(&states, push));
         }

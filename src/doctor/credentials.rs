@@ -1,13 +1,16 @@
 //! Who we would be at the registries that the tags name.
 
 use super::{Area, Finding, Level};
+use crate::diagnostic::ExitCode;
+use crate::registry::transfer::LoginAnswer;
 use crate::registry::{AuthError, Credentials, Login, RegistryHost};
 use crate::settings::PushPolicy;
 
-/// One registry with what the search for credentials gave; nothing was sent to the registry itself.
+/// One registry with what the search for credentials gave, and what it says about them.
 pub struct RegistryState {
     pub host: RegistryHost,
     pub found: Result<Credentials, AuthError>,
+    pub answer: LoginAnswer,
 }
 
 pub fn check_credentials(registries: &[RegistryState], push: PushPolicy) -> Vec<Finding> {
@@ -34,10 +37,23 @@ fn check(registry: &RegistryState, push: PushPolicy) -> Finding {
                 "log in with `docker login {host}`, or give `--registry {host} --username NAME --password env:NAME`"
             ),
         ),
-        Ok(credentials) => Finding::ok(
-            Area::Registry,
-            "doctor/credentials",
-            format!("{host}: credentials from {}", credentials.origin),
-        ),
+        Ok(credentials) if registry.answer == LoginAnswer::Refused => {
+            let refused = Finding::warning(
+                Area::Registry,
+                "doctor/login-refused",
+                format!("{host} does not take the credentials from {}", credentials.origin),
+                format!("check name and password, or log in anew with `docker login {host}`"),
+            );
+            if push == PushPolicy::Never {
+                refused
+            } else {
+                Finding { level: Level::Problem, exit_code: Some(ExitCode::Authentication), ..refused }
+            }
+        }
+        Ok(credentials) => {
+            let taken = if registry.answer == LoginAnswer::Taken { ", which it takes" } else { "" };
+            let message = format!("{host}: credentials from {}{taken}", credentials.origin);
+            Finding::ok(Area::Registry, "doctor/credentials", message)
+        }
     }
 }

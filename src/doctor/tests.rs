@@ -3,6 +3,7 @@ use super::*;
 use crate::ci::{CiContext, CiSystem, PullRequest, PullRequestSource};
 use crate::daemon::MachineUsage;
 use crate::forge::Wanted;
+use crate::registry::transfer::LoginAnswer;
 use crate::registry::{AuthError, Credentials, Login, RegistryHost};
 use crate::settings::PushPolicy;
 
@@ -34,7 +35,7 @@ fn little_room_and_memory_are_told() {
 
 #[test]
 fn credentials_matter_as_much_as_the_push() {
-    let state = |found| vec![RegistryState { host: RegistryHost::new("ghcr.io"), found }];
+    let state = |found| vec![RegistryState { host: RegistryHost::new("ghcr.io"), found, answer: LoginAnswer::Unknown }];
     let found =
         |login| Ok(Credentials { login, origin: "`config.json`".to_owned(), tried: vec!["x is not set".to_owned()] });
     let token = || Login::RegistryToken(crate::secret::Secret::new("hidden".to_owned()));
@@ -45,6 +46,13 @@ fn credentials_matter_as_much_as_the_push() {
         "doctor/credentials",
         "ghcr.io: credentials from `config.json`",
     );
+    let answered = |answer| vec![RegistryState { host: RegistryHost::new("ghcr.io"), found: found(token()), answer }];
+    check(&one(answered(LoginAnswer::Taken), PushPolicy::Auto), Level::Ok, "doctor/credentials", "which it takes");
+    let refused = one(answered(LoginAnswer::Refused), PushPolicy::Auto);
+    check(&refused, Level::Problem, "doctor/login-refused", "`config.json`");
+    assert_eq!(exit_code(&[refused]), ExitCode::Authentication);
+    let unused = one(answered(LoginAnswer::Refused), PushPolicy::Never);
+    check(&unused, Level::Warning, "doctor/login-refused", "docker login ghcr.io");
     check(
         &one(state(found(Login::Anonymous)), PushPolicy::Always),
         Level::Warning,

@@ -16,6 +16,7 @@ mod caches;
 mod ci_log;
 mod docker;
 mod docker_builder;
+mod doctor;
 mod ecr;
 mod fixture;
 mod generated;

@@ -29,3 +29,4 @@ pub use options::TransferOptions;
 pub use outcome::{FailedPush, PulledImage, PushOutcome};
 pub use pull::PullRun;
 pub use push::PushRun;
+pub use remote::{LoginAnswer, ask_about_login};

@@ -86,6 +86,21 @@ pub(super) struct RemoteManifest {
     pub(super) config: Option<String>,
 }
 
+/// What a registry says about a login before anything is pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginAnswer {
+    Taken,
+    Refused,
+    /// The registry cannot be asked from here, or does not say.
+    Unknown,
+}
+
+/// Asks the registry of `reference` whether it takes `login`; whether that may push stays open.
+pub async fn ask_about_login(engine: &Engine, network: &Network, reference: &Reference, login: &Login) -> LoginAnswer {
+    let repository = RemoteRepository::new(engine, network, reference, login);
+    timeout(QUESTION, repository.login_answer(reference)).await.unwrap_or(LoginAnswer::Unknown)
+}
+
 impl<'a> RemoteRepository<'a> {
     pub(super) fn new(engine: &'a Engine, network: &'a Network, reference: &Reference, login: &Login) -> Self {
         let host = RegistryHost::of(reference);
@@ -199,6 +214,32 @@ impl<'a> RemoteRepository<'a> {
         let client = self.new_client(ClientProtocol::Http)?;
         client.auth(&self.repository, auth, RegistryOperation::Pull).await.ok()?;
         Some(client)
+    }
+
+    async fn login_answer(&self, reference: &Reference) -> LoginAnswer {
+        let Some(auth) = &self.auth else { return LoginAnswer::Unknown };
+        for protocol in [ClientProtocol::Https, ClientProtocol::Http] {
+            if matches!(protocol, ClientProtocol::Http) && !self.may_be_plain().await {
+                break;
+            }
+            let Some(client) = self.new_client(protocol) else { break };
+            let asked = match client.auth(&self.repository, auth, RegistryOperation::Pull).await {
+                // The service of tokens has said it.
+                Ok(Some(_)) if matches!(auth, RegistryAuth::Basic(..)) => return LoginAnswer::Taken,
+                Ok(_) => client.fetch_manifest_digest(&self.tagged(reference), auth).await,
+                Err(error) => Err(error),
+            };
+            return match asked {
+                Ok(_) => LoginAnswer::Taken,
+                Err(error) if is_missing(&error) => LoginAnswer::Taken,
+                Err(OciDistributionError::RequestError(error)) if error.is_connect() => continue,
+                Err(
+                    OciDistributionError::AuthenticationFailure(_) | OciDistributionError::UnauthorizedError { .. },
+                ) => LoginAnswer::Refused,
+                Err(_) => LoginAnswer::Unknown,
+            };
+        }
+        LoginAnswer::Unknown
     }
 
     async fn may_be_plain(&self) -> bool {

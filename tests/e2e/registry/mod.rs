@@ -3,7 +3,7 @@
 
 mod docker_config;
 mod fault_proxy;
-mod harness;
+pub mod harness;
 mod image;
 mod relay;
 
