@@ -1,8 +1,8 @@
 //! What reporting costs in a job: a build whose steps all come from the cache, with the dialect of GitHub Actions (groups,
 //! annotations, outputs, job summary) beside the same build with `--ci none`.
 //!
-//! `cargo bench --bench report`; needs a Docker daemon, git and the base image of the example. Times are wall clock of the whole
-//! process, medians of this one run, the two kinds in turn.
+//! `cargo bench --bench report`; needs a Docker daemon, git and the base image of the example. `NEXTDEPLOY_BINARY` names a program that
+//! is built already. Times are wall clock of the whole process, medians of this one run, the two kinds in turn.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -43,7 +43,8 @@ fn copy(from: &Path, to: &Path) {
 }
 
 fn build(app: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nextdeploy"));
+    let program = std::env::var_os("NEXTDEPLOY_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_nextdeploy").into());
+    let mut command = Command::new(program);
     command.arg("build").arg(app).args(["--tag", &format!("{IMAGE}:1")]);
     for name in ["GITHUB_ACTIONS", "GITLAB_CI", "CI", "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT", "GITHUB_EVENT_PATH"] {
         command.env_remove(name);
