@@ -73,6 +73,36 @@ pub struct ContainerSpec {
     pub stop_grace: Option<Duration>,
 }
 
+impl ContainerSpec {
+    /// One that is not meant to be started: files go in and out of it.
+    pub fn idle(name: ContainerName, image: String, mounts: Vec<Mount>) -> Self {
+        Self {
+            name,
+            image,
+            network: None,
+            aliases: Vec::new(),
+            env: BTreeMap::new(),
+            secret_env: BTreeMap::new(),
+            ports: Vec::new(),
+            mounts,
+            // An image without a command cannot be created without one.
+            entrypoint: Some(vec!["/nothing".to_owned()]),
+            command: None,
+            working_dir: None,
+            user: None,
+            resources: Resources::default(),
+            restart: RestartPolicy::No,
+            health: Some(HealthCheck::Disabled),
+            labels: BTreeMap::new(),
+            logging: LogDriver { driver: "none".to_owned(), options: BTreeMap::new() },
+            root: RootFilesystem::Writable,
+            privileges: Privileges::default(),
+            extra_hosts: Vec::new(),
+            stop_grace: None,
+        }
+    }
+}
+
 /// Limits; `None` is without limit.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Resources {

@@ -1,7 +1,12 @@
 //! Why a container was not launched.
 
-use crate::diagnostic::{Diagnostic, ExitCode, Location, shown};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::container::{ContainerError, LogLine, Probe};
+use crate::diagnostic::{Diagnostic, ExitCode, Location, printable, printable_path, shown};
 use crate::metadata::MetadataError;
+use crate::proxy::ProxyError;
 use crate::settings::{Fault, Giver};
 
 /// What is wrong with one value.
@@ -34,6 +39,94 @@ pub enum LaunchError {
     NoImage,
     #[error("the image `{}` does not say which port the app listens on", shown(image))]
     NoPort { image: String },
+    #[error("cannot read `{}`, which {wanted_by} names: {reason}", printable_path(path))]
+    Unreadable { path: PathBuf, wanted_by: String, reason: String },
+    #[error("the secret `{}` is no text, and only text can be environment", shown(id))]
+    SecretNotText { id: String },
+    #[error("`{}` is not a name that an environment variable can have", shown(id))]
+    SecretNoVariable { id: String },
+    #[error("secrets cannot be written as files: {reason}")]
+    Secrets { reason: String },
+    #[error("the app `{}` runs already, in the container `{}`", shown(app), shown(name))]
+    AppRuns { app: String, name: String },
+    #[error("the name `{}` means another image than a moment ago", shown(image))]
+    ImageMoved { image: String },
+    #[error("the {kind} hook `{}` failed: {reason}", shown(command))]
+    Hook { kind: &'static str, command: String, reason: String },
+    #[error("{}", .0.message())]
+    NotHealthy(Box<NotHealthy>),
+    #[error("the assets cannot be copied to `{}`: {reason}", printable_path(folder))]
+    Assets { folder: PathBuf, reason: String },
+    #[error("no container of the app `{}` ran before", shown(app))]
+    NoPrevious { app: String, runs: Option<String> },
+    #[error("`{}`, which ran before, cannot be started again: nothing serves the app now", shown(name))]
+    NotRestored { name: String, source: ContainerError },
+    #[error("interrupted")]
+    Interrupted,
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+}
+
+/// A container that was started and did not become healthy.
+#[derive(Debug)]
+pub struct NotHealthy {
+    pub name: String,
+    pub trouble: Trouble,
+    pub after: Duration,
+    /// Oldest first.
+    pub probes: Vec<Probe>,
+    /// The last lines of its output.
+    pub log: Vec<LogLine>,
+    /// What failed, when it is not the app itself.
+    pub cause: Option<Box<LaunchError>>,
+}
+
+/// What kept a container from being healthy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Its health check failed as often as it may.
+    Unhealthy,
+    Exited(Option<i64>),
+    /// The kernel ended it.
+    OutOfMemory { code: i64, limit: Option<u64> },
+    /// Somebody else removed it.
+    Removed,
+    TimedOut(Duration),
+    /// A `postStart` hook failed.
+    Hook,
+}
+
+impl NotHealthy {
+    fn message(&self) -> String {
+        let name = printable(&self.name);
+        match (self.trouble, &self.cause) {
+            (_, Some(cause)) => cause.to_string(),
+            (Trouble::Unhealthy, _) => format!("`{name}` is unhealthy: its health check fails"),
+            (Trouble::Exited(Some(code)), _) => format!("`{name}` ended with exit code {code} before it was healthy"),
+            (Trouble::Exited(None) | Trouble::Hook, _) => format!("`{name}` ended before it was healthy"),
+            (Trouble::OutOfMemory { limit: Some(limit), .. }, _) => {
+                format!("the kernel ended `{name}`: it needed more memory than its limit of {} MiB", limit >> 20)
+            }
+            (Trouble::OutOfMemory { limit: None, .. }, _) => format!("the kernel ended `{name}`: the machine has no memory left"),
+            (Trouble::Removed, _) => format!("`{name}` was removed by somebody else before it was healthy"),
+            (Trouble::TimedOut(limit), _) => format!("`{name}` was not healthy within {} s", limit.as_secs()),
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self.trouble {
+            Trouble::OutOfMemory { limit: Some(limit), .. } => format!("give more with `--memory {}m`", (limit >> 20) * 2),
+            Trouble::OutOfMemory { limit: None, .. } => "free memory on the machine".to_owned(),
+            Trouble::TimedOut(_) => "look at its log above; wait longer with `--wait-timeout 5m`".to_owned(),
+            Trouble::Removed => "look who removes containers on this machine".to_owned(),
+            Trouble::Hook => "correct the command, or take it out of `hooks`".to_owned(),
+            Trouble::Unhealthy | Trouble::Exited(_) => {
+                "look at its log above; a variable or secret that the app needs may be missing (`--env`, `--secret`)".to_owned()
+            }
+        }
+    }
 }
 
 impl LaunchError {
@@ -52,6 +145,24 @@ impl Diagnostic for LaunchError {
             Self::Value { problem, .. } => problem.code,
             Self::NoImage => "launch/no-image",
             Self::NoPort { .. } => "launch/no-port",
+            Self::Unreadable { .. } => "launch/unreadable",
+            Self::SecretNotText { .. } | Self::SecretNoVariable { .. } => "launch/secret-as-environment",
+            Self::Secrets { .. } => "launch/secrets",
+            Self::AppRuns { .. } => "launch/app-runs",
+            Self::ImageMoved { .. } => "launch/image-moved",
+            Self::Hook { .. } => "launch/hook",
+            Self::NotHealthy(failure) => match failure.trouble {
+                Trouble::OutOfMemory { .. } => "launch/out-of-memory",
+                Trouble::Exited(_) => "launch/exited",
+                Trouble::Hook => "launch/hook",
+                Trouble::Unhealthy | Trouble::Removed | Trouble::TimedOut(_) => "launch/not-healthy",
+            },
+            Self::Assets { .. } => "launch/assets",
+            Self::NoPrevious { .. } => "launch/no-previous",
+            Self::NotRestored { .. } => "launch/not-restored",
+            Self::Interrupted => "launch/interrupted",
+            Self::Container(error) => error.code(),
+            Self::Proxy(error) => error.code(),
         }
     }
 
@@ -64,6 +175,26 @@ impl Diagnostic for LaunchError {
             Self::Value { problem, .. } => problem.hint.clone(),
             Self::NoImage => "name it as an argument, or as `image` in the document".to_owned(),
             Self::NoPort { .. } => "give both ports, such as `--publish 8080:80`, or `--publish none`".to_owned(),
+            Self::Unreadable { wanted_by, .. } => format!("correct {wanted_by}, or make the file readable"),
+            Self::SecretNotText { .. } => "let it reach the app as a file: leave `--secrets-as env` out".to_owned(),
+            Self::SecretNoVariable { .. } => "use ASCII letters, digits and `_`, or leave `--secrets-as env` out".to_owned(),
+            Self::Secrets { .. } => "pass them as environment with `--secrets-as env`".to_owned(),
+            Self::AppRuns { .. } => {
+                "take its place with `--replace`, or run a second one with another `--name` and `--publish`".to_owned()
+            }
+            Self::ImageMoved { .. } => "run it again, or name it by its digest".to_owned(),
+            Self::Hook { .. } => "correct the command, or take it out of `hooks`".to_owned(),
+            Self::NotHealthy(failure) => failure.hint(),
+            Self::Assets { .. } => "choose a folder that can be written, or leave `--assets` out".to_owned(),
+            Self::NoPrevious { .. } => "run the image that you want: `nextdeploy run --replace IMAGE`".to_owned(),
+            Self::NotRestored { name, source } => {
+                let mut hints = source.hints();
+                hints.insert(0, format!("start it yourself: `docker start {name}`"));
+                return hints;
+            }
+            Self::Interrupted => "nothing was kept".to_owned(),
+            Self::Container(error) => return error.hints(),
+            Self::Proxy(error) => return error.hints(),
         }]
     }
 
@@ -74,7 +205,21 @@ impl Diagnostic for LaunchError {
             | Self::WrongType { .. }
             | Self::Value { .. }
             | Self::NoImage
-            | Self::NoPort { .. } => ExitCode::Usage,
+            | Self::NoPort { .. }
+            | Self::Unreadable { .. }
+            | Self::SecretNotText { .. }
+            | Self::SecretNoVariable { .. }
+            | Self::AppRuns { .. }
+            | Self::Assets { .. }
+            | Self::NoPrevious { .. } => ExitCode::Usage,
+            Self::Secrets { .. }
+            | Self::ImageMoved { .. }
+            | Self::Hook { .. }
+            | Self::NotHealthy(_)
+            | Self::NotRestored { .. } => ExitCode::Unhealthy,
+            Self::Interrupted => ExitCode::Interrupted,
+            Self::Container(error) => error.exit_code(),
+            Self::Proxy(error) => error.exit_code(),
         }
     }
 

@@ -3,17 +3,31 @@
 //!
 //! Never leaves half of it behind: what was made for a container that did not become healthy is removed again.
 
+mod assets;
 mod document;
 mod error;
+mod event;
 mod flags;
 mod grammar;
+mod hooks;
+mod peek;
 mod plan;
+mod replace;
 mod run_document;
 mod schema;
+mod secrets;
+mod start;
 mod wishes;
 
 pub use document::read_document;
-pub use error::{LaunchError, Problem};
+pub use assets::copy_assets;
+pub use error::{LaunchError, NotHealthy, Problem, Trouble};
+pub use event::{LaunchEvent, Listener};
+pub use hooks::run_pre_stop;
+pub use peek::{HELPER_LABEL, read_run_document};
+pub use replace::{AppContainers, Replaced, Replacement, forget_secrets};
+pub use secrets::{SecretFile, SecretsPlace};
+pub use start::{Launched, Launcher, StopSignal};
 pub use flags::wishes_of_flags;
 pub use plan::{EnvFile, Hooks, LaunchInputs, LaunchPlan, plan_launch};
 pub use run_document::{RUN_DOCUMENT, RunDocument, RunMode};

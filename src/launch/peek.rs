@@ -21,7 +21,9 @@ impl<'a> Helper<'a> {
     pub(super) async fn create(containers: &'a Containers, image: &str, mounts: Vec<Mount>) -> Result<Self, LaunchError> {
         let name = ContainerName::parse(&format!("nextdeploy-helper-{}", &host::random_word()[..12]));
         let name = name.expect("letters, digits and `-` are a name");
-        let created = containers.create(&ContainerSpec::idle(name, image.to_owned(), mounts)).await?;
+        let mut spec = ContainerSpec::idle(name, image.to_owned(), mounts);
+        spec.labels.insert(HELPER_LABEL.to_owned(), "true".to_owned());
+        let created = containers.create(&spec).await?;
         Ok(Self { containers, id: created.id })
     }
 

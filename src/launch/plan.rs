@@ -100,6 +100,8 @@ pub struct LaunchPlan {
     pub extra_hosts: Vec<Detected<String>>,
     pub hooks: Hooks,
     pub stop_grace: Detected<Duration>,
+    /// What runs a command inside as the app itself is run, with its secrets; empty in images of others.
+    pub launcher: Vec<String>,
     pub warnings: Vec<Warning>,
 }
 
@@ -162,6 +164,7 @@ pub fn plan_launch(inputs: LaunchInputs<'_>) -> Result<LaunchPlan, LaunchError> 
         extra_hosts: wishes.extra_hosts.clone(),
         hooks: Hooks { post_start: wishes.post_start.clone(), pre_stop: wishes.pre_stop.clone() },
         stop_grace: Detected::new(limits::STOP_GRACE, default("running requests get 10 s of it")),
+        launcher: if inputs.run.is_some() { inputs.image.entrypoint.clone() } else { Vec::new() },
         warnings,
         app,
     })
@@ -258,8 +261,13 @@ impl LaunchPlan {
         self.run.as_ref().is_some_and(|run| run.mode == RunMode::Static)
     }
 
+    /// A command of the user's as it is run inside.
+    pub fn inside(&self, command: &[String]) -> Vec<String> {
+        self.launcher.iter().chain(command).cloned().collect()
+    }
+
     /// The command that finds out whether the app is well, when the plan gives one.
-    pub fn health_command(&self) -> Option<&[String]> {
+    pub fn probe(&self) -> Option<&[String]> {
         match &self.health.as_ref()?.value {
             HealthCheck::Command { argv, .. } if !argv.is_empty() => Some(argv),
             _ => None,

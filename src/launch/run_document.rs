@@ -22,6 +22,8 @@ pub struct RunDocument {
     pub cwd: Option<String>,
     /// Folder of the build, below `/app`.
     pub dist_dir: Option<String>,
+    /// Folder of an app that is files only.
+    pub static_root: Option<String>,
     /// Folders that the app writes to; absent in images of an older version.
     pub writable: Option<Vec<String>>,
 }
@@ -50,6 +52,17 @@ impl RunDocument {
         let on_request = !routes.isr.is_empty() || !routes.dynamic.is_empty() || !routes.api.is_empty();
         self.mode == RunMode::Server
             || (self.mode == RunMode::Standalone && (on_request || routes.middleware.is_some()))
+    }
+
+    /// Where the hashed files are that `/_next/static` serves.
+    pub fn hashed_assets(&self) -> Option<String> {
+        match self.mode {
+            RunMode::Static => self.static_root.as_ref().map(|root| format!("{}/_next/static", root.trim_end_matches('/'))),
+            RunMode::Standalone | RunMode::Server => {
+                let dist = self.dist_dir.as_ref()?;
+                Some(format!("/app/{}/static", dist.trim_matches('/')))
+            }
+        }
     }
 
     /// Where Next.js keeps optimised images and fetched data.

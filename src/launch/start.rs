@@ -7,19 +7,22 @@ use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, Shared};
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use tokio::time::sleep;
 
 use super::error::{LaunchError, NotHealthy, Trouble};
 use super::event::{LaunchEvent, Listener};
 use super::hooks::run_hook;
 use super::plan::LaunchPlan;
+use super::replace::AppContainers;
 use super::secrets::{SECRETS_LABEL, SecretFile, SecretsPlace, remove_secrets, write_secrets};
 use super::wishes::SecretsAs;
 use crate::container::{
     ContainerFacts, Containers, Ensured, ExecSpec, LogLine, LogOptions, PublishedPort, ReadinessOutcome, Removal,
 };
+use crate::origin::Origin;
 use crate::secret::Secret;
+use crate::settings::parse;
 
 /// Lines of the log that a failure shows.
 const LAST_LINES: u64 = 40;
@@ -90,6 +93,16 @@ impl Launcher<'_> {
                 self.undo(made.into_inner().unwrap_or_else(PoisonError::into_inner)).await;
                 Err(error)
             }
+        }
+    }
+
+    /// The same, unless the app runs already.
+    pub async fn launch_alone(&self, plan: &LaunchPlan, secrets: &[SecretFile]) -> Result<Launched, LaunchError> {
+        let found = AppContainers::find(self.containers, &plan.app.value).await?;
+        // Whoever gives a name wants another one.
+        match found.running.first().filter(|_| !matches!(plan.name.origin, Origin::Flag(_) | Origin::File(_))) {
+            Some(one) => Err(LaunchError::AppRuns { app: plan.app.value.clone(), name: one.name.clone() }),
+            None => self.launch(plan, secrets).await,
         }
     }
 
@@ -262,7 +275,7 @@ impl Launcher<'_> {
     }
 
     pub(super) fn check_stop(&self) -> Result<(), LaunchError> {
-        if self.stop.peek().is_some() { Err(LaunchError::Interrupted) } else { Ok(()) }
+        if self.stop.clone().now_or_never().is_some() { Err(LaunchError::Interrupted) } else { Ok(()) }
     }
 
     pub(super) async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Result<T, LaunchError> {
@@ -278,6 +291,7 @@ fn as_environment(secrets: &[SecretFile]) -> Result<BTreeMap<String, Secret>, La
     let variable = |secret: &SecretFile| {
         let text = String::from_utf8(secret.value.expose().clone()).ok().filter(|text| !text.contains('\0'));
         let text = text.ok_or_else(|| LaunchError::SecretNotText { id: secret.id.clone() })?;
+        parse::variable_name(&secret.id).map_err(|_| LaunchError::SecretNoVariable { id: secret.id.clone() })?;
         let value = text.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text)).unwrap_or(&text);
         Ok((secret.id.clone(), Secret::new(value.to_owned())))
     };

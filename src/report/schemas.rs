@@ -11,6 +11,8 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
     schemas.push(crate::launch::container_schema());
     schemas.push(("build-result", schema_for!(BuildResult)));
     schemas.push(("doctor-result", schema_for!(super::DoctorResult)));
+    schemas.push(("run-result", schema_for!(super::launch::RunResult)));
+    schemas.push(("run-plan", schema_for!(super::launch::PlanResult)));
     schemas.push(("push-result", schema_for!(PushResult)));
     schemas.push(("pull-result", schema_for!(PullResult)));
     schemas

@@ -48,7 +48,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("octocrab", &["forge"]),
     ("prometheus_client", &["supervise"]),
     ("reqwest", &["network", "registry", "proxy", "supervise", "forge"]),
-    ("tar", &["builder", "container"]),
+    ("tar", &["builder", "container", "launch"]),
     ("oxc_ast", &["project"]),
     ("oxc_parser", &["project"]),
     ("chrono_tz", &["tags"]),

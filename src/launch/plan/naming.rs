@@ -91,7 +91,9 @@ pub(super) fn labels(inputs: LaunchInputs<'_>, app: &str) -> BTreeMap<String, De
     }
     labels.extend(inputs.wishes.labels.clone());
     if let Some(first) = inputs.wishes.pre_stop.first() {
-        let hooks: Vec<&Vec<String>> = inputs.wishes.pre_stop.iter().map(|hook| &hook.value).collect();
+        let launcher = if inputs.run.is_some() { inputs.image.entrypoint.as_slice() } else { &[] };
+        let inside = |hook: &Detected<Vec<String>>| launcher.iter().chain(&hook.value).cloned().collect::<Vec<_>>();
+        let hooks: Vec<Vec<String>> = inputs.wishes.pre_stop.iter().map(inside).collect();
         let text = serde_json::to_string(&hooks).expect("lists of texts always serialise");
         labels.insert(PRE_STOP_LABEL.to_owned(), Detected::new(text, first.origin.clone()));
     }

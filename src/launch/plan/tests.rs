@@ -222,7 +222,9 @@ fn nobody_takes_a_container_out_of_sight_by_a_label() {
     let label = |name: &str| plan.labels[name].value.as_str();
     assert_eq!((label("nextdeploy.managed"), label("nextdeploy.app"), label("team")), ("true", "shop", "web"));
     let hooks = Sample::app().asking("hooks: {preStop: [node bye.js, [sleep, '1']]}").plan();
-    assert_eq!(hooks.labels[PRE_STOP_LABEL].value, r#"[["node","bye.js"],["sleep","1"]]"#);
+    let launcher = r#""node","/nextdeploy/launcher.cjs""#;
+    let expected = format!(r#"[[{launcher},"node","bye.js"],[{launcher},"sleep","1"]]"#);
+    assert_eq!(hooks.labels[PRE_STOP_LABEL].value, expected);
 }
 
 #[test]

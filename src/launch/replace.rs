@@ -1,0 +1,395 @@
+//! A new container in the place of an old one, and back again. The old one serves until the new one is healthy, and goes on when that
+//! never happens; it is kept, stopped, until the next replacement.
+
+use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::error::LaunchError;
+use super::event::LaunchEvent;
+use super::hooks::run_pre_stop;
+use super::plan::LaunchPlan;
+use super::secrets::{SECRETS_LABEL, SecretFile, SecretsPlace, remove_secrets};
+use super::start::{Launched, Launcher, Made, StopSignal, address};
+use crate::container::{
+    ContainerError, ContainerFacts, ContainerName, ContainerStatus, ContainerSummary, Containers, ListQuery, Owner, PortMapping,
+    Protocol, Removal, Running,
+};
+use crate::host;
+use crate::origin::{Detected, Origin};
+use crate::proxy::Admin;
+
+/// Ports of upstreams: below those that the kernel gives to outgoing connections.
+const UPSTREAM_PORTS: std::ops::Range<u16> = 20_000..30_000;
+/// How often another port is tried.
+const ATTEMPTS: u32 = 10;
+
+/// How a container takes the place of another.
+#[derive(Debug, Clone)]
+pub struct Replacement {
+    /// The Caddy in front; without it the port itself moves.
+    pub proxy: Option<Admin>,
+    /// How long the old one may go on answering.
+    pub drain: Duration,
+}
+
+/// A container that took the place of another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Replaced {
+    pub launched: Launched,
+    /// The container that is stopped now, and kept.
+    pub previous: Option<String>,
+    /// How long nothing answered; absent when a proxy moved.
+    pub gap: Option<Duration>,
+}
+
+/// The containers of one app.
+#[derive(Debug, Clone, Default)]
+pub struct AppContainers {
+    /// Youngest first.
+    pub running: Vec<ContainerSummary>,
+    /// Not running, youngest first.
+    pub stopped: Vec<ContainerSummary>,
+}
+
+impl AppContainers {
+    pub async fn find(containers: &Containers, app: &str) -> Result<Self, LaunchError> {
+        let query = ListQuery { owner: Owner::Ours, running: Running::OrNot, app: Some(app) };
+        let all = containers.list(&query).await?;
+        let runs = |one: &ContainerSummary| {
+            matches!(one.status, ContainerStatus::Running | ContainerStatus::Restarting | ContainerStatus::Paused)
+        };
+        let (running, stopped) = all.into_iter().partition(runs);
+        Ok(Self { running, stopped })
+    }
+}
+
+impl Launcher<'_> {
+    /// Starts the container of `plan` in the place of the one that runs of the same app; without one it is a launch.
+    pub async fn replace(
+        &self,
+        plan: &LaunchPlan,
+        secrets: &[SecretFile],
+        how: &Replacement,
+    ) -> Result<Replaced, LaunchError> {
+        let app = AppContainers::find(self.containers, &plan.app.value).await?;
+        let old = match app.running.first() {
+            None => None,
+            Some(running) => Some(self.containers.inspect(&running.id).await?),
+        };
+        let mut plan = plan.clone();
+        plan.name = self.free_name(&plan.name).await?;
+        let replaced = match (&how.proxy, &old) {
+            (Some(admin), _) => self.behind_proxy(plan, secrets, old.as_ref(), admin, how.drain).await?,
+            (None, None) => {
+                let launched = self.launch(&plan, secrets).await?;
+                Replaced { launched, previous: None, gap: None }
+            }
+            (None, Some(old)) => self.moving_the_port(plan, secrets, old, how.drain).await?,
+        };
+        self.remove_older(&replaced).await;
+        Ok(replaced)
+    }
+
+    /// The name, or the first of `name-2`, `name-3`, … that nobody has.
+    async fn free_name(&self, name: &Detected<ContainerName>) -> Result<Detected<ContainerName>, LaunchError> {
+        for number in 1..1000 {
+            let text = if number == 1 { name.value.to_string() } else { format!("{}-{number}", name.value) };
+            let Ok(candidate) = ContainerName::parse(&text) else { break };
+            match self.containers.inspect(candidate.as_str()).await {
+                Err(ContainerError::NotFound { .. }) if number == 1 => return Ok(name.clone()),
+                Err(ContainerError::NotFound { .. }) => {
+                    let origin = Origin::Derived(format!("`{}` is in use", name.value));
+                    return Ok(Detected::new(candidate, origin));
+                }
+                Err(error) => return Err(error.into()),
+                Ok(_) => {}
+            }
+        }
+        Err(ContainerError::NameInUse { name: name.value.to_string() }.into())
+    }
+
+    /// The new one gets a port of its own, and the proxy is told.
+    async fn behind_proxy(
+        &self,
+        mut plan: LaunchPlan,
+        secrets: &[SecretFile],
+        old: Option<&ContainerFacts>,
+        admin: &Admin,
+        drain: Duration,
+    ) -> Result<Replaced, LaunchError> {
+        let app = plan.app.value.clone();
+        check_site(admin, &app).await?;
+        let port = plan.port.as_ref().ok_or_else(|| LaunchError::NoPort { image: plan.image.value.clone() })?.value;
+        let mut attempt = 0;
+        let launched = loop {
+            attempt += 1;
+            let mapping = PortMapping {
+                address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                host_port: Some(upstream_port()),
+                container_port: port,
+                protocol: Protocol::Tcp,
+            };
+            plan.ports = vec![Detected::new(mapping, Origin::Derived("a free port for the proxy".to_owned()))];
+            match self.launch(&plan, secrets).await {
+                Err(LaunchError::Container(ContainerError::PortInUse { .. })) if attempt < ATTEMPTS => {}
+                other => break other?,
+            }
+        };
+        if let Err(error) = self.switch(admin, &app, &launched.facts, drain).await {
+            self.discard(&launched.facts).await;
+            return Err(error);
+        }
+        if let Some(old) = old {
+            self.retire(old, Duration::ZERO).await?;
+        }
+        Ok(Replaced { launched, previous: old.map(|old| old.name.clone()), gap: None })
+    }
+
+    /// Sends the requests to `new`, and waits until the old one has answered its own.
+    async fn switch(&self, admin: &Admin, app: &str, new: &ContainerFacts, drain: Duration) -> Result<(), LaunchError> {
+        self.check_stop()?;
+        let upstream = new.ports.first().map(address).ok_or_else(|| LaunchError::NoPort { image: new.image.clone() })?;
+        // From here on the requests go to the new one: a wish to stop comes too late.
+        let switched = admin.switch_upstream(app, &upstream, drain).await?;
+        (self.listener)(&LaunchEvent::Switched { upstream: &upstream, drained: &switched.drained });
+        Ok(())
+    }
+
+    /// Two containers cannot have one port: a first one without it shows that the image is well, and then the port moves.
+    async fn moving_the_port(
+        &self,
+        plan: LaunchPlan,
+        secrets: &[SecretFile],
+        old: &ContainerFacts,
+        drain: Duration,
+    ) -> Result<Replaced, LaunchError> {
+        let mut check = plan.clone();
+        check.ports.clear();
+        check.hooks.post_start.clear();
+        let checked = self.launch(&check, secrets).await?;
+        self.discard(&checked.facts).await;
+
+        let made = Mutex::new(Made::default());
+        let undo = || std::mem::take(&mut *made.lock().unwrap_or_else(PoisonError::into_inner));
+        let id = match self.create(&plan, secrets, &made).await {
+            Ok(id) => id,
+            Err(error) => {
+                self.undo(undo()).await;
+                return Err(error);
+            }
+        };
+        // A wish to stop is heard again when one of the two answers.
+        let uninterrupted = Launcher { stop: never(), ..self.clone() };
+        let begin = Instant::now();
+        (self.listener)(&LaunchEvent::GapBegins { name: &old.name });
+        if let Err(error) = uninterrupted.retire(old, drain).await {
+            self.undo(undo()).await;
+            uninterrupted.restore(old).await?;
+            return Err(error);
+        }
+        match uninterrupted.start(&id, &plan).await {
+            Ok(launched) => {
+                let gap = begin.elapsed();
+                (self.listener)(&LaunchEvent::GapEnds { after: gap });
+                Ok(Replaced { launched, previous: Some(old.name.clone()), gap: Some(gap) })
+            }
+            Err(error) => {
+                self.undo(undo()).await;
+                uninterrupted.restore(old).await?;
+                (self.listener)(&LaunchEvent::GapEnds { after: begin.elapsed() });
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs `preStop` and stops it; the container stays. `drain` is the time that running requests get at least.
+    async fn retire(&self, old: &ContainerFacts, drain: Duration) -> Result<(), LaunchError> {
+        run_pre_stop(self.containers, &old.id, &old.labels, self.listener).await;
+        let grace = old.stop_grace.unwrap_or_default().max(drain);
+        self.containers.stop(&old.id, Some(grace)).await?;
+        (self.listener)(&LaunchEvent::Stopped { name: &old.name });
+        Ok(())
+    }
+
+    /// Starts the container that ran before again.
+    async fn restore(&self, old: &ContainerFacts) -> Result<(), LaunchError> {
+        let failed = |source| LaunchError::NotRestored { name: old.name.clone(), source };
+        self.containers.start(&old.id).await.map_err(failed)?;
+        (self.listener)(&LaunchEvent::Restored { name: &old.name });
+        Ok(())
+    }
+
+    /// Removes a container with its secrets. What fails leaves something harmless behind.
+    async fn discard(&self, facts: &ContainerFacts) {
+        if self.containers.remove(&facts.id, Removal::Forced).await.is_ok() {
+            forget_secrets(self.containers, facts).await;
+        }
+    }
+
+    /// Removes the stopped containers of the app but the one that was just replaced.
+    async fn remove_older(&self, replaced: &Replaced) {
+        let Some(previous) = &replaced.previous else { return };
+        let Some(app) = replaced.launched.facts.app() else { return };
+        let Ok(found) = AppContainers::find(self.containers, app).await else { return };
+        for older in found.stopped.iter().filter(|one| one.name != *previous) {
+            // One that is being made by somebody else at this moment was never started.
+            if older.status == ContainerStatus::Created {
+                continue;
+            }
+            let Ok(facts) = self.containers.inspect(&older.id).await else { continue };
+            if self.containers.remove(&facts.id, Removal::Stopped).await.is_ok() {
+                forget_secrets(self.containers, &facts).await;
+                (self.listener)(&LaunchEvent::Removed { name: &facts.name });
+            }
+        }
+    }
+
+    /// Goes back to the container that ran before the one that runs now.
+    pub async fn roll_back(&self, app: &str, how: &Replacement) -> Result<Replaced, LaunchError> {
+        let found = AppContainers::find(self.containers, app).await?;
+        let mut stopped = Vec::new();
+        for one in found.stopped.iter().filter(|one| one.status == ContainerStatus::Exited) {
+            stopped.push(self.containers.inspect(&one.id).await?);
+        }
+        // The one that ended last was replaced last.
+        stopped.sort_by_key(|facts| std::cmp::Reverse(facts.state.finished_at));
+        let Some(previous) = stopped.into_iter().next() else {
+            let runs = found.running.first().map(|one| one.name.clone());
+            return Err(LaunchError::NoPrevious { app: app.to_owned(), runs });
+        };
+        let present = match found.running.first() {
+            None => None,
+            Some(one) => Some(self.containers.inspect(&one.id).await?),
+        };
+        if let Some(admin) = &how.proxy {
+            check_site(admin, app).await?;
+        }
+        let probe = self.probe_of(&previous).await?;
+        let beside = how.proxy.as_ref().filter(|_| !present.as_ref().is_some_and(|present| shares_a_port(present, &previous)));
+        let launched = match (beside, &present) {
+            (Some(admin), _) => {
+                let launched = self.start_again(&previous, probe.as_deref()).await?;
+                if let Err(error) = self.switch(admin, app, &launched.facts, how.drain).await {
+                    let _ = self.containers.stop(&previous.id, None).await;
+                    return Err(error);
+                }
+                if let Some(present) = &present {
+                    self.retire(present, Duration::ZERO).await?;
+                }
+                return Ok(Replaced { launched, previous: present.map(|one| one.name), gap: None });
+            }
+            (None, None) => self.start_again(&previous, probe.as_deref()).await?,
+            (None, Some(present)) => return self.swap(present, &previous, probe.as_deref(), how).await,
+        };
+        Ok(Replaced { launched, previous: None, gap: None })
+    }
+
+    /// Stops `present` and starts `previous` at its port; the other way round when that does not become healthy.
+    async fn swap(
+        &self,
+        present: &ContainerFacts,
+        previous: &ContainerFacts,
+        probe: Option<&[String]>,
+        how: &Replacement,
+    ) -> Result<Replaced, LaunchError> {
+        let uninterrupted = Launcher { stop: never(), ..self.clone() };
+        let begin = Instant::now();
+        (self.listener)(&LaunchEvent::GapBegins { name: &present.name });
+        let started = match uninterrupted.retire(present, how.drain).await {
+            Ok(()) => uninterrupted.start_again(previous, probe).await,
+            Err(error) => Err(error),
+        };
+        let ended = match started {
+            Ok(launched) => {
+                let moved = match &how.proxy {
+                    Some(admin) => {
+                        let app = present.app().unwrap_or_default();
+                        uninterrupted.switch(admin, app, &launched.facts, how.drain).await
+                    }
+                    None => Ok(()),
+                };
+                moved.map(|()| launched)
+            }
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok(launched) => {
+                let gap = begin.elapsed();
+                (self.listener)(&LaunchEvent::GapEnds { after: gap });
+                Ok(Replaced { launched, previous: Some(present.name.clone()), gap: Some(gap) })
+            }
+            Err(error) => {
+                let _ = self.containers.stop(&previous.id, None).await;
+                uninterrupted.restore(present).await?;
+                (self.listener)(&LaunchEvent::GapEnds { after: begin.elapsed() });
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts a container that ran before; stopped again when it does not become healthy.
+    async fn start_again(&self, previous: &ContainerFacts, probe: Option<&[String]>) -> Result<Launched, LaunchError> {
+        let started = Instant::now();
+        let launched = async {
+            self.containers.start(&previous.id).await?;
+            (self.listener)(&LaunchEvent::Started(&previous.name));
+            self.wait_until_healthy(&previous.id, probe, started).await
+        };
+        let launched = launched.await;
+        if launched.is_err() {
+            let _ = self.containers.stop(&previous.id, Some(Duration::ZERO)).await;
+        }
+        launched
+    }
+
+    /// The launcher of images of ours answers at once.
+    async fn probe_of(&self, facts: &ContainerFacts) -> Result<Option<Vec<String>>, LaunchError> {
+        let image = self.containers.image_facts(&facts.image_id).await?;
+        let is_ours = image.entrypoint.last().is_some_and(|last| last == "/nextdeploy/launcher.cjs");
+        let checked = is_ours && image.has_health_check;
+        Ok(checked.then(|| image.entrypoint.into_iter().chain(["health".to_owned()]).collect()))
+    }
+}
+
+/// The site of the app has to be there before anything begins.
+async fn check_site(admin: &Admin, app: &str) -> Result<(), LaunchError> {
+    match admin.upstreams(app).await? {
+        Some(_) => Ok(()),
+        None => Err(crate::proxy::ProxyError::NoSite { url: admin.address().to_owned(), app: app.to_owned() }.into()),
+    }
+}
+
+/// Removes the secrets of a container that is gone.
+pub async fn forget_secrets(containers: &Containers, facts: &ContainerFacts) {
+    if let Some(place) = facts.labels.get(SECRETS_LABEL).and_then(|label| SecretsPlace::of_label(label)) {
+        // Another try would meet the same daemon.
+        let _ = remove_secrets(containers, &facts.image_id, &place).await;
+    }
+}
+
+/// The ports of a container that does not run are not known, so those of both are looked for in what they were created with.
+fn shares_a_port(one: &ContainerFacts, other: &ContainerFacts) -> bool {
+    one.ports.iter().any(|port| other.ports.iter().any(|theirs| theirs.host_port == port.host_port))
+}
+
+/// A port that nobody on this machine listens on; the daemon's machine may be another, and then it tells.
+fn upstream_port() -> u16 {
+    let range = UPSTREAM_PORTS.end - UPSTREAM_PORTS.start;
+    let mut port = UPSTREAM_PORTS.start;
+    for _ in 0..100 {
+        let word = host::random_word();
+        let number = u16::from_str_radix(&word[..4], 16).unwrap_or_default();
+        port = UPSTREAM_PORTS.start + number % range;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            break;
+        }
+    }
+    port
+}
+
+fn never() -> StopSignal {
+    use futures_util::FutureExt as _;
+    let pending: futures_util::future::BoxFuture<'static, ()> = Box::pin(std::future::pending());
+    pending.shared()
+}
