@@ -1,6 +1,46 @@
-//! Words about one container.
+//! `nextdeploy run` and `nextdeploy rollback`.
 
 use clap::{Args, ValueEnum};
+
+use super::groups::{ConnectionArgs, RegistryArgs};
+use super::setting::Setting;
+use super::words::Words;
+
+/// Run an app in a container and wait until it is healthy.
+///
+/// Of an image (pulled when the daemon lacks it), of a repository (built first, with the settings of `build` from variables and files),
+/// or of a container document. What nobody asks for follows from what the image says of the app: docs/running.md. Standard output
+/// carries the name of the container, or with --json the whole result.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Container")]
+pub struct Run {
+    /// Image reference, folder of a repository, or container document (`.json`, `.yml`, `.yaml`) [default: the current folder].
+    #[arg(value_name = "IMAGE|DIR|DOCUMENT", help_heading = "Arguments")]
+    pub target: Option<String>,
+    /// Container document; flags win over what it says. docs/container.md.
+    #[arg(long, value_name = "FILE", help_heading = "Arguments")]
+    pub spec: Option<String>,
+    /// The app in a workspace that has several, by package name or by folder.
+    #[arg(long, value_name = "NAME|PATH", help_heading = "Arguments")]
+    pub app: Option<String>,
+    #[command(flatten)]
+    pub container: ContainerArgs,
+    #[command(flatten)]
+    pub replace: ReplaceArgs,
+    /// How long the container may take to become healthy, such as `90s` or `5m` [default: 2m].
+    #[arg(long, value_name = "DURATION")]
+    pub wait_timeout: Option<String>,
+    #[command(flatten)]
+    pub registry: RegistryArgs,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    /// Print what would be run, each choice with its reason, and run nothing.
+    #[arg(long, help_heading = "Output")]
+    pub dry_run: bool,
+    /// Print JSON.
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+}
 
 /// What the container is to be like.
 #[derive(Debug, Clone, Default, Args)]
@@ -63,4 +103,64 @@ pub struct ContainerArgs {
 pub enum SecretsAsArg {
     Files,
     Env,
+}
+
+/// How a container takes the place of another.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Replacing")]
+pub struct ReplaceArgs {
+    /// Take the place of the container of the same app; when the new one fails, the old one goes on.
+    #[arg(long)]
+    pub replace: bool,
+    /// Admin API of the Caddy in front, such as `http://127.0.0.1:2019`; it is told the new upstream, and no request is lost.
+    #[arg(long, value_name = "URL", requires = "replace")]
+    pub proxy: Option<String>,
+    /// How long the old container may go on answering before it stops [default: 10s].
+    #[arg(long, value_name = "DURATION", requires = "replace")]
+    pub drain: Option<String>,
+    /// Folder of this machine that gets the hashed assets (`_next/static`) of the new image beside those of the old one.
+    ///
+    /// For the proxy to serve; without --proxy the container serves them from there itself.
+    #[arg(long, value_name = "DIR")]
+    pub assets: Option<String>,
+}
+
+impl Run {
+    pub(super) fn collect(&self, words: &mut Words) {
+        words.one(Setting::App, self.app.as_ref());
+        self.registry.collect(words);
+        self.connection.collect(words);
+    }
+}
+
+/// Go back to the container that ran before.
+///
+/// It is started beside the present one, must become healthy, and then takes its place as with `run --replace`. Standard output carries
+/// its name, or with --json the whole result.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Replacing")]
+pub struct Rollback {
+    /// Name of the app.
+    #[arg(value_name = "APP", help_heading = "Arguments")]
+    pub app: String,
+    /// Admin API of the Caddy in front, such as `http://127.0.0.1:2019`.
+    #[arg(long, value_name = "URL")]
+    pub proxy: Option<String>,
+    /// How long the present container may go on answering before it stops [default: 10s].
+    #[arg(long, value_name = "DURATION")]
+    pub drain: Option<String>,
+    /// How long the container may take to become healthy [default: 2m].
+    #[arg(long, value_name = "DURATION")]
+    pub wait_timeout: Option<String>,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    /// Print JSON.
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+}
+
+impl Rollback {
+    pub(super) fn collect(&self, words: &mut Words) {
+        self.connection.collect(words);
+    }
 }

@@ -37,7 +37,7 @@ pub use ecr::{
 };
 pub use groups::{ConnectionArgs, ForgeArgs, ImageArgs, ProjectArgs, RegistryArgs};
 pub use init::Init;
-pub use launch::{ContainerArgs, SecretsAsArg};
+pub use launch::{ContainerArgs, ReplaceArgs, Rollback, Run, SecretsAsArg};
 pub use metadata::Metadata;
 pub use plan::Plan;
 pub use proxy::{AppArgs, Caddy, CaddyFormat, Proxy, ProxyCommand};
@@ -111,6 +111,8 @@ pub enum Command {
     Doctor(Box<Doctor>),
     Push(Box<Push>),
     Pull(Box<Pull>),
+    Run(Box<Run>),
+    Rollback(Rollback),
     Proxy(Proxy),
     Ps(Ps),
     Logs(Box<Logs>),
@@ -148,6 +150,8 @@ impl Cli {
             Command::Doctor(verb) => verb.collect(&mut words),
             Command::Push(verb) => verb.collect(&mut words),
             Command::Pull(verb) => verb.collect(&mut words),
+            Command::Run(verb) => verb.collect(&mut words),
+            Command::Rollback(verb) => verb.collect(&mut words),
             Command::Proxy(verb) => verb.collect(&mut words),
             Command::Ps(verb) => verb.daemon.collect(&mut words),
             Command::Logs(verb) => verb.daemon.collect(&mut words),

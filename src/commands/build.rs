@@ -81,6 +81,26 @@ fn build(session: &Session, verb: &Build, words: &Words, told: &Told) -> Result<
     }
 }
 
+/// Builds the image of a container: nothing is pushed or announced, and standard output stays empty. An interrupted build answers its
+/// exit code.
+pub fn build_image(session: &Session, words: &Words) -> Result<Result<BuiltImage, ExitCode>, Error> {
+    let told = Told::default();
+    let project = Told::keep(&told.project, Project::open(session, words)?);
+    let plan = Told::keep(&told.plan, project.plan()?);
+    session.warn(&project.warnings);
+    session.warn(&plan.warnings);
+    let (ended, signal) = block_on(async {
+        let stop = Stop::on_signals();
+        let run = Run { session, project, plan, publication: &Publication::None, stop: stop.clone(), told: &told };
+        (Box::pin(run.work()).await.map(drop), stop.code())
+    })?;
+    match ended {
+        Err(Error::Build(BuildError::Cancelled)) => Ok(Err(signal.unwrap_or(ExitCode::Interrupted))),
+        Err(error) => Err(error),
+        Ok(()) => Ok(Ok(told.image.into_inner().expect("a build that ended well has an image"))),
+    }
+}
+
 /// An image that was built, and pushed when that was wanted.
 struct Built {
     push: PushReport,

@@ -11,6 +11,7 @@ mod doctor;
 mod dry_run;
 mod ecr;
 mod init;
+mod launching;
 mod log;
 mod metadata;
 mod output;
@@ -22,6 +23,8 @@ mod pull;
 mod push;
 mod recipe;
 mod reporting;
+mod rollback;
+mod run;
 mod schema;
 mod stop;
 mod told;
@@ -111,6 +114,8 @@ impl Session {
             Command::Doctor(verb) => doctor::run(self, verb, &words),
             Command::Push(verb) => push::run(self, verb, &words),
             Command::Pull(verb) => pull::run(self, verb, &words),
+            Command::Run(verb) => run::run(self, verb, &words),
+            Command::Rollback(verb) => rollback::run(self, verb, &words),
             Command::Proxy(verb) => proxy::run(self, verb, &words),
             Command::Ps(verb) => containers::ps(self, verb, &words),
             Command::Logs(verb) => containers::logs(self, verb, &words),

@@ -82,6 +82,12 @@ impl Publisher<'_> {
         Ok(Engine::connect(find_endpoint(environment, self.ca_bundle)?, environment).await?)
     }
 
+    /// The daemon that containers run in.
+    pub async fn connect_for_containers(&self) -> Result<Engine, Error> {
+        let environment = &self.session.environment;
+        Ok(Engine::connect(find_endpoint(environment, self.ca_bundle)?, environment).await?)
+    }
+
     /// Credentials for these registries, found anew.
     pub fn authenticator(&self, hosts: &[RegistryHost]) -> Result<Authenticator, Error> {
         let network = Arc::new(Network::new(&self.session.environment, self.ca_bundle));

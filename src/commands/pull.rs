@@ -6,6 +6,7 @@ use super::publish::{EVENT_QUEUE, Publisher, progress_mode, typed_reference};
 use super::stop::Stop;
 use super::{Session, block_on};
 use crate::cli::{Pull, Words};
+use crate::daemon::Engine;
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
 use crate::metadata::ConfigFiles;
@@ -44,6 +45,25 @@ pub fn run(session: &Session, verb: &Pull, words: &Words) -> Result<ExitCode, Er
             Ok(ExitCode::Ok)
         }
     }
+}
+
+/// Pulls an image that the daemon lacks, for its own platform.
+pub async fn pull_missing(
+    publisher: &Publisher<'_>,
+    engine: &Engine,
+    reference: &Reference,
+    stop: &Stop,
+) -> Result<(), Error> {
+    let authenticator = publisher.authenticator(&[RegistryHost::of(reference)])?;
+    let (events, received) = mpsc::channel(EVENT_QUEUE);
+    let display = tokio::spawn(show_transfer(received, publisher.progress, publisher.session.log.writer()));
+    let options = TransferOptions::default();
+    let run = PullRun { engine, reference, platform: None, credentials: &authenticator, events, options };
+    let pulled = run.pull(stop.clone().requested()).await;
+    let record = display.await.unwrap_or_default();
+    publisher.session.warn(&record.notices);
+    publisher.session.tell(&render_pull(&pulled?, &record));
+    Ok(())
 }
 
 type Ended = (Result<PulledImage, TransferError>, TransferRecord, Option<ExitCode>);

@@ -133,6 +133,11 @@ impl Engine {
         self.dialer.name()
     }
 
+    /// The daemon answers at a socket of this machine, so most likely runs on it.
+    pub fn is_local(&self) -> bool {
+        matches!(self.dialer.endpoint.address, Address::Unix(_))
+    }
+
     /// Podman (seen with 4.3) does not end the process of a step when its client goes away.
     pub(crate) fn leaves_running_steps(&self) -> bool {
         self.name == PODMAN

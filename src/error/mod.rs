@@ -9,6 +9,7 @@ use crate::container::ContainerError;
 use crate::daemon::DaemonError;
 use crate::diagnostic::{Diagnostic, ExitCode, Location};
 use crate::dockerfile::{ContextError, RenderError};
+use crate::launch::LaunchError;
 use crate::metadata::{CheckError, MetadataError};
 use crate::plan::PlanError;
 use crate::project::ProjectError;
@@ -59,6 +60,8 @@ pub enum Error {
     #[error(transparent)]
     Workflow(#[from] WorkflowError),
     #[error(transparent)]
+    Launch(#[from] LaunchError),
+    #[error(transparent)]
     Command(#[from] CommandError),
 }
 
@@ -83,6 +86,7 @@ impl Error {
             Self::Container(error) => error,
             Self::Proxy(error) => error,
             Self::Workflow(error) => error,
+            Self::Launch(error) => error,
             Self::Command(error) => error,
         }
     }

@@ -23,7 +23,8 @@ pub async fn copy_assets(
     folder: &Path,
 ) -> Result<usize, LaunchError> {
     let Some(source) = run.hashed_assets() else { return Ok(0) };
-    let failed = |error: &dyn std::fmt::Display| LaunchError::Assets { folder: folder.to_path_buf(), reason: error.to_string() };
+    let failed =
+        |error: &dyn std::fmt::Display| LaunchError::Assets { folder: folder.to_path_buf(), reason: error.to_string() };
     let helper = Helper::create(containers, image, Vec::new()).await?;
     let archive = read(containers, &helper.id, &source).await;
     helper.remove().await?;
@@ -114,7 +115,8 @@ mod tests {
         for (path, text) in [("chunks/a.js", "a"), ("chunks/b.js", "b"), ("shared.css", "s")] {
             assert_eq!(fs::read_to_string(target.join(path)).unwrap(), text);
         }
-        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(target.join("shared.css")).unwrap().permissions());
+        let mode =
+            std::os::unix::fs::PermissionsExt::mode(&fs::metadata(target.join("shared.css")).unwrap().permissions());
         assert_eq!(mode & 0o777, 0o644, "a proxy of another user can read it");
     }
 
@@ -123,7 +125,9 @@ mod tests {
         for bad in ["static/../../x", "static", "static/./..", "/", ""] {
             assert_eq!(inside(Path::new(bad)), None, "{bad}");
         }
-        for (path, expected) in [("static/chunks/a.js", "chunks/a.js"), ("./static/a.js", "a.js"), ("/etc/passwd", "etc/passwd")] {
+        for (path, expected) in
+            [("static/chunks/a.js", "chunks/a.js"), ("./static/a.js", "a.js"), ("/etc/passwd", "etc/passwd")]
+        {
             assert_eq!(inside(Path::new(path)), Some(expected.into()));
         }
     }

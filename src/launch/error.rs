@@ -39,6 +39,10 @@ pub enum LaunchError {
     NoImage,
     #[error("the image `{}` does not say which port the app listens on", shown(image))]
     NoPort { image: String },
+    #[error("two container documents are given: the argument, and `{}`", printable_path(spec))]
+    TwoDocuments { spec: PathBuf },
+    #[error("what would be run of `{}` is not known before it is built", printable_path(folder))]
+    DryRunOfFolder { folder: PathBuf },
     #[error("cannot read `{}`, which {wanted_by} names: {reason}", printable_path(path))]
     Unreadable { path: PathBuf, wanted_by: String, reason: String },
     #[error("the secret `{}` is no text, and only text can be environment", shown(id))]
@@ -90,7 +94,10 @@ pub enum Trouble {
     Unhealthy,
     Exited(Option<i64>),
     /// The kernel ended it.
-    OutOfMemory { code: i64, limit: Option<u64> },
+    OutOfMemory {
+        code: i64,
+        limit: Option<u64>,
+    },
     /// Somebody else removed it.
     Removed,
     TimedOut(Duration),
@@ -109,7 +116,9 @@ impl NotHealthy {
             (Trouble::OutOfMemory { limit: Some(limit), .. }, _) => {
                 format!("the kernel ended `{name}`: it needed more memory than its limit of {} MiB", limit >> 20)
             }
-            (Trouble::OutOfMemory { limit: None, .. }, _) => format!("the kernel ended `{name}`: the machine has no memory left"),
+            (Trouble::OutOfMemory { limit: None, .. }, _) => {
+                format!("the kernel ended `{name}`: the machine has no memory left")
+            }
             (Trouble::Removed, _) => format!("`{name}` was removed by somebody else before it was healthy"),
             (Trouble::TimedOut(limit), _) => format!("`{name}` was not healthy within {} s", limit.as_secs()),
         }
@@ -117,13 +126,16 @@ impl NotHealthy {
 
     fn hint(&self) -> String {
         match self.trouble {
-            Trouble::OutOfMemory { limit: Some(limit), .. } => format!("give more with `--memory {}m`", (limit >> 20) * 2),
+            Trouble::OutOfMemory { limit: Some(limit), .. } => {
+                format!("give more with `--memory {}m`", (limit >> 20) * 2)
+            }
             Trouble::OutOfMemory { limit: None, .. } => "free memory on the machine".to_owned(),
             Trouble::TimedOut(_) => "look at its log above; wait longer with `--wait-timeout 5m`".to_owned(),
             Trouble::Removed => "look who removes containers on this machine".to_owned(),
             Trouble::Hook => "correct the command, or take it out of `hooks`".to_owned(),
             Trouble::Unhealthy | Trouble::Exited(_) => {
-                "look at its log above; a variable or secret that the app needs may be missing (`--env`, `--secret`)".to_owned()
+                "look at its log above; a variable or secret that the app needs may be missing (`--env`, `--secret`)"
+                    .to_owned()
             }
         }
     }
@@ -145,6 +157,8 @@ impl Diagnostic for LaunchError {
             Self::Value { problem, .. } => problem.code,
             Self::NoImage => "launch/no-image",
             Self::NoPort { .. } => "launch/no-port",
+            Self::TwoDocuments { .. } => "launch/two-documents",
+            Self::DryRunOfFolder { .. } => "launch/dry-run-of-folder",
             Self::Unreadable { .. } => "launch/unreadable",
             Self::SecretNotText { .. } | Self::SecretNoVariable { .. } => "launch/secret-as-environment",
             Self::Secrets { .. } => "launch/secrets",
@@ -175,9 +189,16 @@ impl Diagnostic for LaunchError {
             Self::Value { problem, .. } => problem.hint.clone(),
             Self::NoImage => "name it as an argument, or as `image` in the document".to_owned(),
             Self::NoPort { .. } => "give both ports, such as `--publish 8080:80`, or `--publish none`".to_owned(),
+            Self::TwoDocuments { .. } => "give one of them".to_owned(),
+            Self::DryRunOfFolder { .. } => {
+                "see the build with `nextdeploy build --dry-run`; build it, and then `nextdeploy run --dry-run IMAGE`"
+                    .to_owned()
+            }
             Self::Unreadable { wanted_by, .. } => format!("correct {wanted_by}, or make the file readable"),
             Self::SecretNotText { .. } => "let it reach the app as a file: leave `--secrets-as env` out".to_owned(),
-            Self::SecretNoVariable { .. } => "use ASCII letters, digits and `_`, or leave `--secrets-as env` out".to_owned(),
+            Self::SecretNoVariable { .. } => {
+                "use ASCII letters, digits and `_`, or leave `--secrets-as env` out".to_owned()
+            }
             Self::Secrets { .. } => "pass them as environment with `--secrets-as env`".to_owned(),
             Self::AppRuns { .. } => {
                 "take its place with `--replace`, or run a second one with another `--name` and `--publish`".to_owned()
@@ -206,6 +227,8 @@ impl Diagnostic for LaunchError {
             | Self::Value { .. }
             | Self::NoImage
             | Self::NoPort { .. }
+            | Self::TwoDocuments { .. }
+            | Self::DryRunOfFolder { .. }
             | Self::Unreadable { .. }
             | Self::SecretNotText { .. }
             | Self::SecretNoVariable { .. }

@@ -13,25 +13,56 @@ pub enum LaunchEvent<'a> {
     Started(&'a str),
     /// A health check of the daemon ended.
     Probed(&'a Probe),
-    Healthy { name: &'a str, after: Duration },
+    Healthy {
+        name: &'a str,
+        after: Duration,
+    },
     /// It has no health check, and runs.
-    Runs { name: &'a str, after: Duration },
-    Hook { kind: &'static str, argv: &'a [String] },
-    HookOutput { stream: LogStream, bytes: &'a [u8] },
+    Runs {
+        name: &'a str,
+        after: Duration,
+    },
+    Hook {
+        kind: &'static str,
+        argv: &'a [String],
+    },
+    HookOutput {
+        stream: LogStream,
+        bytes: &'a [u8],
+    },
     /// A hook that changes nothing by failing.
-    HookFailed { kind: &'static str, reason: &'a str },
+    HookFailed {
+        kind: &'static str,
+        reason: &'a str,
+    },
     /// Files of the new version are beside those of the old one.
-    AssetsCopied { files: usize, folder: &'a str },
+    AssetsCopied {
+        files: usize,
+        folder: &'a str,
+    },
     /// The requests go to the new container.
-    Switched { upstream: &'a str, drained: &'a Drained },
+    Switched {
+        upstream: &'a str,
+        drained: &'a Drained,
+    },
     /// Nothing answers until the new container does.
-    GapBegins { name: &'a str },
+    GapBegins {
+        name: &'a str,
+    },
     /// The new container answers.
-    GapEnds { after: Duration },
-    Stopped { name: &'a str },
+    GapEnds {
+        after: Duration,
+    },
+    Stopped {
+        name: &'a str,
+    },
     /// The container that ran before runs again.
-    Restored { name: &'a str },
-    Removed { name: &'a str },
+    Restored {
+        name: &'a str,
+    },
+    Removed {
+        name: &'a str,
+    },
 }
 
 /// Whoever is told.

@@ -1,6 +1,7 @@
 //! The flags of one container as [`Wishes`].
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::error::{LaunchError, Problem};
 use super::grammar;
@@ -64,6 +65,11 @@ pub fn wishes_of_flags(args: &ContainerArgs, folder: &Path, environment: &Enviro
         _ => None,
     };
     Ok(wishes)
+}
+
+/// A duration that was typed.
+pub fn duration_of_flag(flag: &str, text: Option<&String>) -> Result<Option<Duration>, LaunchError> {
+    Ok(one(flag, text, grammar::duration)?.map(|duration| duration.value))
 }
 
 fn typed<T>(flag: &str, value: T) -> Detected<T> {

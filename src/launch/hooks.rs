@@ -13,7 +13,7 @@ use crate::container::{Containers, ExecSpec};
 /// A command that takes longer hangs.
 const LIMIT: Duration = Duration::from_mins(10);
 /// A stop does not wait longer.
-const STOP_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_mins(1);
 
 pub(super) async fn run_hook(
     containers: &Containers,

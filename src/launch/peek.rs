@@ -18,7 +18,11 @@ pub(super) struct Helper<'a> {
 
 impl<'a> Helper<'a> {
     /// Makes one of `image`, which sees `mounts`.
-    pub(super) async fn create(containers: &'a Containers, image: &str, mounts: Vec<Mount>) -> Result<Self, LaunchError> {
+    pub(super) async fn create(
+        containers: &'a Containers,
+        image: &str,
+        mounts: Vec<Mount>,
+    ) -> Result<Self, LaunchError> {
         let name = ContainerName::parse(&format!("nextdeploy-helper-{}", &host::random_word()[..12]));
         let name = name.expect("letters, digits and `-` are a name");
         let mut spec = ContainerSpec::idle(name, image.to_owned(), mounts);

@@ -12,8 +12,8 @@ use super::plan::LaunchPlan;
 use super::secrets::{SECRETS_LABEL, SecretFile, SecretsPlace, remove_secrets};
 use super::start::{Launched, Launcher, Made, StopSignal, address};
 use crate::container::{
-    ContainerError, ContainerFacts, ContainerName, ContainerStatus, ContainerSummary, Containers, ListQuery, Owner, PortMapping,
-    Protocol, Removal, Running,
+    ContainerError, ContainerFacts, ContainerName, ContainerStatus, ContainerSummary, Containers, ListQuery, Owner,
+    PortMapping, Protocol, Removal, Running,
 };
 use crate::host;
 use crate::origin::{Detected, Origin};
@@ -33,6 +33,12 @@ pub struct Replacement {
     pub drain: Duration,
 }
 
+/// What is to be launched.
+struct Candidate<'a> {
+    plan: LaunchPlan,
+    secrets: &'a [SecretFile],
+}
+
 /// A container that took the place of another.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replaced {
@@ -41,6 +47,13 @@ pub struct Replaced {
     pub previous: Option<String>,
     /// How long nothing answered; absent when a proxy moved.
     pub gap: Option<Duration>,
+}
+
+impl Replaced {
+    /// Nothing was there to replace.
+    pub fn nothing(launched: Launched) -> Self {
+        Self { launched, previous: None, gap: None }
+    }
 }
 
 /// The containers of one app.
@@ -77,15 +90,15 @@ impl Launcher<'_> {
             None => None,
             Some(running) => Some(self.containers.inspect(&running.id).await?),
         };
-        let mut plan = plan.clone();
-        plan.name = self.free_name(&plan.name).await?;
+        let plan = LaunchPlan { name: self.free_name(&plan.name).await?, ..plan.clone() };
+        let new = Candidate { plan, secrets };
         let replaced = match (&how.proxy, &old) {
-            (Some(admin), _) => self.behind_proxy(plan, secrets, old.as_ref(), admin, how.drain).await?,
+            (Some(admin), _) => Box::pin(self.behind_proxy(new, old.as_ref(), admin, how.drain)).await?,
             (None, None) => {
-                let launched = self.launch(&plan, secrets).await?;
-                Replaced { launched, previous: None, gap: None }
+                let launched = self.launch(&new.plan, secrets).await?;
+                Replaced::nothing(launched)
             }
-            (None, Some(old)) => self.moving_the_port(plan, secrets, old, how.drain).await?,
+            (None, Some(old)) => Box::pin(self.moving_the_port(&new, old, how.drain)).await?,
         };
         self.remove_older(&replaced).await;
         Ok(replaced)
@@ -112,12 +125,12 @@ impl Launcher<'_> {
     /// The new one gets a port of its own, and the proxy is told.
     async fn behind_proxy(
         &self,
-        mut plan: LaunchPlan,
-        secrets: &[SecretFile],
+        new: Candidate<'_>,
         old: Option<&ContainerFacts>,
         admin: &Admin,
         drain: Duration,
     ) -> Result<Replaced, LaunchError> {
+        let Candidate { mut plan, secrets } = new;
         let app = plan.app.value.clone();
         check_site(admin, &app).await?;
         let port = plan.port.as_ref().ok_or_else(|| LaunchError::NoPort { image: plan.image.value.clone() })?.value;
@@ -149,7 +162,8 @@ impl Launcher<'_> {
     /// Sends the requests to `new`, and waits until the old one has answered its own.
     async fn switch(&self, admin: &Admin, app: &str, new: &ContainerFacts, drain: Duration) -> Result<(), LaunchError> {
         self.check_stop()?;
-        let upstream = new.ports.first().map(address).ok_or_else(|| LaunchError::NoPort { image: new.image.clone() })?;
+        let upstream =
+            new.ports.first().map(address).ok_or_else(|| LaunchError::NoPort { image: new.image.clone() })?;
         // From here on the requests go to the new one: a wish to stop comes too late.
         let switched = admin.switch_upstream(app, &upstream, drain).await?;
         (self.listener)(&LaunchEvent::Switched { upstream: &upstream, drained: &switched.drained });
@@ -159,11 +173,11 @@ impl Launcher<'_> {
     /// Two containers cannot have one port: a first one without it shows that the image is well, and then the port moves.
     async fn moving_the_port(
         &self,
-        plan: LaunchPlan,
-        secrets: &[SecretFile],
+        new: &Candidate<'_>,
         old: &ContainerFacts,
         drain: Duration,
     ) -> Result<Replaced, LaunchError> {
+        let Candidate { plan, secrets } = new;
         let mut check = plan.clone();
         check.ports.clear();
         check.hooks.post_start.clear();
@@ -172,7 +186,7 @@ impl Launcher<'_> {
 
         let made = Mutex::new(Made::default());
         let undo = || std::mem::take(&mut *made.lock().unwrap_or_else(PoisonError::into_inner));
-        let id = match self.create(&plan, secrets, &made).await {
+        let id = match self.create(plan, secrets, &made).await {
             Ok(id) => id,
             Err(error) => {
                 self.undo(undo()).await;
@@ -188,7 +202,7 @@ impl Launcher<'_> {
             uninterrupted.restore(old).await?;
             return Err(error);
         }
-        match uninterrupted.start(&id, &plan).await {
+        match uninterrupted.start(&id, plan).await {
             Ok(launched) => {
                 let gap = begin.elapsed();
                 (self.listener)(&LaunchEvent::GapEnds { after: gap });
@@ -266,7 +280,8 @@ impl Launcher<'_> {
             check_site(admin, app).await?;
         }
         let probe = self.probe_of(&previous).await?;
-        let beside = how.proxy.as_ref().filter(|_| !present.as_ref().is_some_and(|present| shares_a_port(present, &previous)));
+        let beside =
+            how.proxy.as_ref().filter(|_| !present.as_ref().is_some_and(|present| shares_a_port(present, &previous)));
         let launched = match (beside, &present) {
             (Some(admin), _) => {
                 let launched = self.start_again(&previous, probe.as_deref()).await?;
@@ -282,7 +297,7 @@ impl Launcher<'_> {
             (None, None) => self.start_again(&previous, probe.as_deref()).await?,
             (None, Some(present)) => return self.swap(present, &previous, probe.as_deref(), how).await,
         };
-        Ok(Replaced { launched, previous: None, gap: None })
+        Ok(Replaced::nothing(launched))
     }
 
     /// Stops `present` and starts `previous` at its port; the other way round when that does not become healthy.

@@ -57,7 +57,9 @@ impl RunDocument {
     /// Where the hashed files are that `/_next/static` serves.
     pub fn hashed_assets(&self) -> Option<String> {
         match self.mode {
-            RunMode::Static => self.static_root.as_ref().map(|root| format!("{}/_next/static", root.trim_end_matches('/'))),
+            RunMode::Static => {
+                self.static_root.as_ref().map(|root| format!("{}/_next/static", root.trim_end_matches('/')))
+            }
             RunMode::Standalone | RunMode::Server => {
                 let dist = self.dist_dir.as_ref()?;
                 Some(format!("/app/{}/static", dist.trim_matches('/')))

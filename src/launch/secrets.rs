@@ -10,7 +10,6 @@ use rustix::fs::statfs;
 use super::error::LaunchError;
 use super::peek::Helper;
 use crate::container::{Access, ArchiveContent, ArchiveEntry, Containers, Mount, pack};
-use crate::daemon::Address;
 use crate::host;
 use crate::secret::Secret;
 
@@ -68,7 +67,8 @@ impl SecretsPlace {
 
     /// The folder for all belongs to root alone; inside, the group of the app may read, or everyone where that is not known.
     fn entries(&self, secrets: &[SecretFile], group: Option<u32>) -> Vec<ArchiveEntry> {
-        let folder = |path: String, mode, group| ArchiveEntry { path, mode, user: 0, group, content: ArchiveContent::Folder };
+        let folder =
+            |path: String, mode, group| ArchiveEntry { path, mode, user: 0, group, content: ArchiveContent::Folder };
         let own = format!("secrets/{}", self.name);
         let (folder_mode, file_mode) = if group.is_some() { (0o750, 0o440) } else { (0o755, 0o444) };
         let group = group.unwrap_or(0);
@@ -102,7 +102,7 @@ pub async fn remove_secrets(containers: &Containers, image: &str, place: &Secret
     let path = format!("secrets/{}", place.name);
     let empty = ArchiveEntry { path, mode: 0, user: 0, group: 0, content: ArchiveContent::File(Vec::new()) };
     unpack(containers, image, place, &[empty]).await?;
-    if is_local(containers) {
+    if containers.engine().is_local() {
         // Only root may; nothing is in it any more.
         let _ = std::fs::remove_file(place.path());
     }
@@ -123,14 +123,10 @@ async fn unpack(
     removed
 }
 
-fn is_local(containers: &Containers) -> bool {
-    matches!(containers.engine().dialer.endpoint.address, Address::Unix(_))
-}
-
 /// A folder in memory. On another machine `/run` is one, as systemd and the Filesystem Hierarchy Standard have it.
 fn root(containers: &Containers) -> Result<String, LaunchError> {
     let in_memory = |path: &str| statfs(Path::new(path)).is_ok_and(|found| IN_MEMORY.contains(&found.f_type));
-    if !is_local(containers) || in_memory("/run") {
+    if !containers.engine().is_local() || in_memory("/run") {
         return Ok("/run/nextdeploy".to_owned());
     }
     if in_memory("/dev/shm") {
@@ -165,7 +161,14 @@ mod tests {
     #[test]
     fn a_label_names_a_folder_of_ours_or_nothing() {
         assert_eq!(SecretsPlace::of_label("/run/nextdeploy/secrets/shop-1-ab"), Some(place()));
-        for bad in ["", "/etc/passwd", "/run/nextdeploy/secrets/", "/run/nextdeploy/secrets/a/b", "/run/nextdeploy/secrets/..", "/etc/secrets/x"] {
+        for bad in [
+            "",
+            "/etc/passwd",
+            "/run/nextdeploy/secrets/",
+            "/run/nextdeploy/secrets/a/b",
+            "/run/nextdeploy/secrets/..",
+            "/etc/secrets/x",
+        ] {
             assert_eq!(SecretsPlace::of_label(bad), None, "{bad}");
         }
     }

@@ -207,7 +207,9 @@ impl Launcher<'_> {
                 return Ok(Launched { facts, healthy_after: after });
             }
             ReadinessOutcome::Unhealthy => Trouble::Unhealthy,
-            ReadinessOutcome::Exited { exit_code } | ReadinessOutcome::Restarts { exit_code } => Trouble::Exited(exit_code),
+            ReadinessOutcome::Exited { exit_code } | ReadinessOutcome::Restarts { exit_code } => {
+                Trouble::Exited(exit_code)
+            }
             ReadinessOutcome::OutOfMemory { limit } => {
                 Trouble::OutOfMemory { code: facts.state.exit_code.unwrap_or(137), limit }
             }
@@ -246,7 +248,14 @@ impl Launcher<'_> {
         let name = self.containers.inspect(id).await.map(|facts| facts.name).unwrap_or_default();
         let log = self.last_lines(id).await;
         let (trouble, cause) = (Trouble::Hook, Some(Box::new(cause)));
-        LaunchError::NotHealthy(Box::new(NotHealthy { name, trouble, after: Duration::ZERO, probes: Vec::new(), log, cause }))
+        LaunchError::NotHealthy(Box::new(NotHealthy {
+            name,
+            trouble,
+            after: Duration::ZERO,
+            probes: Vec::new(),
+            log,
+            cause,
+        }))
     }
 
     async fn last_lines(&self, id: &str) -> Vec<LogLine> {
@@ -292,7 +301,8 @@ fn as_environment(secrets: &[SecretFile]) -> Result<BTreeMap<String, Secret>, La
         let text = String::from_utf8(secret.value.expose().clone()).ok().filter(|text| !text.contains('\0'));
         let text = text.ok_or_else(|| LaunchError::SecretNotText { id: secret.id.clone() })?;
         parse::variable_name(&secret.id).map_err(|_| LaunchError::SecretNoVariable { id: secret.id.clone() })?;
-        let value = text.strip_suffix('\n').map(|text| text.strip_suffix('\r').unwrap_or(text)).unwrap_or(&text);
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        let value = line.strip_suffix('\r').unwrap_or(line);
         Ok((secret.id.clone(), Secret::new(value.to_owned())))
     };
     secrets.iter().map(variable).collect()

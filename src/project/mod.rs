@@ -23,6 +23,7 @@ mod turbo;
 mod workspace;
 mod yarn_config;
 
+pub(crate) use dotenv::parse as parse_dotenv;
 pub use error::ProjectError;
 pub use facts::*;
 pub use text::line_of_key;

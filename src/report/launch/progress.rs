@@ -23,8 +23,12 @@ pub fn render_event(event: &LaunchEvent<'_>) -> String {
         LaunchEvent::HookOutput { stream, bytes } => output(*stream, bytes),
         LaunchEvent::HookFailed { kind, reason } => format!("warning: {kind}: {}", printable(reason)),
         LaunchEvent::AssetsCopied { files, folder } => format!("{files} new assets in {}", printable(folder)),
-        LaunchEvent::Switched { upstream, drained } => format!("the proxy sends requests to {upstream}; {}", drained_text(drained)),
-        LaunchEvent::GapBegins { name } => format!("the port moves from {name}: until the new container answers, nothing does"),
+        LaunchEvent::Switched { upstream, drained } => {
+            format!("the proxy sends requests to {upstream}; {}", drained_text(drained))
+        }
+        LaunchEvent::GapBegins { name } => {
+            format!("the port moves from {name}: until the new container answers, nothing does")
+        }
         LaunchEvent::GapEnds { after } => format!("nothing answered for {}", seconds(*after)),
         LaunchEvent::Stopped { name } => format!("stopped {name}, which is kept for a rollback"),
         LaunchEvent::Restored { name } => format!("{name} runs again"),
@@ -37,7 +41,9 @@ fn drained_text(drained: &Drained) -> String {
         Drained::Idle(after) => format!("the old container answered its last one within {}", seconds(*after)),
         Drained::TimedOut { requests: 1 } => "one request at the old container was not answered in time".to_owned(),
         Drained::TimedOut { requests } => format!("{requests} requests at the old container were not answered in time"),
-        Drained::Unknown { reason } => format!("what still ran at the old container is not known ({})", printable(reason)),
+        Drained::Unknown { reason } => {
+            format!("what still ran at the old container is not known ({})", printable(reason))
+        }
     }
 }
 
@@ -107,6 +113,9 @@ mod tests {
             render_failure(&failure),
             "health of shop-1:\n  / on port 3000: status 503\nlast lines of shop-1:\n  | ready\n  ! \\u{1b}[2Jgone\\r\u{fffd}"
         );
-        assert_eq!(render_event(&LaunchEvent::HookOutput { stream: LogStream::Stdout, bytes: b"a\nb\n" }), "  | a\n  | b");
+        assert_eq!(
+            render_event(&LaunchEvent::HookOutput { stream: LogStream::Stdout, bytes: b"a\nb\n" }),
+            "  | a\n  | b"
+        );
     }
 }

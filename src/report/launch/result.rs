@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::launch::{Launched, LaunchPlan, Replaced};
+use crate::launch::{LaunchPlan, Launched, Replaced};
 
 /// `nextdeploy run --json` and `nextdeploy rollback --json`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]

@@ -1,0 +1,111 @@
+//! What `run` and `rollback` have in common: the launcher with its listener, files that wishes name, and how a failure is shown.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+
+use super::Session;
+use super::stop::Stop;
+use crate::cli::ContainerArgs;
+use crate::diagnostic::{ExitCode, Warning};
+use crate::error::Error;
+use crate::launch::{
+    EnvFile, LaunchError, LaunchEvent, Replacement, SecretFile, StopSignal, Wishes, duration_of_flag, wishes_of_flags,
+};
+use crate::project::parse_dotenv;
+use crate::proxy::Admin;
+use crate::report::launch::{render_event, render_failure};
+use crate::secret::Secret;
+use crate::settings::SecretValue;
+
+/// How long a container may take to become healthy.
+const WAIT: Duration = Duration::from_mins(2);
+/// How long the old container may go on answering.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// What was typed about the container, with paths from the current folder.
+pub fn typed_wishes(session: &Session, args: &ContainerArgs) -> Result<Wishes, Error> {
+    Ok(wishes_of_flags(args, &current_folder(), &session.environment)?)
+}
+
+/// Absolute, as the daemon needs it.
+pub fn current_folder() -> std::path::PathBuf {
+    std::path::absolute(".").unwrap_or_else(|_| Path::new("/").to_path_buf())
+}
+
+pub fn wait_timeout(text: Option<&String>) -> Result<Duration, Error> {
+    Ok(duration_of_flag("--wait-timeout", text)?.unwrap_or(WAIT))
+}
+
+pub fn replacement(proxy: Option<&String>, drain: Option<&String>) -> Result<Replacement, Error> {
+    let proxy = proxy.map(|url| Admin::new(url)).transpose().map_err(LaunchError::from)?;
+    Ok(Replacement { proxy, drain: duration_of_flag("--drain", drain)?.unwrap_or(DRAIN) })
+}
+
+pub fn stop_signal(stop: &Stop) -> StopSignal {
+    stop.clone().requested().boxed().shared()
+}
+
+/// Tells each event as it happens.
+pub fn listener(session: &Session) -> impl Fn(&LaunchEvent<'_>) + Send + Sync {
+    move |event| {
+        if let LaunchEvent::HookFailed { kind, reason } = event {
+            let warning = Warning::new("launch/hook", format!("{kind}: {reason}"));
+            session.warn(&[warning.with_hint("the container is stopped all the same; correct the command")]);
+            return;
+        }
+        let text = render_event(event);
+        if !text.is_empty() {
+            session.tell(&text);
+        }
+    }
+}
+
+/// The exit code of an interruption; other failures are shown with what is known of the container.
+pub fn explain(session: &Session, error: Error, stop: &Stop) -> Result<ExitCode, Error> {
+    match &error {
+        Error::Launch(LaunchError::Interrupted) => {
+            session.log.message("interrupted: what was begun was undone");
+            Ok(stop.code().unwrap_or(ExitCode::Interrupted))
+        }
+        Error::Launch(LaunchError::NotHealthy(failure)) => {
+            let _untrusted = session.log.untrusted();
+            session.log.message(&render_failure(failure));
+            Err(error)
+        }
+        _ => Err(error),
+    }
+}
+
+/// The files with variables, in their order.
+pub fn read_env_files(wishes: &Wishes) -> Result<Vec<EnvFile>, LaunchError> {
+    let read = |file: &crate::origin::Detected<std::path::PathBuf>| {
+        let text = fs::read_to_string(&file.value).map_err(|error| unreadable(&file.value, &file.origin, &error))?;
+        let origin = crate::origin::Origin::File(file.value.display().to_string());
+        Ok(EnvFile { origin, variables: parse_dotenv(&text) })
+    };
+    wishes.env_files.iter().map(read).collect()
+}
+
+/// The values of secrets, hidden in the log from here on.
+pub fn read_secrets(session: &Session, wishes: &Wishes) -> Result<Vec<SecretFile>, LaunchError> {
+    let read = |secret: &crate::origin::Detected<crate::settings::SecretSource>| {
+        let value = match &secret.value.value {
+            SecretValue::Value(value) => value.expose().clone().into_bytes(),
+            SecretValue::File(path) => fs::read(path).map_err(|error| unreadable(path, &secret.origin, &error))?,
+        };
+        session.log.mask(String::from_utf8_lossy(&value).trim_end());
+        Ok(SecretFile { id: secret.value.id.clone(), value: Secret::new(value) })
+    };
+    wishes.secrets.iter().map(read).collect()
+}
+
+fn unreadable(path: &Path, origin: &crate::origin::Origin, error: &std::io::Error) -> LaunchError {
+    let wanted_by = match origin {
+        crate::origin::Origin::Flag(name) | crate::origin::Origin::File(name) => format!("`{name}`"),
+        other => other.to_string(),
+    };
+    LaunchError::Unreadable { path: path.to_path_buf(), wanted_by, reason: error.to_string() }
+}

@@ -1,0 +1,45 @@
+//! `nextdeploy rollback`.
+
+use super::launching::{explain, listener, replacement, stop_signal, wait_timeout};
+use super::stop::Stop;
+use super::{Session, block_on};
+use crate::cli::{Rollback, Words};
+use crate::container::Containers;
+use crate::daemon::{Engine, find_endpoint};
+use crate::diagnostic::ExitCode;
+use crate::error::Error;
+use crate::launch::Launcher;
+use crate::metadata::ConfigFiles;
+use crate::report::launch::RunResult;
+use crate::settings;
+
+pub fn run(session: &Session, verb: &Rollback, words: &Words) -> Result<ExitCode, Error> {
+    let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
+    session.warn(&resolved.warnings);
+    let ca_bundle = resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path());
+    let endpoint = find_endpoint(&session.environment, ca_bundle)?;
+    let how = replacement(verb.proxy.as_ref(), verb.drain.as_ref())?;
+    let wait = wait_timeout(verb.wait_timeout.as_ref())?;
+    let (ended, stop) = block_on(async {
+        let stop = Stop::on_signals();
+        let ended = async {
+            let engine = Engine::connect(endpoint, &session.environment).await?;
+            let containers = Containers::new(&engine);
+            let tell = listener(session);
+            let launcher = Launcher { containers: &containers, listener: &tell, stop: stop_signal(&stop), wait };
+            Ok::<_, Error>(launcher.roll_back(&verb.app, &how).await?)
+        };
+        (ended.await, stop)
+    })?;
+    match ended {
+        Err(error) => explain(session, error, &stop),
+        Ok(replaced) => {
+            if verb.json {
+                session.json(&RunResult::replacing(&replaced, None))?;
+            } else {
+                session.data(&replaced.launched.facts.name)?;
+            }
+            Ok(ExitCode::Ok)
+        }
+    }
+}

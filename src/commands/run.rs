@@ -1,0 +1,295 @@
+//! `nextdeploy run`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::launching::{
+    current_folder, explain, listener, read_env_files, read_secrets, replacement, stop_signal, typed_wishes,
+    wait_timeout,
+};
+use super::publish::{Publisher, progress_mode, typed_reference};
+use super::stop::Stop;
+use super::{Session, block_on, build, pull};
+use crate::cli::{Run, Words};
+use crate::container::{Access, ContainerError, Containers, ImageFacts, Mount};
+use crate::diagnostic::ExitCode;
+use crate::error::Error;
+use crate::launch::{
+    AppContainers, EnvFile, LaunchError, LaunchEvent, LaunchInputs, LaunchPlan, Launcher, Publish, Replaced,
+    Replacement, RunDocument, SecretFile, Wishes, copy_assets, plan_launch, read_document, read_run_document,
+};
+use crate::metadata::ConfigFiles;
+use crate::origin::{Detected, Origin};
+use crate::report::launch::{PlanResult, RunResult, render_launch_plan};
+use crate::settings::{self, Resolved};
+
+/// What the argument names.
+enum Target {
+    Image(String),
+    Folder(PathBuf),
+    Document(PathBuf),
+}
+
+pub fn run(session: &Session, verb: &Run, words: &Words) -> Result<ExitCode, Error> {
+    let typed = typed_wishes(session, &verb.container)?;
+    let how = replacement(verb.replace.proxy.as_ref(), verb.replace.drain.as_ref())?;
+    let wait = wait_timeout(verb.wait_timeout.as_ref())?;
+    let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
+    session.warn(&resolved.warnings);
+    let (document, target) = asked(verb)?;
+    let wishes = match &document {
+        None => typed,
+        Some(path) => typed.or(document_wishes(session, path)?),
+    };
+    // What is wrong with them is told before a long build.
+    let env_files = read_env_files(&wishes)?;
+    let secrets = read_secrets(session, &wishes)?;
+    let image = match (target, &wishes.image) {
+        (Some(Target::Image(text)), _) => Detected::new(text, Origin::Flag("IMAGE".to_owned())),
+        (Some(Target::Folder(folder)), _) => match build(session, verb, &folder, words)? {
+            Ok(image) => image,
+            Err(code) => return Ok(code),
+        },
+        (_, Some(image)) => image.clone(),
+        (_, None) => return Err(LaunchError::NoImage.into()),
+    };
+    let asked = Asked { session, verb, resolved, wishes, env_files, secrets, how, wait };
+    let (ended, stop) = block_on(async {
+        let stop = Stop::on_signals();
+        (Box::pin(asked.work(image, &stop)).await, stop)
+    })?;
+    match ended {
+        Err(error) => explain(session, error, &stop),
+        Ok(Ended::Planned(plan)) => {
+            if verb.json {
+                session.json(&PlanResult::new(&plan))?;
+            } else {
+                session.text(&render_launch_plan(&plan))?;
+            }
+            Ok(ExitCode::Ok)
+        }
+        Ok(Ended::Runs(replaced, plan)) => {
+            for address in replaced.launched.addresses() {
+                session.tell(&format!("http://{address}"));
+            }
+            if verb.json {
+                session.json(&RunResult::replacing(&replaced, Some(&plan)))?;
+            } else {
+                session.data(&replaced.launched.facts.name)?;
+            }
+            Ok(ExitCode::Ok)
+        }
+    }
+}
+
+/// The container document and what the argument names besides.
+fn asked(verb: &Run) -> Result<(Option<PathBuf>, Option<Target>), Error> {
+    let target = verb.target.as_deref().map(target);
+    let spec = verb.spec.as_ref().map(PathBuf::from);
+    match (spec, target) {
+        (Some(spec), Some(Target::Document(_))) => Err(LaunchError::TwoDocuments { spec }.into()),
+        (Some(spec), target) => Ok((Some(spec), target)),
+        (None, Some(Target::Document(path))) => Ok((Some(path), None)),
+        (None, Some(target)) => Ok((None, Some(target))),
+        (None, None) => Ok((None, Some(Target::Folder(PathBuf::from("."))))),
+    }
+}
+
+/// A folder that is there, a file by its ending, else an image.
+fn target(text: &str) -> Target {
+    let path = Path::new(text);
+    let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
+    if path.is_dir() {
+        Target::Folder(path.to_path_buf())
+    } else if matches!(ending.as_deref(), Some("json" | "yml" | "yaml")) {
+        Target::Document(path.to_path_buf())
+    } else {
+        Target::Image(text.to_owned())
+    }
+}
+
+fn document_wishes(session: &Session, path: &Path) -> Result<Wishes, Error> {
+    let text = fs::read_to_string(path).map_err(|error| LaunchError::Unreadable {
+        path: path.to_path_buf(),
+        wanted_by: "the command line".to_owned(),
+        reason: error.to_string(),
+    })?;
+    let folder = current_folder().join(path.parent().unwrap_or(Path::new("")));
+    Ok(read_document(&path.to_string_lossy(), &text, &folder, &session.environment)?)
+}
+
+/// Builds the folder; the image goes by its first name.
+fn build(
+    session: &Session,
+    verb: &Run,
+    folder: &Path,
+    words: &Words,
+) -> Result<Result<Detected<String>, ExitCode>, Error> {
+    if verb.dry_run {
+        return Err(LaunchError::DryRunOfFolder { folder: folder.to_path_buf() }.into());
+    }
+    let mut words = words.clone();
+    words.directory = Some(folder.to_path_buf());
+    Ok(build::build_image(session, &words)?.map(|image| {
+        let name = image.tags.first().cloned().unwrap_or(image.id);
+        Detected::new(name, Origin::Derived("the build".to_owned()))
+    }))
+}
+
+enum Ended {
+    Planned(Box<LaunchPlan>),
+    Runs(Box<Replaced>, Box<LaunchPlan>),
+}
+
+/// Everything that was asked for.
+struct Asked<'a> {
+    session: &'a Session,
+    verb: &'a Run,
+    resolved: Resolved,
+    wishes: Wishes,
+    env_files: Vec<EnvFile>,
+    secrets: Vec<SecretFile>,
+    how: Replacement,
+    wait: std::time::Duration,
+}
+
+impl Asked<'_> {
+    async fn work(mut self, reference: Detected<String>, stop: &Stop) -> Result<Ended, Error> {
+        let session = self.session;
+        let publisher = Publisher {
+            session,
+            settings: &self.resolved.publish,
+            ca_bundle: self.resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path()),
+            progress: progress_mode(session, self.resolved.run.progress),
+        };
+        let engine = tokio::select! {
+            () = stop.clone().requested() => return Err(LaunchError::Interrupted.into()),
+            engine = publisher.connect_for_containers() => engine?,
+        };
+        session.tell(&format!("{engine} at {}", engine.address()));
+        let containers = Containers::new(&engine);
+        let image = match containers.image_facts(&reference.value).await {
+            Err(ContainerError::ImageMissing { .. })
+                if !self.verb.dry_run && !reference.value.starts_with("sha256:") =>
+            {
+                let wanted = typed_reference(&reference.value)?;
+                pull::pull_missing(&publisher, &engine, &wanted, stop).await?;
+                containers.image_facts(&reference.value).await.map_err(LaunchError::from)?
+            }
+            found => found.map_err(LaunchError::from)?,
+        };
+        let run = read_run_document(&containers, &image.id).await?;
+        let mut plan = self.plan(&reference, &image, run.as_ref())?;
+        let app = AppContainers::find(&containers, &plan.app.value).await?;
+        if self.take_over(&app, plan.port.as_ref()) | self.serve_assets(run.as_ref(), engine.is_local()) {
+            plan = self.plan(&reference, &image, run.as_ref())?;
+        }
+        session.warn(&plan.warnings);
+        if self.verb.dry_run {
+            return Ok(Ended::Planned(Box::new(plan)));
+        }
+        let tell = listener(session);
+        if let Some(folder) = self.assets() {
+            let files = copy_both(&containers, &app, (&image, run.as_ref()), &folder).await?;
+            tell(&LaunchEvent::AssetsCopied { files, folder: &folder.to_string_lossy() });
+        }
+        let launcher = Launcher { containers: &containers, listener: &tell, stop: stop_signal(stop), wait: self.wait };
+        let replaced = if self.verb.replace.replace {
+            Box::pin(launcher.replace(&plan, &self.secrets, &self.how)).await?
+        } else {
+            Replaced::nothing(launcher.launch_alone(&plan, &self.secrets).await?)
+        };
+        Ok(Ended::Runs(Box::new(replaced), Box::new(plan)))
+    }
+
+    fn plan(
+        &self,
+        reference: &Detected<String>,
+        image: &ImageFacts,
+        run: Option<&RunDocument>,
+    ) -> Result<LaunchPlan, LaunchError> {
+        let (wishes, env_files) = (&self.wishes, self.env_files.as_slice());
+        plan_launch(LaunchInputs { reference, image, run, wishes, env_files })
+    }
+
+    /// A container that takes the place of another takes its ports too, unless others are asked for. True when that changes something.
+    fn take_over(&mut self, app: &AppContainers, port: Option<&Detected<u16>>) -> bool {
+        let Some(old) = app.running.first().filter(|_| self.verb.replace.replace && self.how.proxy.is_none()) else {
+            return false;
+        };
+        if self.wishes.ports.is_some() || old.ports.is_empty() {
+            return false;
+        }
+        let origin = Origin::Derived(format!("`{}`, which it replaces", old.name));
+        let taken = old.ports.iter().map(|port_of_old| {
+            let is_apps = port.is_some() && old.ports.len() == 1;
+            let publish = Publish {
+                address: Some(port_of_old.address),
+                host_port: port_of_old.host_port,
+                container_port: (!is_apps).then_some(port_of_old.container_port),
+                protocol: port_of_old.protocol,
+            };
+            Detected::new(publish, origin.clone())
+        });
+        self.wishes.ports = Some(taken.collect());
+        true
+    }
+
+    /// Where no proxy serves the folder of assets, the container does. True when that changes something.
+    fn serve_assets(&mut self, run: Option<&RunDocument>, is_local: bool) -> bool {
+        let (Some(folder), true) = (self.assets(), is_local && self.how.proxy.is_none()) else { return false };
+        let Some((run, target)) = run.and_then(|run| Some((run, run.hashed_assets()?))) else { return false };
+        let source = folder.join(run.base_path.trim_matches('/')).join("_next/static");
+        let Some(source) = source.to_str().map(str::to_owned) else { return false };
+        let mount = Mount::Bind { source, target, access: Access::ReadOnly };
+        self.wishes.mounts.push(Detected::new(mount, Origin::Flag("--assets".to_owned())));
+        true
+    }
+
+    fn assets(&self) -> Option<PathBuf> {
+        self.verb.replace.assets.as_ref().map(|folder| current_folder().join(folder))
+    }
+}
+
+/// Copies the assets of the image that runs and of the one that is to run; the answer is how many files were new.
+async fn copy_both(
+    containers: &Containers,
+    app: &AppContainers,
+    (image, run): (&ImageFacts, Option<&RunDocument>),
+    folder: &Path,
+) -> Result<usize, Error> {
+    let Some(run) = run else { return Ok(0) };
+    let mut files = 0;
+    if let Some(old) = app.running.first()
+        && old.image_id != image.id
+        && let Some(old_run) = read_run_document(containers, &old.image_id).await?
+    {
+        files += copy_assets(containers, &old.image_id, &old_run, folder).await?;
+    }
+    Ok(files + copy_assets(containers, &image.id, run, folder).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_argument_is_a_folder_a_document_or_an_image() {
+        let kind = |text: &str| match target(text) {
+            Target::Image(_) => "image",
+            Target::Folder(_) => "folder",
+            Target::Document(_) => "document",
+        };
+        for (text, expected) in [
+            (".", "folder"),
+            ("examples/hello-next", "folder"),
+            ("examples/hello-next/package.json", "document"),
+            ("missing.yml", "document"),
+            ("ghcr.io/acme/shop:1.2", "image"),
+            ("hello-next", "image"),
+            ("localhost:5000/a.b/c", "image"),
+        ] {
+            assert_eq!(kind(text), expected, "{text}");
+        }
+    }
+}
