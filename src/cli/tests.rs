@@ -143,6 +143,8 @@ fn help_of_every_verb() {
         "build",
         "push",
         "pull",
+        "run",
+        "rollback",
         "ecr",
         "ecr ensure-repository",
         "ecr policy",
@@ -177,8 +179,8 @@ fn names_are_derived_in_one_way() {
 }
 
 /// Verbs whose flags are about this call only, and never about a project.
-const WITHOUT_SETTINGS: [&str; 11] =
-    ["schema", "init", "proxy", "ps", "logs", "exec", "stats", "health", "stop", "restart", "rm"];
+const WITHOUT_SETTINGS: [&str; 13] =
+    ["schema", "init", "proxy", "run", "rollback", "ps", "logs", "exec", "stats", "health", "stop", "restart", "rm"];
 
 /// Every verb that takes settings, with its name as typed: `build`, `ecr policy`.
 fn verbs(command: &clap::Command) -> Vec<(String, &clap::Command)> {
