@@ -211,12 +211,15 @@ fn failed(steps: &Steps, text: &str) -> BuildError {
     if exit_code.is_none() && log.is_empty() {
         return BuildError::Refused { message: error, explanation };
     }
-    // The error itself, when much follows it, else the last words.
+    // The error itself where its place is known, else the last words.
     let last = log.len().saturating_sub(SHOWN_TAIL);
     let begin = explanation.as_ref().and_then(|explanation| explanation.begins_at());
-    let begin = begin.map_or(last, |at| at.saturating_sub(BEFORE_ERROR).min(last));
-    let tail =
-        log[begin..].iter().take(SHOWN_TAIL).map(|line| crate::diagnostic::printable(&without_colours(line))).collect();
+    let begin = begin.map_or(last, |at| at.saturating_sub(BEFORE_ERROR));
+    let tail = log[begin..]
+        .iter()
+        .take(SHOWN_TAIL)
+        .map(|line| crate::diagnostic::printable(&without_colours(line).replace('\t', "  ")))
+        .collect();
     BuildError::StepFailed { step: step_name(&step), exit_code, tail, explanation }
 }
 
