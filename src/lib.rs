@@ -40,6 +40,8 @@ pub mod proxy;
 
 pub mod launch;
 
+pub mod supervise;
+
 pub mod forge;
 
 pub mod doctor;

@@ -20,6 +20,7 @@ mod pull;
 mod push;
 mod schema;
 mod setting;
+mod supervise;
 mod words;
 
 use std::ffi::OsString;
@@ -45,6 +46,7 @@ pub use pull::Pull;
 pub use push::Push;
 pub use schema::Schema;
 pub use setting::{Setting, Shape};
+pub use supervise::{Listen, LogOutput, Supervise};
 pub use words::Words;
 
 /// Turns a Next.js repository into a small production container image, with no Dockerfile.
@@ -124,6 +126,7 @@ pub enum Command {
     Rm(Rm),
     Init(Init),
     Schema(Schema),
+    Supervise(Box<Supervise>),
 }
 
 impl Cli {
@@ -163,6 +166,7 @@ impl Cli {
             Command::Rm(verb) => verb.daemon.collect(&mut words),
             Command::Init(verb) => verb.collect(&mut words),
             Command::Schema(_) => {}
+            Command::Supervise(verb) => verb.collect(&mut words),
         }
         words
     }

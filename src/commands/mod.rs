@@ -27,6 +27,7 @@ mod rollback;
 mod run;
 mod schema;
 mod stop;
+mod supervise;
 mod told;
 
 use std::process;
@@ -127,6 +128,7 @@ impl Session {
             Command::Rm(verb) => containers::rm(self, verb, &words),
             Command::Init(verb) => init::run(self, verb, cli.global.ci.as_deref(), &words),
             Command::Schema(verb) => schema::run(self, verb),
+            Command::Supervise(verb) => supervise::run(self, verb, &words),
         };
         code.map(|code| code as u8)
     }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::health::{ContainerHealth, HealthStatus};
-use super::spec::Protocol;
+use super::spec::{Protocol, RestartPolicy};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -65,6 +65,7 @@ pub struct ContainerFacts {
     pub memory_limit: Option<u64>,
     /// How long it gets to end by itself; `None` is the daemon's default of 10 s.
     pub stop_grace: Option<Duration>,
+    pub restart: RestartPolicy,
 }
 
 /// One container in a list.

@@ -163,7 +163,8 @@ impl Mount {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub enum RestartPolicy {
     No,
     /// After failures, this often at most.

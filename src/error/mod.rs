@@ -20,6 +20,7 @@ use crate::registry::transfer::TransferError;
 use crate::settings::SettingsError;
 use crate::source::SourceError;
 use crate::source::ignore::IgnoreError;
+use crate::supervise::SuperviseError;
 use crate::workflow::WorkflowError;
 
 /// Whatever ended the run. Each stage documents its own errors.
@@ -62,6 +63,8 @@ pub enum Error {
     #[error(transparent)]
     Launch(#[from] LaunchError),
     #[error(transparent)]
+    Supervise(#[from] SuperviseError),
+    #[error(transparent)]
     Command(#[from] CommandError),
 }
 
@@ -87,6 +90,7 @@ impl Error {
             Self::Proxy(error) => error,
             Self::Workflow(error) => error,
             Self::Launch(error) => error,
+            Self::Supervise(error) => error,
             Self::Command(error) => error,
         }
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bollard::models::{
     ContainerInspectResponse, ContainerState as DockerState, ContainerStateStatusEnum,
     ContainerSummary as DockerSummary, ContainerSummaryStateEnum, Health, HealthStatusEnum, ImageInspect,
-    NetworkInspect, PortMap, PortSummary, PortSummaryTypeEnum, Volume,
+    NetworkInspect, PortMap, PortSummary, PortSummaryTypeEnum, RestartPolicy as DockerRestart, RestartPolicyNameEnum,
+    Volume,
 };
 use chrono::{DateTime, Datelike, Utc};
 
@@ -15,7 +16,7 @@ use crate::container::facts::{
     ContainerFacts, ContainerState, ContainerStatus, ContainerSummary, ImageFacts, NetworkAttachment, PublishedPort,
 };
 use crate::container::health::{ContainerHealth, HealthStatus, Probe};
-use crate::container::spec::{Protocol, VolumeSpec};
+use crate::container::spec::{Protocol, RestartPolicy, VolumeSpec};
 
 /// The answer to an inspection. The error says what it lacks.
 pub fn container_facts(answer: ContainerInspectResponse) -> Result<ContainerFacts, &'static str> {
@@ -54,8 +55,23 @@ pub fn container_facts(answer: ContainerInspectResponse) -> Result<ContainerFact
         volumes: volumes.filter_map(|mount| mount.name).collect(),
         tty: config.tty.unwrap_or_default(),
         memory_limit: host.memory.and_then(positive),
+        restart: restart_policy(host.restart_policy),
         stop_grace: config.stop_timeout.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs),
     })
+}
+
+/// Podman writes an empty name for none.
+fn restart_policy(policy: Option<DockerRestart>) -> RestartPolicy {
+    let Some(policy) = policy else { return RestartPolicy::No };
+    match policy.name {
+        Some(RestartPolicyNameEnum::ALWAYS) => RestartPolicy::Always,
+        Some(RestartPolicyNameEnum::UNLESS_STOPPED) => RestartPolicy::UnlessStopped,
+        Some(RestartPolicyNameEnum::ON_FAILURE) => {
+            let most = policy.maximum_retry_count.and_then(|count| u32::try_from(count).ok());
+            RestartPolicy::OnFailure(most.filter(|most| *most > 0))
+        }
+        Some(RestartPolicyNameEnum::NO | RestartPolicyNameEnum::EMPTY) | None => RestartPolicy::No,
+    }
 }
 
 /// One entry of a list.

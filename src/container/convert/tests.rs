@@ -179,13 +179,29 @@ fn inspections_of_docker_and_podman() {
         assert!(facts.networks[0].address.is_some() && facts.networks[0].aliases.contains(&"shop".to_owned()));
         assert_eq!(facts.volumes, ["nd-smpv"]);
         assert_eq!((facts.tty, facts.memory_limit), (false, Some(128 << 20)));
-        assert_eq!(facts.stop_grace, Some(Duration::from_secs(3)));
+        assert_eq!((facts.stop_grace, facts.restart), (Some(Duration::from_secs(3)), RestartPolicy::No));
     }
     let health = docker.state.health.unwrap();
     assert_eq!((health.status, health.failing_streak, health.probes.len()), (HealthStatus::Healthy, 0, 2));
     assert_eq!((health.probes[0].output.as_str(), health.probes[0].exit_code), ("fine\n", 0));
     assert!(health.probes[0].started_at < health.probes[0].finished_at);
     assert_eq!(podman.state.health.unwrap().status, HealthStatus::Starting);
+}
+
+#[test]
+fn restart_policies_come_back_as_they_were_asked_for() {
+    for (policy, expected) in [
+        (json!(null), RestartPolicy::No),
+        (json!({ "Name": "no", "MaximumRetryCount": 0 }), RestartPolicy::No),
+        (json!({ "Name": "always", "MaximumRetryCount": 0 }), RestartPolicy::Always),
+        (json!({ "Name": "unless-stopped" }), RestartPolicy::UnlessStopped),
+        (json!({ "Name": "on-failure", "MaximumRetryCount": 0 }), RestartPolicy::OnFailure(None)),
+        (json!({ "Name": "on-failure", "MaximumRetryCount": 3 }), RestartPolicy::OnFailure(Some(3))),
+    ] {
+        let mut answer: serde_json::Value = serde_json::from_str(DOCKER).unwrap();
+        answer["HostConfig"]["RestartPolicy"] = policy;
+        assert_eq!(container_facts(serde_json::from_value(answer).unwrap()).unwrap().restart, expected);
+    }
 }
 
 #[test]

@@ -108,6 +108,7 @@ mod tests {
             tty: false,
             memory_limit: Some(64 << 20),
             stop_grace: None,
+            restart: crate::container::RestartPolicy::No,
         }
     }
 

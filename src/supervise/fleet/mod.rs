@@ -1,0 +1,264 @@
+//! The containers that are watched, as far as the daemon told: events and looks in, what is to be looked at next out.
+//!
+//! Never asks the daemon itself; the time is given.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::metrics::Row;
+use super::policy::{Intent, Observation, Restarts};
+use super::position::{Cursor, Position};
+use super::record::Origin;
+use crate::container::{
+    APP_LABEL, ContainerEvent, ContainerFacts, ContainerStats, ContainerStatus, ContainerSummary, EventKind,
+    HealthStatus, MANAGED_LABEL,
+};
+
+/// Events come in groups (kill, die, stop): one look after the last one is enough.
+const SETTLE: Duration = Duration::from_millis(200);
+/// After the own restart of a container, in which its events may still come.
+const ECHO: Duration = Duration::from_secs(1);
+/// The daemon's grace where the container has none.
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+/// How long a signal by somebody may be the beginning of a stop, beyond the grace.
+const ENDING: Duration = Duration::from_secs(20);
+
+/// Whose lines a reader reads; renamed while it reads.
+pub type SharedOrigin = Arc<Mutex<Arc<Origin>>>;
+
+/// One container that is watched.
+pub struct Watched {
+    pub facts: ContainerFacts,
+    pub restarts: Restarts,
+    pub origin: SharedOrigin,
+    pub logs: LogState,
+    pub stats: Option<ContainerStats>,
+    stopped: bool,
+    /// Somebody sent a signal, and may stop it until then.
+    ending_until: Option<Instant>,
+    /// Its own restart is being done.
+    pub restarting: bool,
+    restarted: Option<Instant>,
+}
+
+/// How far its logs are.
+#[derive(Default)]
+pub struct LogState {
+    pub cursor: Cursor,
+    pub reading: bool,
+    /// The run that was or is being read, by its start.
+    pub run: Option<chrono::DateTime<chrono::Utc>>,
+    /// Its logging driver gives nothing back.
+    pub unreadable: bool,
+}
+
+impl Watched {
+    fn new(facts: ContainerFacts, position: Position) -> Self {
+        let origin = Arc::new(Mutex::new(Arc::new(origin(&facts))));
+        let stopped = !is_alive(facts.state.status);
+        let logs = LogState { cursor: Cursor::new(position), ..LogState::default() };
+        Self {
+            facts,
+            restarts: Restarts::default(),
+            origin,
+            logs,
+            stats: None,
+            stopped,
+            ending_until: None,
+            restarting: false,
+            restarted: None,
+        }
+    }
+
+    pub fn observe(&self, now: Instant) -> Observation {
+        let intent = match self.ending_until {
+            _ if self.stopped => Intent::Stop,
+            Some(until) if now < until => Intent::Ending,
+            _ => Intent::Run,
+        };
+        let state = &self.facts.state;
+        Observation {
+            status: state.status,
+            exit_code: state.exit_code,
+            health: state.health.as_ref().map(|health| health.status),
+            policy: self.facts.restart,
+            daemon_restarts: state.restarts,
+            started_at: state.started_at,
+            intent,
+        }
+    }
+
+    pub fn row(&self) -> Row {
+        let state = &self.facts.state;
+        let up = state.status == ContainerStatus::Running;
+        Row {
+            name: self.facts.name.clone(),
+            app: self.facts.app().map(str::to_owned),
+            up,
+            health: state.health.as_ref().map(|health| health.status).filter(|_| up),
+            daemon_restarts: state.restarts,
+            own_restarts: self.restarts.total(),
+            given_up: self.restarts.has_given_up(),
+            stats: self.stats.filter(|_| up),
+        }
+    }
+
+    /// Whether there may be lines that nobody reads.
+    pub fn wants_reader(&self) -> bool {
+        let (state, logs) = (&self.facts.state, &self.logs);
+        let new_run = state.started_at.is_some() && state.started_at != logs.run;
+        !logs.reading && (new_run || (is_alive(state.status) && !logs.unreadable))
+    }
+
+    fn update(&mut self, facts: ContainerFacts) {
+        if is_alive(facts.state.status) {
+            self.stopped = false;
+        }
+        if facts.name != self.facts.name {
+            *self.origin.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(origin(&facts));
+        }
+        self.facts = facts;
+    }
+
+    pub fn restart_ended(&mut self, now: Instant) {
+        self.restarting = false;
+        self.restarted = Some(now);
+    }
+
+    /// Whether its events are those of the own restart.
+    fn echoes(&self, now: Instant) -> bool {
+        self.restarting || self.restarted.is_some_and(|at| now.saturating_duration_since(at) < ECHO)
+    }
+}
+
+fn origin(facts: &ContainerFacts) -> Origin {
+    Origin { container: facts.name.clone(), app: facts.app().map(str::to_owned) }
+}
+
+fn is_alive(status: ContainerStatus) -> bool {
+    matches!(status, ContainerStatus::Running | ContainerStatus::Paused | ContainerStatus::Restarting)
+}
+
+/// All of them, and when to look at which.
+pub struct Fleet {
+    /// Names of apps or containers; all when empty.
+    wanted: Vec<String>,
+    pub watched: HashMap<String, Watched>,
+    looks: HashMap<String, Instant>,
+    /// Of containers that were not seen yet.
+    positions: BTreeMap<String, Position>,
+}
+
+/// What a look changed.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Change {
+    Found,
+    Seen,
+}
+
+impl Fleet {
+    pub fn new(wanted: Vec<String>, positions: BTreeMap<String, Position>) -> Self {
+        Self { wanted, watched: HashMap::new(), looks: HashMap::new(), positions }
+    }
+
+    fn wants(&self, name: &str, labels: &BTreeMap<String, String>) -> bool {
+        let ours = labels.get(MANAGED_LABEL).is_some_and(|value| value == "true");
+        let app = labels.get(APP_LABEL).map(String::as_str);
+        ours && (self.wanted.is_empty() || self.wanted.iter().any(|word| word == name || app == Some(word.as_str())))
+    }
+
+    /// Looks at `id` at `when`, or before.
+    pub fn look(&mut self, id: &str, when: Instant) {
+        let look = self.looks.entry(id.to_owned()).or_insert(when);
+        *look = when.min(*look);
+    }
+
+    pub fn next_look(&self) -> Option<Instant> {
+        self.looks.values().min().copied()
+    }
+
+    /// The containers whose time has come.
+    pub fn due(&mut self, now: Instant) -> Vec<String> {
+        self.looks.extract_if(|_, when| *when <= now).map(|(id, _)| id).collect()
+    }
+
+    /// What an event says. True when the container is gone.
+    pub fn note(&mut self, event: &ContainerEvent, now: Instant) -> bool {
+        let known = self.watched.get_mut(&event.id);
+        if known.is_none() && !self.wants(&event.name, &event.labels) {
+            return false;
+        }
+        let known = self.watched.get_mut(&event.id);
+        match (&event.kind, known) {
+            (EventKind::Removed, _) => return true,
+            (EventKind::Stopped, Some(known)) if !known.echoes(now) => known.stopped = true,
+            (EventKind::Started, Some(known)) => {
+                known.stopped = false;
+                known.ending_until = None;
+            }
+            (EventKind::Other(word), Some(known)) if word == "kill" && !known.echoes(now) => {
+                let grace = known.facts.stop_grace.unwrap_or(DEFAULT_GRACE);
+                known.ending_until = Some(now + grace + ENDING);
+            }
+            _ => {}
+        }
+        let matters = match &event.kind {
+            EventKind::Other(word) => matches!(word.as_str(), "pause" | "unpause" | "restart" | "update"),
+            _ => true,
+        };
+        if matters {
+            self.look(&event.id, now + SETTLE);
+        }
+        false
+    }
+
+    /// Compares a whole list with what is known; the ids that are gone.
+    pub fn reconcile(&mut self, list: &[ContainerSummary], now: Instant) -> Vec<String> {
+        let wanted: Vec<&ContainerSummary> =
+            list.iter().filter(|entry| self.wants(&entry.name, &entry.labels)).collect();
+        for entry in wanted {
+            let same = self.watched.get(&entry.id).is_some_and(|known| {
+                let health = known.facts.state.health.as_ref().map(|health| health.status);
+                // Unhealthy: what held its restart back may be over.
+                health != Some(HealthStatus::Unhealthy)
+                    && known.facts.state.status == entry.status
+                    && known.facts.name == entry.name
+                    && (entry.status != ContainerStatus::Running || health == entry.health)
+            });
+            if !same {
+                self.look(&entry.id, now);
+            }
+        }
+        let is_listed = |id: &String| list.iter().any(|entry| entry.id == *id);
+        let known = self.watched.keys().chain(self.positions.keys()).chain(self.looks.keys());
+        let mut gone: Vec<String> = known.filter(|id| !is_listed(id)).cloned().collect();
+        gone.sort_unstable();
+        gone.dedup();
+        gone
+    }
+
+    /// Takes what an inspection says; `None` when it is none of those that are watched.
+    pub fn see(&mut self, facts: ContainerFacts) -> Option<Change> {
+        if !self.wants(&facts.name, &facts.labels) && !self.watched.contains_key(&facts.id) {
+            return None;
+        }
+        if let Some(known) = self.watched.get_mut(&facts.id) {
+            known.update(facts);
+            return Some(Change::Seen);
+        }
+        let position = self.positions.remove(&facts.id).unwrap_or_default();
+        self.watched.insert(facts.id.clone(), Watched::new(facts, position));
+        Some(Change::Found)
+    }
+
+    /// Forgets one that is gone.
+    pub fn remove(&mut self, id: &str) -> Option<Watched> {
+        self.looks.remove(id);
+        self.positions.remove(id);
+        self.watched.remove(id)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+use chrono::DateTime;
+
+use super::*;
+use crate::container::{ContainerState, RestartPolicy};
+
+fn labels(managed: &str, app: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([(MANAGED_LABEL.to_owned(), managed.to_owned()), (APP_LABEL.to_owned(), app.to_owned())])
+}
+
+fn facts(id: &str, app: &str, status: ContainerStatus) -> ContainerFacts {
+    ContainerFacts {
+        id: id.to_owned(),
+        name: format!("{app}-1"),
+        image: String::new(),
+        image_id: String::new(),
+        created_at: None,
+        state: ContainerState {
+            status,
+            exit_code: None,
+            out_of_memory: false,
+            error: None,
+            started_at: DateTime::from_timestamp(1, 0),
+            finished_at: None,
+            restarts: 0,
+            health: None,
+        },
+        labels: labels("true", app),
+        ports: Vec::new(),
+        networks: Vec::new(),
+        volumes: Vec::new(),
+        tty: false,
+        memory_limit: None,
+        stop_grace: None,
+        restart: RestartPolicy::UnlessStopped,
+    }
+}
+
+fn event(kind: EventKind) -> ContainerEvent {
+    let labels = labels("true", "shop");
+    ContainerEvent { kind, id: "a".to_owned(), name: "shop-1".to_owned(), labels, time: None }
+}
+
+fn watching() -> Fleet {
+    let mut fleet = Fleet::new(Vec::new(), BTreeMap::new());
+    fleet.see(facts("a", "shop", ContainerStatus::Running));
+    fleet
+}
+
+fn intent(fleet: &Fleet, now: Instant) -> Intent {
+    fleet.watched["a"].observe(now).intent
+}
+
+#[test]
+fn a_stop_by_somebody_is_told_from_a_kill_and_from_the_own_restart() {
+    let now = Instant::now();
+    let kill = || event(EventKind::Other("kill".to_owned()));
+    let mut killed = watching();
+    killed.note(&kill(), now);
+    killed.note(&event(EventKind::Died(Some(137))), now);
+    assert_eq!(intent(&killed, now), Intent::Ending);
+    assert_eq!(intent(&killed, now + Duration::from_mins(1)), Intent::Run);
+
+    let mut stopped = watching();
+    stopped.note(&kill(), now);
+    stopped.note(&event(EventKind::Stopped), now);
+    assert_eq!(intent(&stopped, now + Duration::from_mins(1)), Intent::Stop);
+    stopped.note(&event(EventKind::Started), now);
+    assert_eq!(intent(&stopped, now), Intent::Run);
+
+    let mut own = watching();
+    own.watched.get_mut("a").unwrap().restarting = true;
+    own.note(&event(EventKind::Stopped), now);
+    assert_eq!(intent(&own, now), Intent::Run);
+    own.watched.get_mut("a").unwrap().restart_ended(now);
+    own.note(&event(EventKind::Stopped), now + Duration::from_millis(500));
+    assert_eq!(intent(&own, now), Intent::Run);
+    own.note(&event(EventKind::Stopped), now + Duration::from_secs(2));
+    assert_eq!(intent(&own, now), Intent::Stop);
+}
+
+#[test]
+fn what_did_not_run_when_it_was_found_is_left_alone() {
+    let mut fleet = Fleet::new(Vec::new(), BTreeMap::new());
+    assert_eq!(fleet.see(facts("a", "shop", ContainerStatus::Exited)), Some(Change::Found));
+    assert_eq!(intent(&fleet, Instant::now()), Intent::Stop);
+    assert_eq!(fleet.see(facts("a", "shop", ContainerStatus::Running)), Some(Change::Seen));
+    assert_eq!(fleet.see(facts("a", "shop", ContainerStatus::Exited)), Some(Change::Seen));
+    assert_eq!(intent(&fleet, Instant::now()), Intent::Run);
+}
+
+#[test]
+fn containers_of_others_are_not_looked_at() {
+    let mut fleet = Fleet::new(vec!["shop".to_owned(), "blog-1".to_owned()], BTreeMap::new());
+    let now = Instant::now();
+    for (name, labels, expected) in [
+        ("shop-2", labels("true", "shop"), true),
+        ("blog-1", labels("true", "blog"), true),
+        ("blog-2", labels("true", "blog"), false),
+        ("shop-3", labels("false", "shop"), false),
+        ("shop-4", BTreeMap::from([(APP_LABEL.to_owned(), "shop".to_owned())]), false),
+    ] {
+        let event =
+            ContainerEvent { kind: EventKind::Started, id: name.to_owned(), name: name.to_owned(), labels, time: None };
+        fleet.note(&event, now);
+        assert_eq!(fleet.due(now + SETTLE), if expected { vec![name.to_owned()] } else { Vec::new() });
+        let mut foreign = facts(name, "x", ContainerStatus::Running);
+        (foreign.name, foreign.labels) = (event.name, event.labels);
+        assert_eq!(fleet.see(foreign).is_some(), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_list_tells_what_is_new_changed_and_gone() {
+    let entry = |id: &str, status| ContainerSummary {
+        id: id.to_owned(),
+        name: "shop-1".to_owned(),
+        image: String::new(),
+        image_id: String::new(),
+        created_at: None,
+        status,
+        description: String::new(),
+        health: None,
+        labels: labels("true", "shop"),
+        ports: Vec::new(),
+    };
+    let now = Instant::now();
+    let positions = BTreeMap::from([("old".to_owned(), Position::default())]);
+    let mut fleet = Fleet::new(Vec::new(), positions);
+    for id in ["same", "ended", "gone"] {
+        fleet.see(facts(id, "shop", ContainerStatus::Running));
+    }
+    let list = [
+        entry("same", ContainerStatus::Running),
+        entry("ended", ContainerStatus::Exited),
+        entry("new", ContainerStatus::Running),
+    ];
+    assert_eq!(fleet.reconcile(&list, now), ["gone", "old"]);
+    let mut due = fleet.due(now);
+    due.sort();
+    assert_eq!(due, ["ended", "new"]);
+}
+
+#[test]
+fn logs_are_read_once_per_run() {
+    let mut fleet = watching();
+    let watched = fleet.watched.get_mut("a").unwrap();
+    assert!(watched.wants_reader());
+    (watched.logs.reading, watched.logs.run) = (true, watched.facts.state.started_at);
+    assert!(!watched.wants_reader());
+    watched.logs.reading = false;
+    assert!(watched.wants_reader(), "it runs, and its stream broke");
+    watched.logs.unreadable = true;
+    assert!(!watched.wants_reader());
+    watched.facts.state.status = ContainerStatus::Exited;
+    watched.facts.state.started_at = DateTime::from_timestamp(2, 0);
+    assert!(watched.wants_reader(), "a short run that nobody read");
+}
