@@ -95,7 +95,7 @@ fn main() {
     let folder = folder.path();
     prepare(root, &program, folder);
     build_outside_the_daemon(&program, folder);
-    let (mut install, mut cache, mut build, mut sums) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut installs, mut keys, mut builds, mut sums) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let mut script = Command::new(root.join("scripts/action/install"));
         script.env_remove("NEXTDEPLOY_BINARY").envs([("ACTION_REPOSITORY", "acme/nextdeploy"), ("ACTION_REF", "v0")]);
@@ -103,18 +103,18 @@ fn main() {
         let found = fs::read_to_string(folder.join("output")).unwrap();
         assert!(found.contains("/tools/nextdeploy/"), "not from the tool cache: {found}");
         let mut script = Command::new(root.join("scripts/action/cache"));
-        let found = step(script.env("INPUT_CACHE", "true").current_dir(folder.join("app")), folder);
+        let searched = step(script.env("INPUT_CACHE", "true").current_dir(folder.join("app")), folder);
         let built = build_outside_the_daemon(&program, folder);
-        sums.push(installed + found + built);
-        install.push(installed);
-        cache.push(found);
-        build.push(built);
+        sums.push(installed + searched + built);
+        installs.push(installed);
+        keys.push(searched);
+        builds.push(built);
     }
     println!("| measure | time |\n|---|---|");
     let rows = [
-        ("program from the tool cache", install),
-        ("keys of the caches", cache),
-        ("`nextdeploy build` outside the daemon's build", build),
+        ("program from the tool cache", installs),
+        ("keys of the caches", keys),
+        ("`nextdeploy build` outside the daemon's build", builds),
         ("together", sums),
     ];
     for (name, values) in rows {
