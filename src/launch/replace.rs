@@ -1,6 +1,7 @@
 //! A new container in the place of an old one, and back again. The old one serves until the new one is healthy, and goes on when that
 //! never happens; it is kept, stopped, until the next replacement.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -237,7 +238,7 @@ impl Launcher<'_> {
     /// Removes a container with its secrets. What fails leaves something harmless behind.
     async fn discard(&self, facts: &ContainerFacts) {
         if self.containers.remove(&facts.id, Removal::Forced).await.is_ok() {
-            forget_secrets(self.containers, facts).await;
+            forget_secrets(self.containers, &facts.labels, &facts.image_id).await;
         }
     }
 
@@ -253,7 +254,7 @@ impl Launcher<'_> {
             }
             let Ok(facts) = self.containers.inspect(&older.id).await else { continue };
             if self.containers.remove(&facts.id, Removal::Stopped).await.is_ok() {
-                forget_secrets(self.containers, &facts).await;
+                forget_secrets(self.containers, &facts.labels, &facts.image_id).await;
                 (self.listener)(&LaunchEvent::Removed { name: &facts.name });
             }
         }
@@ -375,11 +376,11 @@ async fn check_site(admin: &Admin, app: &str) -> Result<(), LaunchError> {
     }
 }
 
-/// Removes the secrets of a container that is gone.
-pub async fn forget_secrets(containers: &Containers, facts: &ContainerFacts) {
-    if let Some(place) = facts.labels.get(SECRETS_LABEL).and_then(|label| SecretsPlace::of_label(label)) {
+/// Removes the secrets of a container that is gone: what its labels name, with the help of its image.
+pub async fn forget_secrets(containers: &Containers, labels: &BTreeMap<String, String>, image_id: &str) {
+    if let Some(place) = labels.get(SECRETS_LABEL).and_then(|label| SecretsPlace::of_label(label)) {
         // Another try would meet the same daemon.
-        let _ = remove_secrets(containers, &facts.image_id, &place).await;
+        let _ = remove_secrets(containers, image_id, &place).await;
     }
 }
 

@@ -28,6 +28,7 @@ mod program;
 mod proxy;
 mod registry;
 mod repeat;
+mod run;
 mod second_daemon;
 mod swarm;
 mod trouble;

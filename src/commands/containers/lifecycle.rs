@@ -4,24 +4,46 @@ use std::time::Duration;
 
 use super::connect;
 use crate::cli::{Restart, Rm, Stop, Words};
+use crate::commands::launching::listener;
 use crate::commands::{Session, block_on};
 use crate::container::{ContainerError, ContainerStatus, ContainerSummary, Containers, Owner, Removal};
 use crate::diagnostic::{Diagnostic, ExitCode};
 use crate::error::Error;
+use crate::launch::{forget_secrets, run_pre_stop};
 
 pub fn stop(session: &Session, verb: &Stop, words: &Words) -> Result<ExitCode, Error> {
     let grace = verb.time.map(|seconds| Duration::from_secs(seconds.into()));
-    block_on(each(session, words, &verb.containers, async |containers, one| containers.stop(&one.id, grace).await))?
+    block_on(each(session, words, &verb.containers, async |containers, one| {
+        before_stop(session, containers, one).await;
+        containers.stop(&one.id, grace).await
+    }))?
 }
 
 pub fn restart(session: &Session, verb: &Restart, words: &Words) -> Result<ExitCode, Error> {
     let grace = verb.time.map(|seconds| Duration::from_secs(seconds.into()));
-    block_on(each(session, words, &verb.containers, async |containers, one| containers.restart(&one.id, grace).await))?
+    block_on(each(session, words, &verb.containers, async |containers, one| {
+        before_stop(session, containers, one).await;
+        containers.restart(&one.id, grace).await
+    }))?
 }
 
 pub fn rm(session: &Session, verb: &Rm, words: &Words) -> Result<ExitCode, Error> {
     let removal = if verb.force { Removal::Forced } else { Removal::Stopped };
-    block_on(each(session, words, &verb.containers, async |containers, one| remove(containers, one, removal).await))?
+    block_on(each(session, words, &verb.containers, async |containers, one| {
+        if removal == Removal::Forced {
+            before_stop(session, containers, one).await;
+        }
+        remove(containers, one, removal).await?;
+        forget_secrets(containers, &one.labels, &one.image_id).await;
+        Ok(())
+    }))?
+}
+
+/// What the container document asked for before a stop.
+async fn before_stop(session: &Session, containers: &Containers, one: &ContainerSummary) {
+    if one.status == ContainerStatus::Running {
+        run_pre_stop(containers, &one.id, &one.labels, &listener(session)).await;
+    }
 }
 
 async fn remove(containers: &Containers, one: &ContainerSummary, removal: Removal) -> Result<(), ContainerError> {

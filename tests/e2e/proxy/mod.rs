@@ -2,9 +2,9 @@
 //! requests while it switches.
 
 mod app;
-mod caddy;
+pub mod caddy;
 mod grammar;
-mod load;
+pub mod load;
 mod refused;
 mod site;
 mod switch;

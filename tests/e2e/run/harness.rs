@@ -1,0 +1,166 @@
+//! The app that is run, built once for all tests that overlap, and what is left when a test ends.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, Weak};
+
+use serde_json::Value;
+
+use crate::docker::{Engine, Image};
+use crate::fixture::{Repository, copy_tree};
+use crate::http;
+use crate::program::{Run, nextdeploy_with};
+
+/// Name of the app, and so of everything that is made for it.
+const TAG: &str = "nd-e2e-run:app";
+
+/// The image of the app; removed with its last user.
+pub fn app_image(engine: &Engine) -> Arc<Image> {
+    static BUILT: Mutex<Weak<Image>> = Mutex::new(Weak::new());
+    let mut built = BUILT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(image) = built.upgrade() {
+        return image;
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let repository = Repository::filled(|folder| {
+        for part in ["app", "public", "package.json", "package-lock.json", "tsconfig.json"] {
+            let (from, to) = (root.join("examples/hello-next").join(part), folder.join(part));
+            if from.is_dir() { copy_tree(&from, &to) } else { assert!(fs::copy(from, to).is_ok()) }
+        }
+        copy_tree(&root.join("tests/e2e/fixtures/run"), folder);
+    });
+    let image = Arc::new(Image { engine: engine.clone(), tag: TAG.to_owned() });
+    let run = nextdeploy_with(engine, repository.path(), &["build", "--tag", TAG], &[]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    *built = Arc::downgrade(&image);
+    image
+}
+
+/// One app under a name of its own, so that tests do not see each other; everything of it is removed at the end, and only then may
+/// anything be left.
+pub struct App {
+    pub engine: Engine,
+    /// In the label of the image that it is run from.
+    pub name: String,
+    pub image: String,
+    folder: tempfile::TempDir,
+    _of: Option<Arc<Image>>,
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        for name in self.containers() {
+            let _ = self.engine.try_docker(&["rm", "--force", "--volumes", &name]);
+        }
+        for volume in self.list(&["volume", "ls", "--format", "{{.Name}}"]) {
+            let _ = self.engine.try_docker(&["volume", "rm", &volume]);
+        }
+        for network in self.list(&["network", "ls", "--format", "{{.Name}}"]) {
+            let _ = self.engine.try_docker(&["network", "rm", &network]);
+        }
+        let _ = self.engine.try_docker(&["image", "rm", "--force", &self.image]);
+    }
+}
+
+impl App {
+    /// The app of the fixture.
+    pub fn of_fixture(name: &str) -> Self {
+        let engine = Engine::with_base(22);
+        let built = app_image(&engine);
+        Self::labelled(engine, name, &built.tag.clone(), Some(built))
+    }
+
+    /// An image that this program did not build.
+    pub fn foreign(name: &str) -> Self {
+        Self::labelled(Engine::with_base(22), name, "node:22-slim", None)
+    }
+
+    fn labelled(engine: Engine, name: &str, from: &str, of: Option<Arc<Image>>) -> Self {
+        let (name, folder) = (format!("nd-run-{name}"), tempfile::tempdir().unwrap());
+        let image = format!("{name}:test");
+        fs::write(folder.path().join("Dockerfile"), format!("FROM {from}\nLABEL nextdeploy.app={name}\n")).unwrap();
+        engine.docker(&["build", "--quiet", "--tag", &image, &folder.path().to_string_lossy()]);
+        Self { engine, name, image, folder, _of: of }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> String {
+        let path = self.folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_string_lossy().into_owned()
+    }
+
+    /// `nextdeploy run ARGUMENTS`, with a network of the app's own.
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        self.run_with(arguments, &[])
+    }
+
+    pub fn run_with(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Run {
+        let mut all = vec!["run", "--network", &self.name];
+        all.extend(arguments);
+        nextdeploy_with(&self.engine, self.path(), &all, environment)
+    }
+
+    pub fn nextdeploy(&self, arguments: &[&str]) -> Run {
+        nextdeploy_with(&self.engine, self.path(), arguments, &[])
+    }
+
+    fn list(&self, arguments: &[&str]) -> Vec<String> {
+        let label = format!("label=nextdeploy.app={}", self.name);
+        let mut all = arguments.to_vec();
+        all.extend(["--filter", &label]);
+        let found = self.engine.docker(&all);
+        found.lines().map(str::to_owned).collect()
+    }
+
+    /// Youngest first, running or not.
+    pub fn containers(&self) -> Vec<String> {
+        self.list(&["ps", "--all", "--format", "{{.Names}}"])
+    }
+
+    pub fn running(&self) -> Vec<String> {
+        self.list(&["ps", "--format", "{{.Names}}"])
+    }
+
+    pub fn inspect(&self, container: &str) -> Value {
+        let text = self.engine.docker(&["inspect", container]);
+        serde_json::from_str::<Vec<Value>>(&text).unwrap().remove(0)
+    }
+
+    /// Where the one running container can be reached.
+    pub fn address(&self) -> SocketAddr {
+        let running = self.running();
+        assert_eq!(running.len(), 1, "{running:?}");
+        let published = self.engine.docker(&["port", &running[0]]);
+        published.lines().find_map(|line| line.split(" -> ").nth(1)?.parse().ok()).unwrap()
+    }
+
+    pub fn get(&self, path: &str) -> http::Answer {
+        http::get(self.address(), path).unwrap()
+    }
+
+    /// Everything with the label of the app, and what helped to make it.
+    pub fn left_behind(&self) -> Vec<String> {
+        let mut left = self.containers();
+        left.extend(self.list(&["volume", "ls", "--format", "{{.Name}}"]));
+        left.extend(self.list(&["network", "ls", "--format", "{{.Name}}"]));
+        left.extend(secret_folders().into_iter().filter(|folder| folder.starts_with(&self.name)));
+        left
+    }
+}
+
+/// Names of the folders of secrets on this machine.
+pub fn secret_folders() -> Vec<String> {
+    let places = ["/run/nextdeploy/secrets", "/dev/shm/nextdeploy/secrets"];
+    let entries = places.iter().filter_map(|place| fs::read_dir(place).ok()).flatten();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// The exit code and what the program said, for the message of an assertion.
+pub fn expect(run: &Run, code: i32) {
+    assert_eq!(run.code, Some(code), "stdout: {}\nstderr: {}", run.stdout, run.stderr);
+}

@@ -1,0 +1,136 @@
+//! Launches that go wrong: each ends with its exit code, says why, and leaves nothing behind.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::harness::{App, expect};
+use crate::program::{Run, start_nextdeploy};
+
+/// Runs a foreign image with `document`; it must fail with `code` and leave nothing.
+fn check(name: &str, document: &str, arguments: &[&str], code: i32) -> Run {
+    let app = App::foreign(name);
+    let document = app.write("c.yml", document);
+    let mut all = vec!["--spec", document.as_str(), &app.image];
+    all.extend(arguments);
+    let run = app.run(&all);
+    expect(&run, code);
+    assert_eq!(app.left_behind(), [""; 0], "{}", run.stderr);
+    assert_eq!(run.stdout, "");
+    run
+}
+
+const IDLE: &str = "command: [node, -e, 'console.log(`idle ${1}`); setInterval(() => {}, 1000)']\nports: []\n";
+
+#[test]
+fn one_that_never_gets_healthy_is_removed_with_its_reasons() {
+    let health =
+        "health: {command: [node, -e, 'console.log(`probe says no`); process.exit(1)'], interval: 1s, retries: 2}\n";
+    let run = check("unhealthy", &format!("{IDLE}{health}"), &[], 7);
+    for part in ["probe says no", "  | idle 1", "launch/not-healthy"] {
+        assert!(run.stderr.contains(part), "{part} is missing\n{}", run.stderr);
+    }
+    let health = "health: {command: [node, -e, 'process.exit(1)'], interval: 1h}\n";
+    let run = check("late", &format!("{IDLE}{health}"), &["--wait-timeout", "2s"], 7);
+    assert!(run.stderr.contains("not healthy within 2 s"), "{}", run.stderr);
+}
+
+#[test]
+fn one_that_ends_at_once_is_removed_with_its_last_lines() {
+    let run =
+        check("ends", "command: [node, -e, 'console.error(`no database`); process.exit(3)']\nports: []\n", &[], 7);
+    assert!(run.stderr.contains("  ! no database") && run.stderr.contains("exit code 3"), "{}", run.stderr);
+    let run = check("nocommand", "entrypoint: /no/such/program\nports: []\n", &[], 7);
+    assert!(run.stderr.contains("/no/such/program"), "{}", run.stderr);
+}
+
+#[test]
+fn one_that_needs_more_memory_than_it_may_have_is_told_with_the_limit() {
+    let hungry = "const all = []; setInterval(() => all.push(Buffer.alloc(8e6, 1)), 5)";
+    let run = check("hungry", &format!("command: [node, -e, '{hungry}']\nports: []\nmemory: 64m\n"), &[], 7);
+    assert!(run.stderr.contains("limit of 64 MiB") && run.stderr.contains("--memory 128m"), "{}", run.stderr);
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let run =
+        check("port", "command: [node, -e, 'setInterval(() => {}, 1000)']\n", &["--publish", &format!("{port}:80")], 7);
+    assert!(run.stderr.contains(&port.to_string()) && run.stderr.contains("container/port-in-use"), "{}", run.stderr);
+}
+
+#[test]
+fn a_hook_that_fails_undoes_the_launch() {
+    let run = check(
+        "hook",
+        &format!("{IDLE}hooks: {{postStart: [[node, -e, 'console.log(`half done`); process.exit(5)']]}}\n"),
+        &[],
+        7,
+    );
+    assert!(run.stderr.contains("| half done") && run.stderr.contains("exit code 5"), "{}", run.stderr);
+}
+
+#[test]
+fn what_cannot_be_used_is_told_before_anything_is_made() {
+    let run = check("field", "prots: [80]\n", &[], 2);
+    assert!(run.stderr.contains("c.yml:1:8") && run.stderr.contains("`ports`"), "{}", run.stderr);
+    let run = check("secret", "secrets: [NOT_SET_ANYWHERE]\n", &[], 2);
+    assert!(run.stderr.contains("c.yml:1:11") && run.stderr.contains("NOT_SET_ANYWHERE"), "{}", run.stderr);
+    let run = check("envfile", "envFiles: missing.env\n", &[], 2);
+    assert!(run.stderr.contains("missing.env"), "{}", run.stderr);
+    let run = check(
+        "driver",
+        &format!("{IDLE}namedVolumes: [{{name: nd-run-driver-v, target: /x, driver: no-such-driver}}]\n"),
+        &[],
+        2,
+    );
+    assert!(run.stderr.contains("no-such-driver"), "{}", run.stderr);
+
+    let app = App::foreign("missing");
+    let run = app.run(&["localhost:1/nothing/here:1"]);
+    assert!(
+        run.code.is_some_and(|code| code != 0) && run.stderr.contains("localhost:1"),
+        "{:?} {}",
+        run.code,
+        run.stderr
+    );
+    expect(&app.run(&["no-such-file.yml"]), 2);
+    expect(&app.run(&["--replace", "--proxy", "http://user:password@127.0.0.1:1", &app.image]), 2);
+}
+
+#[test]
+fn of_two_at_once_one_wins() {
+    let app = App::foreign("twice");
+    let document = app.write("c.yml", "command: [node, -e, 'setInterval(() => {}, 1000)']\nports: []\n");
+    let arguments = ["run", "--network", &app.name, "--spec", &document, &app.image];
+    let both = [(); 2].map(|()| start_nextdeploy(&app.engine, app.path(), &arguments));
+    let runs = both.map(crate::program::Running::finish);
+    let mut codes = runs.each_ref().map(|run| run.code);
+    codes.sort_unstable();
+    let said = runs.iter().map(|run| run.stderr.as_str()).collect::<String>();
+    assert_eq!(codes, [Some(0), Some(2)], "{said}");
+    assert!(said.contains("--replace"), "{said}");
+    assert_eq!(app.running().len(), 1);
+}
+
+#[test]
+fn an_interrupted_launch_is_undone() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let app = App::foreign("interrupted");
+        let document =
+            app.write("c.yml", &format!("{IDLE}health: {{command: [node, -e, 'process.exit(1)'], interval: 1h}}\n"));
+        let arguments = ["run", "--network", &app.name, "--spec", &document, &app.image];
+        let running = start_nextdeploy(&app.engine, app.path(), &arguments);
+        let started = Instant::now();
+        while app.running().is_empty() {
+            assert!(started.elapsed() < Duration::from_secs(30), "it does not start");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        running.signal(signal);
+        let run = running.finish();
+        expect(&run, if signal == Signal::INT { 130 } else { 143 });
+        assert_eq!(app.left_behind(), [""; 0], "{}", run.stderr);
+    }
+}
