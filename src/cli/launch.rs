@@ -27,6 +27,8 @@ pub struct Run {
     pub container: ContainerArgs,
     #[command(flatten)]
     pub replace: ReplaceArgs,
+    #[command(flatten)]
+    pub swarm: SwarmArgs,
     /// How long the container may take to become healthy, such as `90s` or `5m` [default: 2m].
     #[arg(long, value_name = "DURATION")]
     pub wait_timeout: Option<String>,
@@ -125,6 +127,18 @@ pub struct ReplaceArgs {
     pub assets: Option<String>,
 }
 
+/// A service instead of a container.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Swarm")]
+pub struct SwarmArgs {
+    /// Make or update a service of the Swarm that the daemon manages: rolled out task by task, rolled back when a task fails.
+    #[arg(long, conflicts_with_all = ["replace", "assets"])]
+    pub swarm: bool,
+    /// How many tasks the service has [default: as many as now, 1 at first].
+    #[arg(long, value_name = "NUMBER", requires = "swarm", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub replicas: Option<u64>,
+}
+
 impl Run {
     pub(super) fn collect(&self, words: &mut Words) {
         words.one(Setting::App, self.app.as_ref());
@@ -152,6 +166,9 @@ pub struct Rollback {
     /// How long the container may take to become healthy [default: 2m].
     #[arg(long, value_name = "DURATION")]
     pub wait_timeout: Option<String>,
+    /// Go back to the state of the service before its last update.
+    #[arg(long, help_heading = "Swarm", conflicts_with_all = ["proxy", "drain"])]
+    pub swarm: bool,
     #[command(flatten)]
     pub connection: ConnectionArgs,
     /// Print JSON.

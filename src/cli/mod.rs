@@ -38,7 +38,7 @@ pub use ecr::{
 };
 pub use groups::{ConnectionArgs, ForgeArgs, ImageArgs, ProjectArgs, RegistryArgs};
 pub use init::Init;
-pub use launch::{ContainerArgs, ReplaceArgs, Rollback, Run, SecretsAsArg};
+pub use launch::{ContainerArgs, ReplaceArgs, Rollback, Run, SecretsAsArg, SwarmArgs};
 pub use metadata::Metadata;
 pub use plan::Plan;
 pub use proxy::{AppArgs, Caddy, CaddyFormat, Proxy, ProxyCommand};

@@ -16,7 +16,7 @@ use crate::launch::{
 };
 use crate::project::parse_dotenv;
 use crate::proxy::Admin;
-use crate::report::launch::{render_event, render_failure};
+use crate::report::launch::{render_event, render_failure, render_service_failure};
 use crate::secret::Secret;
 use crate::settings::SecretValue;
 
@@ -73,6 +73,11 @@ pub fn explain(session: &Session, error: Error, stop: &Stop) -> Result<ExitCode,
         Error::Launch(LaunchError::NotHealthy(failure)) => {
             let _untrusted = session.log.untrusted();
             session.log.message(&render_failure(failure));
+            Err(error)
+        }
+        Error::Launch(LaunchError::ServiceNotHealthy(failure)) => {
+            let _untrusted = session.log.untrusted();
+            session.log.message(&render_service_failure(failure));
             Err(error)
         }
         _ => Err(error),

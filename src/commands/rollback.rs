@@ -8,10 +8,16 @@ use crate::container::Containers;
 use crate::daemon::{Engine, find_endpoint};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
-use crate::launch::Launcher;
+use crate::launch::{LaunchedService, Launcher, Replaced};
 use crate::metadata::ConfigFiles;
-use crate::report::launch::RunResult;
+use crate::report::launch::{RunResult, ServiceResult};
 use crate::settings;
+
+/// What runs as before.
+enum Back {
+    Container(Box<Replaced>),
+    Service(LaunchedService),
+}
 
 pub fn run(session: &Session, verb: &Rollback, words: &Words) -> Result<ExitCode, Error> {
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
@@ -27,13 +33,24 @@ pub fn run(session: &Session, verb: &Rollback, words: &Words) -> Result<ExitCode
             let containers = Containers::new(&engine);
             let tell = listener(session);
             let launcher = Launcher { containers: &containers, listener: &tell, stop: stop_signal(&stop), wait };
-            Ok::<_, Error>(launcher.roll_back(&verb.app, &how).await?)
+            if verb.swarm {
+                return Ok(Back::Service(launcher.roll_back_service(&verb.app).await?));
+            }
+            Ok::<_, Error>(Back::Container(Box::new(launcher.roll_back(&verb.app, &how).await?)))
         };
         (ended.await, stop)
     })?;
     match ended {
         Err(error) => explain(session, error, &stop),
-        Ok(replaced) => {
+        Ok(Back::Service(service)) => {
+            if verb.json {
+                session.json(&ServiceResult::new(&service, None))?;
+            } else {
+                session.data(&service.name)?;
+            }
+            Ok(ExitCode::Ok)
+        }
+        Ok(Back::Container(replaced)) => {
             if verb.json {
                 session.json(&RunResult::replacing(&replaced, None))?;
             } else {

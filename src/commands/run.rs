@@ -11,16 +11,18 @@ use super::publish::{Publisher, progress_mode, typed_reference};
 use super::stop::Stop;
 use super::{Session, block_on, build, pull};
 use crate::cli::{Run, Words};
-use crate::container::{Access, ContainerError, Containers, ImageFacts, Mount};
+use crate::container::{self, ContainerError, Containers, ImageFacts, Mount, SwarmRole};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
 use crate::launch::{
-    AppContainers, EnvFile, LaunchError, LaunchEvent, LaunchInputs, LaunchPlan, Launcher, Publish, Replaced,
-    Replacement, RunDocument, SecretFile, Wishes, copy_assets, plan_launch, read_document, read_run_document,
+    AppContainers, EnvFile, LaunchError, LaunchEvent, LaunchInputs, LaunchPlan, LaunchedService, Launcher, Publish,
+    Replaced, Replacement, RunDocument, SecretFile, Wishes, copy_assets, plan_launch, plan_service, read_document,
+    read_run_document,
 };
 use crate::metadata::ConfigFiles;
 use crate::origin::{Detected, Origin};
-use crate::report::launch::{PlanResult, RunResult, render_launch_plan};
+use crate::registry::{Access, RegistryHost};
+use crate::report::launch::{PlanResult, RunResult, ServiceResult, render_launch_plan};
 use crate::settings::{self, Resolved};
 
 /// What the argument names.
@@ -65,6 +67,14 @@ pub fn run(session: &Session, verb: &Run, words: &Words) -> Result<ExitCode, Err
                 session.json(&PlanResult::new(&plan))?;
             } else {
                 session.text(&render_launch_plan(&plan))?;
+            }
+            Ok(ExitCode::Ok)
+        }
+        Ok(Ended::Serves(service, plan)) => {
+            if verb.json {
+                session.json(&ServiceResult::new(&service, Some(&plan)))?;
+            } else {
+                session.data(&service.name)?;
             }
             Ok(ExitCode::Ok)
         }
@@ -139,6 +149,7 @@ fn build(
 enum Ended {
     Planned(Box<LaunchPlan>),
     Runs(Box<Replaced>, Box<LaunchPlan>),
+    Serves(Box<LaunchedService>, Box<LaunchPlan>),
 }
 
 /// Everything that was asked for.
@@ -180,6 +191,9 @@ impl Asked<'_> {
         };
         let run = read_run_document(&containers, &image.id).await?;
         let mut plan = self.plan(&reference, &image, run.as_ref())?;
+        if self.verb.swarm.swarm {
+            return self.serve(&publisher, &containers, (plan, &image), stop).await;
+        }
         let app = AppContainers::find(&containers, &plan.app.value).await?;
         if self.take_over(&app, plan.port.as_ref()) | self.serve_assets(run.as_ref(), engine.is_local()) {
             plan = self.plan(&reference, &image, run.as_ref())?;
@@ -200,6 +214,42 @@ impl Asked<'_> {
             Replaced::nothing(launcher.launch_alone(&plan, &self.secrets).await?)
         };
         Ok(Ended::Runs(Box::new(replaced), Box::new(plan)))
+    }
+
+    /// The service of a Swarm.
+    async fn serve(
+        &self,
+        publisher: &Publisher<'_>,
+        containers: &Containers,
+        (mut plan, image): (LaunchPlan, &ImageFacts),
+        stop: &Stop,
+    ) -> Result<Ended, Error> {
+        let name = plan_service(&plan, image, 1)?.spec.container.name;
+        let present = match containers.swarm_role().await.map_err(LaunchError::from)? {
+            SwarmRole::Manager => containers.service_replicas(name.as_str()).await.map_err(LaunchError::from)?,
+            role => return Err(LaunchError::from(ContainerError::NoSwarm { name: name.to_string(), role }).into()),
+        };
+        let service = plan_service(&plan, image, self.verb.swarm.replicas.or(present).unwrap_or(1))?;
+        // Loopback ports are those of a container.
+        plan.warnings.retain(|warning| warning.code != "launch/published-everywhere");
+        plan.warnings.extend(service.warnings.clone());
+        self.session.warn(&plan.warnings);
+        if self.verb.dry_run {
+            return Ok(Ended::Planned(Box::new(plan)));
+        }
+        let login = match typed_reference(&service.spec.container.image) {
+            Ok(reference) if reference.digest.is_some() => {
+                let host = RegistryHost::of(&reference);
+                let authenticator = publisher.authenticator(std::slice::from_ref(&host))?;
+                Some((authenticator.credentials(&host, Access::Pull).await?.login, host))
+            }
+            _ => None,
+        };
+        let tell = listener(self.session);
+        let launcher = Launcher { containers, listener: &tell, stop: stop_signal(stop), wait: self.wait };
+        let login = login.as_ref().map(|(login, host)| (login, host));
+        let launched = Box::pin(launcher.deploy(&service, &plan, &self.secrets, login)).await?;
+        Ok(Ended::Serves(Box::new(launched), Box::new(plan)))
     }
 
     fn plan(
@@ -241,7 +291,7 @@ impl Asked<'_> {
         let Some((run, target)) = run.and_then(|run| Some((run, run.hashed_assets()?))) else { return false };
         let source = folder.join(run.base_path.trim_matches('/')).join("_next/static");
         let Some(source) = source.to_str().map(str::to_owned) else { return false };
-        let mount = Mount::Bind { source, target, access: Access::ReadOnly };
+        let mount = Mount::Bind { source, target, access: container::Access::ReadOnly };
         self.wishes.mounts.push(Detected::new(mount, Origin::Flag("--assets".to_owned())));
         true
     }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::container::{ContainerError, LogLine, Probe};
+use super::service::ServiceNotHealthy;
+use crate::container::{ContainerError, LogLine, Probe, ServiceFailure};
 use crate::diagnostic::{Diagnostic, ExitCode, Location, printable, printable_path, shown};
 use crate::metadata::MetadataError;
 use crate::proxy::ProxyError;
@@ -59,6 +60,10 @@ pub enum LaunchError {
     Hook { kind: &'static str, command: String, reason: String },
     #[error("{}", .0.message())]
     NotHealthy(Box<NotHealthy>),
+    #[error("{}", .0.message())]
+    ServiceNotHealthy(Box<ServiceNotHealthy>),
+    #[error("{what} cannot be part of a service of a Swarm")]
+    NotInSwarm { what: String },
     #[error("the assets cannot be copied to `{}`: {reason}", printable_path(folder))]
     Assets { folder: PathBuf, reason: String },
     #[error("no container of the app `{}` ran before", shown(app))]
@@ -141,6 +146,24 @@ impl NotHealthy {
     }
 }
 
+impl ServiceNotHealthy {
+    fn message(&self) -> String {
+        let name = printable(&self.name);
+        match &self.failure {
+            ServiceFailure::RolledBack(_) => {
+                format!("the new tasks of `{name}` failed, and Swarm went back to the state before")
+            }
+            ServiceFailure::Paused(_) => {
+                format!("the update of `{name}` failed, and Swarm stopped in the middle of it")
+            }
+            ServiceFailure::Failing(_) => format!("the tasks of `{name}` end again and again"),
+            ServiceFailure::TimedOut { progress, .. } => {
+                format!("{} of {} tasks of `{name}` were healthy in time", progress.running, progress.wanted)
+            }
+        }
+    }
+}
+
 impl LaunchError {
     /// A value that does not fit, and who gave it.
     pub(super) fn value(giver: Giver, problem: impl Into<Problem>) -> Self {
@@ -171,6 +194,8 @@ impl Diagnostic for LaunchError {
                 Trouble::Hook => "launch/hook",
                 Trouble::Unhealthy | Trouble::Removed | Trouble::TimedOut(_) => "launch/not-healthy",
             },
+            Self::ServiceNotHealthy(_) => "launch/service-not-healthy",
+            Self::NotInSwarm { .. } => "launch/not-in-swarm",
             Self::Assets { .. } => "launch/assets",
             Self::NoPrevious { .. } => "launch/no-previous",
             Self::NotRestored { .. } => "launch/not-restored",
@@ -206,6 +231,10 @@ impl Diagnostic for LaunchError {
             Self::ImageMoved { .. } => "run it again, or name it by its digest".to_owned(),
             Self::Hook { .. } => "correct the command, or take it out of `hooks`".to_owned(),
             Self::NotHealthy(failure) => failure.hint(),
+            Self::ServiceNotHealthy(_) => {
+                "see `docker service ps --no-trunc` for every task; wait longer with `--wait-timeout 5m`".to_owned()
+            }
+            Self::NotInSwarm { .. } => "leave them out, or run a container without `--swarm`".to_owned(),
             Self::Assets { .. } => "choose a folder that can be written, or leave `--assets` out".to_owned(),
             Self::NoPrevious { .. } => "run the image that you want: `nextdeploy run --replace IMAGE`".to_owned(),
             Self::NotRestored { name, source } => {
@@ -234,11 +263,13 @@ impl Diagnostic for LaunchError {
             | Self::SecretNoVariable { .. }
             | Self::AppRuns { .. }
             | Self::Assets { .. }
+            | Self::NotInSwarm { .. }
             | Self::NoPrevious { .. } => ExitCode::Usage,
             Self::Secrets { .. }
             | Self::ImageMoved { .. }
             | Self::Hook { .. }
             | Self::NotHealthy(_)
+            | Self::ServiceNotHealthy(_)
             | Self::NotRestored { .. } => ExitCode::Unhealthy,
             Self::Interrupted => ExitCode::Interrupted,
             Self::Container(error) => error.exit_code(),

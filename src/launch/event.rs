@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::container::{LogStream, Probe};
+use crate::container::{LogStream, Probe, ServiceChange, ServiceProgress};
 use crate::proxy::Drained;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +62,15 @@ pub enum LaunchEvent<'a> {
     },
     Removed {
         name: &'a str,
+    },
+    ServiceDeployed {
+        name: &'a str,
+        change: ServiceChange,
+    },
+    /// Tasks in the new state.
+    ServiceProgress {
+        name: &'a str,
+        progress: ServiceProgress,
     },
 }
 

@@ -16,6 +16,7 @@ mod replace;
 mod run_document;
 mod schema;
 mod secrets;
+mod service;
 mod start;
 mod wishes;
 
@@ -31,5 +32,6 @@ pub use replace::{AppContainers, Replaced, Replacement, forget_secrets};
 pub use run_document::{RUN_DOCUMENT, RunDocument, RunMode};
 pub use schema::container_schema;
 pub use secrets::{SecretFile, SecretsPlace};
+pub use service::{LaunchedService, ServiceNotHealthy, ServicePlan, plan_service};
 pub use start::{Launched, Launcher, StopSignal};
 pub use wishes::{HealthWish, Publish, SecretsAs, Wishes};

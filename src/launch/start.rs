@@ -258,7 +258,7 @@ impl Launcher<'_> {
         }))
     }
 
-    async fn last_lines(&self, id: &str) -> Vec<LogLine> {
+    pub(super) async fn last_lines(&self, id: &str) -> Vec<LogLine> {
         let options = LogOptions { tail: Some(LAST_LINES), ..LogOptions::default() };
         match self.containers.logs(id, &options).await {
             Ok(lines) => lines.take(1000).try_collect().await.unwrap_or_default(),
@@ -296,7 +296,7 @@ impl Launcher<'_> {
 }
 
 /// Only texts without NUL can be environment.
-fn as_environment(secrets: &[SecretFile]) -> Result<BTreeMap<String, Secret>, LaunchError> {
+pub(super) fn as_environment(secrets: &[SecretFile]) -> Result<BTreeMap<String, Secret>, LaunchError> {
     let variable = |secret: &SecretFile| {
         let text = String::from_utf8(secret.value.expose().clone()).ok().filter(|text| !text.contains('\0'));
         let text = text.ok_or_else(|| LaunchError::SecretNotText { id: secret.id.clone() })?;

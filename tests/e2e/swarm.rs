@@ -1,6 +1,8 @@
 //! Services on a Swarm of one machine: rolled out, updated, rolled back by Swarm itself, with secrets that only the tasks see.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nextdeploy::container::{
@@ -11,7 +13,9 @@ use nextdeploy::container::{
 use nextdeploy::daemon::{Engine, find_endpoint};
 use nextdeploy::host::Environment;
 use nextdeploy::secret::Secret;
+use serde_json::{Value, json};
 
+use crate::program::nextdeploy_with;
 use crate::second_daemon::SecondDaemon;
 
 const NAME: &str = "nd-swarm-shop";
@@ -136,4 +140,73 @@ async fn a_new_service_that_never_stays_is_told() {
     containers.remove_service(NAME).await.unwrap();
     // Nobody but the failed service had it.
     assert_eq!(daemon.engine.docker(&["secret", "ls", "--quiet"]), "");
+}
+
+/// A container document of the same app.
+fn document(folder: &Path, version: &str, check: &str) -> String {
+    let app = "console.log('app', process.env.VERSION); require('http').createServer((q, r) => r.end(process.env.VERSION + \
+               ' ' + require('fs').readFileSync('/run/secrets/TOKEN').length)).listen(3000)";
+    let document = json!({
+        "name": NAME,
+        "image": "node:22-slim",
+        "networkName": "nd-swarm-net",
+        "env": {"VERSION": version},
+        "entrypoint": ["node"],
+        "command": ["-e", app],
+        "user": "1001:0",
+        "memory": "128m",
+        "health": {"command": ["node", "-e", check], "interval": "1s", "retries": 2},
+    });
+    let file = folder.join(format!("{version}.json"));
+    fs::write(&file, document.to_string()).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn run_swarm_rolls_out_tells_what_failed_and_goes_back() {
+    let daemon = SecondDaemon::start("2g");
+    let folder = tempfile::tempdir().unwrap();
+    let secret = [("TOKEN", "canary-4711")];
+    let run = |arguments: &[&str]| nextdeploy_with(&daemon.engine, folder.path(), arguments, &secret);
+    let good = |version: &str| document(folder.path(), version, "process.exit(0)");
+    let typed = ["--swarm", "--secret", "TOKEN", "--publish", "none"];
+
+    let alone = run(&[&["run", &good("zero")], &typed[..]].concat());
+    assert_eq!(alone.code, Some(7), "{}", alone.stderr);
+    assert!(
+        alone.stderr.contains("container/no-swarm") && alone.stderr.contains("docker swarm init"),
+        "{}",
+        alone.stderr
+    );
+
+    daemon.engine.docker(&["swarm", "init", "--advertise-addr", "127.0.0.1"]);
+    let made = run(&[&["run", &good("one"), "--replicas", "2"], &typed[..]].concat());
+    assert_eq!((made.code, made.stdout.as_str()), (Some(0), "nd-swarm-shop\n"), "{}", made.stderr);
+    assert!(made.stderr.contains("nd-swarm-shop: 2 of 2 tasks are healthy"), "{}", made.stderr);
+    answers(&daemon, ["one 11", "one 11"]);
+
+    let updated = run(&[&["run", &good("two"), "--json"], &typed[..]].concat());
+    let result: Value = serde_json::from_str(&updated.stdout).unwrap();
+    assert_eq!((&result["change"], &result["replicas"]), (&json!("updated"), &json!(2)), "{}", updated.stderr);
+    answers(&daemon, ["two 11", "two 11"]);
+
+    let sick = document(folder.path(), "three", "console.log('no database'); process.exit(1)");
+    let failed = run(&[&["run", &sick], &typed[..]].concat());
+    assert_eq!(failed.code, Some(7), "{}", failed.stderr);
+    for part in ["launch/service-not-healthy", "went back to the state before", "unhealthy"] {
+        assert!(failed.stderr.contains(part), "no `{part}` in {}", failed.stderr);
+    }
+    answers(&daemon, ["two 11", "two 11"]);
+
+    assert_eq!(run(&[&["run", &good("four")], &typed[..]].concat()).code, Some(0));
+    answers(&daemon, ["four 11", "four 11"]);
+    let back = run(&["rollback", NAME, "--swarm"]);
+    assert_eq!((back.code, back.stdout.as_str()), (Some(0), "nd-swarm-shop\n"), "{}", back.stderr);
+    answers(&daemon, ["two 11", "two 11"]);
+    let told = daemon.engine.docker(&["service", "inspect", NAME]);
+    for run in [&alone.stderr, &made.stderr, &updated.stderr, &failed.stderr, &told] {
+        assert!(!run.contains("canary-4711"), "{run}");
+    }
+    let unknown = run(&["rollback", "nd-nobody", "--swarm"]);
+    assert_eq!(unknown.code, Some(2), "{}", unknown.stderr);
 }

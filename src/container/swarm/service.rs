@@ -118,6 +118,13 @@ impl Containers {
         Ok(())
     }
 
+    /// How many tasks the service is to have; `None` when there is no such service.
+    pub async fn service_replicas(&self, name: &str) -> Result<Option<u64>, ContainerError> {
+        let service = self.service(name).await?;
+        let replicas = service.map(|service| service.spec.and_then(|spec| spec.mode?.replicated?.replicas));
+        Ok(replicas.map(|replicas| replicas.and_then(|count| u64::try_from(count).ok()).unwrap_or(1)))
+    }
+
     pub(super) async fn service(&self, name: &str) -> Result<Option<Service>, ContainerError> {
         let subject = Subject::new("the question for it", "service", name).checked()?;
         match self.docker().inspect_service(name, None::<InspectServiceOptions>).await {

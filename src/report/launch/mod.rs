@@ -5,5 +5,5 @@ mod progress;
 mod result;
 
 pub use plan::{PlanResult, render_launch_plan};
-pub use progress::{render_event, render_failure};
-pub use result::RunResult;
+pub use progress::{render_event, render_failure, render_service_failure};
+pub use result::{RunResult, ServiceResult};

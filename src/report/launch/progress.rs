@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::container::{LogStream, Probe};
+use crate::container::{LogLine, LogStream, Probe, ServiceChange};
 use crate::diagnostic::printable;
-use crate::launch::{LaunchEvent, NotHealthy};
+use crate::launch::{LaunchEvent, NotHealthy, ServiceNotHealthy};
 use crate::proxy::Drained;
 
 /// The message for an event; empty when it is not worth one.
@@ -33,6 +33,15 @@ pub fn render_event(event: &LaunchEvent<'_>) -> String {
         LaunchEvent::Stopped { name } => format!("stopped {name}, which is kept for a rollback"),
         LaunchEvent::Restored { name } => format!("{name} runs again"),
         LaunchEvent::Removed { name } => format!("removed {name}"),
+        LaunchEvent::ServiceDeployed { name, change: ServiceChange::Made } => {
+            format!("made the service {name}, waiting until its tasks are healthy")
+        }
+        LaunchEvent::ServiceDeployed { name, change: ServiceChange::Updated } => {
+            format!("updates the service {name}, waiting until its new tasks are healthy")
+        }
+        LaunchEvent::ServiceProgress { name, progress } => {
+            format!("{name}: {} of {} tasks are healthy", progress.running, progress.wanted)
+        }
     }
 }
 
@@ -71,16 +80,37 @@ pub fn render_failure(failure: &NotHealthy) -> String {
             let _ = writeln!(text, "  {time}{verdict}");
         }
     }
-    if failure.log.is_empty() {
-        let _ = write!(text, "{} printed nothing", printable(&failure.name));
-        return text;
+    text.push_str(&last_lines(&failure.name, &failure.log));
+    text
+}
+
+/// What is known of a service that is not in its new state: what became of its tasks, and the last lines of one.
+pub fn render_service_failure(failure: &ServiceNotHealthy) -> String {
+    let mut text = String::new();
+    let mut told: Vec<String> = Vec::new();
+    for problem in failure.failure.problems() {
+        let line = problem.to_string();
+        if !told.contains(&line) {
+            let _ = writeln!(text, "  {line}");
+            told.push(line);
+        }
     }
-    let _ = writeln!(text, "last lines of {}:", printable(&failure.name));
-    for line in &failure.log {
-        let _ = writeln!(text, "{}", output(line.stream, &line.text));
+    if !text.is_empty() {
+        text.insert_str(0, &format!("tasks of {}:\n", printable(&failure.name)));
+    }
+    if !failure.log.is_empty() {
+        text.push_str(&last_lines(&failure.name, &failure.log));
     }
     text.truncate(text.trim_end().len());
     text
+}
+
+fn last_lines(name: &str, log: &[LogLine]) -> String {
+    if log.is_empty() {
+        return format!("{} printed nothing", printable(name));
+    }
+    let lines: Vec<String> = log.iter().map(|line| output(line.stream, &line.text)).collect();
+    format!("last lines of {}:\n{}", printable(name), lines.join("\n"))
 }
 
 fn seconds(time: Duration) -> String {
@@ -90,7 +120,6 @@ fn seconds(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::LogLine;
     use crate::launch::Trouble;
 
     #[test]

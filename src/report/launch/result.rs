@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::launch::{LaunchPlan, Launched, Replaced};
+use crate::container::ServiceChange;
+use crate::launch::{LaunchPlan, Launched, LaunchedService, Replaced};
 
 /// `nextdeploy run --json` and `nextdeploy rollback --json`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -28,6 +29,37 @@ pub struct RunResult {
     pub gap_seconds: Option<f64>,
     /// Messages of all warnings.
     pub warnings: Vec<String>,
+}
+
+/// `nextdeploy run --swarm --json` and `nextdeploy rollback --swarm --json`.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceResult {
+    pub schema_version: u32,
+    /// Name of the service.
+    pub name: String,
+    /// `made` or `updated`.
+    pub change: String,
+    /// Tasks, all of them healthy.
+    pub replicas: u64,
+    /// Messages of all warnings.
+    pub warnings: Vec<String>,
+}
+
+impl ServiceResult {
+    pub fn new(service: &LaunchedService, plan: Option<&LaunchPlan>) -> Self {
+        let change = match service.change {
+            ServiceChange::Made => "made",
+            ServiceChange::Updated => "updated",
+        };
+        Self {
+            schema_version: 1,
+            name: service.name.clone(),
+            change: change.to_owned(),
+            replicas: service.replicas,
+            warnings: plan.iter().flat_map(|plan| &plan.warnings).map(|warning| warning.message.clone()).collect(),
+        }
+    }
 }
 
 impl RunResult {
