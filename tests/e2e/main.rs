@@ -30,5 +30,6 @@ mod registry;
 mod repeat;
 mod run;
 mod second_daemon;
+mod supervise;
 mod swarm;
 mod trouble;

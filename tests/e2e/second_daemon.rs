@@ -43,9 +43,21 @@ impl SecondDaemon {
 }
 
 pub fn kill_second_daemon() {
+    signal_second_daemon("-KILL");
+}
+
+pub fn signal_second_daemon(signal: &str) {
     let pid = fs::read_to_string(format!("{}/extra-daemon.pid", services_folder())).unwrap();
-    let status = Command::new("kill").args(["-KILL", pid.trim()]).status().unwrap();
+    let status = Command::new("kill").args([signal, pid.trim()]).status().unwrap();
     assert!(status.success());
+}
+
+/// Starts it again with what it had; where it was killed a moment ago, containerd wants a second try.
+pub fn start_second_daemon() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/services");
+    let started =
+        (0..3).any(|_| Command::new(&script).args(["start", "extra-daemon"]).output().unwrap().status.success());
+    assert!(started, "the second daemon does not start again");
 }
 
 impl Drop for SecondDaemon {

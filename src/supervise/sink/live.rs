@@ -14,7 +14,7 @@ use super::{Batch, Counters};
 use crate::supervise::notice::{Notice, Teller};
 
 /// What a client may be behind.
-const BEHIND_BATCHES: usize = 64;
+const BEHIND_BATCHES: usize = 4096;
 const BEHIND_BYTES: usize = 4 << 20;
 /// For one message to leave.
 const PATIENCE: Duration = Duration::from_secs(5);

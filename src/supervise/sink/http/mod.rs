@@ -24,7 +24,7 @@ const BATCH_BYTES: usize = 1 << 20;
 /// How long a batch may wait for more lines.
 const LINGER: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// At the end of the program.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
