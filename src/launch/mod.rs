@@ -12,6 +12,7 @@ mod grammar;
 mod hooks;
 mod peek;
 mod plan;
+mod probe;
 mod replace;
 mod run_document;
 mod schema;

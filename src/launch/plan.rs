@@ -266,6 +266,14 @@ impl LaunchPlan {
         self.launcher.iter().chain(command).cloned().collect()
     }
 
+    /// What the image says of the app, when the launcher's own check tells whether it is well.
+    pub(super) fn own_check(&self) -> Option<&RunDocument> {
+        let argv = self.probe()?;
+        self.run
+            .as_ref()
+            .filter(|_| argv.last().is_some_and(|last| last == "health") && argv.starts_with(&self.launcher))
+    }
+
     /// The command that finds out whether the app is well, when the plan gives one.
     pub fn probe(&self) -> Option<&[String]> {
         match &self.health.as_ref()?.value {

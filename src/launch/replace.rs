@@ -10,6 +10,7 @@ use super::error::LaunchError;
 use super::event::LaunchEvent;
 use super::hooks::run_pre_stop;
 use super::plan::LaunchPlan;
+use super::probe::Probe;
 use super::secrets::{SECRETS_LABEL, SecretFile, SecretsPlace, remove_secrets};
 use super::start::{Launched, Launcher, Made, StopSignal, address};
 use crate::container::{
@@ -285,7 +286,7 @@ impl Launcher<'_> {
             how.proxy.as_ref().filter(|_| !present.as_ref().is_some_and(|present| shares_a_port(present, &previous)));
         let launched = match (beside, &present) {
             (Some(admin), _) => {
-                let launched = self.start_again(&previous, probe.as_deref()).await?;
+                let launched = self.start_again(&previous, probe.as_ref()).await?;
                 if let Err(error) = self.switch(admin, app, &launched.facts, how.drain).await {
                     let _ = self.containers.stop(&previous.id, None).await;
                     return Err(error);
@@ -295,8 +296,8 @@ impl Launcher<'_> {
                 }
                 return Ok(Replaced { launched, previous: present.map(|one| one.name), gap: None });
             }
-            (None, None) => self.start_again(&previous, probe.as_deref()).await?,
-            (None, Some(present)) => return self.swap(present, &previous, probe.as_deref(), how).await,
+            (None, None) => self.start_again(&previous, probe.as_ref()).await?,
+            (None, Some(present)) => return self.swap(present, &previous, probe.as_ref(), how).await,
         };
         Ok(Replaced::nothing(launched))
     }
@@ -306,7 +307,7 @@ impl Launcher<'_> {
         &self,
         present: &ContainerFacts,
         previous: &ContainerFacts,
-        probe: Option<&[String]>,
+        probe: Option<&Probe>,
         how: &Replacement,
     ) -> Result<Replaced, LaunchError> {
         let uninterrupted = Launcher { stop: never(), ..self.clone() };
@@ -345,7 +346,7 @@ impl Launcher<'_> {
     }
 
     /// Starts a container that ran before; stopped again when it does not become healthy.
-    async fn start_again(&self, previous: &ContainerFacts, probe: Option<&[String]>) -> Result<Launched, LaunchError> {
+    async fn start_again(&self, previous: &ContainerFacts, probe: Option<&Probe>) -> Result<Launched, LaunchError> {
         let started = Instant::now();
         let launched = async {
             self.containers.start(&previous.id).await?;
@@ -360,11 +361,12 @@ impl Launcher<'_> {
     }
 
     /// The launcher of images of ours answers at once.
-    async fn probe_of(&self, facts: &ContainerFacts) -> Result<Option<Vec<String>>, LaunchError> {
+    async fn probe_of(&self, facts: &ContainerFacts) -> Result<Option<Probe>, LaunchError> {
         let image = self.containers.image_facts(&facts.image_id).await?;
         let is_ours = image.entrypoint.last().is_some_and(|last| last == "/nextdeploy/launcher.cjs");
         let checked = is_ours && image.has_health_check;
-        Ok(checked.then(|| image.entrypoint.into_iter().chain(["health".to_owned()]).collect()))
+        let argv = || image.entrypoint.into_iter().chain(["health".to_owned()]).collect();
+        Ok(checked.then(|| Probe { argv: argv(), request: None }))
     }
 }
 

@@ -1,7 +1,7 @@
 //! One container, from its plan to healthy; what was made on the way is removed again when it does not get there.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
@@ -14,11 +14,13 @@ use super::error::{LaunchError, NotHealthy, Trouble};
 use super::event::{LaunchEvent, Listener};
 use super::hooks::run_hook;
 use super::plan::LaunchPlan;
+use super::probe::{HealthRequest, Probe};
 use super::replace::AppContainers;
 use super::secrets::{SECRETS_LABEL, SecretFile, SecretsPlace, remove_secrets, write_secrets};
 use super::wishes::SecretsAs;
 use crate::container::{
-    ContainerFacts, Containers, Ensured, ExecSpec, LogLine, LogOptions, PublishedPort, ReadinessOutcome, Removal,
+    ContainerFacts, Containers, Ensured, ExecSpec, LogLine, LogOptions, PortMapping, Protocol, PublishedPort,
+    ReadinessOutcome, Removal,
 };
 use crate::origin::Origin;
 use crate::secret::Secret;
@@ -174,14 +176,27 @@ impl Launcher<'_> {
                 return Err(self.not_healthy(facts, trouble, started.elapsed()).await);
             }
         }
-        self.wait_until_healthy(id, plan.probe(), started).await
+        self.wait_until_healthy(id, self.probe(plan).as_ref(), started).await
     }
 
-    /// Waits for a container that was started at `started`. `probe` is the command that finds out whether the app is well.
+    fn probe(&self, plan: &LaunchPlan) -> Option<Probe> {
+        let argv = plan.probe()?.to_vec();
+        let request = plan.own_check().filter(|_| self.containers.engine().is_local()).and_then(|run| {
+            let app = plan.port.as_ref()?.value;
+            let ports = plan.ports.iter().map(|port| port.value);
+            let port = ports
+                .filter(|port| port.container_port == app && port.protocol == Protocol::Tcp)
+                .find_map(reached_at)?;
+            Some(HealthRequest::new(port, run))
+        });
+        Some(Probe { argv, request })
+    }
+
+    /// Waits for a container that was started at `started`. `probe` finds out whether the app is well.
     pub(super) async fn wait_until_healthy(
         &self,
         id: &str,
-        probe: Option<&[String]>,
+        probe: Option<&Probe>,
         started: Instant,
     ) -> Result<Launched, LaunchError> {
         let listener = self.listener;
@@ -220,9 +235,12 @@ impl Launcher<'_> {
     }
 
     /// Completes when the app is well. The daemon asks so seldom that the wait for it would be most of the launch.
-    async fn ask_the_app(&self, id: &str, probe: Option<&[String]>) {
-        let Some(argv) = probe else { return std::future::pending().await };
-        let spec = ExecSpec { argv: argv.to_vec(), ..ExecSpec::default() };
+    async fn ask_the_app(&self, id: &str, probe: Option<&Probe>) {
+        let Some(Probe { argv, request }) = probe else { return std::future::pending().await };
+        if let Some(request) = request {
+            return request.until_well().await;
+        }
+        let spec = ExecSpec { argv: argv.clone(), ..ExecSpec::default() };
         loop {
             sleep(PROBE_PAUSE).await;
             let ask = async {
@@ -293,6 +311,16 @@ impl Launcher<'_> {
             () = self.stop.clone() => Err(LaunchError::Interrupted),
         }
     }
+}
+
+/// Where this machine reaches a port whose number is known before it is there.
+fn reached_at(port: PortMapping) -> Option<SocketAddr> {
+    let address = match port.address {
+        IpAddr::V4(address) if address.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(address) if address.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        address => address,
+    };
+    Some(SocketAddr::new(address, port.host_port?))
 }
 
 /// Only texts without NUL can be environment.

@@ -193,3 +193,14 @@ fn json_errors_have_places_too() {
     assert_eq!(error.location().unwrap().to_string(), "c.json:3:12");
     assert_eq!(error.hints(), ["did you mean `ports`?"]);
 }
+
+#[test]
+fn the_documentation_has_every_field_and_an_example_that_is_read() {
+    let page = include_str!("../../../docs/container.md");
+    let missing: Vec<&str> = FIELDS.iter().copied().filter(|field| !page.contains(&format!("`{field}`"))).collect();
+    assert!(missing.is_empty(), "docs/container.md lacks {missing:?}");
+    let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let environment = Environment::from_pairs([("DATABASE_URL", "postgres://x")]);
+    let wishes = read_document("container.yml", example, Path::new("/srv"), &environment).unwrap();
+    assert_eq!((wishes.secrets.len(), wishes.post_start.len()), (1, 1));
+}

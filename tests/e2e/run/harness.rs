@@ -51,6 +51,8 @@ pub struct App {
 impl Drop for App {
     fn drop(&mut self) {
         for name in self.containers() {
+            // With its secrets, and in any case.
+            nextdeploy_with(&self.engine, self.folder.path(), &["rm", "--force", &name], &[]);
             let _ = self.engine.try_docker(&["rm", "--force", "--volumes", &name]);
         }
         for volume in self.list(&["volume", "ls", "--format", "{{.Name}}"]) {
