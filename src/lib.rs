@@ -40,6 +40,8 @@ pub mod proxy;
 
 pub mod launch;
 
+pub mod manifest;
+
 pub mod supervise;
 
 pub mod forge;

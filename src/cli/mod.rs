@@ -13,6 +13,7 @@ mod ecr;
 mod groups;
 mod init;
 mod launch;
+mod manifest;
 mod metadata;
 mod plan;
 mod proxy;
@@ -39,6 +40,7 @@ pub use ecr::{
 pub use groups::{ConnectionArgs, ForgeArgs, ImageArgs, ProjectArgs, RegistryArgs};
 pub use init::Init;
 pub use launch::{ContainerArgs, ReplaceArgs, Rollback, Run, SecretsAsArg, SwarmArgs};
+pub use manifest::{Compose, Ecs, Kubernetes, Manifest, ManifestArgs, ManifestCommand};
 pub use metadata::Metadata;
 pub use plan::Plan;
 pub use proxy::{AppArgs, Caddy, CaddyFormat, Proxy, ProxyCommand};
@@ -116,6 +118,7 @@ pub enum Command {
     Run(Box<Run>),
     Rollback(Rollback),
     Proxy(Proxy),
+    Manifest(Manifest),
     Ps(Ps),
     Logs(Box<Logs>),
     Exec(Box<Exec>),
@@ -156,6 +159,7 @@ impl Cli {
             Command::Run(verb) => verb.collect(&mut words),
             Command::Rollback(verb) => verb.collect(&mut words),
             Command::Proxy(verb) => verb.collect(&mut words),
+            Command::Manifest(verb) => verb.collect(&mut words),
             Command::Ps(verb) => verb.daemon.collect(&mut words),
             Command::Logs(verb) => verb.daemon.collect(&mut words),
             Command::Exec(verb) => verb.daemon.collect(&mut words),

@@ -154,6 +154,10 @@ fn help_of_every_verb() {
         "schema",
         "proxy",
         "proxy caddy",
+        "manifest",
+        "manifest kubernetes",
+        "manifest compose",
+        "manifest ecs",
         "ps",
         "logs",
         "exec",
@@ -180,8 +184,10 @@ fn names_are_derived_in_one_way() {
 }
 
 /// Verbs whose flags are about this call only, and never about a project.
-const WITHOUT_SETTINGS: [&str; 13] =
-    ["schema", "init", "proxy", "run", "rollback", "ps", "logs", "exec", "stats", "health", "stop", "restart", "rm"];
+const WITHOUT_SETTINGS: [&str; 14] = [
+    "schema", "init", "proxy", "manifest", "run", "rollback", "ps", "logs", "exec", "stats", "health", "stop",
+    "restart", "rm",
+];
 
 /// Every verb that takes settings, with its name as typed: `build`, `ecr policy`.
 fn verbs(command: &clap::Command) -> Vec<(String, &clap::Command)> {

@@ -12,7 +12,8 @@ use crate::cli::ContainerArgs;
 use crate::diagnostic::{ExitCode, Warning};
 use crate::error::Error;
 use crate::launch::{
-    EnvFile, LaunchError, LaunchEvent, Replacement, SecretFile, StopSignal, Wishes, duration_of_flag, wishes_of_flags,
+    EnvFile, LaunchError, LaunchEvent, Replacement, SecretFile, StopSignal, Wishes, duration_of_flag, read_document,
+    wishes_of_flags,
 };
 use crate::project::parse_dotenv;
 use crate::proxy::Admin;
@@ -28,6 +29,17 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// What was typed about the container, with paths from the current folder.
 pub fn typed_wishes(session: &Session, args: &ContainerArgs) -> Result<Wishes, Error> {
     Ok(wishes_of_flags(args, &current_folder(), &session.environment)?)
+}
+
+/// What the document at `path` asks for, with paths from its folder.
+pub fn document_wishes(session: &Session, path: &Path) -> Result<Wishes, Error> {
+    let text = fs::read_to_string(path).map_err(|error| LaunchError::Unreadable {
+        path: path.to_path_buf(),
+        wanted_by: "the command line".to_owned(),
+        reason: error.to_string(),
+    })?;
+    let folder = current_folder().join(path.parent().unwrap_or(Path::new("")));
+    Ok(read_document(&path.to_string_lossy(), &text, &folder, &session.environment)?)
 }
 
 /// Absolute, as the daemon needs it.

@@ -13,6 +13,7 @@ mod ecr;
 mod init;
 mod launching;
 mod log;
+mod manifest;
 mod metadata;
 mod output;
 mod plan;
@@ -118,6 +119,7 @@ impl Session {
             Command::Run(verb) => run::run(self, verb, &words),
             Command::Rollback(verb) => rollback::run(self, verb, &words),
             Command::Proxy(verb) => proxy::run(self, verb, &words),
+            Command::Manifest(verb) => manifest::run(self, verb, &words),
             Command::Ps(verb) => containers::ps(self, verb, &words),
             Command::Logs(verb) => containers::logs(self, verb, &words),
             Command::Exec(verb) => return containers::exec(self, verb, &words),

@@ -1,11 +1,10 @@
 //! `nextdeploy run`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::launching::{
-    current_folder, explain, listener, read_env_files, read_secrets, replacement, stop_signal, typed_wishes,
-    wait_timeout,
+    current_folder, document_wishes, explain, listener, read_env_files, read_secrets, replacement, stop_signal,
+    typed_wishes, wait_timeout,
 };
 use super::publish::{Publisher, progress_mode, typed_reference};
 use super::stop::Stop;
@@ -16,8 +15,7 @@ use crate::diagnostic::ExitCode;
 use crate::error::Error;
 use crate::launch::{
     AppContainers, EnvFile, LaunchError, LaunchEvent, LaunchInputs, LaunchPlan, LaunchedService, Launcher, Publish,
-    Replaced, Replacement, RunDocument, SecretFile, Wishes, copy_assets, plan_launch, plan_service, read_document,
-    read_run_document,
+    Replaced, Replacement, RunDocument, SecretFile, Wishes, copy_assets, plan_launch, plan_service, read_run_document,
 };
 use crate::metadata::ConfigFiles;
 use crate::origin::{Detected, Origin};
@@ -116,16 +114,6 @@ fn target(text: &str) -> Target {
     } else {
         Target::Image(text.to_owned())
     }
-}
-
-fn document_wishes(session: &Session, path: &Path) -> Result<Wishes, Error> {
-    let text = fs::read_to_string(path).map_err(|error| LaunchError::Unreadable {
-        path: path.to_path_buf(),
-        wanted_by: "the command line".to_owned(),
-        reason: error.to_string(),
-    })?;
-    let folder = current_folder().join(path.parent().unwrap_or(Path::new("")));
-    Ok(read_document(&path.to_string_lossy(), &text, &folder, &session.environment)?)
 }
 
 /// Builds the folder; the image goes by its first name.

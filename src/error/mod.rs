@@ -10,6 +10,7 @@ use crate::daemon::DaemonError;
 use crate::diagnostic::{Diagnostic, ExitCode, Location};
 use crate::dockerfile::{ContextError, RenderError};
 use crate::launch::LaunchError;
+use crate::manifest::ManifestError;
 use crate::metadata::{CheckError, MetadataError};
 use crate::plan::PlanError;
 use crate::project::ProjectError;
@@ -57,6 +58,8 @@ pub enum Error {
     #[error(transparent)]
     Container(#[from] ContainerError),
     #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error(transparent)]
     Proxy(#[from] ProxyError),
     #[error(transparent)]
     Workflow(#[from] WorkflowError),
@@ -87,6 +90,7 @@ impl Error {
             Self::Check(error) => error,
             Self::Render(error) => error,
             Self::Container(error) => error,
+            Self::Manifest(error) => error,
             Self::Proxy(error) => error,
             Self::Workflow(error) => error,
             Self::Launch(error) => error,

@@ -14,7 +14,6 @@
 mod action;
 mod caches;
 mod ci_log;
-mod container;
 mod docker;
 mod docker_builder;
 mod doctor;
@@ -22,6 +21,7 @@ mod ecr;
 mod fixture;
 mod generated;
 mod http;
+mod manifest;
 mod matrix;
 mod own_image;
 mod podman;

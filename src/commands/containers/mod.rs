@@ -24,7 +24,7 @@ use crate::metadata::ConfigFiles;
 use crate::settings;
 
 /// The containers of the daemon that the environment names.
-async fn connect(session: &Session, words: &Words) -> Result<Containers, Error> {
+pub(super) async fn connect(session: &Session, words: &Words) -> Result<Containers, Error> {
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
     session.warn(&resolved.warnings);
     let ca_bundle = resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path());
