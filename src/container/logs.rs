@@ -20,8 +20,18 @@ use crate::daemon::Query;
 const DOING: &str = "the logs";
 /// A longer line comes in parts.
 const LONGEST_LINE: usize = 1024 * 1024;
-/// Docker stores longer lines in records of this size, and puts the time before each.
+/// Docker stores longer lines in records of this size (moby, `daemon/logger/copier.go`), and puts the time before each.
 const RECORD: usize = 16 * 1024;
+
+/// How the daemon cuts long lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Records {
+    /// In records of [`RECORD`] bytes. The `local` driver forgets the line break of the last one (seen with 20.10), so a shorter
+    /// record ends its line.
+    Docker,
+    /// Somehow; only a line break ends a line.
+    Other,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogStream {
@@ -73,7 +83,7 @@ impl Containers {
             containers: self.clone(),
             container: container.to_owned(),
             streamed,
-            assembler: Assembler::new(tty),
+            assembler: Assembler::new(tty, if self.engine.is_podman() { Records::Other } else { Records::Docker }),
             ready: VecDeque::new(),
             ended: false,
         };
@@ -142,9 +152,12 @@ struct Assembler {
 #[derive(Debug)]
 struct Line {
     tty: bool,
+    records: Records,
     time: Option<DateTime<Utc>>,
     text: Vec<u8>,
     stamp: Stamp,
+    /// Bytes of the record so far.
+    record: usize,
     /// Bytes of the line so far, also those that were given out as a part.
     length: usize,
 }
@@ -158,8 +171,8 @@ enum Stamp {
 }
 
 impl Assembler {
-    fn new(tty: bool) -> Self {
-        Self { frames: Frames::new(tty), stdout: Line::new(tty), stderr: Line::new(tty) }
+    fn new(tty: bool, records: Records) -> Self {
+        Self { frames: Frames::new(tty), stdout: Line::new(tty, records), stderr: Line::new(tty, records) }
     }
 
     fn feed(&mut self, mut chunk: Bytes, ready: &mut VecDeque<LogLine>) -> Result<(), String> {
@@ -168,10 +181,11 @@ impl Assembler {
                 LogStream::Stdout => &mut self.stdout,
                 LogStream::Stderr => &mut self.stderr,
             };
+            let mut emit = |text, time| ready.push_back(LogLine { stream, time, text });
             if opens_frame {
-                line.expect_stamp();
+                line.open_record(&mut emit);
             }
-            line.add(&bytes, &mut |text, time| ready.push_back(LogLine { stream, time, text }));
+            line.add(&bytes, &mut emit);
         }
         Ok(())
     }
@@ -187,12 +201,17 @@ impl Assembler {
 }
 
 impl Line {
-    fn new(tty: bool) -> Self {
-        Self { tty, time: None, text: Vec::new(), stamp: Stamp::Expected(Vec::new()), length: 0 }
+    fn new(tty: bool, records: Records) -> Self {
+        Self { tty, records, time: None, text: Vec::new(), stamp: Stamp::Expected(Vec::new()), record: 0, length: 0 }
     }
 
-    fn expect_stamp(&mut self) {
+    fn open_record(&mut self, emit: &mut impl FnMut(Vec<u8>, Option<DateTime<Utc>>)) {
         self.expect_no_stamp();
+        if self.records == Records::Docker && self.record < RECORD && self.length > 0 {
+            emit(std::mem::take(&mut self.text), self.time.take());
+            self.length = 0;
+        }
+        self.record = 0;
         self.stamp = Stamp::Expected(Vec::new());
     }
 
@@ -200,6 +219,7 @@ impl Line {
     fn expect_no_stamp(&mut self) {
         if let Stamp::Expected(begun) = std::mem::replace(&mut self.stamp, Stamp::Read) {
             self.length += begun.len();
+            self.record += begun.len();
             self.text.extend_from_slice(&begun);
         }
     }
@@ -217,6 +237,7 @@ impl Line {
             let take = end.unwrap_or(bytes.len()).min(room).min(record);
             self.text.extend_from_slice(&bytes[..take]);
             self.length += take;
+            self.record += take;
             bytes = &bytes[take..];
             if bytes.first() == Some(&b'\n') {
                 bytes = &bytes[1..];

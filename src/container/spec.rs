@@ -69,7 +69,7 @@ pub struct ContainerSpec {
     pub privileges: Privileges,
     /// `host:address` lines for `/etc/hosts`.
     pub extra_hosts: Vec<String>,
-    /// How long it gets to end by itself.
+    /// How long it gets to end by itself; `None` is 10 s.
     pub stop_grace: Option<Duration>,
 }
 

@@ -138,6 +138,10 @@ impl Engine {
         matches!(self.dialer.endpoint.address, Address::Unix(_))
     }
 
+    pub(crate) fn is_podman(&self) -> bool {
+        self.name == PODMAN
+    }
+
     /// Podman (seen with 4.3) does not end the process of a step when its client goes away.
     pub(crate) fn leaves_running_steps(&self) -> bool {
         self.name == PODMAN

@@ -14,6 +14,7 @@
 mod action;
 mod caches;
 mod ci_log;
+mod container;
 mod docker;
 mod docker_builder;
 mod doctor;

@@ -15,6 +15,9 @@ use crate::container::spec::{
     RootFilesystem, VolumeSpec,
 };
 
+/// Seconds, as Docker does; Podman would kill at once.
+const DEFAULT_GRACE: i64 = 10;
+
 /// The body of `POST /containers/create`.
 pub fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
     let plain = spec.env.iter().map(|(name, value)| format!("{name}={value}"));
@@ -33,7 +36,7 @@ pub fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
         user: spec.user.clone(),
         labels: Some(spec.labels.clone().into_iter().collect()),
         healthcheck: spec.health.as_ref().map(health),
-        stop_timeout: spec.stop_grace.map(|grace| i64::from(whole_seconds(grace))),
+        stop_timeout: Some(spec.stop_grace.map_or(DEFAULT_GRACE, |grace| i64::from(whole_seconds(grace)))),
         exposed_ports: Some(spec.ports.iter().map(port_key).collect()),
         host_config: Some(host_config(spec, network.clone())),
         networking_config: network.map(|network| NetworkingConfig {

@@ -135,12 +135,13 @@ fn what_is_not_said_is_left_to_the_image() {
         ..spec()
     };
     let body = serde_json::to_value(create_body(&spec)).unwrap();
-    for absent in ["Entrypoint", "Cmd", "Healthcheck", "StopTimeout", "NetworkingConfig"] {
+    for absent in ["Entrypoint", "Cmd", "Healthcheck", "NetworkingConfig"] {
         assert!(body.get(absent).is_none(), "{absent}");
     }
     for absent in ["Memory", "MemorySwap", "NanoCpus", "PidsLimit", "NetworkMode", "SecurityOpt"] {
         assert!(body["HostConfig"].get(absent).is_none(), "{absent}");
     }
+    assert_eq!(body["StopTimeout"], 10);
     let off = ContainerSpec { health: Some(HealthCheck::Disabled), ..spec };
     assert_eq!(serde_json::to_value(create_body(&off)).unwrap()["Healthcheck"], json!({ "Test": ["NONE"] }));
 }

@@ -8,14 +8,18 @@ fn frame(kind: u8, parts: &[&[u8]]) -> Vec<u8> {
     [&[kind, 0, 0, 0][..], &length, &text].concat()
 }
 
-fn lines(tty: bool, bytes: &[u8], chunk_size: usize) -> Vec<LogLine> {
-    let mut assembler = Assembler::new(tty);
+fn lines_of(records: Records, tty: bool, bytes: &[u8], chunk_size: usize) -> Vec<LogLine> {
+    let mut assembler = Assembler::new(tty, records);
     let mut ready = VecDeque::new();
     for chunk in bytes.chunks(chunk_size) {
         assembler.feed(Bytes::copy_from_slice(chunk), &mut ready).unwrap();
     }
     assembler.finish(&mut ready);
     ready.into()
+}
+
+fn lines(tty: bool, bytes: &[u8], chunk_size: usize) -> Vec<LogLine> {
+    lines_of(Records::Docker, tty, bytes, chunk_size)
 }
 
 /// `stdout|stderr text`, the same however the bytes are cut; each line must have a time.
@@ -47,13 +51,29 @@ fn lines_of_both_streams_stay_apart() {
 
 #[test]
 fn records_of_one_line_become_one_line_again() {
+    let long = "y".repeat(RECORD);
     let bytes = [
-        frame(1, &[AT.as_bytes(), b"a long "]),
+        frame(1, &[AT.as_bytes(), long.as_bytes()]),
         frame(2, &[AT.as_bytes(), b"between\n"]),
         frame(1, &[AT.as_bytes(), b"line\n"]),
     ]
     .concat();
-    check(false, &bytes, &["err between", "out a long line"]);
+    check(false, &bytes, &["err between", &format!("out {long}line")]);
+}
+
+#[test]
+fn a_last_record_without_line_break_ends_its_line_with_docker_only() {
+    let bytes = [
+        frame(1, &[AT.as_bytes(), &[b'y'; RECORD]]),
+        frame(1, &[AT.as_bytes(), b"end"]),
+        frame(1, &[AT.as_bytes(), b"next\n"]),
+        frame(1, &[AT.as_bytes(), b"\n"]),
+    ]
+    .concat();
+    let lengths =
+        |records| -> Vec<usize> { lines_of(records, false, &bytes, 1000).iter().map(|line| line.text.len()).collect() };
+    assert_eq!(lengths(Records::Docker), [RECORD + 3, 4, 0]);
+    assert_eq!(lengths(Records::Other), [RECORD + 7, 0]);
 }
 
 #[test]
@@ -96,7 +116,7 @@ fn a_terminal_has_its_own_line_breaks_and_records() {
 
 #[test]
 fn a_line_without_end_comes_in_parts() {
-    let mut assembler = Assembler::new(false);
+    let mut assembler = Assembler::new(false, Records::Docker);
     let mut ready = VecDeque::new();
     let record = frame(1, &[AT.as_bytes(), &[b'x'; RECORD]]);
     let (mut parts, mut total) = (0, 0);
