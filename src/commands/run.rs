@@ -180,7 +180,7 @@ impl Asked<'_> {
         let run = read_run_document(&containers, &image.id).await?;
         let mut plan = self.plan(&reference, &image, run.as_ref())?;
         if self.verb.swarm.swarm {
-            return self.serve(&publisher, &containers, (plan, &image), stop).await;
+            return Box::pin(self.serve(&publisher, &containers, (plan, &image), stop)).await;
         }
         let app = AppContainers::find(&containers, &plan.app.value).await?;
         if self.take_over(&app, plan.port.as_ref()) | self.serve_assets(run.as_ref(), engine.is_local()) {
@@ -236,8 +236,8 @@ impl Asked<'_> {
         let tell = listener(self.session);
         let launcher = Launcher { containers, listener: &tell, stop: stop_signal(stop), wait: self.wait };
         let login = login.as_ref().map(|(login, host)| (login, host));
-        let launched = Box::pin(launcher.deploy(&service, &plan, &self.secrets, login)).await?;
-        Ok(Ended::Serves(Box::new(launched), Box::new(plan)))
+        let deployed = Box::pin(launcher.deploy(&service, &plan, &self.secrets, login)).await?;
+        Ok(Ended::Serves(Box::new(deployed), Box::new(plan)))
     }
 
     fn plan(
