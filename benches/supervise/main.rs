@@ -12,7 +12,8 @@
 )]
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -74,10 +75,6 @@ impl Running {
         let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
         let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).unwrap();
         value.trim().trim_end_matches(" kB").parse().unwrap()
-    }
-
-    fn processor_time(&self) -> Duration {
-        processor_time(self.0.id())
     }
 }
 
@@ -178,24 +175,42 @@ fn idle(program: &str) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("idle.log");
     let arguments = ["nd-bench-idle", "--listen", "127.0.0.1:9599", "--log-file", file.to_str().unwrap()];
-    // The first looks and samples are not idle.
-    let daemon = docker_daemon();
+    // The first looks are not idle.
     sleep(Duration::from_secs(20));
-    let (alone, started) = (processor_time(daemon), Instant::now());
-    sleep(IDLE);
-    let alone = percent(processor_time(daemon) - alone, started.elapsed());
+    let daemon = docker_daemon();
+    let alone = watch(&[daemon], || {})[0];
     let supervisor = Running::supervise(program, folder.path(), &arguments);
     sleep(Duration::from_secs(20));
-    let (before, watched, started) = (supervisor.processor_time(), processor_time(daemon), Instant::now());
-    sleep(IDLE);
-    let elapsed = started.elapsed();
-    let own = percent(supervisor.processor_time() - before, elapsed);
-    let watched = percent(processor_time(daemon) - watched, elapsed);
+    let both = [supervisor.0.id(), daemon];
+    let unscraped = watch(&both, || {});
+    let scraped = watch(&both, scrape);
     println!(
-        "idle with {CONTAINERS} containers: {own:.2} % of one processor, {:.1} MiB",
+        "{CONTAINERS} containers, percent of one processor; {:.1} MiB",
         supervisor.memory("VmRSS") as f64 / 1024.0
     );
-    println!("the daemon beside it: {watched:.2} %, and {alone:.2} % without");
+    println!("idle: {:.2}, the daemon beside it {:.2}, and {alone:.2} without", unscraped[0], unscraped[1]);
+    println!("scraped every 15 s: {:.2}, the daemon beside it {:.2}", scraped[0], scraped[1]);
+}
+
+/// What the processes use in the next minute, while `often` is done every 15 s.
+fn watch(processes: &[u32], often: impl Fn()) -> Vec<f64> {
+    often();
+    let (before, started): (Vec<Duration>, _) =
+        (processes.iter().map(|id| processor_time(*id)).collect(), Instant::now());
+    while started.elapsed() < IDLE {
+        sleep(Duration::from_secs(15));
+        often();
+    }
+    let used = processes.iter().zip(before).map(|(id, before)| processor_time(*id) - before);
+    used.map(|used| percent(used, started.elapsed())).collect()
+}
+
+fn scrape() {
+    let mut stream = TcpStream::connect("127.0.0.1:9599").unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("nextdeploy_container_up"), "{answer}");
 }
 
 fn percent(used: Duration, of: Duration) -> f64 {

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -15,6 +16,9 @@ use prometheus_client::registry::Registry;
 
 use super::sink::{Counters, SinkCount};
 use crate::container::{ContainerStats, HealthStatus};
+
+/// How long after a scrape the next one is expected.
+const SCRAPED: Duration = Duration::from_mins(5);
 
 /// What is shown of one container.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +46,7 @@ pub struct Snapshot {
 #[derive(Debug, Default)]
 pub struct Board {
     snapshot: Mutex<Snapshot>,
+    scraped: Mutex<Option<Instant>>,
     counters: Arc<Counters>,
 }
 
@@ -74,14 +79,25 @@ impl Format {
 
 impl Board {
     pub fn new(counters: Arc<Counters>) -> Arc<Self> {
-        Arc::new(Self { snapshot: Mutex::default(), counters })
+        Arc::new(Self { snapshot: Mutex::default(), scraped: Mutex::default(), counters })
     }
 
     pub fn snapshot(&self) -> MutexGuard<'_, Snapshot> {
         self.snapshot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn render(self: &Arc<Self>, format: Format) -> Result<String, fmt::Error> {
+    /// Whether somebody asked a while ago. Samples cost the daemon more than all else together.
+    pub fn is_scraped(&self, now: Instant) -> bool {
+        let scraped = *self.scraped.lock().unwrap_or_else(PoisonError::into_inner);
+        scraped.is_some_and(|at| now.saturating_duration_since(at) < SCRAPED)
+    }
+
+    pub fn scrape(self: &Arc<Self>, format: Format, now: Instant) -> Result<String, fmt::Error> {
+        *self.scraped.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        self.render(format)
+    }
+
+    fn render(self: &Arc<Self>, format: Format) -> Result<String, fmt::Error> {
         let mut registry = Registry::with_prefix("nextdeploy");
         registry.register_collector(Box::new(Arc::clone(self)));
         let mut text = String::new();
@@ -272,6 +288,15 @@ mod tests {
     fn everything_is_told_with_escaped_labels() {
         let text = board().render(Format::Prometheus).unwrap();
         insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn usage_is_asked_for_while_somebody_scrapes() {
+        let (board, now) = (board(), Instant::now());
+        assert!(!board.is_scraped(now));
+        board.scrape(Format::Prometheus, now).unwrap();
+        assert!(board.is_scraped(now + Duration::from_mins(4)));
+        assert!(!board.is_scraped(now + Duration::from_mins(6)));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
@@ -57,7 +58,7 @@ pub async fn serve(listener: TcpListener, served: Served) {
 
 async fn metrics(State(served): State<Served>, headers: HeaderMap) -> Response {
     let format = Format::accepted(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()));
-    match served.board.render(format) {
+    match served.board.scrape(format, Instant::now()) {
         Ok(text) => ([(CONTENT_TYPE, format.content_type())], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }

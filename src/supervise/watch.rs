@@ -46,7 +46,6 @@ pub struct Watch<'a> {
     pub limits: RestartLimits,
     pub interval: Duration,
     pub fleet: Fleet,
-    /// Shown only when somebody can ask for it.
     pub sampling: Sampling,
     pub board: Arc<Board>,
     pub teller: Teller,
@@ -56,8 +55,7 @@ pub struct Watch<'a> {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sampling {
-    Wanted,
-    Off,
+    Idle,
     Underway,
 }
 
@@ -250,10 +248,14 @@ impl Watch<'_> {
     }
 
     fn sample(&mut self, tasks: &mut JoinSet<Done>) {
+        if !self.board.is_scraped(Instant::now()) {
+            // What is old would be taken for new by the next scrape.
+            return self.forget_samples();
+        }
         let running = |status| status == ContainerStatus::Running;
         let ids = self.fleet.watched.iter().filter(|(_, watched)| running(watched.facts.state.status));
         let ids: Vec<String> = ids.map(|(id, _)| id.clone()).collect();
-        if self.sampling != Sampling::Wanted || ids.is_empty() {
+        if self.sampling == Sampling::Underway || ids.is_empty() {
             return;
         }
         self.sampling = Sampling::Underway;
@@ -267,6 +269,15 @@ impl Watch<'_> {
             let samples = futures_util::stream::iter(ids).map(take).buffer_unordered(SAMPLERS);
             Done::Samples(samples.map(|(stats, id)| (id, stats)).collect().await)
         });
+    }
+
+    fn forget_samples(&mut self) {
+        for watched in self.fleet.watched.values_mut() {
+            watched.stats = None;
+        }
+        for row in self.board.snapshot().containers.values_mut() {
+            row.stats = None;
+        }
     }
 
     fn finished(&mut self, done: Done) {
@@ -299,7 +310,7 @@ impl Watch<'_> {
                 self.fleet.look(&id, now + REOPEN);
             }
             Done::Samples(samples) => {
-                self.sampling = Sampling::Wanted;
+                self.sampling = Sampling::Idle;
                 for (id, stats) in samples {
                     if let Some(watched) = self.fleet.watched.get_mut(&id) {
                         watched.stats = stats;

@@ -110,7 +110,7 @@ pub async fn supervise(
         limits: asked.limits,
         interval: asked.interval,
         fleet: Fleet::new(asked.wanted, known),
-        sampling: if asked.listen.is_some() { Sampling::Wanted } else { Sampling::Off },
+        sampling: Sampling::Idle,
         board,
         teller,
         logs,
