@@ -17,6 +17,7 @@ use crate::launch::{
 };
 use crate::project::parse_dotenv;
 use crate::proxy::Admin;
+use crate::registry::transfer::TransferError;
 use crate::report::launch::{render_event, render_failure, render_service_failure};
 use crate::secret::Secret;
 use crate::settings::SecretValue;
@@ -78,7 +79,7 @@ pub fn listener(session: &Session) -> impl Fn(&LaunchEvent<'_>) + Send + Sync {
 /// The exit code of an interruption; other failures are shown with what is known of the container.
 pub fn explain(session: &Session, error: Error, stop: &Stop) -> Result<ExitCode, Error> {
     match &error {
-        Error::Launch(LaunchError::Interrupted) => {
+        Error::Launch(LaunchError::Interrupted) | Error::Transfer(TransferError::Cancelled) => {
             session.log.message("interrupted: what was begun was undone");
             Ok(stop.code().unwrap_or(ExitCode::Interrupted))
         }

@@ -54,6 +54,9 @@ pub enum LaunchError {
     Secrets { reason: String },
     #[error("the app `{}` runs already, in the container `{}`", shown(app), shown(name))]
     AppRuns { app: String, name: String },
+    /// `name` is the container that marks it.
+    #[error("a container of the app `{}` is being replaced at this moment", shown(app))]
+    Replacing { app: String, name: String },
     #[error("the name `{}` means another image than a moment ago", shown(image))]
     ImageMoved { image: String },
     #[error("the {kind} hook `{}` failed: {reason}", shown(command))]
@@ -186,6 +189,7 @@ impl Diagnostic for LaunchError {
             Self::SecretNotText { .. } | Self::SecretNoVariable { .. } => "launch/secret-as-environment",
             Self::Secrets { .. } => "launch/secrets",
             Self::AppRuns { .. } => "launch/app-runs",
+            Self::Replacing { .. } => "launch/replacing",
             Self::ImageMoved { .. } => "launch/image-moved",
             Self::Hook { .. } => "launch/hook",
             Self::NotHealthy(failure) => match failure.trouble {
@@ -228,6 +232,9 @@ impl Diagnostic for LaunchError {
             Self::AppRuns { .. } => {
                 "take its place with `--replace`, or run a second one with another `--name` and `--publish`".to_owned()
             }
+            Self::Replacing { name, .. } => {
+                format!("wait until it is done; when nobody does that any more, `docker rm {name}`")
+            }
             Self::ImageMoved { .. } => "run it again, or name it by its digest".to_owned(),
             Self::Hook { .. } => "correct the command, or take it out of `hooks`".to_owned(),
             Self::NotHealthy(failure) => failure.hint(),
@@ -262,6 +269,7 @@ impl Diagnostic for LaunchError {
             | Self::SecretNotText { .. }
             | Self::SecretNoVariable { .. }
             | Self::AppRuns { .. }
+            | Self::Replacing { .. }
             | Self::Assets { .. }
             | Self::NotInSwarm { .. }
             | Self::NoPrevious { .. } => ExitCode::Usage,

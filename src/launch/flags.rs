@@ -106,3 +106,58 @@ fn only_none() -> Problem {
         hint: "give either `--publish none` or ports".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::{Diagnostic, ExitCode};
+
+    fn check(change: impl FnOnce(&mut ContainerArgs)) -> Result<Wishes, LaunchError> {
+        let mut args = ContainerArgs::default();
+        change(&mut args);
+        let environment = Environment::from_pairs([("API_KEY", "sk-hush"), ("EMPTY", "")]);
+        wishes_of_flags(&args, Path::new("/srv"), &environment)
+    }
+
+    fn texts(values: &[&str]) -> Vec<String> {
+        values.iter().map(|value| (*value).to_owned()).collect()
+    }
+
+    #[test]
+    fn what_is_typed_is_wished() {
+        let wishes = check(|args| {
+            args.env = texts(&["A=1", "API_KEY"]);
+            args.env_file = texts(&["a.env"]);
+            args.volume = texts(&["./data:/data:ro"]);
+            args.publish = texts(&["8080", "[::1]:9000:9000"]);
+            args.memory = Some("none".into());
+            args.writable = true;
+        })
+        .unwrap();
+        assert_eq!((wishes.env["A"].value.as_str(), wishes.env["API_KEY"].value.as_str()), ("1", "sk-hush"));
+        assert_eq!(wishes.env_files[0].value, Path::new("/srv/a.env"));
+        assert_eq!(wishes.ports.unwrap().len(), 2);
+        assert_eq!((wishes.memory.unwrap().value, wishes.root.unwrap().value), (None, RootFilesystem::Writable));
+        assert!(check(|args| args.publish = texts(&["none"])).unwrap().ports.is_some_and(|ports| ports.is_empty()));
+        assert_eq!(check(|_| {}).unwrap(), Wishes::default());
+    }
+
+    #[test]
+    fn what_does_not_fit_names_its_flag_and_no_secret() {
+        for (change, flag) in [
+            ((|args| args.publish = texts(&["none", "80"])) as fn(&mut ContainerArgs), "--publish"),
+            (|args| args.env = texts(&["NOT_SET"]), "--env"),
+            (|args| args.env = texts(&["a b=1"]), "--env"),
+            (|args| args.secret = texts(&["API_KEY=sk-hush"]), "--secret"),
+            (|args| args.secret = texts(&["API_KEY", "id=API_KEY,src=x"]), "--secret"),
+            (|args| args.secret = texts(&["EMPTY"]), "--secret"),
+            (|args| args.memory = Some("1".into()), "--memory"),
+            (|args| args.name = Some("a/b".into()), "--name"),
+        ] {
+            let error = check(change).unwrap_err();
+            assert!(error.to_string().starts_with(&format!("`{flag}`")), "{error}");
+            assert!(!format!("{error} {:?}", error.hints()).contains("hush"), "{error}");
+            assert_eq!(error.exit_code(), ExitCode::Usage);
+        }
+    }
+}

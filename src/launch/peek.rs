@@ -1,8 +1,8 @@
-//! Files of an image, read through a container that is created and never started.
+//! Containers that are created and never started: for files of an image, and as a mark that a replacement is under way.
 
 use super::error::LaunchError;
 use super::run_document::{RUN_DOCUMENT, RunDocument};
-use crate::container::{ContainerName, ContainerSpec, Containers, Mount, Removal};
+use crate::container::{ContainerError, ContainerName, ContainerSpec, Containers, Mount, Removal};
 use crate::host;
 
 /// More than the routes of the largest apps.
@@ -33,6 +33,40 @@ impl<'a> Helper<'a> {
 
     pub(super) async fn remove(self) -> Result<(), LaunchError> {
         Ok(self.containers.remove(&self.id, Removal::Forced).await?)
+    }
+}
+
+/// Nobody else replaces a container of the app meanwhile. It has to be [released](Turn::release).
+pub(super) struct Turn<'a>(Helper<'a>);
+
+impl<'a> Turn<'a> {
+    /// In seconds: a mark that is older was left by a program that was killed.
+    const OLDEST: i64 = 60 * 60;
+
+    pub(super) async fn take(containers: &'a Containers, app: &str, image: &str) -> Result<Self, LaunchError> {
+        let name = format!("nextdeploy-replacing-{app}");
+        let Ok(name) = ContainerName::parse(&name) else {
+            return Err(LaunchError::Replacing { app: app.to_owned(), name });
+        };
+        let mut spec = ContainerSpec::idle(name.clone(), image.to_owned(), Vec::new());
+        spec.labels.insert(HELPER_LABEL.to_owned(), "true".to_owned());
+        if let Ok(left) = containers.inspect(name.as_str()).await
+            && left.created_at.is_some_and(|made| host::now() - made.timestamp() > Self::OLDEST)
+        {
+            containers.remove(&left.id, Removal::Stopped).await?;
+        }
+        match containers.create(&spec).await {
+            Ok(created) => Ok(Self(Helper { containers, id: created.id })),
+            Err(ContainerError::NameInUse { .. }) => {
+                Err(LaunchError::Replacing { app: app.to_owned(), name: name.to_string() })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A mark that stays is told to the next one, and is too old in an hour.
+    pub(super) async fn release(self) {
+        let _ = self.0.remove().await;
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::error::LaunchError;
 use super::event::LaunchEvent;
 use super::hooks::run_pre_stop;
+use super::peek::Turn;
 use super::plan::LaunchPlan;
 use super::probe::Probe;
 use super::secrets::{SECRETS_LABEL, SecretFile, SecretsPlace, remove_secrets};
@@ -82,6 +83,18 @@ impl AppContainers {
 impl Launcher<'_> {
     /// Starts the container of `plan` in the place of the one that runs of the same app; without one it is a launch.
     pub async fn replace(
+        &self,
+        plan: &LaunchPlan,
+        secrets: &[SecretFile],
+        how: &Replacement,
+    ) -> Result<Replaced, LaunchError> {
+        let turn = Turn::take(self.containers, &plan.app.value, &plan.image_id).await?;
+        let replaced = self.replace_in_turn(plan, secrets, how).await;
+        turn.release().await;
+        replaced
+    }
+
+    async fn replace_in_turn(
         &self,
         plan: &LaunchPlan,
         secrets: &[SecretFile],
@@ -263,6 +276,17 @@ impl Launcher<'_> {
 
     /// Goes back to the container that ran before the one that runs now.
     pub async fn roll_back(&self, app: &str, how: &Replacement) -> Result<Replaced, LaunchError> {
+        let found = AppContainers::find(self.containers, app).await?;
+        let Some(any) = found.running.first().or(found.stopped.first()) else {
+            return Err(LaunchError::NoPrevious { app: app.to_owned(), runs: None });
+        };
+        let turn = Turn::take(self.containers, app, &any.image_id).await?;
+        let replaced = Box::pin(self.roll_back_in_turn(app, how)).await;
+        turn.release().await;
+        replaced
+    }
+
+    async fn roll_back_in_turn(&self, app: &str, how: &Replacement) -> Result<Replaced, LaunchError> {
         let found = AppContainers::find(self.containers, app).await?;
         let mut stopped = Vec::new();
         for one in found.stopped.iter().filter(|one| one.status == ContainerStatus::Exited) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::harness::{App, expect};
+use crate::program::{Running, start_nextdeploy};
 use crate::proxy::caddy::Caddy;
 use crate::proxy::free_port;
 use crate::proxy::load::{Connections, Load};
@@ -62,6 +63,24 @@ fn a_replacement_that_fails_leaves_the_old_one_serving() {
     });
     assert_eq!(answer.unwrap().text(), "one");
     expect(&app.nextdeploy(&["rollback", &app.name]), 2);
+}
+
+#[test]
+fn of_two_replacements_at_once_one_waits_for_another_time() {
+    let app = App::of_fixture("turns");
+    expect(&app.run(&["--publish", "0", "--env", "VERSION=one", &app.image]), 0);
+    let arguments = ["run", "--network", &app.name, "--replace", "--env", "VERSION=two", &app.image];
+    let both = [(); 2].map(|()| start_nextdeploy(&app.engine, app.path(), &arguments));
+    let runs = both.map(Running::finish);
+    let mut codes = runs.each_ref().map(|run| run.code);
+    codes.sort_unstable();
+    let said = runs.iter().map(|run| run.stderr.as_str()).collect::<String>();
+    assert_eq!(codes, [Some(0), Some(2)], "{said}");
+    assert!(said.contains("is being replaced at this moment"), "{said}");
+    assert_eq!((app.running().len(), app.get("/api/version").text().as_str()), (1, "two"));
+    let marks =
+        app.engine.docker(&["ps", "--all", "--quiet", "--filter", &format!("name=nextdeploy-replacing-{}", app.name)]);
+    assert_eq!(marks, "");
 }
 
 #[test]
