@@ -63,8 +63,15 @@ const CONFINED: &[(&str, &[&str])] = &[
 /// Modules with side effects, which the pure stages must never touch.
 const PURE: &[&str] =
     &["ci", "cli", "project", "metadata", "settings", "oci", "tags", "plan", "dockerfile", "manifest", "workflow"];
-const SIDE_EFFECTS: &[&str] =
-    &["std::fs::", "std::net::", "std::process::", "std::time::SystemTime", "tokio::", "crate::host::run_command"];
+const SIDE_EFFECTS: &[&str] = &[
+    "std::fs::",
+    "std::net::Tcp",
+    "std::net::Udp",
+    "std::process::",
+    "std::time::SystemTime",
+    "tokio::",
+    "crate::host::run_command",
+];
 
 fn source_files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
