@@ -201,7 +201,7 @@ fn watch(processes: &[u32], often: impl Fn()) -> Vec<f64> {
         sleep(Duration::from_secs(15));
         often();
     }
-    let used = processes.iter().zip(before).map(|(id, before)| processor_time(*id) - before);
+    let used = processes.iter().zip(before).map(|(id, before)| processor_time(*id).saturating_sub(before));
     used.map(|used| percent(used, started.elapsed())).collect()
 }
 
