@@ -123,6 +123,9 @@ pub struct ImageArgs {
     /// build it is the file `/run/secrets/ID`, and the variable `ID` when that is a valid name.
     #[arg(long, value_name = "NAME|id=ID,src=FILE|id=ID,env=NAME")]
     pub secret: Vec<String>,
+    /// Secret for the build that is in a file; repeatable.
+    #[arg(long, value_name = "ID=PATH")]
+    pub secret_file: Vec<String>,
     /// Key from which the values that Next.js draws at random are derived, so that builds repeat.
     ///
     /// Never typed itself: `env:NAME` is an environment variable, `file:PATH` a file.
@@ -146,6 +149,7 @@ impl ImageArgs {
         words.one(Setting::Platform, self.platform.as_ref());
         words.list(Setting::BuildArg, &self.build_arg);
         words.list(Setting::Secret, &self.secret);
+        words.list(Setting::SecretFile, &self.secret_file);
         words.one(Setting::ReproducibleKey, self.reproducible_key.as_ref());
         words.one(Setting::Dockerfile, self.dockerfile.as_ref());
         words.one(Setting::Target, self.target.as_ref());

@@ -25,6 +25,7 @@ pub enum Setting {
     Platform,
     BuildArg,
     Secret,
+    SecretFile,
     ReproducibleKey,
     Dockerfile,
     Target,
@@ -99,6 +100,7 @@ impl Setting {
         Self::Platform,
         Self::BuildArg,
         Self::Secret,
+        Self::SecretFile,
         Self::ReproducibleKey,
         Self::Dockerfile,
         Self::Target,
@@ -164,6 +166,7 @@ impl Setting {
             Self::Platform => "platform",
             Self::BuildArg => "build-arg",
             Self::Secret => "secret",
+            Self::SecretFile => "secret-file",
             Self::ReproducibleKey => "reproducible-key",
             Self::Dockerfile => "dockerfile",
             Self::Target => "target",
@@ -216,6 +219,7 @@ impl Setting {
             | Self::Label
             | Self::BuildArg
             | Self::Secret
+            | Self::SecretFile
             | Self::CacheFrom
             | Self::EcrMutabilityExclusion
             | Self::EcrResourceTag => Shape::List,
@@ -240,7 +244,9 @@ impl Setting {
     pub fn input(self) -> String {
         match self {
             Self::Directory => "working-directory".to_owned(),
-            Self::Image | Self::Tag | Self::Label | Self::BuildArg | Self::Secret => format!("{}s", self.name()),
+            Self::Image | Self::Tag | Self::Label | Self::BuildArg | Self::Secret | Self::SecretFile => {
+                format!("{}s", self.name())
+            }
             _ => self.name().to_owned(),
         }
     }

@@ -106,6 +106,8 @@ pub enum Fault {
     OpenQuote,
     #[error("the secret {0}")]
     SecretSyntax(String),
+    #[error("the file of a secret is not given as `ID=PATH`")]
+    SecretFileSyntax,
     #[error("the secret `{0}` is given twice")]
     SecretTwice(String),
     #[error("the environment variable `{0}` is not set")]
@@ -158,7 +160,7 @@ impl Fault {
             Self::Memory(_) => "settings/memory",
             Self::Duration(_) => "settings/duration",
             Self::ShellSyntax(_) | Self::OpenQuote => "settings/start-command",
-            Self::SecretSyntax(_) | Self::SecretTwice(_) => "settings/secret",
+            Self::SecretSyntax(_) | Self::SecretFileSyntax | Self::SecretTwice(_) => "settings/secret",
             Self::VariableNotSet(_) => "settings/variable-not-set",
             Self::KeySource => "settings/secret-source",
             Self::ShortKey => "settings/reproducible-key",
@@ -223,6 +225,7 @@ impl Fault {
             }
             Self::OpenQuote => "close the quote".into(),
             Self::SecretSyntax(_) => "give `NAME`, `id=ID,src=FILE` or `id=ID,env=NAME`".into(),
+            Self::SecretFileSyntax => "give `ID=PATH`; an id has letters, digits, `-`, `_` and `.`".into(),
             Self::SecretTwice(_) => "give each secret once".into(),
             Self::VariableNotSet(name) => format!("set `{name}` for this command"),
             Self::KeySource => {

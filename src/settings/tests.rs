@@ -185,6 +185,7 @@ fn secrets_in_all_their_forms() {
         ("NPM_TOKEN", "n"),
         ("OTHER", "o"),
         ("NEXTDEPLOY_SECRETS", "SENTRY=s=1\nFORK=\nid=npm,src=never"),
+        ("INPUT_SECRET-FILES", "key.pem=never\nca=/etc/a=b.pem"),
         ("EMPTY", ""),
     ];
     let typed = [
@@ -192,6 +193,7 @@ fn secrets_in_all_their_forms() {
         (Setting::Secret, "id=npm,src=/run/npmrc"),
         (Setting::Secret, "type=env,id=other,env=OTHER"),
         (Setting::Secret, "id=OTHER"),
+        (Setting::SecretFile, "key.pem=./certs/key.pem"),
     ];
     let resolved = check(&typed, &variables).unwrap();
     let seen: Vec<(&str, String)> = resolved
@@ -204,8 +206,12 @@ fn secrets_in_all_their_forms() {
         })
         .collect();
     let expected = [("NPM_TOKEN", "n"), ("npm", "/run/npmrc"), ("other", "o"), ("OTHER", "o"), ("SENTRY", "s=1")];
-    assert_eq!(seen, expected.map(|(id, value)| (id, value.to_owned())));
+    let files = [("key.pem", "./certs/key.pem"), ("ca", "/etc/a=b.pem")];
+    let expected: Vec<_> = expected.into_iter().chain(files).collect();
+    assert_eq!(seen, expected.iter().map(|(id, value)| (*id, (*value).to_owned())).collect::<Vec<_>>());
     assert_eq!(resolved.warnings.iter().map(|w| w.code).collect::<Vec<_>>(), ["settings/empty-secret"]);
+    let twice = check(&[(Setting::Secret, "NPM_TOKEN"), (Setting::SecretFile, "NPM_TOKEN=a")], &variables).unwrap_err();
+    assert!(twice.to_string().contains("`NPM_TOKEN` is given twice"), "{twice}");
 }
 
 #[test]
@@ -321,6 +327,9 @@ fn bad_values() {
         (Setting::Secret, "UNSET"),
         (Setting::Secret, "id=x,src=a,env=B"),
         (Setting::Secret, "id=../x,src=a"),
+        (Setting::SecretFile, "npmrc"),
+        (Setting::SecretFile, "../x=a"),
+        (Setting::SecretFile, "x="),
         (Setting::Secret, "id=x,hush"),
         (Setting::ReproducibleKey, "hush-hush-hush-hush"),
         (Setting::ReproducibleKey, "env:UNSET"),
@@ -395,7 +404,7 @@ fn every_list_setting_takes_a_line_each() {
             Setting::Image | Setting::Tag | Setting::Flavor | Setting::CacheFrom | Setting::EcrMutabilityExclusion => {
                 resolved.is_err()
             }
-            Setting::Secret => resolved.unwrap().settings.secrets.len() == 2,
+            Setting::Secret | Setting::SecretFile => resolved.unwrap().settings.secrets.len() == 2,
             Setting::Label => resolved.unwrap().settings.labels.len() == 2,
             Setting::BuildArg => resolved.unwrap().settings.build_args.len() == 2,
             Setting::EcrResourceTag => resolved.unwrap().publish.ecr.resource_tags.len() == 2,

@@ -109,10 +109,28 @@ pub(super) fn secrets(
             }
             of_level.push(Detected::new(source, given.giver.origin));
         }
-        of_level.retain(|source| merged.iter().all(|known| known.value.id != source.value.id));
-        merged.extend(of_level);
+        add_new(&mut merged, of_level);
     }
+    let mut files: Vec<Detected<SecretSource>> = Vec::new();
+    for level in sources.levels(Setting::SecretFile) {
+        let mut of_level: Vec<Detected<SecretSource>> = Vec::new();
+        for given in level {
+            let source = given.secret_file()?;
+            if of_level.iter().chain(&merged).any(|known| known.value.id == source.id) {
+                return Err(given.fail(Fault::SecretTwice(shown(&source.id))));
+            }
+            of_level.push(Detected::new(source, given.giver.origin));
+        }
+        add_new(&mut files, of_level);
+    }
+    merged.extend(files);
     Ok(merged)
+}
+
+/// Those that no stronger level has given.
+fn add_new(merged: &mut Vec<Detected<SecretSource>>, mut of_level: Vec<Detected<SecretSource>>) {
+    of_level.retain(|source| merged.iter().all(|known| known.value.id != source.value.id));
+    merged.extend(of_level);
 }
 
 impl Given {
@@ -185,6 +203,17 @@ impl Given {
             (Some(_), Some(_)) => Err(self.fail(Fault::SecretSyntax("has both `src` and `env`".into()))),
         }
     }
+
+    /// `ID=PATH`.
+    fn secret_file(&self) -> Result<SecretSource, SettingsError> {
+        let text = self.checked_text()?;
+        match text.split_once('=') {
+            Some((id, path)) if is_secret_id(id) && !path.is_empty() => {
+                Ok(SecretSource { id: id.to_owned(), value: SecretValue::File(PathBuf::from(path)) })
+            }
+            _ => Err(self.fail(Fault::SecretFileSyntax)),
+        }
+    }
 }
 
 /// A secret as it is typed for a container: `NAME`, `id=ID,src=FILE` or `id=ID,env=NAME`. The app counts on it, so it may not be empty.
@@ -221,6 +250,11 @@ struct DockerSecret {
     variable: Option<String>,
 }
 
+fn is_secret_id(id: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    !id.is_empty() && !id.starts_with('.') && id.bytes().all(plain)
+}
+
 impl DockerSecret {
     fn parse(text: &str) -> Result<Self, String> {
         let mut secret = Self::default();
@@ -234,8 +268,10 @@ impl DockerSecret {
                 _ => return Err("has a field that docker does not know".to_owned()),
             }
         }
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-        let usable = !secret.id.is_empty() && !secret.id.starts_with('.') && secret.id.bytes().all(plain);
-        if usable { Ok(secret) } else { Err("has no usable `id` (letters, digits, `-`, `_`, `.`)".to_owned()) }
+        if is_secret_id(&secret.id) {
+            Ok(secret)
+        } else {
+            Err("has no usable `id` (letters, digits, `-`, `_`, `.`)".to_owned())
+        }
     }
 }
