@@ -16,6 +16,9 @@ const POLL: Duration = Duration::from_millis(500);
 /// New tasks that end one after the other: Swarm itself would go on for ever with the first deployment.
 const MAX_FAILED_TASKS: usize = 3;
 
+/// State of a task that no machine can take.
+const WAITING: &str = "pending";
+
 /// How far Swarm is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServiceProgress {
@@ -157,7 +160,8 @@ fn verdict(
     if progress.running >= progress.wanted {
         return Some(Ok(progress));
     }
-    let failed = self::problems(service, tasks);
+    let failed: Vec<TaskProblem> =
+        self::problems(service, tasks).into_iter().filter(|problem| problem.state != WAITING).collect();
     (update.is_none() && failed.len() >= MAX_FAILED_TASKS).then_some(Err(ServiceFailure::Failing(failed)))
 }
 
@@ -176,8 +180,7 @@ fn problem(task: &Task) -> Option<TaskProblem> {
         TaskState::FAILED => "failed",
         TaskState::REJECTED => "rejected",
         TaskState::ORPHANED => "orphaned",
-        // Waits for a machine that can take it.
-        TaskState::PENDING => "pending",
+        TaskState::PENDING if status.err.as_ref().is_some_and(|reason| !reason.is_empty()) => WAITING,
         _ => return None,
     };
     let container = status.container_status.as_ref();
@@ -187,4 +190,67 @@ fn problem(task: &Task) -> Option<TaskProblem> {
         exit_code: container.and_then(|container| container.exit_code),
         container: container.and_then(|container| container.container_id.clone()).filter(|id| !id.is_empty()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use bollard::models::{
+        ContainerStatus, ServiceSpec, ServiceSpecMode, ServiceSpecModeReplicated, TaskSpec, TaskStatus,
+    };
+
+    use super::*;
+
+    fn service() -> Service {
+        let mode = ServiceSpecMode {
+            replicated: Some(ServiceSpecModeReplicated { replicas: Some(2) }),
+            ..ServiceSpecMode::default()
+        };
+        let spec = ServiceSpec { task_template: Some(TaskSpec::default()), mode: Some(mode), ..ServiceSpec::default() };
+        Service { spec: Some(spec), ..Service::default() }
+    }
+
+    fn task(state: TaskState, err: &str, exit_code: Option<i64>) -> Task {
+        let container_status =
+            exit_code.map(|code| ContainerStatus { exit_code: Some(code), ..ContainerStatus::default() });
+        Task {
+            spec: Some(TaskSpec::default()),
+            desired_state: Some(TaskState::RUNNING),
+            status: Some(TaskStatus {
+                state: Some(state),
+                message: Some("pending task scheduling".into()),
+                err: Some(err.into()),
+                container_status,
+                ..TaskStatus::default()
+            }),
+            ..Task::default()
+        }
+    }
+
+    fn check(tasks: &[Task]) -> Option<Result<ServiceProgress, ServiceFailure>> {
+        verdict(&service(), tasks, progress(&service(), tasks))
+    }
+
+    #[test]
+    fn all_that_are_wanted_must_run() {
+        let running = || task(TaskState::RUNNING, "", None);
+        assert_eq!(check(&[running()]), None);
+        assert_eq!(check(&[running(), running()]), Some(Ok(ServiceProgress { running: 2, wanted: 2 })));
+    }
+
+    #[test]
+    fn tasks_that_wait_have_not_failed() {
+        let waits = || task(TaskState::PENDING, "", None);
+        let failed = || task(TaskState::FAILED, "task: non-zero exit (3)", Some(3));
+        assert_eq!(check(&[waits(), waits(), waits(), failed(), failed()]), None);
+        let Some(Err(ServiceFailure::Failing(problems))) = check(&[waits(), failed(), failed(), failed()]) else {
+            panic!("three failures are enough");
+        };
+        assert!(problems.iter().all(|problem| problem.exit_code == Some(3)) && problems.len() == 3, "{problems:?}");
+        let stuck = task(TaskState::PENDING, "no suitable node (insufficient resources on 1 node)", None);
+        assert_eq!(problems_of(&stuck), "pending: no suitable node (insufficient resources on 1 node)");
+    }
+
+    fn problems_of(task: &Task) -> String {
+        problem(task).map(|problem| problem.to_string()).unwrap_or_default()
+    }
 }
