@@ -65,7 +65,7 @@ pub fn plan_service(plan: &LaunchPlan, image: &ImageFacts, replicas: u64) -> Res
     container.network = None;
     container.ports.clear();
     for port in plan.ports.iter().filter(|port| !matches!(port.origin, Origin::Default(_))) {
-        if port.value.address.is_loopback() || !port.value.address.is_unspecified() {
+        if !port.value.address.is_unspecified() {
             let message = format!(
                 "port {} is opened on all addresses of all machines of the Swarm, not on {} only",
                 port.value.host_port.unwrap_or(port.value.container_port),
