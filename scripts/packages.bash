@@ -22,8 +22,9 @@ install_packages() {
   rm -f "$log"
 }
 
+# Another apt-get is waited for.
 apt_install() {
-  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@" </dev/null
+  DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@" </dev/null
 }
 
 # require_rust: cargo with a C compiler to link with.

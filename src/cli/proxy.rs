@@ -55,6 +55,10 @@ pub struct Caddy {
     /// Load the site into the Caddy that runs, instead of printing it; its other sites stay.
     #[arg(long, visible_alias = "reload", conflicts_with = "format", help_heading = "Running Caddy")]
     pub load: bool,
+    /// Folder that this user writes and Caddy's user reads: `run --replace` switches there without a new configuration, or `none`
+    /// [default: `/var/lib/nextdeploy/proxy` as root, else `nextdeploy/proxy` in the user's state folder].
+    #[arg(long, value_name = "DIR", requires = "load", help_heading = "Running Caddy")]
+    pub switch_dir: Option<PathBuf>,
     /// Take the app's site out of the Caddy that runs.
     #[arg(long, conflicts_with_all = ["load", "format", "domain"], help_heading = "Running Caddy")]
     pub remove: bool,

@@ -1,12 +1,15 @@
 //! `nextdeploy proxy`.
 
+use std::path::PathBuf;
+
 use super::project::Project;
 use super::{Session, block_on};
 use crate::cli::{Caddy, CaddyFormat, Proxy, ProxyCommand, Words};
 use crate::diagnostic::{ExitCode, Warning};
 use crate::error::Error;
+use crate::host::Environment;
 use crate::metadata::ConfigFiles;
-use crate::proxy::{Admin, Ensured, Scope, Site, SiteWords, render_caddyfile, render_json};
+use crate::proxy::{Admin, Ensured, ProxyError, Scope, Site, SiteWords, SwitchFolder, render_caddyfile, render_json};
 use crate::settings;
 use crate::source::GitDetail;
 
@@ -43,7 +46,7 @@ fn caddy(session: &Session, verb: &Caddy, words: &Words) -> Result<ExitCode, Err
         assets: verb.assets.as_deref(),
     })?;
     if verb.load {
-        return load(session, &admin, &site);
+        return load(session, verb, &admin, &site);
     }
     let listen = admin.listen_address()?;
     match verb.format {
@@ -78,9 +81,13 @@ fn app_facts(session: &Session, verb: &Caddy, words: &Words) -> Result<AppFacts,
     })
 }
 
-fn load(session: &Session, admin: &Admin, site: &Site) -> Result<ExitCode, Error> {
+fn load(session: &Session, verb: &Caddy, admin: &Admin, site: &Site) -> Result<ExitCode, Error> {
     warn_of_distance(session, admin);
-    let (word, did) = match block_on(admin.ensure_site(site))?? {
+    let ensured = block_on(async {
+        let folder = switch_folder(session, verb, admin, site.app()).await?;
+        admin.ensure_site(site, folder.as_ref()).await
+    })?;
+    let (word, did) = match ensured? {
         Ensured::Created => ("created", "now serves"),
         Ensured::Changed => ("changed", "serves from now on"),
         Ensured::Unchanged => ("unchanged", "already serves"),
@@ -97,6 +104,53 @@ fn load(session: &Session, admin: &Admin, site: &Site) -> Result<ExitCode, Error
     Ok(ExitCode::Ok)
 }
 
+/// Where the site is switched; `None`, with a warning unless that was asked for, when a configuration has to do it.
+async fn switch_folder(
+    session: &Session,
+    verb: &Caddy,
+    admin: &Admin,
+    app: &str,
+) -> Result<Option<SwitchFolder>, ProxyError> {
+    let asked = verb.switch_dir.as_ref();
+    if asked.is_some_and(|folder| folder.as_os_str() == "none") {
+        return Ok(None);
+    }
+    let root = match asked {
+        Some(folder) => std::path::absolute(folder).unwrap_or_else(|_| folder.clone()),
+        None => default_switch_root(&session.environment, rustix::process::geteuid().is_root()),
+    };
+    let folder = SwitchFolder::of(&root, app)?;
+    let seen = match folder.make() {
+        Ok(()) => admin.sees(&folder).await,
+        Err(error) => Err(error),
+    };
+    let reason = match seen {
+        Ok(true) => return Ok(Some(folder)),
+        Ok(false) => "Caddy does not see it".to_owned(),
+        Err(ProxyError::SwitchFolder { reason, .. }) => reason,
+        Err(error) => return Err(error),
+    };
+    // What was made for nothing goes again, if it can.
+    let _ = folder.remove();
+    let path = folder.path().to_path_buf();
+    if asked.is_some() {
+        return Err(ProxyError::SwitchFolder { path, reason });
+    }
+    let message = format!("the site is not switched in `{}` ({reason})", path.display());
+    session.warn(&[Warning::new("proxy/no-switch", message).with_hint(
+        "`run --replace` will load a configuration, which closes idle connections; `--switch-dir` names a folder that Caddy's user \
+         can read, `none` is this without a warning",
+    )]);
+    Ok(None)
+}
+
+/// Another user's Caddy must get there, and a restart of the machine must not empty it.
+fn default_switch_root(environment: &Environment, is_root: bool) -> PathBuf {
+    let set = |name: &str| environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let state = set("XDG_STATE_HOME").or_else(|| Some(set("HOME").filter(|_| !is_root)?.join(".local/state")));
+    state.unwrap_or_else(|| PathBuf::from("/var/lib")).join("nextdeploy/proxy")
+}
+
 fn remove(session: &Session, admin: &Admin, app: &str) -> Result<ExitCode, Error> {
     warn_of_distance(session, admin);
     let word = if block_on(admin.remove_site(app))?? { "removed" } else { "unchanged" };
@@ -111,5 +165,23 @@ fn warn_of_distance(session: &Session, admin: &Admin) {
         session.warn(&[Warning::new("proxy/admin-exposed", message).with_hint(
             "let it listen on loopback, and reach it through a tunnel: `ssh -L 2019:127.0.0.1:2019 SERVER`",
         )]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_switch_has_a_place_that_caddy_can_read() {
+        for (pairs, is_root, expected) in [
+            (&[("HOME", "/root")][..], true, "/var/lib/nextdeploy/proxy"),
+            (&[("HOME", "/home/a")], false, "/home/a/.local/state/nextdeploy/proxy"),
+            (&[("XDG_STATE_HOME", "/x"), ("HOME", "/root")], true, "/x/nextdeploy/proxy"),
+            (&[], false, "/var/lib/nextdeploy/proxy"),
+        ] {
+            let environment = Environment::from_pairs(pairs.iter().copied());
+            assert_eq!(default_switch_root(&environment, is_root), PathBuf::from(expected));
+        }
     }
 }

@@ -4,6 +4,7 @@ mod child;
 mod clock;
 mod environment;
 mod panic;
+mod port;
 mod random;
 mod signal;
 mod stream;
@@ -14,6 +15,7 @@ pub use child::{
 pub use clock::now;
 pub use environment::Environment;
 pub use panic::report_panics;
+pub use port::free_port;
 pub use random::random_word;
 pub use signal::ended;
 pub use stream::{Streams, error_writer, is_terminal, output_is_terminal, output_writer, terminal_width};

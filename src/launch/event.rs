@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::container::{LogStream, Probe, ServiceChange, ServiceProgress};
-use crate::proxy::Drained;
+use crate::proxy::{Drained, SwitchedBy};
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum LaunchEvent<'a> {
@@ -44,6 +44,7 @@ pub enum LaunchEvent<'a> {
     Switched {
         upstream: &'a str,
         drained: &'a Drained,
+        by: SwitchedBy,
     },
     /// Nothing answers until the new container does.
     GapBegins {

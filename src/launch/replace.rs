@@ -2,7 +2,7 @@
 //! never happens; it is kept, stopped, until the next replacement.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,12 +18,9 @@ use crate::container::{
     ContainerError, ContainerFacts, ContainerName, ContainerStatus, ContainerSummary, Containers, ListQuery, Owner,
     PortMapping, Protocol, Removal, Running,
 };
-use crate::host;
 use crate::origin::{Detected, Origin};
-use crate::proxy::Admin;
+use crate::proxy::{Admin, Upstream};
 
-/// Ports of upstreams: below those that the kernel gives to outgoing connections.
-const UPSTREAM_PORTS: std::ops::Range<u16> = 20_000..30_000;
 /// How often another port is tried.
 const ATTEMPTS: u32 = 10;
 
@@ -149,12 +146,15 @@ impl Launcher<'_> {
         let app = plan.app.value.clone();
         check_site(admin, &app).await?;
         let port = plan.port.as_ref().ok_or_else(|| LaunchError::NoPort { image: plan.image.value.clone() })?.value;
+        // The port that needs no new configuration of the proxy, when nobody has it.
+        let mut spare = admin.spare(&app).await?.and_then(|upstream| upstream.loopback_port());
         let mut attempt = 0;
         let launched = loop {
             attempt += 1;
+            let free = || Upstream::free().loopback_port();
             let mapping = PortMapping {
                 address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-                host_port: Some(upstream_port()),
+                host_port: spare.take().or_else(free),
                 container_port: port,
                 protocol: Protocol::Tcp,
             };
@@ -181,7 +181,8 @@ impl Launcher<'_> {
             new.ports.first().map(address).ok_or_else(|| LaunchError::NoPort { image: new.image.clone() })?;
         // From here on the requests go to the new one: a wish to stop comes too late.
         let switched = admin.switch_upstream(app, &upstream, drain).await?;
-        (self.listener)(&LaunchEvent::Switched { upstream: &upstream, drained: &switched.drained });
+        let (drained, by) = (&switched.drained, switched.by);
+        (self.listener)(&LaunchEvent::Switched { upstream: &upstream, drained, by });
         Ok(())
     }
 
@@ -413,21 +414,6 @@ pub async fn forget_secrets(containers: &Containers, labels: &BTreeMap<String, S
 /// The ports of a container that does not run are not known, so those of both are looked for in what they were created with.
 fn shares_a_port(one: &ContainerFacts, other: &ContainerFacts) -> bool {
     one.ports.iter().any(|port| other.ports.iter().any(|theirs| theirs.host_port == port.host_port))
-}
-
-/// A port that nobody on this machine listens on; the daemon's machine may be another, and then it tells.
-fn upstream_port() -> u16 {
-    let range = UPSTREAM_PORTS.end - UPSTREAM_PORTS.start;
-    let mut port = UPSTREAM_PORTS.start;
-    for _ in 0..100 {
-        let word = host::random_word();
-        let number = u16::from_str_radix(&word[..4], 16).unwrap_or_default();
-        port = UPSTREAM_PORTS.start + number % range;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            break;
-        }
-    }
-    port
 }
 
 fn never() -> StopSignal {

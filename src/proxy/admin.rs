@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
-use reqwest::header::{ETAG, HeaderMap, IF_MATCH};
+use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH};
 use reqwest::{Method, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,8 +12,9 @@ use tokio::time::Instant;
 use super::config;
 use super::error::ProxyError;
 use super::site::{Site, Upstream, check_app};
+use super::switch::{Pair, SwitchFolder};
 use crate::diagnostic::{error_chain, shown};
-use crate::network;
+use crate::{host, network};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -22,6 +23,8 @@ const ATTEMPTS: u32 = 8;
 /// A connection that the previous configuration accepted may send its first request for five seconds (Go's `Server.Shutdown`),
 /// and that request goes to the previous upstream.
 const SETTLE: Duration = Duration::from_millis(5_500);
+/// From a look at the file of a switch to a request that is counted.
+const SETTLE_OF_SWITCH: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_millis(100);
 
 /// A running Caddy.
@@ -47,6 +50,15 @@ pub struct Switched {
     /// Where the requests went before; empty when nothing changed.
     pub previous: Vec<String>,
     pub drained: Drained,
+    pub by: SwitchedBy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SwitchedBy {
+    /// Caddy saw it in a folder.
+    Folder,
+    /// Caddy loaded another configuration, and closed its idle connections of HTTP/1.1.
+    Configuration,
 }
 
 /// What is known of the requests that ran at the previous upstreams.
@@ -122,15 +134,54 @@ impl Admin {
     pub async fn upstreams(&self, app: &str) -> Result<Option<Vec<String>>, ProxyError> {
         check_app(app)?;
         let (config, _) = self.config().await?;
-        let found = config::upstreams(&config, app);
+        let found = match config::pair(&config, app) {
+            Some(pair) => Some(vec![pair.at(pair.folder.live()?).clone()]),
+            None => config::upstreams(&config, app),
+        };
         Ok(found.map(|list| list.iter().map(ToString::to_string).collect()))
     }
 
+    /// Whether Caddy reads what this machine has in `folder`, which is there: it is asked to import a file that only this program knows.
+    pub async fn sees(&self, folder: &SwitchFolder) -> Result<bool, ProxyError> {
+        let word = format!("nextdeploy-{}", host::random_word());
+        let probe = folder.probe(&word, &word)?;
+        let import = format!("import \"{}\"\n", probe.path().display());
+        match self.ask(Method::POST, "adapt", Some(Body::Caddyfile(import)), None).await {
+            // A file with one word is the address of a site.
+            Ok((adapted, _)) => Ok(String::from_utf8_lossy(&adapted).contains(&format!("\"{word}\""))),
+            Err(Answer::Status(..)) => Ok(false),
+            Err(answer) => Err(self.error(answer)),
+        }
+    }
+
+    /// The upstream of `app` that a switch goes to without a new configuration; `None` when there is no such switch.
+    pub async fn spare(&self, app: &str) -> Result<Option<Upstream>, ProxyError> {
+        check_app(app)?;
+        let (config, _) = self.config().await?;
+        match config::pair(&config, app) {
+            Some(pair) if self.serves_by(&pair).await? => Ok(Some(pair.at(pair.folder.live()?.other()).clone())),
+            _ => Ok(None),
+        }
+    }
+
+    /// A folder that is gone or closed is no error: a configuration does it, too.
+    async fn serves_by(&self, pair: &Pair) -> Result<bool, ProxyError> {
+        match self.sees(&pair.folder).await {
+            Err(ProxyError::SwitchFolder { .. }) => Ok(false),
+            seen => seen,
+        }
+    }
+
     /// Makes Caddy serve `site`, and leaves everything else that it serves as it is. A configuration that Caddy refuses changes nothing.
-    pub async fn ensure_site(&self, site: &Site) -> Result<Ensured, ProxyError> {
+    /// With `folder`, which Caddy [sees](Self::sees), its upstream can be switched there.
+    pub async fn ensure_site(&self, site: &Site, folder: Option<&SwitchFolder>) -> Result<Ensured, ProxyError> {
+        let live = folder.map(SwitchFolder::live).transpose()?;
+        let spare = Upstream::free();
         self.change(|before| {
             let known = config::upstreams(before, site.app()).is_some();
-            let after = config::with_site(before.clone(), site)?;
+            let pair =
+                folder.zip(live).map(|(folder, live)| config::pair_for(before, site, folder, live, spare.clone()));
+            let after = config::with_site(before.clone(), site, pair.as_ref())?;
             let outcome = match (known, after == *before) {
                 (_, true) => Ensured::Unchanged,
                 (true, false) => Ensured::Changed,
@@ -141,16 +192,22 @@ impl Admin {
         .await
     }
 
-    /// Takes the site of `app` away; false when there is none.
+    /// Takes the site of `app` away, with its switch; false when there is none.
     pub async fn remove_site(&self, app: &str) -> Result<bool, ProxyError> {
         check_app(app)?;
-        self.change(|before| {
-            Ok(match config::without_site(before.clone(), app) {
-                Some(after) => (after, true),
-                None => (before.clone(), false),
+        let (removed, pair) = self
+            .change(|before| {
+                let pair = config::pair(before, app);
+                Ok(match config::without_site(before.clone(), app) {
+                    Some(after) => (after, (true, pair)),
+                    None => (before.clone(), (false, None)),
+                })
             })
-        })
-        .await
+            .await?;
+        if let Some(pair) = pair {
+            pair.folder.remove()?;
+        }
+        Ok(removed)
     }
 
     /// Sends the requests of `app` to `upstream` from now on, and waits until none runs at the previous one any more, for `limit`
@@ -158,6 +215,12 @@ impl Admin {
     pub async fn switch_upstream(&self, app: &str, upstream: &str, limit: Duration) -> Result<Switched, ProxyError> {
         check_app(app)?;
         let upstream = Upstream::parse(upstream)?;
+        let (config, _) = self.config().await?;
+        if let Some(pair) = config::pair(&config, app)
+            && self.serves_by(&pair).await?
+        {
+            return self.turn(app, &pair, &upstream, limit).await;
+        }
         let previous = self
             .change(|before| {
                 config::with_upstream(before.clone(), app, &upstream)
@@ -165,12 +228,30 @@ impl Admin {
             })
             .await?;
         let previous: Vec<String> = previous.iter().map(ToString::to_string).collect();
-        let drained = self.drain(&previous, limit).await;
-        Ok(Switched { previous, drained })
+        let drained = self.drain(&previous, SETTLE, limit).await;
+        Ok(Switched { previous, drained, by: SwitchedBy::Configuration })
     }
 
-    /// Waits until no request runs at `upstreams`, which get no new ones, for `limit` at most.
-    pub async fn drain(&self, upstreams: &[String], limit: Duration) -> Drained {
+    /// The switch of a pair. An upstream that it does not know needs a configuration first.
+    async fn turn(&self, app: &str, pair: &Pair, upstream: &Upstream, limit: Duration) -> Result<Switched, ProxyError> {
+        let live = pair.folder.live()?;
+        let (mut previous, mut by) = (Vec::new(), SwitchedBy::Folder);
+        if pair.at(live) != upstream {
+            let next = live.other();
+            if pair.at(next) != upstream {
+                self.change(|before| Ok((config::with_side(before.clone(), app, next, upstream), ()))).await?;
+                by = SwitchedBy::Configuration;
+            }
+            pair.folder.turn(next)?;
+            previous.push(pair.at(live).to_string());
+        }
+        let settle = if by == SwitchedBy::Folder { SETTLE_OF_SWITCH } else { SETTLE };
+        let drained = self.drain(&previous, settle, limit).await;
+        Ok(Switched { previous, drained, by })
+    }
+
+    /// Waits until no request runs at `upstreams`, which get no new ones after `settle`, for `limit` at most.
+    async fn drain(&self, upstreams: &[String], settle: Duration, limit: Duration) -> Drained {
         let started = Instant::now();
         if upstreams.is_empty() {
             return Drained::Idle(Duration::ZERO);
@@ -181,7 +262,7 @@ impl Admin {
                 Err(error) => return Drained::Unknown { reason: error.to_string() },
             };
             let elapsed = started.elapsed();
-            if requests == 0 && elapsed >= SETTLE.min(limit) {
+            if requests == 0 && elapsed >= settle.min(limit) {
                 return Drained::Idle(elapsed);
             }
             if elapsed >= limit {
@@ -224,7 +305,7 @@ impl Admin {
     }
 
     async fn write(&self, config: &Value, tag: Option<&str>) -> Result<Written, ProxyError> {
-        match self.ask(Method::POST, "config/", Some(config), tag).await {
+        match self.ask(Method::POST, "config/", Some(Body::Json(config)), tag).await {
             Ok(_) => Ok(Written::Yes),
             Err(Answer::Status(StatusCode::PRECONDITION_FAILED, _)) => Ok(Written::NoLongerTheSame),
             Err(answer) => Err(self.error(answer)),
@@ -235,15 +316,17 @@ impl Admin {
         &self,
         method: Method,
         path: &str,
-        body: Option<&Value>,
+        body: Option<Body<'_>>,
         tag: Option<&str>,
     ) -> Result<(Vec<u8>, HeaderMap), Answer> {
         let mut url = self.url.clone();
         url.set_path(path);
         let mut request = self.client.request(method, url);
-        if let Some(body) = body {
-            request = request.json(body);
-        }
+        request = match body {
+            None => request,
+            Some(Body::Json(value)) => request.json(value),
+            Some(Body::Caddyfile(text)) => request.header(CONTENT_TYPE, "text/caddyfile").body(text),
+        };
         if let Some(tag) = tag {
             request = request.header(IF_MATCH, tag);
         }
@@ -282,6 +365,12 @@ impl Admin {
     fn not_caddy(&self, reason: &str) -> ProxyError {
         ProxyError::NotCaddy { url: self.address().to_owned(), reason: reason.to_owned() }
     }
+}
+
+/// What is sent.
+enum Body<'a> {
+    Json(&'a Value),
+    Caddyfile(String),
 }
 
 #[derive(PartialEq, Eq)]

@@ -4,21 +4,27 @@ use serde_json::{Map, Value, json};
 
 use super::address::Scheme;
 use super::error::ProxyError;
-use super::route::{DRAINING, Listener, PROXY, dials, draining_handlers, id_prefix, listeners, render_route, route_id};
+use super::route::{
+    DRAINING, Listener, PROXY, SECOND, SWITCH, dials, draining_handlers, id_prefix, listeners, render_route, route_id,
+};
 use super::site::{Site, Upstream};
+use super::switch::{Pair, Side, SwitchFolder};
 
 /// Begins the names of the servers that are made here; they may carry the routes of several apps.
 const SERVER_PREFIX: &str = "nextdeploy_";
 
 /// A whole configuration for `site` alone, with the admin API at `admin` (`127.0.0.1:2019`).
 pub fn render_json(site: &Site, admin: &str) -> Result<Value, ProxyError> {
-    with_site(json!({ "admin": { "listen": admin } }), site)
+    with_site(json!({ "admin": { "listen": admin } }), site, None)
 }
 
 /// `config` with `site` in it, which replaces what the app had before. An upstream that it had before goes on to be counted.
-pub(super) fn with_site(mut config: Value, site: &Site) -> Result<Value, ProxyError> {
-    let before = upstreams(&config, &site.app).unwrap_or_default();
-    let draining = if before.contains(&site.upstream) { draining(&config, &site.app) } else { before };
+/// Of a `pair` the one that gets the requests is the site's.
+pub(super) fn with_site(mut config: Value, site: &Site, pair: Option<&Pair>) -> Result<Value, ProxyError> {
+    let is_named = |upstream: &Upstream| pair.map_or(site.upstream == *upstream, |pair| pair.contains(upstream));
+    let mut gone = upstreams(&config, &site.app).unwrap_or_default();
+    gone.retain(|upstream| !is_named(upstream));
+    let draining = if gone.is_empty() { draining(&config, &site.app) } else { gone };
     let wanted = listeners(site);
     check_free(&config, site, &wanted)?;
     if !config.is_object() {
@@ -30,7 +36,7 @@ pub(super) fn with_site(mut config: Value, site: &Site) -> Result<Value, ProxyEr
         let name = server_for(servers, listener);
         let server = servers.entry(name.clone()).or_insert_with(|| new_server(listener));
         serve_plainly(server, listener);
-        place(server, render_route(site, listener, &draining), listener);
+        place(server, render_route(site, pair, listener, &draining), listener);
         placed.push((name, route_id(&site.app, listener)));
     }
     remove_routes(&mut config, &site.app, &placed);
@@ -44,13 +50,54 @@ pub(super) fn without_site(mut config: Value, app: &str) -> Option<Value> {
     Some(config)
 }
 
-/// `config` with `upstream` for `app`, and what the app had before. Everything else of its site stays as it is.
+/// The pair for `site` in `config`: what the app has already, with the site's upstream at the side that is live.
+pub(super) fn pair_for(config: &Value, site: &Site, folder: &SwitchFolder, live: Side, spare: Upstream) -> Pair {
+    let spare = match pair(config, &site.app) {
+        None => spare,
+        Some(known) if *known.at(live.other()) == site.upstream => known.at(live).clone(),
+        Some(known) => known.at(live.other()).clone(),
+    };
+    Pair::new(folder.clone(), live, site.upstream.clone(), spare)
+}
+
+/// The two upstreams of `app`; `None` when it has one, or no site.
+pub(super) fn pair(config: &Value, app: &str) -> Option<Pair> {
+    let (mut folder, mut blue, mut green) = (None, None, None);
+    visit(config, &mut |object| {
+        if is_part(object, app, SWITCH) {
+            let root = object.get("match").and_then(|sets| sets.pointer("/0/file/root")).and_then(Value::as_str);
+            folder = folder.take().or_else(|| SwitchFolder::parse(root?));
+        } else if is_part(object, app, PROXY) {
+            blue = blue.take().or_else(|| dialled(object).into_iter().next());
+        } else if is_part(object, app, SECOND) {
+            green = green.take().or_else(|| dialled(object).into_iter().next());
+        }
+    });
+    Some(Pair { folder: folder?, blue: blue?, green: green? })
+}
+
+/// `config` with `upstream` at one side of the pair of `app`.
+pub(super) fn with_side(mut config: Value, app: &str, side: Side, upstream: &Upstream) -> Value {
+    let part = match side {
+        Side::Blue => PROXY,
+        Side::Green => SECOND,
+    };
+    visit_mut(&mut config, &mut |object| {
+        if is_part(object, app, part) {
+            object.insert("upstreams".to_owned(), dials(std::slice::from_ref(upstream)));
+        }
+    });
+    config
+}
+
+/// `config` with `upstream` alone for `app`, and what the app had before. Everything else of its site stays as it is.
 pub(super) fn with_upstream(mut config: Value, app: &str, upstream: &Upstream) -> Option<(Value, Vec<Upstream>)> {
     let before = upstreams(&config, app)?;
     let previous: Vec<Upstream> = before.into_iter().filter(|known| known != upstream).collect();
     if previous.is_empty() {
         return Some((config, previous));
     }
+    remove_parts(&mut config, app, SWITCH);
     visit_mut(&mut config, &mut |object| {
         if is_part(object, app, PROXY) {
             object.insert("upstreams".to_owned(), dials(std::slice::from_ref(upstream)));
@@ -61,11 +108,11 @@ pub(super) fn with_upstream(mut config: Value, app: &str, upstream: &Upstream) -
     Some((config, previous))
 }
 
-/// Where the requests of `app` go; `None` when there is no site of it.
+/// All upstreams of `app` that can get requests; `None` when there is no site of it.
 pub(super) fn upstreams(config: &Value, app: &str) -> Option<Vec<Upstream>> {
     let mut found = None;
     visit(config, &mut |object| {
-        if is_part(object, app, PROXY) {
+        if is_part(object, app, PROXY) || is_part(object, app, SECOND) {
             found.get_or_insert_with(Vec::new).extend(dialled(object));
         }
     });
@@ -267,6 +314,20 @@ fn visit(value: &Value, see: &mut dyn FnMut(&Map<String, Value>)) {
             object.values().for_each(|value| visit(value, see));
         }
         Value::Array(list) => list.iter().for_each(|value| visit(value, see)),
+        _ => {}
+    }
+}
+
+/// Takes parts of the site of `app` out of the lists that they are in.
+fn remove_parts(value: &mut Value, app: &str, suffix: &str) {
+    match value {
+        Value::Object(object) => object.values_mut().for_each(|value| remove_parts(value, app, suffix)),
+        Value::Array(list) => {
+            list.retain(|value| !value.as_object().is_some_and(|object| is_part(object, app, suffix)));
+            for value in list {
+                remove_parts(value, app, suffix);
+            }
+        }
         _ => {}
     }
 }

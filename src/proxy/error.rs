@@ -1,5 +1,7 @@
 //! Why a site cannot be written down for Caddy, or Caddy does not take it.
 
+use std::path::PathBuf;
+
 use crate::diagnostic::{Diagnostic, ExitCode, printable, shown};
 
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +24,8 @@ pub enum ProxyError {
     Taken { address: String, by: String },
     #[error("Caddy at {url} has no site of the app `{}`", printable(app))]
     NoSite { url: String, app: String },
+    #[error("`{}` cannot be the folder of the switch: {reason}", path.display())]
+    SwitchFolder { path: PathBuf, reason: String },
     #[error("the configuration of Caddy at {url} is changed by somebody else all the time")]
     Contended { url: String },
 }
@@ -37,6 +41,7 @@ impl Diagnostic for ProxyError {
             Self::Refused { .. } => "proxy/refused",
             Self::Taken { .. } => "proxy/address-taken",
             Self::NoSite { .. } => "proxy/no-site",
+            Self::SwitchFolder { .. } => "proxy/switch-folder",
             Self::Contended { .. } => "proxy/contended",
         }
     }
@@ -54,6 +59,9 @@ impl Diagnostic for ProxyError {
             Self::Refused { .. } => "what Caddy served before is served still: correct what its message names",
             Self::Taken { .. } => "take the site out of the configuration that has it, or choose another `--domain`",
             Self::NoSite { .. } => "load it first with `nextdeploy proxy caddy --load`",
+            Self::SwitchFolder { .. } => {
+                "give `proxy caddy --load --switch-dir` a folder that this user can write and Caddy's can read, or `none`"
+            }
             Self::Contended { .. } => "try again when the other program is done",
         };
         vec![hint.to_owned()]
@@ -61,9 +69,11 @@ impl Diagnostic for ProxyError {
 
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Value { .. } | Self::AdminAddress { .. } | Self::Taken { .. } | Self::NoSite { .. } => {
-                ExitCode::Usage
-            }
+            Self::Value { .. }
+            | Self::AdminAddress { .. }
+            | Self::Taken { .. }
+            | Self::NoSite { .. }
+            | Self::SwitchFolder { .. } => ExitCode::Usage,
             _ => ExitCode::Unhealthy,
         }
     }

@@ -10,13 +10,15 @@ mod config;
 mod error;
 mod route;
 mod site;
+mod switch;
 
 pub use address::{Scheme, SiteAddress};
-pub use admin::{Admin, Drained, Ensured, Switched};
+pub use admin::{Admin, Drained, Ensured, Switched, SwitchedBy};
 pub use caddyfile::{Scope, render_caddyfile};
 pub use config::render_json;
 pub use error::ProxyError;
 pub use site::{Site, SiteWords, Upstream};
+pub use switch::SwitchFolder;
 
 /// Where Caddy's admin API listens unless it is told otherwise.
 pub const DEFAULT_ADMIN: &str = "http://127.0.0.1:2019";

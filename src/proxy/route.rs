@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::address::Scheme;
 use super::site::{Site, Upstream};
+use super::switch::{GREEN, Pair, SwitchFolder};
 use super::{
     COMPRESSED_TYPES, DEFAULT_HEADERS, DIAL_TIMEOUT_MS, HEALTH_INTERVAL_MS, HEALTH_TIMEOUT_MS, IMMUTABLE,
     KEEP_ALIVE_MS, REMOVED_HEADERS, TRANSPORT_SECURITY, TRY_DURATION_MS, TRY_INTERVAL_MS,
@@ -56,9 +57,12 @@ pub(super) fn route_id(app: &str, listener: &Listener) -> String {
 /// Suffixes of the ids inside of a route.
 pub(super) const PROXY: &str = ":proxy";
 pub(super) const DRAINING: &str = ":draining";
+pub(super) const SECOND: &str = ":second";
+/// The route in front of the second one.
+pub(super) const SWITCH: &str = ":switch";
 
-/// The route of `site` on `listener`. Upstreams in `draining` get no request and stay counted.
-pub(super) fn render_route(site: &Site, listener: &Listener, draining: &[Upstream]) -> Value {
+/// The route of `site` on `listener`, to its upstream or to a pair. Upstreams in `draining` get no request and stay counted.
+pub(super) fn render_route(site: &Site, pair: Option<&Pair>, listener: &Listener, draining: &[Upstream]) -> Value {
     let id = route_id(&site.app, listener);
     let mut first = headers(listener.scheme);
     first.push(encode());
@@ -66,7 +70,19 @@ pub(super) fn render_route(site: &Site, listener: &Listener, draining: &[Upstrea
     if let Some(folder) = &site.assets {
         routes.push(assets(site, folder));
     }
-    routes.push(json!({ "handle": [reverse_proxy(site, &id)] }));
+    let mut first = &site.upstream;
+    if let Some(pair) = pair {
+        first = &pair.blue;
+        let mut second = switched(&id, &pair.folder);
+        second["handle"] = json!([reverse_proxy(site, &format!("{id}{SECOND}"), &pair.green)]);
+        routes.push(second);
+    }
+    let mut proxy = reverse_proxy(site, &format!("{id}{PROXY}"), first);
+    // A check of the upstream that stands by would fail, be logged for ever, and keep requests from it after the switch.
+    if let (Some(path), None) = (&site.health_path, pair) {
+        proxy["health_checks"] = health_checks(path);
+    }
+    routes.push(json!({ "handle": [proxy] }));
     let mut route = Map::new();
     route.insert("@id".to_owned(), json!(id));
     if !listener.hosts.is_empty() {
@@ -129,13 +145,27 @@ fn assets(site: &Site, folder: &str) -> Value {
     })
 }
 
-fn reverse_proxy(site: &Site, id: &str) -> Value {
+/// Takes the requests while the file is there.
+fn switched(id: &str, folder: &SwitchFolder) -> Value {
+    let file = json!({ "root": folder.as_str(), "try_files": [format!("/{GREEN}")] });
+    json!({ "@id": format!("{id}{SWITCH}"), "match": [{ "file": file }], "terminal": true })
+}
+
+fn health_checks(path: &str) -> Value {
+    json!({ "active": {
+        "uri": path,
+        "interval": HEALTH_INTERVAL_MS * NANOSECONDS,
+        "timeout": HEALTH_TIMEOUT_MS * NANOSECONDS,
+    } })
+}
+
+fn reverse_proxy(site: &Site, id: &str, upstream: &Upstream) -> Value {
     let immutable =
         json!({ "handler": "headers", "response": { "deferred": true, "set": { "Cache-Control": [IMMUTABLE] } } });
-    let mut handler = json!({
-        "@id": format!("{id}{PROXY}"),
+    json!({
+        "@id": id,
         "handler": "reverse_proxy",
-        "upstreams": dials(std::slice::from_ref(&site.upstream)),
+        "upstreams": dials(std::slice::from_ref(upstream)),
         "load_balancing": {
             "try_duration": TRY_DURATION_MS * NANOSECONDS,
             "try_interval": TRY_INTERVAL_MS * NANOSECONDS,
@@ -152,13 +182,5 @@ fn reverse_proxy(site: &Site, id: &str) -> Value {
                 { "handle": [{ "handler": "copy_response" }] },
             ],
         }],
-    });
-    if let Some(path) = &site.health_path {
-        handler["health_checks"] = json!({ "active": {
-            "uri": path,
-            "interval": HEALTH_INTERVAL_MS * NANOSECONDS,
-            "timeout": HEALTH_TIMEOUT_MS * NANOSECONDS,
-        } });
-    }
-    handler
+    })
 }

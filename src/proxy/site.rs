@@ -4,6 +4,10 @@ use std::fmt;
 
 use super::address::{SiteAddress, check_host};
 use super::error::ProxyError;
+use crate::host;
+
+/// Below those that the kernel gives to outgoing connections.
+const FREE_PORTS: std::ops::Range<u16> = 20_000..30_000;
 
 /// What the user and the app say, still text.
 #[derive(Debug, Clone, Copy)]
@@ -54,8 +58,18 @@ impl Upstream {
         Ok(Self(format!("{host}:{port}")))
     }
 
+    /// A port of this machine that nobody listens on.
+    pub fn free() -> Self {
+        Self(format!("127.0.0.1:{}", host::free_port(FREE_PORTS)))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Where this machine alone reaches it.
+    pub fn loopback_port(&self) -> Option<u16> {
+        self.0.strip_prefix("127.0.0.1:")?.parse().ok()
     }
 }
 
@@ -87,7 +101,7 @@ impl Site {
         check_base_path(base_path)?;
         words.health_path.map_or(Ok(()), check_health_path)?;
         let assets = words.assets.map(|folder| folder.trim_end_matches('/'));
-        assets.map_or(Ok(()), check_folder)?;
+        assets.map_or(Ok(()), |folder| check_folder("folder of assets", folder))?;
         Ok(Self {
             app: words.app.to_owned(),
             addresses,
@@ -163,8 +177,8 @@ fn check_health_path(path: &str) -> Result<(), ProxyError> {
 /// What ends a quoted word of a Caddyfile or begins a placeholder, wherever it stands.
 const MEANINGFUL: &[char] = &['"', '`', '\\', '{', '}'];
 
-fn check_folder(folder: &str) -> Result<(), ProxyError> {
-    let wrong = |reason, hint| ProxyError::Value { what: "folder of assets", text: folder.to_owned(), reason, hint };
+pub(super) fn check_folder(what: &'static str, folder: &str) -> Result<(), ProxyError> {
+    let wrong = |reason, hint| ProxyError::Value { what, text: folder.to_owned(), reason, hint };
     if !folder.starts_with('/') {
         return Err(wrong("it is not absolute", "write the whole path, as the machine of the proxy has it"));
     }

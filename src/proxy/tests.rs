@@ -1,7 +1,8 @@
 use serde_json::{Value, json};
 
 use super::address::SiteAddress;
-use super::config::{upstreams, with_site, with_upstream, without_site};
+use super::config::{pair, pair_for, upstreams, with_side, with_site, with_upstream, without_site};
+use super::switch::{Pair, Side};
 use super::*;
 use crate::diagnostic::Diagnostic as _;
 
@@ -169,23 +170,27 @@ fn a_site_is_added_to_what_is_there_and_nothing_else_changes() {
             } } },
         },
     });
-    let after = with_site(before.clone(), &at(&["shop.example.com"])).unwrap();
+    let after = with_site(before.clone(), &at(&["shop.example.com"]), None).unwrap();
     let routes = after.pointer("/apps/http/servers/srv0/routes").unwrap().as_array().unwrap();
     assert_eq!(routes.len(), 2);
     assert_eq!(routes[0]["@id"], "nextdeploy:shop:443");
     assert_eq!(routes[1], before.pointer("/apps/http/servers/srv0/routes/0").unwrap().clone());
-    assert_eq!(with_site(after.clone(), &at(&["shop.example.com"])).unwrap(), after, "the same again changes nothing");
+    assert_eq!(
+        with_site(after.clone(), &at(&["shop.example.com"]), None).unwrap(),
+        after,
+        "the same again changes nothing"
+    );
     assert_eq!(without_site(after, "shop").unwrap(), before, "taken away, all is as before");
     assert_eq!(without_site(before, "shop"), None);
     let alone = json!({ "admin": { "listen": "127.0.0.1:2019" } });
-    let served = with_site(alone.clone(), &at(&["shop.example.com"])).unwrap();
+    let served = with_site(alone.clone(), &at(&["shop.example.com"]), None).unwrap();
     assert_eq!(without_site(served, "shop").unwrap(), alone);
 }
 
 #[test]
 fn plain_names_in_the_server_of_another_get_no_certificate() {
     let before = json!({ "apps": { "http": { "servers": { "srv0": { "listen": ["0.0.0.0:8080"], "routes": [] } } } } });
-    let after = with_site(before, &at(&["http://a.example.org:8080", "localhost:8080"])).unwrap();
+    let after = with_site(before, &at(&["http://a.example.org:8080", "localhost:8080"]), None).unwrap();
     let server = after.pointer("/apps/http/servers/srv0").unwrap();
     assert_eq!(server["automatic_https"]["skip"], json!(["a.example.org", "localhost"]));
     assert_eq!(after.pointer("/apps/http/servers").unwrap().as_object().unwrap().len(), 1);
@@ -193,14 +198,14 @@ fn plain_names_in_the_server_of_another_get_no_certificate() {
 
 #[test]
 fn apps_share_a_listener_and_leave_alone() {
-    let shop = with_site(Value::Null, &at(&["shop.example.com", "http://shop.example.com"])).unwrap();
+    let shop = with_site(Value::Null, &at(&["shop.example.com", "http://shop.example.com"]), None).unwrap();
     let blog = Given { addresses: &["blog.example.com"], ..SHOP }.of("blog", "127.0.0.1:4000").unwrap();
-    let both = with_site(shop.clone(), &blog).unwrap();
+    let both = with_site(shop.clone(), &blog, None).unwrap();
     assert_eq!(names(&both, "shop").unwrap(), ["127.0.0.1:3000"]);
     assert_eq!(names(&both, "blog").unwrap(), ["127.0.0.1:4000"]);
     assert_eq!(both.pointer("/apps/http/servers/nextdeploy_443/routes").unwrap().as_array().unwrap().len(), 2);
     assert_eq!(without_site(both.clone(), "blog").unwrap(), shop);
-    let moved = with_site(both, &at(&["http://shop.example.com"])).unwrap();
+    let moved = with_site(both, &at(&["http://shop.example.com"]), None).unwrap();
     assert_eq!(moved.pointer("/apps/http/servers/nextdeploy_443/routes").unwrap().as_array().unwrap().len(), 1);
     assert!(moved.pointer("/apps/http/servers/nextdeploy_80").is_some());
 }
@@ -214,26 +219,26 @@ fn an_address_of_somebody_else_is_not_taken() {
         }
         json!({ "apps": { "http": { "servers": { "srv0": { "listen": [":443", ":9000"], "routes": [route] } } } } })
     };
-    let error =
-        with_site(foreign(json!([{ "host": ["x", "SHOP.example.com"] }])), &at(&["shop.example.com"])).unwrap_err();
+    let error = with_site(foreign(json!([{ "host": ["x", "SHOP.example.com"] }])), &at(&["shop.example.com"]), None)
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "Caddy serves `shop.example.com` already, in its server `srv0`, by a route that nextdeploy did not make"
     );
-    assert_eq!(with_site(foreign(Value::Null), &at(&[":9000"])).unwrap_err().code(), "proxy/address-taken");
+    assert_eq!(with_site(foreign(Value::Null), &at(&[":9000"]), None).unwrap_err().code(), "proxy/address-taken");
     // A part of its paths, or everything behind our own names, may be somebody's.
     for harmless in [json!([{ "host": ["shop.example.com"], "path": ["/wiki/*"] }]), Value::Null] {
-        let after = with_site(foreign(harmless), &at(&["shop.example.com"])).unwrap();
+        let after = with_site(foreign(harmless), &at(&["shop.example.com"]), None).unwrap();
         assert_eq!(after.pointer("/apps/http/servers/srv0/routes/0/@id").unwrap(), "nextdeploy:shop:443");
     }
     let other = Given { addresses: &["shop.example.com"], ..SHOP }.of("other", "127.0.0.1:1").unwrap();
-    let error = with_site(with_site(Value::Null, &other).unwrap(), &at(&["shop.example.com"])).unwrap_err();
+    let error = with_site(with_site(Value::Null, &other, None).unwrap(), &at(&["shop.example.com"]), None).unwrap_err();
     assert_eq!(error.to_string(), "Caddy serves `shop.example.com` already, for the app `other`");
 }
 
 #[test]
 fn a_switch_changes_upstreams_only_and_keeps_the_old_one_counted() {
-    let before = with_site(Value::Null, &at(&["shop.example.com", "localhost:8080"])).unwrap();
+    let before = with_site(Value::Null, &at(&["shop.example.com", "localhost:8080"]), None).unwrap();
     let new = Upstream::parse("127.0.0.1:3001").unwrap();
     let (after, previous) = with_upstream(before.clone(), "shop", &new).unwrap();
     assert_eq!(previous, [Upstream::parse("127.0.0.1:3000").unwrap()]);
@@ -247,10 +252,70 @@ fn a_switch_changes_upstreams_only_and_keeps_the_old_one_counted() {
     // Loading the same site with the upstream that it has keeps what drains.
     let site =
         Given { addresses: &["shop.example.com", "localhost:8080"], ..SHOP }.of("shop", "127.0.0.1:3001").unwrap();
-    assert_eq!(with_site(after.clone(), &site).unwrap(), after);
+    assert_eq!(with_site(after.clone(), &site, None).unwrap(), after);
     assert_eq!(with_upstream(after, "blog", &new), None);
     // An app whose name begins like this one's is another one.
     assert_eq!(names(&before, "sho"), None);
+}
+
+fn upstream(text: &str) -> Upstream {
+    Upstream::parse(text).unwrap()
+}
+
+fn switch_folder() -> SwitchFolder {
+    SwitchFolder::of(std::path::Path::new("/var/lib/nextdeploy/proxy"), "shop").unwrap()
+}
+
+/// Blue is the site's own upstream, green another.
+fn switchable() -> (Value, Pair) {
+    let site = at(&["shop.example.com", "localhost:8080"]);
+    let pair = pair_for(&Value::Null, &site, &switch_folder(), Side::Blue, upstream("127.0.0.1:20001"));
+    (with_site(Value::Null, &site, Some(&pair)).unwrap(), pair)
+}
+
+#[test]
+fn json_of_a_site_with_a_switch() {
+    let pair = Pair::new(switch_folder(), Side::Blue, upstream("127.0.0.1:3000"), upstream("127.0.0.1:20001"));
+    insta::assert_json_snapshot!(with_site(Value::Null, &SHOP.site(), Some(&pair)).unwrap());
+}
+
+#[test]
+fn a_pair_is_found_again_and_keeps_its_sides() {
+    let (config, first) = switchable();
+    assert_eq!(pair(&config, "shop"), Some(first.clone()));
+    assert_eq!(pair(&config, "sho"), None);
+    assert_eq!(names(&config, "shop").unwrap(), ["127.0.0.1:20001", "127.0.0.1:3000"]);
+    let site = |to: &str| Given { addresses: &["shop.example.com", "localhost:8080"], ..SHOP }.of("shop", to).unwrap();
+    // (the site's upstream, the side that is live) and what becomes of the pair.
+    for (to, live, blue, green) in [
+        ("127.0.0.1:3000", Side::Blue, "127.0.0.1:3000", "127.0.0.1:20001"),
+        ("127.0.0.1:20001", Side::Green, "127.0.0.1:3000", "127.0.0.1:20001"),
+        ("127.0.0.1:3000", Side::Green, "127.0.0.1:20001", "127.0.0.1:3000"),
+        ("127.0.0.1:20001", Side::Blue, "127.0.0.1:20001", "127.0.0.1:3000"),
+        ("127.0.0.1:4000", Side::Blue, "127.0.0.1:4000", "127.0.0.1:20001"),
+        ("127.0.0.1:4000", Side::Green, "127.0.0.1:3000", "127.0.0.1:4000"),
+    ] {
+        let next = pair_for(&config, &site(to), &switch_folder(), live, upstream("127.0.0.1:29999"));
+        assert_eq!((next.blue.as_str(), next.green.as_str()), (blue, green), "{to} {live:?}");
+        let after = with_site(config.clone(), &site(to), Some(&next)).unwrap();
+        assert_eq!(after == config, next == first, "{to} {live:?}");
+        let drains = after.to_string().contains(r#":draining","match":[{"not":[{}]}],"handle":[{"#);
+        assert_eq!(drains, to == "127.0.0.1:4000", "what is in the pair is counted there: {after}");
+    }
+    let moved = with_side(config.clone(), "shop", Side::Green, &upstream("127.0.0.1:5000"));
+    assert_eq!(pair(&moved, "shop").unwrap().green.as_str(), "127.0.0.1:5000");
+    assert_eq!(pair(&moved, "shop").unwrap().blue, first.blue);
+    assert_eq!(without_site(config, "shop"), Some(json!({})));
+}
+
+#[test]
+fn a_switch_that_nobody_sees_is_taken_out() {
+    let (config, _) = switchable();
+    let (after, previous) = with_upstream(config.clone(), "shop", &upstream("127.0.0.1:4000")).unwrap();
+    assert_eq!(previous, [upstream("127.0.0.1:20001"), upstream("127.0.0.1:3000")]);
+    assert_eq!((pair(&after, "shop"), names(&after, "shop").unwrap()), (None, vec!["127.0.0.1:4000".to_owned()]));
+    let plain = with_site(config, &at(&["shop.example.com", "localhost:8080"]), None).unwrap();
+    assert_eq!((pair(&plain, "shop"), names(&plain, "shop").unwrap()), (None, vec!["127.0.0.1:3000".to_owned()]));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::container::{LogLine, LogStream, Probe, ServiceChange};
 use crate::diagnostic::printable;
 use crate::launch::{LaunchEvent, NotHealthy, ServiceNotHealthy};
-use crate::proxy::Drained;
+use crate::proxy::{Drained, SwitchedBy};
 
 /// The message for an event; empty when it is not worth one.
 pub fn render_event(event: &LaunchEvent<'_>) -> String {
@@ -23,8 +23,13 @@ pub fn render_event(event: &LaunchEvent<'_>) -> String {
         LaunchEvent::HookOutput { stream, bytes } => output(*stream, bytes),
         LaunchEvent::HookFailed { kind, reason } => format!("warning: {kind}: {}", printable(reason)),
         LaunchEvent::AssetsCopied { files, folder } => format!("{files} new assets in {}", printable(folder)),
-        LaunchEvent::Switched { upstream, drained } => {
-            format!("the proxy sends requests to {upstream}; {}", drained_text(drained))
+        LaunchEvent::Switched { upstream, drained, by } => {
+            let told = drained_text(drained);
+            let closed = match by {
+                SwitchedBy::Folder => "",
+                SwitchedBy::Configuration => "; its new configuration closed idle connections",
+            };
+            format!("the proxy sends requests to {upstream}; {told}{closed}")
         }
         LaunchEvent::GapBegins { name } => {
             format!("the port moves from {name}: until the new container answers, nothing does")

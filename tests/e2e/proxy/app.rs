@@ -45,6 +45,7 @@ impl App {
             )
             .route("/slow/{milliseconds}", get(slow))
             .route("/stream", get(stream))
+            .route("/echo", get(echo))
             .route("/_next/static/{file}", get(asset))
             .route("/docs/_next/static/{file}", get(asset))
             .with_state(name);
@@ -66,6 +67,16 @@ impl App {
 async fn slow(State(name): State<&'static str>, Path(milliseconds): Path<u64>) -> &'static str {
     tokio::time::sleep(Duration::from_millis(milliseconds)).await;
     name
+}
+
+/// As a WebSocket: what comes goes back.
+async fn echo(mut request: axum::extract::Request) -> Response {
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let (mut from, mut to) = tokio::io::split(hyper_util::rt::TokioIo::new(upgrade.await.unwrap()));
+        tokio::io::copy(&mut from, &mut to).await
+    });
+    (StatusCode::SWITCHING_PROTOCOLS, [("connection", "Upgrade"), ("upgrade", "echo")]).into_response()
 }
 
 /// As a page that is streamed: no length, and long pauses.

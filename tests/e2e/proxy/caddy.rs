@@ -1,6 +1,7 @@
 //! A Caddy of a test's own, and what the command line of Caddy says of a configuration.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -23,10 +24,8 @@ impl Drop for Caddy {
     }
 }
 
-fn command(folder: &Path) -> Command {
-    let mut command = Command::new("caddy");
-    command.env("HOME", folder).env("XDG_DATA_HOME", folder).env("XDG_CONFIG_HOME", folder).current_dir(folder);
-    command
+fn at_home<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {
+    command.env("HOME", folder).env("XDG_DATA_HOME", folder).env("XDG_CONFIG_HOME", folder).current_dir(folder)
 }
 
 impl Caddy {
@@ -47,17 +46,30 @@ impl Caddy {
         Self::run(admin, "caddyfile", text)
     }
 
-    fn run(admin: &str, format: &str, config: &str) -> Self {
+    /// Of a user without privileges, as packages run it.
+    pub fn of_nobody() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "caddy"]);
+        let admin = format!("127.0.0.1:{}", free_port());
+        let config = json!({ "admin": { "listen": admin, "config": { "persist": false } } });
+        Self::spawn(command, folder, &admin, "json", &config.to_string())
+    }
+
+    fn run(admin: &str, format: &str, config: &str) -> Self {
+        Self::spawn(Command::new("caddy"), tempfile::tempdir().unwrap(), admin, format, config)
+    }
+
+    fn spawn(mut command: Command, folder: TempDir, admin: &str, format: &str, config: &str) -> Self {
         let file = folder.path().join(if format == "json" { "config.json" } else { "Caddyfile" });
         fs::write(&file, config).unwrap();
         let log = fs::File::create(folder.path().join("log")).unwrap();
-        let mut command = command(folder.path());
         command.args(["run", "--config"]).arg(&file);
         if format != "json" {
             command.args(["--adapter", format]);
         }
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
+        let child = at_home(&mut command, folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
         let child = child.unwrap_or_else(|error| panic!("caddy: {error}\nhint: run scripts/services start caddy"));
         let mut caddy = Self { child, admin: format!("http://{admin}"), folder };
         let started = Instant::now();
@@ -79,8 +91,8 @@ fn run_on(verb: &str, format: &str, text: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(if format == "json" { "config.json" } else { "Caddyfile" });
     fs::write(&file, text).unwrap();
-    let mut command = command(folder.path());
-    command.args([verb, "--config"]).arg(&file);
+    let mut command = Command::new("caddy");
+    at_home(&mut command, folder.path()).args([verb, "--config"]).arg(&file);
     if format != "json" {
         command.args(["--adapter", format]);
     }

@@ -1,6 +1,8 @@
 //! What Caddy, or nobody, does with a site: each told clearly, and what was served before is served still.
 
+use std::fs::{self, Permissions};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
 
 use super::app::App;
 use super::caddy::Caddy;
@@ -10,9 +12,14 @@ use crate::http;
 use crate::program::{Run, nextdeploy, nextdeploy_with};
 
 fn load(admin: &str, name: &str, domain: &str, upstream: &str) -> Run {
+    load_with(admin, name, (domain, upstream), &["--switch-dir", "none"])
+}
+
+fn load_with(admin: &str, name: &str, (domain, upstream): (&str, &str), more: &[&str]) -> Run {
     let folder = tempfile::tempdir().unwrap();
-    let arguments =
-        ["proxy", "caddy", "--name", name, "--upstream", upstream, "--domain", domain, "--load", "--admin", admin];
+    let mut arguments =
+        vec!["proxy", "caddy", "--name", name, "--upstream", upstream, "--domain", domain, "--load", "--admin", admin];
+    arguments.extend(more);
     nextdeploy(&Engine::default(), folder.path(), &arguments)
 }
 
@@ -88,4 +95,59 @@ fn the_admin_api_is_never_opened_to_others() {
         ];
         check_told(&nextdeploy(&Engine::default(), folder.path(), &arguments), 2, &["proxy/admin-address"]);
     }
+}
+
+fn mode(bits: u32) -> Permissions {
+    Permissions::from_mode(bits)
+}
+
+#[test]
+fn a_folder_that_caddy_does_not_see_is_told() {
+    block_on(async {
+        let (caddy, app, port) = (Caddy::of_nobody(), App::start("app").await, free_port());
+        let (domain, upstream) = (format!("localhost:{port}"), app.upstream());
+        // Only its owner gets into it.
+        let folder = tempfile::Builder::new().permissions(mode(0o700)).tempdir().unwrap();
+        let asked = ["--switch-dir", folder.path().to_str().unwrap()];
+        let load = |more: &[&str]| load_with(&caddy.admin, "shop", (&domain, &upstream), more);
+        check_told(&load(&asked), 2, &["proxy/switch-folder", asked[1], "Caddy does not see it", "--switch-dir"]);
+        assert!(fs::read_dir(folder.path()).unwrap().next().is_none(), "what was made for it is gone");
+        let state = folder.path().join("state");
+        let environment = [("XDG_STATE_HOME", state.to_str().unwrap())];
+        let arguments = [
+            "proxy",
+            "caddy",
+            "--name",
+            "shop",
+            "--upstream",
+            &upstream,
+            "--domain",
+            &domain,
+            "--load",
+            "--admin",
+            &caddy.admin,
+        ];
+        let run = nextdeploy_with(&Engine::default(), folder.path(), &arguments, &environment);
+        assert_eq!((run.code, run.stdout.trim()), (Some(0), "created"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("proxy/no-switch") && run.stderr.contains("closes idle connections"),
+            "{}",
+            run.stderr
+        );
+        let unusable = folder.path().join("file");
+        fs::write(&unusable, "").unwrap();
+        check_told(
+            &load(&["--switch-dir", unusable.to_str().unwrap()]),
+            2,
+            &["proxy/switch-folder", "Not a directory"],
+        );
+        let open = tempfile::Builder::new().permissions(mode(0o755)).tempdir().unwrap();
+        let run = load(&["--switch-dir", open.path().to_str().unwrap()]);
+        assert_eq!((run.code, run.stdout.trim()), (Some(0), "changed"), "{}", run.stderr);
+        assert!(open.path().join("shop").is_dir() && !run.stderr.contains("warning"), "{}", run.stderr);
+        let remove = ["proxy", "caddy", "--name", "shop", "--remove", "--admin", &caddy.admin];
+        let run = nextdeploy(&Engine::default(), folder.path(), &remove);
+        assert_eq!((run.code, run.stdout.trim()), (Some(0), "removed"), "{}", run.stderr);
+        assert!(fs::read_dir(open.path()).unwrap().next().is_none(), "the folder of the app goes with its site");
+    });
 }

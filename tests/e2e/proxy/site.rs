@@ -159,7 +159,8 @@ fn a_site_is_loaded_changed_and_taken_away_and_others_stay() {
         };
         let servers = serde_json::json!({ "theirs": theirs(other), "shared": theirs(port) });
         let caddy = Caddy::with_apps(&serde_json::json!({ "http": { "servers": servers } }));
-        let load = |app, assets| configure(app, port, assets, &["--load", "--admin", &caddy.admin]);
+        let load =
+            |app, assets| configure(app, port, assets, &["--load", "--switch-dir", "none", "--admin", &caddy.admin]);
         assert_eq!(load(&app, Some(files.path())).trim(), "created");
         check_site(port, "").await;
         assert_eq!(load(&app, Some(files.path())).trim(), "unchanged");

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use nextdeploy::proxy::{Admin, Drained, Ensured, ProxyError, Site, SiteWords};
+use nextdeploy::proxy::{Admin, Drained, Ensured, ProxyError, Site, SiteWords, SwitchFolder, SwitchedBy};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -26,8 +26,17 @@ fn site(app: &str, scheme: &str, port: u16, upstream: &str) -> Site {
     Site::new(&words).unwrap()
 }
 
+/// What a switch is done by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Configuration,
+    Folder,
+}
+
 struct Scene {
     caddy: Caddy,
+    /// Of the switch.
+    folder: tempfile::TempDir,
     admin: Admin,
     address: SocketAddr,
     old: App,
@@ -36,7 +45,7 @@ struct Scene {
 
 impl Scene {
     /// `shop` is served by `old`; `new` runs beside it.
-    async fn set(scheme: &str) -> Self {
+    async fn set(scheme: &str, by: By) -> Self {
         let port = free_port();
         // Its own authority is for this test only, and port 80 is not for tests.
         let caddy = Caddy::with_apps(&json!({
@@ -45,12 +54,33 @@ impl Scene {
         }));
         let admin = Admin::new(&caddy.admin).unwrap();
         let (old, new) = (App::start("old").await, App::start("new").await);
-        assert_eq!(admin.ensure_site(&site("shop", scheme, port, &old.upstream())).await.unwrap(), Ensured::Created);
-        let scene = Self { caddy, admin, address: ([127, 0, 0, 1], port).into(), old, new };
+        let root = tempfile::tempdir().unwrap();
+        let folder = SwitchFolder::of(root.path(), "shop").unwrap();
+        folder.make().unwrap();
+        assert!(admin.sees(&folder).await.unwrap());
+        let folder = (by == By::Folder).then_some(&folder);
+        let site = site("shop", scheme, port, &old.upstream());
+        assert_eq!(admin.ensure_site(&site, folder).await.unwrap(), Ensured::Created);
+        assert_eq!(admin.ensure_site(&site, folder).await.unwrap(), Ensured::Unchanged);
+        let scene = Self { caddy, folder: root, admin, address: ([127, 0, 0, 1], port).into(), old, new };
+        // The second app of a pair has the port that the pair names.
+        if by == By::Folder {
+            scene.know(&scene.new.upstream()).await;
+        }
         if scheme == "https" {
             scene.wait_for_certificate().await;
         }
         scene
+    }
+
+    /// Lets the pair have `upstream` at the side that stands by.
+    async fn know(&self, upstream: &str) {
+        let old = self.old.upstream();
+        for (to, by) in [(upstream, SwitchedBy::Configuration), (&old, SwitchedBy::Folder)] {
+            let switched = self.admin.switch_upstream("shop", to, Duration::ZERO).await.unwrap();
+            assert_eq!((switched.by, switched.previous.len()), (by, 1), "{to}");
+        }
+        assert_eq!(self.admin.spare("shop").await.unwrap().unwrap().as_str(), upstream);
     }
 
     async fn wait_for_certificate(&self) {
@@ -64,8 +94,8 @@ impl Scene {
     }
 }
 
-async fn check_no_request_is_lost(path: &'static str, clients: usize, connections: Connections) {
-    let scene = Scene::set(if connections == Connections::Http2 { "https" } else { "http" }).await;
+async fn check_no_request_is_lost(path: &'static str, clients: usize, connections: Connections, by: By) {
+    let scene = Scene::set(if connections == Connections::Http2 { "https" } else { "http" }, by).await;
     let load = Load::start(scene.address, path, clients, connections);
     tokio::time::sleep(Duration::from_secs(1)).await;
     let started = Instant::now();
@@ -77,40 +107,51 @@ async fn check_no_request_is_lost(path: &'static str, clients: usize, connection
     tokio::time::sleep(Duration::from_secs(1)).await;
     let tally = load.finish().await;
     eprintln!(
-        "{path}, {connections:?}: {:?}, {} sent again, switched and drained in {took:?}",
+        "{path}, {connections:?}, {by:?}: {:?}, {} sent again, switched and drained in {took:?}",
         tally.answers, tally.repeated
     );
     assert!(tally.lost.is_empty(), "{} lost: {:?}\n{}", tally.lost.len(), tally.lost, scene.caddy.log());
     assert!(tally.answers["old"] > 0 && tally.answers["new"] > 0 && tally.answers.len() == 2, "{:?}", tally.answers);
-    if connections != Connections::Kept {
+    let expected = if by == By::Folder { SwitchedBy::Folder } else { SwitchedBy::Configuration };
+    assert_eq!(switched.by, expected);
+    // A new configuration closes kept connections of HTTP/1.1, and nothing else does.
+    if connections != Connections::Kept || by == By::Folder {
         assert_eq!(tally.repeated, 0);
     }
 }
 
 #[test]
 fn no_request_on_kept_connections_is_lost() {
-    block_on(check_no_request_is_lost("/", 16, Connections::Kept));
+    for by in [By::Configuration, By::Folder] {
+        block_on(check_no_request_is_lost("/", 16, Connections::Kept, by));
+    }
 }
 
 #[test]
 fn no_request_on_new_connections_is_lost() {
-    block_on(check_no_request_is_lost("/", 8, Connections::OneEach));
+    for by in [By::Configuration, By::Folder] {
+        block_on(check_no_request_is_lost("/", 8, Connections::OneEach, by));
+    }
 }
 
 #[test]
 fn no_request_on_http_2_is_lost() {
-    block_on(check_no_request_is_lost("/", 16, Connections::Http2));
+    for by in [By::Configuration, By::Folder] {
+        block_on(check_no_request_is_lost("/", 16, Connections::Http2, by));
+    }
 }
 
 #[test]
 fn slow_requests_are_answered_by_the_app_that_got_them() {
-    block_on(check_no_request_is_lost("/slow/700", 8, Connections::OneEach));
+    for by in [By::Configuration, By::Folder] {
+        block_on(check_no_request_is_lost("/slow/700", 8, Connections::OneEach, by));
+    }
 }
 
 #[test]
 fn a_connection_that_waits_with_its_first_request_is_served() {
     block_on(async {
-        let scene = Scene::set("http").await;
+        let scene = Scene::set("http", By::Configuration).await;
         let mut waiting = TcpStream::connect(scene.address).await.unwrap();
         tokio::time::sleep(Duration::from_millis(200)).await;
         let (admin, new) = (scene.admin.clone(), scene.new.upstream());
@@ -130,7 +171,7 @@ fn a_connection_that_waits_with_its_first_request_is_served() {
 #[test]
 fn draining_ends_with_its_time() {
     block_on(async {
-        let scene = Scene::set("http").await;
+        let scene = Scene::set("http", By::Configuration).await;
         let load = Load::start(scene.address, "/slow/8000", 3, Connections::OneEach);
         tokio::time::sleep(Duration::from_millis(500)).await;
         let started = Instant::now();
@@ -151,6 +192,40 @@ fn draining_ends_with_its_time() {
 }
 
 #[test]
+fn an_upgraded_connection_outlives_a_switch_in_a_folder() {
+    block_on(async {
+        let scene = Scene::set("http", By::Folder).await;
+        let mut socket = TcpStream::connect(scene.address).await.unwrap();
+        let request = "GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(socket.read_u8().await.unwrap());
+        }
+        assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
+        let new = scene.new.upstream();
+        let switched = scene.admin.switch_upstream("shop", &new, Duration::from_secs(1)).await.unwrap();
+        assert_eq!((switched.by, switched.drained), (SwitchedBy::Folder, Drained::TimedOut { requests: 1 }));
+        socket.write_all(b"still").await.unwrap();
+        let mut answer = [0; 5];
+        socket.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"still");
+    });
+}
+
+#[test]
+fn a_folder_that_went_away_is_replaced_by_a_configuration() {
+    block_on(async {
+        let scene = Scene::set("http", By::Folder).await;
+        std::fs::remove_dir_all(scene.folder.path().join("shop")).unwrap();
+        assert_eq!(scene.admin.spare("shop").await.unwrap(), None);
+        let switched = scene.admin.switch_upstream("shop", &scene.new.upstream(), Duration::ZERO).await.unwrap();
+        assert_eq!(switched.by, SwitchedBy::Configuration);
+        assert_eq!(scene.admin.upstreams("shop").await.unwrap().unwrap(), [scene.new.upstream()]);
+    });
+}
+
+#[test]
 fn changes_at_the_same_time_are_all_made() {
     block_on(async {
         let caddy = Caddy::empty();
@@ -158,7 +233,7 @@ fn changes_at_the_same_time_are_all_made() {
         let names = ["a", "b", "c", "d", "e"];
         let made = names.map(|name| {
             let (admin, site) = (Admin::new(&caddy.admin).unwrap(), site(name, "http", free_port(), &app.upstream()));
-            tokio::spawn(async move { admin.ensure_site(&site).await })
+            tokio::spawn(async move { admin.ensure_site(&site, None).await })
         });
         for task in made {
             assert_eq!(task.await.unwrap().unwrap(), Ensured::Created);
