@@ -11,6 +11,7 @@ use super::stop::Stop;
 use crate::cli::ContainerArgs;
 use crate::diagnostic::{ExitCode, Warning};
 use crate::error::Error;
+use crate::host::Cache;
 use crate::launch::{
     EnvFile, LaunchError, LaunchEvent, Replacement, SecretFile, StopSignal, Wishes, duration_of_flag, read_document,
     wishes_of_flags,
@@ -55,6 +56,11 @@ pub fn wait_timeout(text: Option<&String>) -> Result<Duration, Error> {
 pub fn replacement(proxy: Option<&String>, drain: Option<&String>) -> Result<Replacement, Error> {
     let proxy = proxy.map(|url| Admin::new(url)).transpose().map_err(LaunchError::from)?;
     Ok(Replacement { proxy, drain: duration_of_flag("--drain", drain)?.unwrap_or(DRAIN) })
+}
+
+/// The run documents of images that were looked into before.
+pub fn known_images(session: &Session) -> Cache {
+    Cache::new(&session.environment, "images")
 }
 
 pub fn stop_signal(stop: &Stop) -> StopSignal {

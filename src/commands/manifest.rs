@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::launching::{current_folder, document_wishes, read_env_files};
+use super::launching::{current_folder, document_wishes, known_images, read_env_files};
 use super::{Session, block_on, containers};
 use crate::cli::{Ecs, Manifest, ManifestArgs, ManifestCommand, Words};
 use crate::container::ImageFacts;
@@ -27,7 +27,7 @@ pub fn run(session: &Session, verb: &Manifest, words: &Words) -> Result<ExitCode
     let (image, run) = block_on(async {
         let containers = containers::connect(session, words).await?;
         let image = containers.image_facts(&reference.value).await.map_err(LaunchError::from)?;
-        let run = read_run_document(&containers, &image.id).await?;
+        let run = read_run_document(&containers, &image.id, &known_images(session)).await?;
         Ok::<_, Error>((image, run))
     })??;
     let inputs = LaunchInputs {

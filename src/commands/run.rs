@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::launching::{
-    current_folder, document_wishes, explain, listener, read_env_files, read_secrets, replacement, stop_signal,
-    typed_wishes, wait_timeout,
+    current_folder, document_wishes, explain, known_images, listener, read_env_files, read_secrets, replacement,
+    stop_signal, typed_wishes, wait_timeout,
 };
 use super::publish::{Publisher, progress_mode, typed_reference};
 use super::stop::Stop;
@@ -177,7 +177,7 @@ impl Asked<'_> {
             }
             found => found.map_err(LaunchError::from)?,
         };
-        let run = read_run_document(&containers, &image.id).await?;
+        let run = read_run_document(&containers, &image.id, &known_images(session)).await?;
         let mut plan = self.plan(&reference, &image, run.as_ref())?;
         if self.verb.swarm.swarm {
             return Box::pin(self.serve(&publisher, &containers, (plan, &image), stop)).await;
@@ -192,7 +192,7 @@ impl Asked<'_> {
         }
         let tell = listener(session);
         if let Some(folder) = self.assets() {
-            let files = copy_both(&containers, &app, (&image, run.as_ref()), &folder).await?;
+            let files = copy_both(session, &containers, &app, (&image, run.as_ref()), &folder).await?;
             tell(&LaunchEvent::AssetsCopied { files, folder: &folder.to_string_lossy() });
         }
         let launcher = Launcher { containers: &containers, listener: &tell, stop: stop_signal(stop), wait: self.wait };
@@ -291,6 +291,7 @@ impl Asked<'_> {
 
 /// Copies the assets of the image that runs and of the one that is to run; the answer is how many files were new.
 async fn copy_both(
+    session: &Session,
     containers: &Containers,
     app: &AppContainers,
     (image, run): (&ImageFacts, Option<&RunDocument>),
@@ -300,7 +301,7 @@ async fn copy_both(
     let mut files = 0;
     if let Some(old) = app.running.first()
         && old.image_id != image.id
-        && let Some(old_run) = read_run_document(containers, &old.image_id).await?
+        && let Some(old_run) = read_run_document(containers, &old.image_id, &known_images(session)).await?
     {
         files += copy_assets(containers, &old.image_id, &old_run, folder).await?;
     }

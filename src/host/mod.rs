@@ -1,5 +1,6 @@
 //! The only door to environment variables, clock, standard streams, signals and child processes.
 
+mod cache;
 mod child;
 mod clock;
 mod environment;
@@ -9,6 +10,7 @@ mod random;
 mod signal;
 mod stream;
 
+pub use cache::Cache;
 pub use child::{
     ChildError, ChildLimits, CommandOutput, PipedChild, find_program, run_command, run_with_input, spawn_piped,
 };

@@ -1,16 +1,27 @@
 //! `nextdeploy stats`.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
+use futures_util::stream::{BoxStream, SelectAll};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::{connect, owner};
 use crate::cli::{Stats, Words};
 use crate::commands::stop::Stop;
 use crate::commands::{Session, block_on};
-use crate::container::{ContainerError, Containers, ListQuery, Running};
+use crate::container::{
+    ContainerError, ContainerStats, ContainerStatus, ContainerSummary, Containers, ListQuery, Running,
+};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
 use crate::host;
 use crate::report::containers::{UsageResult, render_usage};
+
+/// The daemon sends a sample of each container so often.
+const PACE: Duration = Duration::from_secs(1);
 
 pub fn run(session: &Session, verb: &Stats, words: &Words) -> Result<ExitCode, Error> {
     block_on(show(session, verb, words))?
@@ -19,47 +30,37 @@ pub fn run(session: &Session, verb: &Stats, words: &Words) -> Result<ExitCode, E
 async fn show(session: &Session, verb: &Stats, words: &Words) -> Result<ExitCode, Error> {
     let stop = Stop::on_signals();
     let containers = connect(session, words).await?;
-    if !verb.follow {
-        let samples = sample(&containers, verb).await?;
-        if verb.json {
-            session.json(&samples)?;
-        } else {
-            session.text(&render_usage(&samples))?;
-        }
-        return Ok(ExitCode::Ok);
-    }
-    let mut stopped = std::pin::pin!(stop.clone().requested());
-    loop {
-        let samples = tokio::select! {
-            samples = sample(&containers, verb) => samples?,
-            () = &mut stopped => return Ok(stop.code().unwrap_or(ExitCode::Interrupted)),
+    if verb.follow {
+        return tokio::select! {
+            ended = follow(session, &containers, verb) => ended,
+            () = stop.clone().requested() => Ok(stop.code().unwrap_or(ExitCode::Interrupted)),
         };
-        if verb.json {
-            for sample in &samples {
-                session.data(&serde_json::to_string(sample).expect("names and numbers are JSON"))?;
-            }
-        } else if host::output_is_terminal() {
-            session.text(&format!("\u{1b}[H\u{1b}[J{}", render_usage(&samples)))?;
-        } else {
-            session.text(&render_usage(&samples))?;
-        }
     }
+    let samples = sample(&containers, verb).await?;
+    if verb.json {
+        session.json(&samples)?;
+    } else {
+        session.text(&render_usage(&samples))?;
+    }
+    Ok(ExitCode::Ok)
+}
+
+/// Those that are named, or all that run.
+async fn wanted(containers: &Containers, verb: &Stats) -> Result<Vec<ContainerSummary>, Error> {
+    if verb.containers.is_empty() {
+        let query = ListQuery { owner: owner(verb.any), running: Running::Only, app: None };
+        return Ok(containers.list(&query).await?);
+    }
+    let mut wanted = Vec::new();
+    for name in &verb.containers {
+        wanted.push(containers.find(name, owner(verb.any)).await?);
+    }
+    Ok(wanted)
 }
 
 /// One sample of each; those that end meanwhile have none.
 async fn sample(containers: &Containers, verb: &Stats) -> Result<Vec<UsageResult>, Error> {
-    let mut wanted = Vec::new();
-    if verb.containers.is_empty() {
-        let query = ListQuery { owner: owner(verb.any), running: Running::Only, app: None };
-        wanted.extend(containers.list(&query).await?);
-        if wanted.is_empty() && verb.follow {
-            // The daemon's sample takes a second; without one the list would be asked for without a pause.
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-        }
-    }
-    for name in &verb.containers {
-        wanted.push(containers.find(name, owner(verb.any)).await?);
-    }
+    let wanted = wanted(containers, verb).await?;
     let samples = join_all(wanted.iter().map(|one| containers.stats_once(&one.id))).await;
     let results = wanted.iter().zip(samples).map(|(one, sample)| match sample {
         Ok(stats) => Ok(UsageResult { name: one.name.clone(), stats: Some(stats) }),
@@ -69,4 +70,90 @@ async fn sample(containers: &Containers, verb: &Stats) -> Result<Vec<UsageResult
         Err(error) => Err(error.into()),
     });
     results.collect()
+}
+
+/// A sample, or the end of them, by the id of the container.
+type Samples = BoxStream<'static, (String, Option<Result<ContainerStats, ContainerError>>)>;
+
+/// What the daemon streams of each container, and which ones there are.
+struct Watched {
+    samples: SelectAll<Samples>,
+    /// The ids of those that are streamed.
+    open: BTreeSet<String>,
+    /// The last sample by id.
+    latest: BTreeMap<String, ContainerStats>,
+}
+
+impl Watched {
+    /// Begins with those that are new, and forgets the samples of those that do not run.
+    async fn keep_to(&mut self, containers: &Containers, wanted: &[ContainerSummary]) -> Result<(), Error> {
+        let running = || wanted.iter().filter(|one| one.status == ContainerStatus::Running);
+        self.latest.retain(|id, _| running().any(|one| one.id == *id));
+        for one in running() {
+            if self.open.contains(&one.id) {
+                continue;
+            }
+            let samples = match containers.stats(&one.id).await {
+                Ok(samples) => samples,
+                Err(ContainerError::NotFound { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            let id = one.id.clone();
+            let ended = futures_util::stream::iter([(id.clone(), None)]);
+            self.samples.push(samples.map(move |sample| (id.clone(), Some(sample))).chain(ended).boxed());
+            self.open.insert(one.id.clone());
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, (id, sample): (String, Option<Result<ContainerStats, ContainerError>>)) -> Result<(), Error> {
+        match sample {
+            Some(stats) => drop(self.latest.insert(id, stats?)),
+            None => drop(self.open.remove(&id)),
+        }
+        Ok(())
+    }
+
+    /// One that was started a moment ago has no sample yet, and is left out.
+    fn rows(&self, wanted: &[ContainerSummary]) -> Vec<UsageResult> {
+        let row = |one: &ContainerSummary| {
+            let name = one.name.clone();
+            if one.status != ContainerStatus::Running {
+                return Some(UsageResult { name, stats: None });
+            }
+            let stats = *self.latest.get(&one.id)?;
+            Some(UsageResult { name, stats: Some(stats) })
+        };
+        wanted.iter().filter_map(row).collect()
+    }
+}
+
+/// Prints the last samples every second, until there is an error.
+async fn follow(session: &Session, containers: &Containers, verb: &Stats) -> Result<ExitCode, Error> {
+    let mut watched = Watched { samples: SelectAll::new(), open: BTreeSet::new(), latest: BTreeMap::new() };
+    let mut pace = interval(PACE);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            Some(sample) = watched.samples.next() => watched.note(sample)?,
+            _ = pace.tick() => {
+                let wanted = wanted(containers, verb).await?;
+                watched.keep_to(containers, &wanted).await?;
+                print(session, verb, &watched.rows(&wanted))?;
+            }
+        }
+    }
+}
+
+fn print(session: &Session, verb: &Stats, rows: &[UsageResult]) -> Result<(), Error> {
+    if verb.json {
+        for row in rows {
+            session.data(&serde_json::to_string(row).expect("names and numbers are JSON"))?;
+        }
+    } else if host::output_is_terminal() {
+        session.text(&format!("\u{1b}[H\u{1b}[J{}", render_usage(rows)))?;
+    } else if !rows.is_empty() {
+        session.text(&render_usage(rows))?;
+    }
+    Ok(())
 }

@@ -1,11 +1,14 @@
 //! The verbs as a user types them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{IDLE, Lab, check};
-use crate::program::{Run, nextdeploy};
+use crate::program::{Run, nextdeploy, start_nextdeploy};
 
 fn run(lab: &Lab, arguments: &[&str]) -> Run {
     nextdeploy(&lab.engine, Path::new("/"), arguments)
@@ -72,6 +75,36 @@ async fn a_container_is_looked_after() {
     assert_eq!(ok(&lab, &["rm", "--force", name]), format!("{name}\n"));
     assert_eq!(refused(&lab, &["logs", name], &["container/not-found", "ps --all"]), Some(2));
     assert_eq!(lab.left(), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn samples_are_followed_also_of_what_starts_later_and_stops() {
+    let lab = Lab::new("followed").await;
+    let (one, two) = (lab.spec("one", IDLE), lab.spec("two", IDLE));
+    lab.run(&one).await;
+    let following = start_nextdeploy(&lab.engine, Path::new("/"), &["stats", "--follow", "--json"]);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let id = lab.run(&two).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    lab.containers.stop(&id, Some(Duration::ZERO)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    following.signal(Signal::INT);
+    let run = following.finish();
+    assert_eq!(run.code, Some(130), "{}", run.stderr);
+    let lines = run.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut times: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for line in lines.filter(|line| line["name"].as_str().unwrap().starts_with(&lab.name)) {
+        assert!(line["stats"]["memoryUsed"].as_u64() > Some(1 << 20), "{line}");
+        let time = line["stats"]["time"].as_str().unwrap().to_owned();
+        times.entry(line["name"].as_str().unwrap().to_owned()).or_default().push(time);
+    }
+    let count = |name: &str| {
+        let mut times = times[name].clone();
+        times.dedup();
+        times.len()
+    };
+    let (all, some) = (count(one.name.as_str()), count(two.name.as_str()));
+    assert!(all >= 6 && (2..all - 2).contains(&some), "a sample a second, of each while it runs: {times:?}");
 }
 
 #[tokio::test]

@@ -1,0 +1,110 @@
+//! A folder of this user's for small answers that take long to find. What is missing, old or broken in it costs time and nothing else.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use super::environment::Environment;
+
+/// The oldest go first.
+const ENTRIES: usize = 200;
+
+/// Values by the digest of what they are about, so that none is ever out of date.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    /// `None` keeps nothing.
+    folder: Option<PathBuf>,
+}
+
+impl Cache {
+    /// `nextdeploy/KIND` in the user's cache folder (XDG base directory specification); without one nothing is kept.
+    pub fn new(environment: &Environment, kind: &str) -> Self {
+        let absolute = |name: &str| environment.get(name).map(PathBuf::from).filter(|folder| folder.is_absolute());
+        let user = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
+        Self { folder: user.map(|folder| folder.join("nextdeploy").join(kind)) }
+    }
+
+    /// `digest` as `sha256:…`.
+    pub fn get(&self, digest: &str) -> Option<Vec<u8>> {
+        fs::read(self.path(digest)?).ok()
+    }
+
+    /// Keeps `value` when that is possible.
+    pub fn put(&self, digest: &str, value: &[u8]) {
+        let Some((folder, path)) = self.folder.as_ref().zip(self.path(digest)) else { return };
+        let written = || -> std::io::Result<()> {
+            fs::create_dir_all(folder)?;
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            file.write_all(value)?;
+            file.persist(path)?;
+            Ok(())
+        };
+        if written().is_ok() {
+            self.prune();
+        }
+    }
+
+    /// `None` for what is no digest.
+    fn path(&self, digest: &str) -> Option<PathBuf> {
+        let (_, hex) = digest.split_once(':')?;
+        let valid = hex.len() >= 32 && hex.bytes().all(|b| b.is_ascii_hexdigit());
+        valid.then(|| Some(self.folder.as_ref()?.join(hex)))?
+    }
+
+    fn prune(&self) {
+        let Some(Ok(entries)) = self.folder.as_ref().map(fs::read_dir) else { return };
+        let aged = |entry: fs::DirEntry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()));
+        let mut entries: Vec<(SystemTime, PathBuf)> = entries.flatten().filter_map(aged).collect();
+        entries.sort();
+        let surplus = entries.len().saturating_sub(ENTRIES);
+        for (_, path) in entries.drain(..surplus) {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(number: usize) -> String {
+        format!("sha256:{number:064x}")
+    }
+
+    #[test]
+    fn what_was_put_is_got_and_the_oldest_goes() {
+        let home = tempfile::tempdir().unwrap();
+        let environment = Environment::from_pairs([("HOME", home.path().to_str().unwrap())]);
+        let cache = Cache::new(&environment, "images");
+        assert_eq!(cache.get(&digest(0)), None);
+        for number in 0..=ENTRIES {
+            cache.put(&digest(number), format!("{number}").as_bytes());
+            let path = home.path().join(format!(".cache/nextdeploy/images/{number:064x}"));
+            let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(number as u64);
+            fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+        }
+        assert_eq!(cache.get(&digest(0)), None);
+        assert_eq!(cache.get(&digest(1)).unwrap(), b"1");
+        let kept = fs::read_dir(home.path().join(".cache/nextdeploy/images")).unwrap().count();
+        assert_eq!(kept, ENTRIES);
+    }
+
+    #[test]
+    fn without_a_place_nothing_is_kept_and_no_key_leaves_it() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("file");
+        fs::write(&file, "").unwrap();
+        for pairs in [&[][..], &[("HOME", "relative")], &[("HOME", file.to_str().unwrap())]] {
+            let cache = Cache::new(&Environment::from_pairs(pairs.iter().copied()), "images");
+            cache.put(&digest(1), b"x");
+            assert_eq!(cache.get(&digest(1)), None);
+        }
+        let cache = Cache::new(&Environment::from_pairs([("HOME", home.path().to_str().unwrap())]), "images");
+        for key in ["", "sha256:", "sha256:../../../../../../etc/passwd", "x", &format!("sha256:{}/", "a".repeat(64))] {
+            cache.put(key, b"x");
+            assert_eq!(cache.get(key), None, "{key}");
+        }
+        assert!(!home.path().join(".cache").exists());
+    }
+}
