@@ -14,6 +14,7 @@ mod peek;
 mod plan;
 mod probe;
 mod replace;
+mod rollback;
 mod run_document;
 mod schema;
 mod secrets;

@@ -1,5 +1,5 @@
-//! A new container in the place of an old one, and back again. The old one serves until the new one is healthy, and goes on when that
-//! never happens; it is kept, stopped, until the next replacement.
+//! A new container in the place of an old one. The old one serves until the new one is healthy, and goes on when that never happens; it is
+//! kept, stopped, until the next replacement.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,7 +11,6 @@ use super::event::LaunchEvent;
 use super::hooks::run_pre_stop;
 use super::peek::Turn;
 use super::plan::LaunchPlan;
-use super::probe::Probe;
 use super::secrets::{SECRETS_LABEL, SecretFile, SecretsPlace, remove_secrets};
 use super::start::{Launched, Launcher, Made, StopSignal, address};
 use crate::container::{
@@ -175,7 +174,13 @@ impl Launcher<'_> {
     }
 
     /// Sends the requests to `new`, and waits until the old one has answered its own.
-    async fn switch(&self, admin: &Admin, app: &str, new: &ContainerFacts, drain: Duration) -> Result<(), LaunchError> {
+    pub(super) async fn switch(
+        &self,
+        admin: &Admin,
+        app: &str,
+        new: &ContainerFacts,
+        drain: Duration,
+    ) -> Result<(), LaunchError> {
         self.check_stop()?;
         let upstream =
             new.ports.first().map(address).ok_or_else(|| LaunchError::NoPort { image: new.image.clone() })?;
@@ -234,7 +239,7 @@ impl Launcher<'_> {
     }
 
     /// Runs `preStop` and stops it; the container stays. `drain` is the time that running requests get at least.
-    async fn retire(&self, old: &ContainerFacts, drain: Duration) -> Result<(), LaunchError> {
+    pub(super) async fn retire(&self, old: &ContainerFacts, drain: Duration) -> Result<(), LaunchError> {
         run_pre_stop(self.containers, &old.id, &old.labels, self.listener).await;
         let grace = old.stop_grace.unwrap_or_default().max(drain);
         self.containers.stop(&old.id, Some(grace)).await?;
@@ -243,7 +248,7 @@ impl Launcher<'_> {
     }
 
     /// Starts the container that ran before again.
-    async fn restore(&self, old: &ContainerFacts) -> Result<(), LaunchError> {
+    pub(super) async fn restore(&self, old: &ContainerFacts) -> Result<(), LaunchError> {
         let failed = |source| LaunchError::NotRestored { name: old.name.clone(), source };
         self.containers.start(&old.id).await.map_err(failed)?;
         (self.listener)(&LaunchEvent::Restored { name: &old.name });
@@ -274,129 +279,10 @@ impl Launcher<'_> {
             }
         }
     }
-
-    /// Goes back to the container that ran before the one that runs now.
-    pub async fn roll_back(&self, app: &str, how: &Replacement) -> Result<Replaced, LaunchError> {
-        let found = AppContainers::find(self.containers, app).await?;
-        let Some(any) = found.running.first().or(found.stopped.first()) else {
-            return Err(LaunchError::NoPrevious { app: app.to_owned(), runs: None });
-        };
-        let turn = Turn::take(self.containers, app, &any.image_id).await?;
-        let replaced = Box::pin(self.roll_back_in_turn(app, how)).await;
-        turn.release().await;
-        replaced
-    }
-
-    async fn roll_back_in_turn(&self, app: &str, how: &Replacement) -> Result<Replaced, LaunchError> {
-        let found = AppContainers::find(self.containers, app).await?;
-        let mut stopped = Vec::new();
-        for one in found.stopped.iter().filter(|one| one.status == ContainerStatus::Exited) {
-            stopped.push(self.containers.inspect(&one.id).await?);
-        }
-        // The one that ended last was replaced last.
-        stopped.sort_by_key(|facts| std::cmp::Reverse(facts.state.finished_at));
-        let Some(previous) = stopped.into_iter().next() else {
-            let runs = found.running.first().map(|one| one.name.clone());
-            return Err(LaunchError::NoPrevious { app: app.to_owned(), runs });
-        };
-        let present = match found.running.first() {
-            None => None,
-            Some(one) => Some(self.containers.inspect(&one.id).await?),
-        };
-        if let Some(admin) = &how.proxy {
-            check_site(admin, app).await?;
-        }
-        let probe = self.probe_of(&previous).await?;
-        let beside =
-            how.proxy.as_ref().filter(|_| !present.as_ref().is_some_and(|present| shares_a_port(present, &previous)));
-        let launched = match (beside, &present) {
-            (Some(admin), _) => {
-                let launched = self.start_again(&previous, probe.as_ref()).await?;
-                if let Err(error) = self.switch(admin, app, &launched.facts, how.drain).await {
-                    let _ = self.containers.stop(&previous.id, None).await;
-                    return Err(error);
-                }
-                if let Some(present) = &present {
-                    self.retire(present, Duration::ZERO).await?;
-                }
-                return Ok(Replaced { launched, previous: present.map(|one| one.name), gap: None });
-            }
-            (None, None) => self.start_again(&previous, probe.as_ref()).await?,
-            (None, Some(present)) => return self.swap(present, &previous, probe.as_ref(), how).await,
-        };
-        Ok(Replaced::nothing(launched))
-    }
-
-    /// Stops `present` and starts `previous` at its port; the other way round when that does not become healthy.
-    async fn swap(
-        &self,
-        present: &ContainerFacts,
-        previous: &ContainerFacts,
-        probe: Option<&Probe>,
-        how: &Replacement,
-    ) -> Result<Replaced, LaunchError> {
-        let uninterrupted = Launcher { stop: never(), ..self.clone() };
-        let begin = Instant::now();
-        (self.listener)(&LaunchEvent::GapBegins { name: &present.name });
-        let started = match uninterrupted.retire(present, how.drain).await {
-            Ok(()) => uninterrupted.start_again(previous, probe).await,
-            Err(error) => Err(error),
-        };
-        let ended = match started {
-            Ok(launched) => {
-                let moved = match &how.proxy {
-                    Some(admin) => {
-                        let app = present.app().unwrap_or_default();
-                        uninterrupted.switch(admin, app, &launched.facts, how.drain).await
-                    }
-                    None => Ok(()),
-                };
-                moved.map(|()| launched)
-            }
-            Err(error) => Err(error),
-        };
-        match ended {
-            Ok(launched) => {
-                let gap = begin.elapsed();
-                (self.listener)(&LaunchEvent::GapEnds { after: gap });
-                Ok(Replaced { launched, previous: Some(present.name.clone()), gap: Some(gap) })
-            }
-            Err(error) => {
-                let _ = self.containers.stop(&previous.id, None).await;
-                uninterrupted.restore(present).await?;
-                (self.listener)(&LaunchEvent::GapEnds { after: begin.elapsed() });
-                Err(error)
-            }
-        }
-    }
-
-    /// Starts a container that ran before; stopped again when it does not become healthy.
-    async fn start_again(&self, previous: &ContainerFacts, probe: Option<&Probe>) -> Result<Launched, LaunchError> {
-        let started = Instant::now();
-        let launched = async {
-            self.containers.start(&previous.id).await?;
-            (self.listener)(&LaunchEvent::Started(&previous.name));
-            self.wait_until_healthy(&previous.id, probe, started).await
-        };
-        let launched = launched.await;
-        if launched.is_err() {
-            let _ = self.containers.stop(&previous.id, Some(Duration::ZERO)).await;
-        }
-        launched
-    }
-
-    /// The launcher of images of ours answers at once.
-    async fn probe_of(&self, facts: &ContainerFacts) -> Result<Option<Probe>, LaunchError> {
-        let image = self.containers.image_facts(&facts.image_id).await?;
-        let is_ours = image.entrypoint.last().is_some_and(|last| last == "/nextdeploy/launcher.cjs");
-        let checked = is_ours && image.has_health_check;
-        let argv = || image.entrypoint.into_iter().chain(["health".to_owned()]).collect();
-        Ok(checked.then(|| Probe { argv: argv(), request: None }))
-    }
 }
 
 /// The site of the app has to be there before anything begins.
-async fn check_site(admin: &Admin, app: &str) -> Result<(), LaunchError> {
+pub(super) async fn check_site(admin: &Admin, app: &str) -> Result<(), LaunchError> {
     match admin.upstreams(app).await? {
         Some(_) => Ok(()),
         None => Err(crate::proxy::ProxyError::NoSite { url: admin.address().to_owned(), app: app.to_owned() }.into()),
@@ -411,12 +297,7 @@ pub async fn forget_secrets(containers: &Containers, labels: &BTreeMap<String, S
     }
 }
 
-/// The ports of a container that does not run are not known, so those of both are looked for in what they were created with.
-fn shares_a_port(one: &ContainerFacts, other: &ContainerFacts) -> bool {
-    one.ports.iter().any(|port| other.ports.iter().any(|theirs| theirs.host_port == port.host_port))
-}
-
-fn never() -> StopSignal {
+pub(super) fn never() -> StopSignal {
     use futures_util::FutureExt as _;
     let pending: futures_util::future::BoxFuture<'static, ()> = Box::pin(std::future::pending());
     pending.shared()

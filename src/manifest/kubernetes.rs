@@ -1,7 +1,10 @@
 //! Deployment, Service, Ingress and `PodDisruptionBudget` for Kubernetes 1.30 and later.
 
+mod options;
+
 use serde_json::{Map, Value, json};
 
+pub use self::options::KubernetesOptions;
 use super::error::ManifestError;
 use super::workload::{LEAVE_SECONDS, Place, PlaceKind, Workload, copy_script, object_name};
 use super::{Manifest, yaml};
@@ -13,25 +16,9 @@ const FILLED: &str = "/nextdeploy-volumes";
 /// Processors that a pod is counted with when nothing says more.
 const CPU_REQUEST: &str = "100m";
 
-/// What a cluster needs to know besides the plan.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct KubernetesOptions {
-    pub namespace: Option<String>,
-    pub replicas: u32,
-    /// Names that an Ingress leads to the app; empty makes none.
-    pub hosts: Vec<String>,
-    pub ingress_class: Option<String>,
-    /// Secret with the certificate of the hosts.
-    pub tls_secret: Option<String>,
-    /// Secret with the values of the app's secrets, one key each.
-    pub secret: Option<String>,
-    /// Secret with the credentials of the registry.
-    pub pull_secret: Option<String>,
-}
-
 /// One text with all objects.
 pub fn render_kubernetes(plan: &LaunchPlan, options: &KubernetesOptions) -> Result<Manifest, ManifestError> {
-    check_options(options)?;
+    options.check()?;
     let mut workload = Workload::new(plan)?;
     workload.look_at_replicas(options.replicas);
     let secret = options.secret.clone().unwrap_or_else(|| format!("{}-secrets", workload.name));
@@ -415,37 +402,4 @@ fn is_label_value(text: &str) -> bool {
         && edge(text.chars().next())
         && edge(text.chars().last())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-}
-
-fn check_options(options: &KubernetesOptions) -> Result<(), ManifestError> {
-    let names = [
-        ("namespace", &options.namespace),
-        ("Secret", &options.secret),
-        ("Secret", &options.tls_secret),
-        ("Secret", &options.pull_secret),
-        ("class of an Ingress", &options.ingress_class),
-    ];
-    for (what, name) in names {
-        name.as_deref().map_or(Ok(()), |name| check_name(what, name))?;
-    }
-    options.hosts.iter().try_for_each(|host| check_name("host", host.strip_prefix("*.").unwrap_or(host)))
-}
-
-/// A subdomain of DNS (RFC 1123).
-fn check_name(what: &'static str, name: &str) -> Result<(), ManifestError> {
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    };
-    if name.len() <= 253 && name.split('.').all(label) {
-        return Ok(());
-    }
-    Err(ManifestError::Value {
-        what,
-        text: name.to_owned(),
-        reason: "it has lower case letters, digits, `-` and `.` only",
-    })
 }
