@@ -13,8 +13,8 @@ use crate::diagnostic::{ExitCode, Warning};
 use crate::error::Error;
 use crate::host::Cache;
 use crate::launch::{
-    EnvFile, LaunchError, LaunchEvent, Replacement, SecretFile, StopSignal, Wishes, duration_of_flag, read_document,
-    wishes_of_flags,
+    EnvFile, LaunchError, LaunchEvent, Launched, Replacement, SecretFile, StopSignal, Wishes, duration_of_flag,
+    read_document, wishes_of_flags,
 };
 use crate::project::parse_dotenv;
 use crate::proxy::Admin;
@@ -56,6 +56,14 @@ pub fn wait_timeout(text: Option<&String>) -> Result<Duration, Error> {
 pub fn replacement(proxy: Option<&String>, drain: Option<&String>) -> Result<Replacement, Error> {
     let proxy = proxy.map(|url| Admin::new(url)).transpose().map_err(LaunchError::from)?;
     Ok(Replacement { proxy, drain: duration_of_flag("--drain", drain)?.unwrap_or(DRAIN) })
+}
+
+/// Tells where the app that was launched can be reached.
+pub fn tell_addresses(session: &Session, launched: &Launched, is_local: bool) {
+    let place = if is_local { "" } else { ", on the daemon's machine" };
+    for address in launched.addresses() {
+        session.tell(&format!("http://{address}{place}"));
+    }
 }
 
 /// The run documents of images that were looked into before.

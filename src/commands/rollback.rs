@@ -1,6 +1,6 @@
 //! `nextdeploy rollback`.
 
-use super::launching::{explain, listener, replacement, stop_signal, wait_timeout};
+use super::launching::{explain, listener, replacement, stop_signal, tell_addresses, wait_timeout};
 use super::stop::Stop;
 use super::{Session, block_on};
 use crate::cli::{Rollback, Words};
@@ -36,7 +36,9 @@ pub fn run(session: &Session, verb: &Rollback, words: &Words) -> Result<ExitCode
             if verb.swarm {
                 return Ok(Back::Service(launcher.roll_back_service(&verb.app).await?));
             }
-            Ok::<_, Error>(Back::Container(Box::new(launcher.roll_back(&verb.app, &how).await?)))
+            let replaced = launcher.roll_back(&verb.app, &how).await?;
+            tell_addresses(session, &replaced.launched, engine.is_local());
+            Ok::<_, Error>(Back::Container(Box::new(replaced)))
         };
         (ended.await, stop)
     })?;

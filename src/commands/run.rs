@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use super::launching::{
     current_folder, document_wishes, explain, known_images, listener, read_env_files, read_secrets, replacement,
-    stop_signal, typed_wishes, wait_timeout,
+    stop_signal, tell_addresses, typed_wishes, wait_timeout,
 };
 use super::publish::{Publisher, progress_mode, typed_reference};
 use super::stop::Stop;
 use super::{Session, block_on, build, pull};
 use crate::cli::{Run, Words};
-use crate::container::{self, ContainerError, Containers, ImageFacts, Mount, SwarmRole};
-use crate::diagnostic::ExitCode;
+use crate::container::{self, ContainerError, ContainerFacts, Containers, ImageFacts, Mount, SwarmRole};
+use crate::diagnostic::{ExitCode, Warning};
 use crate::error::Error;
 use crate::launch::{
     AppContainers, EnvFile, LaunchError, LaunchEvent, LaunchInputs, LaunchPlan, LaunchedService, Launcher, Publish,
@@ -45,6 +45,9 @@ pub fn run(session: &Session, verb: &Run, words: &Words) -> Result<ExitCode, Err
     let env_files = read_env_files(&wishes)?;
     let secrets = read_secrets(session, &wishes)?;
     let image = match (target, &wishes.image) {
+        (Some(Target::Image(text)), _) if is_path(&text) => {
+            return Err(LaunchError::NoFolder { path: PathBuf::from(text) }.into());
+        }
         (Some(Target::Image(text)), _) => Detected::new(text, Origin::Flag("IMAGE".to_owned())),
         (Some(Target::Folder(folder)), _) => match build(session, verb, &folder, words)? {
             Ok(image) => image,
@@ -77,9 +80,6 @@ pub fn run(session: &Session, verb: &Run, words: &Words) -> Result<ExitCode, Err
             Ok(ExitCode::Ok)
         }
         Ok(Ended::Runs(replaced, plan)) => {
-            for address in replaced.launched.addresses() {
-                session.tell(&format!("http://{address}"));
-            }
             if verb.json {
                 session.json(&RunResult::replacing(&replaced, Some(&plan)))?;
             } else {
@@ -114,6 +114,11 @@ fn target(text: &str) -> Target {
     } else {
         Target::Image(text.to_owned())
     }
+}
+
+/// No image begins so.
+fn is_path(text: &str) -> bool {
+    text.starts_with(['.', '/', '~'])
 }
 
 /// Builds the folder; the image goes by its first name.
@@ -183,8 +188,12 @@ impl Asked<'_> {
             return Box::pin(self.serve(&publisher, &containers, (plan, &image), stop)).await;
         }
         let app = AppContainers::find(&containers, &plan.app.value).await?;
-        if self.take_over(&app, plan.port.as_ref()) | self.serve_assets(run.as_ref(), engine.is_local()) {
+        let present = app.present(&containers).await?;
+        if self.take_over(present.as_ref(), plan.port.as_ref()) | self.serve_assets(run.as_ref(), engine.is_local()) {
             plan = self.plan(&reference, &image, run.as_ref())?;
+        }
+        if !engine.is_local() {
+            plan.warnings.extend(self.folders_of_this_side(&plan));
         }
         session.warn(&plan.warnings);
         if self.verb.dry_run {
@@ -201,6 +210,7 @@ impl Asked<'_> {
         } else {
             Replaced::nothing(launcher.launch_alone(&plan, &self.secrets).await?)
         };
+        tell_addresses(session, &replaced.launched, engine.is_local());
         Ok(Ended::Runs(Box::new(replaced), Box::new(plan)))
     }
 
@@ -251,8 +261,8 @@ impl Asked<'_> {
     }
 
     /// A container that takes the place of another takes its ports too, unless others are asked for. True when that changes something.
-    fn take_over(&mut self, app: &AppContainers, port: Option<&Detected<u16>>) -> bool {
-        let Some(old) = app.running.first().filter(|_| self.verb.replace.replace && self.how.proxy.is_none()) else {
+    fn take_over(&mut self, present: Option<&ContainerFacts>, port: Option<&Detected<u16>>) -> bool {
+        let Some(old) = present.filter(|_| self.verb.replace.replace && self.how.proxy.is_none()) else {
             return false;
         };
         if self.wishes.ports.is_some() || old.ports.is_empty() {
@@ -282,6 +292,23 @@ impl Asked<'_> {
         let mount = Mount::Bind { source, target, access: container::Access::ReadOnly };
         self.wishes.mounts.push(Detected::new(mount, Origin::Flag("--assets".to_owned())));
         true
+    }
+
+    /// What a daemon of another machine does not see.
+    fn folders_of_this_side(&self, plan: &LaunchPlan) -> Vec<Warning> {
+        let mounted = plan.mounts.iter().filter_map(|mount| match &mount.value {
+            Mount::Bind { source, .. } => Some(Warning::new(
+                "launch/remote-folder",
+                format!("`{source}` is a folder of the daemon's machine, and not of this one"),
+            )),
+            _ => None,
+        });
+        let assets = self.assets().filter(|_| self.how.proxy.is_none()).map(|folder| {
+            let message =
+                format!("the app runs on another machine, and does not serve the assets in `{}`", folder.display());
+            Warning::new("launch/remote-folder", message).with_hint("serve the folder with a proxy, and give `--proxy`")
+        });
+        mounted.chain(assets).collect()
     }
 
     fn assets(&self) -> Option<PathBuf> {

@@ -52,6 +52,8 @@ pub enum LaunchError {
     SecretNoVariable { id: String },
     #[error("secrets cannot be written as files: {reason}")]
     Secrets { reason: String },
+    #[error("there is no folder `{}`", path.display())]
+    NoFolder { path: PathBuf },
     #[error("the app `{}` runs already, in the container `{}`", shown(app), shown(name))]
     AppRuns { app: String, name: String },
     /// `name` is the container that marks it.
@@ -188,6 +190,7 @@ impl Diagnostic for LaunchError {
             Self::Unreadable { .. } => "launch/unreadable",
             Self::SecretNotText { .. } | Self::SecretNoVariable { .. } => "launch/secret-as-environment",
             Self::Secrets { .. } => "launch/secrets",
+            Self::NoFolder { .. } => "launch/no-folder",
             Self::AppRuns { .. } => "launch/app-runs",
             Self::Replacing { .. } => "launch/replacing",
             Self::ImageMoved { .. } => "launch/image-moved",
@@ -229,6 +232,7 @@ impl Diagnostic for LaunchError {
                 "use ASCII letters, digits and `_`, or leave `--secrets-as env` out".to_owned()
             }
             Self::Secrets { .. } => "pass them as environment with `--secrets-as env`".to_owned(),
+            Self::NoFolder { .. } => "name the folder of the repository, a container document, or an image".to_owned(),
             Self::AppRuns { .. } => {
                 "take its place with `--replace`, or run a second one with another `--name` and `--publish`".to_owned()
             }
@@ -272,6 +276,7 @@ impl Diagnostic for LaunchError {
             | Self::Replacing { .. }
             | Self::Assets { .. }
             | Self::NotInSwarm { .. }
+            | Self::NoFolder { .. }
             | Self::NoPrevious { .. } => ExitCode::Usage,
             Self::Secrets { .. }
             | Self::ImageMoved { .. }

@@ -29,7 +29,7 @@ pub use event::{LaunchEvent, Listener};
 pub use flags::{duration_of_flag, wishes_of_flags};
 pub use hooks::run_pre_stop;
 pub use peek::{HELPER_LABEL, read_run_document};
-pub use plan::{EnvFile, Hooks, LaunchInputs, LaunchPlan, plan_launch};
+pub use plan::{AppUser, EnvFile, Hooks, LaunchInputs, LaunchPlan, plan_launch};
 pub use replace::{AppContainers, Replaced, Replacement, forget_secrets};
 pub use run_document::{RUN_DOCUMENT, RunDocument, RunMode};
 pub use schema::container_schema;

@@ -75,8 +75,8 @@ pub struct LaunchPlan {
     pub env: BTreeMap<String, Detected<String>>,
     pub secrets: Vec<Detected<SecretSource>>,
     pub secrets_as: Detected<SecretsAs>,
-    /// Group that may read the files of secrets; `None` when it is not known.
-    pub secrets_group: Option<u32>,
+    /// Who may read the files of secrets.
+    pub app_user: AppUser,
     pub ports: Vec<Detected<PortMapping>>,
     pub mounts: Vec<Detected<Mount>>,
     /// The named volumes among the mounts.
@@ -103,6 +103,14 @@ pub struct LaunchPlan {
     /// What runs a command inside as the app itself is run, with its secrets; empty in images of others.
     pub launcher: Vec<String>,
     pub warnings: Vec<Warning>,
+}
+
+/// As whom the app runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AppUser {
+    Number(u32),
+    /// What it means stands in the image.
+    Named(String),
 }
 
 /// Makes every choice.
@@ -134,7 +142,7 @@ pub fn plan_launch(inputs: LaunchInputs<'_>) -> Result<LaunchPlan, LaunchError> 
             .secrets_as
             .clone()
             .unwrap_or_else(|| Detected::new(SecretsAs::Files, default("`inspect` does not show files"))),
-        secrets_group: environment::group(inputs),
+        app_user: environment::user(inputs),
         ports,
         volumes: mounts::volumes(inputs, &app.value, &mounts),
         mounts,

@@ -74,6 +74,27 @@ impl AppContainers {
         let (running, stopped) = all.into_iter().partition(runs);
         Ok(Self { running, stopped })
     }
+
+    /// The one that serves the app; when none runs, the one that did last.
+    pub async fn present(&self, containers: &Containers) -> Result<Option<ContainerFacts>, LaunchError> {
+        match self.running.first() {
+            Some(running) => Ok(Some(containers.inspect(&running.id).await?)),
+            None => Ok(self.ended(containers).await?.into_iter().max_by_key(|facts| facts.state.started_at)),
+        }
+    }
+
+    /// Those that ran before.
+    pub(super) async fn ended(&self, containers: &Containers) -> Result<Vec<ContainerFacts>, LaunchError> {
+        let mut ended = Vec::new();
+        for one in self.stopped.iter().filter(|one| one.status == ContainerStatus::Exited) {
+            match containers.inspect(&one.id).await {
+                Ok(facts) => ended.push(facts),
+                Err(ContainerError::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(ended)
+    }
 }
 
 impl Launcher<'_> {
@@ -247,11 +268,16 @@ impl Launcher<'_> {
         Ok(())
     }
 
-    /// Starts the container that ran before again.
+    /// Starts the container that ran before again, and waits until it answers.
     pub(super) async fn restore(&self, old: &ContainerFacts) -> Result<(), LaunchError> {
         let failed = |source| LaunchError::NotRestored { name: old.name.clone(), source };
+        let started = Instant::now();
         self.containers.start(&old.id).await.map_err(failed)?;
         (self.listener)(&LaunchEvent::Restored { name: &old.name });
+        // It was well before; when it is not now, its own health tells.
+        if let Ok(probe) = self.probe_of(old).await {
+            let _ = self.wait_until_healthy(&old.id, probe.as_ref(), started).await;
+        }
         Ok(())
     }
 

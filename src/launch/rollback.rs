@@ -8,7 +8,7 @@ use super::peek::Turn;
 use super::probe::Probe;
 use super::replace::{AppContainers, Replaced, Replacement, check_site, never};
 use super::start::{Launched, Launcher};
-use crate::container::{ContainerFacts, ContainerStatus};
+use crate::container::ContainerFacts;
 
 impl Launcher<'_> {
     /// Goes back to the container that ran before the one that runs now.
@@ -25,20 +25,16 @@ impl Launcher<'_> {
 
     async fn roll_back_in_turn(&self, app: &str, how: &Replacement) -> Result<Replaced, LaunchError> {
         let found = AppContainers::find(self.containers, app).await?;
-        let mut stopped = Vec::new();
-        for one in found.stopped.iter().filter(|one| one.status == ContainerStatus::Exited) {
-            stopped.push(self.containers.inspect(&one.id).await?);
-        }
+        let last = found.present(self.containers).await?;
+        let mut ended = found.ended(self.containers).await?;
+        // One that was stopped by hand is not what ran before.
+        ended.retain(|facts| last.as_ref().is_none_or(|last| last.id != facts.id));
         // The one that ended last was replaced last.
-        stopped.sort_by_key(|facts| std::cmp::Reverse(facts.state.finished_at));
-        let Some(previous) = stopped.into_iter().next() else {
+        let Some(previous) = ended.into_iter().max_by_key(|facts| facts.state.finished_at) else {
             let runs = found.running.first().map(|one| one.name.clone());
             return Err(LaunchError::NoPrevious { app: app.to_owned(), runs });
         };
-        let present = match found.running.first() {
-            None => None,
-            Some(one) => Some(self.containers.inspect(&one.id).await?),
-        };
+        let present = last.filter(|_| !found.running.is_empty());
         if let Some(admin) = &how.proxy {
             check_site(admin, app).await?;
         }
@@ -122,7 +118,7 @@ impl Launcher<'_> {
     }
 
     /// The launcher of images of ours answers at once.
-    async fn probe_of(&self, facts: &ContainerFacts) -> Result<Option<Probe>, LaunchError> {
+    pub(super) async fn probe_of(&self, facts: &ContainerFacts) -> Result<Option<Probe>, LaunchError> {
         let image = self.containers.image_facts(&facts.image_id).await?;
         let is_ours = image.entrypoint.last().is_some_and(|last| last == "/nextdeploy/launcher.cjs");
         let checked = is_ours && image.has_health_check;

@@ -9,7 +9,9 @@ use rustix::fs::statfs;
 
 use super::error::LaunchError;
 use super::peek::Helper;
+use super::plan::AppUser;
 use crate::container::{Access, ArchiveContent, ArchiveEntry, Containers, Mount, pack};
+use crate::diagnostic::shown;
 use crate::host;
 use crate::secret::Secret;
 
@@ -19,6 +21,9 @@ pub const SECRETS_FOLDER: &str = "/run/secrets";
 pub const SECRETS_LABEL: &str = "nextdeploy.secrets";
 /// `f_type` of file systems in memory (statfs(2)).
 const IN_MEMORY: [i64; 2] = [0x0102_1994, 0x8584_58f6];
+/// Where an image has its users.
+const USERS: &str = "/etc/passwd";
+const LONGEST_USERS: usize = 1024 * 1024;
 /// In the helper container.
 const INSIDE: &str = "/nextdeploy-machine";
 
@@ -65,19 +70,17 @@ impl SecretsPlace {
         Mount::Folder { source: self.root.clone(), target: INSIDE.to_owned(), access: Access::ReadWrite }
     }
 
-    /// The folder for all belongs to root alone; inside, the group of the app may read, or everyone where that is not known.
-    fn entries(&self, secrets: &[SecretFile], group: Option<u32>) -> Vec<ArchiveEntry> {
+    /// The folder for all belongs to root; what is inside, to the user of the app alone.
+    fn entries(&self, secrets: &[SecretFile], user: u32) -> Vec<ArchiveEntry> {
         let folder =
-            |path: String, mode, group| ArchiveEntry { path, mode, user: 0, group, content: ArchiveContent::Folder };
+            |path: String, mode, user| ArchiveEntry { path, mode, user, group: 0, content: ArchiveContent::Folder };
         let own = format!("secrets/{}", self.name);
-        let (folder_mode, file_mode) = if group.is_some() { (0o750, 0o440) } else { (0o755, 0o444) };
-        let group = group.unwrap_or(0);
-        let mut entries = vec![folder("secrets".to_owned(), 0o700, 0), folder(own.clone(), folder_mode, group)];
+        let mut entries = vec![folder("secrets".to_owned(), 0o700, 0), folder(own.clone(), 0o500, user)];
         entries.extend(secrets.iter().map(|secret| ArchiveEntry {
             path: format!("{own}/{}", secret.id),
-            mode: file_mode,
-            user: 0,
-            group,
+            mode: 0o400,
+            user,
+            group: 0,
             content: ArchiveContent::File(secret.value.expose().clone()),
         }));
         entries
@@ -90,11 +93,33 @@ pub async fn write_secrets(
     image: &str,
     name: &str,
     secrets: &[SecretFile],
-    group: Option<u32>,
+    user: &AppUser,
 ) -> Result<SecretsPlace, LaunchError> {
     let place = SecretsPlace::choose(containers, name)?;
-    unpack(containers, image, &place, &place.entries(secrets, group)).await?;
+    let user = user_number(containers, image, user).await?;
+    unpack(containers, image, &place, &place.entries(secrets, user)).await?;
     Ok(place)
+}
+
+/// The number of a user of `image`.
+pub(super) async fn user_number(containers: &Containers, image: &str, user: &AppUser) -> Result<u32, LaunchError> {
+    let name = match user {
+        AppUser::Number(number) => return Ok(*number),
+        AppUser::Named(name) => name,
+    };
+    let helper = Helper::create(containers, image, Vec::new()).await?;
+    let read = containers.read_file(&helper.id, USERS, LONGEST_USERS).await;
+    helper.remove().await?;
+    let users = read?.unwrap_or_default();
+    number_of(&String::from_utf8_lossy(&users), name).ok_or_else(|| LaunchError::Secrets {
+        reason: format!("the image has no user `{}` in `{USERS}`, who would read them", shown(name)),
+    })
+}
+
+/// passwd(5).
+fn number_of(users: &str, name: &str) -> Option<u32> {
+    let mut lines = users.lines().map(|line| line.split(':'));
+    lines.find_map(|mut fields| (fields.next()? == name).then(|| fields.nth(1)?.parse().ok())?)
 }
 
 /// Removes them: an empty file takes the place of the folder, and goes too where the daemon is on this machine.
@@ -123,13 +148,15 @@ async fn unpack(
     removed
 }
 
-/// A folder in memory. On another machine `/run` is one, as systemd and the Filesystem Hierarchy Standard have it.
+/// A folder in memory. On another machine `/dev/shm` is taken unseen: it is what POSIX shared memory of Linux is made of (`shm_open(3)`),
+/// and `/run` is on a disk where there is no systemd.
 fn root(containers: &Containers) -> Result<String, LaunchError> {
     let in_memory = |path: &str| statfs(Path::new(path)).is_ok_and(|found| IN_MEMORY.contains(&found.f_type));
-    if !containers.engine().is_local() || in_memory("/run") {
+    let is_local = containers.engine().is_local();
+    if is_local && in_memory("/run") {
         return Ok("/run/nextdeploy".to_owned());
     }
-    if in_memory("/dev/shm") {
+    if !is_local || in_memory("/dev/shm") {
         return Ok("/dev/shm/nextdeploy".to_owned());
     }
     Err(LaunchError::Secrets { reason: "neither `/run` nor `/dev/shm` is a file system in memory".to_owned() })
@@ -144,18 +171,24 @@ mod tests {
     }
 
     #[test]
-    fn only_the_group_of_the_app_may_read() {
+    fn only_the_user_of_the_app_may_read() {
         let secrets = [SecretFile { id: "API_KEY".into(), value: Secret::new(b"hush".to_vec()) }];
-        let seen = |group| {
-            let entries = place().entries(&secrets, group);
+        let seen = |user| {
+            let entries = place().entries(&secrets, user);
             let lines: Vec<String> =
                 entries.iter().map(|e| format!("{} {:o} {}:{}", e.path, e.mode, e.user, e.group)).collect();
             lines.join(", ")
         };
-        assert_eq!(seen(Some(0)), "secrets 700 0:0, secrets/shop-1-ab 750 0:0, secrets/shop-1-ab/API_KEY 440 0:0");
-        assert_eq!(seen(Some(7)), "secrets 700 0:0, secrets/shop-1-ab 750 0:7, secrets/shop-1-ab/API_KEY 440 0:7");
-        assert_eq!(seen(None), "secrets 700 0:0, secrets/shop-1-ab 755 0:0, secrets/shop-1-ab/API_KEY 444 0:0");
+        assert_eq!(seen(0), "secrets 700 0:0, secrets/shop-1-ab 500 0:0, secrets/shop-1-ab/API_KEY 400 0:0");
+        assert_eq!(seen(7), "secrets 700 0:0, secrets/shop-1-ab 500 7:0, secrets/shop-1-ab/API_KEY 400 7:0");
         assert!(!format!("{secrets:?}").contains("hush"));
+    }
+
+    #[test]
+    fn a_name_is_a_number_of_the_image() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nnode:x:1000:1000::/home/node:/bin/bash\nbroken\nodd:x:y:1::/:\n";
+        let found = ["root", "node", "nobody", "broken", "odd", ""].map(|name| number_of(users, name));
+        assert_eq!(found, [Some(0), Some(1000), None, None, None, None]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::error::LaunchError;
 use super::event::LaunchEvent;
 use super::plan::LaunchPlan;
-use super::secrets::SecretFile;
+use super::secrets::{SecretFile, user_number};
 use super::start::{Launcher, as_environment};
 use super::wishes::SecretsAs;
 use crate::container::{
@@ -120,12 +120,11 @@ impl Launcher<'_> {
         let mut spec = service.spec.clone();
         match plan.secrets_as.value {
             SecretsAs::Env => spec.container.secret_env = as_environment(secrets)?,
+            SecretsAs::Files if secrets.is_empty() => {}
             SecretsAs::Files => {
-                let stored = |secret: &SecretFile| ServiceSecret {
-                    file: secret.id.clone(),
-                    value: secret.value.clone(),
-                    group: plan.secrets_group.unwrap_or_default(),
-                };
+                let user = user_number(self.containers, &plan.image_id, &plan.app_user).await?;
+                let stored =
+                    |secret: &SecretFile| ServiceSecret { file: secret.id.clone(), value: secret.value.clone(), user };
                 spec.secrets = secrets.iter().map(stored).collect();
             }
         }

@@ -53,9 +53,9 @@ pub struct Launched {
 }
 
 impl Launched {
-    /// Where the app can be reached from the machine.
+    /// Where the app can be reached from the daemon's machine.
     pub fn addresses(&self) -> Vec<String> {
-        let ports = self.facts.ports.iter();
+        let ports = self.facts.ports.iter().filter(|port| port.protocol == Protocol::Tcp);
         let mut found: Vec<String> = ports.map(address).collect();
         found.dedup();
         found
@@ -134,7 +134,7 @@ impl Launcher<'_> {
             SecretsAs::Env => secret_env = as_environment(secrets)?,
             SecretsAs::Files => {
                 let name = plan.name.value.as_str();
-                let written = write_secrets(self.containers, &plan.image_id, name, secrets, plan.secrets_group).await?;
+                let written = write_secrets(self.containers, &plan.image_id, name, secrets, &plan.app_user).await?;
                 note(&|made| made.secrets = Some((written.clone(), plan.image_id.clone())));
                 place = Some(written);
             }

@@ -22,7 +22,7 @@ pub(super) struct StoredSecret {
     pub id: String,
     pub name: String,
     pub file: String,
-    pub group: u32,
+    pub user: u32,
 }
 
 pub(super) fn service(spec: &ServiceSpec, secrets: &[StoredSecret]) -> DockerService {
@@ -97,9 +97,9 @@ fn stored(secret: &StoredSecret) -> TaskSpecContainerSpecSecrets {
     TaskSpecContainerSpecSecrets {
         file: Some(TaskSpecContainerSpecFile {
             name: Some(secret.file.clone()),
-            uid: Some("0".into()),
-            gid: Some(secret.group.to_string()),
-            mode: Some(0o440),
+            uid: Some(secret.user.to_string()),
+            gid: Some("0".into()),
+            mode: Some(0o400),
         }),
         secret_id: Some(secret.id.clone()),
         secret_name: Some(secret.name.clone()),

@@ -32,8 +32,8 @@ pub struct ServiceSpec {
 pub struct ServiceSecret {
     pub file: String,
     pub value: Secret<Vec<u8>>,
-    /// Number of the group that may read it, besides root.
-    pub group: u32,
+    /// Number of the user that may read it, besides root.
+    pub user: u32,
 }
 
 /// How tasks are replaced: new ones first; when they fail, Swarm goes back to what ran before.

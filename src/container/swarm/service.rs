@@ -179,7 +179,7 @@ impl Containers {
         for secret in &spec.secrets {
             let name = secret_name(service, &secret.file);
             match self.store_secret(service, &name, secret).await {
-                Ok(id) => stored.push(StoredSecret { id, name, file: secret.file.clone(), group: secret.group }),
+                Ok(id) => stored.push(StoredSecret { id, name, file: secret.file.clone(), user: secret.user }),
                 Err(error) => {
                     for secret in &stored {
                         let _ = self.docker().delete_secret(&secret.id).await;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{LaunchInputs, default, limits};
+use super::{AppUser, LaunchInputs, default, limits};
 use crate::diagnostic::Warning;
 use crate::origin::{Detected, Origin};
 use crate::plan::secret_look;
@@ -93,8 +93,9 @@ fn warn_of_secrets(env: &BTreeMap<String, Detected<String>>, warnings: &mut Vec<
     }
 }
 
-/// The group of the app's processes, where the user says it.
-pub(super) fn group(inputs: LaunchInputs<'_>) -> Option<u32> {
-    let user = inputs.wishes.user.as_ref().map(|user| user.value.as_str()).or(inputs.image.user.as_deref())?;
-    user.split_once(':')?.1.parse().ok()
+/// The user of the app's processes; an image that says nothing runs as root.
+pub(super) fn user(inputs: LaunchInputs<'_>) -> AppUser {
+    let user = inputs.wishes.user.as_ref().map(|user| user.value.as_str()).or(inputs.image.user.as_deref());
+    let user = user.and_then(|user| user.split(':').next()).filter(|user| !user.is_empty()).unwrap_or("0");
+    user.parse().map_or_else(|_| AppUser::Named(user.to_owned()), AppUser::Number)
 }

@@ -114,7 +114,7 @@ fn of_a_foreign_image_little_is_known() {
     assert_eq!((plan.app.value.as_str(), plan.name.value.as_str()), ("shop", "shop-99999999"));
     assert_eq!((plan.memory.value, plan.health.clone(), plan.root.value), (None, None, RootFilesystem::Writable));
     assert_eq!(plan.ports[0].value.container_port, 8080, "the lowest of those that it exposes");
-    assert!(plan.env.is_empty() && plan.mounts.is_empty() && plan.secrets_group.is_none());
+    assert!(plan.env.is_empty() && plan.mounts.is_empty() && plan.app_user == AppUser::Number(0));
     let mut silent = Sample::foreign();
     silent.image.ports.clear();
     assert!(silent.plan().ports.is_empty());

@@ -102,6 +102,35 @@ fn secrets_reach_the_app_and_nobody_else() {
 }
 
 #[test]
+fn whoever_the_app_runs_as_reads_its_secrets_alone() {
+    let app = App::foreign("owner");
+    for user in ["1005", "node", "node:1005", "2000:3000"] {
+        let document = app.write(
+            "c.yml",
+            &format!(
+                "user: {user}\nports: 0:8080\nsecrets: API_KEY\ncommand: [node, -e, \"const key = \
+                 require('fs').readFileSync('/run/secrets/API_KEY', 'utf8'); require('http').createServer((q, r) => \
+                 r.end(`${{key.length}}`)).listen(8080)\"]\n"
+            ),
+        );
+        let run = app.run_with(&["--spec", &document, &app.image], &[("API_KEY", "sk-12345")]);
+        expect(&run, 0);
+        assert_eq!(app.get("/").text(), "8", "{user}");
+        let name = run.stdout.trim();
+        for other in ["65534:0", "65534:3000"] {
+            let read = app.engine.try_docker(&["exec", "--user", other, name, "cat", "/run/secrets/API_KEY"]);
+            assert!(read.unwrap_err().contains("Permission denied"), "{user}: {other} reads it");
+        }
+        expect(&app.nextdeploy(&["rm", "--force", name]), 0);
+    }
+    let document = app.write("c.yml", "user: nobody-knows\nports: []\nsecrets: API_KEY\ncommand: [sleep, '9']\n");
+    let run = app.run_with(&["--spec", &document, &app.image], &[("API_KEY", "sk-12345")]);
+    expect(&run, 7);
+    assert!(run.stderr.contains("has no user `nobody-knows` in `/etc/passwd`"), "{}", run.stderr);
+    assert_eq!(app.left_behind(), [app.name.as_str()], "nothing but the network of the first run");
+}
+
+#[test]
 fn a_document_says_what_flags_can_change() {
     let app = App::of_fixture("document");
     app.write("app.env", "GREETING=\"from the file\"\nVERSION=file\n");

@@ -40,6 +40,31 @@ fn the_port_moves_to_the_new_container_and_back() {
 }
 
 #[test]
+fn one_that_was_stopped_by_hand_is_not_what_ran_before() {
+    let app = App::of_fixture("stopped");
+    let publish = free_port().to_string();
+    expect(&app.run(&["--publish", &publish, "--env", "VERSION=one", &app.image]), 0);
+    expect(&app.run(&["--replace", "--env", "VERSION=two", &app.image]), 0);
+    expect(&app.nextdeploy(&["stop", &app.name]), 0);
+    let back = app.nextdeploy(&["rollback", &app.name]);
+    expect(&back, 0);
+    assert!(back.stderr.contains(&format!("http://127.0.0.1:{publish}")), "{}", back.stderr);
+    assert_eq!(app.get("/api/version").text(), "one");
+
+    // Nor is its port forgotten.
+    expect(&app.nextdeploy(&["stop", &app.name]), 0);
+    expect(&app.run(&["--replace", "--env", "VERSION=three", &app.image]), 0);
+    assert_eq!((app.address().port().to_string(), app.get("/api/version").text()), (publish, "three".to_owned()));
+
+    let alone = App::of_fixture("alone");
+    expect(&alone.run(&["--publish", "0", &alone.image]), 0);
+    expect(&alone.nextdeploy(&["stop", &alone.name]), 0);
+    let back = alone.nextdeploy(&["rollback", &alone.name]);
+    expect(&back, 2);
+    assert!(back.stderr.contains("launch/no-previous") && alone.running().is_empty(), "{}", back.stderr);
+}
+
+#[test]
 fn a_replacement_that_fails_leaves_the_old_one_serving() {
     let app = App::of_fixture("fails");
     expect(&app.run(&["--publish", "0", "--env", "VERSION=one", &app.image]), 0);
