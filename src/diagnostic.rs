@@ -83,9 +83,15 @@ pub fn printable_path(path: &Path) -> String {
     printable(&path.to_string_lossy())
 }
 
-/// A text on one line: control characters are escaped as in a Rust string literal.
+/// Whether a terminal acts on `c` instead of showing it: control characters, breaks of lines, and embeddings, overrides and isolates of
+/// a direction (Unicode Standard Annex #9), which show a text as what it is not.
+pub(crate) fn is_acted_on(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A text on one line: what a terminal acts on is escaped as in a Rust string literal.
 pub fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    text.chars().flat_map(|c| if is_acted_on(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
 }
 
 /// A value as messages show it: on one line, and not longer than a message can bear.

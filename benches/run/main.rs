@@ -1,7 +1,8 @@
 //! How long it takes until an app answers: `nextdeploy run` beside `docker run` of the same image and a poll.
 //!
 //! `cargo bench --bench run`; needs a Docker daemon, git and the base image of the example. `NEXTDEPLOY_BINARY` names a program that is
-//! built already. Times are wall clock from the command to its end, or to the first answer, medians of this one run, the two in turn.
+//! built already. Times are wall clock from the command to its end, or to the first answer, medians of this one run, all in turn. What an
+//! image says of its app is kept between runs, so the first run of an image has a row of its own.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -82,10 +83,12 @@ fn by_docker() -> Duration {
     elapsed
 }
 
-fn by_nextdeploy() -> Duration {
+/// `cache` holds what is known of images.
+fn by_nextdeploy(cache: &Path) -> Duration {
     let start = Instant::now();
     let publish = PORT.to_string();
-    succeed(program().args(["run", IMAGE, "--name", NAME, "--network", NETWORK, "--publish", &publish]));
+    let arguments = ["run", IMAGE, "--name", NAME, "--network", NETWORK, "--publish", &publish];
+    succeed(program().args(arguments).env("XDG_CACHE_HOME", cache));
     let elapsed = start.elapsed();
     assert!(answers(), "it was told to be healthy, and does not answer");
     remove();
@@ -101,20 +104,20 @@ fn main() {
     let app = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/hello-next");
     succeed(program().arg("build").arg(app).args(["--tag", IMAGE, "--name", NAME]));
     succeed(&mut docker(&["network", "create", NETWORK]));
+    let cache = tempfile::tempdir().unwrap();
     by_docker();
-    by_nextdeploy();
-    let (mut theirs, mut ours) = (Vec::new(), Vec::new());
+    by_nextdeploy(cache.path());
+    let (mut theirs, mut ours, mut first) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         theirs.push(by_docker());
-        ours.push(by_nextdeploy());
+        ours.push(by_nextdeploy(cache.path()));
+        first.push(by_nextdeploy(tempfile::tempdir().unwrap().path()));
     }
-    let (theirs, ours) = (median_ms(theirs), median_ms(ours));
+    let (theirs, ours, first) = (median_ms(theirs), median_ms(ours), median_ms(first));
     println!("| measure | nextdeploy run | docker run and a poll | ratio | difference |\n|---|---|---|---|---|");
-    println!(
-        "| until the app answers | {ours:.0} ms | {theirs:.0} ms | {:.2} | {:.0} ms |",
-        ours / theirs,
-        ours - theirs
-    );
+    for (what, ours) in [("until the app answers", ours), ("the same, first run of the image", first)] {
+        println!("| {what} | {ours:.0} ms | {theirs:.0} ms | {:.2} | {:.0} ms |", ours / theirs, ours - theirs);
+    }
     succeed(&mut docker(&["network", "rm", NETWORK]));
     succeed(&mut docker(&["volume", "rm", "--force", &format!("{NAME}-cache")]));
     succeed(&mut docker(&["image", "rm", "--force", IMAGE]));

@@ -64,7 +64,11 @@ fn service(version: &str, healthy: bool, secret: &str) -> ServiceSpec {
             stop_grace: Some(Duration::from_secs(2)),
         },
         replicas: 2,
-        secrets: vec![ServiceSecret { file: "TOKEN".into(), value: Secret::new(secret.as_bytes().to_vec()), user: 0 }],
+        secrets: vec![ServiceSecret {
+            file: "TOKEN".into(),
+            value: Secret::new(secret.as_bytes().to_vec()),
+            user: 1001,
+        }],
         update: RollingUpdate { monitor: Duration::from_secs(2), ..RollingUpdate::default() },
         network: Some(ContainerName::parse("nd-swarm-net").unwrap()),
     }

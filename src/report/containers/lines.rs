@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
 use crate::container::{LogLine, LogStream};
+use crate::diagnostic::is_acted_on;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineFormat {
@@ -34,7 +35,7 @@ fn stamp(time: &DateTime<Utc>) -> String {
 fn show(text: &[u8], out: &mut Vec<u8>) {
     for chunk in text.utf8_chunks() {
         for character in chunk.valid().chars() {
-            if character.is_control() && character != '\t' {
+            if is_acted_on(character) && character != '\t' {
                 out.extend(character.escape_default().to_string().bytes());
             } else {
                 out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
@@ -87,6 +88,7 @@ mod tests {
             (b"\x1b[2J\x1b]0;title\x07", "\\u{1b}[2J\\u{1b}]0;title\\u{7}\n"),
             (b"over\rwritten", "over\\rwritten\n"),
             (b"\xff\xc3 \xc2\x9b31m", "\\xff\\xc3 \\u{9b}31m\n"),
+            ("\u{202e}exe.txt".as_bytes(), "\\u{202e}exe.txt\n"),
             (b"", "\n"),
         ] {
             assert_eq!(String::from_utf8(rendered(text, LineFormat::Shown, false)).unwrap(), shown);
