@@ -15,6 +15,8 @@ use crate::daemon::{ConnectionGuard, DaemonError, Exchange};
 
 /// A message of the daemon is never longer.
 const MESSAGE_LIMIT: usize = 1024 * 1024;
+/// Nor is an answer, such as the list of thousands of containers.
+const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
 
 /// A body that is still being sent.
 pub(super) struct Streamed {
@@ -55,13 +57,13 @@ impl Containers {
         Err(explain(subject, status.as_u16(), &message))
     }
 
-    /// The whole of a short answer.
+    /// The whole of an answer.
     pub(super) async fn json<T: DeserializeOwned>(
         &self,
         subject: &Subject<'_>,
         answer: Streamed,
     ) -> Result<T, ContainerError> {
-        let body = timeout(PATIENCE, Limited::new(answer.body, MESSAGE_LIMIT).collect()).await;
+        let body = timeout(PATIENCE, Limited::new(answer.body, ANSWER_LIMIT).collect()).await;
         let body = body.map_err(|_| self.no_answer())?;
         let body = body.map_err(|error| self.lost(subject, &error.to_string()))?.to_bytes();
         drop(answer.connection);

@@ -62,7 +62,11 @@ impl Containers {
     pub async fn create(&self, spec: &ContainerSpec) -> Result<Created, ContainerError> {
         let subject = Subject { image: &spec.image, ..Subject::container("the creation", spec.name.as_str()) };
         let options = CreateContainerOptionsBuilder::default().name(spec.name.as_str()).build();
-        let created = self.docker().create_container(Some(options), convert::create_body(spec)).await;
+        let mut body = convert::create_body(spec);
+        if self.engine.is_podman() {
+            convert::podman_check(&mut body);
+        }
+        let created = self.docker().create_container(Some(options), body).await;
         let created = created.map_err(|error| self.failed(&subject, error))?;
         Ok(Created { id: created.id, warnings: created.warnings })
     }
@@ -120,6 +124,10 @@ impl Containers {
     /// Removes it with its unnamed volumes.
     pub async fn remove(&self, container: &str, removal: Removal) -> Result<(), ContainerError> {
         let subject = Subject::container("the removal", container).checked()?;
+        if removal == Removal::Forced && self.engine.is_podman() {
+            // Podman asks it to end and waits for its grace, where Docker kills at once. What does not run is removed all the same.
+            let _ = self.kill(container, "SIGKILL").await;
+        }
         let options = RemoveContainerOptionsBuilder::default().v(true).force(removal == Removal::Forced).build();
         self.docker().remove_container(container, Some(options)).await.map_err(|error| self.failed(&subject, error))
     }

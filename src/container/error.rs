@@ -94,6 +94,9 @@ impl Diagnostic for ContainerError {
             }
             Self::Runs { .. } => "stop it first with `nextdeploy stop`, or give `--force`",
             Self::Conflict { .. } => "look at its state with `nextdeploy ps --all`",
+            Self::Start { reason, .. } if reason.contains("rlimit") => {
+                "the machine allows fewer files or processes than Podman asks for: set `default_ulimits` in its `containers.conf`"
+            }
             Self::Start { .. } => "check the command, mounts and limits that the message names",
             Self::NoSwarm { role: SwarmRole::Worker, .. } => "set `DOCKER_HOST` to a manager of the Swarm",
             Self::NoSwarm { .. } => "make it a Swarm with `docker swarm init`, or run a container without `--swarm`",

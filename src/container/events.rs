@@ -98,6 +98,11 @@ impl Message {
             "oom" => EventKind::OutOfMemory,
             "rename" => EventKind::Renamed,
             "destroy" | "remove" => EventKind::Removed,
+            // Podman tells the status beside it, or not at all.
+            "health_status" => match attributes.get("health_status").and_then(|word| health_status(word)) {
+                Some(health) => EventKind::Health(health),
+                None => EventKind::Other(action),
+            },
             other => match other.strip_prefix("health_status: ").and_then(health_status) {
                 Some(health) => EventKind::Health(health),
                 None => EventKind::Other(action),
@@ -149,6 +154,8 @@ mod tests {
             ("died", r#""containerExitCode":"1","#, EventKind::Died(Some(1))),
             ("oom", "", EventKind::OutOfMemory),
             ("health_status: unhealthy", "", EventKind::Health(HealthStatus::Unhealthy)),
+            ("health_status", r#""health_status":"healthy","#, EventKind::Health(HealthStatus::Healthy)),
+            ("health_status", "", EventKind::Other("health_status".into())),
             ("destroy", "", EventKind::Removed),
             ("remove", "", EventKind::Removed),
             ("exec_die", r#""execID":"cd","exitCode":"0","#, EventKind::Other("exec_die".into())),

@@ -66,6 +66,8 @@ pub struct ContainerFacts {
     /// How long it gets to end by itself; `None` is the daemon's default of 10 s.
     pub stop_grace: Option<Duration>,
     pub restart: RestartPolicy,
+    /// Between two health checks; `None` when it has none.
+    pub check_interval: Option<Duration>,
 }
 
 /// One container in a list.

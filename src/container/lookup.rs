@@ -13,6 +13,7 @@ use super::facts::{ContainerFacts, ContainerStatus, ContainerSummary, ImageFacts
 use super::failure::Subject;
 use super::health::ContainerHealth;
 use super::{APP_LABEL, MANAGED_LABEL};
+use crate::daemon::Query;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
@@ -60,8 +61,12 @@ impl ContainerFacts {
 impl Containers {
     pub async fn inspect(&self, container: &str) -> Result<ContainerFacts, ContainerError> {
         let subject = Subject::container("the question for it", container).checked()?;
-        let answer = self.docker().inspect_container(container, None).await;
-        let answer = answer.map_err(|error| self.failed(&subject, error))?;
+        let answer = if self.engine.is_podman() {
+            self.podman_inspection(&subject, container).await?
+        } else {
+            let answer = self.docker().inspect_container(container, None).await;
+            answer.map_err(|error| self.failed(&subject, error))?
+        };
         convert::container_facts(answer).map_err(|lack| self.lost(&subject, &format!("the answer has {lack}")))
     }
 
@@ -80,11 +85,18 @@ impl Containers {
             labels.push(format!("{APP_LABEL}={app}"));
         }
         let filters = if labels.is_empty() { HashMap::new() } else { HashMap::from([("label".to_owned(), labels)]) };
-        let options =
-            ListContainersOptionsBuilder::default().all(query.running == Running::OrNot).filters(&filters).build();
+        let all = query.running == Running::OrNot;
         let subject = Subject::container("the list", "all");
-        let answer = self.docker().list_containers(Some(options)).await;
-        let answer = answer.map_err(|error| self.failed(&subject, error))?;
+        let answer = if self.engine.is_podman() {
+            let mut path = Query::new("/containers/json");
+            path.add("all", if all { "true" } else { "false" });
+            path.json("filters", &filters, filters.is_empty());
+            self.podman_list(&subject, path).await?
+        } else {
+            let options = ListContainersOptionsBuilder::default().all(all).filters(&filters).build();
+            let answer = self.docker().list_containers(Some(options)).await;
+            answer.map_err(|error| self.failed(&subject, error))?
+        };
         // A container that is being made or removed at this moment may have no name.
         let mut found: Vec<_> = answer.into_iter().filter_map(|entry| convert::container_summary(entry).ok()).collect();
         found.sort_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| a.name.cmp(&b.name)));
@@ -108,7 +120,12 @@ impl Containers {
         }
         let answer = self.docker().inspect_image(reference).await;
         let answer = answer.map_err(|error| self.failed(&subject, error))?;
-        convert::image_facts(answer).map_err(|lack| self.lost(&subject, &format!("the answer has {lack}")))
+        let facts = convert::image_facts(answer);
+        let mut facts = facts.map_err(|lack| self.lost(&subject, &format!("the answer has {lack}")))?;
+        if self.engine.is_podman() {
+            facts.has_health_check = self.podman_image_is_checked(&subject, reference).await?;
+        }
+        Ok(facts)
     }
 }
 

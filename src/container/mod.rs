@@ -18,6 +18,7 @@ mod lookup;
 mod messages;
 mod moment;
 mod network;
+mod podman;
 mod readiness;
 mod spec;
 mod stats;
@@ -37,6 +38,7 @@ pub use logs::{LogLine, LogOptions, LogStream};
 pub use lookup::{ListQuery, Owner, Running};
 pub use moment::parse_moment;
 pub use network::Ensured;
+pub use podman::CheckClock;
 pub use readiness::{Readiness, ReadinessOutcome};
 pub use spec::{
     Access, ContainerName, ContainerSpec, HealthCheck, InvalidName, LogDriver, Mount, NetworkSpec, PortMapping,

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::client::Containers;
 use super::error::ContainerError;
@@ -13,6 +13,7 @@ use super::events::EventQuery;
 use super::facts::{ContainerEvent, ContainerFacts, ContainerStatus, EventKind};
 use super::health::{HealthStatus, Probe};
 use super::lookup::Owner;
+use super::podman::CheckClock;
 
 /// A container without a health check counts as ready when it has run this long.
 const STEADY: Duration = Duration::from_secs(2);
@@ -80,7 +81,8 @@ impl Containers {
         let query = EventQuery { owner: Owner::Anybody, container: Some(&before.id), since: before.state.started_at };
         let mut events = self.events(&query).await?;
         let mut seen = Seen::default();
-        let mut told = 0;
+        let (mut told, mut checks) = (0, CheckClock::default());
+        let now = || Instant::now().into_std();
         let mut facts = before.clone();
         let ended = |outcome, facts| Ok(Readiness { outcome, waited: begin.elapsed(), facts });
         loop {
@@ -92,6 +94,12 @@ impl Containers {
             told = tell_probes(&facts, told, progress);
             if let Some(outcome) = judge(&facts, seen, begin.elapsed()) {
                 return ended(outcome, facts);
+            }
+            if self.leaves_checks() && checks.due(&facts, now()).is_some_and(|due| due <= now()) {
+                // The next look tells what was found, and whether the container or the daemon is gone.
+                let _ = timeout_at(begin + limit, self.check_health(&before.id)).await;
+                checks.checked(now());
+                continue;
             }
             loop {
                 let changed = tokio::select! {
@@ -121,7 +129,7 @@ impl Seen {
             EventKind::Died(exit_code) => (self.died, self.exit_code) = (true, *exit_code),
             EventKind::Removed => self.removed = true,
             EventKind::Health(_) => {}
-            EventKind::Other(action) => return action.starts_with("exec_die"),
+            EventKind::Other(action) => return action.starts_with("exec_die") || action == "health_status",
             _ => return false,
         }
         true

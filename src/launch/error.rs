@@ -143,6 +143,9 @@ impl NotHealthy {
             Trouble::TimedOut(_) => "look at its log above; wait longer with `--wait-timeout 5m`".to_owned(),
             Trouble::Removed => "look who removes containers on this machine".to_owned(),
             Trouble::Hook => "correct the command, or take it out of `hooks`".to_owned(),
+            Trouble::Exited(Some(137)) => {
+                "something killed it; when that was the kernel for its memory, give more with `--memory`".to_owned()
+            }
             Trouble::Unhealthy | Trouble::Exited(_) => {
                 "look at its log above; a variable or secret that the app needs may be missing (`--env`, `--secret`)"
                     .to_owned()

@@ -159,7 +159,8 @@ impl Launcher<'_> {
         self.check_stop()?;
         let started = Instant::now();
         let name = plan.name.value.as_str();
-        self.containers.start(id).await?;
+        // By its name, which a failure tells.
+        self.containers.start(name).await?;
         (self.listener)(&LaunchEvent::Started(name));
         for hook in &plan.hooks.post_start {
             let argv = plan.inside(&hook.value);

@@ -62,6 +62,7 @@ pub enum Sampling {
 /// What a task of the loop found.
 enum Done {
     Restart { id: String, result: Result<(), ContainerError> },
+    Check { id: String },
     Tail { id: String, cursor: Cursor, result: Result<(), ContainerError> },
     Samples(Vec<(String, Option<ContainerStats>)>),
 }
@@ -193,6 +194,7 @@ impl Watch<'_> {
             None => return,
         }
         self.decide(&id, tasks);
+        self.check(&id, tasks);
         self.read(&id, tasks);
         self.show(&id);
     }
@@ -216,6 +218,23 @@ impl Watch<'_> {
             }
             Decision::Recovered => self.teller.tell(Notice::Recovered { name }),
         }
+    }
+
+    /// Lets the engine run the health check, when it does not by itself.
+    fn check(&mut self, id: &str, tasks: &mut JoinSet<Done>) {
+        let Some(watched) = self.fleet.watched.get_mut(id).filter(|_| self.containers.leaves_checks()) else { return };
+        let now = Instant::now();
+        let Some(due) = watched.checks.due(&watched.facts, now).filter(|_| !watched.checking) else { return };
+        if now < due {
+            return self.fleet.look(id, due);
+        }
+        watched.checking = true;
+        let (containers, id) = (self.containers.clone(), id.to_owned());
+        tasks.spawn(async move {
+            // What was found, or why nothing was, is told by the next look.
+            let _ = containers.check_health(&id).await;
+            Done::Check { id }
+        });
     }
 
     /// Begins to read its logs, when nobody does.
@@ -293,6 +312,12 @@ impl Watch<'_> {
                         self.teller.tell(Notice::RestartFailed { name, reason });
                     }
                 }
+                self.fleet.look(&id, now);
+            }
+            Done::Check { id } => {
+                let Some(watched) = self.fleet.watched.get_mut(&id) else { return };
+                watched.checking = false;
+                watched.checks.checked(now);
                 self.fleet.look(&id, now);
             }
             Done::Tail { id, cursor, result } => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bollard::models::{
     ContainerInspectResponse, ContainerState as DockerState, ContainerStateStatusEnum,
-    ContainerSummary as DockerSummary, ContainerSummaryStateEnum, Health, HealthStatusEnum, ImageInspect,
+    ContainerSummary as DockerSummary, ContainerSummaryStateEnum, Health, HealthConfig, HealthStatusEnum, ImageInspect,
     NetworkInspect, PortMap, PortSummary, PortSummaryTypeEnum, RestartPolicy as DockerRestart, RestartPolicyNameEnum,
     Volume,
 };
@@ -56,8 +56,17 @@ pub fn container_facts(answer: ContainerInspectResponse) -> Result<ContainerFact
         tty: config.tty.unwrap_or_default(),
         memory_limit: host.memory.and_then(positive),
         restart: restart_policy(host.restart_policy),
+        check_interval: config.healthcheck.and_then(check_interval),
         stop_grace: config.stop_timeout.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs),
     })
+}
+
+/// 0 is the default.
+fn check_interval(check: HealthConfig) -> Option<Duration> {
+    const DEFAULT: Duration = Duration::from_secs(30);
+    check.test?.first().filter(|kind| *kind != "NONE")?;
+    let interval = check.interval.and_then(positive).map(Duration::from_nanos);
+    Some(interval.unwrap_or(DEFAULT))
 }
 
 /// Podman writes an empty name for none.

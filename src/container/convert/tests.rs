@@ -187,6 +187,65 @@ fn inspections_of_docker_and_podman() {
     assert_eq!((health.probes[0].output.as_str(), health.probes[0].exit_code), ("fine\n", 0));
     assert!(health.probes[0].started_at < health.probes[0].finished_at);
     assert_eq!(podman.state.health.unwrap().status, HealthStatus::Starting);
+    assert_eq!([docker.check_interval, podman.check_interval], [Some(Duration::from_secs(1)); 2]);
+}
+
+#[test]
+fn what_is_not_checked_has_no_interval() {
+    let mut answer: serde_json::Value = serde_json::from_str(PODMAN).unwrap();
+    for (check, interval) in [
+        (json!(null), None),
+        (json!({ "Test": ["NONE"], "Interval": 5_000_000_000_u64 }), None),
+        (json!({ "Test": [] }), None),
+        (json!({ "Test": ["CMD", "true"], "Interval": 0 }), Some(30)),
+        (json!({ "Test": ["CMD-SHELL", "true"], "Interval": 5_000_000_000_u64 }), Some(5)),
+    ] {
+        answer["Config"]["Healthcheck"] = check.clone();
+        let facts = container_facts(serde_json::from_value(answer.clone()).unwrap()).unwrap();
+        assert_eq!(facts.check_interval, interval.map(Duration::from_secs), "{check}");
+    }
+}
+
+#[test]
+fn podman_gets_words_with_blanks_by_a_shell() {
+    for (words, expected) in [
+        (&["CMD", "node", "/launcher.cjs", "health"][..], &["CMD", "node", "/launcher.cjs", "health"][..]),
+        (&["CMD", "node", "-e", "say('it')  \n"], &["CMD-SHELL", "exec 'node' '-e' 'say('\\''it'\\'')  \n'"]),
+        (&["CMD", "test", "-z", ""], &["CMD-SHELL", "exec 'test' '-z' ''"]),
+        (&["CMD-SHELL", "a b"], &["CMD-SHELL", "a b"]),
+        (&["NONE"], &["NONE"]),
+        (&[], &[]),
+    ] {
+        let test = Some(words.iter().map(ToString::to_string).collect());
+        let healthcheck = Some(bollard::models::HealthConfig { test, ..Default::default() });
+        let mut body = bollard::models::ContainerCreateBody { healthcheck, ..Default::default() };
+        podman_check(&mut body);
+        assert_eq!(body.healthcheck.unwrap().test.unwrap(), expected);
+    }
+}
+
+#[test]
+fn podmans_own_states_are_dockers() {
+    let mut answer: serde_json::Value = serde_json::from_str(PODMAN).unwrap();
+    let mut list: Vec<serde_json::Value> = serde_json::from_str(PODMAN_LIST).unwrap();
+    for (word, status) in [
+        ("stopped", ContainerStatus::Exited),
+        ("initialized", ContainerStatus::Created),
+        ("configured", ContainerStatus::Created),
+        ("stopping", ContainerStatus::Running),
+        ("paused", ContainerStatus::Paused),
+    ] {
+        answer["State"]["Status"] = json!(word);
+        let facts = container_facts(podman_inspection(answer.clone()).unwrap()).unwrap();
+        assert_eq!(facts.state.status, status, "{word}");
+        list[0]["State"] = json!(word);
+        let found = podman_list(list.clone()).remove(0);
+        assert_eq!(container_summary(found).unwrap().status, status, "{word}");
+    }
+    answer["State"]["Status"] = json!("unknown");
+    assert!(podman_inspection(answer).is_err());
+    list[0]["State"] = json!("unknown");
+    assert_eq!(podman_list(list.clone()).len(), list.len() - 1, "the others are told all the same");
 }
 
 #[test]

@@ -109,6 +109,7 @@ mod tests {
             memory_limit: Some(64 << 20),
             stop_grace: None,
             restart: crate::container::RestartPolicy::No,
+            check_interval: None,
         }
     }
 

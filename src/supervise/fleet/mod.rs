@@ -11,8 +11,8 @@ use super::policy::{Intent, Observation, Restarts};
 use super::position::{Cursor, Position};
 use super::record::Origin;
 use crate::container::{
-    APP_LABEL, ContainerEvent, ContainerFacts, ContainerStats, ContainerStatus, ContainerSummary, EventKind,
-    HealthStatus, MANAGED_LABEL,
+    APP_LABEL, CheckClock, ContainerEvent, ContainerFacts, ContainerStats, ContainerStatus, ContainerSummary,
+    EventKind, HealthStatus, MANAGED_LABEL,
 };
 
 /// Events come in groups (kill, die, stop): one look after the last one is enough.
@@ -39,6 +39,9 @@ pub struct Watched {
     ending_until: Option<Instant>,
     /// Its own restart is being done.
     pub restarting: bool,
+    /// Of the health check, where the engine runs none.
+    pub checks: CheckClock,
+    pub checking: bool,
     restarted: Option<Instant>,
 }
 
@@ -67,6 +70,8 @@ impl Watched {
             stopped,
             ending_until: None,
             restarting: false,
+            checks: CheckClock::default(),
+            checking: false,
             restarted: None,
         }
     }
@@ -148,6 +153,16 @@ pub struct Fleet {
     looks: HashMap<String, Instant>,
     /// Of containers that were not seen yet.
     positions: BTreeMap<String, Position>,
+    stops: Stops,
+}
+
+/// How it is known that somebody stopped a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stops {
+    /// By an event of its own.
+    Told,
+    /// By an end without a signal from somebody: what ends by itself is started again by the engine (Podman).
+    Silent,
 }
 
 /// What a look changed.
@@ -158,8 +173,8 @@ pub enum Change {
 }
 
 impl Fleet {
-    pub fn new(wanted: Vec<String>, positions: BTreeMap<String, Position>) -> Self {
-        Self { wanted, watched: HashMap::new(), looks: HashMap::new(), positions }
+    pub fn new(wanted: Vec<String>, positions: BTreeMap<String, Position>, stops: Stops) -> Self {
+        Self { wanted, watched: HashMap::new(), looks: HashMap::new(), positions, stops }
     }
 
     fn wants(&self, name: &str, labels: &BTreeMap<String, String>) -> bool {
@@ -193,6 +208,9 @@ impl Fleet {
         match (&event.kind, known) {
             (EventKind::Removed, _) => return true,
             (EventKind::Stopped, Some(known)) if !known.echoes(now) => known.stopped = true,
+            (EventKind::Died(_), Some(known)) if self.stops == Stops::Silent && !known.echoes(now) => {
+                known.stopped = known.ending_until.is_none_or(|until| until < now);
+            }
             (EventKind::Started, Some(known)) => {
                 known.stopped = false;
                 known.ending_until = None;
@@ -204,7 +222,9 @@ impl Fleet {
             _ => {}
         }
         let matters = match &event.kind {
-            EventKind::Other(word) => matches!(word.as_str(), "pause" | "unpause" | "restart" | "update"),
+            EventKind::Other(word) => {
+                matches!(word.as_str(), "pause" | "unpause" | "restart" | "update" | "health_status")
+            }
             _ => true,
         };
         if matters {

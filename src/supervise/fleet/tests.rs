@@ -32,6 +32,7 @@ fn facts(id: &str, app: &str, status: ContainerStatus) -> ContainerFacts {
         memory_limit: None,
         stop_grace: None,
         restart: RestartPolicy::UnlessStopped,
+        check_interval: None,
     }
 }
 
@@ -41,7 +42,7 @@ fn event(kind: EventKind) -> ContainerEvent {
 }
 
 fn watching() -> Fleet {
-    let mut fleet = Fleet::new(Vec::new(), BTreeMap::new());
+    let mut fleet = Fleet::new(Vec::new(), BTreeMap::new(), Stops::Told);
     fleet.see(facts("a", "shop", ContainerStatus::Running));
     fleet
 }
@@ -79,8 +80,38 @@ fn a_stop_by_somebody_is_told_from_a_kill_and_from_the_own_restart() {
 }
 
 #[test]
+fn an_end_that_nobody_signalled_is_a_stop_where_no_other_event_tells() {
+    let now = Instant::now();
+    let silent = || {
+        let mut fleet = Fleet::new(Vec::new(), BTreeMap::new(), Stops::Silent);
+        fleet.see(facts("a", "shop", ContainerStatus::Running));
+        fleet
+    };
+    let died = event(EventKind::Died(Some(0)));
+    let mut stopped = silent();
+    stopped.note(&died, now);
+    assert_eq!(intent(&stopped, now), Intent::Stop);
+    stopped.note(&event(EventKind::Started), now);
+    assert_eq!(intent(&stopped, now), Intent::Run, "the engine started it again");
+
+    let mut killed = silent();
+    killed.note(&event(EventKind::Other("kill".to_owned())), now);
+    killed.note(&died, now);
+    assert_eq!(intent(&killed, now), Intent::Ending);
+
+    let mut own = silent();
+    own.watched.get_mut("a").unwrap().restarting = true;
+    own.note(&died, now);
+    assert_eq!(intent(&own, now), Intent::Run);
+
+    let mut told = watching();
+    told.note(&died, now);
+    assert_eq!(intent(&told, now), Intent::Run);
+}
+
+#[test]
 fn what_did_not_run_when_it_was_found_is_left_alone() {
-    let mut fleet = Fleet::new(Vec::new(), BTreeMap::new());
+    let mut fleet = Fleet::new(Vec::new(), BTreeMap::new(), Stops::Told);
     assert_eq!(fleet.see(facts("a", "shop", ContainerStatus::Exited)), Some(Change::Found));
     assert_eq!(intent(&fleet, Instant::now()), Intent::Stop);
     assert_eq!(fleet.see(facts("a", "shop", ContainerStatus::Running)), Some(Change::Seen));
@@ -90,7 +121,7 @@ fn what_did_not_run_when_it_was_found_is_left_alone() {
 
 #[test]
 fn containers_of_others_are_not_looked_at() {
-    let mut fleet = Fleet::new(vec!["shop".to_owned(), "blog-1".to_owned()], BTreeMap::new());
+    let mut fleet = Fleet::new(vec!["shop".to_owned(), "blog-1".to_owned()], BTreeMap::new(), Stops::Told);
     let now = Instant::now();
     for (name, labels, expected) in [
         ("shop-2", labels("true", "shop"), true),
@@ -125,7 +156,7 @@ fn a_list_tells_what_is_new_changed_and_gone() {
     };
     let now = Instant::now();
     let positions = BTreeMap::from([("old".to_owned(), Position::default())]);
-    let mut fleet = Fleet::new(Vec::new(), positions);
+    let mut fleet = Fleet::new(Vec::new(), positions, Stops::Told);
     for id in ["same", "ended", "gone"] {
         fleet.see(facts(id, "shop", ContainerStatus::Running));
     }

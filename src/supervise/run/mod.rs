@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::error::SuperviseError;
-use super::fleet::Fleet;
+use super::fleet::{Fleet, Stops};
 use super::forward::{Forwarder, Input, PositionFile, WAITING};
 use super::metrics::Board;
 use super::notice::{Notice, Teller};
@@ -105,11 +105,12 @@ pub async fn supervise(
     }
     let known = opened.file.as_ref().map(|file| file.positions.containers.clone()).unwrap_or_default();
     let (logs, forwarding) = opened.start(&asked, &teller);
+    let stops = if containers.tells_no_stops() { Stops::Silent } else { Stops::Told };
     let watch = Watch {
         containers,
         limits: asked.limits,
         interval: asked.interval,
-        fleet: Fleet::new(asked.wanted, known),
+        fleet: Fleet::new(asked.wanted, known, stops),
         sampling: Sampling::Idle,
         board,
         teller,
