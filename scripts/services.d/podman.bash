@@ -9,7 +9,9 @@ start_podman() {
   if ! podman_answers; then
     command -v podman >/dev/null || install_packages podman containernetworking-plugins catatonit uidmap
     rm -f "$PODMAN_SOCKET"
-    spawn podman podman system service --time=0 "unix://$PODMAN_SOCKET"
+    # Its own defaults are more files and processes than a machine in a container may give.
+    printf '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n' >"$RUN_DIR/podman.conf"
+    spawn podman CONTAINERS_CONF="$RUN_DIR/podman.conf" podman system service --time=0 "unix://$PODMAN_SOCKET"
     await_start podman podman_answers
   fi
   local major

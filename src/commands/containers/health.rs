@@ -30,7 +30,8 @@ async fn look(session: &Session, verb: &Health, words: &Words) -> Result<Result<
     let stop = Stop::on_signals();
     let containers = connect(session, words).await?;
     let container = containers.find(&verb.container, owner(verb.any)).await?;
-    let Some(seconds) = verb.wait else { return Ok(Ok(containers.inspect_checked(&container.id).await?)) };
+    let facts = containers.inspect_checked(&container.id).await?;
+    let Some(seconds) = verb.wait else { return Ok(Ok(facts)) };
     let limit = Duration::from_secs(seconds);
     let mut progress = |_: &Probe| {};
     tokio::select! {

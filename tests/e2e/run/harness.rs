@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Stdio;
 use std::sync::{Arc, Mutex, Weak};
 
 use serde_json::Value;
@@ -73,9 +74,27 @@ impl App {
         Self::labelled(engine, name, &built.tag.clone(), Some(built))
     }
 
+    /// The app of the fixture in another engine, which gets it as it was built.
+    pub fn of_fixture_at(engine: Engine, name: &str) -> Self {
+        engine.require_base(22);
+        let built = app_image(&Engine::with_base(22));
+        let mut saved = built.engine.command().args(["save", &built.tag]).stdout(Stdio::piped()).spawn().unwrap();
+        let loaded = engine.command().args(["load", "--quiet"]).stdin(saved.stdout.take().unwrap()).output().unwrap();
+        assert!(saved.wait().unwrap().success() && loaded.status.success(), "{loaded:?}");
+        let copy = Image { engine: engine.clone(), tag: TAG.to_owned() };
+        let app = Self::labelled(engine, name, TAG, None);
+        // The image of the test stays.
+        drop(copy);
+        app
+    }
+
     /// An image that this program did not build.
     pub fn foreign(name: &str) -> Self {
-        Self::labelled(Engine::with_base(22), name, "node:22-slim", None)
+        Self::foreign_at(Engine::with_base(22), name)
+    }
+
+    pub fn foreign_at(engine: Engine, name: &str) -> Self {
+        Self::labelled(engine, name, "node:22-slim", None)
     }
 
     fn labelled(engine: Engine, name: &str, from: &str, of: Option<Arc<Image>>) -> Self {

@@ -2,5 +2,6 @@
 
 mod harness;
 mod healthy;
+mod podman;
 mod replace;
 mod trouble;

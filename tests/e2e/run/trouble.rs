@@ -10,7 +10,10 @@ use crate::program::{Run, start_nextdeploy};
 
 /// Runs a foreign image with `document`; it must fail with `code` and leave nothing.
 fn check(name: &str, document: &str, arguments: &[&str], code: i32) -> Run {
-    let app = App::foreign(name);
+    check_app(&App::foreign(name), document, arguments, code)
+}
+
+pub fn check_app(app: &App, document: &str, arguments: &[&str], code: i32) -> Run {
     let document = app.write("c.yml", document);
     let mut all = vec!["--spec", document.as_str(), &app.image];
     all.extend(arguments);
@@ -21,7 +24,7 @@ fn check(name: &str, document: &str, arguments: &[&str], code: i32) -> Run {
     run
 }
 
-const IDLE: &str = "command: [node, -e, 'console.log(`idle ${1}`); setInterval(() => {}, 1000)']\nports: []\n";
+pub const IDLE: &str = "command: [node, -e, 'console.log(`idle ${1}`); setInterval(() => {}, 1000)']\nports: []\n";
 
 #[test]
 fn one_that_never_gets_healthy_is_removed_with_its_reasons() {
