@@ -66,6 +66,9 @@ impl Engine {
     }
 }
 
+/// Held while an image is built or removed in Podman, which fails a build when an image that its cache knows goes away meanwhile.
+pub static PODMAN_TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Where `scripts/services` keeps sockets and pid files.
 pub fn services_folder() -> String {
     std::env::var("NEXTDEPLOY_SERVICES_RUN").unwrap_or_else(|_| "/run/nextdeploy-services".to_owned())

@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use crate::docker::{Container, Engine, Image};
+use crate::docker::{Container, Engine, Image, PODMAN_TURN};
 use crate::fixture::{Case, GREETING, Repository, TRACKED_SECRET, UNTRACKED_CANARY};
 use crate::http;
 use crate::program::nextdeploy;
 
 #[test]
 fn podman_builds_and_runs_an_application() {
+    let _turn = PODMAN_TURN.blocking_lock();
     let case = Case::named("npm-next16-app");
     let engine = Engine::service("podman");
     engine.require_base(case.node);

@@ -244,6 +244,7 @@ async fn the_classic_builder_builds_and_says_what_it_cannot_do() {
 
 #[tokio::test]
 async fn podman_builds_through_its_docker_api() {
+    let _turn = crate::docker::PODMAN_TURN.lock().await;
     let engine = podman().await;
     assert_eq!((engine.builder, engine.name.as_str()), (BuilderKind::Classic, "Podman"));
     let request = request("podman");

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use serde_json::Value;
 
-use crate::docker::{Engine, Image};
+use crate::docker::{Engine, Image, PODMAN_TURN};
 use crate::fixture::{Repository, copy_tree};
 use crate::http;
 use crate::program::{Run, nextdeploy_with};
@@ -62,6 +62,7 @@ impl Drop for App {
         for network in self.list(&["network", "ls", "--format", "{{.Name}}"]) {
             let _ = self.engine.try_docker(&["network", "rm", &network]);
         }
+        let _turn = self.engine.host.is_some().then(|| PODMAN_TURN.blocking_lock());
         let _ = self.engine.try_docker(&["image", "rm", "--force", &self.image]);
     }
 }
@@ -81,10 +82,10 @@ impl App {
         let mut saved = built.engine.command().args(["save", &built.tag]).stdout(Stdio::piped()).spawn().unwrap();
         let loaded = engine.command().args(["load", "--quiet"]).stdin(saved.stdout.take().unwrap()).output().unwrap();
         assert!(saved.wait().unwrap().success() && loaded.status.success(), "{loaded:?}");
-        let copy = Image { engine: engine.clone(), tag: TAG.to_owned() };
         let app = Self::labelled(engine, name, TAG, None);
+        let _turn = PODMAN_TURN.blocking_lock();
         // The image of the test stays.
-        drop(copy);
+        app.engine.docker(&["image", "rm", "--force", TAG]);
         app
     }
 
@@ -101,6 +102,7 @@ impl App {
         let (name, folder) = (format!("nd-run-{name}"), tempfile::tempdir().unwrap());
         let image = format!("{name}:test");
         fs::write(folder.path().join("Dockerfile"), format!("FROM {from}\nLABEL nextdeploy.app={name}\n")).unwrap();
+        let _turn = engine.host.is_some().then(|| PODMAN_TURN.blocking_lock());
         engine.docker(&["build", "--quiet", "--tag", &image, &folder.path().to_string_lossy()]);
         Self { engine, name, image, folder, _of: of }
     }
