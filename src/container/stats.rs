@@ -3,11 +3,13 @@
 //! Never shows numbers of a container that does not run.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Datelike, Utc};
 use futures_util::stream::{BoxStream, StreamExt, try_unfold};
 use hyper::Method;
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 
 use super::client::Containers;
 use super::error::ContainerError;
@@ -16,6 +18,8 @@ use super::messages::Messages;
 use crate::daemon::Query;
 
 const DOING: &str = "the statistics";
+/// As long as Docker Engine waits.
+const BETWEEN_SAMPLES: Duration = Duration::from_secs(1);
 
 /// One sample.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -40,14 +44,23 @@ pub struct ContainerStats {
 }
 
 impl Containers {
-    /// One sample; it takes the daemon one to two seconds, because the use of processors is a difference.
+    /// One sample; it takes one to two seconds, because the use of processors is a difference.
     pub async fn stats_once(&self, container: &str) -> Result<ContainerStats, ContainerError> {
+        let mut sample = self.sample(container).await?;
+        if sample.is_running() && sample.is_first() {
+            // Podman does not wait for a second one.
+            sleep(BETWEEN_SAMPLES).await;
+            sample = Sample { precpu_stats: sample.cpu_stats, ..self.sample(container).await? };
+        }
+        sample.compute().ok_or_else(|| not_running(container))
+    }
+
+    async fn sample(&self, container: &str) -> Result<Sample, ContainerError> {
         let subject = Subject::container(DOING, container).checked()?;
         let mut path = Query::new(&format!("/containers/{container}/stats"));
         path.add("stream", "false");
         let answer = self.stream(&subject, Method::GET, &path.into_uri(), None).await?;
-        let sample: Sample = self.json(&subject, answer).await?;
-        sample.compute().ok_or_else(|| not_running(container))
+        self.json(&subject, answer).await
     }
 
     /// One sample per second, until the container is removed or the stream is dropped; samples of a time in which it does not run
@@ -77,8 +90,7 @@ async fn next_sample(mut reading: Reading) -> Result<Option<(ContainerStats, Rea
         let message = reading.messages.next().await;
         let lost = |reason: String| reading.containers.lost(&Subject::container(DOING, &reading.container), &reason);
         let Some(sample) = message.map_err(lost)? else { return Ok(None) };
-        // The first sample of a stream has nothing before it to compare with.
-        if sample.preread.is_none_or(is_never) && sample.precpu_stats.container.total_usage == 0 {
+        if sample.is_first() {
             continue;
         }
         if let Some(stats) = sample.compute() {
@@ -161,9 +173,18 @@ struct Pids {
 }
 
 impl Sample {
+    fn is_running(&self) -> bool {
+        !self.read.is_none_or(is_never)
+    }
+
+    /// It has nothing before it to compare with.
+    fn is_first(&self) -> bool {
+        self.preread.is_none_or(is_never) && self.precpu_stats.container.total_usage == 0
+    }
+
     /// `None` when the container does not run.
     fn compute(&self) -> Option<ContainerStats> {
-        let time = self.read.filter(|time| !is_never(*time))?;
+        let time = self.read.filter(|_| self.is_running())?;
         let memory_used = self.memory_stats.without_cache();
         let memory_limit = self.memory_stats.limit;
         let (mut network_received, mut network_sent) = (0, 0);

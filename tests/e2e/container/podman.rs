@@ -44,6 +44,10 @@ async fn containers_of_podman() {
     assert_eq!((command.stdout.as_str(), command.stderr.as_str(), command.code), ("1\n", "2\n", Some(9)));
     let usage = verb(&["stats", &name]);
     assert!(usage.stdout.contains(" MiB / "), "{}{}", usage.stdout, usage.stderr);
+    lab.engine.docker(&["exec", "--detach", &name, "node", "-e", "for (;;);"]);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let busy: serde_json::Value = serde_json::from_str(&verb(&["stats", "--json", &name]).stdout).unwrap();
+    assert!(busy[0]["stats"]["cpuPercent"].as_f64().unwrap() > 5.0, "{busy}");
     assert!(verb(&["health", &name]).stdout.contains("runs, and has no health check"));
     assert_eq!(lab.containers.remove(&name, Removal::Stopped).await.unwrap_err().code(), "container/runs");
     assert_eq!(verb(&["stop", &name]).code, Some(0));
