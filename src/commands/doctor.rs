@@ -75,12 +75,16 @@ async fn machine(session: &Session, project: Option<&Project>) -> (Option<Engine
         Ok(endpoint) => Engine::connect(endpoint, &session.environment).await,
         Err(error) => Err(error),
     };
-    match engine {
+    let known = match engine {
+        Ok(engine) => engine.platform().await.map(|platform| (engine, platform)),
+        Err(error) => Err(error),
+    };
+    match known {
         Err(error) => (None, vec![Finding::problem(Area::Machine, &error)]),
-        Ok(engine) => {
+        Ok((engine, own)) => {
             let usage = engine.usage().await.ok();
-            let platform = settings.and_then(|settings| settings.platform.as_ref());
-            let found = check_machine(&engine, usage.as_ref(), platform.map(|platform| platform.value.as_str()));
+            let asked = settings.and_then(|settings| settings.platform.as_ref());
+            let found = check_machine(&engine, usage.as_ref(), &own, asked.map(|platform| platform.value.as_str()));
             (Some(engine), found)
         }
     }

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::{BollardRequest, Docker};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::{Body, Bytes, Incoming};
+use hyper::body::{Body, Incoming};
 use hyper::header::{HOST, HeaderValue};
 use hyper::{Request, Response, Uri};
 use hyper_util::rt::TokioIo;
@@ -21,13 +20,13 @@ use tokio::time::timeout;
 
 use super::endpoint::{Address, Endpoint};
 use super::error::DaemonError;
+use super::identity::{Identity, PODMAN, platform};
 use super::ssh::{LOGIN_TIMEOUT, SshTransport, SshWords};
 use super::tls;
 use crate::diagnostic::error_chain;
 use crate::host::Environment;
 
-const PODMAN: &str = "Podman";
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For questions that a healthy daemon answers at once.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 /// First Engine API with the built-in BuildKit out of its experimental state (Docker 18.09).
@@ -50,8 +49,6 @@ pub struct Engine {
     /// API version, `1.41`.
     pub api: String,
     pub builder: BuilderKind,
-    /// Platform of the daemon, `linux/amd64`.
-    pub platform: String,
     pub(crate) dialer: Dialer,
 }
 
@@ -106,26 +103,26 @@ impl Engine {
     pub async fn connect(endpoint: Endpoint, environment: &Environment) -> Result<Self, DaemonError> {
         let dialer = Dialer::new(endpoint, environment)?;
         let ping = dialer.ping().await?;
-        let docker = dialer.docker(REQUEST_TIMEOUT);
-        let version =
-            docker.version().await.map_err(|error| dialer.daemon_error("the question for its version", &error))?;
-        let podman = version.components.iter().flatten().any(|part| part.name.starts_with("Podman"));
+        let identity = match ping.server.as_deref().and_then(Identity::of_header) {
+            Some(identity) => identity,
+            None => Identity::of_version(dialer.version(dialer.docker(REQUEST_TIMEOUT).version().await)?),
+        };
         let wants_classic = environment.get("DOCKER_BUILDKIT").is_some_and(|value| !value.is_empty())
             && !environment.is_truthy("DOCKER_BUILDKIT");
-        let api = version.api_version.unwrap_or(ping.api);
-        let has_buildkit = !podman && parse_api(&api).is_some_and(|api| api >= BUILDKIT_API);
+        let api = ping.api;
+        let has_buildkit = identity.name != PODMAN && parse_api(&api).is_some_and(|api| api >= BUILDKIT_API);
         Ok(Self {
-            name: if podman { PODMAN } else { "Docker Engine" }.into(),
-            version: version.version.unwrap_or_else(|| "of unknown version".into()),
+            name: identity.name.into(),
+            version: identity.version,
             builder: if has_buildkit && !wants_classic { BuilderKind::BuildKit } else { BuilderKind::Classic },
-            platform: format!(
-                "{}/{}",
-                version.os.as_deref().unwrap_or("linux"),
-                version.arch.as_deref().unwrap_or("amd64")
-            ),
             api,
             dialer,
         })
+    }
+
+    /// What the daemon runs on, `linux/amd64`.
+    pub async fn platform(&self) -> Result<String, DaemonError> {
+        self.dialer.version(platform(&self.api_client()).await)
     }
 
     /// The address of the daemon as messages name it.
@@ -163,10 +160,6 @@ fn parse_api(version: &str) -> Option<(u32, u32)> {
     Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
-struct Ping {
-    api: String,
-}
-
 impl Dialer {
     fn new(endpoint: Endpoint, environment: &Environment) -> Result<Self, DaemonError> {
         let tls =
@@ -192,7 +185,7 @@ impl Dialer {
     }
 
     /// For the first answer on a connection.
-    fn connect_timeout(&self) -> Duration {
+    pub(super) fn connect_timeout(&self) -> Duration {
         if self.ssh.is_some() { LOGIN_TIMEOUT + CONNECT_TIMEOUT } else { CONNECT_TIMEOUT }
     }
 
@@ -247,7 +240,7 @@ impl Dialer {
         }
     }
 
-    fn tls_error(&self, reason: &str) -> DaemonError {
+    pub(super) fn tls_error(&self, reason: &str) -> DaemonError {
         DaemonError::Tls { endpoint: self.name(), origin: self.endpoint.origin.clone(), reason: reason.into() }
     }
 
@@ -266,23 +259,12 @@ impl Dialer {
         }
     }
 
-    fn no_answer(&self, after: Duration) -> DaemonError {
+    pub(super) fn no_answer(&self, after: Duration) -> DaemonError {
         DaemonError::NoAnswer { endpoint: self.name(), origin: self.endpoint.origin.clone(), after }
     }
 
-    fn not_docker(&self, reason: &str) -> DaemonError {
+    pub(super) fn not_docker(&self, reason: &str) -> DaemonError {
         DaemonError::NotDocker { endpoint: self.name(), origin: self.endpoint.origin.clone(), reason: reason.into() }
-    }
-
-    /// A daemon refuses a client's certificate only after the handshake (RFC 8446, section 4.4.2.4).
-    fn first_exchange_error(&self, reason: &str) -> DaemonError {
-        if reason.contains("CertificateRequired") {
-            self.tls_error("it wants a client certificate")
-        } else if reason.contains("fatal alert") {
-            self.tls_error(reason)
-        } else {
-            self.not_docker(reason)
-        }
     }
 
     /// What a failed question says about the daemon.
@@ -323,33 +305,8 @@ impl Dialer {
         }
     }
 
-    async fn ping(&self) -> Result<Ping, DaemonError> {
-        let limit = self.connect_timeout();
-        let request = Request::get("/_ping").body(Empty::<Bytes>::new()).expect("a constant request is valid");
-        let exchange = timeout(limit, self.exchange(request)).await.map_err(|_| self.no_answer(limit))??;
-        let Exchange { response, connection } = exchange.map_err(|reason| self.first_exchange_error(&reason))?;
-        let status = response.status();
-        let api = response.headers().get("api-version").and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let body = timeout(CONNECT_TIMEOUT, Limited::new(response.into_body(), 64 * 1024).collect()).await;
-        drop(connection);
-        let body = body
-            .map_err(|_| self.no_answer(CONNECT_TIMEOUT))?
-            .map(http_body_util::Collected::to_bytes)
-            .unwrap_or_default();
-        let text = String::from_utf8_lossy(&body);
-        if text.contains("HTTP request to an HTTPS server") {
-            return Err(DaemonError::NeedsTls { endpoint: self.name(), origin: self.endpoint.origin.clone() });
-        }
-        match api {
-            Some(api) if status.is_success() => Ok(Ping { api }),
-            _ if status.is_success() => Err(self.not_docker("its answer names no API version")),
-            Some(_) => Err(DaemonError::Answer {
-                endpoint: self.name(),
-                doing: "the first question",
-                message: first_line(&text),
-            }),
-            None => Err(self.not_docker(&format!("it answers with status {status}"))),
-        }
+    fn version<T>(&self, answer: Result<T, bollard::errors::Error>) -> Result<T, DaemonError> {
+        answer.map_err(|error| self.daemon_error("the question for its version", &error))
     }
 
     fn docker(&self, limit: Duration) -> Docker {
@@ -375,10 +332,6 @@ impl Dialer {
         )
         .expect("a custom transport needs nothing that could be missing")
     }
-}
-
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().chars().take(300).collect()
 }
 
 fn tls_reason(error: &io::Error) -> String {

@@ -5,6 +5,8 @@
 mod endpoint;
 mod engine;
 mod error;
+mod identity;
+mod ping;
 mod query;
 mod ssh;
 mod tls;

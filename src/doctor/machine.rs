@@ -8,13 +8,13 @@ const COMFORTABLE_DISK: u64 = 5_000_000_000;
 /// Less, and the kernel ends `next build` of a middling app.
 const COMFORTABLE_MEMORY: u64 = 2_000_000_000;
 
-/// `usage` is absent when the daemon does not tell it. `platform` is the one that was asked for.
-pub fn check_machine(engine: &Engine, usage: Option<&MachineUsage>, platform: Option<&str>) -> Vec<Finding> {
+/// `usage` is absent when the daemon does not tell it. `own` is the platform that it runs on, `asked` the one that was asked for.
+pub fn check_machine(engine: &Engine, usage: Option<&MachineUsage>, own: &str, asked: Option<&str>) -> Vec<Finding> {
     let builder = match engine.builder {
         BuilderKind::BuildKit => "BuildKit",
         BuilderKind::Classic => "classic builder",
     };
-    let text = format!("{engine} at {}, API {}, {builder}, {}", engine.address(), engine.api, engine.platform);
+    let text = format!("{engine} at {}, API {}, {builder}, {own}", engine.address(), engine.api);
     let mut findings = vec![Finding::ok(Area::Machine, "doctor/daemon", text)];
     if engine.builder == BuilderKind::Classic {
         findings.push(Finding::warning(
@@ -24,7 +24,7 @@ pub fn check_machine(engine: &Engine, usage: Option<&MachineUsage>, platform: Op
             "use Docker Engine 18.09 or later, and do not set `DOCKER_BUILDKIT=0`",
         ));
     }
-    findings.extend(platform.and_then(|platform| check_platform(engine, platform)));
+    findings.extend(asked.and_then(|asked| check_platform(own, asked)));
     if let Some(usage) = usage {
         findings.extend(check_disk(usage));
         findings.extend(check_memory(usage));
@@ -32,13 +32,13 @@ pub fn check_machine(engine: &Engine, usage: Option<&MachineUsage>, platform: Op
     findings
 }
 
-fn check_platform(engine: &Engine, asked: &str) -> Option<Finding> {
+fn check_platform(own: &str, asked: &str) -> Option<Finding> {
     let architecture = |platform: &str| platform.split('/').nth(1).map(str::to_owned);
-    (architecture(asked) != architecture(&engine.platform)).then(|| {
+    (architecture(asked) != architecture(own)).then(|| {
         Finding::warning(
             Area::Machine,
             "doctor/emulated-platform",
-            format!("the daemon runs on {} and emulates {asked}, which is many times slower", engine.platform),
+            format!("the daemon runs on {own} and emulates {asked}, which is many times slower"),
             "build on a runner of that platform, or install QEMU on this one (`tonistiigi/binfmt`)",
         )
     })

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use super::run_document::RunDocument;
 
 /// Between two requests.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(10);
 /// A first page may take its time.
 const PATIENCE: Duration = Duration::from_secs(4);
 
