@@ -20,6 +20,7 @@ mod schema;
 mod secrets;
 mod service;
 mod start;
+mod volumes;
 mod wishes;
 
 pub use assets::copy_assets;

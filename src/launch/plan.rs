@@ -123,6 +123,7 @@ pub fn plan_launch(inputs: LaunchInputs<'_>) -> Result<LaunchPlan, LaunchError> 
     let memory = limits::memory(inputs);
     let env = environment::environment(inputs, port.as_ref(), &memory, &mut warnings);
     let root = mounts::root(inputs, &mut warnings);
+    mounts::warn_of_user(inputs, &mut warnings);
     let mounts = mounts::mounts(inputs, &app.value, &root);
     let health = health(inputs, &mut warnings);
     Ok(LaunchPlan {

@@ -17,6 +17,7 @@ use super::plan::LaunchPlan;
 use super::probe::{HealthRequest, Probe};
 use super::replace::AppContainers;
 use super::secrets::{SECRETS_LABEL, SecretFile, SecretsPlace, remove_secrets, write_secrets};
+use super::volumes::hand_over;
 use super::wishes::SecretsAs;
 use crate::container::{
     ContainerFacts, Containers, Ensured, ExecSpec, LogLine, LogOptions, PortMapping, Protocol, PublishedPort,
@@ -121,12 +122,15 @@ impl Launcher<'_> {
             note(&|made| made.network = Some(network.name.to_string()));
             (self.listener)(&LaunchEvent::NetworkMade(network.name.as_str()));
         }
+        let mut new_volumes = Vec::new();
         for volume in &plan.volumes {
             if self.containers.ensure_volume(volume).await? == Ensured::Made {
+                new_volumes.push(volume.name.clone());
                 note(&|made| made.volumes.push(volume.name.to_string()));
                 (self.listener)(&LaunchEvent::VolumeMade(volume.name.as_str()));
             }
         }
+        hand_over(self.containers, plan, &new_volumes).await?;
         let mut secret_env = BTreeMap::new();
         let mut place = None;
         match plan.secrets_as.value {

@@ -36,6 +36,22 @@ pub(super) fn root(inputs: LaunchInputs<'_>, warnings: &mut Vec<Warning>) -> Det
     Detected::new(RootFilesystem::Writable, default(reason))
 }
 
+/// The folders that the app writes to belong to the group 0 in images of this program.
+pub(super) fn warn_of_user(inputs: LaunchInputs<'_>, warnings: &mut Vec<Warning>) {
+    let Some(user) = inputs.wishes.user.as_ref().filter(|_| inputs.run.is_some()) else { return };
+    let in_group = match user.value.split_once(':') {
+        Some((_, group)) => matches!(group, "0" | "root"),
+        // Whoever has no entry in the image is of the group 0.
+        None => user.value == "root" || user.value.parse::<u32>().is_ok(),
+    };
+    if !in_group {
+        let message =
+            format!("the user `{}` is not of the group 0, and cannot write the caches of the app", user.value);
+        let own = user.value.split(':').next().unwrap_or_default();
+        warnings.push(Warning::new("launch/user-cannot-write", message).with_hint(format!("write `user: '{own}:0'`")));
+    }
+}
+
 /// What was asked for, and what the app needs: its cache, and in a read-only root the folders that it writes to.
 pub(super) fn mounts(inputs: LaunchInputs<'_>, app: &str, root: &Detected<RootFilesystem>) -> Vec<Detected<Mount>> {
     let mut mounts = inputs.wishes.mounts.clone();

@@ -108,6 +108,16 @@ fn what_nobody_asks_for_follows_from_the_app() {
 }
 
 #[test]
+fn a_user_of_another_group_cannot_write() {
+    for (user, warned) in
+        [("1001:0", false), ("1005", false), ("root", false), ("node:root", false), ("node", true), ("2000:3000", true)]
+    {
+        let plan = Sample::app().asking(&format!("user: '{user}'")).plan();
+        assert_eq!(codes(&plan).contains(&"launch/user-cannot-write"), warned, "{user}");
+    }
+}
+
+#[test]
 fn of_a_foreign_image_little_is_known() {
     let plan = Sample::foreign().plan();
     assert_eq!(codes(&plan), ["launch/no-health-check"]);

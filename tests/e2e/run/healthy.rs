@@ -102,6 +102,20 @@ fn secrets_reach_the_app_and_nobody_else() {
 }
 
 #[test]
+fn a_new_volume_belongs_to_the_app_and_an_old_one_stays_as_it_is() {
+    let app = App::of_fixture("volume");
+    let (new, old) = (format!("{}-new", app.name), format!("{}-old", app.name));
+    app.engine.docker(&["volume", "create", "--label", &format!("nextdeploy.app={}", app.name), &old]);
+    let (new, old) = (format!("{new}:/data/new"), format!("{old}:/data/old"));
+    expect(&app.run(&["--publish", "0", "--volume", &new, "--volume", &old, &app.image]), 0);
+    let name = app.running().remove(0);
+    let touch = |path: &str| app.engine.try_docker(&["exec", &name, "touch", path]);
+    touch("/data/new/file").unwrap();
+    touch("/app/.next/cache/file").unwrap();
+    assert!(touch("/data/old/file").unwrap_err().contains("Permission denied"));
+}
+
+#[test]
 fn whoever_the_app_runs_as_reads_its_secrets_alone() {
     let app = App::foreign("owner");
     for user in ["1005", "node", "node:1005", "2000:3000"] {
