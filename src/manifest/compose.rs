@@ -121,8 +121,11 @@ fn service(workload: &Workload<'_>, options: &ComposeOptions) -> Value {
     set("cap_drop", json!(privileges.drop));
     set("cap_add", json!(privileges.add));
     set("security_opt", if privileges.no_new_privileges { json!(["no-new-privileges:true"]) } else { Value::Null });
+    // Beside `deploy.resources` Compose would refuse `pids_limit`, and before 2 it knows no processes there.
+    set("cpus", plan.cpus.value.map_or(Value::Null, |cpus| json!(cpus)));
+    set("mem_limit", plan.memory.value.map_or(Value::Null, |memory| json!(memory_text(memory))));
     set("pids_limit", plan.pids.value.map_or(Value::Null, |pids| json!(pids)));
-    set("deploy", deploy(plan, options.replicas));
+    set("deploy", if options.replicas > 1 { json!({ "replicas": options.replicas }) } else { Value::Null });
     set("stop_grace_period", json!(format!("{}s", plan.stop_grace.value.as_secs())));
     set("extra_hosts", plan.extra_hosts.iter().map(|host| json!(host.value)).collect());
     set(
@@ -214,24 +217,6 @@ fn tmpfs(mount: &Mount) -> Option<String> {
     .flatten()
     .collect();
     Some(if options.is_empty() { target.clone() } else { format!("{target}:{}", options.join(",")) })
-}
-
-fn deploy(plan: &LaunchPlan, replicas: u32) -> Value {
-    let mut limits = Map::new();
-    if let Some(cpus) = plan.cpus.value {
-        limits.insert("cpus".to_owned(), json!(cpus.to_string()));
-    }
-    if let Some(memory) = plan.memory.value {
-        limits.insert("memory".to_owned(), json!(memory_text(memory)));
-    }
-    let mut deploy = Map::new();
-    if replicas > 1 {
-        deploy.insert("replicas".to_owned(), json!(replicas));
-    }
-    if !limits.is_empty() {
-        deploy.insert("resources".to_owned(), json!({ "limits": limits }));
-    }
-    Value::Object(deploy)
 }
 
 fn memory_text(bytes: u64) -> String {

@@ -43,6 +43,17 @@ fn tell_what_must_be_there(workload: &mut Workload<'_>, secret: &str) {
         let hint = format!("`kubectl create secret generic {secret} {}`", literals.join(" "));
         workload.warn("manifest/secret-missing", message, hint);
     }
+    let claim = |place: &Place| match &place.kind {
+        PlaceKind::Volume(name, _) => Some(format!("`{}`", object_name(name))),
+        _ => None,
+    };
+    let claims: Vec<String> = workload.places.iter().filter_map(claim).collect();
+    if !claims.is_empty() {
+        let message =
+            format!("claims of volumes (PersistentVolumeClaim) must be in the namespace: {}", claims.join(", "));
+        let hint = "make them with the size and class that the cluster has; several replicas need `ReadWriteMany`";
+        workload.warn("manifest/claim-missing", message, hint);
+    }
     if workload.user.is_none() {
         workload.warn(
             "manifest/user-unknown",

@@ -18,6 +18,7 @@ name: shop-blue
 user: "1001:0"
 memory: 1g
 cpus: 1.5
+pids: 200
 env: { GREETING: "$HOME costs $(5)", NODE_ENV: production, FLAG: "yes" }
 secrets: [DATABASE_URL]
 volumes: ["/srv/data:/data:ro"]
@@ -135,9 +136,15 @@ fn kubernetes_with_everything() {
     };
     let manifest = render_kubernetes(&Sample::asking(FULL).plan(), &options).unwrap();
     insta::assert_snapshot!(manifest.text);
-    let expected =
-        ["manifest/host-folder", "manifest/cache-per-replica", "manifest/encryption-key", "manifest/secret-missing"];
+    let expected = [
+        "manifest/host-folder",
+        "manifest/cache-per-replica",
+        "manifest/encryption-key",
+        "manifest/secret-missing",
+        "manifest/claim-missing",
+    ];
     assert_eq!(codes(&manifest), expected);
+    assert!(manifest.warnings[4].message.ends_with(": `uploads`"), "{:?}", manifest.warnings[4]);
     let hint = manifest.warnings[3].hint.as_deref();
     assert_eq!(hint, Some("`kubectl create secret generic shop-secrets --from-file=DATABASE_URL=FILE`"));
 }

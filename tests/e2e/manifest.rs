@@ -110,6 +110,8 @@ fn check_kubernetes(scene: &Scene) {
     let broken = text.replace("replicas: 1", "replicas: one");
     fs::write(folder.join("broken.yaml"), broken).unwrap();
     validator("kubernetes-validate", folder, &["broken.yaml"]).unwrap_err();
+    let told = nextdeploy(&scene.engine, folder, &["manifest", "kubernetes", TAG, "--volume", "data:/data"]).stderr;
+    assert!(told.contains("manifest/claim-missing") && told.contains(": `data`"), "{told}");
 
     let deployment: Value = serde_saphyr::from_str(text.split("---\n").next().unwrap()).unwrap();
     let pod = &deployment["spec"]["template"]["spec"];
@@ -175,7 +177,9 @@ impl Drop for Project<'_> {
 
 fn check_compose(scene: &Scene) {
     let folder = scene.folder.path();
+    let limits = ["--cpus", "0.5", "--pids", "100"];
     let arguments = ["compose", TAG, "--publish", "0", "--secret", "SECRET_WORD", "--env", "PRICE=$5 and ${HOME}"];
+    let arguments = [&arguments[..], &limits].concat();
     let text = scene.manifest("compose.yaml", &arguments);
     fs::create_dir(folder.join("secrets")).unwrap();
     fs::write(folder.join("secrets/SECRET_WORD"), CANARY).unwrap();
@@ -198,7 +202,10 @@ fn check_compose(scene: &Scene) {
     let (host, config) = (&inspect[0]["HostConfig"], &inspect[0]["Config"]);
     assert_eq!(host["ReadonlyRootfs"], true);
     assert_eq!(host["CapDrop"], serde_json::json!(["ALL"]));
-    assert_eq!(host["Memory"], 512 * 1024 * 1024);
+    assert_eq!(
+        (&host["Memory"], &host["NanoCpus"], &host["PidsLimit"]),
+        (&Value::from(512 * 1024 * 1024), &Value::from(500_000_000), &Value::from(100))
+    );
     assert!(config["Env"].as_array().unwrap().contains(&Value::from("PRICE=$5 and ${HOME}")), "{config}");
     assert!(!inspect.to_string().contains(CANARY));
     let seen =
@@ -207,7 +214,7 @@ fn check_compose(scene: &Scene) {
 
     scene.manifest(
         "compose.yaml",
-        &["compose", TAG, "--caddy", "--replicas", "2", "--secrets-as", "env", "--secret", "WORD"],
+        &["compose", TAG, "--caddy", "--replicas", "2", "--pids", "100", "--secrets-as", "env", "--secret", "WORD"],
     );
     compose(&["config", "--quiet"]);
 }
