@@ -83,6 +83,10 @@ pub fn listener(session: &Session) -> impl Fn(&LaunchEvent<'_>) + Send + Sync {
             session.warn(&[warning.with_hint("the container is stopped all the same; correct the command")]);
             return;
         }
+        if let LaunchEvent::Warned(warning) = event {
+            session.warn(std::slice::from_ref(*warning));
+            return;
+        }
         let text = render_event(event);
         if !text.is_empty() {
             session.tell(&text);

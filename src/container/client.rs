@@ -60,7 +60,8 @@ impl Containers {
 
     /// Makes the container; its image, network and volumes must be there. A missing network is told by `start` only.
     pub async fn create(&self, spec: &ContainerSpec) -> Result<Created, ContainerError> {
-        let subject = Subject { image: &spec.image, ..Subject::container("the creation", spec.name.as_str()) };
+        let (image, log_driver) = (spec.image.as_str(), spec.logging.driver.as_str());
+        let subject = Subject { image, log_driver, ..Subject::container("the creation", spec.name.as_str()) };
         let options = CreateContainerOptionsBuilder::default().name(spec.name.as_str()).build();
         let mut body = convert::create_body(spec);
         if self.engine.is_podman() {

@@ -23,6 +23,17 @@ pub enum ContainerError {
     ImageMissing { image: String },
     #[error("there is no volume driver `{}`", printable(driver))]
     UnknownVolumeDriver { driver: String },
+    /// What a bind mount begins with.
+    #[error("the daemon's machine has no `{}`, which is to be mounted", printable(path))]
+    NoBindSource { path: String },
+    #[error("the daemon has no log driver `{}`", printable(driver))]
+    UnknownLogDriver { driver: String },
+    #[error("the log driver `{}` has no option `{}`", printable(driver), printable(option))]
+    UnknownLogOption { driver: String, option: String },
+    #[error("more processors are asked for than the daemon's machine has, which is {available}")]
+    TooManyCpus { available: String },
+    #[error("the service `{}` has no state before this one", printable(name))]
+    NoPreviousState { name: String },
     #[error("the {kind} `{}` exists already, and is another: {difference}", printable(name))]
     Differs { kind: &'static str, name: String, difference: String },
     #[error("container `{}` does not run", printable(name))]
@@ -67,6 +78,10 @@ impl Diagnostic for ContainerError {
             Self::PortInUse { .. } => "container/port-in-use",
             Self::ImageMissing { .. } => "container/image-missing",
             Self::UnknownVolumeDriver { .. } => "container/volume-driver",
+            Self::NoBindSource { .. } => "container/bind-source",
+            Self::UnknownLogDriver { .. } | Self::UnknownLogOption { .. } => "container/log-driver",
+            Self::TooManyCpus { .. } => "container/cpus",
+            Self::NoPreviousState { .. } => "container/no-previous",
             Self::Differs { .. } => "container/differs",
             Self::NotRunning { .. } => "container/not-running",
             Self::Runs { .. } => "container/runs",
@@ -88,6 +103,15 @@ impl Diagnostic for ContainerError {
             Self::PortInUse { .. } => "publish another port with `--publish`, or stop what listens there",
             Self::ImageMissing { .. } => "get it with `nextdeploy pull`, or build it with `nextdeploy build`",
             Self::UnknownVolumeDriver { .. } => "install the driver's plugin on the daemon's machine, or use `local`",
+            Self::NoBindSource { .. } => {
+                "correct `volumes` in the document (or `--volume`), or make the folder there; a name without `/` is a volume"
+            }
+            Self::UnknownLogDriver { .. } => "correct `logging.driver` in the document, such as json-file or journald",
+            Self::UnknownLogOption { .. } => "correct `logging.options` in the document",
+            Self::TooManyCpus { .. } => "lower `cpus` in the document (or `--cpus`)",
+            Self::NoPreviousState { .. } => {
+                "it was deployed once, or went back already; deploy the image that you want: `nextdeploy run --swarm IMAGE`"
+            }
             Self::Differs { .. } => "remove it, or give another name",
             Self::NotRunning { .. } => {
                 "see why with `nextdeploy health` and `nextdeploy logs`, start it with `nextdeploy restart`"
@@ -114,6 +138,12 @@ impl Diagnostic for ContainerError {
             | Self::Ambiguous { .. }
             | Self::NotFound { .. }
             | Self::UnknownVolumeDriver { .. }
+            | Self::NoBindSource { .. }
+            | Self::UnknownLogDriver { .. }
+            | Self::UnknownLogOption { .. }
+            | Self::TooManyCpus { .. }
+            | Self::NoPreviousState { .. }
+            | Self::NoSwarm { .. }
             | Self::Differs { .. } => ExitCode::Usage,
             _ => ExitCode::Unhealthy,
         }

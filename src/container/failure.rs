@@ -20,6 +20,8 @@ pub(super) struct Subject<'a> {
     pub(super) name: &'a str,
     /// The image of a container that is created.
     pub(super) image: &'a str,
+    /// Its log driver.
+    pub(super) log_driver: &'a str,
     /// The name that it shall have.
     pub(super) wanted: &'a str,
 }
@@ -30,7 +32,7 @@ impl<'a> Subject<'a> {
     }
 
     pub(super) fn new(doing: &'static str, kind: &'static str, name: &'a str) -> Self {
-        Self { doing, kind, name, image: "", wanted: name }
+        Self { doing, kind, name, image: "", log_driver: "", wanted: name }
     }
 
     /// Refuses what is no name and no id, and so could change the path of the request.
@@ -82,6 +84,21 @@ pub(super) fn explain(subject: &Subject<'_>, status: u16, message: &str) -> Cont
         let driver = between(message, "plugin \"", "\"").or_else(|| between(message, "volume plugin ", " "));
         return ContainerError::UnknownVolumeDriver { driver: driver.unwrap_or_default().to_owned() };
     }
+    if let Some(path) = after(message, "bind source path does not exist: ") {
+        return ContainerError::NoBindSource { path: path.to_owned() };
+    }
+    if says("looking up logging plugin") || says("invalid log driver") {
+        return ContainerError::UnknownLogDriver { driver: subject.log_driver.to_owned() };
+    }
+    if let Some(option) = between(message, "unknown log opt '", "'") {
+        return ContainerError::UnknownLogOption { driver: subject.log_driver.to_owned(), option: option.to_owned() };
+    }
+    if let Some(available) = between(&text, "range of cpus is from 0.01 to ", ".00") {
+        return ContainerError::TooManyCpus { available: available.to_owned() };
+    }
+    if says("does not have a previous spec") {
+        return ContainerError::NoPreviousState { name };
+    }
     if says("no such image") || says("image not known") {
         return ContainerError::ImageMissing { image: subject.image.to_owned() };
     }
@@ -116,6 +133,11 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
     Some(&rest[..rest.find(after)?])
 }
 
+/// The rest of the line.
+fn after<'a>(text: &'a str, before: &str) -> Option<&'a str> {
+    text[text.find(before)? + before.len()..].lines().next().map(str::trim)
+}
+
 /// The first `address:port` of a message; newer engines write `address:port:address:port/tcp`.
 fn socket_address(message: &str) -> Option<String> {
     message.split_whitespace().find_map(|word| {
@@ -129,7 +151,7 @@ fn socket_address(message: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostic::Diagnostic;
+    use crate::diagnostic::{Diagnostic, ExitCode};
 
     fn told(subject: Subject<'_>, status: u16, message: &str) -> String {
         let error = explain(&subject, status, message);
@@ -137,7 +159,7 @@ mod tests {
     }
 
     fn create<'a>() -> Subject<'a> {
-        Subject { image: "nope:1", ..Subject::container("the creation", "shop") }
+        Subject { image: "nope:1", log_driver: "nolog", ..Subject::container("the creation", "shop") }
     }
 
     #[test]
@@ -295,9 +317,55 @@ mod tests {
         let runc = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: \"nonexist\": executable file not found in $PATH: unknown";
         assert_eq!(told(start, 400, runc), format!("container/start: the daemon cannot start `shop`: {runc}"));
         assert_eq!(
-            told(create(), 400, r#"error looking up logging plugin nolog: plugin "nolog" not found"#),
-            r#"container/daemon: the daemon answered the creation of `shop` with an error: error looking up logging plugin nolog: plugin "nolog" not found"#
+            told(create(), 400, "invalid hostname"),
+            "container/daemon: the daemon answered the creation of `shop` with an error: invalid hostname"
         );
+    }
+
+    #[test]
+    fn what_the_user_can_correct_is_a_mistake_of_use() {
+        let rollback = Subject::new("the rollback", "service", "shop");
+        for (subject, status, message, expected) in [
+            (
+                create(),
+                400,
+                r#"invalid mount config for type "bind": bind source path does not exist: /nope/x y"#,
+                "container/bind-source: the daemon's machine has no `/nope/x y`, which is to be mounted",
+            ),
+            (
+                create(),
+                400,
+                r#"error looking up logging plugin nolog: plugin "nolog" not found"#,
+                "container/log-driver: the daemon has no log driver `nolog`",
+            ),
+            (
+                create(),
+                500,
+                "container create: running container create option: invalid log driver: invalid argument",
+                "container/log-driver: the daemon has no log driver `nolog`",
+            ),
+            (
+                create(),
+                400,
+                "unknown log opt 'nope' for json-file log driver",
+                "container/log-driver: the log driver `nolog` has no option `nope`",
+            ),
+            (
+                create(),
+                400,
+                "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available",
+                "container/cpus: more processors are asked for than the daemon's machine has, which is 2",
+            ),
+            (
+                rollback,
+                400,
+                "rpc error: code = FailedPrecondition desc = service nd-swarm-shop does not have a previous spec",
+                "container/no-previous: the service `shop` has no state before this one",
+            ),
+        ] {
+            assert_eq!(told(subject, status, message), expected, "{message}");
+            assert_eq!(explain(&subject, status, message).exit_code(), ExitCode::Usage, "{message}");
+        }
     }
 
     #[test]

@@ -46,8 +46,8 @@ pub use spec::{
 };
 pub use stats::ContainerStats;
 pub use swarm::{
-    Deployed, RollingUpdate, ServiceChange, ServiceFailure, ServiceProgress, ServiceSecret, ServiceSpec, SwarmRole,
-    TaskProblem,
+    Deployed, Direction, RollingUpdate, ServiceChange, ServiceFailure, ServiceProgress, ServiceSecret, ServiceSpec,
+    SwarmRole, TaskProblem,
 };
 
 /// Label of every container, network and volume that this program makes.

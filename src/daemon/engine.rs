@@ -110,7 +110,7 @@ impl Engine {
         let wants_classic = environment.get("DOCKER_BUILDKIT").is_some_and(|value| !value.is_empty())
             && !environment.is_truthy("DOCKER_BUILDKIT");
         let api = ping.api;
-        let has_buildkit = identity.name != PODMAN && parse_api(&api).is_some_and(|api| api >= BUILDKIT_API);
+        let has_buildkit = identity.name != PODMAN && is_at_least(&api, BUILDKIT_API);
         Ok(Self {
             name: identity.name.into(),
             version: identity.version,
@@ -135,6 +135,11 @@ impl Engine {
         matches!(self.dialer.endpoint.address, Address::Unix(_))
     }
 
+    /// Speaks this version of the API, or a later one.
+    pub(crate) fn has_api(&self, version: (u32, u32)) -> bool {
+        is_at_least(&self.api, version)
+    }
+
     pub(crate) fn is_podman(&self) -> bool {
         self.name == PODMAN
     }
@@ -153,6 +158,10 @@ impl Engine {
     pub(crate) fn patient_client(&self, limit: Duration) -> Docker {
         self.dialer.docker(limit)
     }
+}
+
+fn is_at_least(api: &str, version: (u32, u32)) -> bool {
+    parse_api(api).is_some_and(|api| api >= version)
 }
 
 fn parse_api(version: &str) -> Option<(u32, u32)> {
@@ -352,6 +361,12 @@ mod tests {
     use super::*;
     use crate::diagnostic::Diagnostic;
     use crate::origin::Origin;
+
+    #[test]
+    fn versions_of_the_api_are_numbers() {
+        assert!(is_at_least("1.44", (1, 44)) && is_at_least("1.100", (1, 44)) && is_at_least("2.0", (1, 44)));
+        assert!(!is_at_least("1.41", (1, 44)) && !is_at_least("1.5", (1, 44)) && !is_at_least("", (1, 44)));
+    }
 
     #[test]
     fn a_socket_without_permission_says_what_to_do() {

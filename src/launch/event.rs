@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::container::{LogStream, Probe, ServiceChange, ServiceProgress};
+use crate::diagnostic::Warning;
 use crate::proxy::{Drained, SwitchedBy};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -64,11 +65,17 @@ pub enum LaunchEvent<'a> {
     Removed {
         name: &'a str,
     },
+    /// What is not in force as it was planned.
+    Warned(&'a Warning),
     ServiceDeployed {
         name: &'a str,
         change: ServiceChange,
     },
-    /// Tasks in the new state.
+    /// New tasks failed, and Swarm goes back to the state before.
+    ServiceGoesBack {
+        name: &'a str,
+    },
+    /// Tasks in the state that is wanted.
     ServiceProgress {
         name: &'a str,
         progress: ServiceProgress,

@@ -11,9 +11,10 @@ use super::secrets::{SecretFile, user_number};
 use super::start::{Launcher, as_environment};
 use super::wishes::SecretsAs;
 use crate::container::{
-    ContainerName, ImageFacts, LogLine, RollingUpdate, ServiceChange, ServiceFailure, ServiceProgress, ServiceSecret,
-    ServiceSpec,
+    ContainerName, Direction, ImageFacts, LogLine, RollingUpdate, ServiceChange, ServiceFailure, ServiceProgress,
+    ServiceSecret, ServiceSpec,
 };
+use crate::daemon::Engine;
 use crate::diagnostic::Warning;
 use crate::oci::Reference;
 use crate::origin::Origin;
@@ -108,6 +109,15 @@ fn pinned(plan: &LaunchPlan, image: &ImageFacts, warnings: &mut Vec<Warning>) ->
     plan.image.value.clone()
 }
 
+fn privileges_warning(engine: &Engine) -> Warning {
+    let message = format!(
+        "`no-new-privileges` is not in force: {engine} (API {}) ignores it for services, so a program with the setuid bit runs as its owner",
+        engine.api
+    );
+    let hint = "set `\"no-new-privileges\": true` in `daemon.json` on every machine of the Swarm, or update them to Docker Engine 25";
+    Warning::new("launch/swarm-privileges", message).with_hint(hint)
+}
+
 impl Launcher<'_> {
     /// Deploys the service and waits until all its tasks are healthy. With a login, the machines of the Swarm pull with it.
     pub async fn deploy(
@@ -130,9 +140,20 @@ impl Launcher<'_> {
         }
         self.check_stop()?;
         let name = spec.container.name.as_str();
+        if spec.container.privileges.no_new_privileges && !self.containers.services_drop_privileges() {
+            (self.listener)(&LaunchEvent::Warned(&privileges_warning(self.containers.engine())));
+        }
         let deployed = self.containers.deploy_service(&spec, login).await?;
         (self.listener)(&LaunchEvent::ServiceDeployed { name, change: deployed.change });
-        let told = |progress: ServiceProgress| (self.listener)(&LaunchEvent::ServiceProgress { name, progress });
+        let mut goes_back = false;
+        let told = |progress: ServiceProgress| match progress.direction {
+            Direction::Forward => (self.listener)(&LaunchEvent::ServiceProgress { name, progress }),
+            Direction::Back if goes_back => {}
+            Direction::Back => {
+                goes_back = true;
+                (self.listener)(&LaunchEvent::ServiceGoesBack { name });
+            }
+        };
         let waited = self.unless_stopped(self.containers.await_service(name, self.wait, told)).await;
         let failure = match waited {
             Ok(Ok(Ok(progress))) => {

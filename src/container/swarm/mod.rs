@@ -12,7 +12,7 @@ use super::spec::{ContainerName, ContainerSpec};
 use crate::secret::Secret;
 
 pub use service::{Deployed, ServiceChange};
-pub use wait::{ServiceFailure, ServiceProgress, TaskProblem};
+pub use wait::{Direction, ServiceFailure, ServiceProgress, TaskProblem};
 
 /// A service as it is deployed.
 #[derive(Debug, Clone, PartialEq)]

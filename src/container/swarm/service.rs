@@ -17,6 +17,8 @@ use crate::container::{APP_LABEL, MANAGED_LABEL};
 use crate::host::random_word;
 use crate::registry::{Login, RegistryHost};
 
+/// First Engine API whose services take `no-new-privileges` (Docker 25); earlier ones ignore it.
+const NO_NEW_PRIVILEGES_API: (u32, u32) = (1, 44);
 /// Label of a secret: the service that it is for.
 const SERVICE_LABEL: &str = "nextdeploy.service";
 
@@ -44,6 +46,11 @@ impl Containers {
             (Some(LocalNodeState::ACTIVE | LocalNodeState::LOCKED | LocalNodeState::PENDING), _) => SwarmRole::Worker,
             _ => SwarmRole::None,
         })
+    }
+
+    /// Whether services of this daemon can be kept from new privileges.
+    pub fn services_drop_privileges(&self) -> bool {
+        self.engine.has_api(NO_NEW_PRIVILEGES_API)
     }
 
     /// Makes the service, or brings it to this state. Secrets that no longer serve it stay until [`Self::remove_old_secrets`].

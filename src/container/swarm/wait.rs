@@ -22,9 +22,18 @@ const WAITING: &str = "pending";
 /// How far Swarm is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServiceProgress {
-    /// New tasks that run and are healthy.
+    /// Tasks of the state that Swarm goes to, which run and are healthy.
     pub running: u64,
     pub wanted: u64,
+    pub direction: Direction,
+}
+
+/// Which state Swarm brings the service to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    Forward,
+    /// To the state before the last update: what is healthy then are the old tasks.
+    Back,
 }
 
 /// A task that did not stay.
@@ -131,6 +140,7 @@ fn state(task: &Task) -> Option<TaskState> {
 }
 
 fn progress(service: &Service, tasks: &[Task]) -> ServiceProgress {
+    use ServiceUpdateStatusStateEnum as Update;
     let replicated = service.spec.as_ref().and_then(|spec| spec.mode.as_ref()?.replicated.as_ref()?.replicas);
     let running = tasks.iter().filter(|task| {
         is_new(service, task)
@@ -140,6 +150,10 @@ fn progress(service: &Service, tasks: &[Task]) -> ServiceProgress {
     ServiceProgress {
         running: running.count() as u64,
         wanted: replicated.and_then(|replicas| u64::try_from(replicas).ok()).unwrap_or(1),
+        direction: match service.update_status.as_ref().and_then(|status| status.state) {
+            Some(Update::ROLLBACK_STARTED | Update::ROLLBACK_PAUSED | Update::ROLLBACK_COMPLETED) => Direction::Back,
+            _ => Direction::Forward,
+        },
     }
 }
 
@@ -195,7 +209,8 @@ fn problem(task: &Task) -> Option<TaskProblem> {
 #[cfg(test)]
 mod tests {
     use bollard::models::{
-        ContainerStatus, ServiceSpec, ServiceSpecMode, ServiceSpecModeReplicated, TaskSpec, TaskStatus,
+        ContainerStatus, ServiceSpec, ServiceSpecMode, ServiceSpecModeReplicated, ServiceUpdateStatus, TaskSpec,
+        TaskStatus,
     };
 
     use super::*;
@@ -234,7 +249,21 @@ mod tests {
     fn all_that_are_wanted_must_run() {
         let running = || task(TaskState::RUNNING, "", None);
         assert_eq!(check(&[running()]), None);
-        assert_eq!(check(&[running(), running()]), Some(Ok(ServiceProgress { running: 2, wanted: 2 })));
+        let all = ServiceProgress { running: 2, wanted: 2, direction: Direction::Forward };
+        assert_eq!(check(&[running(), running()]), Some(Ok(all)));
+    }
+
+    #[test]
+    fn tasks_of_the_state_before_are_told_apart() {
+        let tasks = [task(TaskState::RUNNING, "", None), task(TaskState::RUNNING, "", None)];
+        let status = ServiceUpdateStatus {
+            state: Some(ServiceUpdateStatusStateEnum::ROLLBACK_COMPLETED),
+            ..ServiceUpdateStatus::default()
+        };
+        let service = Service { update_status: Some(status), ..service() };
+        let progress = progress(&service, &tasks);
+        assert_eq!((progress.running, progress.direction), (2, Direction::Back));
+        assert_eq!(verdict(&service, &tasks, progress), Some(Err(ServiceFailure::RolledBack(Vec::new()))));
     }
 
     #[test]

@@ -44,6 +44,8 @@ pub fn render_event(event: &LaunchEvent<'_>) -> String {
         LaunchEvent::ServiceDeployed { name, change: ServiceChange::Updated } => {
             format!("updates the service {name}, waiting until its new tasks are healthy")
         }
+        LaunchEvent::Warned(warning) => format!("warning: {}", printable(&warning.message)),
+        LaunchEvent::ServiceGoesBack { name } => format!("{name}: new tasks fail, Swarm goes back to the state before"),
         LaunchEvent::ServiceProgress { name, progress } => {
             format!("{name}: {} of {} tasks are healthy", progress.running, progress.wanted)
         }
