@@ -104,7 +104,7 @@ impl Reader<'_> {
         Ok(Wishes {
             name: self.one(root, "name", grammar::name)?,
             image: self.one(root, "image", grammar::image)?,
-            network: self.one(root, "networkName", grammar::name)?,
+            network: self.one(root, "networkName", grammar::network)?,
             env: self.variables(root)?,
             env_files: self.env_files(root)?,
             ports: self.ports(root)?,
@@ -119,7 +119,7 @@ impl Reader<'_> {
             memory: self.one(root, "memory", grammar::memory)?,
             cpus: self.one(root, "cpus", grammar::cpus)?,
             pids: self.one(root, "pids", grammar::pids)?,
-            restart: self.one(root, "restart", grammar::restart)?,
+            restart: self.restart(root)?,
             health: self.health(root)?,
             labels: self.labels(root)?,
             logging: self.logging(root)?,

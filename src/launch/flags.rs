@@ -16,7 +16,7 @@ use crate::settings::{Fault, Giver, SecretValue, parse, typed_secret};
 pub fn wishes_of_flags(args: &ContainerArgs, folder: &Path, environment: &Environment) -> Result<Wishes, LaunchError> {
     let mut wishes = Wishes {
         name: one("--name", args.name.as_ref(), grammar::name)?,
-        network: one("--network", args.network.as_ref(), grammar::name)?,
+        network: one("--network", args.network.as_ref(), grammar::network)?,
         memory: one("--memory", args.memory.as_ref(), grammar::memory)?,
         cpus: one("--cpus", args.cpus.as_ref(), grammar::cpus)?,
         pids: one("--pids", args.pids.as_ref(), grammar::pids)?,
@@ -152,7 +152,9 @@ mod tests {
             (|args| args.secret = texts(&["API_KEY", "id=API_KEY,src=x"]), "--secret"),
             (|args| args.secret = texts(&["EMPTY"]), "--secret"),
             (|args| args.memory = Some("1".into()), "--memory"),
+            (|args| args.memory = Some("1m".into()), "--memory"),
             (|args| args.name = Some("a/b".into()), "--name"),
+            (|args| args.network = Some("host".into()), "--network"),
         ] {
             let error = check(change).unwrap_err();
             assert!(error.to_string().starts_with(&format!("`{flag}`")), "{error}");

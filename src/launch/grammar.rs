@@ -21,6 +21,21 @@ pub(super) fn name(text: &str) -> Result<ContainerName, Problem> {
     })
 }
 
+/// A network that containers join. The daemon's `host` and `none` are none.
+pub(super) fn network(text: &str) -> Result<ContainerName, Problem> {
+    let missing = match text {
+        "host" => "in the network of the machine itself no port can be published, and two versions cannot run at once",
+        "none" => "without a network nobody reaches the app",
+        _ => return name(text),
+    };
+    let message = format!("the network `{text}` is not possible: {missing}");
+    Err(problem(
+        "launch/network",
+        message,
+        "leave it out, or name a network of containers; it is made when it is missing",
+    ))
+}
+
 /// `[ADDRESS:]PORT` for the app's own port, `[ADDRESS:]PORT:CONTAINER_PORT`, each with an optional `/tcp` or `/udp`. PORT 0 is a free one.
 pub(super) fn publish(text: &str) -> Result<Publish, Problem> {
     let wrong = || {
@@ -62,7 +77,7 @@ fn address(text: &str) -> Option<(Option<IpAddr>, &str)> {
     }
 }
 
-/// `SOURCE:TARGET[:ro]`. A source with a slash is a path of the daemon's machine, read from `folder`; anything else a named volume.
+/// `SOURCE:TARGET[:ro]`.
 pub(super) fn mount(text: &str, folder: &Path) -> Result<Mount, Problem> {
     let wrong = || {
         let message = format!("`{}` is no mount", shown(text));
@@ -81,8 +96,12 @@ pub(super) fn mount(text: &str, folder: &Path) -> Result<Mount, Problem> {
         Some("ro") => Access::ReadOnly,
         Some(_) => return Err(wrong()),
     };
-    let target = target_path(target)?;
-    if source.contains('/') || matches!(source, "." | "..") {
+    mount_of(source, target_path(target)?, access, folder)
+}
+
+/// A source with a slash, or a dot in front, is a path of the daemon's machine, read from `folder`; anything else a named volume.
+pub(super) fn mount_of(source: &str, target: String, access: Access, folder: &Path) -> Result<Mount, Problem> {
+    if source.contains('/') || source.starts_with(['.', '~']) {
         return Ok(Mount::Bind { source: source_path(source, folder)?, target, access });
     }
     Ok(Mount::Volume { name: name(source)?, target, access })
@@ -107,6 +126,9 @@ pub(super) fn source_path(text: &str, folder: &Path) -> Result<String, Problem> 
     if text.is_empty() || text.chars().any(char::is_control) {
         return Err(wrong("give a path"));
     }
+    if text == "~" || text.starts_with("~/") {
+        return Err(wrong("write the folder out: no shell replaces `~` here"));
+    }
     let joined = folder.join(text);
     if !joined.is_absolute() {
         return Err(wrong("give an absolute path"));
@@ -129,7 +151,7 @@ pub(super) fn tmpfs(text: &str) -> Result<Mount, Problem> {
     let (mut size, mut mode) = (None, None);
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option.split_once('=') {
-            Some(("size", value)) => size = Some(parse::memory(value)?),
+            Some(("size", value)) => size = Some(parse::size(value)?),
             Some(("mode", value)) => mode = Some(file_mode(value)?),
             _ => {
                 let message = format!("`{}` is no option of a tmpfs", shown(option));
@@ -292,7 +314,10 @@ mod tests {
                 .contains("source: \"/srv/shop/b\", target: \"/data\", access: ReadOnly")
         );
         assert!(check("/etc/x:/x/").unwrap().contains("source: \"/etc/x\", target: \"/x\""));
-        for text in ["data", "data:x", "data:/x:rwx", "a:/x:ro:z", "/x:/", "/x:/a/../b", ":/x", "é:/x"] {
+        assert!(check(".hidden:/x").unwrap().contains("source: \"/srv/shop/.hidden\""));
+        for text in
+            ["data", "data:x", "data:/x:rwx", "a:/x:ro:z", "/x:/", "/x:/a/../b", ":/x", "é:/x", "~/x:/x", "~:/x"]
+        {
             assert!(check(text).is_err(), "{text}");
         }
     }
@@ -304,6 +329,10 @@ mod tests {
             Mount::Tmpfs { target: "/tmp".into(), size: Some(64 << 20), mode: Some(0o1777), owner: None }
         );
         assert!(tmpfs("/tmp:uid=3").is_err() && tmpfs("tmp").is_err() && tmpfs("/tmp:mode=99").is_err());
+        assert!(matches!(tmpfs("/scratch:size=5m").unwrap(), Mount::Tmpfs { size: Some(5_242_880), .. }));
+        assert!(tmpfs("/tmp:size=0").is_err() && memory("1.5g").is_err());
+        assert_eq!(memory("1m").unwrap_err().code, "settings/too-little-memory");
+        assert!(network("front").is_ok() && network("host").is_err() && network("none").is_err());
         assert_eq!(restart("on-failure:3").unwrap(), RestartPolicy::OnFailure(Some(3)));
         assert!(restart("sometimes").is_err() && restart("always:2").is_err() && restart("on-failure:0").is_err());
         assert_eq!((memory("512m").unwrap(), memory("none").unwrap()), (Some(512 << 20), None));

@@ -2,9 +2,17 @@
 //!
 //! The types describe the file; reading goes through [`super::document`], which is as strict, and a test holds the two together.
 
+mod values;
+
 use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, schema_for};
+
+use values::{
+    Address, CommandWord, ContainerPort, Cpus, False, HostAddress, HostLine, HostPort, Image, LabelName, Memory, Mode,
+    Name, NamedVolumeLine, NotEmpty, Path, Pids, PortLine, Restart, Scalar, SecretLine, SecretName, Size, Time,
+    TmpfsLine, User, VariableLine, VariableName, VolumeLine, VolumeSource, Word,
+};
 
 /// The schema under the name by which `nextdeploy schema` prints it.
 pub fn container_schema() -> (&'static str, Schema) {
@@ -21,9 +29,9 @@ struct ContainerDocument {
     /// Name of the container.
     name: Option<Name>,
     /// Image reference; pulled when the daemon lacks it.
-    image: Option<String>,
+    image: Option<Image>,
     /// Network to join, made when it is missing.
-    network_name: Option<Name>,
+    network_name: Option<Network>,
     env: Option<Variables>,
     /// Files with variables as Next.js reads `.env`, relative to the document.
     env_files: Option<OneOrMany<String>>,
@@ -39,17 +47,13 @@ struct ContainerDocument {
     /// Instead of the image's own.
     command: Option<Command>,
     working_dir: Option<Path>,
-    /// `USER`, `UID` or `UID:GID`.
-    user: Option<NumberOrText>,
-    /// Bytes, or with a unit such as `512m`; `none` for no limit.
-    memory: Option<NumberOrText>,
-    /// Processors, such as 1.5; `none` for no limit.
-    cpus: Option<NumberOrText>,
-    /// Processes and threads; `none` for no limit.
-    pids: Option<NumberOrText>,
+    user: Option<User>,
+    memory: Option<Memory>,
+    cpus: Option<Cpus>,
+    pids: Option<Pids>,
     restart: Option<Restart>,
     health: Option<Health>,
-    labels: Option<BTreeMap<String, Scalar>>,
+    labels: Option<Labels>,
     logging: Option<Logging>,
     /// Everything but what the app writes to is read-only.
     read_only: Option<bool>,
@@ -59,16 +63,20 @@ struct ContainerDocument {
     hooks: Option<Hooks>,
 }
 
+/// Made when it is missing. In `host` and `none` no port can be published.
 #[derive(JsonSchema)]
-#[schemars(transparent)]
+#[schemars(transparent, extend("not" = { "enum": ["host", "none"] }))]
 #[expect(dead_code, reason = "describes a file")]
-struct Name(#[schemars(regex(pattern = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}$"))] String);
+struct Network(Name);
 
-/// An absolute path in the container.
+/// Those by which this program knows its own cannot be given.
 #[derive(JsonSchema)]
-#[schemars(transparent)]
+#[schemars(
+    transparent,
+    extend("not" = { "anyOf": [{ "required": ["nextdeploy.app"] }, { "required": ["nextdeploy.managed"] }] })
+)]
 #[expect(dead_code, reason = "describes a file")]
-struct Path(#[schemars(regex(pattern = r"^/.*[^/].*$"))] String);
+struct Labels(BTreeMap<LabelName, Scalar>);
 
 #[derive(JsonSchema)]
 #[schemars(untagged)]
@@ -78,54 +86,37 @@ enum OneOrMany<T> {
     One(T),
 }
 
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "describes a file")]
-enum NumberOrText {
-    Number(f64),
-    Text(String),
-}
-
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "describes a file")]
-enum Scalar {
-    Text(String),
-    Number(f64),
-    Bool(bool),
-}
-
 /// Environment variables; not for secrets. A name without value takes it from the environment.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 #[expect(dead_code, reason = "describes a file")]
 enum Variables {
-    ByName(BTreeMap<String, Option<Scalar>>),
-    /// `NAME=VALUE` or `NAME`
-    Lines(Vec<String>),
+    ByName(BTreeMap<VariableName, Option<Scalar>>),
+    Lines(Vec<VariableLine>),
 }
 
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 #[expect(dead_code, reason = "describes a file")]
 enum Port {
-    /// Port of the machine that leads to the app.
-    Number(u16),
-    /// `[ADDRESS:]PORT[:CONTAINER_PORT][/udp]`
-    Text(String),
+    Line(PortLine),
     Fields(PortFields),
 }
 
 #[derive(JsonSchema)]
-#[schemars(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    extend("anyOf" = [{ "required": ["hostPort"] }, { "required": ["containerPort"] }])
+)]
 #[expect(dead_code, reason = "describes a file")]
 struct PortFields {
     /// Address of the machine; 127.0.0.1 unless given.
-    address: Option<String>,
-    /// 0 is a free one.
-    host_port: Option<u16>,
+    address: Option<Address>,
+    /// The container's unless given; 0 is a free one.
+    host_port: Option<HostPort>,
     /// The app's own unless given.
-    container_port: Option<u16>,
+    container_port: Option<ContainerPort>,
     protocol: Option<Protocol>,
 }
 
@@ -141,7 +132,7 @@ enum Protocol {
 #[schemars(untagged)]
 #[expect(dead_code, reason = "describes a file")]
 enum Volume {
-    Text(String),
+    Line(VolumeLine),
     Fields(VolumeFields),
 }
 
@@ -149,8 +140,7 @@ enum Volume {
 #[schemars(rename_all = "camelCase", deny_unknown_fields)]
 #[expect(dead_code, reason = "describes a file")]
 struct VolumeFields {
-    /// Path of the machine, relative to the document.
-    source: String,
+    source: VolumeSource,
     target: Path,
     read_only: Option<bool>,
 }
@@ -159,8 +149,7 @@ struct VolumeFields {
 #[schemars(untagged)]
 #[expect(dead_code, reason = "describes a file")]
 enum NamedVolume {
-    /// `VOLUME:TARGET[:ro]`
-    Text(String),
+    Line(NamedVolumeLine),
     Fields(NamedVolumeFields),
 }
 
@@ -172,7 +161,7 @@ struct NamedVolumeFields {
     target: Path,
     read_only: Option<bool>,
     /// `local` unless another is given.
-    driver: Option<String>,
+    driver: Option<Word>,
     options: Option<BTreeMap<String, Scalar>>,
 }
 
@@ -181,21 +170,20 @@ struct NamedVolumeFields {
 #[schemars(untagged)]
 #[expect(dead_code, reason = "describes a file")]
 enum SecretEntry {
-    /// `NAME`, `id=ID,src=FILE` or `id=ID,env=NAME`
-    Text(String),
+    Line(SecretLine),
     Fields(SecretFields),
 }
 
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(deny_unknown_fields, extend("not" = { "required": ["file", "env"] }))]
 #[expect(dead_code, reason = "describes a file")]
 struct SecretFields {
     /// The file `/run/secrets/NAME`, and the variable when it is a valid name.
-    name: String,
+    name: SecretName,
     /// File with the value, relative to the document.
     file: Option<String>,
     /// Environment variable with the value; `name` unless given.
-    env: Option<String>,
+    env: Option<VariableName>,
 }
 
 /// Words as one text with quotes, or as a list; no shell runs them.
@@ -203,22 +191,23 @@ struct SecretFields {
 #[schemars(untagged)]
 #[expect(dead_code, reason = "describes a file")]
 enum Command {
-    Line(String),
-    Words(Vec<String>),
+    Line(NotEmpty),
+    Number(f64),
+    Words(Words),
 }
 
-/// When the daemon starts it again.
+/// A command word by word; the first is the program.
 #[derive(JsonSchema)]
-#[schemars(transparent)]
+#[schemars(transparent, extend("prefixItems" = [{ "type": ["string", "number"], "not": { "const": "" } }]))]
 #[expect(dead_code, reason = "describes a file")]
-struct Restart(#[schemars(regex(pattern = "^(no|always|unless-stopped|on-failure(:[1-9][0-9]*)?)$"))] String);
+struct Words(#[schemars(length(min = 1))] Vec<CommandWord>);
 
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 #[expect(dead_code, reason = "describes a file")]
 enum Health {
     /// `false`: no health check.
-    Off(bool),
+    Off(False),
     Check(HealthFields),
 }
 
@@ -229,9 +218,10 @@ enum Health {
 struct HealthFields {
     /// Well when it ends with 0; the image's own unless given.
     command: Option<Command>,
-    interval: Option<NumberOrText>,
-    timeout: Option<NumberOrText>,
-    start_period: Option<NumberOrText>,
+    interval: Option<Time>,
+    timeout: Option<Time>,
+    start_period: Option<Time>,
+    #[schemars(range(min = 1, max = 1000))]
     retries: Option<u32>,
 }
 
@@ -240,7 +230,7 @@ struct HealthFields {
 #[schemars(deny_unknown_fields)]
 #[expect(dead_code, reason = "describes a file")]
 struct Logging {
-    driver: String,
+    driver: Word,
     options: Option<BTreeMap<String, Scalar>>,
 }
 
@@ -248,7 +238,7 @@ struct Logging {
 #[schemars(untagged)]
 #[expect(dead_code, reason = "describes a file")]
 enum Tmpfs {
-    Text(String),
+    Line(TmpfsLine),
     Fields(TmpfsFields),
 }
 
@@ -257,18 +247,16 @@ enum Tmpfs {
 #[expect(dead_code, reason = "describes a file")]
 struct TmpfsFields {
     target: Path,
-    size: Option<NumberOrText>,
-    /// Octal, such as 1777.
-    mode: Option<NumberOrText>,
+    size: Option<Size>,
+    mode: Option<Mode>,
 }
 
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 #[expect(dead_code, reason = "describes a file")]
 enum ExtraHosts {
-    ByName(BTreeMap<String, String>),
-    /// `HOST:ADDRESS`; the address may be `host-gateway`
-    Lines(Vec<String>),
+    ByName(BTreeMap<String, HostAddress>),
+    Lines(Vec<HostLine>),
 }
 
 /// Commands inside the container.
@@ -287,6 +275,6 @@ struct Hooks {
 #[schemars(untagged)]
 #[expect(dead_code, reason = "describes a file")]
 enum HookCommands {
-    One(String),
+    One(NotEmpty),
     Many(Vec<Command>),
 }

@@ -94,10 +94,14 @@ pub enum Fault {
     VariableName(String),
     #[error("`{0}` is not a name that a label can have")]
     LabelName(String),
+    #[error("the label `{0}` is this program's own")]
+    OwnLabel(String),
     #[error("`{0}` has no value")]
     NoValue(String),
     #[error("`{0}` is not an amount of memory")]
     Memory(String),
+    #[error("`{0}` is too little memory: no container runs with less than 6 MiB")]
+    TooLittleMemory(String),
     #[error("`{0}` is not a duration")]
     Duration(String),
     #[error("`{0}` is needed by a shell, and no shell runs this command")]
@@ -157,7 +161,9 @@ impl Fault {
             Self::VariableName(_) => "settings/variable-name",
             Self::LabelName(_) => "settings/label-name",
             Self::NoValue(_) => "settings/no-value",
+            Self::OwnLabel(_) => "settings/own-label",
             Self::Memory(_) => "settings/memory",
+            Self::TooLittleMemory(_) => "settings/too-little-memory",
             Self::Duration(_) => "settings/duration",
             Self::ShellSyntax(_) | Self::OpenQuote => "settings/start-command",
             Self::SecretSyntax(_) | Self::SecretFileSyntax | Self::SecretTwice(_) => "settings/secret",
@@ -215,9 +221,9 @@ impl Fault {
             Self::VariableName(_) => "use ASCII letters, digits and `_`, and no digit at the start".into(),
             Self::LabelName(_) => "give `NAME=VALUE`, the name without spaces or quotes".into(),
             Self::NoValue(name) => format!("give `{name}=VALUE`"),
-            Self::Memory(_) => {
-                "give a number of bytes with an optional unit, such as `512m` or `2g`; at least 6m".into()
-            }
+            Self::OwnLabel(_) => "leave it out: `ps`, `stop` and `rollback` know their containers by it".into(),
+            Self::Memory(_) => "give a whole number of bytes with an optional unit, such as `512m` or `2g`".into(),
+            Self::TooLittleMemory(_) => "give `6m` or more; an app of Next.js needs some 128m".into(),
             Self::Duration(_) => "give a number with a unit, such as `90s`, `10m` or `1h30m`".into(),
             Self::ShellSyntax(_) => {
                 "put the command line into a script of `package.json` and give `npm run NAME`; variables go to `--env`"

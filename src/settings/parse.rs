@@ -117,8 +117,14 @@ pub(crate) fn variable_name(text: &str) -> Result<String, Fault> {
     if fits { Ok(text.to_owned()) } else { Err(Fault::VariableName(shown(text))) }
 }
 
-/// A label key: printable ASCII without spaces, quotes, backslash or `=`.
+/// Labels by which this program knows what is its own.
+pub(crate) const OWN_LABELS: [&str; 2] = ["nextdeploy.app", "nextdeploy.managed"];
+
+/// A label key: printable ASCII without spaces, quotes, backslash or `=`; none of our own.
 pub(crate) fn label_name(text: &str) -> Result<String, Fault> {
+    if OWN_LABELS.contains(&text) {
+        return Err(Fault::OwnLabel(text.to_owned()));
+    }
     let fits =
         !text.is_empty() && text.len() <= 256 && text.bytes().all(|b| b.is_ascii_graphic() && !b"\"'\\=".contains(&b));
     if fits { Ok(text.to_owned()) } else { Err(Fault::LabelName(shown(text))) }
@@ -189,8 +195,14 @@ pub(crate) fn path(text: &str) -> Result<String, Fault> {
     if text.contains(['\n', '\r']) { Err(Fault::SeveralLines) } else { Ok(text.to_owned()) }
 }
 
-/// Docker's units: bytes, or `b`, `k`, `m`, `g` with an optional `b` or `ib`, powers of 1024. At least 6 MiB, as the daemon wants.
+/// A limit of memory. At least 6 MiB, as the daemon wants.
 pub(crate) fn memory(text: &str) -> Result<u64, Fault> {
+    let bytes = size(text)?;
+    if bytes >= 6 * 1024 * 1024 { Ok(bytes) } else { Err(Fault::TooLittleMemory(shown(text))) }
+}
+
+/// Docker's units: bytes, or `b`, `k`, `m`, `g`, `t` with an optional `b` or `ib`, powers of 1024. More than nothing.
+pub(crate) fn size(text: &str) -> Result<u64, Fault> {
     let wrong = || Fault::Memory(shown(text));
     let lower = text.trim().to_ascii_lowercase();
     let digits = lower.bytes().take_while(u8::is_ascii_digit).count();
@@ -203,9 +215,8 @@ pub(crate) fn memory(text: &str) -> Result<u64, Fault> {
         "t" | "tb" | "tib" => 4,
         _ => return Err(wrong()),
     };
-    let bytes =
-        number.checked_mul(1024_u64.pow(power)).filter(|bytes| i64::try_from(*bytes).is_ok()).ok_or_else(wrong)?;
-    if bytes >= 6 * 1024 * 1024 { Ok(bytes) } else { Err(wrong()) }
+    let bytes = number.checked_mul(1024_u64.pow(power));
+    bytes.filter(|bytes| *bytes > 0 && i64::try_from(*bytes).is_ok()).ok_or_else(wrong)
 }
 
 /// `90s`, `10m`, `1h30m`, `500ms`; a number without unit is seconds. More than nothing, at most a week.

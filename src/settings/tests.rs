@@ -294,6 +294,8 @@ fn bad_values() {
         (Setting::NodeVersion, ">=20"),
         (Setting::NodeVersion, "22\nRUN rm -rf /"),
         (Setting::NodeVersion, &long),
+        (Setting::Label, "nextdeploy.app=other"),
+        (Setting::Label, "nextdeploy.managed=true"),
         (Setting::Memory, "lots"),
         (Setting::Memory, "1k"),
         (Setting::Memory, "99999999999999999999g"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Field, Read, Reader};
-use crate::container::{Access, ContainerName, LogDriver, Mount, Protocol};
+use crate::container::{Access, ContainerName, LogDriver, Mount, Protocol, RestartPolicy};
 use crate::diagnostic::shown;
 use crate::launch::error::{LaunchError, Problem};
 use crate::launch::grammar;
@@ -114,10 +114,10 @@ impl Reader<'_> {
             return grammar::mount(self.text(item)?, self.folder).map_err(|problem| self.fail(item, problem));
         }
         self.known(item, &["source", "target", "readOnly"])?;
-        let source = self.required(item, "source", "a path of the machine")?;
-        let path =
-            grammar::source_path(self.text(&source)?, self.folder).map_err(|problem| self.fail(&source, problem))?;
-        Ok(Mount::Bind { source: path, target: self.target(item)?, access: self.access(item)? })
+        let source = self.required(item, "source", "a path of the machine, or the name of a volume")?;
+        let (target, access) = (self.target(item)?, self.access(item)?);
+        let mount = grammar::mount_of(self.text(&source)?, target, access, self.folder);
+        mount.map_err(|problem| self.fail(&source, problem))
     }
 
     pub(super) fn named_volume(&self, item: &Field<'_>) -> Read<Mount> {
@@ -186,7 +186,7 @@ impl Reader<'_> {
         self.known(item, &["target", "size", "mode"])?;
         Ok(Mount::Tmpfs {
             target: self.target(item)?,
-            size: self.plain(item, "size", parse::memory)?,
+            size: self.plain(item, "size", parse::size)?,
             mode: self.plain(item, "mode", grammar::file_mode)?,
             owner: None,
         })
@@ -245,6 +245,16 @@ impl Reader<'_> {
         let Some(hooks) = root.get("hooks") else { return Ok(Vec::new()) };
         self.known(&hooks, &["postStart", "preStop"])?;
         hooks.list(key).unwrap_or_default().iter().map(|item| self.words(item)).collect()
+    }
+
+    /// `no` is a boolean to some writers of YAML, and reaches us as `false`.
+    pub(super) fn restart(&self, root: &Field<'_>) -> Read<Option<Detected<RestartPolicy>>> {
+        match root.get("restart") {
+            Some(field) if matches!(&field.node.value, Value::Bool(text) if text == "false") => {
+                Ok(Some(self.found(&field, RestartPolicy::No)))
+            }
+            _ => self.one(root, "restart", grammar::restart),
+        }
     }
 
     pub(super) fn health(&self, root: &Field<'_>) -> Read<Option<Detected<HealthWish>>> {

@@ -4,6 +4,7 @@ use std::path::Path;
 use insta::assert_snapshot;
 
 use super::*;
+use crate::container::Mount;
 use crate::diagnostic::{Diagnostic, ExitCode};
 use crate::launch::container_schema;
 
@@ -89,14 +90,75 @@ fn the_schema_knows_what_is_read() {
     let value: serde_json::Value = serde_saphyr::from_str(FULL).unwrap();
     let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:?}");
-    for text in
-        ["{}", "env: [A=1]", "ports: []", "health: false", "extraHosts: {db: 10.0.0.5}", "hooks: {preStop: node x.js}"]
-    {
+    for text in RIGHT {
         let value: serde_json::Value = serde_saphyr::from_str(text).unwrap();
-        assert!(validator.is_valid(&value), "{text}");
+        assert!(validator.is_valid(&value), "{text}: {:?}", validator.iter_errors(&value).next());
         read("c.yml", text).unwrap();
+        read("c.json", &value.to_string()).unwrap();
     }
 }
+
+#[test]
+fn both_forms_of_a_volume_mean_the_same() {
+    for source in ["nd-v1", "./data", "/srv/data", ".", ".hidden", "data/x", "../x"] {
+        let mount = |text: &str| read("c.yml", text).unwrap().mounts.remove(0).value;
+        let fields = mount(&format!("volumes:\n  - {{source: {source}, target: /v1, readOnly: true}}"));
+        assert_eq!(fields, mount(&format!("volumes: ['{source}:/v1:ro']")), "{source}");
+        assert_eq!(matches!(fields, Mount::Volume { .. }), source == "nd-v1", "{source}");
+    }
+}
+
+#[test]
+fn labels_by_which_containers_are_found_cannot_be_given() {
+    assert_eq!(parse::OWN_LABELS, [crate::container::APP_LABEL, crate::container::MANAGED_LABEL]);
+    for label in parse::OWN_LABELS {
+        let error = read("c.yml", &format!("name: shop\nlabels:\n  {label}: x")).unwrap_err();
+        assert_eq!((error.code(), error.location().unwrap().line), ("settings/own-label", Some(3)));
+        assert!(error.to_string().contains(&format!("labels.{label}")), "{error}");
+    }
+}
+
+/// Taken by the reader and by the schema, as YAML and as JSON.
+const RIGHT: &[&str] = &[
+    "{}",
+    "image: 'localhost:5000/a/b:1@sha256:0123'",
+    "env: [A=1, _b=, 'C=x=y']",
+    "env: {A: 1, FROM_OUTSIDE: null, C: true, D: x}",
+    "ports: []",
+    "ports: 8080",
+    "ports: [0, '[::1]:8080:3000', 'localhost:53:53/udp', '10.0.0.1:80']",
+    "ports:\n  - {address: '::1', hostPort: '80'}\n  - {containerPort: 81}",
+    "volumes:\n  - {source: nd-v1, target: /v1}\n  - .:/x\n  - data:/y:rw",
+    "namedVolumes: a1:/x:ro",
+    "secrets: [API_KEY, 'id=a.b,src=x', 'id=c,env=API_KEY', 'type=env,id=API_KEY2,env=API_KEY']",
+    "command: [1, 2]",
+    "command: [node, '', '-e', 1.5]",
+    "command: 7",
+    "user: 1001",
+    "user: 'node:0'",
+    "memory: 6m",
+    "memory: 6291456",
+    "memory: 1 GiB",
+    "memory: 6144K",
+    "memory: none",
+    "cpus: 0.01",
+    "cpus: '1.5'",
+    "cpus: none",
+    "pids: none",
+    "pids: '20'",
+    "restart: no",
+    "restart: 'no'",
+    "restart: false",
+    "restart: on-failure",
+    "health: false",
+    "health: {interval: 1h30m, timeout: 500ms, startPeriod: 7, retries: 1000}",
+    "labels: {com.example/team: web, a: 1, b: true}",
+    "tmpfs: ['/scratch:size=5m', '/x:mode=700', /y]",
+    "tmpfs:\n  - {target: /scratch, size: 5m, mode: '0700'}\n  - {target: /x, size: 4096, mode: 700}",
+    "extraHosts: {db: 10.0.0.5, host: host-gateway}",
+    "extraHosts: ['db:[fd00::1]']",
+    "hooks: {preStop: node x.js, postStart: [[node, 1], a b]}",
+];
 
 /// Every one is refused by the reader; those marked so by the schema as well.
 const WRONG: &[(&str, SeenBy)] = &[
@@ -107,50 +169,90 @@ const WRONG: &[(&str, SeenBy)] = &[
     ("colour: red", SeenBy::Both),
     ("name: a/b", SeenBy::Both),
     ("name: [a]", SeenBy::Both),
-    ("image: a b", SeenBy::Reader),
-    ("env: {1A: x}", SeenBy::Reader),
+    ("image: a b", SeenBy::Both),
+    ("env: {1A: x}", SeenBy::Both),
     ("env: {NOT_SET: null}", SeenBy::Reader),
     ("env: [NOT_SET]", SeenBy::Reader),
     ("env: {A: [1]}", SeenBy::Both),
-    ("ports: [a]", SeenBy::Reader),
+    ("ports: [a]", SeenBy::Both),
     ("ports:\n  - {hostport: 1}", SeenBy::Both),
-    ("ports:\n  - {address: here, hostPort: 80}", SeenBy::Reader),
-    ("ports:\n  - {protocol: tcp}", SeenBy::Reader),
+    ("ports:\n  - {address: here, hostPort: 80}", SeenBy::Both),
+    ("ports:\n  - {protocol: tcp}", SeenBy::Both),
     ("ports:\n  - {hostPort: 80, protocol: sctp}", SeenBy::Both),
-    ("volumes: ['data:relative']", SeenBy::Reader),
+    ("volumes: ['data:relative']", SeenBy::Both),
     ("volumes:\n  - {source: /x}", SeenBy::Both),
     ("volumes:\n  - /a:/x\n  - /b:/x", SeenBy::Reader),
-    ("namedVolumes: ['/srv:/x']", SeenBy::Reader),
+    ("namedVolumes: ['/srv:/x']", SeenBy::Both),
     ("namedVolumes:\n  - {name: a b, target: /x}", SeenBy::Both),
     ("secrets: [NOT_SET]", SeenBy::Reader),
-    ("secrets: [TOKEN=sk-typed]", SeenBy::Reader),
+    ("secrets: [TOKEN=sk-typed]", SeenBy::Both),
     ("secrets: [API_KEY, API_KEY]", SeenBy::Reader),
     ("secrets:\n  - {name: A, value: sk-typed}", SeenBy::Both),
-    ("secrets:\n  - {name: A, file: x, env: API_KEY}", SeenBy::Reader),
-    ("secrets:\n  - {name: ../A, file: x}", SeenBy::Reader),
+    ("secrets:\n  - {name: A, file: x, env: API_KEY}", SeenBy::Both),
+    ("secrets:\n  - {name: ../A, file: x}", SeenBy::Both),
     ("command: a && b", SeenBy::Reader),
-    ("command: []", SeenBy::Reader),
+    ("command: []", SeenBy::Both),
     ("workingDir: app", SeenBy::Both),
-    ("user: 'a b'", SeenBy::Reader),
-    ("memory: 1m", SeenBy::Reader),
+    ("user: 'a b'", SeenBy::Both),
+    ("memory: 1m", SeenBy::Both),
     ("memory: true", SeenBy::Both),
-    ("cpus: -1", SeenBy::Reader),
-    ("pids: many", SeenBy::Reader),
+    ("cpus: -1", SeenBy::Both),
+    ("pids: many", SeenBy::Both),
     ("restart: sometimes", SeenBy::Both),
-    ("health: true", SeenBy::Reader),
+    ("health: true", SeenBy::Both),
     ("health: {path: /}", SeenBy::Both),
-    ("health: {interval: soon}", SeenBy::Reader),
-    ("health: {retries: 0}", SeenBy::Reader),
-    ("labels: {'a b': c}", SeenBy::Reader),
+    ("health: {interval: soon}", SeenBy::Both),
+    ("health: {retries: 0}", SeenBy::Both),
+    ("labels: {'a b': c}", SeenBy::Both),
     ("labels: [a=b]", SeenBy::Both),
     ("logging: {options: {}}", SeenBy::Both),
     ("logging: json-file", SeenBy::Both),
     ("readOnly: sometimes", SeenBy::Both),
-    ("tmpfs: [tmp]", SeenBy::Reader),
+    ("tmpfs: [tmp]", SeenBy::Both),
     ("tmpfs:\n  - {target: /x, uid: 1}", SeenBy::Both),
-    ("extraHosts: [db]", SeenBy::Reader),
+    ("extraHosts: [db]", SeenBy::Both),
     ("hooks: {poststart: x}", SeenBy::Both),
-    ("hooks: {postStart: [[]]}", SeenBy::Reader),
+    ("hooks: {postStart: [[]]}", SeenBy::Both),
+    ("networkName: host", SeenBy::Both),
+    ("networkName: none", SeenBy::Both),
+    ("env: {A=B: x}", SeenBy::Both),
+    ("env: ['1A=x']", SeenBy::Both),
+    ("ports: abc", SeenBy::Both),
+    ("ports: ['8080:0']", SeenBy::Both),
+    ("ports:\n  - {hostPort: 80, containerPort: 0}", SeenBy::Both),
+    ("volumes:\n  - {source: ~/x, target: /x}", SeenBy::Both),
+    ("volumes: ['~/x:/x']", SeenBy::Both),
+    ("volumes: ['data:/x:rwx']", SeenBy::Both),
+    ("namedVolumes: ['a b:/x']", SeenBy::Both),
+    ("secrets: [A=hunter2]", SeenBy::Both),
+    ("secrets: ['id=A,value=x']", SeenBy::Both),
+    ("entrypoint: []", SeenBy::Both),
+    ("command: ['']", SeenBy::Both),
+    ("command: [true]", SeenBy::Both),
+    ("memory: lots", SeenBy::Both),
+    ("memory: 1.5g", SeenBy::Both),
+    ("memory: 512", SeenBy::Both),
+    ("memory: 6143k", SeenBy::Both),
+    ("cpus: 0", SeenBy::Both),
+    ("cpus: '0'", SeenBy::Both),
+    ("cpus: many", SeenBy::Both),
+    ("pids: 0", SeenBy::Both),
+    ("pids: 1.5", SeenBy::Both),
+    ("restart: true", SeenBy::Both),
+    ("restart: on-failure:0", SeenBy::Both),
+    ("health: {interval: 0}", SeenBy::Both),
+    ("health: {timeout: abc}", SeenBy::Both),
+    ("health: {command: []}", SeenBy::Both),
+    ("labels: {nextdeploy.app: x}", SeenBy::Both),
+    ("labels: {nextdeploy.managed: 'false'}", SeenBy::Both),
+    ("logging: {driver: a b}", SeenBy::Both),
+    ("tmpfs: tmp", SeenBy::Both),
+    ("tmpfs: ['/x:size=lots']", SeenBy::Both),
+    ("tmpfs: ['/x:mode=999']", SeenBy::Both),
+    ("tmpfs:\n  - {target: /x, mode: 999}", SeenBy::Both),
+    ("tmpfs:\n  - {target: /x, mode: '999'}", SeenBy::Both),
+    ("tmpfs:\n  - {target: /x, size: 0}", SeenBy::Both),
+    ("extraHosts: {db: nowhere}", SeenBy::Both),
     ("name: shop\nname: shop2", SeenBy::Parser),
     ("name: [", SeenBy::Parser),
     ("", SeenBy::Parser),

@@ -228,7 +228,12 @@ fn variables_of_files_give_way_to_those_of_the_document() {
 
 #[test]
 fn nobody_takes_a_container_out_of_sight_by_a_label() {
-    let plan = Sample::app().asking("labels: {nextdeploy.managed: 'false', nextdeploy.app: other, team: web}").plan();
+    let mut sample = Sample::app().asking("labels: {team: web}");
+    for (name, value) in [("nextdeploy.managed", "false"), ("nextdeploy.app", "other")] {
+        let value = Detected::new(value.to_owned(), Origin::Flag("--label".to_owned()));
+        sample.wishes.labels.insert(name.to_owned(), value);
+    }
+    let plan = sample.plan();
     let label = |name: &str| plan.labels[name].value.as_str();
     assert_eq!((label("nextdeploy.managed"), label("nextdeploy.app"), label("team")), ("true", "shop", "web"));
     let hooks = Sample::app().asking("hooks: {preStop: [node bye.js, [sleep, '1']]}").plan();

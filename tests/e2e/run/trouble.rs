@@ -90,6 +90,18 @@ fn what_cannot_be_used_is_told_before_anything_is_made() {
         2,
     );
     assert!(run.stderr.contains("no-such-driver"), "{}", run.stderr);
+    for (name, field, code, part) in [
+        ("source", "volumes: /no/such/folder:/x\n", "container/bind-source", "`/no/such/folder`"),
+        ("log", "logging: {driver: no-such-log}\n", "container/log-driver", "`no-such-log`"),
+        ("logoption", "logging: {driver: local, options: {colour: red}}\n", "container/log-driver", "`colour`"),
+        ("cpus", "cpus: 1000\n", "container/cpus", "--cpus"),
+        ("network", "networkName: host\n", "launch/network", "no port can be published"),
+        ("label", "labels: {nextdeploy.app: x}\n", "settings/own-label", "c.yml:3:26"),
+    ] {
+        let run = check(name, &format!("{IDLE}{field}"), &[], 2);
+        assert!(run.stderr.contains(code) && run.stderr.contains(part), "{}", run.stderr);
+        assert!(!run.stderr.contains("journalctl"), "{}", run.stderr);
+    }
 
     let app = App::foreign("missing");
     let run = app.run(&["localhost:1/nothing/here:1"]);
