@@ -223,7 +223,7 @@ impl Fault {
             Self::NoValue(name) => format!("give `{name}=VALUE`"),
             Self::OwnLabel(_) => "leave it out: `ps`, `stop` and `rollback` know their containers by it".into(),
             Self::Memory(_) => "give a whole number of bytes with an optional unit, such as `512m` or `2g`".into(),
-            Self::TooLittleMemory(_) => "give `6m` or more; an app of Next.js needs some 128m".into(),
+            Self::TooLittleMemory(_) => "give `6m` or more, such as `512m`".into(),
             Self::Duration(_) => "give a number with a unit, such as `90s`, `10m` or `1h30m`".into(),
             Self::ShellSyntax(_) => {
                 "put the command line into a script of `package.json` and give `npm run NAME`; variables go to `--env`"
