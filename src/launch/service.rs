@@ -111,7 +111,7 @@ fn pinned(plan: &LaunchPlan, image: &ImageFacts, warnings: &mut Vec<Warning>) ->
 
 fn privileges_warning(engine: &Engine) -> Warning {
     let message = format!(
-        "`no-new-privileges` is not in force: {engine} (API {}) ignores it for services, so a program with the setuid bit runs as its owner",
+        "`no-new-privileges` is not in force unless every `daemon.json` sets it: {engine} (API {}) ignores it for services, so a program with the setuid bit runs as its owner",
         engine.api
     );
     let hint = "set `\"no-new-privileges\": true` in `daemon.json` on every machine of the Swarm, or update them to Docker Engine 25";
@@ -140,7 +140,7 @@ impl Launcher<'_> {
         }
         self.check_stop()?;
         let name = spec.container.name.as_str();
-        if spec.container.privileges.no_new_privileges && !self.containers.services_drop_privileges() {
+        if spec.container.privileges.no_new_privileges && !self.containers.keeps_services_from_privileges().await? {
             (self.listener)(&LaunchEvent::Warned(&privileges_warning(self.containers.engine())));
         }
         let deployed = self.containers.deploy_service(&spec, login).await?;

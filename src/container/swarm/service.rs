@@ -48,9 +48,15 @@ impl Containers {
         })
     }
 
-    /// Whether services of this daemon can be kept from new privileges.
-    pub fn services_drop_privileges(&self) -> bool {
-        self.engine.has_api(NO_NEW_PRIVILEGES_API)
+    /// Whether services of this daemon are known to be kept from new privileges. Engines before 23 do not say when their own
+    /// configuration does that.
+    pub async fn keeps_services_from_privileges(&self) -> Result<bool, ContainerError> {
+        if self.engine.has_api(NO_NEW_PRIVILEGES_API) {
+            return Ok(true);
+        }
+        let subject = Subject::new("the question for its security", "daemon", "the daemon");
+        let info = self.docker().info().await.map_err(|error| self.failed(&subject, error))?;
+        Ok(info.security_options.iter().flatten().any(|option| option == "name=no-new-privileges"))
     }
 
     /// Makes the service, or brings it to this state. Secrets that no longer serve it stay until [`Self::remove_old_secrets`].
