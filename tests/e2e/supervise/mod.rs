@@ -7,3 +7,4 @@ mod harness;
 mod heal;
 mod logs;
 mod metrics;
+mod restart;
