@@ -102,8 +102,8 @@ impl fmt::Display for Notice {
             }
             Self::BufferFull { limit } => write!(
                 f,
-                "the log buffer of {} MiB is full: the oldest lines are dropped until the endpoint takes them",
-                limit >> 20
+                "the log buffer of {} is full: the oldest lines are dropped until the endpoint takes them",
+                size(*limit)
             ),
             Self::BufferFailing { reason } => {
                 write!(f, "the log buffer cannot be written, lines are dropped: {}", printable(reason))
@@ -114,6 +114,16 @@ impl fmt::Display for Notice {
             Self::ClientDropped => f.write_str("a log client was too slow, and is disconnected"),
             Self::Unsent { lines } => write!(f, "{lines} lines are not sent yet; the next start sends them"),
         }
+    }
+}
+
+/// The largest unit that leaves no rest, as sizes are given.
+fn size(bytes: u64) -> String {
+    match bytes {
+        _ if bytes.is_multiple_of(1 << 30) => format!("{} GiB", bytes >> 30),
+        _ if bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),
+        _ if bytes.is_multiple_of(1 << 10) => format!("{} KiB", bytes >> 10),
+        _ => format!("{bytes} bytes"),
     }
 }
 
@@ -132,5 +142,20 @@ impl Teller {
     pub fn tell(&self, notice: Notice) {
         // Full or closed: nobody listens.
         let _ = self.0.try_send(notice);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_of_the_buffer_is_as_it_was_given() {
+        for (limit, told) in
+            [(4096, "4 KiB"), (5000, "5000 bytes"), (1 << 19, "512 KiB"), (256 << 20, "256 MiB"), (2 << 30, "2 GiB")]
+        {
+            let full = Notice::BufferFull { limit }.to_string();
+            assert!(full.starts_with(&format!("the log buffer of {told} is full: ")), "{full}");
+        }
     }
 }
