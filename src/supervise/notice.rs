@@ -19,6 +19,7 @@ pub enum Notice {
     RestartFailed { name: String, reason: String },
     GivenUp { name: String, reason: Reason, attempts: u32, window: Duration },
     Recovered { name: String },
+    StoppedMeanwhile { name: String },
     DaemonLost { reason: String },
     DaemonBack { after: Duration },
     LogsUnreadable { name: String, reason: String },
@@ -49,6 +50,7 @@ impl Notice {
             | Self::Found { .. }
             | Self::Gone { .. }
             | Self::Recovered { .. }
+            | Self::StoppedMeanwhile { .. }
             | Self::DaemonBack { .. }
             | Self::FileWorks { dropped: 0 }
             | Self::UrlWorks { .. }
@@ -83,6 +85,9 @@ impl fmt::Display for Notice {
                 window.as_secs().div_ceil(60)
             ),
             Self::Recovered { name } => write!(f, "`{}` is well again", printable(name)),
+            Self::StoppedMeanwhile { name } => {
+                write!(f, "`{}` was stopped meanwhile: it is not started again", printable(name))
+            }
             Self::DaemonLost { reason } => {
                 write!(f, "the daemon is gone, and asked again until it answers: {}", printable(reason))
             }

@@ -106,7 +106,7 @@ pub async fn supervise(
     }
     let known = opened.file.as_ref().map(|file| file.positions.containers.clone()).unwrap_or_default();
     let (logs, forwarding) = opened.start(&asked, &state, &teller);
-    let watch = Watch {
+    let mut watch = Watch {
         containers,
         limits: asked.limits,
         interval: asked.interval,
@@ -120,10 +120,15 @@ pub async fn supervise(
         () = watch.run() => {}
         () = stop => {}
     }
+    let handed_over = watch.hand_over();
     // The readers are gone with the watch, so the forwarder ends when it is through.
-    if let Some(forwarding) = forwarding {
-        let _ = timeout(LAST_WRITES, forwarding).await;
-    }
+    drop(watch);
+    let written = async {
+        if let Some(forwarding) = forwarding {
+            let _ = timeout(LAST_WRITES, forwarding).await;
+        }
+    };
+    tokio::join!(handed_over, written);
     end.send_replace(true);
     let _ = timeout(LAST_ANSWERS, async {
         for task in last {
