@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::policy::Reason;
+use crate::container::RestartPolicy;
 use crate::diagnostic::printable;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,7 @@ pub enum Notice {
     GivenUp { name: String, reason: Reason, attempts: u32, window: Duration },
     Recovered { name: String },
     StoppedMeanwhile { name: String },
+    OutOfMemory { name: String, limit: Option<u64>, times: u32, policy: RestartPolicy },
     DaemonLost { reason: String },
     DaemonBack { after: Duration },
     LogsUnreadable { name: String, reason: String },
@@ -87,6 +89,14 @@ impl fmt::Display for Notice {
             Self::Recovered { name } => write!(f, "`{}` is well again", printable(name)),
             Self::StoppedMeanwhile { name } => {
                 write!(f, "`{}` was stopped meanwhile: it is not started again", printable(name))
+            }
+            Self::OutOfMemory { name, limit, times, policy } => {
+                let limit = limit.map_or_else(|| "no limit".to_owned(), |limit| format!("limit {}", size(limit)));
+                write!(f, "`{}` was ended for its memory ({limit})", printable(name))?;
+                if *times > 1 {
+                    write!(f, " {times} times")?;
+                }
+                if *policy == RestartPolicy::No { Ok(()) } else { f.write_str("; the daemon restarts it") }
             }
             Self::DaemonLost { reason } => {
                 write!(f, "the daemon is gone, and asked again until it answers: {}", printable(reason))
@@ -162,5 +172,16 @@ mod tests {
             let full = Notice::BufferFull { limit }.to_string();
             assert!(full.starts_with(&format!("the log buffer of {told} is full: ")), "{full}");
         }
+    }
+
+    #[test]
+    fn ends_for_memory_are_told_with_their_number_and_limit() {
+        let told =
+            |limit, times, policy| Notice::OutOfMemory { name: "shop-1".into(), limit, times, policy }.to_string();
+        assert_eq!(
+            told(Some(256 << 20), 4, RestartPolicy::UnlessStopped),
+            "`shop-1` was ended for its memory (limit 256 MiB) 4 times; the daemon restarts it"
+        );
+        assert_eq!(told(None, 1, RestartPolicy::No), "`shop-1` was ended for its memory (no limit)");
     }
 }

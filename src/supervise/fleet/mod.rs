@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub use own::{OwnRestart, Step, Verdict};
 
 use super::metrics::Row;
-use super::policy::{Intent, Observation, Restarts};
+use super::policy::{Intent, MemoryEnds, Observation, Restarts};
 use super::position::{Cursor, Position};
 use super::record::Origin;
 use crate::container::{
@@ -41,6 +41,7 @@ pub struct Watched {
     ending_until: Option<Instant>,
     /// Our own restart of it while it is done.
     pub own: Option<OwnRestart>,
+    memory: MemoryEnds,
 }
 
 /// How far its logs are.
@@ -59,7 +60,17 @@ impl Watched {
         let origin = Arc::new(Mutex::new(Arc::new(origin(&facts))));
         let stopped = !is_alive(facts.state.status);
         let logs = LogState { cursor: Cursor::new(position), ..LogState::default() };
-        Self { facts, restarts: Restarts::default(), origin, logs, stats: None, stopped, ending_until: None, own: None }
+        Self {
+            facts,
+            restarts: Restarts::default(),
+            origin,
+            logs,
+            stats: None,
+            stopped,
+            ending_until: None,
+            own: None,
+            memory: MemoryEnds::default(),
+        }
     }
 
     pub fn observe(&self, now: Instant) -> Observation {
@@ -124,7 +135,8 @@ impl Watched {
         self.own.as_ref().filter(|own| !self.stopped && !own.is_joined()).map(|own| own.step)
     }
 
-    fn note(&mut self, kind: &EventKind, now: Instant) {
+    /// How often it was ended for its memory, when that is to be told.
+    fn note(&mut self, kind: &EventKind, now: Instant) -> Option<u32> {
         match kind {
             EventKind::Stopped => self.stopped = true,
             EventKind::Signalled(signal) => self.note_signal(*signal, now),
@@ -139,6 +151,7 @@ impl Watched {
             }
             _ => {}
         }
+        self.memory.note(kind, now)
     }
 
     /// A signal by somebody else may be the beginning of a stop.
@@ -180,6 +193,10 @@ pub enum Change {
 pub enum News {
     Nothing,
     Gone,
+    /// It was ended for its memory, `times` in a row, and that is to be told.
+    OutOfMemory {
+        times: u32,
+    },
 }
 
 impl Fleet {
@@ -215,9 +232,7 @@ impl Fleet {
         if event.kind == EventKind::Removed {
             return News::Gone;
         }
-        if let Some(known) = self.watched.get_mut(&event.id) {
-            known.note(&event.kind, now);
-        }
+        let times = self.watched.get_mut(&event.id).and_then(|known| known.note(&event.kind, now));
         let matters = match &event.kind {
             EventKind::Signalled(_) => false,
             EventKind::Other(word) => matches!(word.as_str(), "pause" | "unpause" | "restart" | "update"),
@@ -228,7 +243,7 @@ impl Fleet {
             let between = self.watched.get(&event.id).is_some_and(|known| known.judge(now).is_some());
             self.look(&event.id, if between { now } else { now + SETTLE });
         }
-        News::Nothing
+        times.map_or(News::Nothing, |times| News::OutOfMemory { times })
     }
 
     /// Compares a whole list with what is known; the ids that are gone.

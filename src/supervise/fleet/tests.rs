@@ -108,6 +108,13 @@ fn a_stop_right_after_the_own_restart_counts() {
 }
 
 #[test]
+fn an_end_for_memory_is_news() {
+    let (mut fleet, now) = (watching(), Instant::now());
+    assert_eq!(fleet.note(&event(EventKind::OutOfMemory), now), News::Nothing);
+    assert_eq!(fleet.note(&event(KILLED), now), News::OutOfMemory { times: 1 });
+}
+
+#[test]
 fn what_did_not_run_when_it_was_found_is_left_alone() {
     let mut fleet = Fleet::new(Vec::new(), BTreeMap::new());
     assert_eq!(fleet.see(facts("a", "shop", ContainerStatus::Exited)), Some(Change::Found));

@@ -154,6 +154,14 @@ impl Watch<'_> {
         match self.fleet.note(event, Instant::now()) {
             News::Nothing => {}
             News::Gone => self.forget(&event.id),
+            News::OutOfMemory { times } => self.tell_memory(&event.id, times),
+        }
+    }
+
+    fn tell_memory(&self, id: &str, times: u32) {
+        if let Some(facts) = self.fleet.watched.get(id).map(|watched| &watched.facts) {
+            let (name, limit, policy) = (facts.name.clone(), facts.memory_limit, facts.restart);
+            self.teller.tell(Notice::OutOfMemory { name, limit, times, policy });
         }
     }
 
