@@ -11,6 +11,7 @@ use bollard::query_parameters::{
     WaitContainerOptionsBuilder,
 };
 use futures_util::StreamExt;
+use tokio::time::timeout;
 
 use super::convert;
 use super::error::ContainerError;
@@ -20,6 +21,8 @@ use crate::daemon::Engine;
 
 /// For answers that a healthy daemon gives at once, also under load.
 pub(super) const PATIENCE: Duration = Duration::from_mins(2);
+/// The daemon's own, for a container without.
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 /// How long the end of a container may be waited for.
 const LIFETIME: Duration = Duration::from_hours(24 * 365);
 
@@ -35,6 +38,14 @@ pub struct Created {
     pub id: String,
     /// What the daemon thinks of the spec.
     pub warnings: Vec<String>,
+}
+
+/// Whose doing it is that a container has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Asked,
+    /// It had ended before.
+    OfItself,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +106,30 @@ impl Containers {
         stopped.map_err(|error| self.failed(&subject, error))
     }
 
+    /// Ends it as `stop` does, by the same signals. The daemon tells no `stop` of it, which tells the stop of somebody else apart.
+    pub async fn end(&self, container: &str) -> Result<End, ContainerError> {
+        let subject = Subject::container("the question for it", container).checked()?;
+        let known = self.docker().inspect_container(container, None).await;
+        let config = known.map_err(|error| self.failed(&subject, error))?.config.unwrap_or_default();
+        let signal = config.stop_signal.filter(|signal| !signal.is_empty()).unwrap_or_else(|| "SIGTERM".to_owned());
+        let grace = config.stop_timeout.map_or(DEFAULT_GRACE, |seconds| {
+            // Below 0 the daemon waits for ever.
+            u64::try_from(seconds).map_or(LIFETIME, Duration::from_secs)
+        });
+        let mut end = End::OfItself;
+        for (signal, patience) in [(signal.as_str(), grace), ("SIGKILL", PATIENCE)] {
+            match self.kill(container, signal).await {
+                Ok(()) => end = End::Asked,
+                Err(ContainerError::NotRunning { .. } | ContainerError::Conflict { .. }) => return Ok(end),
+                Err(error) => return Err(error),
+            }
+            if let Ok(ended) = timeout(patience, self.wait(container)).await {
+                return ended.map(|_| end);
+            }
+        }
+        Err(self.no_answer())
+    }
+
     /// `stop`, then start.
     pub async fn restart(&self, container: &str, grace: Option<Duration>) -> Result<(), ContainerError> {
         let subject = Subject::container("the restart", container).checked()?;
@@ -111,7 +146,7 @@ impl Containers {
     async fn grace_of(&self, container: &str, grace: Option<Duration>) -> Result<Duration, ContainerError> {
         match grace {
             Some(grace) => Ok(grace),
-            None => Ok(self.inspect(container).await?.stop_grace.unwrap_or(Duration::from_secs(10))),
+            None => Ok(self.inspect(container).await?.stop_grace.unwrap_or(DEFAULT_GRACE)),
         }
     }
 

@@ -144,6 +144,8 @@ pub enum EventKind {
     /// With the exit code.
     Died(Option<i64>),
     Stopped,
+    /// Somebody sent a signal, by its number.
+    Signalled(Option<i64>),
     OutOfMemory,
     /// The new health.
     Health(HealthStatus),

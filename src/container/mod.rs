@@ -24,7 +24,7 @@ mod spec;
 mod stats;
 mod swarm;
 
-pub use client::{Containers, Created, Removal};
+pub use client::{Containers, Created, End, Removal};
 pub use copy::{ArchiveContent, ArchiveEntry, pack};
 pub use error::ContainerError;
 pub use events::EventQuery;

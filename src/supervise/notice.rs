@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::policy::Reason;
+use crate::container::RestartPolicy;
 use crate::diagnostic::printable;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum Notice {
     RestartFailed { name: String, reason: String },
     GivenUp { name: String, reason: Reason, attempts: u32, window: Duration },
     Recovered { name: String },
+    StoppedMeanwhile { name: String },
+    OutOfMemory { name: String, limit: Option<u64>, times: u32, policy: RestartPolicy },
     DaemonLost { reason: String },
     DaemonBack { after: Duration },
     LogsUnreadable { name: String, reason: String },
@@ -49,6 +52,7 @@ impl Notice {
             | Self::Found { .. }
             | Self::Gone { .. }
             | Self::Recovered { .. }
+            | Self::StoppedMeanwhile { .. }
             | Self::DaemonBack { .. }
             | Self::FileWorks { dropped: 0 }
             | Self::UrlWorks { .. }
@@ -83,6 +87,17 @@ impl fmt::Display for Notice {
                 window.as_secs().div_ceil(60)
             ),
             Self::Recovered { name } => write!(f, "`{}` is well again", printable(name)),
+            Self::StoppedMeanwhile { name } => {
+                write!(f, "`{}` was stopped meanwhile: it is not started again", printable(name))
+            }
+            Self::OutOfMemory { name, limit, times, policy } => {
+                let limit = limit.map_or_else(|| "no limit".to_owned(), |limit| format!("limit {}", size(limit)));
+                write!(f, "`{}` was ended for its memory ({limit})", printable(name))?;
+                if *times > 1 {
+                    write!(f, " {times} times")?;
+                }
+                if *policy == RestartPolicy::No { Ok(()) } else { f.write_str("; the daemon restarts it") }
+            }
             Self::DaemonLost { reason } => {
                 write!(f, "the daemon is gone, and asked again until it answers: {}", printable(reason))
             }
@@ -102,8 +117,8 @@ impl fmt::Display for Notice {
             }
             Self::BufferFull { limit } => write!(
                 f,
-                "the log buffer of {} MiB is full: the oldest lines are dropped until the endpoint takes them",
-                limit >> 20
+                "the log buffer of {} is full: the oldest lines are dropped until the endpoint takes them",
+                size(*limit)
             ),
             Self::BufferFailing { reason } => {
                 write!(f, "the log buffer cannot be written, lines are dropped: {}", printable(reason))
@@ -114,6 +129,16 @@ impl fmt::Display for Notice {
             Self::ClientDropped => f.write_str("a log client was too slow, and is disconnected"),
             Self::Unsent { lines } => write!(f, "{lines} lines are not sent yet; the next start sends them"),
         }
+    }
+}
+
+/// The largest unit that leaves no rest, as sizes are given.
+fn size(bytes: u64) -> String {
+    match bytes {
+        _ if bytes.is_multiple_of(1 << 30) => format!("{} GiB", bytes >> 30),
+        _ if bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),
+        _ if bytes.is_multiple_of(1 << 10) => format!("{} KiB", bytes >> 10),
+        _ => format!("{bytes} bytes"),
     }
 }
 
@@ -132,5 +157,31 @@ impl Teller {
     pub fn tell(&self, notice: Notice) {
         // Full or closed: nobody listens.
         let _ = self.0.try_send(notice);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_size_of_the_buffer_is_as_it_was_given() {
+        for (limit, told) in
+            [(4096, "4 KiB"), (5000, "5000 bytes"), (1 << 19, "512 KiB"), (256 << 20, "256 MiB"), (2 << 30, "2 GiB")]
+        {
+            let full = Notice::BufferFull { limit }.to_string();
+            assert!(full.starts_with(&format!("the log buffer of {told} is full: ")), "{full}");
+        }
+    }
+
+    #[test]
+    fn ends_for_memory_are_told_with_their_number_and_limit() {
+        let told =
+            |limit, times, policy| Notice::OutOfMemory { name: "shop-1".into(), limit, times, policy }.to_string();
+        assert_eq!(
+            told(Some(256 << 20), 4, RestartPolicy::UnlessStopped),
+            "`shop-1` was ended for its memory (limit 256 MiB) 4 times; the daemon restarts it"
+        );
+        assert_eq!(told(None, 1, RestartPolicy::No), "`shop-1` was ended for its memory (no limit)");
     }
 }

@@ -2,12 +2,16 @@
 //!
 //! Never asks the daemon itself; the time is given.
 
+mod own;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+pub use own::{OwnRestart, Step, Verdict};
+
 use super::metrics::Row;
-use super::policy::{Intent, Observation, Restarts};
+use super::policy::{Intent, MemoryEnds, Observation, Restarts};
 use super::position::{Cursor, Position};
 use super::record::Origin;
 use crate::container::{
@@ -17,8 +21,6 @@ use crate::container::{
 
 /// Events come in groups (kill, die, stop): one look after the last one is enough.
 const SETTLE: Duration = Duration::from_millis(200);
-/// After the own restart of a container, in which its events may still come.
-const ECHO: Duration = Duration::from_secs(1);
 /// The daemon's grace where the container has none.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 /// How long a signal by somebody may be the beginning of a stop, beyond the grace.
@@ -37,12 +39,12 @@ pub struct Watched {
     stopped: bool,
     /// Somebody sent a signal, and may stop it until then.
     ending_until: Option<Instant>,
-    /// Its own restart is being done.
-    pub restarting: bool,
     /// Of the health check, where the engine runs none.
     pub checks: CheckClock,
     pub checking: bool,
-    restarted: Option<Instant>,
+    /// Our own restart of it while it is done.
+    pub own: Option<OwnRestart>,
+    memory: MemoryEnds,
 }
 
 /// How far its logs are.
@@ -69,10 +71,10 @@ impl Watched {
             stats: None,
             stopped,
             ending_until: None,
-            restarting: false,
             checks: CheckClock::default(),
             checking: false,
-            restarted: None,
+            own: None,
+            memory: MemoryEnds::default(),
         }
     }
 
@@ -126,14 +128,43 @@ impl Watched {
         self.facts = facts;
     }
 
-    pub fn restart_ended(&mut self, now: Instant) {
-        self.restarting = false;
-        self.restarted = Some(now);
+    /// What follows when our own restart has ended it.
+    pub fn judge(&self, now: Instant) -> Option<Verdict> {
+        let own = self.own.as_ref()?;
+        let Step::Ended(ended) = own.step else { return None };
+        Some(own.judge(now, ended, self.facts.state.status, self.stopped))
     }
 
-    /// Whether its events are those of the own restart.
-    fn echoes(&self, now: Instant) -> bool {
-        self.restarting || self.restarted.is_some_and(|at| now.saturating_duration_since(at) < ECHO)
+    /// How far our own restart of it is, unless somebody else stops it.
+    pub fn begun(&self) -> Option<Step> {
+        self.own.as_ref().filter(|own| !self.stopped && !own.is_joined()).map(|own| own.step)
+    }
+
+    /// How often it was ended for its memory, when that is to be told.
+    fn note(&mut self, kind: &EventKind, stops: Stops, now: Instant) -> Option<u32> {
+        match kind {
+            EventKind::Stopped => self.stopped = true,
+            EventKind::Signalled(signal) => self.note_signal(*signal, now),
+            EventKind::Started => {
+                self.stopped = false;
+                self.ending_until = None;
+            }
+            EventKind::Died(_) => match &mut self.own {
+                Some(own) => own.note_end(),
+                None if stops == Stops::Silent => self.stopped = self.ending_until.is_none_or(|until| until < now),
+                None => {}
+            },
+            _ => {}
+        }
+        self.memory.note(kind, now)
+    }
+
+    /// A signal by somebody else may be the beginning of a stop.
+    fn note_signal(&mut self, signal: Option<i64>, now: Instant) {
+        if self.own.as_mut().is_none_or(|own| own.note_signal(signal)) {
+            let grace = self.facts.stop_grace.unwrap_or(DEFAULT_GRACE);
+            self.ending_until = Some(now + grace + ENDING);
+        }
     }
 }
 
@@ -172,6 +203,17 @@ pub enum Change {
     Seen,
 }
 
+/// What an event says beyond a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    Nothing,
+    Gone,
+    /// It was ended for its memory, `times` in a row, and that is to be told.
+    OutOfMemory {
+        times: u32,
+    },
+}
+
 impl Fleet {
     pub fn new(wanted: Vec<String>, positions: BTreeMap<String, Position>, stops: Stops) -> Self {
         Self { wanted, watched: HashMap::new(), looks: HashMap::new(), positions, stops }
@@ -198,39 +240,28 @@ impl Fleet {
         self.looks.extract_if(|_, when| *when <= now).map(|(id, _)| id).collect()
     }
 
-    /// What an event says. True when the container is gone.
-    pub fn note(&mut self, event: &ContainerEvent, now: Instant) -> bool {
-        let known = self.watched.get_mut(&event.id);
-        if known.is_none() && !self.wants(&event.name, &event.labels) {
-            return false;
+    pub fn note(&mut self, event: &ContainerEvent, now: Instant) -> News {
+        if !self.watched.contains_key(&event.id) && !self.wants(&event.name, &event.labels) {
+            return News::Nothing;
         }
-        let known = self.watched.get_mut(&event.id);
-        match (&event.kind, known) {
-            (EventKind::Removed, _) => return true,
-            (EventKind::Stopped, Some(known)) if !known.echoes(now) => known.stopped = true,
-            (EventKind::Died(_), Some(known)) if self.stops == Stops::Silent && !known.echoes(now) => {
-                known.stopped = known.ending_until.is_none_or(|until| until < now);
-            }
-            (EventKind::Started, Some(known)) => {
-                known.stopped = false;
-                known.ending_until = None;
-            }
-            (EventKind::Other(word), Some(known)) if word == "kill" && !known.echoes(now) => {
-                let grace = known.facts.stop_grace.unwrap_or(DEFAULT_GRACE);
-                known.ending_until = Some(now + grace + ENDING);
-            }
-            _ => {}
+        if event.kind == EventKind::Removed {
+            return News::Gone;
         }
+        let stops = self.stops;
+        let times = self.watched.get_mut(&event.id).and_then(|known| known.note(&event.kind, stops, now));
         let matters = match &event.kind {
+            EventKind::Signalled(_) => false,
             EventKind::Other(word) => {
                 matches!(word.as_str(), "pause" | "unpause" | "restart" | "update" | "health_status")
             }
             _ => true,
         };
         if matters {
-            self.look(&event.id, now + SETTLE);
+            // Between the two steps of a restart nothing is waited for: who stops it then is told that it does not run, and we are not.
+            let between = self.watched.get(&event.id).is_some_and(|known| known.judge(now).is_some());
+            self.look(&event.id, if between { now } else { now + SETTLE });
         }
-        false
+        times.map_or(News::Nothing, |times| News::OutOfMemory { times })
     }
 
     /// Compares a whole list with what is known; the ids that are gone.

@@ -51,32 +51,68 @@ fn intent(fleet: &Fleet, now: Instant) -> Intent {
     fleet.watched["a"].observe(now).intent
 }
 
+const TERM: EventKind = EventKind::Signalled(Some(15));
+const KILL: EventKind = EventKind::Signalled(Some(9));
+const KILLED: EventKind = EventKind::Died(Some(137));
+
+fn note(fleet: &mut Fleet, kinds: &[EventKind], now: Instant) {
+    for kind in kinds {
+        assert_eq!(fleet.note(&event(kind.clone()), now), News::Nothing);
+    }
+}
+
 #[test]
-fn a_stop_by_somebody_is_told_from_a_kill_and_from_the_own_restart() {
+fn a_stop_by_somebody_is_told_from_a_kill() {
     let now = Instant::now();
-    let kill = || event(EventKind::Other("kill".to_owned()));
     let mut killed = watching();
-    killed.note(&kill(), now);
-    killed.note(&event(EventKind::Died(Some(137))), now);
+    note(&mut killed, &[KILL, KILLED], now);
     assert_eq!(intent(&killed, now), Intent::Ending);
     assert_eq!(intent(&killed, now + Duration::from_mins(1)), Intent::Run);
 
     let mut stopped = watching();
-    stopped.note(&kill(), now);
-    stopped.note(&event(EventKind::Stopped), now);
+    note(&mut stopped, &[TERM, KILLED, EventKind::Stopped], now);
     assert_eq!(intent(&stopped, now + Duration::from_mins(1)), Intent::Stop);
-    stopped.note(&event(EventKind::Started), now);
+    note(&mut stopped, &[EventKind::Started], now);
     assert_eq!(intent(&stopped, now), Intent::Run);
+}
 
-    let mut own = watching();
-    own.watched.get_mut("a").unwrap().restarting = true;
-    own.note(&event(EventKind::Stopped), now);
-    assert_eq!(intent(&own, now), Intent::Run);
-    own.watched.get_mut("a").unwrap().restart_ended(now);
-    own.note(&event(EventKind::Stopped), now + Duration::from_millis(500));
-    assert_eq!(intent(&own, now), Intent::Run);
-    own.note(&event(EventKind::Stopped), now + Duration::from_secs(2));
-    assert_eq!(intent(&own, now), Intent::Stop);
+/// What follows for one that our own restart has ended, after these events.
+fn verdict(kinds: &[EventKind], now: Instant) -> (Option<Verdict>, Intent) {
+    let mut fleet = watching();
+    fleet.watched.get_mut("a").unwrap().own = Some(OwnRestart::of_running());
+    note(&mut fleet, kinds, now);
+    fleet.see(facts("a", "shop", ContainerStatus::Exited));
+    let watched = fleet.watched.get_mut("a").unwrap();
+    assert_eq!(watched.judge(now), None, "its end is not known yet");
+    watched.own.as_mut().unwrap().step = Step::Ended(now);
+    (watched.judge(now), intent(&fleet, now))
+}
+
+#[test]
+fn a_stop_by_somebody_during_the_own_restart_wins() {
+    let now = Instant::now();
+    assert_eq!(verdict(&[TERM, KILL, KILLED], now), (Some(Verdict::Start), Intent::Run));
+    assert_eq!(verdict(&[TERM, TERM, KILL, KILLED, EventKind::Stopped], now), (Some(Verdict::Stopped), Intent::Stop));
+    let (waiting, intent) = verdict(&[TERM, TERM, KILLED], now);
+    assert!(matches!(waiting, Some(Verdict::Wait(until)) if until > now), "its `stop` is still to come");
+    assert_eq!(intent, Intent::Ending);
+}
+
+#[test]
+fn a_stop_right_after_the_own_restart_counts() {
+    let (mut fleet, now) = (watching(), Instant::now());
+    fleet.watched.get_mut("a").unwrap().own = Some(OwnRestart::of_running());
+    note(&mut fleet, &[TERM, KILLED, EventKind::Started], now);
+    fleet.watched.get_mut("a").unwrap().own = None;
+    note(&mut fleet, &[TERM, KILLED, EventKind::Stopped], now);
+    assert_eq!(intent(&fleet, now), Intent::Stop);
+}
+
+#[test]
+fn an_end_for_memory_is_news() {
+    let (mut fleet, now) = (watching(), Instant::now());
+    assert_eq!(fleet.note(&event(EventKind::OutOfMemory), now), News::Nothing);
+    assert_eq!(fleet.note(&event(KILLED), now), News::OutOfMemory { times: 1 });
 }
 
 #[test]
@@ -95,12 +131,12 @@ fn an_end_that_nobody_signalled_is_a_stop_where_no_other_event_tells() {
     assert_eq!(intent(&stopped, now), Intent::Run, "the engine started it again");
 
     let mut killed = silent();
-    killed.note(&event(EventKind::Other("kill".to_owned())), now);
+    killed.note(&event(EventKind::Signalled(None)), now);
     killed.note(&died, now);
     assert_eq!(intent(&killed, now), Intent::Ending);
 
     let mut own = silent();
-    own.watched.get_mut("a").unwrap().restarting = true;
+    own.watched.get_mut("a").unwrap().own = Some(OwnRestart::of_running());
     own.note(&died, now);
     assert_eq!(intent(&own, now), Intent::Run);
 

@@ -3,11 +3,15 @@
 //! The daemon's own restart policy goes first; this is for what it leaves alone: the unhealthy, and those that ended although they should
 //! run. Never asks a clock or a daemon.
 
+mod memory;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+
+pub use memory::MemoryEnds;
 
 use crate::container::{ContainerStatus, HealthStatus, RestartPolicy};
 

@@ -73,7 +73,7 @@ pub struct Supervision {
     pub stdout: Option<Streams>,
     pub file: Option<FileOptions>,
     pub url: Option<UrlOptions>,
-    /// Made when a sink needs it.
+    /// Made when it is not there.
     pub state: PathBuf,
     /// The time of day at the start.
     pub now: DateTime<Utc>,
@@ -86,10 +86,11 @@ pub async fn supervise(
     teller: Teller,
     stop: impl Future<Output = ()>,
 ) -> Result<(), SuperviseError> {
+    let state = Arc::new(StateFolder::open(&asked.state)?);
     let listener = open_listener(asked.listen.as_ref()).await?;
     let counters = Arc::new(Counters::default());
     let (end, ended) = watch::channel(false);
-    let opened = open_sinks(&asked, &counters, &teller)?;
+    let opened = open_sinks(&asked, &state, &counters, &teller)?;
     let board = Board::new(Arc::clone(&counters));
     let mut last = Vec::new();
     if let (Some(listener), Some(options)) = (listener, &asked.listen) {
@@ -104,9 +105,9 @@ pub async fn supervise(
         last.push(tokio::spawn(async move { sink.send(&options.target, &options.client, ended).await }));
     }
     let known = opened.file.as_ref().map(|file| file.positions.containers.clone()).unwrap_or_default();
-    let (logs, forwarding) = opened.start(&asked, &teller);
+    let (logs, forwarding) = opened.start(&asked, &state, &teller);
     let stops = if containers.tells_no_stops() { Stops::Silent } else { Stops::Told };
-    let watch = Watch {
+    let mut watch = Watch {
         containers,
         limits: asked.limits,
         interval: asked.interval,
@@ -120,10 +121,15 @@ pub async fn supervise(
         () = watch.run() => {}
         () = stop => {}
     }
+    let handed_over = watch.hand_over();
     // The readers are gone with the watch, so the forwarder ends when it is through.
-    if let Some(forwarding) = forwarding {
-        let _ = timeout(LAST_WRITES, forwarding).await;
-    }
+    drop(watch);
+    let written = async {
+        if let Some(forwarding) = forwarding {
+            let _ = timeout(LAST_WRITES, forwarding).await;
+        }
+    };
+    tokio::join!(handed_over, written);
     end.send_replace(true);
     let _ = timeout(LAST_ANSWERS, async {
         for task in last {
@@ -149,11 +155,14 @@ async fn open_listener(options: Option<&ListenOptions>) -> Result<Option<TcpList
 struct Opened {
     sinks: Sinks,
     file: Option<PositionFile>,
-    /// Locked until the end of the forwarder.
-    state: Option<StateFolder>,
 }
 
-fn open_sinks(asked: &Supervision, counters: &Arc<Counters>, teller: &Teller) -> Result<Opened, SuperviseError> {
+fn open_sinks(
+    asked: &Supervision,
+    state: &StateFolder,
+    counters: &Arc<Counters>,
+    teller: &Teller,
+) -> Result<Opened, SuperviseError> {
     let file = asked.file.clone().map(|options| {
         let path = options.path.clone();
         FileSink::open(options).map_err(|source| SuperviseError::LogFile { path, source })
@@ -169,9 +178,8 @@ fn open_sinks(asked: &Supervision, counters: &Arc<Counters>, teller: &Teller) ->
         failing: Failing::default(),
     };
     if !sinks.keeps() && asked.url.is_none() {
-        return Ok(Opened { sinks, file: None, state: None });
+        return Ok(Opened { sinks, file: None });
     }
-    let state = StateFolder::open(&asked.state)?;
     if let Some(options) = &asked.url {
         let spool = Spool::open(&state.spool(), options.buffer).map_err(|source| state.failed(source))?;
         let sink = HttpSink::new(spool, options.buffer, Arc::clone(counters), teller.clone());
@@ -181,19 +189,25 @@ fn open_sinks(asked: &Supervision, counters: &Arc<Counters>, teller: &Teller) ->
     let positions = Positions::load(&path)?.unwrap_or_else(|| Positions::beginning(asked.now));
     // From here on the beginning is known, even if nothing is printed.
     positions.save(&path).map_err(|source| state.failed(source))?;
-    Ok(Opened { sinks, file: Some(PositionFile { path, positions }), state: Some(state) })
+    Ok(Opened { sinks, file: Some(PositionFile { path, positions }) })
 }
 
 impl Opened {
     /// Starts the thread that writes.
-    fn start(self, asked: &Supervision, teller: &Teller) -> (Option<LogIntake>, Option<JoinHandle<()>>) {
+    fn start(
+        self,
+        asked: &Supervision,
+        state: &Arc<StateFolder>,
+        teller: &Teller,
+    ) -> (Option<LogIntake>, Option<JoinHandle<()>>) {
         if !self.sinks.any() {
             return (None, None);
         }
         let beginning = self.file.as_ref().map_or(asked.now, |file| file.positions.since);
         let (inputs, received) = mpsc::channel::<Input>(WAITING);
         let forwarder = Forwarder { sinks: self.sinks, file: self.file, teller: teller.clone() };
-        let (runtime, state) = (Handle::current(), self.state);
+        // It may outlive the supervision, and writes until its own end.
+        let (runtime, state) = (Handle::current(), Arc::clone(state));
         let forwarding = tokio::task::spawn_blocking(move || {
             forwarder.run(received, &runtime);
             drop(state);

@@ -54,6 +54,22 @@ impl Desk {
 
     /// Starts `nextdeploy supervise ARGUMENTS` on a free port, and waits until it watches.
     pub fn supervise(&self, arguments: &[&str]) -> Supervisor {
+        let mut supervisor = self.start(arguments);
+        supervisor.wait_for_words("watching ");
+        let told = supervisor.told();
+        let address = told.lines().find_map(|line| line.strip_prefix("metrics at http://")?.strip_suffix("/metrics"));
+        supervisor.address = address.unwrap_or_else(|| panic!("no address in\n{told}")).parse().unwrap();
+        supervisor
+    }
+
+    /// The same where it cannot begin: the exit code and what was told.
+    pub fn refused(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let supervisor = self.start(arguments);
+        let status = wait_for("the end of the program", || supervisor.child.borrow_mut().try_wait().unwrap());
+        (status.code(), supervisor.told())
+    }
+
+    fn start(&self, arguments: &[&str]) -> Supervisor {
         let number = fs::read_dir(self.folder.path()).unwrap().count();
         let (stdout, stderr) = (self.path(&format!("stdout-{number}")), self.path(&format!("stderr-{number}")));
         let mut command = Command::new(env!("CARGO_BIN_EXE_nextdeploy"));
@@ -66,13 +82,7 @@ impl Desk {
         command.arg("--state-dir").arg(self.path("state"));
         command.stdin(Stdio::null()).stdout(File::create(&stdout).unwrap()).stderr(File::create(&stderr).unwrap());
         let child = command.spawn().unwrap();
-        let address = ([127, 0, 0, 1], 0).into();
-        let mut supervisor = Supervisor { child: RefCell::new(child), stderr, stdout, address };
-        supervisor.wait_for_words("watching ");
-        let told = supervisor.told();
-        let address = told.lines().find_map(|line| line.strip_prefix("metrics at http://")?.strip_suffix("/metrics"));
-        supervisor.address = address.unwrap_or_else(|| panic!("no address in\n{told}")).parse().unwrap();
-        supervisor
+        Supervisor { child: RefCell::new(child), stderr, stdout, address: ([127, 0, 0, 1], 0).into() }
     }
 }
 

@@ -112,3 +112,21 @@ fn after_the_budget_it_is_left_alone_until_somebody_starts_it() {
     });
     assert_eq!(supervisor.told().matches(": restart ").count(), 4, "{}", supervisor.told());
 }
+
+#[test]
+fn a_row_of_ends_for_memory_is_told_and_left_to_the_daemon() {
+    let engine = Engine::with_base(22);
+    let app = "nd-sup-memory";
+    let desk = Desk::new(&engine);
+    let supervisor = desk.supervise(&[app]);
+    let eats = "setTimeout(() => { for (const all = [];;) all.push(Buffer.alloc(1e6, 1)) }, 1000)";
+    let container = Managed::run(&engine, "nd-sup-memory-a", app, &["--memory", "32m"], eats);
+    supervisor
+        .wait_for_words("warning: `nd-sup-memory-a` was ended for its memory (limit 32 MiB); the daemon restarts it");
+    supervisor
+        .wait_for_words("`nd-sup-memory-a` was ended for its memory (limit 32 MiB) 4 times; the daemon restarts it");
+    wait_for("more ends", || (container.inspect("{{.RestartCount}}").parse::<u32>().unwrap() > 5).then_some(()));
+    let (_, told) = supervisor.end(Signal::TERM);
+    assert_eq!(told.matches("for its memory").count(), 2, "{told}");
+    assert!(!told.contains(": restart "), "{told}");
+}

@@ -188,3 +188,29 @@ fn logs_are_for_those_with_the_token() {
     let without = other.supervise(&["nd-sup-nothing"]);
     assert_eq!(open_socket(without.address, &format!("/logs?token={TOKEN}"), "").err(), Some(404));
 }
+
+#[test]
+fn a_container_that_is_removed_is_no_trouble() {
+    const ROUNDS: usize = 4;
+    let engine = Engine::with_base(22);
+    let (app, desk) = ("nd-sup-removed", Desk::new(&engine));
+    let file = desk.path("app.log");
+    let supervisor = desk.supervise(&[app, "--log-file", file.to_str().unwrap()]);
+    // Something to remove takes the daemon a moment, in which it refuses the logs.
+    let writes = "const fs = require('fs'); for (let n = 0; n < 4000; n++) fs.writeFileSync('/tmp/' + n, 'x'); \
+                  console.log('ready'); setInterval(() => console.log('tick'), 5)";
+    for round in 0..ROUNDS {
+        let names = ["a", "b", "c"].map(|name| format!("nd-sup-removed-{name}{round}"));
+        let containers = names.each_ref().map(|name| Managed::run(&engine, name, app, &[], writes));
+        for container in &containers {
+            wait_for("lines", || (messages(&file, &container.name).len() > 10).then_some(()));
+        }
+        let all: Vec<&str> = names.iter().map(String::as_str).collect();
+        engine.docker(&[&["rm", "--force", "--volumes"][..], &all].concat());
+        for name in &names {
+            supervisor.wait_for_words(&format!("`{name}` is gone"));
+        }
+    }
+    let (_, told) = supervisor.end(Signal::TERM);
+    assert!(!told.contains("warning"), "{told}");
+}

@@ -8,3 +8,4 @@ mod heal;
 mod logs;
 mod metrics;
 mod podman;
+mod restart;

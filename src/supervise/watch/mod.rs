@@ -2,6 +2,9 @@
 //!
 //! Survives the daemon: what breaks is told once and tried again. Never waits for a sink.
 
+mod check;
+mod restart;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +15,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
 
-use super::fleet::{Change, Fleet};
+use self::restart::unless_leaving;
+use super::fleet::{Change, Fleet, News};
 use super::forward::Input;
 use super::metrics::Board;
 use super::notice::{Notice, Teller};
@@ -20,8 +24,8 @@ use super::policy::{Decision, RestartLimits};
 use super::position::Cursor;
 use super::tail::Tail;
 use crate::container::{
-    ContainerError, ContainerEvent, ContainerFacts, ContainerStats, ContainerStatus, Containers, EventQuery, ListQuery,
-    Owner, Running,
+    ContainerError, ContainerEvent, ContainerFacts, ContainerStats, ContainerStatus, Containers, End, EventQuery,
+    ListQuery, Owner, Running,
 };
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -61,8 +65,9 @@ pub enum Sampling {
 
 /// What a task of the loop found.
 enum Done {
-    Restart { id: String, result: Result<(), ContainerError> },
     Check { id: String },
+    End { id: String, result: Result<End, ContainerError> },
+    Start { id: String, result: Result<(), ContainerError> },
     Tail { id: String, cursor: Cursor, result: Result<(), ContainerError> },
     Samples(Vec<(String, Option<ContainerStats>)>),
 }
@@ -78,7 +83,7 @@ struct Connection {
 
 impl Watch<'_> {
     /// Works until it is dropped.
-    pub async fn run(mut self) {
+    pub async fn run(&mut self) {
         let (mut tasks, mut connection) = (JoinSet::new(), Connection { pause: FIRST_PAUSE, ..Connection::default() });
         loop {
             let Err(reason) = self.connected(&mut tasks, &mut connection).await;
@@ -143,9 +148,22 @@ impl Watch<'_> {
     }
 
     fn note(&mut self, event: &ContainerEvent, connection: &mut Connection) {
+        if event.time.is_some() && event.time == connection.last_event {
+            // The first of a new stream was the last of the old one.
+            return;
+        }
         connection.last_event = event.time.or(connection.last_event);
-        if self.fleet.note(event, Instant::now()) {
-            self.forget(&event.id);
+        match self.fleet.note(event, Instant::now()) {
+            News::Nothing => {}
+            News::Gone => self.forget(&event.id),
+            News::OutOfMemory { times } => self.tell_memory(&event.id, times),
+        }
+    }
+
+    fn tell_memory(&self, id: &str, times: u32) {
+        if let Some(facts) = self.fleet.watched.get(id).map(|watched| &watched.facts) {
+            let (name, limit, policy) = (facts.name.clone(), facts.memory_limit, facts.restart);
+            self.teller.tell(Notice::OutOfMemory { name, limit, times, policy });
         }
     }
 
@@ -201,40 +219,24 @@ impl Watch<'_> {
 
     fn decide(&mut self, id: &str, tasks: &mut JoinSet<Done>) {
         let now = Instant::now();
-        let Some(watched) = self.fleet.watched.get_mut(id).filter(|watched| !watched.restarting) else { return };
+        if let Some(verdict) = self.fleet.watched.get(id).and_then(|watched| watched.judge(now)) {
+            return self.go_on(id, verdict, tasks);
+        }
+        let Some(watched) = self.fleet.watched.get_mut(id).filter(|watched| watched.own.is_none()) else { return };
         let name = watched.facts.name.clone();
         let observation = watched.observe(now);
         match watched.restarts.decide(now, &observation, &self.limits) {
             Decision::Nothing => {}
             Decision::Wait(due) => self.fleet.look(id, due),
             Decision::Restart { reason, attempt } => {
-                watched.restarting = true;
                 self.teller.tell(Notice::Restarting { name, reason, attempt, budget: self.limits.budget });
-                let (containers, id) = (self.containers.clone(), id.to_owned());
-                tasks.spawn(async move { Done::Restart { result: containers.restart(&id, None).await, id } });
+                self.restart(id, reason, tasks);
             }
             Decision::GiveUp { reason, attempts } => {
                 self.teller.tell(Notice::GivenUp { name, reason, attempts, window: self.limits.window });
             }
             Decision::Recovered => self.teller.tell(Notice::Recovered { name }),
         }
-    }
-
-    /// Lets the engine run the health check, when it does not by itself.
-    fn check(&mut self, id: &str, tasks: &mut JoinSet<Done>) {
-        let Some(watched) = self.fleet.watched.get_mut(id).filter(|_| self.containers.leaves_checks()) else { return };
-        let now = Instant::now();
-        let Some(due) = watched.checks.due(&watched.facts, now).filter(|_| !watched.checking) else { return };
-        if now < due {
-            return self.fleet.look(id, due);
-        }
-        watched.checking = true;
-        let (containers, id) = (self.containers.clone(), id.to_owned());
-        tasks.spawn(async move {
-            // What was found, or why nothing was, is told by the next look.
-            let _ = containers.check_health(&id).await;
-            Done::Check { id }
-        });
     }
 
     /// Begins to read its logs, when nobody does.
@@ -255,7 +257,9 @@ impl Watch<'_> {
         };
         let id = id.to_owned();
         tasks.spawn(async move {
+            let containers = tail.containers.clone();
             let (cursor, result) = tail.run().await;
+            let result = unless_leaving(&containers, &id, result).await;
             Done::Tail { id, cursor, result }
         });
     }
@@ -302,24 +306,9 @@ impl Watch<'_> {
     fn finished(&mut self, done: Done) {
         let now = Instant::now();
         match done {
-            Done::Restart { id, result } => {
-                let Some(watched) = self.fleet.watched.get_mut(&id) else { return };
-                watched.restart_ended(now);
-                match result {
-                    Ok(()) | Err(ContainerError::Daemon(_) | ContainerError::NotFound { .. }) => {}
-                    Err(error) => {
-                        let (name, reason) = (watched.facts.name.clone(), error.to_string());
-                        self.teller.tell(Notice::RestartFailed { name, reason });
-                    }
-                }
-                self.fleet.look(&id, now);
-            }
-            Done::Check { id } => {
-                let Some(watched) = self.fleet.watched.get_mut(&id) else { return };
-                watched.checking = false;
-                watched.checks.checked(now);
-                self.fleet.look(&id, now);
-            }
+            Done::Check { id } => self.checked(&id),
+            Done::End { id, result } => self.ended(&id, result),
+            Done::Start { id, result } => self.started(&id, result),
             Done::Tail { id, cursor, result } => {
                 let Some(watched) = self.fleet.watched.get_mut(&id) else { return };
                 watched.logs.reading = false;
