@@ -1,8 +1,8 @@
 //! What reading a container's output costs: a million lines that are there, and lines that are followed while they are printed,
 //! by `nextdeploy logs` and by the docker command line.
 //!
-//! `DOCKER_CLI=/usr/bin/docker cargo bench --bench logs`; needs a Docker daemon and `node:22-slim`. Times are wall clock of the
-//! whole process, medians of this one run, the two programs in turn; memory is the peak of the process.
+//! `DOCKER_CLI=/usr/bin/docker cargo bench --bench logs`; needs a Docker daemon and `node:22-slim`. `NEXTDEPLOY_BINARY` names a
+//! program that is built already. Times are wall clock of the whole process, medians of this one run, the two programs in turn; memory is the peak of the process.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -72,7 +72,8 @@ fn measure(mut command: Command, lines: usize) -> Measure {
 }
 
 fn ours(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nextdeploy"));
+    let program = std::env::var_os("NEXTDEPLOY_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_nextdeploy").into());
+    let mut command = Command::new(program);
     command.args(["logs", "--ci", "none"]).args(arguments).arg(NAME);
     command
 }

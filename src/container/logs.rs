@@ -7,15 +7,15 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures_util::stream::{BoxStream, StreamExt, try_unfold};
-use http_body_util::BodyExt;
 use hyper::Method;
+use tokio::sync::mpsc;
 
 use super::api::Streamed;
 use super::client::Containers;
 use super::error::ContainerError;
 use super::failure::Subject;
 use super::frames::{Frames, Piece};
-use crate::daemon::Query;
+use crate::daemon::{Chunk, ConnectionGuard, Query};
 
 const DOING: &str = "the logs";
 /// A longer line comes in parts.
@@ -62,7 +62,9 @@ pub struct LogLine {
 struct Reading {
     containers: Containers,
     container: String,
-    streamed: Streamed,
+    chunks: mpsc::Receiver<Chunk>,
+    /// Ends the connection with the stream.
+    _connection: ConnectionGuard,
     assembler: Assembler,
     ready: VecDeque<LogLine>,
     ended: bool,
@@ -78,11 +80,12 @@ impl Containers {
         let tty = self.inspect(container).await?.tty;
         let subject = Subject::container(DOING, container);
         let path = request(container, options);
-        let streamed = self.stream(&subject, Method::GET, &path, None).await?;
+        let Streamed { body, mut connection } = self.stream(&subject, Method::GET, &path, None).await?;
         let reading = Reading {
             containers: self.clone(),
             container: container.to_owned(),
-            streamed,
+            chunks: connection.pump(body),
+            _connection: connection,
             assembler: Assembler::new(tty, if self.engine.is_podman() { Records::Other } else { Records::Docker }),
             ready: VecDeque::new(),
             ended: false,
@@ -121,7 +124,7 @@ async fn next_line(mut reading: Reading) -> Result<Option<(LogLine, Reading)>, C
             return Ok(None);
         }
         let lost = |reason: &str| Err(reading.containers.lost(&Subject::container(DOING, &reading.container), reason));
-        match reading.streamed.body.frame().await {
+        match reading.chunks.recv().await {
             None => {
                 reading.ended = true;
                 reading.assembler.finish(&mut reading.ready);
@@ -130,8 +133,7 @@ async fn next_line(mut reading: Reading) -> Result<Option<(LogLine, Reading)>, C
                 }
             }
             Some(Err(error)) => return lost(&error.to_string()),
-            Some(Ok(frame)) => {
-                let Ok(chunk) = frame.into_data() else { continue };
+            Some(Ok(chunk)) => {
                 if let Err(reason) = reading.assembler.feed(chunk, &mut reading.ready) {
                     return lost(&reason);
                 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::{BollardRequest, Docker};
+use futures_util::future::join;
 use hyper::body::{Body, Incoming};
 use hyper::header::{HOST, HeaderValue};
 use hyper::{Request, Response, Uri};
@@ -15,12 +16,14 @@ use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::endpoint::{Address, Endpoint};
 use super::error::DaemonError;
 use super::identity::{Identity, PODMAN, platform};
+use super::pump::{Chunk, PumpHandle, pump};
 use super::ssh::{LOGIN_TIMEOUT, SshTransport, SshWords};
 use super::tls;
 use crate::diagnostic::error_chain;
@@ -81,18 +84,28 @@ pub(crate) struct Exchange {
     pub(crate) connection: ConnectionGuard,
 }
 
-pub(crate) struct ConnectionGuard(Option<AbortHandle>);
+pub(crate) struct ConnectionGuard {
+    task: Option<AbortHandle>,
+    pump: Option<PumpHandle>,
+}
 
 impl ConnectionGuard {
     /// Lets the connection end by itself with its response.
     fn detach(mut self) {
-        self.0 = None;
+        self.task = None;
+    }
+}
+
+impl ConnectionGuard {
+    /// The chunks of the body that came with this connection, for one that has many.
+    pub(crate) fn pump(&mut self, body: Incoming) -> mpsc::Receiver<Chunk> {
+        self.pump.take().expect("a connection has one body").start(body)
     }
 }
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        if let Some(handle) = &self.0 {
+        if let Some(handle) = &self.task {
             handle.abort();
         }
     }
@@ -303,11 +316,10 @@ impl Dialer {
             Ok(pair) => pair,
             Err(error) => return self.broken(words, &error).await,
         };
-        let task = tokio::spawn(async move {
-            // Failures reach the waiting side through the response.
-            let _ = connection.with_upgrades().await;
-        });
-        let connection = ConnectionGuard(Some(task.abort_handle()));
+        let (handle, pump) = pump();
+        // Failures of the connection reach the waiting side through the response.
+        let task = tokio::spawn(join(connection.with_upgrades(), pump.run()));
+        let connection = ConnectionGuard { task: Some(task.abort_handle()), pump: Some(handle) };
         match sender.send_request(request).await {
             Ok(response) => Ok(Ok(Exchange { response, connection })),
             Err(error) => self.broken(words, &error).await,

@@ -7,6 +7,7 @@ mod engine;
 mod error;
 mod identity;
 mod ping;
+mod pump;
 mod query;
 mod ssh;
 mod tls;
@@ -16,6 +17,7 @@ pub use endpoint::{Address, Endpoint, TlsFiles, docker_config_dir, find_endpoint
 pub use engine::{BuilderKind, Engine};
 pub(crate) use engine::{ConnectionGuard, Dialer, Exchange};
 pub use error::DaemonError;
+pub(crate) use pump::Chunk;
 pub(crate) use query::Query;
 pub use ssh::SshTarget;
 pub use usage::MachineUsage;
