@@ -12,7 +12,7 @@ pub fn render_list(containers: &[ContainerSummary]) -> String {
             vec![
                 printable(&one.name),
                 printable(one.app().unwrap_or("-")),
-                printable(&one.image),
+                printable(short(&one.image)),
                 printable(&one.description),
                 or_dash(one.ports.iter().map(port).collect::<Vec<_>>().join(", ")),
             ]
@@ -28,6 +28,12 @@ fn port(port: &PublishedPort) -> String {
     };
     let address = std::net::SocketAddr::new(port.address, port.host_port);
     format!("{address}->{}{protocol}", port.container_port)
+}
+
+/// An image whose name belongs to another one by now is listed by its id; its first digits are enough, as in `docker ps`.
+fn short(image: &str) -> &str {
+    const DIGITS: usize = 12;
+    image.strip_prefix("sha256:").and_then(|id| id.get(..DIGITS)).unwrap_or(image)
 }
 
 fn or_dash(text: String) -> String {
@@ -65,11 +71,12 @@ mod tests {
         (other.name, other.description, other.ports) = ("x".into(), "Exited (1)\u{1b}[31m".into(), Vec::new());
         shop.ports.push(PublishedPort { protocol: Protocol::Udp, ..port(53) });
         other.labels.clear();
+        other.image = format!("sha256:{}", "0123456789abcdef".repeat(4));
         assert_eq!(
             render_list(&[shop, other]),
             "NAME           APP   IMAGE                STATUS                  PORTS\n\
              shop-12ab34cd  shop  ghcr.io/acme/shop:1  Up 3 minutes (healthy)  127.0.0.1:8080->3000, 127.0.0.1:53->3000/udp\n\
-             x              -     ghcr.io/acme/shop:1  Exited (1)\\u{1b}[31m    -\n"
+             x              -     0123456789ab         Exited (1)\\u{1b}[31m    -\n"
         );
         assert_eq!(render_list(&[]), "NAME  APP  IMAGE  STATUS  PORTS\n");
     }
