@@ -124,14 +124,15 @@ async fn switch_folder(
         Ok(()) => admin.sees(&folder).await,
         Err(error) => Err(error),
     };
+    if !matches!(seen, Ok(true)) {
+        folder.remove_if_empty();
+    }
     let reason = match seen {
         Ok(true) => return Ok(Some(folder)),
         Ok(false) => "Caddy does not see it".to_owned(),
         Err(ProxyError::SwitchFolder { reason, .. }) => reason,
         Err(error) => return Err(error),
     };
-    // What was made for nothing goes again, if it can.
-    let _ = folder.remove();
     let path = folder.path().to_path_buf();
     if asked.is_some() {
         return Err(ProxyError::SwitchFolder { path, reason });

@@ -109,8 +109,7 @@ impl Containers {
     /// Ends it as `stop` does, by the same signals. The daemon tells no `stop` of it, which tells the stop of somebody else apart.
     pub async fn end(&self, container: &str) -> Result<End, ContainerError> {
         let subject = Subject::container("the question for it", container).checked()?;
-        let known = self.docker().inspect_container(container, None).await;
-        let config = known.map_err(|error| self.failed(&subject, error))?.config.unwrap_or_default();
+        let config = self.inspection(&subject, container).await?.config.unwrap_or_default();
         let signal = config.stop_signal.filter(|signal| !signal.is_empty()).unwrap_or_else(|| "SIGTERM".to_owned());
         let grace = config.stop_timeout.map_or(DEFAULT_GRACE, |seconds| {
             // Below 0 the daemon waits for ever.

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 
 use super::client::Containers;
@@ -61,13 +62,20 @@ impl ContainerFacts {
 impl Containers {
     pub async fn inspect(&self, container: &str) -> Result<ContainerFacts, ContainerError> {
         let subject = Subject::container("the question for it", container).checked()?;
-        let answer = if self.engine.is_podman() {
-            self.podman_inspection(&subject, container).await?
-        } else {
-            let answer = self.docker().inspect_container(container, None).await;
-            answer.map_err(|error| self.failed(&subject, error))?
-        };
+        let answer = self.inspection(&subject, container).await?;
         convert::container_facts(answer).map_err(|lack| self.lost(&subject, &format!("the answer has {lack}")))
+    }
+
+    pub(super) async fn inspection(
+        &self,
+        subject: &Subject<'_>,
+        container: &str,
+    ) -> Result<ContainerInspectResponse, ContainerError> {
+        if self.engine.is_podman() {
+            return self.podman_inspection(subject, container).await;
+        }
+        let answer = self.docker().inspect_container(container, None).await;
+        answer.map_err(|error| self.failed(subject, error))
     }
 
     /// `None` when it has no health check.

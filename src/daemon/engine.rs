@@ -90,16 +90,14 @@ pub(crate) struct ConnectionGuard {
 }
 
 impl ConnectionGuard {
-    /// Lets the connection end by itself with its response.
-    fn detach(mut self) {
-        self.task = None;
-    }
-}
-
-impl ConnectionGuard {
     /// The chunks of the body that came with this connection, for one that has many.
     pub(crate) fn pump(&mut self, body: Incoming) -> mpsc::Receiver<Chunk> {
         self.pump.take().expect("a connection has one body").start(body)
+    }
+
+    /// Lets the connection end by itself with its response.
+    fn detach(mut self) {
+        self.task = None;
     }
 }
 

@@ -48,13 +48,15 @@ impl Cache {
     /// `None` for what is no digest.
     fn path(&self, digest: &str) -> Option<PathBuf> {
         let (_, hex) = digest.split_once(':')?;
-        let valid = hex.len() >= 32 && hex.bytes().all(|b| b.is_ascii_hexdigit());
-        valid.then(|| Some(self.folder.as_ref()?.join(hex)))?
+        is_name(hex).then(|| Some(self.folder.as_ref()?.join(hex)))?
     }
 
     fn prune(&self) {
         let Some(Ok(entries)) = self.folder.as_ref().map(fs::read_dir) else { return };
-        let aged = |entry: fs::DirEntry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()));
+        let aged = |entry: fs::DirEntry| {
+            entry.file_name().to_str().filter(|name| is_name(name))?;
+            Some((entry.metadata().ok()?.modified().ok()?, entry.path()))
+        };
         let mut entries: Vec<(SystemTime, PathBuf)> = entries.flatten().filter_map(aged).collect();
         entries.sort();
         let surplus = entries.len().saturating_sub(ENTRIES);
@@ -62,6 +64,11 @@ impl Cache {
             let _ = fs::remove_file(path);
         }
     }
+}
+
+/// The digits of a digest; nothing else in the folder is ours.
+fn is_name(text: &str) -> bool {
+    text.len() >= 32 && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -78,6 +85,9 @@ mod tests {
         let environment = Environment::from_pairs([("HOME", home.path().to_str().unwrap())]);
         let cache = Cache::new(&environment, "images");
         assert_eq!(cache.get(&digest(0)), None);
+        let theirs = home.path().join(".cache/nextdeploy/images/notes");
+        fs::create_dir_all(theirs.parent().unwrap()).unwrap();
+        fs::write(&theirs, "").unwrap();
         for number in 0..=ENTRIES {
             cache.put(&digest(number), format!("{number}").as_bytes());
             let path = home.path().join(format!(".cache/nextdeploy/images/{number:064x}"));
@@ -87,7 +97,7 @@ mod tests {
         assert_eq!(cache.get(&digest(0)), None);
         assert_eq!(cache.get(&digest(1)).unwrap(), b"1");
         let kept = fs::read_dir(home.path().join(".cache/nextdeploy/images")).unwrap().count();
-        assert_eq!(kept, ENTRIES);
+        assert!(theirs.exists() && kept == ENTRIES + 1, "{kept}");
     }
 
     #[test]

@@ -309,10 +309,10 @@ impl Launcher<'_> {
 
 /// The site of the app has to be there before anything begins.
 pub(super) async fn check_site(admin: &Admin, app: &str) -> Result<(), LaunchError> {
-    match admin.upstreams(app).await? {
-        Some(_) => Ok(()),
-        None => Err(crate::proxy::ProxyError::NoSite { url: admin.address().to_owned(), app: app.to_owned() }.into()),
+    if admin.has_site(app).await? {
+        return Ok(());
     }
+    Err(crate::proxy::ProxyError::NoSite { url: admin.address().to_owned(), app: app.to_owned() }.into())
 }
 
 /// Removes the secrets of a container that is gone: what its labels name, with the help of its image.

@@ -46,7 +46,7 @@ pub struct SecretsPlace {
 
 impl SecretsPlace {
     /// A new folder for the container `name`.
-    fn choose(containers: &Containers, name: &str) -> Result<Self, LaunchError> {
+    pub(super) fn choose(containers: &Containers, name: &str) -> Result<Self, LaunchError> {
         let name = format!("{name}-{}", &host::random_word()[..8]);
         Ok(Self { root: root(containers)?, name })
     }
@@ -87,18 +87,16 @@ impl SecretsPlace {
     }
 }
 
-/// Writes the secrets of the container `name`. `image` is one that the daemon has.
+/// Writes secrets for `user`. `image` is one that the daemon has. After a failure some may be there.
 pub async fn write_secrets(
     containers: &Containers,
     image: &str,
-    name: &str,
+    place: &SecretsPlace,
     secrets: &[SecretFile],
     user: &AppUser,
-) -> Result<SecretsPlace, LaunchError> {
-    let place = SecretsPlace::choose(containers, name)?;
+) -> Result<(), LaunchError> {
     let user = user_number(containers, image, user).await?;
-    unpack(containers, image, &place, &place.entries(secrets, user)).await?;
-    Ok(place)
+    unpack(containers, image, place, &place.entries(secrets, user)).await
 }
 
 /// The number of a user of `image`.

@@ -137,10 +137,10 @@ impl Launcher<'_> {
             _ if secrets.is_empty() => {}
             SecretsAs::Env => secret_env = as_environment(secrets)?,
             SecretsAs::Files => {
-                let name = plan.name.value.as_str();
-                let written = write_secrets(self.containers, &plan.image_id, name, secrets, &plan.app_user).await?;
-                note(&|made| made.secrets = Some((written.clone(), plan.image_id.clone())));
-                place = Some(written);
+                let chosen = SecretsPlace::choose(self.containers, plan.name.value.as_str())?;
+                note(&|made| made.secrets = Some((chosen.clone(), plan.image_id.clone())));
+                write_secrets(self.containers, &plan.image_id, &chosen, secrets, &plan.app_user).await?;
+                place = Some(chosen);
             }
         }
         self.check_stop()?;

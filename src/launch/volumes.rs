@@ -2,7 +2,8 @@
 
 use super::error::LaunchError;
 use super::peek::Helper;
-use super::plan::{AppUser, LaunchPlan};
+use super::plan::LaunchPlan;
+use super::secrets::user_number;
 use crate::container::{Access, ArchiveContent, ArchiveEntry, ContainerName, Containers, Mount, pack};
 
 /// In the helper container.
@@ -16,9 +17,12 @@ pub(super) async fn hand_over(
     plan: &LaunchPlan,
     made: &[ContainerName],
 ) -> Result<(), LaunchError> {
-    let AppUser::Number(user @ 1..) = plan.app_user else { return Ok(()) };
     let volumes = handed_over(plan, made);
     if volumes.is_empty() {
+        return Ok(());
+    }
+    let user = user_number(containers, &plan.image_id, &plan.app_user).await?;
+    if user == 0 {
         return Ok(());
     }
     let mount = |name: &&ContainerName| Mount::Volume {

@@ -47,7 +47,7 @@ pub enum Ensured {
 /// How a change of the upstream went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Switched {
-    /// Where the requests went before; empty when nothing changed.
+    /// All that could get requests before; empty when nothing changed.
     pub previous: Vec<String>,
     pub drained: Drained,
     pub by: SwitchedBy,
@@ -59,6 +59,8 @@ pub enum SwitchedBy {
     Folder,
     /// Caddy loaded another configuration, and closed its idle connections of HTTP/1.1.
     Configuration,
+    /// The same, as the folder of the switch cannot be used by this user; the site has none any more.
+    ConfigurationWithoutSwitch,
 }
 
 /// What is known of the requests that ran at the previous upstreams.
@@ -141,6 +143,13 @@ impl Admin {
         Ok(found.map(|list| list.iter().map(ToString::to_string).collect()))
     }
 
+    /// Whether Caddy has a site of `app`.
+    pub async fn has_site(&self, app: &str) -> Result<bool, ProxyError> {
+        check_app(app)?;
+        let (config, _) = self.config().await?;
+        Ok(config::upstreams(&config, app).is_some())
+    }
+
     /// Whether Caddy reads what this machine has in `folder`, which is there: it is asked to import a file that only this program knows.
     pub async fn sees(&self, folder: &SwitchFolder) -> Result<bool, ProxyError> {
         let word = format!("nextdeploy-{}", host::random_word());
@@ -204,7 +213,10 @@ impl Admin {
                 })
             })
             .await?;
-        if let Some(pair) = pair {
+        // Another Caddy's is none of its business.
+        if let Some(pair) = pair
+            && self.serves_by(&pair).await?
+        {
             pair.folder.remove()?;
         }
         Ok(removed)
@@ -216,10 +228,12 @@ impl Admin {
         check_app(app)?;
         let upstream = Upstream::parse(upstream)?;
         let (config, _) = self.config().await?;
-        if let Some(pair) = config::pair(&config, app)
-            && self.serves_by(&pair).await?
-        {
-            return self.turn(app, &pair, &upstream, limit).await;
+        let mut by = SwitchedBy::Configuration;
+        if let Some(pair) = config::pair(&config, app) {
+            if self.serves_by(&pair).await? {
+                return self.turn(app, &pair, &upstream, limit).await;
+            }
+            by = SwitchedBy::ConfigurationWithoutSwitch;
         }
         let previous = self
             .change(|before| {
@@ -229,7 +243,7 @@ impl Admin {
             .await?;
         let previous: Vec<String> = previous.iter().map(ToString::to_string).collect();
         let drained = self.drain(&previous, SETTLE, limit).await;
-        Ok(Switched { previous, drained, by: SwitchedBy::Configuration })
+        Ok(Switched { previous, drained, by })
     }
 
     /// The switch of a pair. An upstream that it does not know needs a configuration first.
@@ -239,7 +253,12 @@ impl Admin {
         if pair.at(live) != upstream {
             let next = live.other();
             if pair.at(next) != upstream {
-                self.change(|before| Ok((config::with_side(before.clone(), app, next, upstream), ()))).await?;
+                let gone = || ProxyError::NoSite { url: self.address().to_owned(), app: app.to_owned() };
+                self.change(|before| {
+                    let after = config::with_side(before.clone(), app, next, upstream).ok_or_else(gone)?;
+                    Ok((after, ()))
+                })
+                .await?;
                 by = SwitchedBy::Configuration;
             }
             pair.folder.turn(next)?;

@@ -76,18 +76,20 @@ pub(super) fn pair(config: &Value, app: &str) -> Option<Pair> {
     Some(Pair { folder: folder?, blue: blue?, green: green? })
 }
 
-/// `config` with `upstream` at one side of the pair of `app`.
-pub(super) fn with_side(mut config: Value, app: &str, side: Side, upstream: &Upstream) -> Value {
+/// `config` with `upstream` at one side of the pair of `app`; `None` when there is no such side.
+pub(super) fn with_side(mut config: Value, app: &str, side: Side, upstream: &Upstream) -> Option<Value> {
     let part = match side {
         Side::Blue => PROXY,
         Side::Green => SECOND,
     };
+    let mut found = false;
     visit_mut(&mut config, &mut |object| {
         if is_part(object, app, part) {
             object.insert("upstreams".to_owned(), dials(std::slice::from_ref(upstream)));
+            found = true;
         }
     });
-    config
+    found.then_some(config)
 }
 
 /// `config` with `upstream` alone for `app`, and what the app had before. Everything else of its site stays as it is.

@@ -8,6 +8,8 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
+
 use super::error::ProxyError;
 use super::site::{Upstream, check_app, check_folder};
 
@@ -92,13 +94,16 @@ impl SwitchFolder {
     }
 
     pub fn make(&self) -> Result<(), ProxyError> {
-        let mut missing: Vec<&Path> = self.path().ancestors().take_while(|folder| !folder.exists()).collect();
+        let missing: Vec<&Path> = self.path().ancestors().take_while(|folder| !folder.exists()).collect();
         let made = fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(self.path());
         // The umask may be narrower than Caddy needs.
-        let made = made.and_then(|()| {
-            missing.drain(..).try_for_each(|made| fs::set_permissions(made, fs::Permissions::from_mode(FOLDER_MODE)))
-        });
+        let made = made.and_then(|()| missing.into_iter().try_for_each(open_to_all));
         made.map_err(|error| self.unusable(&error))
+    }
+
+    /// Takes the folder away when nothing is in it: one that is in use may belong to another Caddy.
+    pub fn remove_if_empty(&self) {
+        let _ = fs::remove_dir(self.path());
     }
 
     pub(super) fn live(&self) -> Result<Side, ProxyError> {
@@ -146,6 +151,13 @@ impl SwitchFolder {
     fn unusable(&self, error: &io::Error) -> ProxyError {
         ProxyError::SwitchFolder { path: self.path().to_path_buf(), reason: error.to_string() }
     }
+}
+
+/// No link is followed: who may write beside the folder shall not choose whose mode changes.
+fn open_to_all(folder: &Path) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = fs::File::from(rustix::fs::open(folder, flags, Mode::empty())?);
+    opened.set_permissions(fs::Permissions::from_mode(FOLDER_MODE))
 }
 
 fn write_new(path: &Path, text: &str) -> io::Result<()> {

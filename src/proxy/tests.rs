@@ -302,7 +302,8 @@ fn a_pair_is_found_again_and_keeps_its_sides() {
         let drains = after.to_string().contains(r#":draining","match":[{"not":[{}]}],"handle":[{"#);
         assert_eq!(drains, to == "127.0.0.1:4000", "what is in the pair is counted there: {after}");
     }
-    let moved = with_side(config.clone(), "shop", Side::Green, &upstream("127.0.0.1:5000"));
+    let moved = with_side(config.clone(), "shop", Side::Green, &upstream("127.0.0.1:5000")).unwrap();
+    assert_eq!(with_side(config.clone(), "blog", Side::Green, &upstream("127.0.0.1:5000")), None);
     assert_eq!(pair(&moved, "shop").unwrap().green.as_str(), "127.0.0.1:5000");
     assert_eq!(pair(&moved, "shop").unwrap().blue, first.blue);
     assert_eq!(without_site(config, "shop"), Some(json!({})));

@@ -28,6 +28,10 @@ pub fn render_event(event: &LaunchEvent<'_>) -> String {
             let closed = match by {
                 SwitchedBy::Folder => "",
                 SwitchedBy::Configuration => "; its new configuration closed idle connections",
+                SwitchedBy::ConfigurationWithoutSwitch => {
+                    "; its new configuration closed idle connections, since this user cannot use the folder of the switch, or Caddy \
+                     does not see it: load the site again as who runs this"
+                }
             };
             format!("the proxy sends requests to {upstream}; {told}{closed}")
         }

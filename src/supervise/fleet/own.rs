@@ -66,7 +66,8 @@ impl OwnRestart {
     pub fn note_signal(&mut self, signal: Option<i64>) -> bool {
         self.awaited = match (self.awaited, signal) {
             (Awaited::StopSignal, _) => Awaited::Kill,
-            (Awaited::Kill, Some(SIGKILL)) => Awaited::Nothing,
+            // Podman does not tell the number.
+            (Awaited::Kill, Some(SIGKILL) | None) => Awaited::Nothing,
             _ => {
                 self.signalled = true;
                 return true;
@@ -116,6 +117,7 @@ mod tests {
             ("a stop meanwhile", &[TERM, TERM, KILL], &[false, true, false]),
             ("a stop that was faster", &[TERM, TERM, KILL, KILL], &[false, true, false, true]),
             ("its own signal for the end", &[Some(10), Some(10)], &[false, true]),
+            ("signals without a number", &[None, None, None], &[false, false, true]),
         ] {
             let mut own = OwnRestart::of_running();
             let found: Vec<bool> = signals.iter().map(|signal| own.note_signal(*signal)).collect();

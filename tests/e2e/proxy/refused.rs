@@ -112,6 +112,13 @@ fn a_folder_that_caddy_does_not_see_is_told() {
         let load = |more: &[&str]| load_with(&caddy.admin, "shop", (&domain, &upstream), more);
         check_told(&load(&asked), 2, &["proxy/switch-folder", asked[1], "Caddy does not see it", "--switch-dir"]);
         assert!(fs::read_dir(folder.path()).unwrap().next().is_none(), "what was made for it is gone");
+        // One that is in use, by another Caddy, stays as it is.
+        let in_use = folder.path().join("shop/green");
+        fs::create_dir(in_use.parent().unwrap()).unwrap();
+        fs::write(&in_use, "").unwrap();
+        check_told(&load(&asked), 2, &["proxy/switch-folder"]);
+        assert!(in_use.exists(), "the requests of a site went to another upstream");
+        fs::remove_dir_all(in_use.parent().unwrap()).unwrap();
         let state = folder.path().join("state");
         let environment = [("XDG_STATE_HOME", state.to_str().unwrap())];
         let arguments = [
