@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use http_body_util::BodyExt as _;
-use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH};
+use reqwest::header::ETAG;
 use reqwest::{Method, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,9 +10,10 @@ use tokio::time::Instant;
 
 use super::config;
 use super::error::ProxyError;
+use super::exchange::{Answer, Body};
 use super::site::{Site, Upstream, check_app};
 use super::switch::{Pair, SwitchFolder};
-use crate::diagnostic::{error_chain, shown};
+use crate::diagnostic::error_chain;
 use crate::{host, network};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -30,9 +30,9 @@ const POLL: Duration = Duration::from_millis(100);
 /// A running Caddy.
 #[derive(Debug, Clone)]
 pub struct Admin {
-    client: reqwest::Client,
+    pub(super) client: reqwest::Client,
     /// Without a path.
-    url: Url,
+    pub(super) url: Url,
 }
 
 /// What became of a site.
@@ -330,76 +330,10 @@ impl Admin {
             Err(answer) => Err(self.error(answer)),
         }
     }
-
-    async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<Body<'_>>,
-        tag: Option<&str>,
-    ) -> Result<(Vec<u8>, HeaderMap), Answer> {
-        let mut url = self.url.clone();
-        url.set_path(path);
-        let mut request = self.client.request(method, url);
-        request = match body {
-            None => request,
-            Some(Body::Json(value)) => request.json(value),
-            Some(Body::Caddyfile(text)) => request.header(CONTENT_TYPE, "text/caddyfile").body(text),
-        };
-        if let Some(tag) = tag {
-            request = request.header(IF_MATCH, tag);
-        }
-        let response = request.send().await.map_err(Answer::None)?;
-        let status = response.status();
-        let mut headers = response.headers().clone();
-        // Until Caddy 2.8 the entity tag comes behind the body.
-        let mut frames = reqwest::Body::from(response);
-        let mut body = Vec::new();
-        while let Some(frame) = frames.frame().await {
-            match frame.map_err(Answer::None)?.into_data() {
-                Ok(data) => body.extend_from_slice(&data),
-                Err(frame) => headers.extend(frame.into_trailers().unwrap_or_default()),
-            }
-        }
-        if status.is_success() {
-            return Ok((body, headers));
-        }
-        Err(Answer::Status(status, String::from_utf8_lossy(&body).into_owned()))
-    }
-
-    fn error(&self, answer: Answer) -> ProxyError {
-        let url = self.address().to_owned();
-        match answer {
-            Answer::None(error) => ProxyError::Unreachable { url, reason: error_chain(&error.without_url()) },
-            Answer::Status(status, body) => match serde_json::from_str::<Value>(&body) {
-                Ok(Value::Object(told)) if told.get("error").is_some_and(Value::is_string) => {
-                    let message = told["error"].as_str().unwrap_or_default().to_owned();
-                    ProxyError::Refused { url, message }
-                }
-                _ => ProxyError::NotCaddy { url, reason: format!("status {status}: {}", shown(body.trim())) },
-            },
-        }
-    }
-
-    fn not_caddy(&self, reason: &str) -> ProxyError {
-        ProxyError::NotCaddy { url: self.address().to_owned(), reason: reason.to_owned() }
-    }
-}
-
-/// What is sent.
-enum Body<'a> {
-    Json(&'a Value),
-    Caddyfile(String),
 }
 
 #[derive(PartialEq, Eq)]
 enum Written {
     Yes,
     NoLongerTheSame,
-}
-
-/// Anything but success.
-enum Answer {
-    None(reqwest::Error),
-    Status(StatusCode, String),
 }

@@ -8,6 +8,7 @@ mod admin;
 mod caddyfile;
 mod config;
 mod error;
+mod exchange;
 mod route;
 mod site;
 mod switch;
