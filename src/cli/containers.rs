@@ -152,6 +152,9 @@ pub struct Stop {
     /// How long they get to end by themselves [default: as the container was made, else 10].
     #[arg(short, long, value_name = "SECONDS", help_heading = "Containers")]
     pub time: Option<u32>,
+    /// Print JSON: each container, and what was wrong with it.
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
     #[command(flatten)]
     pub daemon: DaemonArgs,
 }
@@ -165,6 +168,9 @@ pub struct Restart {
     /// How long they get to end by themselves [default: as the container was made, else 10].
     #[arg(short, long, value_name = "SECONDS", help_heading = "Containers")]
     pub time: Option<u32>,
+    /// Print JSON: each container, and what was wrong with it.
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
     #[command(flatten)]
     pub daemon: DaemonArgs,
 }
@@ -178,6 +184,9 @@ pub struct Rm {
     /// Also when it runs: it is killed.
     #[arg(short, long, action = ArgAction::SetTrue, help_heading = "Containers")]
     pub force: bool,
+    /// Print JSON: each container, and what was wrong with it.
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
     #[command(flatten)]
     pub daemon: DaemonArgs,
 }

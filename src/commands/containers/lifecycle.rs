@@ -10,10 +10,11 @@ use crate::container::{ContainerError, ContainerStatus, ContainerSummary, Contai
 use crate::diagnostic::{Diagnostic, ExitCode};
 use crate::error::Error;
 use crate::launch::{forget_secrets, run_pre_stop};
+use crate::report::containers::ActionResult;
 
 pub fn stop(session: &Session, verb: &Stop, words: &Words) -> Result<ExitCode, Error> {
     let grace = verb.time.map(|seconds| Duration::from_secs(seconds.into()));
-    block_on(each(session, words, &verb.containers, async |containers, one| {
+    block_on(each(session, words, (&verb.containers, Told::asked(verb.json)), async |containers, one| {
         before_stop(session, containers, one).await;
         containers.stop(&one.id, grace).await
     }))?
@@ -21,7 +22,7 @@ pub fn stop(session: &Session, verb: &Stop, words: &Words) -> Result<ExitCode, E
 
 pub fn restart(session: &Session, verb: &Restart, words: &Words) -> Result<ExitCode, Error> {
     let grace = verb.time.map(|seconds| Duration::from_secs(seconds.into()));
-    block_on(each(session, words, &verb.containers, async |containers, one| {
+    block_on(each(session, words, (&verb.containers, Told::asked(verb.json)), async |containers, one| {
         before_stop(session, containers, one).await;
         containers.restart(&one.id, grace).await
     }))?
@@ -29,7 +30,7 @@ pub fn restart(session: &Session, verb: &Restart, words: &Words) -> Result<ExitC
 
 pub fn rm(session: &Session, verb: &Rm, words: &Words) -> Result<ExitCode, Error> {
     let removal = if verb.force { Removal::Forced } else { Removal::Stopped };
-    block_on(each(session, words, &verb.containers, async |containers, one| {
+    block_on(each(session, words, (&verb.containers, Told::asked(verb.json)), async |containers, one| {
         if removal == Removal::Forced {
             before_stop(session, containers, one).await;
         }
@@ -54,15 +55,29 @@ async fn remove(containers: &Containers, one: &ContainerSummary, removal: Remova
     containers.remove(&one.id, removal).await
 }
 
-/// Prints the name of each container that it was done to. The exit code is that of the last error.
+/// How standard output tells what was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Names,
+    Json,
+}
+
+impl Told {
+    fn asked(json: bool) -> Self {
+        if json { Self::Json } else { Self::Names }
+    }
+}
+
+/// Prints the name of each container that it was done to, or as JSON what became of each. The exit code is that of the last error.
 async fn each(
     session: &Session,
     words: &Words,
-    names: &[String],
+    (names, told): (&[String], Told),
     action: impl AsyncFn(&Containers, &ContainerSummary) -> Result<(), ContainerError>,
 ) -> Result<ExitCode, Error> {
     let containers = connect(session, words).await?;
     let mut code = ExitCode::Ok;
+    let mut outcomes = Vec::new();
     for name in names {
         let done = match containers.find(name, Owner::Ours).await {
             Ok(one) => match action(&containers, &one).await {
@@ -72,12 +87,17 @@ async fn each(
             Err(error) => Err(error),
         };
         match done {
+            Ok(name) if told == Told::Json => outcomes.push(ActionResult::done(name)),
             Ok(name) => session.data(&name)?,
             Err(error) => {
                 session.log.error(&error);
+                outcomes.push(ActionResult::failed(name, &error));
                 code = error.exit_code();
             }
         }
+    }
+    if told == Told::Json {
+        session.json(&outcomes)?;
     }
     Ok(code)
 }

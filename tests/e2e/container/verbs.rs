@@ -151,6 +151,11 @@ async fn one_that_fails_keeps_no_other_one() {
     assert_eq!((both.stdout, both.code), (format!("{}\n{}\n", one.name, two.name), Some(2)));
     assert!(both.stderr.contains("there is no container `nd-e2e-none`"), "{}", both.stderr);
     lab.run(&one).await;
+    let both = run(&lab, &["rm", "--force", "--json", one.name.as_str(), "nd-e2e-none"]);
+    let told: Value = serde_json::from_str(&both.stdout).unwrap();
+    assert_eq!((&told[0]["name"], &told[0]["done"]), (&one.name.as_str().into(), &true.into()), "{told}");
+    assert_eq!((&told[1]["error"]["code"], both.code), (&"container/not-found".into(), Some(2)), "{told}");
+    lab.run(&one).await;
     lab.run(&two).await;
     assert_eq!(
         refused(&lab, &["logs", &lab.name], &["container/ambiguous", one.name.as_str(), two.name.as_str()]),
