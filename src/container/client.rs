@@ -111,10 +111,7 @@ impl Containers {
         let subject = Subject::container("the question for it", container).checked()?;
         let config = self.inspection(&subject, container).await?.config.unwrap_or_default();
         let signal = config.stop_signal.filter(|signal| !signal.is_empty()).unwrap_or_else(|| "SIGTERM".to_owned());
-        let grace = config.stop_timeout.map_or(DEFAULT_GRACE, |seconds| {
-            // Below 0 the daemon waits for ever.
-            u64::try_from(seconds).map_or(LIFETIME, Duration::from_secs)
-        });
+        let grace = config.stop_timeout.map_or(DEFAULT_GRACE, convert::grace);
         let mut end = End::OfItself;
         for (signal, patience) in [(signal.as_str(), grace), ("SIGKILL", PATIENCE)] {
             match self.kill(container, signal).await {

@@ -57,7 +57,7 @@ pub fn container_facts(answer: ContainerInspectResponse) -> Result<ContainerFact
         memory_limit: host.memory.and_then(positive),
         restart: restart_policy(host.restart_policy),
         check_interval: config.healthcheck.and_then(check_interval),
-        stop_grace: config.stop_timeout.and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs),
+        stop_grace: config.stop_timeout.map(grace),
     })
 }
 
@@ -123,6 +123,12 @@ fn described_health(description: &str) -> Option<HealthStatus> {
         "health: starting" | "starting" => Some(HealthStatus::Starting),
         _ => None,
     }
+}
+
+/// Below 0 the daemon waits for ever.
+pub fn grace(seconds: i64) -> Duration {
+    const EVER: Duration = Duration::from_hours(24 * 365);
+    u64::try_from(seconds).map_or(EVER, Duration::from_secs)
 }
 
 fn summary_port(port: &PortSummary) -> Option<PublishedPort> {

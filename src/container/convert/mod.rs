@@ -6,7 +6,7 @@ mod facts;
 mod podman;
 mod request;
 
-pub(super) use facts::{container_facts, container_summary, image_facts, network_differs, volume_differs};
+pub(super) use facts::{container_facts, container_summary, grace, image_facts, network_differs, volume_differs};
 pub(super) use podman::{podman_check, podman_inspection, podman_list};
 pub(super) use request::{
     create_body, create_network_body, create_volume_body, endpoint, health, nano, nanoseconds, signed, whole_seconds,
