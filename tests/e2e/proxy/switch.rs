@@ -220,7 +220,7 @@ fn a_folder_that_went_away_is_replaced_by_a_configuration() {
         std::fs::remove_dir_all(scene.folder.path().join("shop")).unwrap();
         assert_eq!(scene.admin.spare("shop").await.unwrap(), None);
         let switched = scene.admin.switch_upstream("shop", &scene.new.upstream(), Duration::ZERO).await.unwrap();
-        assert_eq!(switched.by, SwitchedBy::Configuration);
+        assert_eq!(switched.by, SwitchedBy::ConfigurationWithoutSwitch);
         assert_eq!(scene.admin.upstreams("shop").await.unwrap().unwrap(), [scene.new.upstream()]);
     });
 }
