@@ -25,24 +25,27 @@ pub(super) async fn hand_over(
     if user == 0 {
         return Ok(());
     }
-    let mount = |name: &&ContainerName| Mount::Volume {
+    // By their number: a name may be longer than a path in an archive.
+    let mount = |(number, name): (usize, &&ContainerName)| Mount::Volume {
         name: (*name).clone(),
-        target: format!("{INSIDE}/{name}"),
+        target: format!("{INSIDE}/{number}"),
         access: Access::ReadWrite,
     };
-    let folder = |name: &&ContainerName| {
-        let (path, content) = (name.to_string(), ArchiveContent::Folder);
+    let folder = |number: usize| {
+        let (path, content) = (number.to_string(), ArchiveContent::Folder);
         ArchiveEntry { path, mode: MODE, user, group: 0, content }
     };
-    let entries: Vec<ArchiveEntry> = volumes.iter().map(folder).collect();
-    let archive = pack(&entries).expect("names of volumes are short paths");
-    let helper = Helper::create(containers, &plan.image_id, volumes.iter().map(mount).collect()).await?;
+    let entries: Vec<ArchiveEntry> = (0..volumes.len()).map(folder).collect();
+    let archive = pack(&entries).expect("numbers are short paths");
+    let mounts = volumes.iter().enumerate().map(mount).collect();
+    let helper = Helper::create(containers, &plan.image_id, mounts).await?;
     let copied = containers.copy_in(&helper.id, INSIDE, archive).await;
-    helper.remove().await?;
-    Ok(copied?)
+    let removed = helper.remove().await;
+    copied?;
+    removed
 }
 
-/// What other images have at a place is not known.
+/// What other images have at a place is not known, and another file system (`driver`, `options`) may have owners of its own.
 fn handed_over<'a>(plan: &LaunchPlan, made: &'a [ContainerName]) -> Vec<&'a ContainerName> {
     let Some(run) = &plan.run else { return Vec::new() };
     let (writable, cache) = (run.writable.as_deref().unwrap_or_default(), run.cache_folder());
@@ -54,5 +57,8 @@ fn handed_over<'a>(plan: &LaunchPlan, made: &'a [ContainerName]) -> Vec<&'a Cont
             _ => false,
         })
     };
-    made.iter().filter(|name| !in_image(name)).collect()
+    let is_plain = |name: &ContainerName| {
+        plan.volumes.iter().any(|one| one.name == *name && one.driver == "local" && one.options.is_empty())
+    };
+    made.iter().filter(|name| is_plain(name) && !in_image(name)).collect()
 }

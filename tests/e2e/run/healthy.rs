@@ -104,7 +104,7 @@ fn secrets_reach_the_app_and_nobody_else() {
 #[test]
 fn a_new_volume_belongs_to_the_app_and_an_old_one_stays_as_it_is() {
     let app = App::of_fixture("volume");
-    let (new, old) = (format!("{}-new", app.name), format!("{}-old", app.name));
+    let (new, old) = (format!("{}-new-{}", app.name, "x".repeat(100)), format!("{}-old", app.name));
     app.engine.docker(&["volume", "create", "--label", &format!("nextdeploy.app={}", app.name), &old]);
     let (new, old) = (format!("{new}:/data/new"), format!("{old}:/data/old"));
     expect(&app.run(&["--publish", "0", "--volume", &new, "--volume", &old, &app.image]), 0);
