@@ -13,6 +13,8 @@ mod jenkins;
 #[cfg(test)]
 mod tests;
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use crate::diagnostic::Warning;
@@ -136,6 +138,28 @@ impl CiSystem {
     pub fn is_github_like(self) -> bool {
         matches!(self, Self::GitHub | Self::Forgejo | Self::Gitea)
     }
+}
+
+/// The folder that the CI system has checked the repository out to, by its own variable; absolute.
+pub fn workspace(system: CiSystem, environment: &Environment) -> Option<PathBuf> {
+    let name = match system {
+        CiSystem::GitHub | CiSystem::Forgejo | CiSystem::Gitea => "GITHUB_WORKSPACE",
+        CiSystem::GitLab => "CI_PROJECT_DIR",
+        CiSystem::Azure => "BUILD_SOURCESDIRECTORY",
+        CiSystem::CircleCi => "CIRCLE_WORKING_DIRECTORY",
+        CiSystem::Buildkite => "BUILDKITE_BUILD_CHECKOUT_PATH",
+        CiSystem::Bitbucket => "BITBUCKET_CLONE_DIR",
+        CiSystem::Jenkins => "WORKSPACE",
+        CiSystem::Other | CiSystem::None => return None,
+    };
+    let folder = environment.get(name)?;
+    // CircleCI writes `~/project`.
+    let folder = match folder.strip_prefix("~/") {
+        Some(below) => PathBuf::from(environment.get("HOME")?).join(below),
+        None => PathBuf::from(folder),
+    };
+    // The root of the file system would trust every checkout of the machine.
+    (folder.is_absolute() && folder.parent().is_some()).then_some(folder)
 }
 
 impl CiContext {

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 
 use super::{Session, block_on};
 use crate::diagnostic::printable;
-use crate::host::{ChildError, ChildLimits, CommandOutput, find_program, run_with_input};
+use crate::host::{ChildCall, ChildError, ChildLimits, CommandOutput, find_program, run_child};
 use crate::report::ci::{AgentReport, Severity};
 use crate::report::outputs::Outputs;
 use crate::report::summary::{Ending, SUMMARY_LIMIT, Summary, render_summary};
@@ -39,7 +39,15 @@ pub fn tell_agent(session: &Session, summary: &Summary<'_>, page: Page, outputs:
     let called = block_on(async {
         let calls = calls.iter().map(async |call| {
             let arguments: Vec<&str> = call.arguments.iter().map(String::as_str).collect();
-            run_with_input(&program, &arguments, call.input.as_bytes(), &session.environment, LIMITS).await
+            let call = ChildCall {
+                program: &program,
+                arguments: &arguments,
+                directory: None,
+                input: call.input.as_bytes(),
+                environment: &session.environment,
+                limits: LIMITS,
+            };
+            run_child(&call).await
         });
         join_all(calls).await
     });

@@ -15,7 +15,6 @@ use crate::doctor::{
 };
 use crate::error::{CommandError, Error};
 use crate::forge::{Action, Announcer, Place};
-use crate::host;
 use crate::network::Network;
 use crate::oci::Reference;
 use crate::plan::ImagePlan;
@@ -59,13 +58,11 @@ async fn examine(session: &Session, words: &Words) -> Vec<Finding> {
 }
 
 fn checkout(project: &Project) -> Checkout {
-    if project.tree.git.is_none() {
-        return Checkout::None;
+    match &project.tree.git {
+        None => Checkout::None,
+        Some(git) if git.shallow => Checkout::Shallow,
+        Some(_) => Checkout::Whole,
     }
-    let question = ["-c", "safe.directory=*", "rev-parse", "--is-shallow-repository"];
-    let answer = host::run_command("git", &question, &project.tree.root);
-    let shallow = answer.is_ok_and(|answer| answer.success && answer.stdout.starts_with(b"true"));
-    if shallow { Checkout::Shallow } else { Checkout::Whole }
 }
 
 async fn machine(session: &Session, project: Option<&Project>) -> (Option<Engine>, Vec<Finding>) {

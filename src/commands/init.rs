@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 
 use super::Session;
 use super::output::{create_file, write_file};
-use super::project::Project;
+use super::project::{Project, git_options};
 use crate::cli::{Init, Words};
 use crate::diagnostic::{ExitCode, Warning, printable_path};
 use crate::error::{CommandError, Error};
-use crate::host;
 use crate::rel_path::RelPath;
-use crate::source::{GitDetail, git_top_level};
+use crate::source::{GitDetail, default_branch, git_top_level};
 use crate::workflow::{
     Choices, CiTarget, DOCKERIGNORE, Definition, GITIGNORE, IgnoreFile, Program, Release, TargetRegistry, WorkflowError,
 };
@@ -31,7 +30,8 @@ pub fn run(session: &Session, verb: &Init, ci: Option<&str>, words: &Words) -> R
         target,
         registry: TargetRegistry::parse(verb.registry.as_deref(), target)?,
         directory: directory(verb, &project, &top),
-        branch: default_branch(&top),
+        branch: default_branch(root, &git_options(session, GitDetail::Tracking))
+            .unwrap_or_else(|| USUAL_BRANCH.to_owned()),
         program: Program::new(target, verb.uses.as_deref(), Release::of_this_program())?,
     };
     if target == CiTarget::GitHub && choices.program.can_move() {
@@ -76,20 +76,6 @@ fn directory(verb: &Init, project: &Project, top: &Path) -> RelPath {
     };
     let below = folder.strip_prefix(top).ok().and_then(Path::to_str);
     below.and_then(|below| RelPath::new(below).ok()).unwrap_or_else(RelPath::root)
-}
-
-/// What `origin` calls its default branch, else the branch that is checked out.
-fn default_branch(top: &Path) -> String {
-    let ask = |arguments: &[&str]| {
-        let output = host::run_command("git", arguments, top).ok().filter(|output| output.success)?;
-        let name = String::from_utf8(output.stdout).ok()?.trim().to_owned();
-        Some(name).filter(|name| !name.is_empty())
-    };
-    let remote = ask(&["symbolic-ref", "--short", "refs/remotes/origin/HEAD"]);
-    remote
-        .and_then(|name| name.strip_prefix("origin/").map(str::to_owned))
-        .or_else(|| ask(&["symbolic-ref", "--short", "HEAD"]))
-        .unwrap_or_else(|| USUAL_BRANCH.to_owned())
 }
 
 fn movable(program: &Program) -> Warning {

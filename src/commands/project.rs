@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::Session;
-use crate::ci::CiContext;
+use crate::ci::{self, CiContext};
 use crate::cli::Words;
 use crate::diagnostic::Warning;
 use crate::error::{CommandError, Error};
@@ -17,7 +17,7 @@ use crate::rel_path::RelPath;
 use crate::settings::{
     self, EnvValue, ForgeSettings, PublishSettings, Resolved, RunSettings, SecretValue, Settings, SummaryChoice,
 };
-use crate::source::{self, Exclusions, GitDetail, SourceTree};
+use crate::source::{self, Exclusions, GitDetail, GitOptions, SourceTree};
 
 /// A repository with all that is known about it before a choice is made.
 pub struct Project {
@@ -45,7 +45,7 @@ impl Project {
         let place = settings::locate(words, &session.environment)?;
         let located = source::locate(&place.directory.value)?;
         session.log.set_root(&located.root);
-        let tree = SourceTree::read_with(&located.root, Exclusions::Standard, detail)?;
+        let tree = SourceTree::read(&located.root, Exclusions::Standard, Some(&git_options(session, detail)))?;
         let explicit = match &place.metadata {
             None => None,
             Some(file) => {
@@ -92,6 +92,12 @@ impl Project {
         let Self { settings, publish, ci, facts, tree, .. } = self;
         Ok(plan::plan_image(Inputs { settings, publish, ci, facts, tree })?)
     }
+}
+
+/// How git is used for the checkout of this run.
+pub fn git_options(session: &Session, detail: GitDetail) -> GitOptions<'_> {
+    let workspace = ci::workspace(session.reporting.system, &session.environment);
+    GitOptions { detail, environment: &session.environment, workspace }
 }
 
 /// Hides every secret whose value the settings hold; those in files are hidden when the files are read.

@@ -12,7 +12,7 @@ use crate::rel_path::RelPath;
 use crate::secret::Secret;
 use crate::settings::{DockerfileChoice, SecretValue};
 use crate::source::ignore::IgnoreRules;
-use crate::source::{Exclusions, SourceEntry, SourceTree};
+use crate::source::{Exclusions, SourceEntry};
 
 /// What is built: the text of the Dockerfile and the request that carries it.
 pub struct Recipe {
@@ -59,7 +59,7 @@ fn own(project: &Project, path: &str) -> Result<(String, String, BuildContext), 
     let relative = RelPath::new(path).map_err(|outside| missing(std::io::Error::other(outside.to_string())))?;
     let text = fs::read_to_string(relative.under(&project.tree.root)).map_err(missing)?;
     // The user's Dockerfile may copy what a generated one never needs, such as a build of the host.
-    let tree = SourceTree::read(&project.tree.root, Exclusions::Reports)?;
+    let tree = project.tree.read_again(Exclusions::Reports)?;
     let rules = IgnoreRules::of_tree(&tree, Some(&relative))?;
     let sources = rules.sent(&tree, &[Path::new(relative.as_str()), Path::new(".dockerignore")]);
     let sources = without_written(project, sources);

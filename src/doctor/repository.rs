@@ -35,7 +35,10 @@ pub fn check_repository(
         ),
         Finding::ok(Area::Repository, "doctor/lockfile", format!("{manager} with `{}`", facts.lockfile.path)),
     ];
-    findings.extend(check_checkout(checkout, ci));
+    // A warning of the tree already says why git cannot be used.
+    if tree.git.is_some() || tree.warnings.is_empty() {
+        findings.extend(check_checkout(checkout, ci));
+    }
     let ignore = RelPath::new(".dockerignore").expect("a constant path is inside");
     if !tree.has_file(&ignore) {
         findings.push(Finding::warning(

@@ -53,22 +53,42 @@ pub enum ChildError {
 pub fn find_program(name: &str, environment: &Environment) -> Option<PathBuf> {
     let is_executable =
         |path: &PathBuf| path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok();
-    let folders = environment.get("PATH")?.split(':').filter(|folder| !folder.is_empty());
-    folders.map(|folder| Path::new(folder).join(name)).find(is_executable)
+    // An empty or relative entry means the working directory, which may be a stranger's repository.
+    let folders = environment.get("PATH")?.split(':').map(Path::new).filter(|folder| folder.is_absolute());
+    folders.map(|folder| folder.join(name)).find(is_executable)
 }
 
-/// Runs `program` in `environment` with `input` as its standard input. It ends, with what it started, when this future ends.
-pub async fn run_with_input(
-    program: &Path,
-    arguments: &[&str],
-    input: &[u8],
-    environment: &Environment,
-    limits: ChildLimits,
-) -> Result<CommandOutput, ChildError> {
-    let mut child = tokio::process::Command::new(program)
-        .args(arguments)
+/// A child process: what it runs, with which input, and how long it may take.
+#[derive(Debug, Clone, Copy)]
+pub struct ChildCall<'a> {
+    pub program: &'a Path,
+    pub arguments: &'a [&'a str],
+    /// Working directory; that of this process when absent.
+    pub directory: Option<&'a Path>,
+    /// Its standard input.
+    pub input: &'a [u8],
+    /// Its whole environment.
+    pub environment: &'a Environment,
+    pub limits: ChildLimits,
+}
+
+/// [`run_child`], for callers outside of a runtime; blocks the thread.
+pub fn run_blocking(call: &ChildCall<'_>) -> Result<CommandOutput, ChildError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(run_child(call))
+}
+
+/// Runs a child to its end. It ends, with what it started, when this future ends.
+pub async fn run_child(call: &ChildCall<'_>) -> Result<CommandOutput, ChildError> {
+    let ChildCall { input, limits, .. } = *call;
+    let mut command = tokio::process::Command::new(call.program);
+    if let Some(directory) = call.directory {
+        command.current_dir(directory);
+    }
+    let mut child = command
+        .args(call.arguments)
         .env_clear()
-        .envs(environment.iter())
+        .envs(call.environment.iter())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -21,6 +21,13 @@ impl Environment {
         Self(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
+    /// The same with these variables set.
+    #[must_use]
+    pub fn with<'a>(mut self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        self.0.extend(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
+        self
+    }
+
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }

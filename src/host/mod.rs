@@ -12,7 +12,8 @@ mod stream;
 
 pub use cache::Cache;
 pub use child::{
-    ChildError, ChildLimits, CommandOutput, PipedChild, find_program, run_command, run_with_input, spawn_piped,
+    ChildCall, ChildError, ChildLimits, CommandOutput, PipedChild, find_program, run_blocking, run_child, run_command,
+    spawn_piped,
 };
 pub use clock::now;
 pub use environment::Environment;

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::error::SourceError;
+use super::git::git_top_level;
 use crate::rel_path::RelPath;
 
 /// The root of the repository or workspace, and the directory that was asked for below it.
@@ -57,17 +58,6 @@ fn find_root(start: &Path) -> PathBuf {
         return parent.to_path_buf();
     }
     start.to_path_buf()
-}
-
-/// The nearest directory, from `dir` upwards, that is the top of a git work tree.
-pub fn git_top_level(dir: &Path) -> Option<PathBuf> {
-    dir.ancestors()
-        .find(|candidate| {
-            let git = candidate.join(".git");
-            // A file in linked work trees and submodules.
-            git.is_file() || git.join("HEAD").exists()
-        })
-        .map(Path::to_path_buf)
 }
 
 fn has_lockfile(directory: &Path) -> bool {

@@ -17,9 +17,9 @@ pub use error::{SourceError, io_reason};
 pub use exclusions::{
     ANNOTATIONS_REPORT, DOTENV_REPORT, Excluded, Exclusions, REPORT_FILES, STANDARD_EXCLUSIONS, SUMMARY_REPORT,
 };
-pub use git::{GitDetail, GitFacts};
+pub use git::{GitDetail, GitFacts, GitOptions, default_branch, git_top_level};
 pub use ignore::{IgnoreError, IgnoreRules, Verdict};
-pub use locate::{Located, git_top_level, locate};
+pub use locate::{Located, locate};
 pub use read_list::is_read;
 pub use tree::{EntryKind, SourceEntry, SourceText, SourceTree};
 

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::diagnostic::{Diagnostic, ExitCode};
-use crate::host::run_command;
+use crate::host::{Environment, run_command};
 use crate::rel_path::RelPath;
 
 /// A directory with these files; a path that ends with `/` is an empty folder.
@@ -29,7 +29,13 @@ fn disk(files: &[(&str, &str)]) -> TempDir {
 }
 
 fn read(dir: &TempDir) -> SourceTree {
-    SourceTree::read(dir.path(), Exclusions::Standard).unwrap()
+    read_path(dir.path()).unwrap()
+}
+
+fn read_path(path: &Path) -> Result<SourceTree, SourceError> {
+    let environment = Environment::of_process();
+    let git = GitOptions { detail: GitDetail::Full, environment: &environment, workspace: None };
+    SourceTree::read(path, Exclusions::Standard, Some(&git))
 }
 
 fn paths(tree: &SourceTree) -> Vec<&Path> {
@@ -70,7 +76,7 @@ fn entries_are_sorted_and_what_is_never_built_is_pruned() {
     }
     assert_eq!(tree.text(&rel(".env.local")), None, "local environment files are seen, not read");
 
-    let all = SourceTree::read(dir.path(), Exclusions::Reports).unwrap();
+    let all = tree.read_again(Exclusions::Reports).unwrap();
     assert!(paths(&all).contains(&Path::new("a/node_modules/x/package.json")));
     assert_eq!(all.text(&rel("a/node_modules/x/package.json")), None);
 }
@@ -144,10 +150,7 @@ fn linked_texts_are_read_inside_the_repository_only() {
 fn directories_that_are_none_are_clear_errors() {
     let dir = disk(&[("file", "")]);
     let check = |path: &str, code: &str, message: &str| {
-        for error in [
-            locate(&dir.path().join(path)).unwrap_err(),
-            SourceTree::read(&dir.path().join(path), Exclusions::Standard).unwrap_err(),
-        ] {
+        for error in [locate(&dir.path().join(path)).unwrap_err(), read_path(&dir.path().join(path)).unwrap_err()] {
             assert_eq!((error.code(), error.exit_code()), (code, ExitCode::Project));
             assert!(error.to_string().contains(message), "{error}");
             assert_eq!(error.hints().len(), 1);
@@ -211,11 +214,11 @@ fn git_facts_of_a_real_repository() {
     assert_eq!((facts.branch.as_deref(), facts.tag.as_deref(), facts.dirty), (Some("main"), Some("v1.0"), false));
     assert_eq!(facts.remote.as_deref(), Some("https://git.example/o/r.git"));
     assert_eq!(Vec::from_iter(&facts.tracked_env_files), [".env", "apps/web/.env.production"]);
-    assert_eq!(fs::read(dir.path().join(".git/index")).unwrap(), index, "asking git must not write");
+    assert_eq!(fs::read(dir.path().join(".git/index")).unwrap(), index, "reading must not write");
 
     // Below the top level everything is relative to the root that was asked for, and changes elsewhere do not count.
     fs::write(dir.path().join("elsewhere"), "").unwrap();
-    let below = SourceTree::read(&dir.path().join("apps/web"), Exclusions::Standard).unwrap().git.unwrap();
+    let below = read_path(&dir.path().join("apps/web")).unwrap().git.unwrap();
     assert_eq!(Vec::from_iter(&below.tracked_env_files), [".env.production"]);
     assert!(!below.dirty);
     assert!(read(&dir).git.unwrap().dirty);

@@ -6,7 +6,7 @@ use std::thread;
 
 use super::error::SourceError;
 use super::exclusions::Exclusions;
-use super::git::{self, GitDetail, GitFacts};
+use super::git::{self, GitFacts, GitOptions};
 use super::texts::load_texts;
 use super::walk::walk;
 use crate::diagnostic::Warning;
@@ -58,6 +58,8 @@ pub enum SourceText {
     Unreadable { reason: String },
 }
 
+type Walked = (Vec<SourceEntry>, BTreeMap<RelPath, SourceText>);
+
 /// A repository as a value. Entries are sorted component by component (bytewise), so parents come before their children and
 /// the children of one directory stay together.
 #[derive(Debug, Clone, Default)]
@@ -73,30 +75,34 @@ pub struct SourceTree {
 }
 
 impl SourceTree {
-    /// Reads the directory `root`: all paths that `exclusions` leaves in, the texts that detection needs, the git facts.
+    /// Reads the directory `root`: all paths that `exclusions` leaves in, the texts that detection needs, the git facts; without `git`
+    /// none.
     ///
     /// # Errors
     /// When `root` itself is no readable directory. What is wrong below it is part of the tree.
-    pub fn read(root: &Path, exclusions: Exclusions) -> Result<Self, SourceError> {
-        Self::read_with(root, exclusions, GitDetail::Full)
-    }
-
-    /// The same, asking no more of git than `detail`.
-    ///
-    /// # Errors
-    /// As [`SourceTree::read`].
-    pub fn read_with(root: &Path, exclusions: Exclusions, detail: GitDetail) -> Result<Self, SourceError> {
+    pub fn read(root: &Path, exclusions: Exclusions, git: Option<&GitOptions<'_>>) -> Result<Self, SourceError> {
         let root = root.canonicalize().map_err(|error| SourceError::from_io(root, &error))?;
         let (walked, git) = thread::scope(|scope| {
-            let git = scope.spawn(|| git::read(&root, detail));
-            let walked = walk(&root, exclusions).map(|entries| {
-                let texts = load_texts(&root, &entries);
-                (entries, texts)
-            });
-            (walked, git.join().unwrap_or_default())
+            let git = scope.spawn(|| git.map(|options| git::read(&root, options)).unwrap_or_default());
+            (Self::walk(&root, exclusions), git.join().unwrap_or_default())
         });
         let (entries, texts) = walked?;
         Ok(Self { root, entries, texts, git: git.facts, warnings: git.warning.into_iter().collect() })
+    }
+
+    /// The same directory with other exclusions; git is not asked again.
+    ///
+    /// # Errors
+    /// As [`SourceTree::read`].
+    pub fn read_again(&self, exclusions: Exclusions) -> Result<Self, SourceError> {
+        let (entries, texts) = Self::walk(&self.root, exclusions)?;
+        Ok(Self { entries, texts, root: self.root.clone(), git: self.git.clone(), warnings: self.warnings.clone() })
+    }
+
+    fn walk(root: &Path, exclusions: Exclusions) -> Result<Walked, SourceError> {
+        let entries = walk(root, exclusions)?;
+        let texts = load_texts(root, &entries);
+        Ok((entries, texts))
     }
 
     /// A tree made of texts only, for detection without a disk.

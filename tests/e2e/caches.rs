@@ -30,7 +30,7 @@ fn plan(id: &str) -> ImagePlan {
     );
     fs::create_dir(folder.path().join("app")).unwrap();
     write("app/page.tsx", "export default () => null\n");
-    let tree = SourceTree::read(folder.path(), Exclusions::Standard).unwrap();
+    let tree = SourceTree::read(folder.path(), Exclusions::Standard, None).unwrap();
     let node = "22".to_owned();
     let settings = Settings {
         node_version: Some(nextdeploy::origin::Detected::new(

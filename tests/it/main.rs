@@ -13,6 +13,7 @@ mod dockerignore;
 mod doctor;
 mod fake_daemon;
 mod forge;
+mod hostile_git;
 mod init;
 mod layering;
 mod program;

@@ -29,7 +29,7 @@ fn done_without_privileges(test: &str) -> bool {
 }
 
 fn context(root: &Path) -> Result<BuildContext, ContextError> {
-    let tree = SourceTree::read(root, Exclusions::Standard).unwrap();
+    let tree = SourceTree::read(root, Exclusions::Standard, None).unwrap();
     let rules = IgnoreRules::of_tree(&tree, None).unwrap();
     own_context(&tree, rules.sent(&tree, &[]))
 }
@@ -55,7 +55,7 @@ fn folders() {
     assert_eq!(context(dir.path()).unwrap().entries.len(), 1);
 
     forbid(dir.path());
-    let error = SourceTree::read(dir.path(), Exclusions::Standard).unwrap_err();
+    let error = SourceTree::read(dir.path(), Exclusions::Standard, None).unwrap_err();
     assert_eq!(error.code(), "source/unreadable");
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();

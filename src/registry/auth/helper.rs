@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::docker_config::HelperName;
 use super::{AuthError, Login};
 use crate::diagnostic::shown;
-use crate::host::{ChildError, ChildLimits, CommandOutput, Environment, find_program, run_with_input};
+use crate::host::{ChildCall, ChildError, ChildLimits, CommandOutput, Environment, find_program, run_child};
 use crate::registry::RegistryHost;
 
 /// A helper that asks its user something would never end.
@@ -72,8 +72,9 @@ pub(super) async fn ask_within(
     let answer = match find_program(&program, environment) {
         None => Err(HelperFault::NotInstalled),
         Some(path) => {
-            let asked = host.config_key().as_bytes();
-            read_answer(run_with_input(&path, &["get"], asked, environment, limits).await)
+            let input = host.config_key().as_bytes();
+            let call = ChildCall { program: &path, arguments: &["get"], directory: None, input, environment, limits };
+            read_answer(run_child(&call).await)
         }
     };
     answer.map_err(|fault| {

@@ -187,7 +187,7 @@ async fn no_value_leaves_its_place() {
     };
     let folder = tempfile::tempdir().unwrap();
     write_project(folder.path());
-    let tree = SourceTree::read(folder.path(), Exclusions::Standard).unwrap();
+    let tree = SourceTree::read(folder.path(), Exclusions::Standard, None).unwrap();
     let plan = plan_image(Inputs {
         settings: &settings,
         publish: &PublishSettings::default(),
