@@ -58,8 +58,9 @@ fn a_folder_that_git_takes_for_a_repository() {
         fs::rename(shop.join(".git").join(name), shop.join(name)).unwrap();
     }
     fs::remove_dir_all(shop.join(".git")).unwrap();
-    let config =
-        format!("[core]\n\tbare = false\n\tworktree = .\n[filter \"x\"]\n\tclean = {evil}\n\trequired = true\n");
+    let config = format!(
+        "[core]\n\trepositoryformatversion = 0\n\tworktree = .\n[filter \"x\"]\n\tclean = {evil}\n\trequired = true\n"
+    );
     repository.write("shop/config", config);
     rewrite(&repository, "shop/package.json");
     git(repository.root(), &["init", "-q"]);

@@ -193,7 +193,7 @@ fn a_folder_that_looks_like_a_git_directory_is_an_ordinary_folder() {
     }
     fs::copy(sandbox.root().join(".git/HEAD"), planted.join("HEAD")).unwrap();
     fs::copy(sandbox.root().join(".git/index"), planted.join("index")).unwrap();
-    let config = format!("[core]\n\tbare = false\n\tworktree = .\n{}", hostile_config(&sandbox));
+    let config = format!("[core]\n\trepositoryformatversion = 0\n\tworktree = .\n{}", hostile_config(&sandbox));
     fs::write(planted.join("config"), config).unwrap();
     fs::write(planted.join("a.json"), "{}\n").unwrap();
     fs::write(planted.join(".gitattributes"), ATTRIBUTES).unwrap();
