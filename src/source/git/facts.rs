@@ -59,14 +59,6 @@ impl GitFacts {
     }
 }
 
-/// The tracked environment files below the working directory of `git`.
-pub(super) fn tracked_env_files(git: &PrivateGit) -> Result<BTreeSet<String>, GitError> {
-    let output = git.run(&["ls-files", "-z", "--", ":(glob)**/.env*"], &[])?;
-    // A name that is not UTF-8 is no environment file of any tool: it counts as untracked.
-    let paths = output.split(|byte| *byte == 0).filter_map(|path| std::str::from_utf8(path).ok());
-    Ok(paths.filter(|path| !path.is_empty()).map(str::to_owned).collect())
-}
-
 /// `https://user:token@host/x` → `https://host/x`, `git@host:x` → `host:x`; parameters are dropped, they may carry tokens.
 /// `None` for what cannot be told apart from a secret.
 pub(super) fn without_user_information(remote: &str) -> Option<String> {

@@ -3,6 +3,7 @@
 
 mod error;
 mod facts;
+mod index;
 mod private;
 mod status;
 mod work_tree;
@@ -10,7 +11,6 @@ mod work_tree;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -19,7 +19,9 @@ use crate::host::Environment;
 
 use error::GitError;
 pub use facts::GitFacts;
+use index::Index;
 use private::{PrivateGit, UserConfig};
+use status::Status;
 use work_tree::WorkTree;
 pub use work_tree::git_top_level;
 
@@ -69,16 +71,17 @@ fn read_facts(checkout: &Checkout, opener: &Opener<'_>) -> Result<(GitFacts, Res
         shallow: checkout.work_tree.is_shallow(),
         ..GitFacts::default()
     };
-    let (head, status, tracked) = thread::scope(|scope| {
-        let tracked = scope.spawn(|| facts::tracked_env_files(git));
-        let (head, status) = match opener.options.detail {
-            GitDetail::Full => (facts.read_head(git), status::read(checkout, opener)),
-            GitDetail::Tracking => (Ok(()), Ok(status::Status::default())),
-        };
-        (head, status, tracked.join().unwrap_or_else(|_| Ok(BTreeSet::new())))
+    let full = opener.options.detail == GitDetail::Full;
+    let (index, head, status) = thread::scope(|scope| {
+        let status = scope.spawn(|| if full { Status::read(checkout) } else { Ok(Status::default()) });
+        let index = Index::read(git);
+        let head = if full { facts.read_head(git) } else { Ok(()) };
+        (index, head, status.join().unwrap_or_else(|_| Ok(Status::default())))
     });
     head?;
-    facts.tracked_env_files = tracked?;
+    let index = index?;
+    facts.tracked_env_files = index.env_files;
+    let status = status.and_then(|status| status.with_submodules(checkout, &index.gitlinks, opener));
     facts.dirty = status.as_ref().map_or(true, |status| status.dirty);
     let status = status.map(|status| facts.branch = status.branch);
     Ok((facts, status))

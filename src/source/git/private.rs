@@ -71,6 +71,8 @@ pub(super) struct PrivateGit {
     directory: PathBuf,
     /// `remote.origin.url` of the repository.
     pub remote: Option<String>,
+    /// `submodule.NAME.ignore` of the repository's configuration.
+    pub submodules: ConfigEntries,
 }
 
 impl PrivateGit {
@@ -86,22 +88,24 @@ impl PrivateGit {
         for name in ["refs", "packed-refs", "reftable", "shallow"] {
             link(&path(name), &folder.path().join(name))?;
         }
-        link(&path("info/exclude"), &folder.path().join("info/exclude"))?;
+        for name in ["info/exclude", "info/attributes"] {
+            link(&path(name), &folder.path().join(name))?;
+        }
         let mut git = Self {
             program: git_program(environment)?,
             environment: isolated(environment, folder.path()),
             folder,
             directory: directory.to_path_buf(),
             remote: None,
+            submodules: Vec::new(),
         };
         let mut entries = user.entries.clone();
         for file in work_tree.config_files() {
-            let file = file.to_string_lossy().into_owned();
-            let output = git.run(&["config", "--no-includes", "--list", "-z", "--file", &file], &[])?;
-            entries.extend(parse_config(&output));
+            entries.extend(git.read_config(&file)?);
         }
         git.remote =
             entries.iter().rev().find(|(key, _)| key == "remote.origin.url").map(|(_, value)| value.to_owned());
+        git.submodules = entries.iter().filter(|(key, _)| key.starts_with("submodule.")).cloned().collect();
         let config = render_config(&entries, user.excludes_file.as_deref())?;
         write(&git.folder.path().join("config"), &config)?;
         let [git_dir, top, objects] =
@@ -114,6 +118,13 @@ impl PrivateGit {
             ("GIT_WORK_TREE", top.as_str()),
         ]);
         Ok(git)
+    }
+
+    /// The entries of a configuration file. Reading one runs nothing; `include` is not followed.
+    pub fn read_config(&self, file: &Path) -> Result<ConfigEntries, GitError> {
+        let file = file.to_string_lossy();
+        let output = self.run(&["config", "--no-includes", "--list", "-z", "--file", &file], &[])?;
+        Ok(parse_config(&output))
     }
 
     /// Standard output of a git command that succeeded.
@@ -243,7 +254,7 @@ fn expand_home(path: &str, home: Option<&Path>) -> Option<PathBuf> {
 }
 
 /// Output of `git config --list -z`: `key LF value NUL`; a key without a value means true.
-pub(super) fn parse_config(output: &[u8]) -> ConfigEntries {
+fn parse_config(output: &[u8]) -> ConfigEntries {
     output
         .split(|byte| *byte == 0)
         .filter(|entry| !entry.is_empty())

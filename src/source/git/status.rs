@@ -4,13 +4,14 @@
 //! that git runs inside each submodule, with the configuration that lies there. Files of any other filter whose time or size
 //! has changed count as changed.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::private::{PrivateGit, parse_config};
+use super::index::Index;
 use super::work_tree::is_top_level;
 use super::{Checkout, GitError, Opener};
 use crate::source::exclusions::REPORT_FILES;
@@ -34,19 +35,40 @@ pub(super) struct Status {
     pub dirty: bool,
 }
 
-/// The state of the part of `checkout` below its root.
-pub(super) fn read(checkout: &Checkout, opener: &Opener<'_>) -> Result<Status, GitError> {
-    let mut status = own_status(checkout)?;
-    status.dirty =
-        status.dirty || submodules_differ(checkout, opener, DEEPEST_SUBMODULE, &mut MOST_SUBMODULES.clone())?;
-    Ok(status)
+impl Status {
+    /// Without what has changed inside of submodules; a submodule at another commit counts.
+    pub fn read(checkout: &Checkout) -> Result<Self, GitError> {
+        read(checkout, Untracked::Counts)
+    }
+
+    /// The same with the state of those submodules at `gitlinks`, relative to the root, that are checked out.
+    pub fn with_submodules(
+        mut self,
+        checkout: &Checkout,
+        gitlinks: &[PathBuf],
+        opener: &Opener<'_>,
+    ) -> Result<Self, GitError> {
+        let mut submodules = Submodules { opener, left: MOST_SUBMODULES };
+        self.dirty = self.dirty || submodules.differ(checkout, gitlinks, DEEPEST_SUBMODULE)?;
+        Ok(self)
+    }
 }
 
-/// Without what has changed inside of submodules; a submodule at another commit counts.
-fn own_status(checkout: &Checkout) -> Result<Status, GitError> {
+/// Whether files that git does not track make a work tree dirty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Untracked {
+    Counts,
+    Ignored,
+}
+
+fn read(checkout: &Checkout, untracked: Untracked) -> Result<Status, GitError> {
     // What this program writes about the checkout does not make it dirty.
     let reports = REPORT_FILES.map(|name| format!(":(exclude,glob)**/{name}"));
-    let mut arguments = vec!["status", "--porcelain=v2", "--branch", "-z", "--untracked-files=normal", "--no-renames"];
+    let mut arguments = vec!["status", "--porcelain=v2", "--branch", "-z", "--no-renames"];
+    arguments.push(match untracked {
+        Untracked::Counts => "--untracked-files=normal",
+        Untracked::Ignored => "--untracked-files=no",
+    });
     // `dirty` keeps git from running itself inside the submodules.
     arguments.extend(["--ignore-submodules=dirty", "--", ".", RECORDS]);
     arguments.extend(reports.iter().map(String::as_str));
@@ -151,44 +173,60 @@ impl Pointer {
     }
 }
 
-/// Whether a submodule that is checked out below the root differs from its own commit.
-fn submodules_differ(
-    checkout: &Checkout,
-    opener: &Opener<'_>,
-    depth: usize,
-    left: &mut usize,
-) -> Result<bool, GitError> {
-    for path in submodules(&checkout.git, &checkout.work_tree.top)? {
-        let Ok(folder) = checkout.work_tree.top.join(path).canonicalize() else { continue };
-        if !folder.starts_with(&checkout.root) || folder == checkout.root || !is_top_level(&folder) {
-            continue;
-        }
-        if depth == 0 || *left == 0 {
-            return Err(GitError::TooManySubmodules);
-        }
-        *left -= 1;
-        let submodule = opener.open(&folder, &folder)?;
-        if own_status(&submodule)?.dirty || submodules_differ(&submodule, opener, depth - 1, left)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+/// Looks into submodules, up to a limit for all of them.
+struct Submodules<'a> {
+    opener: &'a Opener<'a>,
+    left: usize,
 }
 
-/// Paths that `.gitmodules` names, relative to `top`.
-fn submodules(git: &PrivateGit, top: &Path) -> Result<Vec<PathBuf>, GitError> {
-    let file = top.join(".gitmodules");
-    if !fs::symlink_metadata(&file).is_ok_and(|found| found.is_file() && found.len() <= LARGEST_MODULES) {
-        return Ok(Vec::new());
+impl Submodules<'_> {
+    /// Whether one of the work trees at `gitlinks` differs from its own commit.
+    fn differ(&mut self, checkout: &Checkout, gitlinks: &[PathBuf], depth: usize) -> Result<bool, GitError> {
+        if gitlinks.is_empty() {
+            return Ok(false);
+        }
+        let ignored = ignore_settings(checkout)?;
+        for path in gitlinks {
+            let Ok(folder) = checkout.root.join(path).canonicalize() else { continue };
+            if !folder.starts_with(&checkout.root) || folder == checkout.root || !is_top_level(&folder) {
+                continue;
+            }
+            let ignored = folder.strip_prefix(&checkout.work_tree.top).ok().and_then(|path| ignored.get(path));
+            let untracked = match ignored.map(String::as_str) {
+                Some("all" | "dirty") => continue,
+                Some("untracked") => Untracked::Ignored,
+                _ => Untracked::Counts,
+            };
+            if depth == 0 || self.left == 0 {
+                return Err(GitError::TooManySubmodules);
+            }
+            self.left -= 1;
+            let submodule = self.opener.open(&folder, &folder)?;
+            let gitlinks = Index::read(&submodule.git)?.gitlinks;
+            if read(&submodule, untracked)?.dirty || self.differ(&submodule, &gitlinks, depth - 1)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
-    let output = git.run(&["config", "--no-includes", "--list", "-z", "--file", &file.to_string_lossy()], &[])?;
-    let is_plain = |path: &Path| path.components().all(|part| matches!(part, Component::Normal(_)));
-    Ok(parse_config(&output)
-        .into_iter()
-        .filter(|(key, _)| key.starts_with("submodule.") && key.ends_with(".path"))
-        .map(|(_, path)| PathBuf::from(path))
-        .filter(|path| is_plain(path))
-        .collect())
+}
+
+/// `submodule.NAME.ignore` by path: of `.gitmodules`, and over it of the repository's configuration (gitmodules(5)).
+fn ignore_settings(checkout: &Checkout) -> Result<BTreeMap<PathBuf, String>, GitError> {
+    let file = checkout.work_tree.top.join(".gitmodules");
+    if !fs::symlink_metadata(&file).is_ok_and(|found| found.is_file() && found.len() <= LARGEST_MODULES) {
+        return Ok(BTreeMap::new());
+    }
+    let mut entries = checkout.git.read_config(&file)?;
+    entries.extend(checkout.git.submodules.iter().cloned());
+    let values = |field: &str| {
+        let names = entries.iter().filter_map(|(key, value)| {
+            Some((key.strip_prefix("submodule.")?.strip_suffix(field)?.to_owned(), value.clone()))
+        });
+        names.collect::<BTreeMap<_, _>>()
+    };
+    let mut ignored = values(".ignore");
+    Ok(values(".path").into_iter().filter_map(|(name, path)| Some((path.into(), ignored.remove(&name)?))).collect())
 }
 
 #[cfg(test)]

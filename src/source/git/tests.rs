@@ -230,6 +230,22 @@ fn submodules_are_compared_without_their_configuration() {
     assert!(!sandbox.dirty());
     assert_eq!(sandbox.ran(), Vec::<String>::new());
 
+    sandbox.write(&[("packages/library/new", "")]);
+    let ignore = |value: &str| sandbox.git("r", &["config", "submodule.packages/library.ignore", value]);
+    for (value, dirty) in [("untracked", false), ("dirty", false), ("all", false), ("none", true)] {
+        ignore(value);
+        assert_eq!(sandbox.dirty(), dirty, "submodule.*.ignore={value}");
+    }
+    fs::remove_file(sandbox.root().join("packages/library/new")).unwrap();
+    // A repository that was added without `.gitmodules` is looked into as well.
+    sandbox.git("r", &["rm", "-q", "--cached", ".gitmodules"]);
+    fs::remove_file(sandbox.root().join(".gitmodules")).unwrap();
+    sandbox.git("r", &["commit", "-qm", "embedded"]);
+    assert!(!sandbox.dirty());
+    sandbox.write(&[("packages/library/b.json", "{ }\n")]);
+    assert!(sandbox.dirty(), "changed inside, without .gitmodules");
+    sandbox.write(&[("packages/library/b.json", "{}\n")]);
+
     fs::remove_file(sandbox.root().join(".git/modules/packages/library/config")).unwrap();
     sandbox.git("library", &["commit", "-q", "--allow-empty", "-m", "two"]);
     let head = fs::read_to_string(sandbox.path("library/.git/refs/heads/main")).unwrap();
@@ -373,6 +389,12 @@ fn what_the_user_ignores_everywhere_is_ignored() {
     assert!(!sandbox.dirty());
     fs::remove_file(sandbox.path("home/.gitconfig")).unwrap();
     fs::remove_dir_all(sandbox.path("home/.config")).unwrap();
+    fs::write(sandbox.root().join(".git/info/attributes"), "* eol=crlf\n").unwrap();
+    sandbox.write(&[("b", "1\n")]);
+    sandbox.commit("r");
+    fs::remove_file(sandbox.root().join("b")).unwrap();
+    sandbox.git("r", &["checkout", "-q", "b"]);
+    sandbox.touch("b");
     fs::write(sandbox.root().join(".git/info/exclude"), "*.mine\n").unwrap();
     assert!(!sandbox.dirty(), "info/exclude");
 }

@@ -69,7 +69,9 @@ impl WorkTree {
         regular(self.git_dir.join("index"), u64::MAX)?;
         regular(self.common_dir.join("packed-refs"), u64::MAX)?;
         regular(self.common_dir.join("shallow"), u64::MAX)?;
-        regular(self.common_dir.join("info/exclude"), LARGEST_CONFIG)?;
+        for name in ["info/exclude", "info/attributes"] {
+            regular(self.common_dir.join(name), LARGEST_CONFIG)?;
+        }
         self.config_files().into_iter().try_for_each(|path| regular(path, LARGEST_CONFIG))
     }
 
