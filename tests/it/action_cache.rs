@@ -121,6 +121,37 @@ fn a_checkout_without_git_has_keys_of_its_own_lockfile_and_commit() {
 }
 
 #[test]
+fn a_folder_that_looks_like_a_repository_runs_nothing() {
+    let folder = checkout();
+    let shop = folder.path().join("shop");
+    let ran = folder.path().join("ran");
+    for name in ["objects", "refs/heads"] {
+        fs::create_dir_all(shop.join(name)).unwrap();
+    }
+    write(&shop, "HEAD", "ref: refs/heads/main\n");
+    write(&shop, "refs/heads/main", "0123456789abcdef0123456789abcdef01234567\n");
+    // git fetches an object that is missing by running this command.
+    let config = format!(
+        "[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tpartialClone = origin\n\
+         [remote \"origin\"]\n\tpromisor = true\n\turl = {}\n\tuploadpack = touch {};\n",
+        shop.display(),
+        ran.display()
+    );
+    write(&shop, "config", &config);
+    keys(folder.path(), &[]);
+    assert!(!ran.exists(), "the command of the folder's configuration ran");
+}
+
+#[test]
+fn a_lockfile_that_is_a_link_to_a_device_is_not_read() {
+    let folder = checkout();
+    fs::remove_dir_all(folder.path().join(".git")).unwrap();
+    let first = keys(folder.path(), &[]);
+    std::os::unix::fs::symlink("/dev/zero", folder.path().join("shop/yarn.lock")).unwrap();
+    assert_eq!(keys(folder.path(), &[]), first);
+}
+
+#[test]
 fn another_word_is_an_error_that_holds_no_command() {
     let (code, log, outputs) = step(checkout().path(), &[("INPUT_CACHE", "x\n::error::forged %0A")]);
     assert_eq!((code, outputs.len()), (Some(2), 0));

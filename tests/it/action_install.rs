@@ -13,7 +13,7 @@ use tempfile::TempDir;
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 /// Stands for the program: says its name and version.
-const PROGRAM: &str = "#!/bin/sh\necho nextdeploy released\n";
+const PROGRAM: &str = concat!("#!/bin/sh\necho nextdeploy ", env!("CARGO_PKG_VERSION"), "\n");
 
 /// A runner: a copy of the action, an empty tool cache, and a server that has releases.
 struct Runner {
@@ -46,13 +46,69 @@ impl Runner {
 
     /// Puts a release of this version in place, packed as the release workflow does it.
     fn release(&self, owner: &str) -> PathBuf {
+        self.release_of(owner, PROGRAM)
+    }
+
+    fn release_of(&self, owner: &str, text: &str) -> PathBuf {
         let folder = self.folder.path().join(format!("releases/{owner}/releases/download/v{VERSION}"));
         let program = self.folder.path().join("program");
-        write_program(&program, PROGRAM);
+        write_program(&program, text);
         let folder_name = folder.to_str().unwrap();
         release_step(&["pack", folder_name, program.to_str().unwrap()], &[("GITHUB_SHA", COMMIT)]).unwrap();
         release_step(&["checksums", folder_name], &[]).unwrap();
         folder
+    }
+
+    /// Replaces the archives of a release, for both architectures, with what `tar` makes of `arguments` in a folder that `fill` fills.
+    fn pack_otherwise(&self, release: &Path, arguments: &[&str], fill: impl FnOnce(&Path)) {
+        let content = tempfile::tempdir_in(self.folder.path()).unwrap();
+        fill(content.path());
+        for architecture in ["x86_64", "aarch64"] {
+            let archive = release.join(format!("nextdeploy-{architecture}-linux.tar.gz"));
+            let packed =
+                Command::new("tar").arg("-czf").arg(archive).arg("-C").arg(content.path()).args(arguments).status();
+            assert!(packed.unwrap().success());
+        }
+        release_step(&["checksums", release.to_str().unwrap()], &[]).unwrap();
+    }
+
+    fn write_bin(&self, name: &str, text: &str) {
+        let program = self.folder.path().join("bin").join(name);
+        fs::create_dir_all(program.parent().unwrap()).unwrap();
+        write_program(&program, text);
+    }
+
+    /// A `curl` for which github.com is the server of this runner, and a `gh` that writes down how it was called and ends with `status`.
+    fn with_gh(self, help: &str, status: i32) -> Self {
+        let curl = format!(
+            "#!/bin/bash\narguments=()\nfor argument; do\n  [[ $argument == -- ]] || arguments+=(\"${{argument/#https:\\/\\/github.com/{}}}\")\ndone\n\
+             exec /usr/bin/curl \"${{arguments[@]}}\" --proto =http\n",
+            self.server.replace('/', "\\/")
+        );
+        self.write_bin("curl", &curl);
+        let log = self.folder.path().join("gh.log");
+        let gh = format!(
+            "#!/bin/sh\ncase \"$*\" in *--help) echo '{help}'; exit;; esac\n\
+             echo \"$GH_HOST $GH_TOKEN $*\" >>{}\necho 'no matching attestation'\necho '::error::forged' >&2\nexit {status}\n",
+            log.display()
+        );
+        self.write_bin("gh", &gh);
+        self
+    }
+
+    fn gh_log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("gh.log")).unwrap_or_default()
+    }
+
+    /// The list of checksums in the action's own commit, as `scripts/action/release pin` puts it there.
+    fn pin(&self, sums: &str) {
+        fs::write(self.folder.path().join("action/scripts/action/SHA256SUMS"), sums).unwrap();
+    }
+
+    /// What the tool cache holds.
+    fn kept(&self) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(self.folder.path().join("tools/nextdeploy")) else { return Vec::new() };
+        entries.map(|entry| entry.unwrap().path()).collect()
     }
 
     fn install(&self, variables: &[(&str, &str)]) -> Step {
@@ -80,10 +136,8 @@ impl Runner {
 
     /// A cargo that makes a program at once.
     fn with_cargo(self) -> Self {
-        let cargo = self.folder.path().join("bin/cargo");
-        fs::create_dir_all(cargo.parent().unwrap()).unwrap();
-        write_program(
-            &cargo,
+        self.write_bin(
+            "cargo",
             "#!/bin/sh\nfor last; do :; done\nmkdir -p \"$last/release\"\n\
              printf '#!/bin/sh\\necho nextdeploy built\\n' >\"$last/release/nextdeploy\"\nchmod 755 \"$last/release/nextdeploy\"\n",
         );
@@ -164,12 +218,11 @@ fn a_tag_is_downloaded_once_and_then_found_in_the_tool_cache() {
         assert!(step.success, "{step:#?}");
         fs::remove_dir_all(&release).ok();
     }
-    runner.install(&[ACTION, ("ACTION_REF", "v0")]).gives("released", "tool cache");
+    runner.install(&[ACTION, ("ACTION_REF", "v0")]).gives(VERSION, "tool cache");
     runner
         .install(&[("GITHUB_REPOSITORY", "acme/nextdeploy"), ("INPUT_VERSION", VERSION)])
-        .gives("released", "tool cache");
-    let kept: Vec<_> = fs::read_dir(runner.folder.path().join("tools/nextdeploy")).unwrap().collect();
-    assert_eq!(kept.len(), 1, "nothing but the version stays: {kept:?}");
+        .gives(VERSION, "tool cache");
+    assert_eq!(runner.kept().len(), 1, "nothing but the version stays: {:?}", runner.kept());
 }
 
 #[test]
@@ -193,9 +246,7 @@ fn a_release_is_the_version_of_its_tag_and_packs_the_same_file_each_time() {
 fn a_commit_is_a_release_only_when_the_release_says_so() {
     let runner = Runner::new().with_cargo();
     runner.release("acme/nextdeploy");
-    runner
-        .install(&[ACTION, ("ACTION_REF", COMMIT)])
-        .gives("released", &format!("release {VERSION}, checksum verified"));
+    runner.install(&[ACTION, ("ACTION_REF", COMMIT)]).gives(VERSION, &format!("release {VERSION}, checksum verified"));
     let other = COMMIT.replace('0', "f");
     runner.install(&[ACTION, ("ACTION_REF", &other)]).gives("built", "built from source");
     runner.install(&[ACTION, ("ACTION_REF", &other)]).gives("built", "tool cache");
@@ -225,8 +276,171 @@ fn what_does_not_match_its_checksum_is_not_used() {
     runner.install(&[ACTION, ("ACTION_REF", "v0")]).fails("does not have the checksum");
     fs::remove_file(release.join("SHA256SUMS")).unwrap();
     runner.install(&[ACTION, ("ACTION_REF", "v0")]).fails("nothing runs unchecked");
-    let left: Vec<_> = fs::read_dir(runner.folder.path().join("tools/nextdeploy")).unwrap().collect();
-    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(runner.kept(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn an_archive_whose_program_does_not_run_is_never_kept() {
+    let other = PROGRAM.replace(VERSION, "9.9.9");
+    for (program, message) in [
+        ("#!/bin/sh\nexit 3\n", "does not run on this machine"),
+        ("#!/bin/sh\necho something else\n", "is not nextdeploy"),
+        (&other, "holds nextdeploy 9.9.9, not 0."),
+        ("#!/bin/sh\nexec /nonexistent/interpreter\n", "does not run on this machine"),
+    ] {
+        let runner = Runner::new();
+        let release = runner.release("acme/nextdeploy");
+        runner.pack_otherwise(&release, &["nextdeploy", "COMMIT"], |folder| {
+            write_program(&folder.join("nextdeploy"), program);
+            fs::write(folder.join("COMMIT"), COMMIT).unwrap();
+        });
+        let step = runner.install(&[ACTION, ("ACTION_REF", "v0")]);
+        step.fails(message);
+        assert_eq!(runner.kept(), Vec::<PathBuf>::new(), "{step:#?}");
+    }
+}
+
+#[test]
+fn an_archive_holds_two_regular_files_and_nothing_else() {
+    let victim = tempfile::NamedTempFile::new().unwrap();
+    fs::set_permissions(victim.path(), fs::Permissions::from_mode(0o600)).unwrap();
+    let fill = |folder: &Path| {
+        write_program(&folder.join("nextdeploy"), PROGRAM);
+        fs::write(folder.join("COMMIT"), COMMIT).unwrap();
+        std::os::unix::fs::symlink(victim.path(), folder.join("link")).unwrap();
+        fs::hard_link(folder.join("nextdeploy"), folder.join("second")).unwrap();
+        fs::create_dir(folder.join("folder")).unwrap();
+    };
+    let arguments: [&[&str]; 7] = [
+        &["--transform=s/^link$/nextdeploy/", "link", "COMMIT"],
+        &["--transform=s/^second$/COMMIT/", "nextdeploy", "second"],
+        &["--transform=s/^folder$/COMMIT/", "nextdeploy", "folder"],
+        &["--transform=s,^link$,../escaped,", "nextdeploy", "COMMIT", "link"],
+        &["--transform=s,^COMMIT$,../COMMIT,", "--absolute-names", "nextdeploy", "COMMIT"],
+        &["--transform=s,^second$,nextdeploy,", "--hard-dereference", "nextdeploy", "COMMIT", "second"],
+        &["COMMIT"],
+    ];
+    for arguments in arguments {
+        let runner = Runner::new();
+        let release = runner.release("acme/nextdeploy");
+        runner.pack_otherwise(&release, arguments, fill);
+        let step = runner.install(&[ACTION, ("ACTION_REF", "v0")]);
+        step.fails("is not an archive of nextdeploy");
+        assert_eq!(runner.kept(), Vec::<PathBuf>::new(), "{arguments:?}");
+    }
+    assert_eq!(victim.as_file().metadata().unwrap().permissions().mode() & 0o777, 0o600, "no link was followed");
+}
+
+#[test]
+fn a_release_is_used_only_when_gh_confirms_that_the_release_workflow_built_it() {
+    const GITHUB: (&str, &str) = ("GITHUB_SERVER_URL", "https://github.com");
+    const TOKEN: (&str, &str) = ("INPUT_GITHUB_TOKEN", "token-of-the-job");
+    let with_gh = |help, status| {
+        let runner = Runner::new().with_gh(help, status);
+        // What runs must not see the token.
+        runner
+            .release_of("acme/nextdeploy", &PROGRAM.replace("echo", "[ -z \"$GH_TOKEN$INPUT_GITHUB_TOKEN\" ] && echo"));
+        runner
+    };
+    let options = "--repo --signer-workflow --source-ref";
+    let runner = with_gh(options, 0);
+    let step = runner.install(&[ACTION, GITHUB, TOKEN, ("ACTION_REF", "v0"), ("GH_TOKEN", "another")]);
+    step.gives(VERSION, &format!("release {VERSION}, attestation verified"));
+    let called = runner.gh_log();
+    for part in [
+        "github.com token-of-the-job attestation verify ",
+        "-linux.tar.gz --repo acme/nextdeploy ",
+        " --signer-workflow acme/nextdeploy/.github/workflows/release.yml ",
+        &format!(" --source-ref refs/tags/v{VERSION} "),
+        " --deny-self-hosted-runners",
+    ] {
+        assert!(called.contains(part), "`{part}`: {called}");
+    }
+
+    let refused = with_gh(options, 1);
+    let step = refused.install(&[ACTION, GITHUB, TOKEN, ("ACTION_REF", "v0")]);
+    step.fails("does not confirm that");
+    assert!(step.stdout.contains("no matching attestation%0A::error::forged"), "{step:#?}");
+    assert_eq!(refused.kept(), Vec::<PathBuf>::new());
+
+    // A server of a company that has no such release, so that it comes from github.com, where the token is not valid.
+    let company = format!("{}/company", Runner::new().server);
+    for (help, variables, reason) in [
+        ("--repo", &[GITHUB, TOKEN][..], "`gh` of this runner is too old"),
+        (options, &[GITHUB], "the input `github-token` is empty"),
+        (options, &[TOKEN, ("GITHUB_SERVER_URL", &company)], "the token of this job is for another server"),
+        (options, &[TOKEN], "this server has no attestations"),
+    ] {
+        let runner = with_gh(help, 1);
+        let step = runner.install(&[variables, &[ACTION, ("ACTION_REF", "v0")]].concat());
+        step.gives(VERSION, &format!("release {VERSION}, checksum verified"));
+        assert!(step.stderr.contains(&format!("was not verified, only its checksum: {reason}")), "{step:#?}");
+        assert_eq!(runner.gh_log(), "");
+    }
+}
+
+#[test]
+fn checksums_in_the_commit_of_the_action_count_more_than_those_of_the_release() {
+    let runner = Runner::new();
+    let release = runner.release("acme/nextdeploy");
+    let sums = fs::read_to_string(release.join("SHA256SUMS")).unwrap();
+    runner.pin(&sums);
+    fs::remove_file(release.join("SHA256SUMS")).unwrap();
+    // The commit with the checksums follows the one that the release was built from.
+    let pinned = COMMIT.replace('0', "e");
+    runner
+        .install(&[ACTION, ("ACTION_REF", &pinned)])
+        .gives(VERSION, &format!("release {VERSION}, checksum of this commit verified"));
+
+    let runner = Runner::new();
+    runner.pin(&sums);
+    // Archive and checksums of the release were replaced together.
+    runner.release_of("acme/nextdeploy", &format!("{PROGRAM}# changed\n"));
+    runner.install(&[ACTION, ("ACTION_REF", "v0")]).fails("scripts/action/SHA256SUMS` names");
+    assert_eq!(runner.kept(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn a_release_ends_with_a_commit_that_pins_its_checksums_and_the_tags_for_it() {
+    let runner = Runner::new();
+    let release = runner.release("acme/nextdeploy");
+    let log = runner.folder.path().join("gh.log");
+    // Answers as the API of git objects does; `v0` is there, `vVERSION-pinned` is not.
+    let gh = format!(
+        "#!/bin/bash\nif [[ $* == *--silent* ]]; then [[ $* != *-pinned* ]]; exit; fi\n\
+         {{ echo \"$2 $4\"; cat; }} >>{}\nprintf '%040d\\n' 7\n",
+        log.display()
+    );
+    runner.write_bin("gh", &gh);
+    let path = format!("{}:{}", runner.folder.path().join("bin").display(), std::env::var("PATH").unwrap());
+    let commit = format!("{:040}", 7);
+    let mut variables = vec![
+        ("PATH", path.as_str()),
+        ("GITHUB_REPOSITORY", "acme/nextdeploy"),
+        ("GITHUB_SHA", COMMIT),
+        ("VERSION", VERSION),
+    ];
+    let output = release_step(&["pin", release.to_str().unwrap()], &variables).unwrap();
+    assert!(output.contains(&format!("commit={commit}\n")), "{output}");
+    assert!(release_step(&["major-tag"], &variables).unwrap_err().contains("PINNED_COMMIT"));
+    variables.push(("PINNED_COMMIT", &commit));
+    release_step(&["major-tag"], &variables).unwrap();
+    let calls = runner.gh_log();
+    let sums = fs::read_to_string(release.join("SHA256SUMS")).unwrap();
+    let checksum = sums.split(' ').next().unwrap();
+    for part in [
+        "repos/acme/nextdeploy/git/trees POST",
+        "\"path\": \"scripts/action/SHA256SUMS\"",
+        checksum,
+        "repos/acme/nextdeploy/git/commits POST",
+        &format!("\"{COMMIT}\""),
+        "repos/acme/nextdeploy/git/refs POST",
+        &format!("\"ref\": \"refs/tags/v{VERSION}-pinned\""),
+        "repos/acme/nextdeploy/git/refs/tags/v0 PATCH",
+        "\"force\": true",
+    ] {
+        assert!(calls.contains(part), "`{part}`: {calls}");
+    }
 }
 
 #[test]
