@@ -4,13 +4,14 @@
 use libfuzzer_sys::fuzz_target;
 use nextdeploy::project::{DetectOptions, detect};
 use nextdeploy::source::SourceTree;
+use nextdeploy_fuzz::choose;
 
 const MANIFEST: &str = r#"{"name":"a","dependencies":{"next":"^16"},"workspaces":["packages/*"]}"#;
+const LOCKFILES: &[&str] = &["package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock"];
 
 fuzz_target!(|data: &[u8]| {
-    let Some((kind, rest)) = data.split_first() else { return };
+    let Some((file, rest)) = choose(LOCKFILES, data) else { return };
     let text = String::from_utf8_lossy(rest);
-    let files = ["package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock"];
-    let tree = [("package.json", MANIFEST), (files[usize::from(*kind) % files.len()], text.as_ref())];
-    let _ = detect(&SourceTree::from_texts(tree), &DetectOptions::default());
+    let tree = SourceTree::from_texts([("package.json", MANIFEST), (file, text.as_ref())]);
+    let _ = detect(&tree, &DetectOptions::default());
 });

@@ -1,17 +1,16 @@
-//! Any bytes as `next.config.ts` and `next.config.js`: an answer or an error, never a panic.
+//! Any bytes as `next.config` in each of its languages: an answer or an error, never a panic.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use nextdeploy::project::{DetectOptions, detect};
 use nextdeploy::source::SourceTree;
+use nextdeploy_fuzz::{LOCKFILE, MANIFEST, choose};
 
-const LOCKFILE: &str = r#"{"lockfileVersion":3,"packages":{"node_modules/next":{"version":"16.4.6"}}}"#;
-const MANIFEST: &str = r#"{"name":"a","dependencies":{"next":"16.4.6"}}"#;
+const FILES: &[&str] = &["next.config.js", "next.config.ts", "next.config.mjs", "next.config.cjs", "next.config.mts"];
 
 fuzz_target!(|data: &[u8]| {
-    let text = String::from_utf8_lossy(data);
-    for file in ["next.config.js", "next.config.ts"] {
-        let tree = [("package.json", MANIFEST), ("package-lock.json", LOCKFILE), (file, text.as_ref())];
-        let _ = detect(&SourceTree::from_texts(tree), &DetectOptions::default());
-    }
+    let Some((file, rest)) = choose(FILES, data) else { return };
+    let text = String::from_utf8_lossy(rest);
+    let tree = [("package.json", MANIFEST), ("package-lock.json", LOCKFILE), (file, text.as_ref())];
+    let _ = detect(&SourceTree::from_texts(tree), &DetectOptions::default());
 });

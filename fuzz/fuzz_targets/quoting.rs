@@ -22,7 +22,8 @@ fn instructions(dockerfile: &str) -> Vec<String> {
 }
 
 fn dockerfile(text: &str) -> Option<String> {
-    let tree = SourceTree::from_texts([("package.json", MANIFEST), ("package-lock.json", LOCKFILE), ("app/page.tsx", "")]);
+    let tree =
+        SourceTree::from_texts([("package.json", MANIFEST), ("package-lock.json", LOCKFILE), ("app/page.tsx", "")]);
     let facts = detect(&tree, &DetectOptions::default()).ok()?;
     let given = |value: &str| Detected::new(value.to_owned(), Origin::Flag("--x".to_owned()));
     let mut settings = Settings { build_command: Some(given(text)), ..Settings::default() };
@@ -30,7 +31,14 @@ fn dockerfile(text: &str) -> Option<String> {
     let value = EnvSetting { value: EnvValue::Plain(text.to_owned()), scope: EnvScope::Auto };
     settings.env.insert("VALUE".to_owned(), Detected::new(value, Origin::Flag("--env".to_owned())));
     let ci = CiContext { branch: Some(text.to_owned()), tag: Some(text.to_owned()), ..CiContext::default() };
-    let plan = plan_image(Inputs { settings: &settings, publish: &PublishSettings::default(), ci: &ci, facts: &facts, tree: &tree }).ok()?;
+    let plan = plan_image(Inputs {
+        settings: &settings,
+        publish: &PublishSettings::default(),
+        ci: &ci,
+        facts: &facts,
+        tree: &tree,
+    })
+    .ok()?;
     render(&plan, Dialect::BuildKit).ok()
 }
 
@@ -44,7 +52,9 @@ fuzz_target!(|data: &[u8]| {
             words
         };
         assert_eq!(kept(&hostile), kept(&harmless));
-        let optional = |dockerfile: &str| instructions(dockerfile).iter().filter(|word| ["ENV", "LABEL"].contains(&word.as_str())).count();
+        let optional = |dockerfile: &str| {
+            instructions(dockerfile).iter().filter(|word| ["ENV", "LABEL"].contains(&word.as_str())).count()
+        };
         assert!(optional(&hostile) <= optional(&harmless));
     }
 });
