@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use nextdeploy::source::{Exclusions, SourceTree};
+use nextdeploy::host::Environment;
+use nextdeploy::source::{Exclusions, GitDetail, GitOptions, SourceTree};
 use nextdeploy_fuzz::parts;
 use tempfile::TempDir;
 
@@ -24,14 +25,12 @@ impl Fake {
         fs::write(fake.path("repository/.git/HEAD"), "ref: refs/heads/main\n").expect("a file");
         fs::write(fake.path("repository/package.json"), "{}").expect("a file");
         let script = format!(
-            "#!/bin/sh\ncase \" $* \" in\n*' --version '*) echo git version 2.39.5; exit;;\n*' status '*) n=0;;\n*' log '*) n=1;;\n\
+            "#!/bin/sh\ncase \" $* \" in\n*' status '*) n=0;;\n*' log '*|*' cat-file '*) n=1;;\n\
              *' ls-files '*) n=2;;\n*) n=3;;\nesac\nexec /bin/cat {}/$n\n",
             fake.path("answers").display()
         );
         fs::write(fake.path("bin/git"), script).expect("a file");
         fs::set_permissions(fake.path("bin/git"), fs::Permissions::from_mode(0o755)).expect("the file is there");
-        // SAFETY: this runs before anything else of this process looks at the environment.
-        unsafe { std::env::set_var("PATH", fake.path("bin")) };
         fake
     }
 
@@ -48,5 +47,8 @@ fuzz_target!(|data: &[u8]| {
         let answer = parts.get(number).map(Vec::as_slice).unwrap_or_default();
         fs::write(fake.path("answers").join(number.to_string()), answer).expect("a file");
     }
-    let _ = SourceTree::read(&fake.path("repository"), Exclusions::Standard);
+    let path = fake.path("bin");
+    let environment = Environment::from_pairs([("PATH", path.to_str().expect("a path of ASCII"))]);
+    let git = GitOptions { detail: GitDetail::Full, environment: &environment, workspace: None };
+    let _ = SourceTree::read(&fake.path("repository"), Exclusions::Standard, Some(&git));
 });
