@@ -1,4 +1,10 @@
-//! Does a variable look like a secret? Decided by its name and the shape of its value, without ever showing the value.
+//! Does a variable look like a secret? Decided by its name and the shape of its value together, without ever showing the value.
+//!
+//! Both mistakes cost: a password that is not recognised ends in the image, a setting that is taken for one is missing there.
+
+mod value;
+
+use value::{holds_a_secret, is_harmless, is_plain_word, is_public, is_random, is_reference, is_secret_shape};
 
 /// Why a variable looks like a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,29 +15,49 @@ pub enum SecretLook {
     Value,
 }
 
-/// Words that name a secret as the last words of a name, or anywhere in it.
-const SECRET_WORDS: [&str; 18] = [
+/// Words that name a secret wherever no [`DESCRIPTIONS`] follow.
+const SECRET_WORDS: [&str; 12] = [
     "SECRET",
     "SECRETS",
     "PASSWORD",
+    "PASSWORDS",
     "PASSWD",
-    "PASS",
     "PASSPHRASE",
-    "PWD",
+    "PASSCODE",
     "TOKEN",
     "CREDENTIAL",
     "CREDENTIALS",
+    "CREDS",
     "APIKEY",
-    "PRIVATE",
-    "SALT",
-    "PEPPER",
-    "JWT",
-    "HMAC",
-    "DSN",
-    "COOKIE",
 ];
+/// Words as above that are written without a separator: `PGPASSWORD`, `CLIENTSECRET`.
+const SECRET_ENDINGS: [&str; 13] = [
+    "PASSWORD",
+    "PASSWD",
+    "PASSPHRASE",
+    "SECRET",
+    "TOKEN",
+    "APIKEY",
+    "SECRETKEY",
+    "ACCESSKEY",
+    "PRIVATEKEY",
+    "ACCOUNTKEY",
+    "AUTHKEY",
+    "SIGNINGKEY",
+    "ENCRYPTIONKEY",
+];
+/// Words that name a secret as the last ones of a name only: `SMTP_PASS`, not `PASS_THROUGH`.
+const LAST_WORDS: [&str; 3] = ["TOKENS", "SALT", "PEPPER"];
+/// The same for the ends of words: `DBPASS`.
+const LAST_ENDINGS: [&str; 2] = ["PASS", "PWD"];
+/// Words that name a secret as the last ones, when the value is not an ordinary word either.
+const WEAK_WORDS: [&str; 10] =
+    ["KEY", "KEYS", "AUTH", "JWT", "HMAC", "COOKIE", "COOKIES", "PIN", "PRIVATE", "SIGNATURE"];
+const PASSWORD_WORDS: [&str; 5] = ["PASSWORD", "PASSWD", "PASS", "PWD", "PASSCODE"];
+/// Not what their ending says.
+const OTHER_WORDS: [&str; 7] = ["BYPASS", "COMPASS", "TRESPASS", "SURPASS", "ENCOMPASS", "OVERPASS", "UNDERPASS"];
 /// Words that make a `KEY` a secret one.
-const KEY_KINDS: [&str; 12] = [
+const KEY_KINDS: [&str; 14] = [
     "API",
     "ACCESS",
     "SECRET",
@@ -44,216 +70,268 @@ const KEY_KINDS: [&str; 12] = [
     "ROLE",
     "SESSION",
     "LICENSE",
+    "ACCOUNT",
+    "SHARED",
 ];
-/// Beginnings of tokens whose issuers mark them.
-const TOKEN_PREFIXES: [&str; 25] = [
-    "ghp_",
-    "gho_",
-    "ghu_",
-    "ghs_",
-    "ghr_",
-    "github_pat_",
-    "glpat-",
-    "npm_",
-    "sk_live_",
-    "sk_test_",
-    "rk_live_",
-    "rk_test_",
-    "whsec_",
-    "xoxb-",
-    "xoxp-",
-    "xoxa-",
-    "xapp-",
-    "AKIA",
-    "ASIA",
-    "AIza",
-    "SG.",
-    "sk-",
-    "dop_v1_",
-    "shpat_",
-    "pypi-",
+/// What may follow the word for a secret, and the name still is that of the secret.
+const QUALIFIERS: [&str; 22] = [
+    "PROD",
+    "PRODUCTION",
+    "DEV",
+    "DEVELOPMENT",
+    "STAGING",
+    "TEST",
+    "LOCAL",
+    "LIVE",
+    "OLD",
+    "NEW",
+    "PREVIOUS",
+    "CURRENT",
+    "NEXT",
+    "PRIMARY",
+    "SECONDARY",
+    "BACKUP",
+    "BASE64",
+    "B64",
+    "HEX",
+    "PEM",
+    "VALUE",
+    "HASH",
 ];
+/// Words after that for a secret which say that something about it is meant: `TOKEN_TTL`, `API_KEY_HEADER`.
+const DESCRIPTIONS: [&str; 93] = [
+    "ADDRESS",
+    "AGE",
+    "ALG",
+    "ALGO",
+    "ALGORITHM",
+    "ALLOWED",
+    "ARN",
+    "AUDIENCE",
+    "BUDGET",
+    "CACHE",
+    "CHARSET",
+    "CLAIM",
+    "COLUMN",
+    "CONTRACT",
+    "COST",
+    "COUNT",
+    "DAYS",
+    "DECIMALS",
+    "DIR",
+    "DISABLED",
+    "DOMAIN",
+    "DURATION",
+    "EMAIL",
+    "ENABLED",
+    "ENDPOINT",
+    "EXPIRATION",
+    "EXPIRE",
+    "EXPIRES",
+    "EXPIRY",
+    "FIELD",
+    "FILE",
+    "FILENAME",
+    "FOLDER",
+    "FORMAT",
+    "HEADER",
+    "HOST",
+    "HOURS",
+    "HTTPONLY",
+    "ID",
+    "IDS",
+    "INTERVAL",
+    "ISS",
+    "ISSUER",
+    "LABEL",
+    "LEEWAY",
+    "LENGTH",
+    "LIFETIME",
+    "LIMIT",
+    "LOCATION",
+    "MANAGER",
+    "MAX",
+    "METHOD",
+    "MIN",
+    "MINUTES",
+    "MODE",
+    "NAME",
+    "NAMES",
+    "PARAM",
+    "PATH",
+    "PATTERN",
+    "PLACEHOLDER",
+    "POLICY",
+    "PORT",
+    "PREFIX",
+    "PRICE",
+    "PROVIDER",
+    "REALM",
+    "REGEX",
+    "REGION",
+    "REQUIRED",
+    "RESET",
+    "ROTATION",
+    "ROUNDS",
+    "SAMESITE",
+    "SCOPE",
+    "SCOPES",
+    "SECONDS",
+    "SECURE",
+    "SERVER",
+    "SIZE",
+    "STORAGE",
+    "STORE",
+    "STRATEGY",
+    "STRENGTH",
+    "SUFFIX",
+    "SYMBOL",
+    "TIMEOUT",
+    "TTL",
+    "TYPE",
+    "URI",
+    "URL",
+    "URLS",
+    "VERSION",
+];
+/// Names of values that everybody may see.
+const PUBLIC_WORDS: [&str; 3] = ["PUBLIC", "PUBLISHABLE", "ANON"];
+/// Last words of names of identifiers, digests and versions, which look random and are not secret.
+const IDENTIFIER_WORDS: [&str; 17] = [
+    "ID",
+    "IDS",
+    "UUID",
+    "GUID",
+    "SHA",
+    "SHA1",
+    "SHA256",
+    "COMMIT",
+    "RELEASE",
+    "REVISION",
+    "REV",
+    "REF",
+    "VERSION",
+    "DIGEST",
+    "CHECKSUM",
+    "INTEGRITY",
+    "FINGERPRINT",
+];
+/// Values in values (JSON, base64, pairs) are looked at this deep.
+const DEEPEST: u8 = 3;
 
 /// Tells whether a variable looks like a secret; `NEXT_PUBLIC_*` never does, since Next.js sends it to every browser.
 pub fn secret_look(name: &str, value: &str) -> Option<SecretLook> {
-    if name.starts_with("NEXT_PUBLIC_") || value.is_empty() {
+    // Folders of a shell.
+    let is_folder = matches!(name, "PWD" | "OLDPWD") && value.starts_with('/');
+    if name.starts_with("NEXT_PUBLIC_") || is_folder {
         return None;
     }
-    if is_secret_name(name) && !is_harmless_value(value) {
-        return Some(SecretLook::Name);
-    }
-    is_secret_value(value).then_some(SecretLook::Value)
+    look(name, value, DEEPEST)
 }
 
-fn is_secret_name(name: &str) -> bool {
-    let upper = split_words(name);
-    let words: Vec<&str> = upper.iter().map(String::as_str).collect();
-    if words.contains(&"PUBLIC") || words.contains(&"PUBLISHABLE") {
-        return false;
-    }
-    if words.iter().any(|word| SECRET_WORDS.contains(word)) {
-        return true;
-    }
-    let has_key = words.iter().any(|word| matches!(*word, "KEY" | "KEYS"));
-    has_key && (words.len() == 1 || words.iter().any(|word| KEY_KINDS.contains(word)) || words.last() == Some(&"KEY"))
-}
-
-/// `apiKey`, `API_KEY` and `api-key` are the same words.
-fn split_words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut previous_lower = false;
-    for c in name.chars() {
-        if !c.is_ascii_alphanumeric() || (c.is_ascii_uppercase() && previous_lower) {
-            words.push(String::new());
-        }
-        if c.is_ascii_alphanumeric() {
-            words.last_mut().expect("there is always a word").push(c.to_ascii_uppercase());
-        }
-        previous_lower = c.is_ascii_lowercase();
-    }
-    words.retain(|word| !word.is_empty());
-    words
-}
-
-/// A switch, a small number or a plain path is no secret, whatever its name.
-fn is_harmless_value(value: &str) -> bool {
-    matches!(value, "true" | "false" | "yes" | "no" | "on" | "off" | "null" | "undefined")
-        || (value.len() <= 6 && value.bytes().all(|b| b.is_ascii_digit()))
-}
-
-fn is_secret_value(value: &str) -> bool {
+fn look(name: &str, value: &str, depth: u8) -> Option<SecretLook> {
     let value = value.trim();
-    if value.contains("-----BEGIN") && value.contains("PRIVATE KEY") {
+    if value.is_empty() || is_reference(value) || is_public(value) {
+        return None;
+    }
+    let name = Name::new(name);
+    let kind = name.kind();
+    // A public key, a commit id and the identifier of an account look as random as a secret.
+    let may_be_random = kind == NameKind::Public || name.is_identifier();
+    if is_secret_shape(value)
+        || (!may_be_random && is_random(value))
+        || (depth > 0 && holds_a_secret(value, |name, value| look(name, value, depth - 1).is_some()))
+    {
+        return Some(if kind == NameKind::Secret { SecretLook::Name } else { SecretLook::Value });
+    }
+    let by_name = match kind {
+        NameKind::Secret => !is_harmless(value, name.is_password()),
+        NameKind::Weak => !is_harmless(value, false) && !is_plain_word(value),
+        NameKind::Public | NameKind::Other => false,
+    };
+    by_name.then_some(SecretLook::Name)
+}
+
+/// The words of a name: those of `apiKey`, `API_KEY` and `api-key` are the same.
+struct Name(Vec<String>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NameKind {
+    Secret,
+    /// Of a secret, unless the value is an ordinary word.
+    Weak,
+    Public,
+    Other,
+}
+
+impl Name {
+    fn new(name: &str) -> Self {
+        let mut words = vec![String::new()];
+        let mut previous_lower = false;
+        for c in name.chars() {
+            if !c.is_ascii_alphanumeric() || (c.is_ascii_uppercase() && previous_lower) {
+                words.push(String::new());
+            }
+            if c.is_ascii_alphanumeric() {
+                words.last_mut().expect("there is always a word").push(c.to_ascii_uppercase());
+            }
+            previous_lower = c.is_ascii_lowercase();
+        }
+        words.retain(|word| !word.is_empty());
+        Self(words)
+    }
+
+    fn kind(&self) -> NameKind {
+        let words: Vec<&str> = self.0.iter().map(String::as_str).collect();
+        // The last word for a secret is what the name is about: `COOKIE_SECRET`, `PASSWORD_RESET_TOKEN`.
+        let secret = (0..words.len()).rev().find(|at| is_secret_at(&words, *at));
+        if let Some(at) = secret {
+            let follows = &words[at + 1..];
+            return if follows.iter().any(|word| DESCRIPTIONS.contains(word)) {
+                NameKind::Other
+            } else {
+                NameKind::Secret
+            };
+        }
+        if words.iter().any(|word| PUBLIC_WORDS.contains(word)) {
+            return NameKind::Public;
+        }
+        let is_weak = (0..words.len()).any(|at| WEAK_WORDS.contains(&words[at]) && is_last(&words, at));
+        if is_weak { NameKind::Weak } else { NameKind::Other }
+    }
+
+    fn is_password(&self) -> bool {
+        self.0.last().is_some_and(|word| PASSWORD_WORDS.iter().any(|end| word.ends_with(end)))
+    }
+
+    fn is_identifier(&self) -> bool {
+        self.0.last().is_some_and(|word| IDENTIFIER_WORDS.contains(&word.as_str()))
+    }
+}
+
+/// True when nothing but qualifiers and numbers follows.
+fn is_last(words: &[&str], at: usize) -> bool {
+    words[at + 1..].iter().all(|word| QUALIFIERS.contains(word) || word.bytes().all(|b| b.is_ascii_digit()))
+}
+
+fn is_secret_at(words: &[&str], at: usize) -> bool {
+    let word = words[at];
+    // `PASSWORD1`, `TOKEN2`.
+    let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
+    if SECRET_WORDS.contains(&word) {
         return true;
     }
-    if value.len() >= 16 && TOKEN_PREFIXES.iter().any(|prefix| value.starts_with(prefix)) {
+    if matches!(word, "KEY" | "KEYS") {
+        let before = &words[..at];
+        let is_public = before.iter().any(|word| PUBLIC_WORDS.contains(word));
+        return !is_public && before.iter().any(|word| KEY_KINDS.contains(word));
+    }
+    if SECRET_ENDINGS.iter().any(|end| word.ends_with(end)) {
         return true;
     }
-    has_password_in_url(value) || is_json_web_token(value) || is_random(value)
-}
-
-/// `postgres://user:password@host`.
-fn has_password_in_url(value: &str) -> bool {
-    value.match_indices("://").any(|(at, _)| {
-        let authority = value[at + 3..].split(['/', '?', '#', ' ']).next().unwrap_or_default();
-        authority
-            .rsplit_once('@')
-            .and_then(|(user, _)| user.split_once(':'))
-            .is_some_and(|(_, password)| !password.is_empty() && !password.starts_with("${"))
-    })
-}
-
-fn is_json_web_token(value: &str) -> bool {
-    let parts: Vec<&str> = value.split('.').collect();
-    parts.len() == 3
-        && value.starts_with("eyJ")
-        && parts
-            .iter()
-            .all(|part| part.len() >= 10 && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=".contains(&b)))
-}
-
-/// Long, of one alphabet, and without the order of words: 32 hex digits, or 40 base64 digits with all kinds of characters.
-fn is_random(value: &str) -> bool {
-    let hex = value.len() >= 32 && value.bytes().all(|b| b.is_ascii_hexdigit());
-    if hex {
-        return distinct(value) >= 8;
-    }
-    let base64 = value.len() >= 40 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=_-".contains(&b));
-    base64
-        && distinct(value) >= 18
-        && value.bytes().any(|b| b.is_ascii_digit())
-        && value.bytes().any(|b| b.is_ascii_lowercase())
-        && value.bytes().any(|b| b.is_ascii_uppercase())
-        && !value.starts_with('/')
-}
-
-fn distinct(value: &str) -> usize {
-    value.bytes().collect::<std::collections::BTreeSet<_>>().len()
+    let is_ending = LAST_ENDINGS.iter().any(|end| word.ends_with(end)) && !OTHER_WORDS.contains(&word);
+    (is_ending || LAST_WORDS.contains(&word) || words == ["REDISCLI", "AUTH"]) && is_last(words, at)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_secrets() {
-        for name in [
-            "DATABASE_PASSWORD",
-            "STRIPE_SECRET_KEY",
-            "API_KEY",
-            "apiKey",
-            "NPM_TOKEN",
-            "JWT_SECRET",
-            "AUTH_SECRET",
-            "PGPASS",
-            "KEY",
-            "SENTRY_DSN",
-            "AWS_SECRET_ACCESS_KEY",
-            "SMTP_PASS",
-            "github_token",
-            "ENCRYPTION_KEY",
-            "OPENAI_KEY",
-        ] {
-            let expected = if name == "PGPASS" { None } else { Some(SecretLook::Name) };
-            assert_eq!(secret_look(name, "hunter2!"), expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn names_of_harmless_things() {
-        for name in [
-            "NEXT_PUBLIC_API_KEY",
-            "PORT",
-            "KEYCLOAK_URL",
-            "STRIPE_PUBLISHABLE_KEY",
-            "MONKEY",
-            "COMPASS",
-            "PUBLIC_KEY",
-            "API_URL",
-            "TOKENIZER",
-            "NODE_ENV",
-            "KEYBOARD_LAYOUT",
-            "PASSENGER_COUNT",
-        ] {
-            assert_eq!(secret_look(name, "hunter2!"), None, "{name}");
-        }
-        assert_eq!(secret_look("TOKEN_EXPIRY", "3600"), None);
-        assert_eq!(secret_look("USE_PASSWORD", "true"), None);
-        assert_eq!(secret_look("API_KEY", ""), None);
-    }
-
-    #[test]
-    fn values_with_the_shape_of_a_secret() {
-        let jwt = ["eyJhbGciOiJIUzI1NiJ9", "eyJzdWIiOiIxMjM0In0", "c2lnbmF0dXJlLXNpZw"].join(".");
-        for value in [
-            "postgres://app:s3cret@db/app",
-            "redis://:pw@cache:6379",
-            "Server=x;Url=https://a:b@c",
-            &format!("ghp_{}", "a1B2".repeat(9)),
-            "-----BEGIN RSA PRIVATE KEY-----\nMII",
-            &jwt,
-            "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-            "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEYab1",
-        ] {
-            assert_eq!(secret_look("SETTING", value), Some(SecretLook::Value), "{value}");
-        }
-    }
-
-    #[test]
-    fn values_of_harmless_things() {
-        for value in [
-            "https://example.com/a/b?c=d",
-            "postgres://db/app",
-            "https://user@example.com",
-            "00000000-0000-0000-0000-000000000000",
-            "/usr/share/a/very/long/path/That/Has/Many/Parts/1",
-            "production",
-            "en-GB,de-DE",
-            "00000000000000000000000000000000",
-            "a-long-kebab-case-feature-flag-name-for-the-app",
-            "postgres://app:${PASSWORD}@db/app",
-        ] {
-            assert_eq!(secret_look("SETTING", value), None, "{value}");
-        }
-    }
-}
+mod tests;
