@@ -7,7 +7,7 @@ use super::announce::{Announced, Announcement};
 use super::caches::Caches;
 use super::output::write_file;
 use super::project::Project;
-use super::publish::{self, EVENT_QUEUE, Publication, Publisher, progress_mode};
+use super::publish::{self, EVENT_QUEUE, Publication, Publisher, planned_registries, progress_mode};
 use super::recipe::{Recipe, Secrets, write_recipe};
 use super::stop::Stop;
 use super::told::Told;
@@ -124,6 +124,7 @@ impl Run<'_> {
         let publisher = Publisher {
             session,
             settings: &self.project.publish,
+            registries: planned_registries(self.plan),
             ca_bundle,
             progress: progress_mode(session, self.project.run.progress),
         };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::announce;
 use super::project::Project;
+use super::publish::planned_registries;
 use super::{Session, to_json};
 use crate::cli::{Doctor, Words};
 use crate::daemon::{Engine, find_endpoint};
@@ -103,7 +104,7 @@ async fn registries(session: &Session, project: &Project, plan: &ImagePlan, engi
     let hosts: Vec<RegistryHost> = asked.keys().cloned().collect();
     let push = project.publish.push.as_ref().map_or(PushPolicy::Never, |push| push.value);
     let mut findings = Vec::new();
-    match Authenticator::new(&project.publish, &hosts, &session.environment, Arc::clone(&network)) {
+    match Authenticator::new(&project.publish, &planned_registries(plan), &session.environment, Arc::clone(&network)) {
         Err(error) => findings.push(Finding::problem(Area::Registry, &error)),
         Ok(authenticator) => {
             let mut states = Vec::new();

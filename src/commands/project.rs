@@ -9,7 +9,7 @@ use crate::cli::Words;
 use crate::diagnostic::Warning;
 use crate::error::{CommandError, Error};
 use crate::host;
-use crate::metadata::ConfigFiles;
+use crate::metadata::{ConfigFiles, FileAuthor};
 use crate::origin::{Detected, Origin};
 use crate::plan::{self, ImagePlan, Inputs};
 use crate::project::{self, DetectOptions, ProjectFacts};
@@ -57,19 +57,22 @@ impl Project {
                 Some((file.value.clone(), bytes))
             }
         };
-        let files = ConfigFiles::read(
+        let mut files = ConfigFiles::read(
             &tree,
             &located.start,
             explicit.as_ref().map(|(path, bytes)| (path.as_path(), bytes.as_slice())),
         )?;
-        let resolved = settings::resolve(words, &session.environment, &files)?;
-        mask_secrets(session, &resolved);
-        let options = detect_options(&resolved.settings, &located.start);
-        let facts = project::detect(&tree, &options)?;
         let event_file = session.environment.get("GITHUB_EVENT_PATH").and_then(|path| fs::read(path).ok());
         let event_file = event_file.as_deref().map(String::from_utf8_lossy);
         let ci =
             CiContext::detect_as(session.reporting.system, &session.environment, event_file.as_deref(), host::now());
+        if ci.is_fork_pull_request() {
+            files.author = FileAuthor::Fork;
+        }
+        let resolved = settings::resolve(words, &session.environment, &files)?;
+        mask_secrets(session, &resolved);
+        let options = detect_options(&resolved.settings, &located.start);
+        let facts = project::detect(&tree, &options)?;
         let mut warnings = tree.warnings.clone();
         warnings.extend(resolved.warnings);
         warnings.extend(ci.warnings.iter().cloned());

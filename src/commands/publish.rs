@@ -15,7 +15,8 @@ use crate::error::{CommandError, Error};
 use crate::host;
 use crate::network::Network;
 use crate::oci::Reference;
-use crate::origin::Detected;
+use crate::origin::{Detected, Origin};
+use crate::plan::ImagePlan;
 use crate::registry::ecr::{RepositoryStatus, ensure_for_push};
 use crate::registry::transfer::{PushOutcome, PushRun, TransferError, TransferEvent, TransferOptions};
 use crate::registry::{Access, Authenticator, Credentials, Login, RegistryHost, RegistryKind};
@@ -71,6 +72,8 @@ pub fn decide(
 pub struct Publisher<'a> {
     pub session: &'a Session,
     pub settings: &'a PublishSettings,
+    /// What named the registries of this run.
+    pub registries: Vec<Detected<RegistryHost>>,
     pub ca_bundle: Option<&'a Path>,
     pub progress: ProgressMode,
 }
@@ -88,10 +91,14 @@ impl Publisher<'_> {
         Ok(Engine::connect(find_endpoint(environment, self.ca_bundle)?, environment).await?)
     }
 
-    /// Credentials for these registries, found anew.
-    pub fn authenticator(&self, hosts: &[RegistryHost]) -> Result<Authenticator, Error> {
+    /// Credentials for the registries of this run, found anew.
+    pub fn authenticator(&self) -> Result<Authenticator, Error> {
+        self.authenticator_for(&self.registries)
+    }
+
+    fn authenticator_for(&self, registries: &[Detected<RegistryHost>]) -> Result<Authenticator, Error> {
         let network = Arc::new(Network::new(&self.session.environment, self.ca_bundle));
-        Ok(Authenticator::new(self.settings, hosts, &self.session.environment, network)?)
+        Ok(Authenticator::new(self.settings, registries, &self.session.environment, network)?)
     }
 
     /// Credentials for the registries of base images, by host. A build may need none: what is wrong with them is a warning, and the
@@ -99,7 +106,7 @@ impl Publisher<'_> {
     pub async fn base_credentials(&self, images: &[&str]) -> Result<BTreeMap<String, RegistryCredentials>, Error> {
         let references: Vec<Reference> = images.iter().filter_map(|image| Reference::parse(image).ok()).collect();
         // `--username` and `--password` are for the push.
-        let authenticator = self.authenticator(&[])?;
+        let authenticator = self.authenticator_for(&[])?;
         let mut found = BTreeMap::new();
         for host in hosts(&references) {
             match authenticator.credentials(&host, Access::Pull).await {
@@ -116,9 +123,8 @@ impl Publisher<'_> {
     /// Looks for the credentials before a long build, so that what is wrong with them is told at once. Nothing is kept: tokens are
     /// fetched again right before the push.
     pub async fn check_credentials(&self, references: &[Reference]) -> Result<(), Error> {
-        let hosts = hosts(references);
-        let authenticator = self.authenticator(&hosts)?;
-        for host in &hosts {
+        let authenticator = self.authenticator()?;
+        for host in &hosts(references) {
             let credentials = authenticator.credentials(host, Access::Push).await?;
             refuse_anonymous(host, &credentials)?;
         }
@@ -155,7 +161,7 @@ impl Publisher<'_> {
         references: &[Reference],
         stop: impl Future<Output = ()>,
     ) -> Result<(PushOutcome, TransferRecord), Error> {
-        let authenticator = self.authenticator(&hosts(references))?;
+        let authenticator = self.authenticator()?;
         let (events, received) = mpsc::channel::<TransferEvent>(EVENT_QUEUE);
         let display = tokio::spawn(show_transfer(received, self.progress, self.session.log.writer()));
         let run = PushRun {
@@ -217,6 +223,16 @@ fn refuse_anonymous(host: &RegistryHost, credentials: &Credentials) -> Result<()
     Ok(())
 }
 
+/// The registry of an image, with what named the image.
+pub fn named_registry(reference: &Reference, origin: &Origin) -> Detected<RegistryHost> {
+    Detected::new(RegistryHost::of(reference), origin.clone())
+}
+
+/// The registries that a plan pushes to.
+pub fn planned_registries(plan: &ImagePlan) -> Vec<Detected<RegistryHost>> {
+    plan.registries.iter().map(|registry| registry.clone().map(|host| RegistryHost::new(&host))).collect()
+}
+
 /// How progress of this run is shown.
 pub fn progress_mode(session: &Session, progress: Progress) -> ProgressMode {
     let ci = session.reporting.system;
@@ -250,7 +266,6 @@ pub fn typed_reference(text: &str) -> Result<Reference, CommandError> {
 mod tests {
     use super::*;
     use crate::ci::{PullRequest, PullRequestSource};
-    use crate::origin::Origin;
 
     fn check(policy: PushPolicy, from: Option<PullRequestSource>, tags: &[&str]) -> Result<Publication, CommandError> {
         let ci = CiContext {

@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use super::publish::{EVENT_QUEUE, Publisher, progress_mode, typed_reference};
+use super::publish::{EVENT_QUEUE, Publisher, named_registry, progress_mode, typed_reference};
 use super::stop::Stop;
 use super::{Session, block_on};
 use crate::cli::{Pull, Words};
@@ -11,7 +11,7 @@ use crate::diagnostic::ExitCode;
 use crate::error::Error;
 use crate::metadata::ConfigFiles;
 use crate::oci::Reference;
-use crate::registry::RegistryHost;
+use crate::origin::Origin;
 use crate::registry::transfer::{PullRun, PulledImage, TransferError, TransferOptions};
 use crate::report::transfer::{PullResult, TransferRecord, render_pull, show_transfer};
 use crate::settings;
@@ -23,6 +23,7 @@ pub fn run(session: &Session, verb: &Pull, words: &Words) -> Result<ExitCode, Er
     let publisher = Publisher {
         session,
         settings: &resolved.publish,
+        registries: vec![named_registry(&reference, &Origin::Flag("IMAGE".to_owned()))],
         ca_bundle: resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path()),
         progress: progress_mode(session, resolved.run.progress),
     };
@@ -54,7 +55,7 @@ pub async fn pull_missing(
     reference: &Reference,
     stop: &Stop,
 ) -> Result<(), Error> {
-    let authenticator = publisher.authenticator(&[RegistryHost::of(reference)])?;
+    let authenticator = publisher.authenticator()?;
     let (events, received) = mpsc::channel(EVENT_QUEUE);
     let display = tokio::spawn(show_transfer(received, publisher.progress, publisher.session.log.writer()));
     let options = TransferOptions::default();
@@ -73,7 +74,7 @@ async fn pull(publisher: &Publisher<'_>, reference: &Reference, platform: Option
     let stop = Stop::on_signals();
     let engine = publisher.connect().await?;
     session.tell(&format!("{engine} at {}", engine.address()));
-    let authenticator = publisher.authenticator(&[RegistryHost::of(reference)])?;
+    let authenticator = publisher.authenticator()?;
     let (events, received) = mpsc::channel(EVENT_QUEUE);
     let display = tokio::spawn(show_transfer(received, publisher.progress, session.log.writer()));
     let run = PullRun {

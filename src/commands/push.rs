@@ -1,6 +1,6 @@
 //! `nextdeploy push`.
 
-use super::publish::{Publisher, progress_mode, typed_reference};
+use super::publish::{Publisher, named_registry, progress_mode, typed_reference};
 use super::stop::Stop;
 use super::{Session, block_on};
 use crate::cli::{Push, Words};
@@ -8,6 +8,7 @@ use crate::diagnostic::ExitCode;
 use crate::error::{CommandError, Error};
 use crate::metadata::ConfigFiles;
 use crate::oci::Reference;
+use crate::origin::Origin;
 use crate::registry::transfer::PushOutcome;
 use crate::report::transfer::{PushResult, TransferRecord, render_push};
 use crate::settings;
@@ -16,9 +17,11 @@ pub fn run(session: &Session, verb: &Push, words: &Words) -> Result<ExitCode, Er
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
     session.warn(&resolved.warnings);
     let references = verb.images.iter().map(|text| pushable(text)).collect::<Result<Vec<_>, _>>()?;
+    let typed = Origin::Flag("IMAGE".to_owned());
     let publisher = Publisher {
         session,
         settings: &resolved.publish,
+        registries: references.iter().map(|reference| named_registry(reference, &typed)).collect(),
         ca_bundle: resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path()),
         progress: progress_mode(session, resolved.run.progress),
     };

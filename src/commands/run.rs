@@ -6,7 +6,7 @@ use super::launching::{
     current_folder, document_wishes, explain, known_images, listener, read_env_files, read_secrets, replacement,
     stop_signal, tell_addresses, typed_wishes, wait_timeout,
 };
-use super::publish::{Publisher, progress_mode, typed_reference};
+use super::publish::{Publisher, named_registry, progress_mode, typed_reference};
 use super::stop::Stop;
 use super::{Session, block_on, build, pull};
 use crate::cli::{Run, Words};
@@ -139,6 +139,11 @@ fn build(
     }))
 }
 
+/// The registry of the image. The name that a build gave may come from a file of the repository.
+fn named_by(reference: &Detected<String>) -> Vec<Detected<RegistryHost>> {
+    typed_reference(&reference.value).iter().map(|image| named_registry(image, &reference.origin)).collect()
+}
+
 enum Ended {
     Planned(Box<LaunchPlan>),
     Runs(Box<Replaced>, Box<LaunchPlan>),
@@ -163,6 +168,7 @@ impl Asked<'_> {
         let publisher = Publisher {
             session,
             settings: &self.resolved.publish,
+            registries: named_by(&reference),
             ca_bundle: self.resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path()),
             progress: progress_mode(session, self.resolved.run.progress),
         };
@@ -238,7 +244,7 @@ impl Asked<'_> {
         let login = match typed_reference(&service.spec.container.image) {
             Ok(reference) if reference.digest.is_some() => {
                 let host = RegistryHost::of(&reference);
-                let authenticator = publisher.authenticator(std::slice::from_ref(&host))?;
+                let authenticator = publisher.authenticator()?;
                 Some((authenticator.credentials(&host, Access::Pull).await?.login, host))
             }
             _ => None,

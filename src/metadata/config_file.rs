@@ -13,7 +13,18 @@ use crate::secret::Secret;
 pub struct ConfigFiles {
     /// Highest precedence first.
     pub files: Vec<ConfigFile>,
+    pub author: FileAuthor,
     pub warnings: Vec<Warning>,
+}
+
+/// Who may have changed the files of the repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FileAuthor {
+    /// Those who may push to it, as far as is known.
+    #[default]
+    Project,
+    /// Anyone: the run is for a pull request from a fork.
+    Fork,
 }
 
 /// One file: the settings that it gives.

@@ -19,7 +19,7 @@ mod schema;
 mod yaml;
 
 pub use check::{CheckError, Difference, check};
-pub use config_file::{ConfigFile, ConfigFiles, EnvScope, FileEntry, FileEnvValue, FileValue};
+pub use config_file::{ConfigFile, ConfigFiles, EnvScope, FileAuthor, FileEntry, FileEnvValue, FileValue};
 pub(crate) use document::{Node, Value};
 pub use error::MetadataError;
 pub(crate) use json::parse_json;

@@ -19,6 +19,9 @@ pub struct ImagePlan {
     pub name: Detected<String>,
     /// Complete references; the first one is the primary.
     pub tags: Vec<Detected<String>>,
+    /// Hosts of the registries in `tags`, each with what named it: decides who gets credentials, and is no part of the image.
+    #[serde(skip)]
+    pub registries: Vec<Detected<String>>,
     pub app_dir: RelPath,
     pub node_major: Detected<u32>,
     pub next_version: Detected<NextVersion>,

@@ -60,6 +60,7 @@ pub fn plan_image(inputs: Inputs<'_>) -> Result<ImagePlan, PlanError> {
         schema_version: 1,
         name,
         tags: names.tags,
+        registries: names.registries,
         app_dir: facts.app_dir.clone(),
         node_major,
         next_version: facts.next.clone(),

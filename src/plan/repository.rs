@@ -57,6 +57,18 @@ pub(super) fn plan_repositories(
     Ok(Repositories { list: vec![Detected::new(reference, text.origin)], place })
 }
 
+/// What named the registry of `repository`: the name of the project below it may come from elsewhere.
+pub(super) fn registry_origin(inputs: Inputs<'_>, place: Place, repository: &Detected<Reference>) -> Origin {
+    match (place, &inputs.publish.registry) {
+        (Place::Given | Place::Local, _) => repository.origin.clone(),
+        (Place::Registry, Some(registry)) => registry.origin.clone(),
+        (Place::Registry, None) if inputs.ci.registry_image.is_some() => {
+            Origin::Variable("CI_REGISTRY_IMAGE".to_owned())
+        }
+        (Place::Registry, None) => Origin::Variable("GITHUB_REPOSITORY".to_owned()),
+    }
+}
+
 fn of_registry(
     inputs: Inputs<'_>,
     registry: &Detected<String>,

@@ -16,6 +16,8 @@ use crate::tags::{Evaluation, RunFacts, TagEntry, TagRule, evaluate};
 pub(super) struct Names {
     /// Complete references; the first one is the primary.
     pub tags: Vec<Detected<String>>,
+    /// Hosts of their registries, with what named the host.
+    pub registries: Vec<Detected<String>>,
     /// The tag of highest priority that a rule gave.
     pub version: Option<String>,
 }
@@ -29,7 +31,9 @@ pub(super) fn plan_names(inputs: Inputs<'_>, name: &str, warnings: &mut Vec<Warn
         .iter()
         .filter_map(|tag| Some(Detected::new(tag.value.rule()?.clone(), tag.origin.clone())))
         .collect();
-    let mut names = Names { tags: typed, version: None };
+    let registries =
+        typed.iter().filter_map(|tag| registry_of(&Reference::parse(&tag.value).ok()?, &tag.origin)).collect();
+    let mut names = Names { registries, tags: typed, version: None };
     if rules.is_empty() && inputs.settings.images.is_empty() && !names.tags.is_empty() {
         names.version = version_of(inputs);
         return Ok(deduplicated(names));
@@ -47,12 +51,21 @@ pub(super) fn plan_names(inputs: Inputs<'_>, name: &str, warnings: &mut Vec<Warn
     }
     names.version = evaluation.tags.first().map(|tag| tag.value.clone()).filter(|tag| tag != "latest");
     for repository in &repositories.list {
+        let named_by = repository::registry_origin(inputs, repositories.place, repository);
+        names.registries.extend(registry_of(&repository.value, &named_by));
         names.tags.extend(evaluation.tags.iter().map(|tag| {
             let reference = Reference { tag: Some(tag.value.clone()), ..repository.value.clone() };
             Detected::new(reference.to_string(), origin(tag, repository, repositories.place))
         }));
     }
     Ok(deduplicated(names))
+}
+
+/// The registry of `reference`. Images without a registry are Docker Hub's, but for those without a namespace, which stay here.
+fn registry_of(reference: &Reference, named_by: &Origin) -> Option<Detected<String>> {
+    let is_local = reference.domain.is_none() && !reference.path.contains('/');
+    let host = reference.domain.as_deref().unwrap_or("docker.io");
+    (!is_local).then(|| Detected::new(host.to_owned(), named_by.clone()))
 }
 
 /// Where the tag came from, and the repository, where nobody typed that.
@@ -169,7 +182,7 @@ fn without_tags(
     let message = format!("no tag rule gives a tag for this run ({run}), so the image is called `{}`", tag.value);
     warnings
         .push(Warning::new("plan/no-tags", message).with_hint("add a rule that always applies, such as `type=sha`"));
-    Ok(Names { tags: vec![tag], version: None })
+    Ok(Names { tags: vec![tag], registries: Vec::new(), version: None })
 }
 
 /// `branch main`, as messages name a run.

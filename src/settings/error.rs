@@ -116,6 +116,10 @@ pub enum Fault {
     SecretTwice(String),
     #[error("the environment variable `{0}` is not set")]
     VariableNotSet(String),
+    #[error("`{0}` holds a credential of this run, which a file of the repository cannot hand to the build")]
+    CredentialOfRun(String),
+    #[error("the network `{0}` gives the build access to this machine, which a file of the repository cannot choose")]
+    NetworkOfFile(String),
     #[error("a secret is not typed: this is neither `env:NAME` nor `file:PATH`")]
     KeySource,
     #[error("the key is too short to keep anything secret")]
@@ -168,6 +172,8 @@ impl Fault {
             Self::ShellSyntax(_) | Self::OpenQuote => "settings/start-command",
             Self::SecretSyntax(_) | Self::SecretFileSyntax | Self::SecretTwice(_) => "settings/secret",
             Self::VariableNotSet(_) => "settings/variable-not-set",
+            Self::CredentialOfRun(_) => "settings/credential-of-run",
+            Self::NetworkOfFile(_) => "settings/network-of-file",
             Self::KeySource => "settings/secret-source",
             Self::ShortKey => "settings/reproducible-key",
             Self::TwoScopes(_) => "settings/two-scopes",
@@ -234,6 +240,10 @@ impl Fault {
             Self::SecretFileSyntax => "give `ID=PATH`; an id has letters, digits, `-`, `_` and `.`".into(),
             Self::SecretTwice(_) => "give each secret once".into(),
             Self::VariableNotSet(name) => format!("set `{name}` for this command"),
+            Self::CredentialOfRun(name) => format!(
+                "remove `{name}` from the file; if the build may have it, name it with `--secret {name}` (`NEXTDEPLOY_SECRETS`)"
+            ),
+            Self::NetworkOfFile(network) => format!("if the build may have it, give `--network {network}`"),
             Self::KeySource => {
                 "put it into an environment variable and give `env:NAME`, or into a file and give `file:PATH`".into()
             }

@@ -5,6 +5,7 @@
 
 mod ecr;
 mod error;
+mod handover;
 pub(crate) mod parse;
 mod reporting;
 mod resolve;

@@ -85,7 +85,7 @@ pub fn resolve(words: &Words, environment: &Environment, files: &ConfigFiles) ->
         dockerfile: sources.parsed(Setting::Dockerfile, parse::dockerfile)?,
         platform: sources.parsed(Setting::Platform, parse::platform)?,
         target: sources.parsed(Setting::Target, parse::word)?,
-        network: sources.parsed(Setting::Network, parse::word)?,
+        network: sources.network()?,
         cache_from: sources.parsed_list(Setting::CacheFrom, parse::reference)?,
         memory: sources.parsed(Setting::Memory, parse::memory)?,
         ca_bundle: sources.parsed(Setting::CaBundle, parse::path)?.map(|path| path.map(PathBuf::from)),
@@ -180,6 +180,17 @@ impl Sources<'_> {
 
     fn is_on(self, setting: Setting) -> Result<bool, SettingsError> {
         Ok(self.parsed(setting, parse::switch)?.is_some_and(|on| on.value))
+    }
+
+    /// The network of this machine, or of a container on it, is for the user to give.
+    fn network(self) -> Result<Option<Detected<String>>, SettingsError> {
+        let Some(given) = self.one(Setting::Network) else { return Ok(None) };
+        let network = given.parsed(parse::word)?;
+        let is_of_machine = network.value == "host" || network.value.starts_with("container:");
+        if is_of_machine && matches!(given.giver.origin, Origin::File(_)) {
+            return Err(given.fail(Fault::NetworkOfFile(network.value)));
+        }
+        Ok(Some(network))
     }
 
     /// A command that only names the project's own build script asks for nothing.

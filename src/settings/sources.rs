@@ -42,11 +42,6 @@ impl Given {
 impl Sources<'_> {
     /// The values of each source that gives any, highest precedence first. A variable that is empty gives nothing.
     pub fn levels(self, setting: Setting) -> Vec<Vec<Given>> {
-        let typed =
-            self.words.get(setting).iter().map(|word| Given::text(word, Origin::Flag(setting.flag()))).collect();
-        let own = self.of_variable(setting, setting.variable());
-        let inputs = setting.input_variables().map(|variable| self.of_variable(setting, variable));
-        let input = inputs.into_iter().find(|values| !values.is_empty()).unwrap_or_default();
         let files = self.files.files.iter().map(|file| {
             file.entries_of(setting)
                 .map(|entry| Given {
@@ -56,7 +51,7 @@ impl Sources<'_> {
                 })
                 .collect()
         });
-        let mut levels: Vec<Vec<Given>> = [typed, own, input].into_iter().chain(files).collect();
+        let mut levels: Vec<Vec<Given>> = self.outside_files(setting).into_iter().chain(files).collect();
         for (rank, values) in levels.iter_mut().enumerate() {
             for given in values {
                 given.rank = rank;
@@ -64,6 +59,16 @@ impl Sources<'_> {
         }
         levels.retain(|values| !values.is_empty());
         levels
+    }
+
+    /// The values of flags, of `NEXTDEPLOY_*` and of `INPUT_*`.
+    pub fn outside_files(self, setting: Setting) -> [Vec<Given>; 3] {
+        let typed =
+            self.words.get(setting).iter().map(|word| Given::text(word, Origin::Flag(setting.flag()))).collect();
+        let own = self.of_variable(setting, setting.variable());
+        let inputs = setting.input_variables().map(|variable| self.of_variable(setting, variable));
+        let input = inputs.into_iter().find(|values| !values.is_empty()).unwrap_or_default();
+        [typed, own, input]
     }
 
     /// The value that counts, of a setting with one value; the last one where a source repeats it.

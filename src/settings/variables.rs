@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::error::{Fault, SettingsError};
+use super::handover::Handover;
 use super::parse;
 use super::sources::{Given, Sources};
 use super::values::{EnvSetting, EnvValue, SecretSource, SecretValue};
@@ -21,6 +22,8 @@ struct Pair {
     name: String,
     value: Option<EnvValue>,
     scope: Option<EnvScope>,
+    /// The value is there, and is not for the file that names it.
+    withheld: bool,
 }
 
 pub(super) fn environment(
@@ -94,6 +97,11 @@ pub(super) fn secrets(
     for level in sources.levels(Setting::Secret) {
         let mut of_level: Vec<Detected<SecretSource>> = Vec::new();
         for given in level {
+            if matches!(given.giver.origin, Origin::File(_)) {
+                let source = given.secret_of_file(sources, warnings)?;
+                of_level.extend(source.map(|source| Detected::new(source, given.giver.origin)));
+                continue;
+            }
             let Some(source) = given.secret(sources)? else {
                 warnings.push(
                     Warning::new(
@@ -141,15 +149,19 @@ impl Given {
                 FileEnvValue::Plain(value) => EnvValue::Plain(value.clone()),
                 FileEnvValue::Secret(value) => EnvValue::Secret(value.clone()),
             };
-            Pair { name: name.clone(), value: Some(value), scope: *scope }
+            Pair { name: name.clone(), value: Some(value), scope: *scope, withheld: false }
         } else {
             let text = self.checked_text()?;
-            let (name, value) = match text.split_once('=') {
-                Some((name, value)) => (name, Some(value)),
-                None => (text, sources.environment.get(text)),
+            let (name, value, withheld) = match text.split_once('=') {
+                Some((name, value)) => (name, Some(value), false),
+                None => match sources.variable(self, text)? {
+                    Handover::Value(value) => (text, Some(value), false),
+                    Handover::NotSet => (text, None, false),
+                    Handover::Withheld => (text, None, true),
+                },
             };
             let value = value.map(|value| EnvValue::Plain(value.to_owned()));
-            Pair { name: name.to_owned(), value, scope: None }
+            Pair { name: name.to_owned(), value, scope: None, withheld }
         };
         check_name(&pair.name).map_err(|fault| self.fail(fault))?;
         let text = match &pair.value {
@@ -161,7 +173,9 @@ impl Given {
     }
 
     fn value_or_warning(&self, pair: &Pair, warnings: &mut Vec<Warning>) -> Option<EnvValue> {
-        if pair.value.is_none() {
+        if pair.withheld {
+            warnings.push(self.withheld(&pair.name));
+        } else if pair.value.is_none() {
             let message =
                 format!("{}: the environment variable `{}` is not set, so it is left out", self.giver, pair.name);
             let hint = format!("set `{0}`, or give `{0}=VALUE`", pair.name);
@@ -177,8 +191,6 @@ impl Given {
             let name = parse::variable_name(name).map_err(|fault| self.fail(fault))?;
             match sources.environment.get(&name) {
                 Some(value) => Ok(secret_value(id, value)),
-                // A file names what the app needs when it runs, too; the build may do without.
-                None if matches!(self.giver.origin, Origin::File(_)) => Ok(None),
                 None => Err(self.fail(Fault::VariableNotSet(name))),
             }
         };

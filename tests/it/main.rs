@@ -9,6 +9,7 @@ mod action_install;
 mod announce;
 mod bad_input;
 mod ci_log;
+mod credentials;
 mod dockerignore;
 mod doctor;
 mod fake_daemon;

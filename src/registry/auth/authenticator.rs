@@ -55,16 +55,16 @@ impl fmt::Debug for Authenticator {
 }
 
 impl Authenticator {
-    /// `pushed` are the registries that this run pushes to: without `--registry`, `--username` and `--password` are for the only
-    /// one of them. Secrets in files are read here.
+    /// `registries` are those that this run pushes to or pulls from: without `--registry`, `--username` and `--password` are for
+    /// the only one of them that flags, variables or the CI system name. Secrets in files are read here.
     pub fn new(
         settings: &PublishSettings,
-        pushed: &[RegistryHost],
+        registries: &[Detected<RegistryHost>],
         environment: &Environment,
         network: Arc<Network>,
     ) -> Result<Self, AuthError> {
         Ok(Self {
-            explicit: Explicit::new(settings, pushed)?,
+            explicit: Explicit::new(settings, registries)?,
             github_token: settings.github_token.as_ref().map(read_secret).transpose()?,
             config_dir: docker_config_dir(environment),
             environment: environment.clone(),
@@ -131,7 +131,10 @@ impl Authenticator {
 
     fn explicit(&self, host: &RegistryHost) -> Result<Given, AuthError> {
         let (default_user, fallback) = match host.kind() {
-            RegistryKind::Ghcr => (Some(job::github_user(&self.environment)), Fallback::Possible),
+            _ if job::is_github_registry(&self.environment, host) => {
+                (Some(job::github_user(&self.environment)), Fallback::Possible)
+            }
+            RegistryKind::Ghcr => (Some(job::github_user(&self.environment)), Fallback::None),
             RegistryKind::Ecr(_) | RegistryKind::EcrPublic => (Some("AWS"), Fallback::None),
             _ => (None, Fallback::None),
         };

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::helper::{HelperFault, HelperUse};
 use crate::diagnostic::{Diagnostic, ExitCode, Location, printable, printable_path};
 use crate::network::NetworkError;
-use crate::origin::Origin;
+use crate::origin::{Detected, Origin};
 use crate::registry::RegistryHost;
 use crate::registry::aws::AwsError;
 
@@ -19,6 +19,8 @@ pub enum AuthError {
     NoPassword { host: RegistryHost, username: Origin },
     #[error("one user name and password cannot be for {} registries: {}", hosts.len(), list(hosts))]
     SeveralRegistries { hosts: Vec<RegistryHost> },
+    #[error("`--username` and `--password` are not sent to `{}`, which only a file of the repository names ({})", registry.value, registry.origin)]
+    RegistryOfFile { registry: Detected<RegistryHost> },
     #[error("the secret in `{}` ({origin}) cannot be used: {reason}", printable_path(file))]
     SecretFile { file: PathBuf, origin: Origin, reason: String },
     #[error("{source_name} cannot be read: {}", printable(reason))]
@@ -41,6 +43,7 @@ impl Diagnostic for AuthError {
             Self::NoUsername { .. } => "auth/no-username",
             Self::NoPassword { .. } => "auth/no-password",
             Self::SeveralRegistries { .. } => "auth/several-registries",
+            Self::RegistryOfFile { .. } => "auth/registry-of-file",
             Self::SecretFile { .. } => "auth/secret-file",
             Self::DockerConfig { .. } => "auth/docker-config",
             Self::Helper { fault, .. } => match fault {
@@ -64,6 +67,12 @@ impl Diagnostic for AuthError {
                 "name the one with `--registry` (`--registry {}`), and give the others theirs in `DOCKER_AUTH_CONFIG`",
                 hosts.first().map_or("HOST", RegistryHost::as_str)
             ),
+            Self::RegistryOfFile { registry } => {
+                format!(
+                    "if they are for this registry, say so with `--registry {}` (`NEXTDEPLOY_REGISTRY`)",
+                    registry.value
+                )
+            }
             Self::SecretFile { .. } => "name a readable file that holds nothing but the secret".to_owned(),
             Self::DockerConfig { source_name, .. } => {
                 format!("repair {source_name}, or write it anew with `docker login`")

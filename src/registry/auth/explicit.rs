@@ -1,5 +1,7 @@
 //! `--username` and `--password`: which registry they are for, and what is missing of them.
 
+use std::collections::BTreeSet;
+
 use super::{AuthError, Login};
 use crate::origin::{Detected, Origin};
 use crate::registry::RegistryHost;
@@ -26,19 +28,24 @@ pub(super) enum Given {
 }
 
 impl Explicit {
-    /// `pushed` are the registries of this run: without `--registry` there must not be two of them.
-    pub(super) fn new(settings: &PublishSettings, pushed: &[RegistryHost]) -> Result<Self, AuthError> {
+    /// `registries` are those of this run. Without `--registry` the only one that the user or the CI system named is meant: what a
+    /// file of the repository names would let whoever wrote it choose who gets the password.
+    pub(super) fn new(settings: &PublishSettings, registries: &[Detected<RegistryHost>]) -> Result<Self, AuthError> {
         let username = settings.username.clone();
         let password = settings.password.as_ref().map(read_secret).transpose()?;
-        let mut hosts = pushed.to_vec();
-        hosts.sort();
-        hosts.dedup();
-        let host = match (&settings.registry, hosts.as_slice()) {
-            (Some(registry), _) => Some(RegistryHost::new(&registry.value)),
-            (None, [host]) => Some(host.clone()),
-            (None, []) => None,
-            (None, _) if username.is_none() && password.is_none() => None,
-            (None, _) => return Err(AuthError::SeveralRegistries { hosts }),
+        let is_trusted = |origin: &Origin| matches!(origin, Origin::Flag(_) | Origin::Variable(_));
+        let trusted = registries.iter().filter(|registry| is_trusted(&registry.origin));
+        let hosts: Vec<RegistryHost> =
+            trusted.map(|registry| registry.value.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+        let is_given = username.is_some() || password.is_some();
+        let host = match (&settings.registry, hosts.as_slice(), registries) {
+            (Some(registry), ..) => Some(RegistryHost::new(&registry.value)),
+            (None, [host], _) => Some(host.clone()),
+            (None, [], [registry, ..]) if is_given => {
+                return Err(AuthError::RegistryOfFile { registry: registry.clone() });
+            }
+            (None, [_, _, ..], _) if is_given => return Err(AuthError::SeveralRegistries { hosts }),
+            (None, ..) => None,
         };
         Ok(Self { host, username, password })
     }

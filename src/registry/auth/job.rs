@@ -1,6 +1,7 @@
-//! Credentials that a CI job has by itself: GitHub's token for ghcr.io, GitLab's for the registry beside the project.
+//! Credentials that a CI job has by itself: GitHub's token for its own registry, GitLab's for the registry beside the project.
 
 use super::Login;
+use crate::diagnostic::shown;
 use crate::host::Environment;
 use crate::origin::Detected;
 use crate::registry::{RegistryHost, RegistryKind};
@@ -19,10 +20,27 @@ pub(super) fn find(
     username: Option<&str>,
     host: &RegistryHost,
 ) -> JobLogin {
+    if is_github_registry(environment, host) {
+        return github(environment, token, username);
+    }
     match host.kind() {
-        RegistryKind::Ghcr => github(environment, token, username),
+        RegistryKind::Ghcr => JobLogin::Absent(Some(format!(
+            "the token of this job is for `{}` (`GITHUB_SERVER_URL`)",
+            set(environment, "GITHUB_SERVER_URL").map_or_else(String::new, shown)
+        ))),
         RegistryKind::Other => gitlab(environment, host),
         _ => JobLogin::Absent(None),
+    }
+}
+
+/// True for the registry of the GitHub that the job runs at: `ghcr.io`, and for another server `containers.HOST` (GitHub Enterprise
+/// Server and Cloud documentation, "Working with the Container registry"). The token of one server is not sent to another one.
+pub(super) fn is_github_registry(environment: &Environment, host: &RegistryHost) -> bool {
+    let server = set(environment, "GITHUB_SERVER_URL").unwrap_or("https://github.com");
+    match server.split_once("://").map(|(_, rest)| rest.trim_end_matches('/')) {
+        Some(server) if server.eq_ignore_ascii_case("github.com") => host.kind() == RegistryKind::Ghcr,
+        Some(server) => host.as_str() == format!("containers.{}", server.to_ascii_lowercase()),
+        None => false,
     }
 }
 

@@ -55,10 +55,15 @@ impl Run {
     }
 
     fn authenticator(&self) -> Result<Authenticator, AuthError> {
+        let typed = |host: &RegistryHost| Detected::new(host.clone(), Origin::Flag("--tag".to_owned()));
+        self.authenticator_for(&self.pushed.iter().map(typed).collect::<Vec<_>>())
+    }
+
+    fn authenticator_for(&self, registries: &[Detected<RegistryHost>]) -> Result<Authenticator, AuthError> {
         let pairs = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let environment = Environment::from_pairs(pairs);
         let network = Arc::new(Network::new(&environment, None));
-        Authenticator::new(&self.settings, &self.pushed, &environment, network)
+        Authenticator::new(&self.settings, registries, &environment, network)
     }
 
     async fn ask(&self, host: &str) -> Result<Credentials, AuthError> {
@@ -137,6 +142,39 @@ async fn inputs_are_for_the_named_registry_or_the_only_one() {
     let error = several.authenticator().unwrap_err();
     assert_eq!((error.code(), error.exit_code()), ("auth/several-registries", ExitCode::Authentication));
     assert!(error.to_string().contains("`a.example`, `b.example`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_registry_that_only_a_file_names_gets_no_inputs() {
+    let named = |host: &str, origin: Origin| Detected::new(RegistryHost::new(host), origin);
+    let of_file = || named("other.example", Origin::field("nextdeploy.yml", "docker.image"));
+    let run = Run::new().login(Some("me"), Some("canary"));
+    let error = run.authenticator_for(&[of_file()]).unwrap_err();
+    assert_eq!((error.code(), error.exit_code()), ("auth/registry-of-file", ExitCode::Authentication));
+    assert!(error.to_string().contains("`nextdeploy.yml#docker.image`"), "{error}");
+    assert!(error.hints()[0].contains("`--registry other.example`"), "{:?}", error.hints());
+
+    let typed = named("r.example", Origin::Variable("NEXTDEPLOY_IMAGES".to_owned()));
+    let both = run.authenticator_for(&[of_file(), typed]).unwrap();
+    for (host, login) in [("r.example", "me:canary"), ("other.example", "nobody")] {
+        assert_eq!(plain(&both.credentials(&RegistryHost::new(host), Access::Push).await.unwrap()), login);
+    }
+    assert!(Run::new().authenticator_for(&[of_file()]).is_ok(), "without inputs there is nothing to send");
+}
+
+#[tokio::test]
+async fn the_token_of_one_github_server_is_not_sent_to_another() {
+    for (server, host, login) in [
+        ("https://github.com", "ghcr.io", "job:t"),
+        ("https://ghe.example/", "containers.ghe.example", "job:t"),
+        ("https://ghe.example", "ghcr.io", "nobody"),
+        ("https://ghe.example", "containers.other.example", "nobody"),
+        ("https://github.com", "containers.ghe.example", "nobody"),
+        ("https://gitea.example", "ghcr.io", "nobody"),
+    ] {
+        let job = Run::new().set("GITHUB_TOKEN", "t").set("GITHUB_ACTOR", "job").set("GITHUB_SERVER_URL", server);
+        assert_eq!(plain(&job.ask(host).await.unwrap()), login, "{server}, {host}");
+    }
 }
 
 fn auths(host: &str, user: &str) -> String {
