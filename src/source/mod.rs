@@ -3,6 +3,7 @@
 //! In: a directory. Out: every path below it (what is never part of a build is pruned), the text of the files that
 //! detection reads, and the git facts. Reads only; nothing here ever writes to the repository.
 
+mod environment_file;
 mod error;
 mod exclusions;
 mod git;
@@ -13,6 +14,7 @@ mod texts;
 mod tree;
 mod walk;
 
+pub use environment_file::{ENVIRONMENT_FILE_PATTERNS, is_environment_file};
 pub use error::{SourceError, io_reason};
 pub use exclusions::{
     ANNOTATIONS_REPORT, DOTENV_REPORT, Excluded, Exclusions, REPORT_FILES, STANDARD_EXCLUSIONS, SUMMARY_REPORT,

@@ -34,7 +34,7 @@ pub(super) enum GitError {
 }
 
 /// What an image lacks without the facts.
-const CONSEQUENCE: &str = "until then the image has no commit label and every `.env*` file counts as untracked";
+const CONSEQUENCE: &str = "until then the image has no commit label and every environment file counts as untracked";
 
 impl GitError {
     pub fn unreadable(path: &Path, error: &io::Error) -> Self {

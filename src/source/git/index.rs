@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::GitError;
 use super::private::PrivateGit;
+use crate::source::environment_file::is_environment_file;
 
 /// Mode of an entry that is the commit of another repository.
 const GITLINK: &str = "160000";
@@ -33,7 +34,7 @@ impl Index {
             };
             if head.starts_with(GITLINK) {
                 index.gitlinks.push(PathBuf::from(path));
-            } else if path.rsplit('/').next().is_some_and(|name| name.starts_with(".env")) {
+            } else if path.rsplit('/').next().is_some_and(is_environment_file) {
                 index.env_files.insert(path.to_owned());
             }
         }
@@ -48,7 +49,7 @@ mod tests {
     #[test]
     fn environment_files_and_gitlinks_are_found() {
         let index = Index::parse(
-            b"100644 aa 0\t.env\x00100644 bb 0\tapps/web/.env.production\x00160000 cc 0\tlib\x00100644 dd 0\tapp/env\x00100644 ee 0\t.env\xff\0",
+            b"100644 aa 0\t.env\x00100644 bb 0\tapps/web/.env.production\x00160000 cc 0\tlib\x00100644 dd 0\tsrc/env.ts\x00100644 ee 0\t.env\xff\0",
         );
         assert_eq!(Vec::from_iter(&index.env_files), [".env", "apps/web/.env.production"]);
         assert_eq!(index.gitlinks, [PathBuf::from("lib")]);
