@@ -182,7 +182,9 @@ impl Run<'_> {
             BuilderKind::BuildKit => Dialect::BuildKit,
             BuilderKind::Classic => Dialect::Classic,
         };
-        let Recipe { mut request, dockerfile } = write_recipe(self.project, self.plan, dialect, Secrets::Read)?;
+        let recipe = write_recipe(self.project, self.plan, dialect, Secrets::Read)?;
+        let Recipe { mut request, dockerfile, warnings } = recipe;
+        self.session.warn(&warnings);
         let base = &self.plan.base;
         request.credentials = publisher.base_credentials(&[&base.build.value, &base.runtime.value]).await?;
         self.mask(&request);

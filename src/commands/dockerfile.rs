@@ -18,6 +18,7 @@ pub fn run(session: &Session, verb: &Dockerfile, words: &Words) -> Result<ExitCo
     session.warn(&plan.warnings);
     if !verb.eject {
         let recipe = write_recipe(&project, &plan, Dialect::BuildKit, Secrets::NameOnly)?;
+        session.warn(&recipe.warnings);
         session.data(&recipe.dockerfile)?;
         return Ok(ExitCode::Ok);
     }

@@ -20,6 +20,7 @@ pub fn run(
     publication: &Publication,
 ) -> Result<String, Error> {
     let recipe = write_recipe(project, plan, Dialect::BuildKit, Secrets::NameOnly)?;
+    session.warn(&recipe.warnings);
     let mut calls = outside_calls(session, project, plan);
     calls.extend(push_calls(project, publication));
     let request = &recipe.request;

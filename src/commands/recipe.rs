@@ -1,11 +1,12 @@
 //! From a plan to the build request; the dry run stops right behind it.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::project::Project;
 use crate::builder::{BuildRequest, BuildSecret};
-use crate::dockerfile::{self, BuildContext, Dialect};
+use crate::diagnostic::{Warning, printable_path};
+use crate::dockerfile::{self, BuildContext, Dialect, OwnContext};
 use crate::error::{CommandError, Error};
 use crate::plan::ImagePlan;
 use crate::rel_path::RelPath;
@@ -17,6 +18,7 @@ use crate::source::{Exclusions, SourceEntry};
 /// What is built: the text of the Dockerfile and the request that carries it.
 pub struct Recipe {
     pub dockerfile: String,
+    pub warnings: Vec<Warning>,
     pub request: BuildRequest,
 }
 
@@ -30,12 +32,14 @@ pub enum Secrets {
 /// Puts the request for `plan` together.
 pub fn write_recipe(project: &Project, plan: &ImagePlan, dialect: Dialect, secrets: Secrets) -> Result<Recipe, Error> {
     let choice = project.settings.dockerfile.as_ref().map_or(&DockerfileChoice::Generated, |choice| &choice.value);
+    let mut warnings = Vec::new();
     let (path, text, context) = match choice {
         DockerfileChoice::Generated => generated(project, plan, dialect)?,
-        DockerfileChoice::Own => own(project, &own_path(project))?,
-        DockerfileChoice::Path(path) => own(project, path)?,
+        DockerfileChoice::Own => own(project, &own_path(project), &mut warnings)?,
+        DockerfileChoice::Path(path) => own(project, path, &mut warnings)?,
     };
-    Ok(Recipe { dockerfile: text, request: request(project, plan, path, context, read_secrets(plan, secrets)?) })
+    let request = request(project, plan, path, context, read_secrets(plan, secrets)?);
+    Ok(Recipe { dockerfile: text, warnings, request })
 }
 
 fn own_path(project: &Project) -> String {
@@ -50,7 +54,7 @@ fn generated(project: &Project, plan: &ImagePlan, dialect: Dialect) -> Result<(S
     Ok((dockerfile::DOCKERFILE_NAME.to_owned(), text, context))
 }
 
-fn own(project: &Project, path: &str) -> Result<(String, String, BuildContext), Error> {
+fn own(project: &Project, path: &str, warnings: &mut Vec<Warning>) -> Result<(String, String, BuildContext), Error> {
     let missing = |source| CommandError::Read {
         path: project.tree.root.join(path),
         wanted_by: "the `dockerfile` setting".to_owned(),
@@ -63,8 +67,29 @@ fn own(project: &Project, path: &str) -> Result<(String, String, BuildContext), 
     let rules = IgnoreRules::of_tree(&tree, Some(&relative))?;
     let sources = rules.sent(&tree, &[Path::new(relative.as_str()), Path::new(".dockerignore")]);
     let sources = without_written(project, sources);
-    let context = dockerfile::own_context(&tree, sources)?;
+    let OwnContext { context, left_out } = dockerfile::own_context(&tree, sources)?;
+    warnings.extend(environment_files_left_out(&left_out));
     Ok((relative.as_str().to_owned(), text, context))
+}
+
+/// The user's Dockerfile may count on them, so that a `COPY` fails.
+fn environment_files_left_out(paths: &[PathBuf]) -> Option<Warning> {
+    /// More of them say nothing more.
+    const MOST: usize = 5;
+    // Packages come with theirs.
+    let own: Vec<&PathBuf> =
+        paths.iter().filter(|path| !path.components().any(|part| part.as_os_str() == "node_modules")).collect();
+    let first = own.first()?;
+    let mut names: Vec<String> = own.iter().take(MOST).map(|path| format!("`{}`", printable_path(path))).collect();
+    if own.len() > MOST {
+        names.push(format!("{} more", own.len() - MOST));
+    }
+    let message = format!("environment files that git does not track are not sent to the build: {}", names.join(", "));
+    let hint = format!(
+        "if the build needs one, pass `--secret-file env={}` and mount it with `RUN --mount=type=secret,id=env`",
+        printable_path(first)
+    );
+    Some(Warning::new("dockerfile/untracked-env-file", message).with_hint(hint))
 }
 
 /// What an earlier run has written is of no use to a build, and other after every run.

@@ -12,7 +12,7 @@ use super::render::{Dialect, EJECTED_FOLDER, Layout, render_stages};
 use crate::plan::{ImagePlan, ManagerSetup};
 use crate::rel_path::RelPath;
 use crate::settings::EnvFilePolicy;
-use crate::source::{Excluded, STANDARD_EXCLUSIONS, SourceText, SourceTree};
+use crate::source::{ENVIRONMENT_FILE_PATTERNS, Excluded, STANDARD_EXCLUSIONS, SourceText, SourceTree};
 
 const SELECT_INPUTS: &str = include_str!("image/select-inputs.cjs");
 /// Labels that are true for one commit only.
@@ -117,7 +117,7 @@ fn ignore_rules(plan: &ImagePlan, tree: &SourceTree, existing: &str) -> String {
             Excluded::Suffix(end) => rule(&format!("**/*{end}")),
         }
     }
-    for line in ["**/.pnp.*", "**/.env", "**/.env.*", "!**/.env.example"] {
+    for line in ["**/.pnp.*"].iter().chain(&ENVIRONMENT_FILE_PATTERNS) {
         rule(line);
     }
     let tracked = tree.git.iter().flat_map(|git| &git.tracked_env_files);

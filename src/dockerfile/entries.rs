@@ -15,7 +15,7 @@ use crate::metadata::RECORD_FOLDER;
 use crate::plan::{ImageMode, ImagePlan, Libc, ManagerSetup};
 use crate::rel_path::RelPath;
 use crate::settings::EnvFilePolicy;
-use crate::source::{EntryKind, SourceEntry, SourceText, SourceTree};
+use crate::source::{EntryKind, SourceEntry, SourceText, SourceTree, is_environment_file};
 
 pub(super) const SHARP_MANIFEST: &str = include_str!("image/sharp/package.json");
 pub(super) const SHARP_LOCKFILE: &str = include_str!("image/sharp/package-lock.json");
@@ -86,23 +86,36 @@ pub fn context<'a>(
     entries.add_install_inputs(plan, tree)?;
     entries.directory(Path::new("app"));
     for entry in sources {
-        if !is_left_out(plan, tree, &entry.path) {
+        if !tree.is_untracked_environment_file(entry) && !is_left_out(plan, &entry.path) {
             entries.add_source(Path::new("app"), entry, &tree.root)?;
         }
     }
     Ok(entries.finish())
 }
 
-/// The context of the user's own Dockerfile: the sources as they are.
+/// The context of the user's own Dockerfile.
+#[derive(Debug)]
+pub struct OwnContext {
+    pub context: BuildContext,
+    /// Environment files that git does not track, which stay on this machine.
+    pub left_out: Vec<PathBuf>,
+}
+
+/// The sources as they are, without untracked environment files.
 pub fn own_context<'a>(
     tree: &SourceTree,
     sources: impl IntoIterator<Item = &'a SourceEntry>,
-) -> Result<BuildContext, ContextError> {
+) -> Result<OwnContext, ContextError> {
     let mut entries = Entries::default();
+    let mut left_out = Vec::new();
     for entry in sources {
-        entries.add_source(Path::new(""), entry, &tree.root)?;
+        if tree.is_untracked_environment_file(entry) {
+            left_out.push(entry.path.clone());
+        } else {
+            entries.add_source(Path::new(""), entry, &tree.root)?;
+        }
     }
-    Ok(entries.finish())
+    Ok(OwnContext { context: entries.finish(), left_out })
 }
 
 /// `plan.json`, which the scripts inside the build read.
@@ -143,12 +156,11 @@ pub(super) fn plan_file(plan: &ImagePlan) -> String {
 }
 
 /// Sources that must not reach the build.
-fn is_left_out(plan: &ImagePlan, tree: &SourceTree, path: &Path) -> bool {
+fn is_left_out(plan: &ImagePlan, path: &Path) -> bool {
     let name = path.file_name().map_or("", |name| name.to_str().unwrap_or_default());
     if is_environment_file(name) {
-        let tracked =
-            || tree.git.as_ref().is_some_and(|git| path.to_str().is_some_and(|p| git.tracked_env_files.contains(p)));
-        return plan.env_files == EnvFilePolicy::Strip || name.split('.').next_back() == Some("local") || !tracked();
+        // Next.js loads `.env.*.local` last; git tracks them by accident only.
+        return plan.env_files == EnvFilePolicy::Strip || name.split('.').next_back() == Some("local");
     }
     // Loaders of Plug and Play, which the node-modules linker of the build replaces.
     let loader = matches!(name, ".pnp.cjs" | ".pnp.js" | ".pnp.loader.mjs" | ".pnp.data.json");
@@ -157,12 +169,6 @@ fn is_left_out(plan: &ImagePlan, tree: &SourceTree, path: &Path) -> bool {
         || path.components().any(|part| part.as_os_str() == RECORD_FOLDER);
     let package_cache = plan.install.folders.iter().any(|folder| path.starts_with(folder.as_str()));
     loader || own || package_cache
-}
-
-/// `.env` and `.env.*`, but no example of one.
-fn is_environment_file(name: &str) -> bool {
-    let example = [".example", ".sample", ".template", ".dist", ".defaults"].iter().any(|end| name.ends_with(end));
-    name == ".env" || (name.starts_with(".env.") && !example)
 }
 
 /// Entries by path; a path is sent once.
@@ -230,7 +236,8 @@ impl Entries {
         }
         let in_folder =
             |entry: &&SourceEntry| install.folders.iter().any(|folder| entry.path.starts_with(folder.as_str()));
-        for entry in tree.entries().iter().filter(in_folder) {
+        let is_sent = |entry: &&SourceEntry| !tree.is_untracked_environment_file(entry);
+        for entry in tree.entries().iter().filter(in_folder).filter(is_sent) {
             self.add(below, entry, &tree.root)?;
         }
         for path in &install.manifests {
@@ -316,6 +323,23 @@ mod tests {
         for (path, target) in [("l", ".."), ("a/l", "../../x"), ("l", "/etc/passwd"), ("l", "x/../../repository/x")] {
             assert!(leaves(Path::new(path), Path::new(target)), "{path} -> {target}");
         }
+    }
+
+    #[test]
+    fn an_own_dockerfile_gets_no_untracked_environment_file() {
+        let texts = [".env", ".env.local", ".env.example", "apps/.dev.vars", "env.ts", "Dockerfile"];
+        let mut tree = SourceTree::from_texts(texts.map(|path| (path, "x")));
+        let check = |tree: &SourceTree, sent: &[&str], left_out: &[&str]| {
+            let own = own_context(tree, tree.entries()).unwrap();
+            let paths: Vec<_> = own.context.entries.iter().map(|entry| entry.path.to_str().unwrap()).collect();
+            assert_eq!(paths, sent);
+            assert_eq!(own.left_out, left_out.iter().map(PathBuf::from).collect::<Vec<_>>());
+        };
+        // Nothing is tracked where git says nothing.
+        check(&tree, &[".env.example", "Dockerfile", "apps", "env.ts"], &[".env", ".env.local", "apps/.dev.vars"]);
+        let tracked_env_files = [".env", "apps/.dev.vars"].map(str::to_owned).into();
+        tree.git = Some(crate::source::GitFacts { tracked_env_files, ..Default::default() });
+        check(&tree, &[".env", ".env.example", "Dockerfile", "apps", "apps/.dev.vars", "env.ts"], &[".env.local"]);
     }
 
     #[test]

@@ -16,6 +16,6 @@ mod tests;
 
 pub use context::{BuildContext, ContextContent, ContextEntry};
 pub use eject::{EjectedFile, eject};
-pub use entries::{ContextError, context, own_context};
+pub use entries::{ContextError, OwnContext, context, own_context};
 pub use manifest::reduce_manifest;
 pub use render::{DOCKERFILE_NAME, Dialect, RenderError, render};

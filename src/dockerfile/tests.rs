@@ -152,6 +152,12 @@ fn environment_files_enter_only_when_tracked() {
         ".env.production",
         ".env.local",
         ".env.example",
+        ".envrc",
+        ".env_backup",
+        "prod.env",
+        "tracked.env",
+        "src/env.ts",
+        "next-env.d.ts",
         "apps/.env.test",
         "package.json",
         ".pnp.cjs",
@@ -160,10 +166,14 @@ fn environment_files_enter_only_when_tracked() {
     ];
     sample.tree = crate::source::SourceTree::from_texts(texts.map(|name| (name, "{}")));
     sample.tree.git = git;
-    sample.tree.git.as_mut().unwrap().tracked_env_files = [".env", ".env.local"].map(str::to_owned).into();
+    sample.tree.git.as_mut().unwrap().tracked_env_files =
+        [".env", ".env.local", "tracked.env"].map(str::to_owned).into();
     let context = entries(&sample);
     let sent: Vec<_> = context.entries.iter().filter_map(|entry| entry.path.to_str()?.strip_prefix("app/")).collect();
-    assert_eq!(sent, [".env", ".env.example", "apps", "package.json"]);
+    assert_eq!(
+        sent,
+        [".env", ".env.example", "apps", "next-env.d.ts", "package.json", "src", "src/env.ts", "tracked.env"]
+    );
 }
 
 #[test]

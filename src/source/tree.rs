@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use super::environment_file::is_environment_file;
 use super::error::SourceError;
 use super::exclusions::Exclusions;
 use super::git::{self, GitFacts, GitOptions};
@@ -139,6 +140,17 @@ impl SourceTree {
 
     pub fn has_directory(&self, path: &RelPath) -> bool {
         path.is_root() || self.entry(path).is_some_and(|e| e.kind == EntryKind::Directory)
+    }
+
+    /// True for an environment file that git does not track: it stays on this machine. Without git facts none is tracked.
+    pub fn is_untracked_environment_file(&self, entry: &SourceEntry) -> bool {
+        let is_file = matches!(entry.kind, EntryKind::File { .. } | EntryKind::Symlink { .. });
+        let name = entry.path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+        if !is_file || !is_environment_file(&name) {
+            return false;
+        }
+        let tracked = self.git.as_ref().map(|git| &git.tracked_env_files);
+        !tracked.is_some_and(|tracked| entry.path.to_str().is_some_and(|path| tracked.contains(path)))
     }
 
     /// The loaded text at `path`; `None` when the file does not exist or is of no interest to detection.

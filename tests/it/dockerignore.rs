@@ -4,7 +4,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use nextdeploy::dockerfile::{ContextContent, own_context};
+use nextdeploy::dockerfile::{ContextContent, OwnContext, own_context};
 use nextdeploy::source::{IgnoreRules, SourceTree};
 use serde::Deserialize;
 
@@ -27,12 +27,14 @@ fn sent(tree: &[String], dockerignore: &str) -> Option<Vec<String>> {
     let files = tree.iter().map(|path| (path.as_str(), "x")).chain([(".dockerignore", dockerignore)]);
     let tree = SourceTree::from_texts(files);
     let rules = IgnoreRules::of_tree(&tree, None).ok()?;
-    let context = own_context(&tree, rules.sent(&tree, &[])).unwrap();
+    let OwnContext { context, left_out } = own_context(&tree, rules.sent(&tree, &[])).unwrap();
     let name = |path: &Path| String::from_utf8(path.as_os_str().as_bytes().to_vec()).unwrap();
     let mut sent: Vec<String> = context
         .entries
         .iter()
         .map(|entry| name(&entry.path) + if entry.content == ContextContent::Directory { "/" } else { "" })
+        // Environment files are held back whatever the rules say.
+        .chain(left_out.iter().map(|path| name(path)))
         .collect();
     sent.sort();
     Some(sent)

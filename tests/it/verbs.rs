@@ -62,6 +62,27 @@ fn a_flag_wins_over_a_variable_over_an_input_over_files() {
 }
 
 #[test]
+fn untracked_environment_files_stay_here_with_either_dockerfile() {
+    const SECRET: [&str; 6] = [".env-prod", ".env.local", ".env.production", ".envrc", "config/prod.env", ".dev.vars"];
+    let repository = Repository::next_app();
+    for name in SECRET {
+        repository.write(name, "TOKEN=canary\n");
+    }
+    repository.write(".env.example", "TOKEN=\n").write("src/env.ts", "").write("Dockerfile", "FROM scratch\n");
+    for dockerfile in ["generated", "own", "Dockerfile"] {
+        let run = repository.run(&["build", "--dry-run", "--json", "--tag", "shop:1", "--dockerfile", dockerfile]);
+        let document = json(&run.succeeds().stdout);
+        let context = document["context"].as_array().unwrap();
+        let sent = |name: &str| context.iter().any(|line| line["path"].as_str().unwrap().ends_with(name));
+        assert!(!SECRET.iter().any(|name| sent(name)), "{dockerfile}: {context:#?}");
+        assert!(sent(".env.example") && sent("src/env.ts"), "{dockerfile}: {context:#?}");
+        if dockerfile != "generated" {
+            run.says("dockerfile/untracked-env-file").says("`--secret-file env=.dev.vars`");
+        }
+    }
+}
+
+#[test]
 fn a_dry_run_needs_no_daemon_and_tells_everything() {
     let repository = Repository::next_app();
     repository.write(".env.local", "TOKEN=canary\n").write("README.md", "hello");
