@@ -104,6 +104,16 @@ pub(crate) fn shown(value: &str) -> String {
     line.chars().take(LIMIT).chain("…".chars()).collect()
 }
 
+/// The largest unit that leaves no rest, as sizes are given.
+pub(crate) fn size_text(bytes: u64) -> String {
+    match bytes {
+        _ if bytes.is_multiple_of(1 << 30) => format!("{} GiB", bytes >> 30),
+        _ if bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),
+        _ if bytes.is_multiple_of(1 << 10) => format!("{} KiB", bytes >> 10),
+        _ => format!("{bytes} bytes"),
+    }
+}
+
 /// An error with its causes on one line.
 pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

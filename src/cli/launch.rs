@@ -84,7 +84,7 @@ pub struct ContainerArgs {
     /// Processors that it may use, such as `1.5`, or `none` [default: none].
     #[arg(long, value_name = "NUMBER")]
     pub cpus: Option<String>,
-    /// Processes and threads that it may have, or `none` [default: none].
+    /// Processes and threads that it may have, or `none` [default: 512].
     #[arg(long, value_name = "NUMBER")]
     pub pids: Option<String>,
     /// When the daemon starts it again: no, on-failure[:TIMES], always or unless-stopped [default: unless-stopped].

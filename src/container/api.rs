@@ -1,6 +1,6 @@
 //! Requests that bollard cannot send as they must be: one exchange on a connection of its own, which ends when its answer is dropped.
 
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request, Response};
@@ -11,12 +11,7 @@ use tokio::time::timeout;
 use super::client::{Containers, PATIENCE};
 use super::error::ContainerError;
 use super::failure::{Subject, explain};
-use crate::daemon::{ConnectionGuard, DaemonError, Exchange};
-
-/// A message of the daemon is never longer.
-const MESSAGE_LIMIT: usize = 1024 * 1024;
-/// Nor is an answer, such as the list of thousands of containers.
-const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
+use crate::daemon::{ANSWER_LIMIT, AnswerLimits, ConnectionGuard, DaemonError, Exchange};
 
 /// A body that is still being sent.
 pub(super) struct Streamed {
@@ -63,9 +58,8 @@ impl Containers {
         subject: &Subject<'_>,
         answer: Streamed,
     ) -> Result<T, ContainerError> {
-        let body = timeout(PATIENCE, Limited::new(answer.body, ANSWER_LIMIT).collect()).await;
-        let body = body.map_err(|_| self.no_answer())?;
-        let body = body.map_err(|error| self.lost(subject, &error.to_string()))?.to_bytes();
+        let limits = AnswerLimits { time: PATIENCE, bytes: ANSWER_LIMIT };
+        let body = self.engine.dialer.read(answer.body, subject.doing, limits).await?;
         drop(answer.connection);
         serde_json::from_slice(&body).map_err(|error| self.lost(subject, &format!("an answer of no use: {error}")))
     }
@@ -95,11 +89,6 @@ impl Containers {
 
     /// The `message` of an error, or the whole text.
     async fn message(&self, subject: &Subject<'_>, response: Response<Incoming>) -> Result<String, ContainerError> {
-        let body = timeout(PATIENCE, Limited::new(response.into_body(), MESSAGE_LIMIT).collect()).await;
-        let body = body.map_err(|_| self.no_answer())?;
-        let body = body.map_err(|error| self.lost(subject, &error.to_string()))?.to_bytes();
-        let parsed = serde_json::from_slice::<Value>(&body).ok();
-        let message = parsed.as_ref().and_then(|answer| answer["message"].as_str());
-        Ok(message.map_or_else(|| String::from_utf8_lossy(&body).into_owned(), str::to_owned))
+        Ok(self.engine.dialer.read_message(response.into_body(), subject.doing).await?)
     }
 }

@@ -17,7 +17,7 @@ use super::convert;
 use super::error::ContainerError;
 use super::failure::Subject;
 use super::spec::{ContainerName, ContainerSpec};
-use crate::daemon::Engine;
+use crate::daemon::{AnswerLimits, Engine};
 
 /// For answers that a healthy daemon gives at once, also under load.
 pub(super) const PATIENCE: Duration = Duration::from_mins(2);
@@ -175,7 +175,8 @@ impl Containers {
     pub async fn wait(&self, container: &str) -> Result<i64, ContainerError> {
         let subject = Subject::container("the wait for the end", container).checked()?;
         let options = WaitContainerOptionsBuilder::default().condition("not-running").build();
-        let docker = self.engine.patient_client(LIFETIME);
+        // bollard parses all that came anew with every chunk, so what came has to be little.
+        let docker = self.engine.client_within(AnswerLimits { time: LIFETIME, bytes: 64 * 1024 });
         let mut ended = std::pin::pin!(docker.wait_container(container, Some(options)));
         match ended.next().await {
             Some(Ok(answer)) => Ok(answer.status_code),

@@ -6,13 +6,14 @@ use std::io::{self, Read};
 
 use bollard::query_parameters::UploadToContainerOptionsBuilder;
 use bytes::Bytes;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{BoxStream, try_unfold};
 use futures_util::{StreamExt, TryStreamExt};
 use http_body_util::BodyExt;
 use hyper::Method;
+use tokio::time::timeout;
 
 use super::api::Streamed;
-use super::client::Containers;
+use super::client::{Containers, PATIENCE};
 use super::error::ContainerError;
 use super::failure::Subject;
 use crate::daemon::Query;
@@ -91,14 +92,8 @@ impl Containers {
         let mut query = Query::new(&format!("/containers/{container}/archive"));
         query.add("path", path);
         let streamed = self.stream(&subject, Method::GET, &query.into_uri(), None).await;
-        let Streamed { body, connection } = streamed.map_err(|error| error.about(container))?;
-        let (containers, path) = (self.clone(), path.to_owned());
-        let chunks = body.into_data_stream().map_err(move |error| {
-            // The connection must live as long as its body.
-            let _ = &connection;
-            containers.lost(&Subject::new("the copy out of it", "file", &path), &error.to_string())
-        });
-        Ok(chunks.boxed())
+        let reading = (streamed.map_err(|error| error.about(container))?, self.clone(), path.to_owned());
+        Ok(try_unfold(reading, next_chunk).boxed())
     }
 
     /// The content of one file, of at most `limit` bytes; `None` when there is none.
@@ -127,6 +122,19 @@ impl Containers {
             }
         }
         first_file(&archive).map_err(|error| refused(error.to_string()))
+    }
+}
+
+type Reading = (Streamed, Containers, String);
+
+async fn next_chunk((mut streamed, containers, path): Reading) -> Result<Option<(Bytes, Reading)>, ContainerError> {
+    let lost = |reason: &str| containers.lost(&Subject::new("the copy out of it", "file", &path), reason);
+    loop {
+        let frame = timeout(PATIENCE, streamed.body.frame()).await.map_err(|_| containers.no_answer())?;
+        let Some(frame) = frame else { return Ok(None) };
+        if let Ok(data) = frame.map_err(|error| lost(&error.to_string()))?.into_data() {
+            return Ok(Some((data, (streamed, containers, path))));
+        }
     }
 }
 

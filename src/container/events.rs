@@ -132,16 +132,14 @@ fn health_status(word: &str) -> Option<HealthStatus> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::BytesMut;
-
     use super::*;
-    use crate::container::messages::split;
+    use crate::container::messages::Splitter;
 
     fn event(action: &str, attributes: &str) -> ContainerEvent {
         let text = format!(
             r#"{{"status":"x","id":"ab","from":"node:22-slim","Type":"container","Action":"{action}","Actor":{{"ID":"ab12","Attributes":{{"image":"node:22-slim","name":"shop-1",{attributes}"nextdeploy.app":"shop"}}}},"scope":"local","time":1795316419,"timeNano":1795316419368822653}}"#
         );
-        let messages: Vec<Message> = split(&mut BytesMut::from(text.as_bytes())).unwrap();
+        let messages: Vec<Message> = Splitter::default().feed(text.as_bytes()).unwrap();
         messages.into_iter().next().unwrap().into_event()
     }
 

@@ -8,7 +8,7 @@ use bollard::errors::Error;
 
 use super::client::Containers;
 use super::error::ContainerError;
-use crate::daemon::DaemonError;
+use crate::daemon::{DaemonError, daemon_cause};
 use crate::diagnostic::error_chain;
 
 /// What was asked for.
@@ -56,7 +56,10 @@ impl Containers {
                 Err(err) => self.lost(subject, &error_chain(&err)),
             },
             Error::RequestTimeoutError => self.no_answer(),
-            other => self.lost(subject, &error_chain(&other)),
+            other => match daemon_cause(&other) {
+                Some(cause) => cause.into(),
+                None => self.lost(subject, &error_chain(&other)),
+            },
         }
     }
 

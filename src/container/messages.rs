@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 
-use bytes::BytesMut;
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
@@ -13,13 +12,13 @@ const LONGEST: usize = 4 * 1024 * 1024;
 
 pub(super) struct Messages<T> {
     streamed: Streamed,
-    rest: BytesMut,
+    splitter: Splitter,
     ready: VecDeque<T>,
 }
 
 impl<T: DeserializeOwned> Messages<T> {
     pub(super) fn new(streamed: Streamed) -> Self {
-        Self { streamed, rest: BytesMut::new(), ready: VecDeque::new() }
+        Self { streamed, splitter: Splitter::default(), ready: VecDeque::new() }
     }
 
     /// The next value; `None` at the end. The error is the reason as text.
@@ -29,33 +28,56 @@ impl<T: DeserializeOwned> Messages<T> {
                 return Ok(Some(value));
             }
             let Some(frame) = self.streamed.body.frame().await else {
-                let cut = self.rest.iter().any(|byte| !byte.is_ascii_whitespace());
-                return if cut { Err("the answer ended early".into()) } else { Ok(None) };
+                return if self.splitter.is_cut() { Err("the answer ended early".into()) } else { Ok(None) };
             };
             let Ok(data) = frame.map_err(|error| error.to_string())?.into_data() else { continue };
-            self.rest.extend_from_slice(&data);
-            self.ready.extend(split(&mut self.rest)?);
+            self.ready.extend(self.splitter.feed(&data)?);
         }
     }
 }
 
-/// Takes the whole values out of `rest`. Docker ends each with a line break, Podman may not.
-pub(super) fn split<T: DeserializeOwned>(rest: &mut BytesMut) -> Result<Vec<T>, String> {
-    let mut values = Vec::new();
-    let mut parsed = serde_json::Deserializer::from_slice(rest).into_iter::<T>();
-    let mut read = 0;
-    loop {
-        match parsed.next() {
-            Some(Ok(value)) => {
-                read = parsed.byte_offset();
-                values.push(value);
+/// Finds the ends of objects. Docker ends each with a line break, Podman may not. Each byte is looked at once, however small the chunks
+/// are, and parsed once.
+#[derive(Debug, Default)]
+pub(super) struct Splitter {
+    value: Vec<u8>,
+    depth: usize,
+    in_text: bool,
+    escaped: bool,
+}
+
+impl Splitter {
+    pub(super) fn feed<T: DeserializeOwned>(&mut self, data: &[u8]) -> Result<Vec<T>, String> {
+        let mut values = Vec::new();
+        for byte in data {
+            if self.value.is_empty() && byte.is_ascii_whitespace() {
+                continue;
             }
-            Some(Err(error)) if !error.is_eof() => return Err(format!("an answer of no use: {error}")),
-            _ => break,
+            if self.value.len() == LONGEST {
+                return Err("a message without end".into());
+            }
+            self.value.push(*byte);
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' if self.in_text => self.escaped = true,
+                b'"' => self.in_text = !self.in_text,
+                b'{' if !self.in_text => self.depth += 1,
+                b'}' if !self.in_text => self.depth = self.depth.saturating_sub(1),
+                _ => {}
+            }
+            let ends = self.depth == 0 && !self.in_text;
+            if ends {
+                let parsed = serde_json::from_slice(&self.value);
+                values.push(parsed.map_err(|error| format!("the answer cannot be read: {error}"))?);
+                self.value.clear();
+            }
         }
+        Ok(values)
     }
-    let _ = rest.split_to(read);
-    if rest.len() > LONGEST { Err("a message without end".into()) } else { Ok(values) }
+
+    fn is_cut(&self) -> bool {
+        !self.value.is_empty()
+    }
 }
 
 #[cfg(test)]
@@ -64,22 +86,29 @@ mod tests {
 
     #[test]
     fn messages_are_found_wherever_the_chunks_are_cut() {
-        let text = "{\"a\":1}\r\n{\"a\":2}{\"a\":\"}\\n\"}\n";
+        let text = "{\"a\":{\"b\":1}}\r\n{\"a\":2}{\"a\":\"}\\n\\\"{\"}\n";
         for size in 1..=text.len() {
-            let mut rest = BytesMut::new();
-            let mut seen = Vec::new();
+            let (mut splitter, mut seen) = (Splitter::default(), Vec::new());
             for chunk in text.as_bytes().chunks(size) {
-                rest.extend_from_slice(chunk);
-                seen.extend(split::<serde_json::Value>(&mut rest).unwrap());
+                seen.extend(splitter.feed::<serde_json::Value>(chunk).unwrap());
             }
-            assert_eq!((seen.len(), &seen[2]["a"]), (3, &serde_json::json!("}\n")), "{size}");
-            assert!(rest.iter().all(u8::is_ascii_whitespace));
+            assert_eq!((seen.len(), &seen[2]["a"]), (3, &serde_json::json!("}\n\"{")), "{size}");
+            assert!(!splitter.is_cut());
         }
     }
 
     #[test]
     fn what_is_no_message_is_refused() {
-        assert!(split::<serde_json::Value>(&mut BytesMut::from("{\"a\" 1}")).is_err());
-        assert!(split::<serde_json::Value>(&mut BytesMut::from(&*vec![b'['; LONGEST + 1])).is_err());
+        for bad in ["{\"a\" 1}", "<html>", "}", "1"] {
+            assert!(Splitter::default().feed::<serde_json::Value>(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_message_without_end_is_given_up_also_byte_by_byte() {
+        let mut splitter = Splitter::default();
+        assert!(splitter.feed::<serde_json::Value>(b"{\"a\":\"").unwrap().is_empty());
+        let error = (0..=LONGEST).find_map(|_| splitter.feed::<serde_json::Value>(b"x").err());
+        assert_eq!(error.as_deref(), Some("a message without end"));
     }
 }

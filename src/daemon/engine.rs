@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use super::answer::{ANSWER_LIMIT, AnswerLimits, Bounded, MESSAGE_LIMIT, daemon_cause};
 use super::endpoint::{Address, Endpoint};
 use super::error::DaemonError;
 use super::identity::{Identity, PODMAN, platform};
@@ -116,7 +117,10 @@ impl Engine {
         let ping = dialer.ping().await?;
         let identity = match ping.server.as_deref().and_then(Identity::of_header) {
             Some(identity) => identity,
-            None => Identity::of_version(dialer.version(dialer.docker(REQUEST_TIMEOUT).version().await)?),
+            None => {
+                let limits = AnswerLimits { time: REQUEST_TIMEOUT, bytes: MESSAGE_LIMIT };
+                Identity::of_version(dialer.version(dialer.docker(limits).version().await)?)
+            }
         };
         let wants_classic = environment.get("DOCKER_BUILDKIT").is_some_and(|value| !value.is_empty())
             && !environment.is_truthy("DOCKER_BUILDKIT");
@@ -162,12 +166,17 @@ impl Engine {
 
     /// The typed API for short questions.
     pub(crate) fn api_client(&self) -> Docker {
-        self.dialer.docker(REQUEST_TIMEOUT)
+        self.patient_client(REQUEST_TIMEOUT)
     }
 
     /// The typed API for answers that take longer.
     pub(crate) fn patient_client(&self, limit: Duration) -> Docker {
-        self.dialer.docker(limit)
+        self.dialer.docker(AnswerLimits { time: limit, bytes: ANSWER_LIMIT })
+    }
+
+    /// The typed API for answers of another size.
+    pub(crate) fn client_within(&self, limits: AnswerLimits) -> Docker {
+        self.dialer.docker(limits)
     }
 }
 
@@ -279,7 +288,7 @@ impl Dialer {
         }
     }
 
-    pub(super) fn no_answer(&self, after: Duration) -> DaemonError {
+    pub(crate) fn no_answer(&self, after: Duration) -> DaemonError {
         DaemonError::NoAnswer { endpoint: self.name(), origin: self.endpoint.origin.clone(), after }
     }
 
@@ -295,18 +304,36 @@ impl Dialer {
                 DaemonError::Answer { endpoint: self.name(), doing, message: message.clone() }
             }
             Error::RequestTimeoutError => self.no_answer(REQUEST_TIMEOUT),
-            other => DaemonError::ConnectionLost { endpoint: self.name(), doing, reason: other.to_string() },
+            other => {
+                // It hides the error that it is transparent for.
+                let cause = if let Error::IOError { err } = other { daemon_cause(err) } else { daemon_cause(other) };
+                let (endpoint, reason) = (self.name(), other.to_string());
+                cause.unwrap_or(DaemonError::ConnectionLost { endpoint, doing, reason })
+            }
         }
     }
 
-    /// Sends one request on a connection of its own. The error of the exchange itself is a text.
-    pub(crate) async fn exchange<B>(&self, mut request: Request<B>) -> Result<Result<Exchange, String>, DaemonError>
+    /// Sends one request on a connection of its own. The error of the exchange itself is a text. How much of the answer is read is
+    /// for the caller to limit.
+    pub(crate) async fn exchange<B>(&self, request: Request<B>) -> Result<Result<Exchange, String>, DaemonError>
     where
         B: Body + Send + 'static,
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let Dialed { stream, words } = self.dial().await?;
+        self.exchange_on(self.dial().await?, request).await
+    }
+
+    async fn exchange_on<B>(
+        &self,
+        Dialed { stream, words }: Dialed,
+        mut request: Request<B>,
+    ) -> Result<Result<Exchange, String>, DaemonError>
+    where
+        B: Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
         *request.uri_mut() = Uri::try_from(path).expect("the path of a URI is a URI");
         request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("docker"));
@@ -328,12 +355,17 @@ impl Dialer {
         answer.map_err(|error| self.daemon_error("the question for its version", &error))
     }
 
-    fn docker(&self, limit: Duration) -> Docker {
+    fn docker(&self, limits: AnswerLimits) -> Docker {
         let dialer = self.clone();
         let transport = move |request: BollardRequest| {
             let dialer = dialer.clone();
             async move {
-                match dialer.exchange(request).await {
+                let answer = async {
+                    let Dialed { stream, words } = dialer.dial().await?;
+                    let stream = Box::new(Bounded::new(stream, &dialer, limits));
+                    dialer.exchange_on(Dialed { stream, words }, request).await
+                };
+                match answer.await {
                     Ok(Ok(Exchange { response, connection })) => {
                         connection.detach();
                         Ok(response)
@@ -346,7 +378,7 @@ impl Dialer {
         Docker::connect_with_custom_transport(
             transport,
             Some("http://docker"),
-            limit.as_secs(),
+            limits.time.as_secs(),
             bollard::API_DEFAULT_VERSION,
         )
         .expect("a custom transport needs nothing that could be missing")

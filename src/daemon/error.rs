@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::diagnostic::{Diagnostic, ExitCode, Location, printable, printable_path};
+use crate::diagnostic::{Diagnostic, ExitCode, Location, printable, printable_path, size_text};
 use crate::origin::Origin;
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum DaemonError {
     #[error("no Docker daemon found: there is no socket at {}", list(tried))]
     NoDaemon { tried: Vec<PathBuf> },
@@ -32,6 +32,8 @@ pub enum DaemonError {
     DockerConfig { file: PathBuf, line: Option<(usize, usize)>, reason: String },
     #[error("the connection to the daemon at `{endpoint}` broke during {doing}: {reason}")]
     ConnectionLost { endpoint: String, doing: &'static str, reason: String },
+    #[error("the answer of the daemon at `{endpoint}` to {doing} is longer than {}", size_text(*limit as u64))]
+    AnswerTooLong { endpoint: String, doing: &'static str, limit: usize },
     #[error("the daemon at `{endpoint}` answered {doing} with an error: {}", printable(message))]
     Answer { endpoint: String, doing: &'static str, message: String },
 }
@@ -67,6 +69,7 @@ impl Diagnostic for DaemonError {
             Self::DockerContext { .. } => "daemon/docker-context",
             Self::DockerConfig { .. } => "daemon/docker-config",
             Self::ConnectionLost { .. } => "daemon/connection-lost",
+            Self::AnswerTooLong { .. } => "daemon/answer-too-long",
             Self::Answer { .. } => "daemon/error",
         }
     }
@@ -98,6 +101,9 @@ impl Diagnostic for DaemonError {
             Self::DockerConfig { .. } => "repair the file, or set `DOCKER_HOST` so that it is not needed",
             Self::ConnectionLost { .. } => {
                 "check the daemon's log (`journalctl -u docker`) and its disk and memory, then try again"
+            }
+            Self::AnswerTooLong { .. } => {
+                "check that a Docker daemon answers at this address (`docker version` uses the same)"
             }
             Self::Answer { .. } => "check the daemon's log (`journalctl -u docker`)",
         };

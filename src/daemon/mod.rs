@@ -2,6 +2,7 @@
 //!
 //! Builders, registries and containers ask it; nothing here knows what they want. Never starts a daemon.
 
+mod answer;
 mod endpoint;
 mod engine;
 mod error;
@@ -13,6 +14,7 @@ mod ssh;
 mod tls;
 mod usage;
 
+pub(crate) use answer::{ANSWER_LIMIT, AnswerLimits, LineError, Lines, daemon_cause};
 pub use endpoint::{Address, Endpoint, TlsFiles, docker_config_dir, find_endpoint};
 pub use engine::{BuilderKind, Engine};
 pub(crate) use engine::{ConnectionGuard, Dialer, Exchange};

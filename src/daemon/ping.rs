@@ -1,10 +1,11 @@
 //! The first question to a daemon, which tells whether it is one.
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::Empty;
 use hyper::Request;
 use hyper::body::Bytes;
 use tokio::time::timeout;
 
+use super::answer::AnswerLimits;
 use super::engine::{CONNECT_TIMEOUT, Dialer, Exchange};
 use super::error::DaemonError;
 
@@ -25,12 +26,14 @@ impl Dialer {
         let status = response.status();
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (api, server) = (header("api-version"), header("server"));
-        let body = timeout(CONNECT_TIMEOUT, Limited::new(response.into_body(), 64 * 1024).collect()).await;
+        let limits = AnswerLimits { time: CONNECT_TIMEOUT, bytes: 64 * 1024 };
+        let body = match self.read(response.into_body(), "the first question", limits).await {
+            Ok(body) => body,
+            // The head says enough.
+            Err(DaemonError::ConnectionLost { .. }) => Bytes::new(),
+            Err(error) => return Err(error),
+        };
         drop(connection);
-        let body = body
-            .map_err(|_| self.no_answer(CONNECT_TIMEOUT))?
-            .map(http_body_util::Collected::to_bytes)
-            .unwrap_or_default();
         let text = String::from_utf8_lossy(&body);
         if text.contains("HTTP request to an HTTPS server") {
             return Err(DaemonError::NeedsTls { endpoint: self.name(), origin: self.endpoint.origin.clone() });

@@ -7,7 +7,9 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::error::{Action, ForgeError, message_of};
 use crate::ci::CiSystem;
+use crate::diagnostic::size_text;
 use crate::host;
+use crate::network::{BodyError, ReadBody};
 
 /// For everything that one call of this module does, waiting included.
 pub const CALL_LIMIT: Duration = Duration::from_secs(20);
@@ -16,6 +18,8 @@ pub const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// For one attempt, so that a connection that died leaves time for a second one.
 const ATTEMPT_LIMIT: Duration = Duration::from_secs(8);
 const RETRIES: usize = 3;
+/// A page of a hundred comments, each of some hundred kilobytes at most.
+pub(super) const MAX_ANSWER: usize = 32 * 1024 * 1024;
 /// GitHub's word for a secondary limit that names no time ("Best practices for using the REST API").
 const SECONDARY_WAIT: Duration = Duration::from_mins(1);
 
@@ -119,7 +123,8 @@ impl Call {
                 (Retry::Soon, Some(usual)) => usual,
                 (Retry::Never, _) | (_, None) => return Err(error),
             };
-            if Instant::now() + wait >= self.deadline {
+            // The service names the time: it may be longer than any clock.
+            if Instant::now().checked_add(wait).is_none_or(|then| then >= self.deadline) {
                 return Err(error);
             }
             sleep(wait).await;
@@ -193,7 +198,8 @@ enum Retry {
 /// primary and secondary limits, GitLab 429.
 fn limit_wait(answer: &Answer) -> Option<Duration> {
     let worded = || answer.body.to_ascii_lowercase().contains("rate limit");
-    let exhausted = answer.refilled_at.map(|at| Duration::from_secs(u64::try_from(at - host::now()).unwrap_or(0)));
+    let exhausted =
+        answer.refilled_at.map(|at| Duration::from_secs(u64::try_from(at.saturating_sub(host::now())).unwrap_or(0)));
     match answer.status {
         429 => {}
         403 if answer.retry_after.is_some() || exhausted.is_some() || worded() => {}
@@ -211,6 +217,17 @@ pub(super) fn seconds(header: Option<&str>) -> Option<u64> {
 /// True when a `Link` header (RFC 8288) names a next page.
 pub(super) fn names_next(link: Option<&str>) -> bool {
     link.is_some_and(|link| link.split(',').any(|part| part.contains("rel=\"next\"")))
+}
+
+/// The text of a body that was read.
+pub(super) fn text<E>(read: Result<ReadBody, BodyError<E>>, lost: impl FnOnce(&E) -> Lost) -> Result<String, Lost> {
+    match read {
+        Ok(read) => Ok(String::from_utf8_lossy(&read.bytes).into_owned()),
+        Err(BodyError::Broken(error)) => Err(lost(&error)),
+        Err(BodyError::TooLong { limit }) => {
+            Err(Lost::Unknown(format!("its answer is longer than {}", size_text(limit as u64))))
+        }
+    }
 }
 
 pub(super) fn lost(error: &reqwest::Error) -> Lost {

@@ -5,10 +5,13 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::error::ForgeError;
-use super::exchange::{Answer, Call, Lost, Method, Repeat, Request, Transport, lost, names_next, seconds};
+use super::exchange::{
+    Answer, Call, Lost, MAX_ANSWER, Method, Repeat, Request, Transport, lost, names_next, seconds, text,
+};
 use super::marker::Marker;
 use super::place::Place;
 use crate::ci::CiSystem;
+use crate::network::read_body;
 use crate::secret::Secret;
 
 /// Longest note that the API takes, in characters.
@@ -129,7 +132,7 @@ impl Transport for GitLab {
             scopes: None,
             has_next: header(&headers, "x-next-page").is_some_and(|page| !page.is_empty())
                 || names_next(header(&headers, "link").as_deref()),
-            body: response.text().await.map_err(|error| lost(&error))?,
+            body: text(read_body(reqwest::Body::from(response), MAX_ANSWER).await, lost)?,
         })
     }
 }

@@ -3,6 +3,7 @@
 mod cache;
 mod child;
 mod clock;
+mod descriptor;
 mod environment;
 mod panic;
 mod port;
@@ -16,6 +17,7 @@ pub use child::{
     spawn_piped,
 };
 pub use clock::now;
+pub use descriptor::descriptor_limit;
 pub use environment::Environment;
 pub use panic::report_panics;
 pub use port::free_port;

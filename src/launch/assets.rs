@@ -14,6 +14,8 @@ use crate::container::{ContainerError, Containers};
 
 /// More than the assets of the largest apps.
 const LARGEST: usize = 512 * 1024 * 1024;
+/// Files, folders and all else in their archive.
+const MOST_ENTRIES: usize = 100_000;
 
 /// Copies them to `folder`, laid out as they are addressed (`BASE_PATH/_next/static/…`); the answer is how many were new.
 pub async fn copy_assets(
@@ -57,7 +59,10 @@ fn unpack(archive: &[u8], target: &Path) -> io::Result<usize> {
     let mut archive = tar::Archive::new(archive);
     let mut new = 0;
     fs::create_dir_all(target)?;
-    for entry in archive.entries()? {
+    for (number, entry) in archive.entries()?.enumerate() {
+        if number == MOST_ENTRIES {
+            return Err(io::Error::other(format!("they are more than {MOST_ENTRIES} files")));
+        }
         let mut entry = entry?;
         if entry.header().entry_type() != tar::EntryType::Regular {
             continue;

@@ -152,8 +152,8 @@ pub fn plan_launch(inputs: LaunchInputs<'_>) -> Result<LaunchPlan, LaunchError> 
         working_dir: wishes.working_dir.clone(),
         user: wishes.user.clone(),
         memory,
-        cpus: wishes.cpus.clone().unwrap_or_else(unlimited),
-        pids: wishes.pids.clone().unwrap_or_else(unlimited),
+        cpus: wishes.cpus.clone().unwrap_or_else(|| Detected::new(None, default("no limit"))),
+        pids: limits::pids(inputs),
         restart: wishes.restart.clone().unwrap_or_else(|| {
             Detected::new(RestartPolicy::UnlessStopped, default("also after the machine starts again"))
         }),
@@ -181,10 +181,6 @@ pub fn plan_launch(inputs: LaunchInputs<'_>) -> Result<LaunchPlan, LaunchError> 
 
 fn default(reason: &str) -> Origin {
     Origin::Default(reason.to_owned())
-}
-
-fn unlimited<T>() -> Detected<Option<T>> {
-    Detected::new(None, default("no limit"))
 }
 
 /// The launcher answers the health check itself, without a shell; asked more often than the image says, so that it settles soon.

@@ -44,9 +44,10 @@ impl Proxies {
         })
     }
 
-    /// In the form of the HTTP client.
-    pub(super) fn for_reqwest(&self) -> Result<Vec<reqwest::Proxy>, NetworkError> {
-        let direct = || self.no_proxy.as_deref().and_then(reqwest::NoProxy::from_string);
+    /// In the form of the HTTP client. `direct` are further hosts, as in `NO_PROXY`.
+    pub(super) fn for_reqwest(&self, direct: Option<&str>) -> Result<Vec<reqwest::Proxy>, NetworkError> {
+        let hosts: Vec<&str> = self.no_proxy.as_deref().into_iter().chain(direct).collect();
+        let direct = || reqwest::NoProxy::from_string(&hosts.join(","));
         let made = |proxy: &ProxyUrl, make: fn(&str) -> reqwest::Result<reqwest::Proxy>| {
             make(proxy.expose()).map(|made| made.no_proxy(direct())).map_err(|_| proxy.unusable("it is no URL"))
         };

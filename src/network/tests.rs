@@ -20,6 +20,16 @@ fn proxies_are_read_in_either_case_and_passwords_are_not_shown() {
 }
 
 #[test]
+fn loopback_is_known_by_its_names() {
+    for host in ["localhost", "LocalHost:5000", "127.0.0.1:5000", "127.9.9.9", "[::1]:5000", "[::1]"] {
+        assert!(is_loopback(host), "{host}");
+    }
+    for host in ["ghcr.io", "10.0.0.1:5000", "localhost.example:5000", "127.0.0.1.example", "", ":80", "[::2]"] {
+        assert!(!is_loopback(host), "{host}");
+    }
+}
+
+#[test]
 fn a_proxy_that_cannot_be_used_names_its_variable_and_never_its_value() {
     for (variable, value, reason) in [
         ("HTTPS_PROXY", "socks5://me:canary-pw@h:1", "only `http://`"),

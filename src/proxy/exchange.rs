@@ -1,13 +1,16 @@
 //! One request to Caddy's admin API, and what its answer means.
 
-use http_body_util::BodyExt as _;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, IF_MATCH};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 use super::admin::Admin;
 use super::error::ProxyError;
-use crate::diagnostic::{error_chain, shown};
+use crate::diagnostic::{error_chain, shown, size_text};
+use crate::network::{BodyError, read_body};
+
+/// More than the configuration of thousands of sites.
+const MAX_ANSWER: usize = 32 * 1024 * 1024;
 
 /// What is sent.
 pub(super) enum Body<'a> {
@@ -18,6 +21,7 @@ pub(super) enum Body<'a> {
 /// Anything but success.
 pub(super) enum Answer {
     None(reqwest::Error),
+    TooLong { limit: usize },
     Status(StatusCode, String),
 }
 
@@ -44,14 +48,12 @@ impl Admin {
         let status = response.status();
         let mut headers = response.headers().clone();
         // Until Caddy 2.8 the entity tag comes behind the body.
-        let mut frames = reqwest::Body::from(response);
-        let mut body = Vec::new();
-        while let Some(frame) = frames.frame().await {
-            match frame.map_err(Answer::None)?.into_data() {
-                Ok(data) => body.extend_from_slice(&data),
-                Err(frame) => headers.extend(frame.into_trailers().unwrap_or_default()),
-            }
-        }
+        let read = read_body(reqwest::Body::from(response), MAX_ANSWER).await.map_err(|error| match error {
+            BodyError::TooLong { limit } => Answer::TooLong { limit },
+            BodyError::Broken(error) => Answer::None(error),
+        })?;
+        headers.extend(read.trailers);
+        let body = read.bytes;
         if status.is_success() {
             return Ok((body, headers));
         }
@@ -62,6 +64,9 @@ impl Admin {
         let url = self.address().to_owned();
         match answer {
             Answer::None(error) => ProxyError::Unreachable { url, reason: error_chain(&error.without_url()) },
+            Answer::TooLong { limit } => {
+                ProxyError::NotCaddy { url, reason: format!("its answer is longer than {}", size_text(limit as u64)) }
+            }
             Answer::Status(status, body) => match serde_json::from_str::<Value>(&body) {
                 Ok(Value::Object(told)) if told.get("error").is_some_and(Value::is_string) => {
                     let message = told["error"].as_str().unwrap_or_default().to_owned();

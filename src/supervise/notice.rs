@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::policy::Reason;
 use crate::container::RestartPolicy;
-use crate::diagnostic::printable;
+use crate::diagnostic::{printable, size_text};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
@@ -91,7 +91,7 @@ impl fmt::Display for Notice {
                 write!(f, "`{}` was stopped meanwhile: it is not started again", printable(name))
             }
             Self::OutOfMemory { name, limit, times, policy } => {
-                let limit = limit.map_or_else(|| "no limit".to_owned(), |limit| format!("limit {}", size(limit)));
+                let limit = limit.map_or_else(|| "no limit".to_owned(), |limit| format!("limit {}", size_text(limit)));
                 write!(f, "`{}` was ended for its memory ({limit})", printable(name))?;
                 if *times > 1 {
                     write!(f, " {times} times")?;
@@ -118,7 +118,7 @@ impl fmt::Display for Notice {
             Self::BufferFull { limit } => write!(
                 f,
                 "the log buffer of {} is full: the oldest lines are dropped until the endpoint takes them",
-                size(*limit)
+                size_text(*limit)
             ),
             Self::BufferFailing { reason } => {
                 write!(f, "the log buffer cannot be written, lines are dropped: {}", printable(reason))
@@ -129,16 +129,6 @@ impl fmt::Display for Notice {
             Self::ClientDropped => f.write_str("a log client was too slow, and is disconnected"),
             Self::Unsent { lines } => write!(f, "{lines} lines are not sent yet; the next start sends them"),
         }
-    }
-}
-
-/// The largest unit that leaves no rest, as sizes are given.
-fn size(bytes: u64) -> String {
-    match bytes {
-        _ if bytes.is_multiple_of(1 << 30) => format!("{} GiB", bytes >> 30),
-        _ if bytes.is_multiple_of(1 << 20) => format!("{} MiB", bytes >> 20),
-        _ if bytes.is_multiple_of(1 << 10) => format!("{} KiB", bytes >> 10),
-        _ => format!("{bytes} bytes"),
     }
 }
 

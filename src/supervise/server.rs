@@ -2,15 +2,18 @@
 //!
 //! Never serves logs without a token, and never changes anything.
 
+mod connection;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{Query, State};
-use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use axum::extract::{Query, Request, State};
+use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
 use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Deserialize;
@@ -20,6 +23,7 @@ use tokio::sync::watch;
 use super::error::SuperviseError;
 use super::metrics::{Board, Format};
 use super::sink::{LiveFilter, LiveLogs, serve_client};
+use crate::network::is_loopback;
 use crate::secret::Secret;
 
 /// Clients that listen to logs at the same time.
@@ -42,18 +46,28 @@ pub async fn listen(address: SocketAddr) -> Result<TcpListener, SuperviseError> 
 
 /// Serves until the end.
 pub async fn serve(listener: TcpListener, served: Served) {
-    let mut end = served.end.clone();
-    let routes = Router::new()
+    let end = served.end.clone();
+    let mut routes = Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(health))
         .route("/logs", get(logs))
         .with_state(served);
-    let ended = async move {
-        // The sender is gone only at the end.
-        let _ = end.wait_for(|end| *end).await;
-    };
-    // Fails never: what goes wrong with a connection stays with it.
-    let _ = axum::serve(listener, routes).with_graceful_shutdown(ended).await;
+    if listener.local_addr().is_ok_and(|address| address.ip().is_loopback()) {
+        routes = routes.layer(from_fn(only_own_names));
+    }
+    connection::serve(listener, routes, end).await;
+}
+
+/// A page in a browser of this machine reaches loopback by a name of its own that resolves to 127.0.0.1 (DNS rebinding). Browsers always
+/// send that name; a client of HTTP/1.0 may send none.
+async fn only_own_names(request: Request, next: Next) -> Response {
+    let header = request.headers().get(HOST).map(|host| host.to_str().unwrap_or_default());
+    let target = request.uri().authority().map(|authority| authority.as_str());
+    if header.into_iter().chain(target).all(is_loopback) {
+        return next.run(request).await;
+    }
+    (StatusCode::MISDIRECTED_REQUEST, "only `localhost` and addresses of this machine are served here\n")
+        .into_response()
 }
 
 async fn metrics(State(served): State<Served>, headers: HeaderMap) -> Response {

@@ -24,16 +24,16 @@ use super::steps::Steps;
 use super::upload::{ContextBody, Upload};
 use crate::builder::explain::{Failure, explain, without_colours};
 use crate::builder::{BuildError, BuildEvent, BuildRequest, step_name};
-use crate::daemon::{BuilderKind, DaemonError, Engine, Exchange};
-use crate::diagnostic::error_chain;
+use crate::daemon::{BuilderKind, DaemonError, Engine, Exchange, LineError, Lines};
+use crate::diagnostic::{error_chain, size_text};
 use crate::image::BuiltImage;
 
 /// How often upload progress and the limits are looked at.
 const TICK: Duration = Duration::from_millis(200);
 /// A daemon that takes no byte of the context for so long is not coming back.
 const UPLOAD_IDLE: Duration = Duration::from_mins(2);
-/// One message of the daemon; the largest real ones are log chunks of some KiB.
-const MAX_MESSAGE: usize = 32 * 1024 * 1024;
+/// One message of the daemon. BuildKit begins another one after a mebibyte of logs (`client/graph.go`, `Marshal`), which are base64 here.
+const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 /// Lines of a failed step's log that are shown.
 const SHOWN_TAIL: usize = 20;
 /// Of these, lines above the place of the error.
@@ -180,20 +180,11 @@ async fn converse(
             (None, None) => Err(lost(broken.unwrap_or_else(|| "the daemon ended the build without an image".into()))),
         }
     } else {
-        let body = response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        Err(refused(steps, &error_message(&body)))
+        let message = engine.dialer.read_message(response.into_body(), "the build").await?;
+        Err(refused(steps, &message))
     };
     drop(connection);
     id
-}
-
-fn error_message(body: &[u8]) -> String {
-    #[derive(Deserialize)]
-    struct Answer {
-        message: String,
-    }
-    serde_json::from_slice::<Answer>(body)
-        .map_or_else(|_| String::from_utf8_lossy(body).trim().to_owned(), |answer| answer.message)
 }
 
 fn refused(steps: &Steps, text: &str) -> BuildError {
@@ -272,21 +263,18 @@ struct Progress {
 impl Reader<'_> {
     async fn read(&mut self, response: Response<Incoming>, events: &mpsc::Sender<BuildEvent>) -> Result<(), String> {
         let mut body = response.into_body();
-        let mut buffer = Vec::new();
+        let mut lines = Lines::new(MAX_MESSAGE);
         while let Some(frame) = body.frame().await {
             let Ok(data) = frame.map_err(|error| error_chain(&error))?.into_data() else { continue };
-            for part in data.split_inclusive(|byte| *byte == b'\n') {
-                buffer.extend_from_slice(part);
-                if buffer.ends_with(b"\n") {
-                    self.message(&buffer)?;
-                    buffer.clear();
-                } else if buffer.len() > MAX_MESSAGE {
-                    return Err("the daemon sent an endless message".into());
+            lines.feed(&data, |line| self.message(line)).map_err(|error| match error {
+                LineError::TooLong => {
+                    format!("a message of the build is longer than {}", size_text(MAX_MESSAGE as u64))
                 }
-            }
+                LineError::Unreadable(reason) => reason,
+            })?;
             send(events, self.steps).await;
         }
-        let result = self.message(&buffer);
+        let result = self.message(&lines.rest());
         self.classic.end(self.steps, self.outcome.error.as_deref());
         result
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bollard_buildkit_proto::google::protobuf::Timestamp;
 use bollard_buildkit_proto::moby::buildkit::v1::{StatusResponse, Vertex};
 
-use super::steps::Steps;
+use super::steps::{MAX_STEPS, Steps};
 use crate::builder::{BuildEvent, LogStream, StepId, StepOutcome};
 
 /// Seconds and nanoseconds since 1970, by the daemon's clock.
@@ -47,6 +47,9 @@ impl Vertices {
     }
 
     fn end(&mut self, vertex: &Vertex, steps: &mut Steps) {
+        if self.times.len() >= MAX_STEPS && !self.times.contains_key(&vertex.digest) {
+            return;
+        }
         let (started, completed) = self.times.entry(vertex.digest.clone()).or_default();
         let time = |stamp: &Option<_>| stamp.as_ref().map(|stamp: &Timestamp| (stamp.seconds, stamp.nanos));
         if started.is_none() {

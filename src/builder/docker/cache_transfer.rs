@@ -19,7 +19,7 @@ use super::build::BuildRun;
 use super::session::session_id;
 use super::upload::ContextBody;
 use crate::builder::{BuildError, BuildRequest, RegistryCredentials};
-use crate::daemon::{DaemonError, Engine};
+use crate::daemon::{AnswerLimits, DaemonError, Engine};
 use crate::diagnostic::printable_path;
 use crate::dockerfile::cache_transfer::{ARCHIVES, COPIES, render_restore, render_save, travelling_caches};
 use crate::dockerfile::{BuildContext, ContextContent, ContextEntry, DOCKERFILE_NAME};
@@ -28,6 +28,8 @@ use crate::settings::{CacheUse, PullPolicy};
 
 /// For one direction; caches that take longer are not worth it.
 const LIMIT: Duration = Duration::from_mins(5);
+/// Of one archive, in bytes.
+const LARGEST: usize = 16 * 1024 * 1024 * 1024;
 
 /// Why a cache did not travel; the build goes on without it.
 #[derive(Debug, thiserror::Error)]
@@ -155,8 +157,8 @@ impl CacheTransfer<'_> {
         let path = self.archive(id);
         let unusable = |source| CacheTransferError::File { path: path.clone(), source };
         let options = DownloadFromContainerOptionsBuilder::default().path(&format!("{COPIES}/{id}")).build();
-        let mut stream =
-            std::pin::pin!(self.engine.patient_client(LIMIT).download_from_container(container, Some(options)));
+        let docker = self.engine.client_within(AnswerLimits { time: LIMIT, bytes: LARGEST });
+        let mut stream = std::pin::pin!(docker.download_from_container(container, Some(options)));
         let mut file = tempfile::Builder::new().prefix(".nextdeploy-").tempfile_in(self.folder).map_err(unusable)?;
         let mut bytes = 0;
         while let Some(chunk) = stream.next().await {

@@ -53,9 +53,13 @@ async fn read_file(engine: &Engine, image: &str, path: &str) -> Option<Vec<u8>> 
     let _ = docker.remove_container(&container, Some(options)).await;
     let archive = archive.ok()??;
     let mut archive = tar::Archive::new(archive.as_slice());
-    let mut file = archive.entries().ok()?.next()?.ok()?;
+    let file = archive.entries().ok()?.next()?.ok()?;
+    // A sparse one may be larger than its archive.
+    if file.header().entry_type() != tar::EntryType::Regular {
+        return None;
+    }
     let mut content = Vec::new();
-    file.read_to_end(&mut content).ok()?;
+    file.take(LONGEST_DOCUMENT as u64).read_to_end(&mut content).ok()?;
     Some(content)
 }
 

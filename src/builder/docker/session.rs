@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bollard_buildkit_proto::health::health_check_response::ServingStatus;
 use bollard_buildkit_proto::health::health_server::{Health, HealthServer};
@@ -16,12 +17,13 @@ use bollard_buildkit_proto::moby::filesync::v1::{
     CredentialsRequest, CredentialsResponse, FetchTokenRequest, FetchTokenResponse, GetTokenAuthorityRequest,
     GetTokenAuthorityResponse, VerifyTokenAuthorityRequest, VerifyTokenAuthorityResponse,
 };
-use http_body_util::{BodyExt, Empty};
+use http_body_util::Empty;
 use hyper::body::Bytes;
 use hyper::header::{CONNECTION, UPGRADE};
 use hyper::{Request as HttpRequest, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
 use crate::builder::{BuildError, BuildSecret, RegistryCredentials};
@@ -33,6 +35,14 @@ const METHODS: [&str; 3] = [
     "/moby.filesync.v1.Auth/Credentials",
     "/grpc.health.v1.Health/Check",
 ];
+/// Until the session stands.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// For one request of the daemon, which names a secret or a host; its headers carry traces.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+const MAX_MESSAGE: usize = 64 * 1024;
+const MAX_HEADERS: u32 = 16 * 1024;
+/// At the same time: BuildKit asks for credentials once per image, and for the health of the session.
+const MAX_REQUESTS: usize = 64;
 /// Hosts by which the daemon asks for Docker Hub's credentials, and those that users write.
 const DOCKER_HUB: [&str; 4] = ["docker.io", "registry-1.docker.io", "index.docker.io", "https://index.docker.io/v1/"];
 
@@ -76,11 +86,11 @@ impl Session {
             request = request.header("X-Docker-Expose-Session-Grpc-Method", method);
         }
         let request = request.body(Empty::<Bytes>::new()).expect("constant headers and a hexadecimal id are valid");
-        let Exchange { response, connection } = dialer.exchange(request).await?.map_err(lost)?;
+        let exchange = timeout(START_TIMEOUT, dialer.exchange(request)).await;
+        let exchange = exchange.map_err(|_| dialer.no_answer(START_TIMEOUT))?;
+        let Exchange { response, connection } = exchange?.map_err(lost)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            let body =
-                response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-            let message = String::from_utf8_lossy(&body).trim().to_owned();
+            let message = dialer.read_message(response.into_body(), DOING).await?;
             return Err(DaemonError::Answer { endpoint: dialer.name(), doing: DOING, message }.into());
         }
         let upgraded = hyper::upgrade::on(response).await.map_err(|error| lost(error.to_string()))?;
@@ -88,9 +98,14 @@ impl Session {
         let incoming = tokio_stream::once(Ok::<_, std::io::Error>(Upgraded(TokioIo::new(upgraded))));
         let server = tokio::spawn(async move {
             let router = tonic::transport::Server::builder()
-                .add_service(HealthServer::new(AlwaysServing))
-                .add_service(SecretsServer::new(values.clone()))
-                .add_service(AuthServer::new(values));
+                .timeout(REQUEST_TIMEOUT)
+                .concurrency_limit_per_connection(MAX_REQUESTS)
+                .max_concurrent_streams(u32::try_from(MAX_REQUESTS).unwrap_or(u32::MAX))
+                .http2_max_header_list_size(MAX_HEADERS)
+                .http2_max_pending_accept_reset_streams(Some(MAX_REQUESTS))
+                .add_service(HealthServer::new(AlwaysServing).max_decoding_message_size(MAX_MESSAGE))
+                .add_service(SecretsServer::new(values.clone()).max_decoding_message_size(MAX_MESSAGE))
+                .add_service(AuthServer::new(values).max_decoding_message_size(MAX_MESSAGE));
             // When it breaks, the build fails with the daemon's own message.
             let _ = router.serve_with_incoming(incoming).await;
         });

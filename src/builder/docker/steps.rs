@@ -10,8 +10,13 @@ use crate::builder::{BuildEvent, LogStream, StepId, StepOutcome};
 
 /// Lines kept per step: enough for an explanation to find the cause above the last words.
 const TAIL_LINES: usize = 400;
+/// And bytes of them.
+const TAIL_BYTES: usize = 256 * 1024;
 /// A longer line is cut: nothing useful comes that late.
 const MAX_LINE: usize = 16 * 1024;
+/// Builds of ours have some dozens.
+pub(super) const MAX_STEPS: usize = 500;
+const MAX_NAME: usize = 4 * 1024;
 
 /// All steps seen so far and the events that wait to be sent.
 pub(super) struct Steps {
@@ -28,6 +33,7 @@ struct Step {
     finished: bool,
     partial: [Vec<u8>; 2],
     tail: VecDeque<String>,
+    tail_bytes: usize,
 }
 
 impl Steps {
@@ -46,9 +52,9 @@ impl Steps {
 
     /// A step that runs again after it ended (BuildKit solves in rounds) is started once only.
     pub(super) fn start(&mut self, id: &StepId, name: &str, internal: bool) {
-        let step = self.by_id.entry(id.clone()).or_default();
+        let Some(step) = step(&mut self.by_id, id) else { return };
         if !step.running && !step.finished {
-            step.name = self.redactor.redact(name);
+            step.name = self.redactor.redact(&name[..name.floor_char_boundary(MAX_NAME)]);
             self.pending.push(BuildEvent::StepStarted { id: id.clone(), name: step.name.clone(), internal });
         }
         step.running = true;
@@ -63,13 +69,16 @@ impl Steps {
         step.finished = true;
         if matches!(outcome, StepOutcome::Failed(_)) {
             self.failed = Some(id.clone());
+        } else {
+            step.tail.clear();
+            step.tail_bytes = 0;
         }
         self.pending.push(BuildEvent::StepFinished { id: id.clone(), outcome, duration });
     }
 
     pub(super) fn log(&mut self, id: &StepId, stream: LogStream, bytes: &[u8]) {
         let mut lines = Vec::new();
-        let step = self.by_id.entry(id.clone()).or_default();
+        let Some(step) = step(&mut self.by_id, id) else { return };
         let partial = &mut step.partial[stream as usize];
         for byte in bytes {
             if *byte == b'\n' {
@@ -94,11 +103,13 @@ impl Steps {
     fn line(&mut self, id: &StepId, stream: LogStream, bytes: &[u8]) {
         let text = String::from_utf8_lossy(bytes);
         let text = self.redactor.redact(text.trim_end_matches('\r'));
-        let step = self.by_id.entry(id.clone()).or_default();
-        if step.tail.len() == TAIL_LINES {
-            step.tail.pop_front();
-        }
+        let Some(step) = step(&mut self.by_id, id) else { return };
+        step.tail_bytes += text.len();
         step.tail.push_back(text.clone());
+        while step.tail.len() > TAIL_LINES || step.tail_bytes > TAIL_BYTES {
+            let Some(oldest) = step.tail.pop_front() else { break };
+            step.tail_bytes -= oldest.len();
+        }
         self.pending.push(BuildEvent::StepLog { id: id.clone(), stream, bytes: text.into_bytes() });
     }
 
@@ -119,4 +130,12 @@ impl Steps {
     pub(super) fn redact(&self, text: &str) -> String {
         self.redactor.redact(text)
     }
+}
+
+/// The step with this id; `None` for a new one beside too many others.
+fn step<'a>(by_id: &'a mut BTreeMap<StepId, Step>, id: &StepId) -> Option<&'a mut Step> {
+    if by_id.len() >= MAX_STEPS && !by_id.contains_key(id) {
+        return None;
+    }
+    Some(by_id.entry(id.clone()).or_default())
 }

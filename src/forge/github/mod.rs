@@ -8,9 +8,10 @@ use octocrab::Octocrab;
 use octocrab::service::middleware::retry::RetryConfig;
 
 use super::error::ForgeError;
-use super::exchange::{Answer, Call, Lost, Method, Request, Transport, cause, names_next, seconds};
+use super::exchange::{Answer, Call, Lost, MAX_ANSWER, Method, Request, Transport, cause, names_next, seconds, text};
 use super::place::Place;
 use crate::ci::CiSystem;
+use crate::network::read_body;
 use crate::secret::Secret;
 
 pub(super) use deployment::DeploymentState;
@@ -82,7 +83,7 @@ impl Transport for GitHub {
             scopes: header("x-oauth-scopes").map(str::to_owned),
             has_next: names_next(header("link")),
         };
-        answer.body = self.api.body_to_string(response).await.map_err(|error| Lost::Unknown(cause(&error)))?;
+        answer.body = text(read_body(response.into_body(), MAX_ANSWER).await, |error| Lost::Unknown(cause(error)))?;
         Ok(answer)
     }
 }

@@ -11,6 +11,10 @@ const FILES_ONLY: u64 = 256 * MIB;
 /// What Node.js needs besides the heap of JavaScript.
 const HEAP_PERCENT: u64 = 75;
 
+/// Processes and threads. Node.js starts about 11 threads; with image optimisation and a few workers it stays far below this, and a
+/// fork bomb does not reach the limit of the machine.
+const PROCESSES: u64 = 512;
+
 /// More than what the launcher gives running requests.
 pub(super) const STOP_GRACE: Duration = Duration::from_secs(15);
 
@@ -23,6 +27,11 @@ pub(super) fn memory(inputs: LaunchInputs<'_>) -> Detected<Option<u64>> {
         Some(_) => Detected::new(Some(FILES_ONLY), default("every route is rendered by the build")),
         None => Detected::new(None, default("nothing is known of the app")),
     }
+}
+
+pub(super) fn pids(inputs: LaunchInputs<'_>) -> Detected<Option<u64>> {
+    let limit = || Detected::new(Some(PROCESSES), default("the machine has processes left for everything else"));
+    inputs.wishes.pids.clone().unwrap_or_else(limit)
 }
 
 /// Mebibytes for the heap of JavaScript below a limit of `bytes`.

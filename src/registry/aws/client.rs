@@ -4,13 +4,20 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{self, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, Connector};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient as _, HttpConnector, HttpConnectorFuture, SharedHttpClient, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::CertificateDer;
 
 use super::AwsError;
 use crate::network::{Network, NetworkError};
+
+/// Lists of hundreds of keys or policies are far shorter.
+const MAX_ANSWER: usize = 8 * 1024 * 1024;
 
 pub(super) fn http_client(network: &Network) -> Result<SharedHttpClient, AwsError> {
     let trust = network
@@ -22,7 +29,7 @@ pub(super) fn http_client(network: &Network) -> Result<SharedHttpClient, AwsErro
         .build()
         .map_err(|error| NetworkError::Client { reason: error.to_string() })?;
     let proxy = proxy(network)?;
-    Ok(Builder::new().build_with_connector_fn(move |settings, components| {
+    let client = Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector =
             Connector::builder().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).tls_context(context.clone());
         connector.set_connector_settings(settings.cloned());
@@ -31,7 +38,24 @@ pub(super) fn http_client(network: &Network) -> Result<SharedHttpClient, AwsErro
             connector.set_sleep_impl(components.sleep_impl());
         }
         connector.build()
+    });
+    Ok(http_client_fn(move |settings, components| {
+        SharedHttpConnector::new(Limited(client.http_connector(settings, components)))
     }))
+}
+
+/// The SDK reads every body to its end; here it ends with an error at [`MAX_ANSWER`].
+#[derive(Debug)]
+struct Limited(SharedHttpConnector);
+
+impl HttpConnector for Limited {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let answer = self.0.call(request);
+        HttpConnectorFuture::new(async move {
+            let limited = |body| SdkBody::from_body_1_x(http_body_util::Limited::new(body, MAX_ANSWER));
+            Ok(answer.await?.map(limited))
+        })
+    }
 }
 
 /// For `https://` only: plain addresses are those of an instance's own services and of emulators, which no proxy reaches.

@@ -52,7 +52,8 @@ impl<S: CredentialSource> Attempts<'_, S> {
                 }
             }
             let wait = next_wait(failure, attempt, &mut waits)
-                .filter(|wait| started.elapsed() + *wait <= self.options.retry_time);
+                // A registry names the time: it may be longer than any clock.
+                .filter(|wait| *wait <= self.options.retry_time.saturating_sub(started.elapsed()));
             let Some(wait) = wait else {
                 return Err(self.refused(&credentials, failure, &message, attempt));
             };

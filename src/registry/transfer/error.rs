@@ -43,6 +43,8 @@ pub enum TransferError {
     },
     #[error("`{reference}` names a digest, and an image is pushed under a tag")]
     DigestReference { reference: String },
+    #[error("the registry `{}` sends answers without end", printable(host))]
+    EndlessAnswer { host: String },
     #[error("nothing was heard of `{reference}` for {} s", after.as_secs())]
     Idle { reference: String, after: Duration },
     #[error("the daemon said that `{reference}` is done, and neither it nor the registry knows the digest")]
@@ -76,6 +78,7 @@ impl Diagnostic for TransferError {
             Self::CannotTag { .. } => "registry/cannot-tag",
             Self::Refused { explanation, .. } => explanation.code,
             Self::ImmutableTag { .. } => "registry/immutable-tag",
+            Self::EndlessAnswer { .. } => "registry/endless-answer",
             Self::Idle { .. } => "registry/idle",
             Self::DigestReference { .. } => "registry/digest-reference",
             Self::NoDigest { .. } => "registry/no-digest",
@@ -96,6 +99,9 @@ impl Diagnostic for TransferError {
             Self::CannotTag { .. } => "list the images of the daemon with `docker images`".into(),
             Self::ImmutableTag { .. } => {
                 "push under another tag (`type=sha` gives one per commit), or delete the tag in the registry first".into()
+            }
+            Self::EndlessAnswer { host } => {
+                format!("check that a registry answers at `{host}`, with `curl -m 10 https://{host}/v2/ | head -c 1000`")
             }
             Self::Idle { .. } => {
                 "check that the daemon reaches the registry (a firewall that drops packets looks like this), then try again".into()

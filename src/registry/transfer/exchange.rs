@@ -4,20 +4,18 @@
 
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Empty};
 use hyper::Request;
 use hyper::body::Bytes;
-use serde::Deserialize;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::stream::{Message, Said};
-use crate::daemon::{DaemonError, Engine, Exchange};
+use crate::daemon::{DaemonError, Engine, Exchange, LineError, Lines};
 use crate::diagnostic::error_chain;
 use crate::secret::Secret;
 
-/// Real messages have some hundred bytes.
-const MAX_MESSAGE: usize = 4 * 1024 * 1024;
-const MAX_ERROR_BODY: usize = 1024 * 1024;
+/// Real messages have some hundred bytes, and texts of registries in them some thousand.
+const MAX_MESSAGE: usize = 1024 * 1024;
 
 /// Why an exchange did not end well.
 #[derive(Debug)]
@@ -64,13 +62,14 @@ impl Call<'_> {
         let succeeded = response.status().is_success();
         let mut body = response.into_body();
         if !succeeded {
-            let body = timeout(self.idle, Limited::new(body, MAX_ERROR_BODY).collect()).await;
-            let bytes = body.map_err(|_| Ending::Idle)?.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-            return Err(Ending::Refused(error_message(&bytes)));
+            return Err(Ending::Refused(self.engine.dialer.read_message(body, self.doing).await?));
         }
-        let mut lines = Lines::default();
+        let mut lines = Lines::new(MAX_MESSAGE);
         let mut refusal = None;
-        while let Some(frame) = timeout(self.idle, body.frame()).await.map_err(|_| Ending::Idle)? {
+        let mut said = Vec::new();
+        // Bytes are no news, messages are: a body may drip.
+        let mut heard = Instant::now();
+        while let Some(frame) = timeout_at(heard + self.idle, body.frame()).await.map_err(|_| Ending::Idle)? {
             let frame = match frame {
                 Ok(frame) => frame,
                 // What was said before the end explains it.
@@ -78,11 +77,19 @@ impl Call<'_> {
                 Err(error) => return Err(lost(error_chain(&error))),
             };
             let Ok(data) = frame.into_data() else { continue };
-            for said in lines.add(&data).map_err(lost)? {
+            let fed = lines.feed(&data, |line| parse(line).map(|found| said.extend(found)));
+            if !said.is_empty() {
+                heard = Instant::now();
+            }
+            for said in said.drain(..) {
                 note(said, &mut refusal, &mut hear).await;
             }
+            fed.map_err(|error| match error {
+                LineError::TooLong => Ending::Daemon(self.engine.dialer.too_long(self.doing, MAX_MESSAGE)),
+                LineError::Unreadable(reason) => lost(reason),
+            })?;
         }
-        if let Some(said) = lines.end().map_err(lost)? {
+        if let Some(said) = parse(&lines.rest()).map_err(lost)? {
             note(said, &mut refusal, &mut hear).await;
         }
         refusal.map_or(Ok(()), |text| Err(Ending::Refused(text)))
@@ -96,43 +103,11 @@ async fn note(said: Said, refusal: &mut Option<String>, hear: &mut impl AsyncFnM
     }
 }
 
-fn error_message(body: &[u8]) -> String {
-    #[derive(Deserialize)]
-    struct Answer {
-        message: String,
+/// The meaning of one line; `None` for an empty one.
+fn parse(line: &[u8]) -> Result<Option<Said>, String> {
+    if line.trim_ascii().is_empty() {
+        return Ok(None);
     }
-    serde_json::from_slice::<Answer>(body)
-        .map_or_else(|_| String::from_utf8_lossy(body).trim().to_owned(), |answer| answer.message)
-}
-
-/// Joins chunks to lines.
-#[derive(Default)]
-struct Lines {
-    buffer: Vec<u8>,
-}
-
-impl Lines {
-    fn add(&mut self, data: &[u8]) -> Result<Vec<Said>, String> {
-        let mut said = Vec::new();
-        for part in data.split_inclusive(|byte| *byte == b'\n') {
-            self.buffer.extend_from_slice(part);
-            if self.buffer.ends_with(b"\n") {
-                said.extend(self.end()?);
-            } else if self.buffer.len() > MAX_MESSAGE {
-                return Err("the daemon sent an endless message".into());
-            }
-        }
-        Ok(said)
-    }
-
-    fn end(&mut self) -> Result<Option<Said>, String> {
-        let line = std::mem::take(&mut self.buffer);
-        if line.trim_ascii().is_empty() {
-            return Ok(None);
-        }
-        match Message::parse(&line) {
-            Ok(message) => Ok(Some(message.meaning())),
-            Err(error) => Err(format!("the daemon's answer cannot be read: {error}")),
-        }
-    }
+    let message = Message::parse(line).map_err(|error| format!("the daemon's answer cannot be read: {error}"))?;
+    Ok(Some(message.meaning()))
 }

@@ -7,6 +7,7 @@ mod account;
 mod arrived;
 mod attempt;
 mod credentials;
+mod distribution;
 mod error;
 mod event;
 mod exchange;

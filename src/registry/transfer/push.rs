@@ -103,6 +103,12 @@ impl<S: CredentialSource> PushRun<'_, S> {
         };
         let names: Vec<&Reference> = there.iter().map(|(_, reference, _)| *reference).collect();
         let before = remote.digests(&names).await;
+        if remote.is_endless() {
+            // The daemon reads such an answer until its memory is full.
+            let host = RegistryHost::of(first).to_string();
+            let all = there.iter().map(|(index, _, _)| *index).collect();
+            return self.fail(record, all, TransferError::EndlessAnswer { host }).await;
+        }
         let is_new = before.iter().all(|found| *found == Lookup::Missing);
         let mut tasks = there.iter().zip(before).map(|((index, reference, image), before)| Task {
             account: &account,

@@ -1,47 +1,37 @@
 //! What a registry itself says about a repository: manifests by reference, and tags.
 //!
 //! Asked only for what the daemon does not tell. A registry that this process cannot reach, although the daemon can, is no error:
-//! the answer is then unknown. Types of the registry client never leave this file. Writes nothing but tags on manifests that are there.
+//! the answer is then unknown. Writes nothing but tags on manifests that are there.
 
-use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
-use oci_client::client::{Certificate, CertificateEncoding, ClientConfig, ClientProtocol};
-use oci_client::errors::{OciDistributionError, OciErrorCode};
-use oci_client::manifest::{
-    IMAGE_MANIFEST_LIST_MEDIA_TYPE, IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE,
-};
-use oci_client::secrets::RegistryAuth;
-use oci_client::{Client, RegistryOperation};
 use reqwest::header::HeaderValue;
-use rustls_pki_types::CertificateDer;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
+use super::distribution::{Protocol, Repository, RequestError, Scope};
 use crate::daemon::Engine;
-use crate::network::{Network, ProxyUrl, install_provider};
+use crate::network::{Network, is_loopback};
 use crate::oci::Reference;
 use crate::registry::{Login, RegistryHost};
 
 /// For the questions before a push, all together: they only make its result more telling.
 const BEFORE_PUSH: Duration = Duration::from_secs(3);
 const QUESTION: Duration = Duration::from_secs(15);
-const CONNECT: Duration = Duration::from_secs(3);
 const CONCURRENCY: usize = 8;
-const MANIFEST_TYPES: &[&str] =
-    &[IMAGE_MANIFEST_MEDIA_TYPE, OCI_IMAGE_MEDIA_TYPE, IMAGE_MANIFEST_LIST_MEDIA_TYPE, OCI_IMAGE_INDEX_MEDIA_TYPE];
 
 /// One repository, as somebody with this login sees it.
 pub(super) struct RemoteRepository<'a> {
     engine: &'a Engine,
     network: &'a Network,
     host: RegistryHost,
-    repository: oci_client::Reference,
-    /// `None` for a login that the client cannot use.
-    auth: Option<RegistryAuth>,
-    client: OnceCell<Option<Client>>,
+    path: String,
+    login: Login,
+    opened: OnceCell<Option<Repository>>,
+    endless: AtomicBool,
 }
 
 /// What a tag points at.
@@ -65,7 +55,7 @@ impl Lookup {
 /// A manifest as its bytes, which are put under further tags.
 #[derive(Debug)]
 pub(super) struct ManifestBytes {
-    bytes: bytes::Bytes,
+    bytes: Vec<u8>,
     media_type: HeaderValue,
 }
 
@@ -104,18 +94,26 @@ pub async fn ask_about_login(engine: &Engine, network: &Network, reference: &Ref
 impl<'a> RemoteRepository<'a> {
     pub(super) fn new(engine: &'a Engine, network: &'a Network, reference: &Reference, login: &Login) -> Self {
         let host = RegistryHost::of(reference);
-        let auth = match login {
-            Login::Anonymous => Some(RegistryAuth::Anonymous),
-            Login::Basic { username, password } => {
-                Some(RegistryAuth::Basic(username.clone(), password.expose().clone()))
-            }
-            Login::RegistryToken(token) => Some(RegistryAuth::Bearer(token.expose().clone())),
-            Login::IdentityToken(_) => None,
-        };
         let is_official = host.as_str() == "docker.io" && !reference.path.contains('/');
         let path = if is_official { format!("library/{}", reference.path) } else { reference.path.clone() };
-        let repository = oci_client::Reference::with_tag(host.as_str().to_owned(), path, "latest".to_owned());
-        Self { engine, network, host, repository, auth, client: OnceCell::new() }
+        let (opened, endless) = (OnceCell::new(), AtomicBool::new(false));
+        Self { engine, network, host, path, login: login.clone(), opened, endless }
+    }
+
+    /// An answer of it had no end.
+    pub(super) fn is_endless(&self) -> bool {
+        self.endless.load(Ordering::Relaxed)
+    }
+
+    fn known<T>(&self, result: Result<T, RequestError>) -> Option<T> {
+        self.noted(result).ok()
+    }
+
+    fn noted<T>(&self, result: Result<T, RequestError>) -> Result<T, RequestError> {
+        if matches!(result, Err(RequestError::Endless)) {
+            self.endless.store(true, Ordering::Relaxed);
+        }
+        result
     }
 
     /// What these tags point at now, in their order.
@@ -126,10 +124,10 @@ impl<'a> RemoteRepository<'a> {
     }
 
     async fn digest(&self, reference: &Reference) -> Lookup {
-        let Some((client, auth)) = self.client().await else { return Lookup::Unknown };
-        match client.fetch_manifest_digest(&self.tagged(reference), auth).await {
+        let Some(repository) = self.repository().await else { return Lookup::Unknown };
+        match self.noted(repository.digest(tag_of(reference)).await) {
             Ok(digest) => Lookup::Digest(digest),
-            Err(error) if is_missing(&error) => Lookup::Missing,
+            Err(RequestError::Missing) => Lookup::Missing,
             Err(_) => Lookup::Unknown,
         }
     }
@@ -144,12 +142,12 @@ impl<'a> RemoteRepository<'a> {
         struct Descriptor {
             digest: String,
         }
-        let (client, auth) = self.client().await?;
-        let tagged = self.tagged(reference);
-        let answer = timeout(QUESTION, client.pull_manifest_raw(&tagged, auth, MANIFEST_TYPES)).await;
-        let (bytes, digest) = answer.ok()?.ok()?;
-        let manifest: Manifest = serde_json::from_slice(&bytes).ok()?;
-        Some(RemoteManifest { digest, size: bytes.len() as u64, config: manifest.config.map(|config| config.digest) })
+        let repository = self.repository().await?;
+        let answer = timeout(QUESTION, repository.manifest(tag_of(reference))).await.ok()?;
+        let found = self.known(answer)?;
+        let manifest: Manifest = serde_json::from_slice(&found.bytes).ok()?;
+        let size = found.bytes.len() as u64;
+        Some(RemoteManifest { digest: found.digest, size, config: manifest.config.map(|config| config.digest) })
     }
 
     /// The bytes of the manifest with this digest, and the right to put them under other tags.
@@ -159,87 +157,67 @@ impl<'a> RemoteRepository<'a> {
         struct Manifest {
             media_type: String,
         }
-        let (client, auth) = self.client().await?;
-        let (registry, repository) = (self.repository.registry().to_owned(), self.repository.repository().to_owned());
-        let by_digest = oci_client::Reference::with_digest(registry, repository, digest.to_owned());
+        let repository = self.repository().await?;
         let answer = async {
             // One token for all tags.
-            client.auth(&self.repository, auth, RegistryOperation::Push).await?;
-            client.pull_manifest_raw(&by_digest, auth, MANIFEST_TYPES).await
+            repository.authorize(Scope::Push).await?;
+            repository.manifest(digest).await
         };
-        let (bytes, _) = timeout(QUESTION, answer).await.ok()?.ok()?;
+        let bytes = self.known(timeout(QUESTION, answer).await.ok()?)?.bytes;
         let Manifest { media_type } = serde_json::from_slice(&bytes).ok()?;
         Some(ManifestBytes { bytes, media_type: HeaderValue::from_str(&media_type).ok()? })
     }
 
     /// Puts a manifest of this repository under another tag; `None` when that did not go well.
     pub(super) async fn tag(&self, manifest: &ManifestBytes, reference: &Reference) -> Option<()> {
-        let (client, _) = self.client().await?;
-        let tagged = self.tagged(reference);
-        let put = client.push_manifest_raw(&tagged, manifest.bytes.clone(), manifest.media_type.clone());
-        timeout(QUESTION, put).await.ok()?.ok().map(drop)
+        let repository = self.repository().await?;
+        let put = repository.put(tag_of(reference), &manifest.media_type, &manifest.bytes);
+        self.known(timeout(QUESTION, put).await.ok()?)
     }
 
     /// Tags of the repository, at most some dozens.
     pub(super) async fn tags(&self) -> Option<Vec<String>> {
-        let (client, auth) = self.client().await?;
-        let answer = timeout(QUESTION, client.list_tags(&self.repository, auth, Some(50), None)).await;
-        Some(answer.ok()?.ok()?.tags)
+        let repository = self.repository().await?;
+        self.known(timeout(QUESTION, repository.tags(50)).await.ok()?)
     }
 
-    fn tagged(&self, reference: &Reference) -> oci_client::Reference {
-        let (registry, repository) = (self.repository.registry().to_owned(), self.repository.repository().to_owned());
-        let tag = reference.tag.clone().unwrap_or_else(|| "latest".to_owned());
-        oci_client::Reference::with_tag(registry, repository, tag)
-    }
-
-    /// A client that is let in, with its login.
-    async fn client(&self) -> Option<(&Client, &RegistryAuth)> {
-        let auth = self.auth.as_ref()?;
-        let client = self.client.get_or_init(|| self.connect(auth)).await;
-        Some((client.as_ref()?, auth))
+    /// The repository, once the registry lets this login in.
+    async fn repository(&self) -> Option<&Repository> {
+        let open = || async {
+            let repository = self.known(self.open().await)?;
+            self.known(repository.authorize(Scope::Pull).await)?;
+            Some(repository)
+        };
+        self.opened.get_or_init(open).await.as_ref()
     }
 
     /// HTTPS first, as the daemon does; plain HTTP only where the daemon allows it too.
-    async fn connect(&self, auth: &RegistryAuth) -> Option<Client> {
-        let client = self.new_client(ClientProtocol::Https)?;
-        match client.auth(&self.repository, auth, RegistryOperation::Pull).await {
-            Ok(_) => return Some(client),
-            Err(OciDistributionError::RequestError(error)) if error.is_connect() => {}
-            Err(_) => return None,
+    async fn open(&self) -> Result<Repository, RequestError> {
+        let open = async |protocol| {
+            let http = self.network.registry_client().map_err(|_| RequestError::Unknown)?;
+            Repository::open(http, protocol, &self.host, self.path.clone(), self.login.clone()).await
+        };
+        match open(Protocol::Https).await {
+            Err(RequestError::NotConnected) if self.may_be_plain().await => open(Protocol::Http).await,
+            opened => opened,
         }
-        if !self.may_be_plain().await {
-            return None;
-        }
-        let client = self.new_client(ClientProtocol::Http)?;
-        client.auth(&self.repository, auth, RegistryOperation::Pull).await.ok()?;
-        Some(client)
     }
 
     async fn login_answer(&self, reference: &Reference) -> LoginAnswer {
-        let Some(auth) = &self.auth else { return LoginAnswer::Unknown };
-        for protocol in [ClientProtocol::Https, ClientProtocol::Http] {
-            if matches!(protocol, ClientProtocol::Http) && !self.may_be_plain().await {
-                break;
+        let answer = async {
+            let repository = self.open().await?;
+            // The service of tokens has said it.
+            if repository.authorize(Scope::Pull).await? {
+                Ok(())
+            } else {
+                repository.digest(tag_of(reference)).await.map(drop)
             }
-            let Some(client) = self.new_client(protocol) else { break };
-            let asked = match client.auth(&self.repository, auth, RegistryOperation::Pull).await {
-                // The service of tokens has said it.
-                Ok(Some(_)) if matches!(auth, RegistryAuth::Basic(..)) => return LoginAnswer::Taken,
-                Ok(_) => client.fetch_manifest_digest(&self.tagged(reference), auth).await,
-                Err(error) => Err(error),
-            };
-            return match asked {
-                Ok(_) => LoginAnswer::Taken,
-                Err(error) if is_missing(&error) => LoginAnswer::Taken,
-                Err(OciDistributionError::RequestError(error)) if error.is_connect() => continue,
-                Err(
-                    OciDistributionError::AuthenticationFailure(_) | OciDistributionError::UnauthorizedError { .. },
-                ) => LoginAnswer::Refused,
-                Err(_) => LoginAnswer::Unknown,
-            };
+        };
+        match answer.await {
+            Ok(()) | Err(RequestError::Missing) => LoginAnswer::Taken,
+            Err(RequestError::Refused) => LoginAnswer::Refused,
+            Err(RequestError::NotConnected | RequestError::Endless | RequestError::Unknown) => LoginAnswer::Unknown,
         }
-        LoginAnswer::Unknown
     }
 
     async fn may_be_plain(&self) -> bool {
@@ -251,64 +229,8 @@ impl<'a> RemoteRepository<'a> {
         let indexes = info.and_then(|info| info.registry_config).and_then(|config| config.index_configs);
         indexes.and_then(|indexes| indexes.get(self.host.as_str())?.secure) == Some(false)
     }
-
-    fn new_client(&self, protocol: ClientProtocol) -> Option<Client> {
-        install_provider();
-        let proxies = self.network.proxies().ok()?;
-        let url = |proxy: &Option<ProxyUrl>| proxy.as_ref().map(|proxy| proxy.expose().to_owned());
-        // No daemon reaches the registry of its own machine through a proxy.
-        let direct = proxies.no_proxy.iter().map(String::as_str).chain(["localhost", "127.0.0.0/8", "::1"]);
-        let config = ClientConfig {
-            protocol,
-            connect_timeout: Some(CONNECT),
-            read_timeout: Some(QUESTION),
-            user_agent: concat!("nextdeploy/", env!("CARGO_PKG_VERSION")),
-            tls_certs_only: self.network.authorities().ok()?.iter().map(certificate).collect(),
-            http_proxy: url(&proxies.http),
-            https_proxy: url(&proxies.https),
-            no_proxy: Some(direct.collect::<Vec<_>>().join(",")),
-            ..ClientConfig::default()
-        };
-        Client::try_from(config).ok()
-    }
 }
 
-fn certificate(authority: &CertificateDer<'static>) -> Certificate {
-    Certificate { encoding: CertificateEncoding::Der, data: authority.to_vec() }
-}
-
-/// `localhost` and 127.0.0.0/8, which daemons take to be insecure by default, and `[::1]`.
-fn is_loopback(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if !port.contains(']') => name,
-        _ => host,
-    };
-    let address = name.trim_start_matches('[').trim_end_matches(']');
-    name == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-fn is_missing(error: &OciDistributionError) -> bool {
-    match error {
-        OciDistributionError::RegistryError { envelope, .. } => envelope.errors.iter().any(|error| {
-            matches!(error.code, OciErrorCode::ManifestUnknown | OciErrorCode::NameUnknown | OciErrorCode::NotFound)
-        }),
-        OciDistributionError::ServerError { code, .. } => *code == 404,
-        OciDistributionError::ImageManifestNotFoundError(_) => true,
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plain_http_is_for_this_machine_only() {
-        for host in ["localhost", "localhost:5000", "127.0.0.1:5000", "127.9.9.9", "[::1]:5000"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in ["ghcr.io", "10.0.0.1:5000", "localhost.example:5000", "127.0.0.1.example"] {
-            assert!(!is_loopback(host), "{host}");
-        }
-    }
+fn tag_of(reference: &Reference) -> &str {
+    reference.tag.as_deref().unwrap_or("latest")
 }

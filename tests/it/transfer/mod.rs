@@ -179,6 +179,35 @@ async fn temporary_failures_are_tried_again_and_told() {
 }
 
 #[tokio::test]
+async fn a_registry_that_wants_to_be_left_alone_for_long_is_given_up() {
+    for wait in ["100000", "18446744073709551000s"] {
+        let daemon = Daemon::start(move |_, stream| {
+            stream_lines(stream, &refused(&format!("toomanyrequests: retry-after: {wait}, allowed: 1/minute")));
+        });
+        let (outcome, _) = push(&daemon, &["HOST/shop:1"], &Passwords::of(&["p"])).await;
+        failure(&outcome, "registry/rate-limited", ExitCode::Push);
+        assert_eq!(daemon.pushes().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn bytes_that_drip_are_no_news() {
+    let daemon = Daemon::start(|_, stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        chunk(stream, "{\"status\":\"");
+        while stream.write_all(b"1\r\nx\r\n").is_ok() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let options = TransferOptions { idle: Duration::from_secs(1), ..options() };
+    let start = Instant::now();
+    let references = references(&["HOST/shop:1"]);
+    let (outcome, _) = daemon.push(&references, &Passwords::of(&["p"]), options, std::future::pending()).await;
+    failure(&outcome, "registry/idle", ExitCode::Push);
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+}
+
+#[tokio::test]
 async fn attempts_are_bounded() {
     let daemon = Daemon::start(|_, stream| {
         stream_lines(stream, &refused("received unexpected HTTP status: 503 Service Unavailable"));

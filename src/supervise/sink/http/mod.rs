@@ -25,6 +25,7 @@ const BATCH_BYTES: usize = 1 << 20;
 const LINGER: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const ELSEWHERE: &str = "it redirects to another address";
 /// At the end of the program.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
@@ -99,6 +100,7 @@ enum Verdict {
 fn judge(status: u16) -> Verdict {
     match status {
         200..=299 => Verdict::Accepted,
+        300..=399 => Verdict::Failed { reason: ELSEWHERE.to_owned(), pause: None },
         413 => Verdict::TooLarge,
         400 | 422 => Verdict::Refused { reason: format!("status {status}") },
         _ => Verdict::Failed { reason: format!("status {status}"), pause: None },
@@ -304,7 +306,7 @@ impl Sender<'_> {
         }
         match request.send().await {
             // A redirection turns the POST into a GET, whose answer says nothing.
-            Ok(response) if response.url() != &self.target.url => failed("it redirects to another address".to_owned()),
+            Ok(response) if response.url() != &self.target.url => failed(ELSEWHERE.to_owned()),
             Ok(response) => match judge(response.status().as_u16()) {
                 Verdict::Failed { reason, .. } => {
                     let seconds =
