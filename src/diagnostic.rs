@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::secret::redact;
+
 /// Exit codes of the program. They are documented and never change meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -89,9 +91,13 @@ pub(crate) fn is_acted_on(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A text on one line: what a terminal acts on is escaped as in a Rust string literal.
+/// A text on one line without secrets: what a terminal acts on is escaped as in a Rust string literal.
 pub fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if is_acted_on(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    // Before anything is escaped or cut: afterwards a part of a secret could not be recognised.
+    redact(text)
+        .chars()
+        .flat_map(|c| if is_acted_on(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect()
 }
 
 /// A value as messages show it: on one line, and not longer than a message can bear.

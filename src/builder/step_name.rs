@@ -1,6 +1,7 @@
 //! Steps as people call them. Pure; the name that a builder gives a step is untrusted text.
 
 use super::explain::without_colours;
+use crate::secret::redact;
 
 /// Longest name of a step on a line.
 const NAME_WIDTH: usize = 88;
@@ -53,10 +54,11 @@ fn squeeze(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Cuts a text at `width` characters, with an ellipsis.
+/// A text without secrets, cut at `width` characters, with an ellipsis.
 pub fn shorten(text: &str, width: usize) -> String {
+    let text = redact(text);
     if text.chars().count() <= width {
-        return text.to_owned();
+        return text.into_owned();
     }
     let kept: String = text.chars().take(width.saturating_sub(1)).collect();
     format!("{}…", kept.trim_end())

@@ -158,7 +158,7 @@ pub fn announcer(
     network: &Network,
 ) -> Result<Announcer, Warning> {
     let token = token(session, project, &place)?;
-    session.log.mask(token.expose());
+    session.log.mask(&format!("the token for {}", place.host()), token.expose());
     let http = network.client().map_err(|error| Warning::new(error.code(), error.to_string()))?;
     Announcer::new(place, http, &token, app(project), wanted).map_err(|error| error.warning())
 }

@@ -11,7 +11,7 @@ use super::publish::{self, EVENT_QUEUE, Publication, Publisher, planned_registri
 use super::recipe::{Recipe, Secrets, write_recipe};
 use super::stop::Stop;
 use super::told::Told;
-use super::{Session, block_on, dry_run, reporting, to_json};
+use super::{Session, block_on, dry_run, reporting, to_json, without_secrets};
 use crate::builder::docker::{self, BuildRun, ContextBody};
 use crate::builder::{BuildError, BuildEvent, BuildRequest};
 use crate::cli::{Build, Words};
@@ -234,10 +234,11 @@ impl Run<'_> {
 
     fn mask(&self, request: &BuildRequest) {
         for secret in request.secrets.iter().filter(|secret| secret.id != CA_SECRET) {
-            self.session.log.mask(&String::from_utf8_lossy(secret.value.expose()));
+            let name = format!("the secret `{}`", secret.id);
+            self.session.log.mask(&name, &String::from_utf8_lossy(secret.value.expose()));
         }
-        for credentials in request.credentials.values() {
-            self.session.log.mask(credentials.password.expose());
+        for (host, credentials) in &request.credentials {
+            self.session.log.mask(&format!("the password for {host}"), credentials.password.expose());
         }
     }
 
@@ -314,7 +315,7 @@ fn finish(session: &Session, json: bool, told: &Told, built: &Built) -> Result<E
         unreachable!("a build that ended well has all of them")
     };
     let result = BuildResult::new(image, record, &project.facts, plan).with_push(&built.push);
-    let document = result.metadata_file();
+    let document = without_secrets(&result.metadata_file());
     Told::keep(&told.metadata, document.to_string());
     if let Some(path) = &project.run.iidfile {
         write_file(path, image.id.as_bytes())?;

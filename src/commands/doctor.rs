@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::Session;
 use super::announce;
 use super::project::Project;
 use super::publish::planned_registries;
-use super::{Session, to_json};
 use crate::cli::{Doctor, Words};
 use crate::daemon::{Engine, find_endpoint};
 use crate::diagnostic::ExitCode;
@@ -27,9 +27,11 @@ use crate::settings::PushPolicy;
 pub fn run(session: &Session, verb: &Doctor, words: &Words) -> Result<ExitCode, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Runtime)?;
     let findings = runtime.block_on(examine(session, words));
-    let text =
-        if verb.json { to_json(&DoctorResult::new(&findings)) } else { render_findings(&findings, session.style) };
-    session.data(&text)?;
+    if verb.json {
+        session.json(&DoctorResult::new(&findings))?;
+    } else {
+        session.text(&render_findings(&findings, session.style))?;
+    }
     Ok(exit_code(&findings))
 }
 

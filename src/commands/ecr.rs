@@ -1,6 +1,6 @@
 //! `nextdeploy ecr`.
 
-use super::{Session, to_json};
+use super::{Session, pretty, to_json};
 use crate::cli::{Ecr, EcrCommand, EnsureRepository, PolicyArgs, PolicyDocument, ProvisionUser, Words};
 use crate::diagnostic::ExitCode;
 use crate::error::{CommandError, Error};
@@ -164,7 +164,7 @@ impl Run<'_> {
         file: Option<KeyFile>,
     ) -> Result<(), Error> {
         let (uri, region) = (repository.uri(), &repository.region);
-        let key = Secret::new(to_json(&key_document(made, &uri, region)));
+        let key = Secret::compound(pretty(&key_document(made, &uri, region)));
         let did = match made.status {
             UserStatus::Created => "made",
             UserStatus::Existed => "given a key",

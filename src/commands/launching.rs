@@ -132,7 +132,8 @@ pub fn read_secrets(session: &Session, wishes: &Wishes) -> Result<Vec<SecretFile
             SecretValue::Value(value) => value.expose().clone().into_bytes(),
             SecretValue::File(path) => fs::read(path).map_err(|error| unreadable(path, &secret.origin, &error))?,
         };
-        session.log.mask(String::from_utf8_lossy(&value).trim_end());
+        let name = format!("the secret `{}`", secret.value.id);
+        session.log.mask(&name, String::from_utf8_lossy(&value).trim_end());
         Ok(SecretFile { id: secret.value.id.clone(), value: Secret::new(value) })
     };
     wishes.secrets.iter().map(read).collect()

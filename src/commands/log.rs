@@ -1,5 +1,6 @@
 //! The log of one run as its CI system reads it. Every message passes here, so none from outside can be taken for a command.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use crate::diagnostic::{Diagnostic, Location, Warning};
 use crate::host::{self, Environment, Streams};
 use crate::report::Style;
 use crate::report::ci::{Dialect, HarmlessWriter, LogGroup, Reporter, dialect_of};
+use crate::secret::{Redactor, redact};
 
 /// Variables with the folder of the checkout, against which CI systems read the names of files.
 const WORKSPACES: [&str; 5] =
@@ -23,6 +25,8 @@ pub struct Log {
     /// Root of the repository, once it is known.
     root: OnceLock<PathBuf>,
     warnings: Mutex<Vec<Warning>>,
+    /// Names of secrets that cannot be hidden.
+    unhidden: Mutex<BTreeSet<String>>,
 }
 
 impl Log {
@@ -33,7 +37,8 @@ impl Log {
             reporter: Mutex::new(Reporter::new(dialect_of(system), style)),
             workspace: workspace.and_then(|path| fs::canonicalize(path).ok()),
             root: OnceLock::new(),
-            warnings: Mutex::new(Vec::new()),
+            warnings: Mutex::default(),
+            unhidden: Mutex::default(),
         }
     }
 
@@ -47,9 +52,9 @@ impl Log {
         self.reporter().dialect()
     }
 
-    /// A text of several lines, none of which is a command.
+    /// A text of several lines without secrets, none of which is a command.
     pub fn harmless(&self, text: &str) -> String {
-        self.reporter().harmless(text)
+        self.reporter().harmless(&redact(text))
     }
 
     pub fn message(&self, text: &str) {
@@ -77,8 +82,15 @@ impl Log {
         }
     }
 
-    /// Hides a secret in everything that the CI system shows from here on.
-    pub fn mask(&self, secret: &str) {
+    /// Hides a secret in everything that the CI system shows from here on. `name` is what people call it; a value that cannot be hidden in
+    /// the texts of this program is told once.
+    pub fn mask(&self, name: &str, secret: &str) {
+        let is_known = Redactor::can_hide(secret.as_bytes()) || secret.trim().is_empty();
+        if !is_known && self.unhidden.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned()) {
+            let message = format!("the value of {name} is too short or too common to be hidden where it is printed");
+            let hint = "use a random value of at least 16 characters";
+            self.warning(&Warning::new("secret/not-hidden", message).with_hint(hint));
+        }
         let lines = self.reporter().mask(secret);
         self.write(&lines);
     }

@@ -4,6 +4,7 @@ mod agent;
 mod announce;
 mod build;
 mod caches;
+mod conceal;
 mod containers;
 mod detect;
 mod dockerfile;
@@ -41,21 +42,31 @@ use crate::error::{CommandError, Error};
 use crate::host::{self, Environment, Streams};
 use crate::network;
 use crate::report::Style;
+use crate::secret::{redact, redact_json};
 use crate::settings::{self, Reporting};
 
 /// Runs the program with the arguments and environment of this process.
 pub fn main() -> process::ExitCode {
     host::report_panics();
     network::install_provider();
+    let environment = Environment::of_process();
+    conceal::hide_environment(&environment);
     let cli = match crate::cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(usage) => {
-            // `--help` and `--version` come the same way; clap knows the stream. A closed pipe is no error.
-            let _ = usage.print();
+            if usage.use_stderr() {
+                let message = usage.render();
+                let coloured = host::is_terminal() && environment.get("NO_COLOR").is_none_or(str::is_empty);
+                let message = if coloured { message.ansi().to_string() } else { message.to_string() };
+                Streams.message(&redact(&message));
+            } else {
+                // `--help` and `--version`. A closed pipe is no error.
+                let _ = usage.print();
+            }
             return process::ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(ExitCode::Usage as u8));
         }
     };
-    let session = Session::new(&cli, Environment::of_process());
+    let session = Session::new(&cli, environment);
     let code = session.run(&cli).unwrap_or_else(|error| {
         session.log.error(error.diagnostic());
         error.diagnostic().exit_code() as u8
@@ -135,7 +146,7 @@ impl Session {
         code.map(|code| code as u8)
     }
 
-    /// One datum on standard output.
+    /// One datum on standard output, exactly as it is: a reference, a manifest, a key that was asked for.
     fn data(&self, text: &str) -> Result<(), Error> {
         self.streams.data(text).map_err(|source| CommandError::Stdout(source).into())
     }
@@ -186,7 +197,18 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, CommandError> {
     Ok(result)
 }
 
-/// Our own values always serialise.
+/// A document for others, without secrets.
 fn to_json(value: &impl serde::Serialize) -> String {
+    pretty(&without_secrets(value))
+}
+
+fn without_secrets(value: &impl serde::Serialize) -> serde_json::Value {
+    let mut document = serde_json::to_value(value).expect("values of this program have string keys only");
+    redact_json(&mut document);
+    document
+}
+
+/// Our own values always serialise.
+fn pretty(value: &impl serde::Serialize) -> String {
     serde_json::to_string_pretty(value).expect("values of this program have string keys only")
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::Session;
 use crate::ci::{self, CiContext};
-use crate::cli::Words;
+use crate::cli::{Setting, Words};
 use crate::diagnostic::Warning;
 use crate::error::{CommandError, Error};
 use crate::host;
@@ -106,19 +106,27 @@ pub fn git_options(session: &Session, detail: GitDetail) -> GitOptions<'_> {
 /// Hides every secret whose value the settings hold; those in files are hidden when the files are read.
 fn mask_secrets(session: &Session, resolved: &Resolved) {
     let Resolved { settings, publish, forge, .. } = resolved;
-    let variables = settings.env.values().filter_map(|variable| match &variable.value.value {
-        EnvValue::Secret(secret) => Some(secret),
+    let variables = settings.env.iter().filter_map(|(name, variable)| match &variable.value.value {
+        EnvValue::Secret(secret) => Some((format!("the variable `{name}`"), secret)),
         EnvValue::Plain(_) => None,
     });
-    let given = settings.secrets.iter().map(|secret| &secret.value.value);
-    let tokens = [&settings.reproducible_key, &publish.password, &publish.github_token, &forge.gitlab_token];
-    let values = given.chain(tokens.into_iter().flatten().map(|token| &token.value));
-    let values = values.filter_map(|value| match value {
-        SecretValue::Value(secret) => Some(secret),
+    let given =
+        settings.secrets.iter().map(|secret| (format!("the secret `{}`", secret.value.id), &secret.value.value));
+    let tokens = [
+        (Setting::ReproducibleKey, &settings.reproducible_key),
+        (Setting::Password, &publish.password),
+        (Setting::GithubToken, &publish.github_token),
+        (Setting::GitlabToken, &forge.gitlab_token),
+    ];
+    let tokens = tokens
+        .into_iter()
+        .filter_map(|(setting, token)| token.as_ref().map(|token| (format!("`{}`", setting.flag()), &token.value)));
+    let values = given.chain(tokens).filter_map(|(name, value)| match value {
+        SecretValue::Value(secret) => Some((name, secret)),
         SecretValue::File(_) => None,
     });
-    for secret in variables.chain(values) {
-        session.log.mask(secret.expose());
+    for (name, secret) in variables.chain(values) {
+        session.log.mask(&name, secret.expose());
     }
 }
 

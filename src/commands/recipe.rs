@@ -8,7 +8,7 @@ use crate::builder::{BuildRequest, BuildSecret};
 use crate::diagnostic::{Warning, printable_path};
 use crate::dockerfile::{self, BuildContext, Dialect, OwnContext};
 use crate::error::{CommandError, Error};
-use crate::plan::ImagePlan;
+use crate::plan::{CA_SECRET, ImagePlan};
 use crate::rel_path::RelPath;
 use crate::secret::Secret;
 use crate::settings::{DockerfileChoice, SecretValue};
@@ -146,7 +146,9 @@ fn read_secrets(plan: &ImagePlan, secrets: Secrets) -> Result<Vec<BuildSecret>, 
                     source,
                 })?,
             };
-            Ok(BuildSecret { id: secret.id.clone(), value: Secret::new(value) })
+            // Certificates are public.
+            let value = if secret.id == CA_SECRET { Secret::compound(value) } else { Secret::new(value) };
+            Ok(BuildSecret { id: secret.id.clone(), value })
         })
         .collect()
 }

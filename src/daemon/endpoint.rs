@@ -13,6 +13,7 @@ use super::ssh::SshTarget;
 use crate::diagnostic::printable;
 use crate::host::Environment;
 use crate::origin::Origin;
+use crate::secret::hide_password;
 
 /// A daemon's address together with the reason why it is this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,6 +108,7 @@ fn parse_host(value: &str, origin: &Origin, tls: Option<TlsFiles>) -> Result<Add
         origin: origin.clone(),
         reason: reason.into(),
     };
+    hide_password(value);
     let (scheme, rest) =
         value.split_once("://").ok_or_else(|| bad("it has no scheme; `unix:///path` and `tcp://host:port` do"))?;
     match scheme {

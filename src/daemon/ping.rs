@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use super::answer::AnswerLimits;
 use super::engine::{CONNECT_TIMEOUT, Dialer, Exchange};
 use super::error::DaemonError;
+use crate::diagnostic::printable;
 
 /// What the first answer tells.
 pub(super) struct Ping {
@@ -63,5 +64,5 @@ impl Dialer {
 }
 
 fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().chars().take(300).collect()
+    printable(text.lines().next().unwrap_or_default()).chars().take(300).collect()
 }

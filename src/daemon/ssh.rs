@@ -46,7 +46,8 @@ impl SshTarget {
             Some((user, place)) => (Some(user), place),
             None => (None, authority),
         };
-        if user.is_some_and(|user| user.contains(':')) {
+        // `/` in a password ends what looks like the host.
+        if user.is_some_and(|user| user.contains(':')) || path.contains('@') {
             return Err("a password does not belong there; use a key (`ssh-add`)".into());
         }
         let (host, port) = match place.rsplit_once(':') {
@@ -247,6 +248,7 @@ mod tests {
         check("me;id@far", Err("user and host"));
         check("far/run/$(id)", Err("path of the socket"));
         check("me:pass@far", Err("password"));
+        check("me:pa/ss@far", Err("password"));
         check("far:0", Err("no port"));
     }
 }

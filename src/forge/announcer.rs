@@ -9,7 +9,7 @@ use super::gitlab::GitLab;
 use super::marker::Marker;
 use super::place::{Place, Service};
 use crate::diagnostic::Warning;
-use crate::secret::Secret;
+use crate::secret::{Secret, redact};
 
 /// What was asked to be told; by default nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -163,8 +163,8 @@ impl Announcer {
         let (true, Some(number)) = (self.wanted.comment, self.place.pull_request) else { return Ok(()) };
         let (call, marker) = (Call::begin(Action::Comment, limit), Marker::new(&self.app));
         match &self.client {
-            Client::GitHub(github) => github.put_comment(call, number, &marker, comment).await,
-            Client::GitLab(gitlab) => gitlab.put_note(call, number, &marker, comment).await,
+            Client::GitHub(github) => github.put_comment(call, number, &marker, &redact(comment)).await,
+            Client::GitLab(gitlab) => gitlab.put_note(call, number, &marker, &redact(comment)).await,
         }
     }
 

@@ -181,7 +181,7 @@ pub(super) fn message_of(body: &str) -> String {
 
 fn cut(message: &str) -> String {
     const LIMIT: usize = 300;
-    printable(&message.chars().take(LIMIT).collect::<String>())
+    printable(message).chars().take(LIMIT).collect()
 }
 
 #[cfg(test)]

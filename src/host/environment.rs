@@ -1,10 +1,17 @@
 //! A snapshot of the environment variables, so that everything behind it is pure.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-/// Environment variables by name. Variables that are not UTF-8 are left out.
-#[derive(Debug, Clone, Default)]
+/// Environment variables by name. Variables that are not UTF-8 are left out. Its Debug shows names only: values may be credentials.
+#[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, String>);
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 impl Environment {
     /// The environment of this process.

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use crate::secret::redact_bytes;
+
 /// True when standard error is a terminal.
 pub fn is_terminal() -> bool {
     io::stderr().is_terminal()
@@ -12,14 +14,27 @@ pub fn output_is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
-/// Standard output as a writer for what others printed.
+/// Standard output as a writer for what others printed, byte by byte: secrets are taken out of it before, where it is text.
 pub fn output_writer() -> impl Write + Send + 'static {
     io::stdout()
 }
 
-/// Standard error as a writer for progress.
+/// Standard error as a writer for progress. What is written at once has no secrets.
 pub fn error_writer() -> impl Write + Send + 'static {
-    io::stderr()
+    Redacting(io::stderr())
+}
+
+struct Redacting<W>(W);
+
+impl<W: Write> Write for Redacting<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write_all(&redact_bytes(bytes))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Columns of the terminal at standard error; 80 where it does not say.
@@ -32,7 +47,7 @@ pub fn terminal_width() -> u16 {
 pub struct Streams;
 
 impl Streams {
-    /// One datum on standard output, with a final newline.
+    /// One datum on standard output, with a final newline, exactly as it is.
     ///
     /// # Errors
     /// When the stream cannot be written; a closed pipe is success.
@@ -40,7 +55,7 @@ impl Streams {
         write_line(io::stdout().lock(), text)
     }
 
-    /// One message on standard error. Failures are dropped: there is nowhere left to report them.
+    /// One message on standard error; secrets were taken out of it when it was written. Failures are dropped: there is nowhere left to report them.
     pub fn message(self, text: &str) {
         let _ = write_line(io::stderr().lock(), text);
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::error::NetworkError;
 use crate::host::Environment;
-use crate::secret::Secret;
+use crate::secret::{Secret, hide_password};
 
 /// Which requests go through which proxy.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,7 +60,9 @@ impl Proxies {
 impl ProxyUrl {
     fn parse(variable: &'static str, value: &str) -> Result<Self, NetworkError> {
         let url = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
-        let proxy = Self { url: Secret::new(url), variable };
+        hide_password(&url);
+        // The rest of the address may be shown.
+        let proxy = Self { url: Secret::compound(url), variable };
         let (scheme, _) = proxy.expose().split_once("://").expect("a scheme was added where there was none");
         if !matches!(scheme, "http" | "https") {
             return Err(proxy.unusable("only `http://` and `https://` proxies are supported"));

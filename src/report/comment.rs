@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use super::markdown;
 use super::progress::size;
+use crate::secret::redact;
 
 /// What the comment tells.
 #[derive(Debug, Clone, Default)]
@@ -137,6 +138,7 @@ fn pinned(reference: &str, digest: &str) -> String {
 /// Text from outside: shown as it is, on one line, and nothing else.
 fn code(text: &str) -> String {
     const LIMIT: usize = 300;
+    let text = redact(text);
     let shown: String = text.chars().take(LIMIT).collect();
     markdown::code(&if shown.len() < text.len() { shown + "…" } else { shown })
 }

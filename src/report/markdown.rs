@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use crate::secret::redact;
+
 /// Plain words between our own. Neither a link nor a mention comes out of it.
 pub(crate) fn text(outside: &str) -> String {
     unlinked(escape(outside, Place::Beginning))
@@ -54,6 +56,7 @@ pub(crate) fn block(language: &str, outside: &str) -> String {
 
 /// Cuts a text in its middle, where it says so.
 pub(crate) fn cut(outside: &str, limit: usize) -> String {
+    let outside = &*redact(outside);
     if outside.len() <= limit {
         return outside.to_owned();
     }
@@ -105,8 +108,9 @@ fn ends_with_www(text: &str) -> bool {
     text.len() >= 3 && text.as_bytes()[text.len() - 3..].eq_ignore_ascii_case(b"www")
 }
 
-/// Spells out what would not be seen: control characters, line ends, and characters that reorder or hide text.
+/// Without secrets; spells out what would not be seen: control characters, line ends, and characters that reorder or hide text.
 fn visible(text: &str) -> String {
+    let text = redact(text);
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         if c == '\t' {

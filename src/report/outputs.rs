@@ -4,6 +4,7 @@ use crate::image::{BuiltImage, PushedReference};
 use crate::oci::Reference;
 use crate::plan::ImagePlan;
 use crate::project::ProjectFacts;
+use crate::secret::redact;
 
 /// Names and values in a fixed order; every name is always there, and empty where there is nothing to say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,7 +65,7 @@ impl Outputs {
             ("image-id", built.map(|image| image.id.clone()).unwrap_or_default()),
             ("size", built.map(|image| image.size.to_string()).unwrap_or_default()),
             ("metadata", source.metadata.to_owned()),
-            ("dockerfile", source.dockerfile.to_owned()),
+            ("dockerfile", redact(source.dockerfile).into_owned()),
             ("node-version", node.map(|major| major.to_string()).unwrap_or_default()),
             ("next-version", source.facts.map(|facts| facts.next.value.text.clone()).unwrap_or_default()),
             ("package-manager", manager.unwrap_or_default()),

@@ -126,6 +126,8 @@ pub enum Fault {
     ShortKey,
     #[error("`{0}` is given for different receivers")]
     TwoScopes(String),
+    #[error("line {0} is neither `NAME=VALUE` nor the name of a variable that is set")]
+    UnknownLine(usize),
     #[error("a text is needed here")]
     NotText,
     #[error("`{0}` is not a name of one word")]
@@ -177,6 +179,7 @@ impl Fault {
             Self::KeySource => "settings/secret-source",
             Self::ShortKey => "settings/reproducible-key",
             Self::TwoScopes(_) => "settings/two-scopes",
+            Self::UnknownLine(_) => "settings/unknown-line",
             Self::NotText => "settings/not-text",
             Self::Word(_) => "settings/word",
             Self::OutsideRepository(_) => "settings/outside-repository",
@@ -249,6 +252,9 @@ impl Fault {
             }
             Self::ShortKey => "give at least 16 characters, such as the output of `openssl rand -hex 32`".into(),
             Self::TwoScopes(name) => format!("give `{name}` once; `--env` is for build and image"),
+            Self::UnknownLine(_) => {
+                "write each entry on one line; give a secret of several lines as a file, with `id=ID,src=FILE`".into()
+            }
             Self::NotText => "give a text".into(),
             Self::Word(_) => "give one word without spaces or control characters".into(),
             Self::OutsideRepository(_) => "give a folder inside the repository, relative to its root".into(),

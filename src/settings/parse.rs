@@ -117,6 +117,17 @@ pub(crate) fn variable_name(text: &str) -> Result<String, Fault> {
     if fits { Ok(text.to_owned()) } else { Err(Fault::VariableName(shown(text))) }
 }
 
+/// Whether a text is written as people write names of variables, so that it is no part of a key or token.
+pub(crate) fn looks_like_variable(text: &str) -> bool {
+    const LONGEST: usize = 40;
+    let parts = text.split('_').all(|part| part.len() <= LONGEST / 2);
+    parts
+        && text.len() <= LONGEST
+        && text.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
+        && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        && (text.contains('_') || text.len() < 16)
+}
+
 /// Labels by which this program knows what is its own.
 pub(crate) const OWN_LABELS: [&str; 2] = ["nextdeploy.app", "nextdeploy.managed"];
 

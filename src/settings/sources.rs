@@ -1,6 +1,7 @@
 //! Where a setting may come from, in order of precedence: flag, `NEXTDEPLOY_*`, `INPUT_*`, files.
 
 use super::error::{Fault, Giver, SettingsError};
+use super::parse;
 use crate::cli::{Setting, Shape, Words};
 use crate::diagnostic::{Warning, nearest};
 use crate::host::Environment;
@@ -22,15 +23,26 @@ pub(super) struct Given {
     pub giver: Giver,
     /// Place of the source in the order of precedence, highest first.
     pub rank: usize,
+    /// Line in a variable that holds a list.
+    pub line: Option<usize>,
 }
 
 impl Given {
     pub fn text(text: &str, origin: Origin) -> Self {
-        Self { value: FileValue::Text(text.to_owned()), giver: Giver { origin, location: None }, rank: 0 }
+        Self { value: FileValue::Text(text.to_owned()), giver: Giver { origin, location: None }, rank: 0, line: None }
     }
 
     pub fn fail(&self, fault: Fault) -> SettingsError {
         SettingsError { giver: Box::new(self.giver.clone()), fault }
+    }
+
+    /// What is wrong with an entry that gives no value under `name`. A line of a variable that does not look like a name is part of a value
+    /// of several lines, which may be secret.
+    pub fn fail_without_value(&self, name: &str, fault: Fault) -> SettingsError {
+        match self.line {
+            Some(line) if !parse::looks_like_variable(name) => self.fail(Fault::UnknownLine(line)),
+            _ => self.fail(fault),
+        }
     }
 
     /// True when the value was typed, so that everyone on the machine can see it.
@@ -48,6 +60,7 @@ impl Sources<'_> {
                     value: entry.value.clone(),
                     giver: Giver { origin: entry.origin(file), location: Some(entry.location.clone()) },
                     rank: 0,
+                    line: None,
                 })
                 .collect()
         });
@@ -82,8 +95,8 @@ impl Sources<'_> {
         };
         let origin = Origin::Variable(variable);
         if setting.shape() == Shape::List {
-            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-            lines.map(|line| Given::text(line, origin.clone())).collect()
+            let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
+            lines.map(|(at, line)| Given { line: Some(at + 1), ..Given::text(line, origin.clone()) }).collect()
         } else {
             vec![Given::text(text.trim_end_matches(['\r', '\n']), origin)]
         }

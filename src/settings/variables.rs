@@ -80,7 +80,7 @@ fn plain_pairs(
         for given in level {
             let pair = given.pair(sources, name)?;
             if setting == Setting::Label && pair.value.is_none() {
-                return Err(given.fail(Fault::NoValue(shown(&pair.name))));
+                return Err(given.fail_without_value(&pair.name, Fault::NoValue(shown(&pair.name))));
             }
             let Some(EnvValue::Plain(value)) = given.value_or_warning(&pair, warnings) else { continue };
             merged.insert(pair.name, Detected::new(value, given.giver.origin));
@@ -163,7 +163,7 @@ impl Given {
             let value = value.map(|value| EnvValue::Plain(value.to_owned()));
             Pair { name: name.to_owned(), value, scope: None, withheld }
         };
-        check_name(&pair.name).map_err(|fault| self.fail(fault))?;
+        check_name(&pair.name).map_err(|fault| self.fail_without_value(&pair.name, fault))?;
         let text = match &pair.value {
             Some(EnvValue::Plain(value)) => value.as_str(),
             Some(EnvValue::Secret(value)) => value.expose().as_str(),
@@ -173,13 +173,20 @@ impl Given {
     }
 
     fn value_or_warning(&self, pair: &Pair, warnings: &mut Vec<Warning>) -> Option<EnvValue> {
-        if pair.withheld {
-            warnings.push(self.withheld(&pair.name));
-        } else if pair.value.is_none() {
-            let message =
-                format!("{}: the environment variable `{}` is not set, so it is left out", self.giver, pair.name);
-            let hint = format!("set `{0}`, or give `{0}=VALUE`", pair.name);
-            warnings.push(Warning::new("settings/variable-not-set", message).with_hint(hint));
+        match (&pair.value, self.line) {
+            _ if pair.withheld => warnings.push(self.withheld(&pair.name)),
+            (Some(_), _) => {}
+            (None, Some(line)) if !parse::looks_like_variable(&pair.name) => {
+                let message = format!("{}: line {line} names no variable that is set, so it is left out", self.giver);
+                let hint = "write each entry on one line, as `NAME=VALUE`";
+                warnings.push(Warning::new("settings/variable-not-set", message).with_hint(hint));
+            }
+            (None, _) => {
+                let message =
+                    format!("{}: the environment variable `{}` is not set, so it is left out", self.giver, pair.name);
+                let hint = format!("set `{0}`, or give `{0}=VALUE`", pair.name);
+                warnings.push(Warning::new("settings/variable-not-set", message).with_hint(hint));
+            }
         }
         pair.value.clone()
     }
@@ -188,10 +195,10 @@ impl Given {
     fn secret(&self, sources: Sources<'_>) -> Result<Option<SecretSource>, SettingsError> {
         let text = self.checked_text()?;
         let from_variable = |id: &str, name: &str| -> Result<Option<SecretSource>, SettingsError> {
-            let name = parse::variable_name(name).map_err(|fault| self.fail(fault))?;
+            let name = parse::variable_name(name).map_err(|fault| self.fail_without_value(name, fault))?;
             match sources.environment.get(&name) {
                 Some(value) => Ok(secret_value(id, value)),
-                None => Err(self.fail(Fault::VariableNotSet(name))),
+                None => Err(self.fail_without_value(&name, Fault::VariableNotSet(name.clone()))),
             }
         };
         let Some((key, value)) = text.split_once('=') else { return from_variable(text, text) };
@@ -201,8 +208,12 @@ impl Given {
                     self.fail(Fault::SecretSyntax("is typed in clear, where every user of the machine sees it".into()))
                 );
             }
-            let id =
-                parse::variable_name(key).map_err(|_| self.fail(Fault::SecretSyntax("has no usable name".into())))?;
+            // What is left of a line of Base64 is its padding.
+            let is_padding = !value.is_empty() && value.bytes().all(|byte| byte == b'=');
+            let id = parse::variable_name(key)
+                .ok()
+                .filter(|id| !is_padding || parse::looks_like_variable(id))
+                .ok_or_else(|| self.fail_without_value("", Fault::SecretSyntax("has no usable name".into())))?;
             return Ok(secret_value(&id, value));
         }
         let fields = DockerSecret::parse(text).map_err(|problem| self.fail(Fault::SecretSyntax(problem)))?;

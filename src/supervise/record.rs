@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, Serializer};
 
 use crate::container::{LogLine, LogStream};
+use crate::secret::redact_bytes;
 
 /// Whose lines these are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +34,8 @@ struct Record<'a> {
 
 /// Adds `line` to `out`, with a line break.
 pub fn append_record(out: &mut Vec<u8>, origin: &Origin, line: &LogLine) {
-    let message = String::from_utf8_lossy(&line.text);
+    let text = redact_bytes(&line.text);
+    let message = String::from_utf8_lossy(&text);
     let replaced = matches!(message, std::borrow::Cow::Owned(_));
     let record = Record {
         time: line.time.map(|time| time.to_rfc3339_opts(SecondsFormat::Nanos, true)),

@@ -49,6 +49,18 @@ impl FakeDaemon {
         Self { _folder: folder, socket }
     }
 
+    /// A daemon whose builds answer with these messages.
+    pub fn that_prints(messages: Vec<serde_json::Value>) -> Self {
+        Self::start(healthy, move |stream| {
+            read_context(stream);
+            let _ = stream.write_all(CHUNKED.as_bytes());
+            for message in &messages {
+                chunk(stream, &format!("{message}\n"));
+            }
+            let _ = stream.write_all(b"0\r\n\r\n");
+        })
+    }
+
     /// A daemon that builds everything in no time.
     pub fn that_builds() -> Self {
         Self::start(healthy, |stream| {

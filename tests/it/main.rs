@@ -20,6 +20,7 @@ mod hostile_git;
 mod init;
 mod layering;
 mod program;
+mod redaction;
 mod supervise;
 mod transfer;
 mod unreadable;

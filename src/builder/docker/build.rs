@@ -18,7 +18,6 @@ use super::buildkit::Vertices;
 use super::classic::ClassicLog;
 use super::inspect::inspect;
 use super::query::build_uri;
-use super::redact::Redactor;
 use super::session::{Session, SessionValues};
 use super::steps::Steps;
 use super::upload::{ContextBody, Upload};
@@ -27,6 +26,7 @@ use crate::builder::{BuildError, BuildEvent, BuildRequest, step_name};
 use crate::daemon::{BuilderKind, DaemonError, Engine, Exchange, LineError, Lines};
 use crate::diagnostic::{error_chain, size_text};
 use crate::image::BuiltImage;
+use crate::secret::Redactor;
 
 /// How often upload progress and the limits are looked at.
 const TICK: Duration = Duration::from_millis(200);
@@ -52,7 +52,7 @@ impl BuildRun<'_> {
     pub async fn build(self, context: ContextBody, cancel: impl Future<Output = ()>) -> Result<BuiltImage, BuildError> {
         let Self { engine, request, events } = self;
         check(engine, request)?;
-        let mut steps = Steps::new(Redactor::of_request(request));
+        let mut steps = Steps::new(Redactor::of_process().clone());
         if request.memory.is_some() && engine.builder == BuilderKind::BuildKit {
             steps.push(BuildEvent::Warning("the memory limit is not applied: BuildKit has none".into()));
         }

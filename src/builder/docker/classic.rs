@@ -104,8 +104,8 @@ fn is_builders_own(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::redact::Redactor;
     use super::*;
+    use crate::secret::Redactor;
 
     fn check(messages: &[&str], error: Option<&str>) -> (Vec<String>, Option<String>) {
         let (mut log, mut steps, mut id) = (ClassicLog::default(), Steps::new(Redactor::default()), None);

@@ -10,7 +10,6 @@ mod classic;
 mod inspect;
 mod look;
 mod query;
-mod redact;
 mod session;
 mod steps;
 mod upload;

@@ -1,12 +1,12 @@
 //! The steps of one running build: what both builders report → [`BuildEvent`]s, with the log tail of each step.
 //!
-//! Log bytes are cut into lines and secrets are taken out here, before anyone else sees them. Never interprets a log.
+//! Log bytes are put together to lines, and secrets are taken out of these before they are cut or seen by anyone. Never interprets a log.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::redact::Redactor;
 use crate::builder::{BuildEvent, LogStream, StepId, StepOutcome};
+use crate::secret::Redactor;
 
 /// Lines kept per step: enough for an explanation to find the cause above the last words.
 const TAIL_LINES: usize = 400;
@@ -17,6 +17,8 @@ const MAX_LINE: usize = 16 * 1024;
 /// Builds of ours have some dozens.
 pub(super) const MAX_STEPS: usize = 500;
 const MAX_NAME: usize = 4 * 1024;
+/// Bytes of a line that are kept until it ends: terminal codes and the secrets in it are longer than what replaces them.
+const MAX_RAW_LINE: usize = 4 * MAX_LINE;
 
 /// All steps seen so far and the events that wait to be sent.
 pub(super) struct Steps {
@@ -31,9 +33,25 @@ struct Step {
     name: String,
     running: bool,
     finished: bool,
-    partial: [Vec<u8>; 2],
+    partial: [Partial; 2],
     tail: VecDeque<String>,
     tail_bytes: usize,
+}
+
+/// A line that has not ended.
+#[derive(Default)]
+struct Partial {
+    bytes: Vec<u8>,
+    /// There was more than is kept.
+    cut: bool,
+}
+
+impl Partial {
+    fn extend(&mut self, bytes: &[u8]) {
+        let room = MAX_RAW_LINE - self.bytes.len();
+        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.cut |= bytes.len() > room;
+    }
 }
 
 impl Steps {
@@ -46,7 +64,11 @@ impl Steps {
         std::mem::take(&mut self.pending)
     }
 
-    pub(super) fn push(&mut self, event: BuildEvent) {
+    /// An event that is no log of a step.
+    pub(super) fn push(&mut self, mut event: BuildEvent) {
+        if let BuildEvent::Warning(text) | BuildEvent::StepProgress { item: text, .. } = &mut event {
+            *text = self.redact(text);
+        }
         self.pending.push(event);
     }
 
@@ -54,7 +76,7 @@ impl Steps {
     pub(super) fn start(&mut self, id: &StepId, name: &str, internal: bool) {
         let Some(step) = step(&mut self.by_id, id) else { return };
         if !step.running && !step.finished {
-            step.name = self.redactor.redact(&name[..name.floor_char_boundary(MAX_NAME)]);
+            step.name = self.redactor.redact(&name[..name.floor_char_boundary(MAX_NAME)]).into_owned();
             self.pending.push(BuildEvent::StepStarted { id: id.clone(), name: step.name.clone(), internal });
         }
         step.running = true;
@@ -80,11 +102,10 @@ impl Steps {
         let mut lines = Vec::new();
         let Some(step) = step(&mut self.by_id, id) else { return };
         let partial = &mut step.partial[stream as usize];
-        for byte in bytes {
-            if *byte == b'\n' {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            partial.extend(piece.strip_suffix(b"\n").unwrap_or(piece));
+            if piece.ends_with(b"\n") {
                 lines.push(std::mem::take(partial));
-            } else if partial.len() < MAX_LINE {
-                partial.push(*byte);
             }
         }
         for line in lines {
@@ -95,14 +116,16 @@ impl Steps {
     fn flush(&mut self, id: &StepId, stream: LogStream) {
         let Some(step) = self.by_id.get_mut(id) else { return };
         let rest = std::mem::take(&mut step.partial[stream as usize]);
-        if !rest.is_empty() {
+        if !rest.bytes.is_empty() {
             self.line(id, stream, &rest);
         }
     }
 
-    fn line(&mut self, id: &StepId, stream: LogStream, bytes: &[u8]) {
-        let text = String::from_utf8_lossy(bytes);
-        let text = self.redactor.redact(text.trim_end_matches('\r'));
+    fn line(&mut self, id: &StepId, stream: LogStream, line: &Partial) {
+        let text = String::from_utf8_lossy(&line.bytes);
+        let text = text.trim_end_matches('\r');
+        let text = if line.cut { self.redactor.redact_cut(text) } else { self.redactor.redact(text) };
+        let text = text[..text.floor_char_boundary(MAX_LINE)].to_owned();
         let Some(step) = step(&mut self.by_id, id) else { return };
         step.tail_bytes += text.len();
         step.tail.push_back(text.clone());
@@ -128,7 +151,7 @@ impl Steps {
     }
 
     pub(super) fn redact(&self, text: &str) -> String {
-        self.redactor.redact(text)
+        self.redactor.redact(text).into_owned()
     }
 }
 

@@ -6,6 +6,7 @@ use super::GitHub;
 use crate::forge::announcer::Outcome;
 use crate::forge::error::ForgeError;
 use crate::forge::exchange::{Call, Method, Repeat, Request};
+use crate::secret::redact;
 
 /// Longest description that the API takes, in characters.
 const DESCRIPTION_LIMIT: usize = 140;
@@ -25,7 +26,7 @@ impl GitHub {
             Some(Outcome::Failed { description, .. }) => ("failure", *description),
             Some(Outcome::Stopped) => ("error", "the build was stopped"),
         };
-        let description: String = description.chars().take(DESCRIPTION_LIMIT).collect();
+        let description: String = redact(description).chars().take(DESCRIPTION_LIMIT).collect();
         let mut body = json!({
             "state": state,
             "context": format!("nextdeploy / {app}"),

@@ -5,10 +5,11 @@ use serde::Serialize;
 
 use crate::container::{LogLine, LogStream};
 use crate::diagnostic::is_acted_on;
+use crate::secret::redact_bytes;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineFormat {
-    /// Every byte as it is.
+    /// Every byte as it is, but for secrets.
     Bytes,
     /// For a terminal or a log: control characters and invalid UTF-8 are shown, and not obeyed.
     Shown,
@@ -21,9 +22,10 @@ pub fn render_line(line: &LogLine, format: LineFormat, timestamps: bool, out: &m
         out.extend_from_slice(time.as_bytes());
         out.push(b' ');
     }
+    let text = redact_bytes(&line.text);
     match format {
-        LineFormat::Bytes => out.extend_from_slice(&line.text),
-        LineFormat::Shown => show(&line.text, out),
+        LineFormat::Bytes => out.extend_from_slice(&text),
+        LineFormat::Shown => show(&text, out),
     }
     out.push(b'\n');
 }
@@ -62,7 +64,7 @@ impl LineJson {
                 LogStream::Stdout => "stdout",
                 LogStream::Stderr => "stderr",
             },
-            text: String::from_utf8_lossy(&line.text).into_owned(),
+            text: String::from_utf8_lossy(&redact_bytes(&line.text)).into_owned(),
         }
     }
 }

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use crate::secret::redact;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colours {
     Keep,
     Drop,
 }
 
-/// One line of untrusted output that can neither move the cursor nor start a line of its own: of escape sequences only colours
+/// One line of untrusted output that has no secrets and can neither move the cursor nor start a line of its own: of escape sequences only colours
 /// stay (closed again at the end), other control and direction characters go, and of a line that overwrites itself its last state stays.
 pub fn clean_line(line: &str, colours: Colours) -> String {
+    let line = &*redact(line);
     let line = line.trim_end_matches(['\r', '\n']);
     let line = line.rsplit('\r').next().unwrap_or(line);
     let mut clean = String::new();

@@ -455,3 +455,24 @@ async fn a_pull_that_fails_says_why() {
     });
     assert_eq!(pull(&daemon, "HOST/shop:1", None).await.unwrap_err().code(), "registry/no-space");
 }
+
+#[tokio::test]
+async fn a_registry_that_repeats_the_credentials_does_not_get_them_printed() {
+    use base64::Engine as _;
+    let password = "p4ssw0rd-that-comes-back";
+    let daemon = Daemon::start(move |push, stream| {
+        let login = push.login();
+        let password = login["password"].as_str().unwrap();
+        let basic = base64::engine::general_purpose::STANDARD.encode(format!("me:{password}"));
+        let page = format!("{} {basic} {password}", "x".repeat(380));
+        let text = format!("denied: headers: Authorization: Basic {basic}, X-Token: {password}; {page}");
+        stream_lines(stream, &refused(&text));
+    });
+    let (outcome, events) = push(&daemon, &["HOST/shop:1"], &Passwords::of(&[password])).await;
+    let error = failure(&outcome, "registry/denied", ExitCode::Authentication);
+    let text = format!("{error} {:?} {events:?}", error.hints());
+    assert!(text.contains("[secret]"), "{text}");
+    for part in [&password[..10], &password[10..], "bWU6cDRzc3cw"] {
+        assert!(!text.contains(part), "`{part}` in {text}");
+    }
+}
