@@ -3,7 +3,7 @@
 //! Stage errors implement [`Diagnostic`]; `report/` renders them; [`ExitCode`] is the documented contract with the caller.
 //! Nothing here prints or ends the process.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -98,6 +98,20 @@ pub fn printable(text: &str) -> String {
         .chars()
         .flat_map(|c| if is_acted_on(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
         .collect()
+}
+
+/// The same JSON without characters that a terminal acts on. They stand inside of strings only, where an escape means the same; serde
+/// escapes those below U+0020 alone.
+pub(crate) fn printable_json(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_acted_on(c) && c != '\n' {
+            let _ = write!(shown, "\\u{:04x}", u32::from(c));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
 }
 
 /// A value as messages show it: on one line, and not longer than a message can bear.
@@ -224,6 +238,14 @@ mod tests {
     fn location_of_an_offset_counts_lines_and_columns_from_one() {
         assert_eq!(Location::at_offset("a.json", "{\n  \"é\": x", 9).to_string(), "a.json:2:7");
         assert_eq!(Location::at_offset("a.json", "", 10).to_string(), "a.json:1:1");
+    }
+
+    #[test]
+    fn json_has_nothing_that_a_terminal_acts_on() {
+        let value = serde_json::json!({ "a": "\u{1b}[2J \u{9b}2J \u{7f} \u{202e} \u{2028} \n ä" });
+        let text = printable_json(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(!text.chars().any(|c| is_acted_on(c) && c != '\n'), "{text:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::Session;
-use super::output::create_file;
+use super::output::create_inside;
 use super::project::Project;
 use super::recipe::{Secrets, write_recipe};
 use crate::cli::{Dockerfile, Words};
@@ -25,16 +25,14 @@ pub fn run(session: &Session, verb: &Dockerfile, words: &Words) -> Result<ExitCo
     let folder = verb.output.clone().unwrap_or_else(|| project.tree.root.clone());
     let files = dockerfile::eject(&plan, &project.tree)?;
     // Nothing is begun when one of them could not be written.
-    if let Some(path) = files.iter().map(|file| folder.join(&file.path)).find(|path| path.exists()) {
+    if let Some(path) = files.iter().map(|file| folder.join(&file.path)).find(|path| fs::symlink_metadata(path).is_ok())
+    {
         return Err(CommandError::Exists { path }.into());
     }
+    fs::create_dir_all(&folder).map_err(|source| CommandError::Write { path: folder.clone(), source })?;
     for file in &files {
-        let path = folder.join(&file.path);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent).map_err(|source| CommandError::Write { path: parent.to_path_buf(), source })?;
-        }
-        create_file(&path, file.content.as_bytes())?;
-        session.tell(&format!("wrote {}", path.display()));
+        create_inside(&folder, &file.path, file.content.as_bytes())?;
+        session.tell(&format!("wrote {}", folder.join(&file.path).display()));
     }
     Ok(ExitCode::Ok)
 }

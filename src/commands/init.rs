@@ -1,21 +1,22 @@
 //! `nextdeploy init`.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Session;
-use super::output::{create_file, write_file};
+use super::output::{create_inside, write_inside};
 use super::project::{Project, git_options};
 use crate::cli::{Init, Words};
 use crate::diagnostic::{ExitCode, Warning, printable_path};
 use crate::error::{CommandError, Error};
+use crate::host::Folder;
 use crate::rel_path::RelPath;
 use crate::source::{GitDetail, default_branch, git_top_level};
 use crate::workflow::{
     Choices, CiTarget, DOCKERIGNORE, Definition, GITIGNORE, IgnoreFile, Program, Release, TargetRegistry, WorkflowError,
 };
 
+/// Bytes of an ignore file that is completed.
+const LONGEST_IGNORE_FILE: u64 = 1024 * 1024;
 /// What git calls a branch that nobody has named.
 const USUAL_BRANCH: &str = "main";
 
@@ -43,10 +44,11 @@ pub fn run(session: &Session, verb: &Init, ci: Option<&str>, words: &Words) -> R
     if verb.dry_run {
         return print(session, &definition, &path, &ignore_files);
     }
-    create(&path, &definition)?;
+    create(&top, &definition)?;
     session.tell(&format!("wrote {}", printable_path(&path)));
     for (path, content) in ignore_files.iter().flatten() {
-        write_file(path, content.as_bytes())?;
+        let (folder, name) = (path.parent().unwrap_or(root), path.file_name().unwrap_or_default());
+        write_inside(folder, name.as_ref(), content.as_bytes())?;
         session.tell(&format!("wrote {}", printable_path(path)));
     }
     for action in &definition.to_do {
@@ -86,20 +88,17 @@ fn movable(program: &Program) -> Warning {
 /// The ignore file of that name in `folder` with its new content; `None` when nothing is missing.
 fn completed(file: &IgnoreFile, folder: &Path) -> Result<Option<(PathBuf, String)>, CommandError> {
     let path = folder.join(file.name);
-    let present = match fs::read_to_string(&path) {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+    let read = Folder::open(folder).and_then(|folder| folder.read_text(file.name.as_ref(), LONGEST_IGNORE_FILE));
+    let present = match read {
+        Ok(text) => text,
         Err(source) => return Err(CommandError::Read { path, wanted_by: "`init`".to_owned(), source }),
     };
     Ok(file.completed(present.as_deref()).map(|content| (path, content)))
 }
 
 /// Nothing has been written yet when the definition is there already.
-fn create(path: &Path, definition: &Definition) -> Result<(), Error> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(|source| CommandError::Write { path: parent.to_path_buf(), source })?;
-    }
-    create_file(path, definition.content.as_bytes()).map_err(|error| match error {
+fn create(top: &Path, definition: &Definition) -> Result<(), Error> {
+    create_inside(top, definition.path.as_ref(), definition.content.as_bytes()).map_err(|error| match error {
         CommandError::Exists { path } => WorkflowError::Exists { path }.into(),
         error => Error::from(error),
     })

@@ -1,13 +1,11 @@
 //! `nextdeploy metadata`.
 
-use std::fs;
-
 use super::Session;
-use super::output::write_file;
+use super::output::write_inside;
 use super::project::Project;
 use crate::cli::{Metadata, Words};
 use crate::diagnostic::ExitCode;
-use crate::error::{CommandError, Error};
+use crate::error::Error;
 use crate::metadata::{self, Overrides, Record};
 
 pub fn run(session: &Session, verb: &Metadata, words: &Words) -> Result<ExitCode, Error> {
@@ -22,12 +20,8 @@ pub fn run(session: &Session, verb: &Metadata, words: &Words) -> Result<ExitCode
     }
     let files = [(&record.metadata_path, record.metadata_text()), (&record.lock_path, record.lock_text())];
     for (path, text) in files {
-        let path = path.under(&project.tree.root);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(|source| CommandError::Write { path: folder.to_path_buf(), source })?;
-        }
-        write_file(&path, text.as_bytes())?;
-        session.data(&path.display().to_string())?;
+        write_inside(&project.tree.root, path.as_str().as_ref(), text.as_bytes())?;
+        session.data(&path.under(&project.tree.root).display().to_string())?;
     }
     Ok(ExitCode::Ok)
 }

@@ -37,7 +37,7 @@ use std::process;
 use self::log::Log;
 use crate::ci::CiSystem;
 use crate::cli::{Cli, ColorChoice, Command};
-use crate::diagnostic::{ExitCode, Warning};
+use crate::diagnostic::{ExitCode, Warning, printable_json};
 use crate::error::{CommandError, Error};
 use crate::host::{self, Environment, Streams};
 use crate::network;
@@ -210,5 +210,5 @@ fn without_secrets(value: &impl serde::Serialize) -> serde_json::Value {
 
 /// Our own values always serialise.
 fn pretty(value: &impl serde::Serialize) -> String {
-    serde_json::to_string_pretty(value).expect("values of this program have string keys only")
+    printable_json(&serde_json::to_string_pretty(value).expect("values of this program have string keys only"))
 }

@@ -70,6 +70,16 @@ pub fn pack(entries: &[ArchiveEntry]) -> io::Result<Vec<u8>> {
     archive.into_inner()
 }
 
+/// What the daemon knows of a file or folder, without its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileState {
+    pub is_folder: bool,
+    /// As in `chmod`, with the sticky bit.
+    pub mode: u32,
+    /// Number of the owner, as the daemon's processes see it.
+    pub owner: u64,
+}
+
 impl Containers {
     /// Unpacks `archive` (tar) in `folder`, which must be there; owners and modes are kept.
     pub async fn copy_in(&self, container: &str, folder: &str, archive: Vec<u8>) -> Result<(), ContainerError> {
@@ -94,6 +104,35 @@ impl Containers {
         let streamed = self.stream(&subject, Method::GET, &query.into_uri(), None).await;
         let reading = (streamed.map_err(|error| error.about(container))?, self.clone(), path.to_owned());
         Ok(try_unfold(reading, next_chunk).boxed())
+    }
+
+    /// What is at `path`, of which no link is followed in its last part; `None` when there is nothing.
+    pub async fn file_state(&self, container: &str, path: &str) -> Result<Option<FileState>, ContainerError> {
+        /// More than a first header takes, with those that only extend it.
+        const ENOUGH: usize = 64 * 1024;
+        let mut chunks = match self.copy_out(container, path).await {
+            Err(ContainerError::NotFound { kind: "file", .. }) => return Ok(None),
+            opened => opened?,
+        };
+        let mut archive = Vec::new();
+        // The rest, which may be large, is not asked for: the connection ends with its stream.
+        while archive.len() < ENOUGH {
+            let Some(chunk) = chunks.try_next().await? else { break };
+            archive.extend_from_slice(&chunk);
+        }
+        first_state(&archive).map(Some).map_err(|error| ContainerError::Answer {
+            doing: "the copy out of it",
+            name: container.to_owned(),
+            reason: format!("{path}: {error}"),
+        })
+    }
+
+    /// Whether the daemon's users are not those of its machine: it runs without root, or gives its containers other numbers.
+    pub async fn maps_users(&self) -> Result<bool, ContainerError> {
+        let subject = Subject::new("the question for its security", "daemon", "the daemon");
+        let info = self.docker().info().await.map_err(|error| self.failed(&subject, error))?;
+        let maps = |option: &String| option.starts_with("name=rootless") || option.starts_with("name=userns");
+        Ok(info.security_options.iter().flatten().any(maps))
     }
 
     /// The content of one file, of at most `limit` bytes; `None` when there is none.
@@ -136,6 +175,15 @@ async fn next_chunk((mut streamed, containers, path): Reading) -> Result<Option<
             return Ok(Some((data, (streamed, containers, path))));
         }
     }
+}
+
+fn first_state(archive: &[u8]) -> io::Result<FileState> {
+    let mut archive = tar::Archive::new(archive);
+    let entry = archive.entries()?.next().ok_or(io::ErrorKind::UnexpectedEof)??;
+    let header = entry.header();
+    let is_folder = header.entry_type() == tar::EntryType::Directory;
+    // Above the permissions and their special bits, Docker writes those of the kind (`c_ISDIR`).
+    Ok(FileState { is_folder, mode: header.mode()? & 0o7777, owner: header.uid()? })
 }
 
 fn first_file(archive: &[u8]) -> io::Result<Option<Vec<u8>>> {
@@ -186,6 +234,26 @@ mod tests {
             let entry = ArchiveEntry { path: bad.into(), mode: 0o644, user: 0, group: 0, content };
             assert!(pack(&[entry]).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_first_entry_says_whose_a_folder_is() {
+        let folder = |path: &str, mode, user| ArchiveEntry {
+            path: path.into(),
+            mode,
+            user,
+            group: 0,
+            content: ArchiveContent::Folder,
+        };
+        let packed = pack(&[folder("shm", 0o41777, 0), folder("shm/a", 0o700, 5)]).unwrap();
+        assert_eq!(first_state(&packed).unwrap(), FileState { is_folder: true, mode: 0o1777, owner: 0 });
+        assert_eq!(first_state(&packed[..512]).unwrap().owner, 0, "the rest is not needed");
+        let mut link = tar::Header::new_gnu();
+        link.set_entry_type(tar::EntryType::Symlink);
+        (link.set_mode(0o777), link.set_uid(7), link.set_gid(0), link.set_size(0), link.set_mtime(0));
+        link.set_cksum();
+        assert_eq!(first_state(link.as_bytes()).unwrap(), FileState { is_folder: false, mode: 0o777, owner: 7 });
+        assert!(first_state(&packed[..100]).is_err() && first_state(&[]).is_err());
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Why a daemon did not do what was asked of a container, network or volume.
 
+use super::facts::InvalidField;
 use super::swarm::SwarmRole;
 use crate::daemon::DaemonError;
-use crate::diagnostic::{Diagnostic, ExitCode, printable};
+use crate::diagnostic::{Diagnostic, ExitCode, printable, shown};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ContainerError {
@@ -21,6 +22,8 @@ pub enum ContainerError {
     PortInUse { port: String, reason: String },
     #[error("the daemon has no image `{}`", printable(image))]
     ImageMissing { image: String },
+    #[error("the image `{}` has `{}` as `{}`, which has to be {}", printable(image), shown(&invalid.value), printable(&invalid.field), invalid.expected)]
+    InvalidImage { image: String, invalid: InvalidField },
     #[error("there is no volume driver `{}`", printable(driver))]
     UnknownVolumeDriver { driver: String },
     /// What a bind mount begins with.
@@ -77,6 +80,7 @@ impl Diagnostic for ContainerError {
             Self::NameInUse { .. } => "container/name-in-use",
             Self::PortInUse { .. } => "container/port-in-use",
             Self::ImageMissing { .. } => "container/image-missing",
+            Self::InvalidImage { .. } => "container/invalid-image",
             Self::UnknownVolumeDriver { .. } => "container/volume-driver",
             Self::NoBindSource { .. } => "container/bind-source",
             Self::UnknownLogDriver { .. } | Self::UnknownLogOption { .. } => "container/log-driver",
@@ -102,6 +106,9 @@ impl Diagnostic for ContainerError {
             Self::NameInUse { .. } => "replace it with `nextdeploy run --replace`, or give another `--name`",
             Self::PortInUse { .. } => "publish another port with `--publish`, or stop what listens there",
             Self::ImageMissing { .. } => "get it with `nextdeploy pull`, or build it with `nextdeploy build`",
+            Self::InvalidImage { .. } => {
+                "check where the image comes from; an image with a valid value has to be built"
+            }
             Self::UnknownVolumeDriver { .. } => "install the driver's plugin on the daemon's machine, or use `local`",
             Self::NoBindSource { .. } => {
                 "correct `volumes` in the document (or `--volume`), or make the folder there; a name without `/` is a volume"
@@ -137,6 +144,7 @@ impl Diagnostic for ContainerError {
             | Self::Runs { .. }
             | Self::Ambiguous { .. }
             | Self::NotFound { .. }
+            | Self::InvalidImage { .. }
             | Self::UnknownVolumeDriver { .. }
             | Self::NoBindSource { .. }
             | Self::UnknownLogDriver { .. }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::health::{ContainerHealth, HealthStatus};
 use super::spec::{Protocol, RestartPolicy};
+use crate::diagnostic::is_acted_on;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -106,7 +107,7 @@ pub struct NetworkAttachment {
     pub aliases: Vec<String>,
 }
 
-/// What an image says about the containers that are made of it.
+/// What an image says about the containers that are made of it. Anybody may have made it: see [`checked`](Self::checked).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageFacts {
     /// `sha256:…`.
@@ -125,6 +126,79 @@ pub struct ImageFacts {
     pub has_health_check: bool,
     /// `linux/amd64`.
     pub platform: String,
+}
+
+/// A value of an image that no user could have given either.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidField {
+    /// As the image's configuration calls it.
+    pub field: String,
+    pub value: String,
+    /// What it has to be.
+    pub expected: &'static str,
+}
+
+impl ImageFacts {
+    /// Labels whose values become part of a container, a manifest or a report.
+    const TAKEN_OVER: [&str; 2] = ["org.opencontainers.image.version", "org.opencontainers.image.created"];
+    const LONGEST_LABEL: usize = 1024;
+    /// The kernel's limit for one argument (`MAX_ARG_STRLEN`).
+    const LONGEST_WORD: usize = 128 * 1024;
+    const MOST_WORDS: usize = 1024;
+
+    /// The same, when every value that is used fits its grammar.
+    ///
+    /// # Errors
+    /// The first value that does not.
+    pub fn checked(self) -> Result<Self, InvalidField> {
+        let invalid = |field: &str, value: &str, expected| {
+            Err(InvalidField { field: field.to_owned(), value: value.to_owned(), expected })
+        };
+        if let Some(user) = self.user.as_deref().filter(|user| !is_user(user)) {
+            return invalid("User", user, "a name or number, with one of a group behind `:`");
+        }
+        if let Some(folder) = self.working_dir.as_deref().filter(|folder| !is_path(folder)) {
+            return invalid("WorkingDir", folder, "an absolute path without `..`");
+        }
+        for (field, words) in [("Entrypoint", &self.entrypoint), ("Cmd", &self.command)] {
+            let fits = |word: &String| word.len() < Self::LONGEST_WORD && !word.contains('\0');
+            if words.len() > Self::MOST_WORDS || !words.iter().all(fits) {
+                return invalid(field, &words.join(" "), "at most 1024 words of at most 128 KiB");
+            }
+        }
+        for name in Self::TAKEN_OVER {
+            let fits = |value: &&String| value.len() <= Self::LONGEST_LABEL && !value.chars().any(is_acted_on);
+            if let Some(value) = self.labels.get(name).filter(|value| !fits(value)) {
+                return invalid(&format!("Labels.{name}"), value, "one line of at most 1024 bytes");
+            }
+        }
+        if let Some(options) = self.env.get("NODE_OPTIONS").filter(|value| value.chars().any(is_acted_on)) {
+            return invalid("Env.NODE_OPTIONS", options, "one line");
+        }
+        if self.ports.contains(&0) {
+            return invalid("ExposedPorts", "0", "ports from 1 to 65535");
+        }
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"._-/".contains(&b);
+        if self.platform.len() > 100 || !self.platform.bytes().all(is_plain) {
+            return invalid("Os and Architecture", &self.platform, "letters, digits, `.`, `_` and `-`");
+        }
+        Ok(self)
+    }
+}
+
+/// `USER[:GROUP]`.
+fn is_user(text: &str) -> bool {
+    let name = |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && !b"/\"'`\\".contains(&b));
+    let (user, group) = text.split_once(':').unwrap_or((text, "0"));
+    text.len() <= 256 && name(user) && name(group) && !group.contains(':')
+}
+
+/// An absolute path without `.` and `..` and what a terminal acts on; `/` itself is one.
+pub(crate) fn is_path(text: &str) -> bool {
+    text.starts_with('/')
+        && text.len() < 4096
+        && !text.chars().any(is_acted_on)
+        && text.split('/').all(|part| !matches!(part, "." | ".."))
 }
 
 /// Something that happened to a container.
@@ -153,4 +227,60 @@ pub enum EventKind {
     Removed,
     /// Anything else, in the daemon's word.
     Other(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image() -> ImageFacts {
+        ImageFacts {
+            id: "sha256:9".into(),
+            tags: Vec::new(),
+            digests: Vec::new(),
+            labels: BTreeMap::new(),
+            env: BTreeMap::new(),
+            ports: vec![3000],
+            entrypoint: vec!["node".into()],
+            command: Vec::new(),
+            user: Some("1001:0".into()),
+            working_dir: Some("/app".into()),
+            has_health_check: false,
+            platform: "linux/arm64/v8".into(),
+        }
+    }
+
+    fn field(change: impl FnOnce(&mut ImageFacts)) -> Option<String> {
+        let mut image = image();
+        change(&mut image);
+        image.checked().err().map(|invalid| invalid.field)
+    }
+
+    #[test]
+    fn what_an_image_says_has_to_fit_a_grammar() {
+        for user in ["", "root", "1000", "node:node", "0:0", "some-user_1.x$"] {
+            assert_eq!(field(|image| image.user = Some(user.into()).filter(|user: &String| !user.is_empty())), None);
+        }
+        for user in ["a b", "a\nb", ":0", "a:", "a:b:c", "../x", "\u{202e}", &"x".repeat(300)] {
+            assert_eq!(field(|image| image.user = Some(user.into())).as_deref(), Some("User"), "{user:?}");
+        }
+        for folder in ["app", "/a/../b", "/a\u{1b}[2J"] {
+            assert_eq!(field(|image| image.working_dir = Some(folder.into())).as_deref(), Some("WorkingDir"));
+        }
+        assert_eq!(field(|image| image.entrypoint = vec![String::new(); 2000]).as_deref(), Some("Entrypoint"));
+        assert_eq!(field(|image| image.command = vec!["a\0b".into()]).as_deref(), Some("Cmd"));
+        assert_eq!(field(|image| image.ports = vec![0]).as_deref(), Some("ExposedPorts"));
+        assert_eq!(field(|image| image.platform = "linux/$(id)".into()).as_deref(), Some("Os and Architecture"));
+        let label = |name: &str, value: &str| {
+            let pair = (name.to_owned(), value.to_owned());
+            field(|image| image.labels.extend([pair]))
+        };
+        let version = "org.opencontainers.image.version";
+        assert_eq!(label(version, "1.2.3"), None);
+        assert_eq!(label(version, "1\n2"), Some(format!("Labels.{version}")));
+        assert_eq!(label(version, &"1".repeat(2000)), Some(format!("Labels.{version}")));
+        assert_eq!(label("org.opencontainers.image.description", "two\nlines"), None, "it is not used");
+        let options = ("NODE_OPTIONS".to_owned(), "--a\n--b".to_owned());
+        assert_eq!(field(|image| image.env.extend([options])).as_deref(), Some("Env.NODE_OPTIONS"));
+    }
 }

@@ -92,8 +92,22 @@ impl Containers {
         if let Some(app) = query.app {
             labels.push(format!("{APP_LABEL}={app}"));
         }
+        self.list_labelled(labels, query.running).await
+    }
+
+    /// All containers that have the label `name`, youngest first.
+    pub async fn with_label(&self, name: &str) -> Result<Vec<ContainerSummary>, ContainerError> {
+        self.list_labelled(vec![name.to_owned()], Running::OrNot).await
+    }
+
+    /// `labels` as `NAME` or `NAME=VALUE`.
+    async fn list_labelled(
+        &self,
+        labels: Vec<String>,
+        running: Running,
+    ) -> Result<Vec<ContainerSummary>, ContainerError> {
         let filters = if labels.is_empty() { HashMap::new() } else { HashMap::from([("label".to_owned(), labels)]) };
-        let all = query.running == Running::OrNot;
+        let all = running == Running::OrNot;
         let subject = Subject::container("the list", "all");
         let answer = if self.engine.is_podman() {
             let mut path = Query::new("/containers/json");
@@ -133,7 +147,7 @@ impl Containers {
         if self.engine.is_podman() {
             facts.has_health_check = self.podman_image_is_checked(&subject, reference).await?;
         }
-        Ok(facts)
+        facts.checked().map_err(|invalid| ContainerError::InvalidImage { image: reference.to_owned(), invalid })
     }
 }
 

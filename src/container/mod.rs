@@ -25,13 +25,14 @@ mod stats;
 mod swarm;
 
 pub use client::{Containers, Created, End, Removal};
-pub use copy::{ArchiveContent, ArchiveEntry, pack};
+pub use copy::{ArchiveContent, ArchiveEntry, FileState, pack};
 pub use error::ContainerError;
 pub use events::EventQuery;
 pub use exec::{ExecOutput, ExecSpec, Execution};
+pub(crate) use facts::is_path;
 pub use facts::{
     ContainerEvent, ContainerFacts, ContainerState, ContainerStatus, ContainerSummary, EventKind, ImageFacts,
-    NetworkAttachment, PublishedPort,
+    InvalidField, NetworkAttachment, PublishedPort,
 };
 pub use health::{ContainerHealth, HealthStatus, Probe};
 pub use logs::{LogLine, LogOptions, LogStream};

@@ -6,6 +6,7 @@ mod answer;
 mod endpoint;
 mod engine;
 mod error;
+mod helper;
 mod identity;
 mod ping;
 mod pump;
@@ -19,6 +20,7 @@ pub use endpoint::{Address, Endpoint, TlsFiles, docker_config_dir, find_endpoint
 pub use engine::{BuilderKind, Engine};
 pub(crate) use engine::{ConnectionGuard, Dialer, Exchange};
 pub use error::DaemonError;
+pub use helper::{HELPER_LABEL, HELPER_PREFIX, helper_labels, helper_name};
 pub(crate) use pump::Chunk;
 pub(crate) use query::Query;
 pub use ssh::SshTarget;

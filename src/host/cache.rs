@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -34,7 +35,8 @@ impl Cache {
     pub fn put(&self, digest: &str, value: &[u8]) {
         let Some((folder, path)) = self.folder.as_ref().zip(self.path(digest)) else { return };
         let written = || -> std::io::Result<()> {
-            fs::create_dir_all(folder)?;
+            // XDG base directory specification: folders that are missing get the mode 0700.
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
             let mut file = tempfile::NamedTempFile::new_in(folder)?;
             file.write_all(value)?;
             file.persist(path)?;

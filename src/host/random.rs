@@ -1,11 +1,14 @@
 //! Words that nobody outside this process can guess.
 
-use std::hash::{BuildHasher, RandomState};
+use rustix::rand::{GetRandomFlags, getrandom};
 
-/// 32 hexadecimal digits, different at each call. Keyed by the operating system's random numbers; good for delimiters, not for keys.
+/// 32 hexadecimal digits: 128 bits of the kernel's random numbers.
 pub fn random_word() -> String {
-    let half = |n: u8| RandomState::new().hash_one(n);
-    format!("{:016x}{:016x}", half(0), half(1))
+    let mut bytes = [0; 16];
+    // getrandom(2): up to 256 bytes come whole, and fail only on kernels before 3.17 and under filters that forbid the call.
+    let count = getrandom(&mut bytes, GetRandomFlags::empty()).expect("the kernel gives random numbers");
+    debug_assert_eq!(count, bytes.len());
+    format!("{:032x}", u128::from_ne_bytes(bytes))
 }
 
 #[cfg(test)]

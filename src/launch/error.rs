@@ -240,7 +240,9 @@ impl Diagnostic for LaunchError {
                 "take its place with `--replace`, or run a second one with another `--name` and `--publish`".to_owned()
             }
             Self::Replacing { name, .. } => {
-                format!("wait until it is done; when nobody does that any more, `docker rm {name}`")
+                format!(
+                    "wait until it is done; if no process does it any more, remove its lock with `docker rm {name}`"
+                )
             }
             Self::ImageMoved { .. } => "run it again, or name it by its digest".to_owned(),
             Self::Hook { .. } => "correct the command, or take it out of `hooks`".to_owned(),

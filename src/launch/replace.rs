@@ -1,17 +1,16 @@
 //! A new container in the place of an old one. The old one serves until the new one is healthy, and goes on when that never happens; it is
 //! kept, stopped, until the next replacement.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::LaunchError;
 use super::event::LaunchEvent;
+use super::helper::ReplaceLock;
 use super::hooks::run_pre_stop;
-use super::peek::Turn;
 use super::plan::LaunchPlan;
-use super::secrets::{SECRETS_LABEL, SecretFile, SecretsPlace, remove_secrets};
+use super::secrets::{SecretFile, remove_with_secrets};
 use super::start::{Launched, Launcher, Made, StopSignal, address};
 use crate::container::{
     ContainerError, ContainerFacts, ContainerName, ContainerStatus, ContainerSummary, Containers, ListQuery, Owner,
@@ -105,9 +104,14 @@ impl Launcher<'_> {
         secrets: &[SecretFile],
         how: &Replacement,
     ) -> Result<Replaced, LaunchError> {
-        let turn = Turn::take(self.containers, &plan.app.value, &plan.image_id).await?;
-        let replaced = self.replace_in_turn(plan, secrets, how).await;
-        turn.release().await;
+        self.sweep(&plan.app.value).await?;
+        let lock = ReplaceLock::take(self.containers, &plan.app.value, &plan.image_id).await?;
+        let replaced = async {
+            self.finish_broken(&lock, &plan.app.value, how).await?;
+            self.replace_in_turn(plan, secrets, how).await
+        };
+        let replaced = replaced.await;
+        lock.release().await;
         replaced
     }
 
@@ -282,10 +286,9 @@ impl Launcher<'_> {
     }
 
     /// Removes a container with its secrets. What fails leaves something harmless behind.
-    async fn discard(&self, facts: &ContainerFacts) {
-        if self.containers.remove(&facts.id, Removal::Forced).await.is_ok() {
-            forget_secrets(self.containers, &facts.labels, &facts.image_id).await;
-        }
+    pub(super) async fn discard(&self, facts: &ContainerFacts) {
+        let of = (&facts.labels, facts.image_id.as_str());
+        let _ = remove_with_secrets(self.containers, &facts.id, of, Removal::Forced).await;
     }
 
     /// Removes the stopped containers of the app but the one that was just replaced.
@@ -299,8 +302,8 @@ impl Launcher<'_> {
                 continue;
             }
             let Ok(facts) = self.containers.inspect(&older.id).await else { continue };
-            if self.containers.remove(&facts.id, Removal::Stopped).await.is_ok() {
-                forget_secrets(self.containers, &facts.labels, &facts.image_id).await;
+            let of = (&facts.labels, facts.image_id.as_str());
+            if remove_with_secrets(self.containers, &facts.id, of, Removal::Stopped).await.is_ok() {
                 (self.listener)(&LaunchEvent::Removed { name: &facts.name });
             }
         }
@@ -313,14 +316,6 @@ pub(super) async fn check_site(admin: &Admin, app: &str) -> Result<(), LaunchErr
         return Ok(());
     }
     Err(crate::proxy::ProxyError::NoSite { url: admin.address().to_owned(), app: app.to_owned() }.into())
-}
-
-/// Removes the secrets of a container that is gone: what its labels name, with the help of its image.
-pub async fn forget_secrets(containers: &Containers, labels: &BTreeMap<String, String>, image_id: &str) {
-    if let Some(place) = labels.get(SECRETS_LABEL).and_then(|label| SecretsPlace::of_label(label)) {
-        // Another try would meet the same daemon.
-        let _ = remove_secrets(containers, image_id, &place).await;
-    }
 }
 
 pub(super) fn never() -> StopSignal {

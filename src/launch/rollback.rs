@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::error::LaunchError;
 use super::event::LaunchEvent;
-use super::peek::Turn;
+use super::helper::ReplaceLock;
 use super::probe::Probe;
 use super::replace::{AppContainers, Replaced, Replacement, check_site, never};
 use super::start::{Launched, Launcher};
@@ -13,13 +13,18 @@ use crate::container::ContainerFacts;
 impl Launcher<'_> {
     /// Goes back to the container that ran before the one that runs now.
     pub async fn roll_back(&self, app: &str, how: &Replacement) -> Result<Replaced, LaunchError> {
+        self.sweep(app).await?;
         let found = AppContainers::find(self.containers, app).await?;
         let Some(any) = found.running.first().or(found.stopped.first()) else {
             return Err(LaunchError::NoPrevious { app: app.to_owned(), runs: None });
         };
-        let turn = Turn::take(self.containers, app, &any.image_id).await?;
-        let replaced = Box::pin(self.roll_back_in_turn(app, how)).await;
-        turn.release().await;
+        let lock = ReplaceLock::take(self.containers, app, &any.image_id).await?;
+        let replaced = async {
+            self.finish_broken(&lock, app, how).await?;
+            Box::pin(self.roll_back_in_turn(app, how)).await
+        };
+        let replaced = replaced.await;
+        lock.release().await;
         replaced
     }
 

@@ -2,15 +2,25 @@
 //!
 //! They are written through a container that is never started, so it works with daemons of other machines too, and they outlive a crash
 //! or restart of the app. Nothing of them is in the container's configuration but the folder. Never writes a secret to a disk.
+//!
+//! Other users of the daemon's machine may write to `/dev/shm`. What they must not be able to do is to make the folder first, to put another
+//! in its place, or to look into it. So each container has a folder of its own, whose name cannot be guessed, made by root with mode 0700
+//! in a place that belongs to root, and that is sticky where others may write: there only root renames or removes it. In it is the
+//! folder that is mounted, also with a name that cannot be guessed: memory is empty after a restart of the machine, when anybody may make
+//! the outer folder, whose name was to be seen, but not one with the inner name, by which the daemon asks for it.
 
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::statfs;
+use rustix::fs::{Mode, OFlags, fstat, fstatfs, open};
 
 use super::error::LaunchError;
-use super::peek::Helper;
+use super::helper::Helper;
 use super::plan::AppUser;
-use crate::container::{Access, ArchiveContent, ArchiveEntry, Containers, Mount, pack};
+use crate::container::{
+    Access, ArchiveContent, ArchiveEntry, ContainerError, Containers, FileState, Mount, Removal, pack,
+};
 use crate::diagnostic::shown;
 use crate::host;
 use crate::secret::Secret;
@@ -26,6 +36,8 @@ const USERS: &str = "/etc/passwd";
 const LONGEST_USERS: usize = 1024 * 1024;
 /// In the helper container.
 const INSIDE: &str = "/nextdeploy-machine";
+/// Mode of the folder that holds the one that is mounted.
+const OUTER: u32 = 0o700;
 
 /// One secret with its value.
 #[derive(Debug, Clone)]
@@ -35,47 +47,86 @@ pub struct SecretFile {
     pub value: Secret<Vec<u8>>,
 }
 
+/// The part of memory in which a folder is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Memory {
+    /// `/run`, where it is in memory (systemd): nobody but root writes there.
+    Run,
+    /// Shared memory (`shm_open(3)`), where every user writes.
+    Shm,
+}
+
+impl Memory {
+    const ALL: [Self; 2] = [Self::Run, Self::Shm];
+
+    /// What the helper container sees.
+    fn root(self) -> &'static str {
+        match self {
+            Self::Run => "/run/nextdeploy",
+            Self::Shm => "/dev/shm",
+        }
+    }
+}
+
 /// A folder of secrets on the daemon's machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretsPlace {
-    /// `/run/nextdeploy`
-    root: String,
-    /// Name of the folder below `root/secrets`.
+    memory: Memory,
+    /// Below the memory; nobody but root looks into it.
+    folder: String,
+    /// In that folder; what is mounted.
     name: String,
 }
 
 impl SecretsPlace {
+    const PREFIX: &str = "nextdeploy-";
+    const DIGITS: usize = 32;
+
     /// A new folder for the container `name`.
     pub(super) fn choose(containers: &Containers, name: &str) -> Result<Self, LaunchError> {
-        let name = format!("{name}-{}", &host::random_word()[..8]);
-        Ok(Self { root: root(containers)?, name })
+        let folder = format!("{}{}", Self::PREFIX, host::random_word());
+        Ok(Self { memory: memory(containers)?, folder, name: format!("{name}-{}", host::random_word()) })
     }
 
-    /// The folder that a label tells.
+    /// The folder that a label names. Images can have labels too, so that nothing but the path of such a folder counts.
     pub fn of_label(label: &str) -> Option<Self> {
-        let (root, name) = label.rsplit_once("/secrets/")?;
-        let is_ours = root.ends_with("/nextdeploy") && !name.is_empty() && !name.contains('/') && name != "..";
-        is_ours.then(|| Self { root: root.to_owned(), name: name.to_owned() })
+        let is_word = |text: &str| text.len() == Self::DIGITS && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let (memory, path) = Memory::ALL
+            .into_iter()
+            .find_map(|memory| Some((memory, label.strip_prefix(memory.root())?.strip_prefix('/')?)))?;
+        let (folder, name) = path.split_once('/')?;
+        let (app, word) = name.rsplit_once('-')?;
+        let fits = folder.strip_prefix(Self::PREFIX).is_some_and(is_word)
+            && is_word(word)
+            && !app.starts_with('.')
+            && !app.contains('/');
+        fits.then(|| Self { memory, folder: folder.to_owned(), name: name.to_owned() })
     }
 
     pub fn path(&self) -> String {
-        format!("{}/secrets/{}", self.root, self.name)
+        format!("{}/{}/{}", self.memory.root(), self.folder, self.name)
     }
 
     pub fn mount(&self) -> Mount {
         Mount::Bind { source: self.path(), target: SECRETS_FOLDER.to_owned(), access: Access::ReadOnly }
     }
 
-    fn root_mount(&self) -> Mount {
-        Mount::Folder { source: self.root.clone(), target: INSIDE.to_owned(), access: Access::ReadWrite }
+    /// The memory itself, as a helper container sees it.
+    pub(super) fn root_mount(&self) -> Mount {
+        let (source, target, access) = (self.memory.root().to_owned(), INSIDE.to_owned(), Access::ReadWrite);
+        match self.memory {
+            // Made by the daemon when it is missing.
+            Memory::Run => Mount::Folder { source, target, access },
+            Memory::Shm => Mount::Bind { source, target, access },
+        }
     }
 
-    /// The folder for all belongs to root; what is inside, to the user of the app alone.
+    /// The outer folder belongs to root; what is inside, to the user of the app alone.
     fn entries(&self, secrets: &[SecretFile], user: u32) -> Vec<ArchiveEntry> {
         let folder =
             |path: String, mode, user| ArchiveEntry { path, mode, user, group: 0, content: ArchiveContent::Folder };
-        let own = format!("secrets/{}", self.name);
-        let mut entries = vec![folder("secrets".to_owned(), 0o700, 0), folder(own.clone(), 0o500, user)];
+        let own = format!("{}/{}", self.folder, self.name);
+        let mut entries = vec![folder(self.folder.clone(), OUTER, 0), folder(own.clone(), 0o500, user)];
         entries.extend(secrets.iter().map(|secret| ArchiveEntry {
             path: format!("{own}/{}", secret.id),
             mode: 0o400,
@@ -87,16 +138,63 @@ impl SecretsPlace {
     }
 }
 
-/// Writes secrets for `user`. `image` is one that the daemon has. After a failure some may be there.
-pub async fn write_secrets(
-    containers: &Containers,
+/// Writes secrets for `user`. `image` is one that the daemon has. After a failure some may be there. The helper container names the folder
+/// until another one does, and is to be removed then.
+pub(super) async fn write_secrets<'a>(
+    containers: &'a Containers,
     image: &str,
     place: &SecretsPlace,
     secrets: &[SecretFile],
     user: &AppUser,
-) -> Result<(), LaunchError> {
+) -> Result<Helper<'a>, LaunchError> {
     let user = user_number(containers, image, user).await?;
-    unpack(containers, image, place, &place.entries(secrets, user)).await
+    let archive = packed(&place.entries(secrets, user))?;
+    let helper = Helper::at(containers, image, place).await?;
+    let written = async {
+        check(containers, &helper, place, INSIDE, is_safe_root).await?;
+        containers.copy_in(&helper.id, INSIDE, archive).await?;
+        check(containers, &helper, place, &format!("{INSIDE}/{}", place.folder), is_own).await
+    };
+    match written.await {
+        Ok(()) => Ok(helper),
+        Err(error) => {
+            let _ = helper.remove().await;
+            Err(error)
+        }
+    }
+}
+
+/// Looks at a folder as the daemon has it.
+async fn check(
+    containers: &Containers,
+    helper: &Helper<'_>,
+    place: &SecretsPlace,
+    path: &str,
+    is_right: fn(FileState) -> bool,
+) -> Result<(), LaunchError> {
+    let shown = path.replace(INSIDE, place.memory.root());
+    let Some(found) = containers.file_state(&helper.id, path).await? else {
+        return Err(LaunchError::Secrets { reason: format!("the daemon's machine has no `{shown}`") });
+    };
+    // The numbers of a daemon without root, or with a range of users of its own, are not those of its machine.
+    let as_root = FileState { owner: 0, ..found };
+    if is_right(found) || (is_right(as_root) && containers.maps_users().await?) {
+        return Ok(());
+    }
+    let FileState { owner, mode, .. } = found;
+    let reason = format!("`{shown}` of the daemon's machine can be changed by others (owner {owner}, mode {mode:04o})");
+    Err(LaunchError::Secrets { reason })
+}
+
+/// Others cannot rename or remove what root makes in it.
+fn is_safe_root(found: FileState) -> bool {
+    const STICKY: u32 = 0o1000;
+    const WRITABLE_BY_OTHERS: u32 = 0o022;
+    found.is_folder && found.owner == 0 && (found.mode & STICKY != 0 || found.mode & WRITABLE_BY_OTHERS == 0)
+}
+
+fn is_own(found: FileState) -> bool {
+    found == FileState { is_folder: true, mode: OUTER, owner: 0 }
 }
 
 /// The number of a user of `image`.
@@ -120,52 +218,106 @@ fn number_of(users: &str, name: &str) -> Option<u32> {
     lines.find_map(|mut fields| (fields.next()? == name).then(|| fields.nth(1)?.parse().ok())?)
 }
 
-/// Removes them: an empty file takes the place of the folder, and goes too where the daemon is on this machine.
+/// Removes them: an empty file takes the place of the folder, and goes too where the daemon is on this machine and this program is root.
 pub async fn remove_secrets(containers: &Containers, image: &str, place: &SecretsPlace) -> Result<(), LaunchError> {
-    let path = format!("secrets/{}", place.name);
-    let empty = ArchiveEntry { path, mode: 0, user: 0, group: 0, content: ArchiveContent::File(Vec::new()) };
-    unpack(containers, image, place, &[empty]).await?;
+    let helper = Helper::at(containers, image, place).await?;
+    let emptied = empty(containers, &helper, place).await;
+    let removed = helper.remove().await;
+    emptied?;
+    removed
+}
+
+/// Removes a container and its secrets. Whenever this is interrupted, a container names them.
+pub async fn remove_with_secrets(
+    containers: &Containers,
+    container: &str,
+    (labels, image): (&BTreeMap<String, String>, &str),
+    removal: Removal,
+) -> Result<(), ContainerError> {
+    let place = labels.get(SECRETS_LABEL).and_then(|label| SecretsPlace::of_label(label));
+    let helper = match &place {
+        // Its image may be gone; the container is removed all the same.
+        Some(place) => Helper::at(containers, image, place).await.ok(),
+        None => None,
+    };
+    let removed = containers.remove(container, removal).await;
+    if let (Some(helper), Some(place)) = (helper, place) {
+        if removed.is_ok() {
+            // Another try would meet the same daemon.
+            let _ = empty(containers, &helper, &place).await;
+        }
+        let _ = helper.remove().await;
+    }
+    removed
+}
+
+async fn empty(containers: &Containers, helper: &Helper<'_>, place: &SecretsPlace) -> Result<(), LaunchError> {
+    let content = ArchiveContent::File(Vec::new());
+    let entry = ArchiveEntry { path: place.folder.clone(), mode: 0, user: 0, group: 0, content };
+    containers.copy_in(&helper.id, INSIDE, packed(&[entry])?).await?;
     if containers.engine().is_local() {
         // Only root may; nothing is in it any more.
-        let _ = std::fs::remove_file(place.path());
+        let _ = std::fs::remove_file(Path::new(place.memory.root()).join(&place.folder));
     }
     Ok(())
 }
 
-async fn unpack(
-    containers: &Containers,
-    image: &str,
-    place: &SecretsPlace,
-    entries: &[ArchiveEntry],
-) -> Result<(), LaunchError> {
-    let archive = pack(entries).map_err(|error| LaunchError::Secrets { reason: error.to_string() })?;
-    let helper = Helper::create(containers, image, vec![place.root_mount()]).await?;
-    let copied = containers.copy_in(&helper.id, INSIDE, archive).await;
-    let removed = helper.remove().await;
-    copied?;
-    removed
+fn packed(entries: &[ArchiveEntry]) -> Result<Vec<u8>, LaunchError> {
+    pack(entries).map_err(|error| LaunchError::Secrets { reason: error.to_string() })
 }
 
-/// A folder in memory. On another machine `/dev/shm` is taken unseen: it is what POSIX shared memory of Linux is made of (`shm_open(3)`),
-/// and `/run` is on a disk where there is no systemd.
-fn root(containers: &Containers) -> Result<String, LaunchError> {
-    let in_memory = |path: &str| statfs(Path::new(path)).is_ok_and(|found| IN_MEMORY.contains(&found.f_type));
-    let is_local = containers.engine().is_local();
-    if is_local && in_memory("/run") {
-        return Ok("/run/nextdeploy".to_owned());
+/// On another machine `/dev/shm` is taken unseen for memory: it is what POSIX shared memory of Linux is made of (`shm_open(3)`), and `/run`
+/// is on a disk where there is no systemd. Whose it is, is asked of the daemon in any case.
+fn memory(containers: &Containers) -> Result<Memory, LaunchError> {
+    if !containers.engine().is_local() {
+        return Ok(Memory::Shm);
     }
-    if !is_local || in_memory("/dev/shm") {
-        return Ok("/dev/shm/nextdeploy".to_owned());
+    let run = Path::new("/run");
+    let own = Path::new(Memory::Run.root());
+    if is_memory_of_root(run) && state(run).is_some_and(|run| run.mode & 0o022 == 0) {
+        let free = std::fs::symlink_metadata(own).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+        if free || state(own).is_some_and(is_safe_root) {
+            return Ok(Memory::Run);
+        }
     }
-    Err(LaunchError::Secrets { reason: "neither `/run` nor `/dev/shm` is a file system in memory".to_owned() })
+    if is_memory_of_root(Path::new(Memory::Shm.root())) {
+        return Ok(Memory::Shm);
+    }
+    let reason =
+        "neither `/run` nor `/dev/shm` is a file system in memory in which root alone renames what belongs to it";
+    Err(LaunchError::Secrets { reason: reason.to_owned() })
+}
+
+/// Asked of one handle, so that all answers are about one folder.
+fn is_memory_of_root(path: &Path) -> bool {
+    let Some(handle) = handle(path) else { return false };
+    let in_memory = fstatfs(&handle).is_ok_and(|found| IN_MEMORY.contains(&found.f_type));
+    in_memory && state_of(&handle).is_some_and(is_safe_root)
+}
+
+fn state(path: &Path) -> Option<FileState> {
+    state_of(&handle(path)?)
+}
+
+fn state_of(handle: &OwnedFd) -> Option<FileState> {
+    let found = fstat(handle).ok()?;
+    Some(FileState { is_folder: true, mode: found.st_mode & 0o7777, owner: found.st_uid.into() })
+}
+
+/// A folder, and no link to one.
+fn handle(path: &Path) -> Option<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    open(path, flags, Mode::empty()).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const WORD: &str = "0123456789abcdef0123456789abcdef";
+
     fn place() -> SecretsPlace {
-        SecretsPlace { root: "/run/nextdeploy".into(), name: "shop-1-ab".into() }
+        SecretsPlace { memory: Memory::Shm, folder: format!("nextdeploy-{WORD}"), name: format!("shop-1-{WORD}") }
     }
 
     #[test]
@@ -175,11 +327,56 @@ mod tests {
             let entries = place().entries(&secrets, user);
             let lines: Vec<String> =
                 entries.iter().map(|e| format!("{} {:o} {}:{}", e.path, e.mode, e.user, e.group)).collect();
-            lines.join(", ")
+            lines.join(", ").replace(WORD, "W")
         };
-        assert_eq!(seen(0), "secrets 700 0:0, secrets/shop-1-ab 500 0:0, secrets/shop-1-ab/API_KEY 400 0:0");
-        assert_eq!(seen(7), "secrets 700 0:0, secrets/shop-1-ab 500 7:0, secrets/shop-1-ab/API_KEY 400 7:0");
+        let inner = "nextdeploy-W/shop-1-W";
+        assert_eq!(seen(0), format!("nextdeploy-W 700 0:0, {inner} 500 0:0, {inner}/API_KEY 400 0:0"));
+        assert_eq!(seen(7), format!("nextdeploy-W 700 0:0, {inner} 500 7:0, {inner}/API_KEY 400 7:0"));
         assert!(!format!("{secrets:?}").contains("hush"));
+    }
+
+    #[test]
+    fn a_folder_counts_where_root_alone_renames_what_is_in_it() {
+        let state = |is_folder, mode, owner| FileState { is_folder, mode, owner };
+        for (found, safe) in [
+            (state(true, 0o1777, 0), true),
+            (state(true, 0o755, 0), true),
+            (state(true, 0o700, 0), true),
+            (state(true, 0o777, 0), false),
+            (state(true, 0o775, 0), false),
+            (state(true, 0o1777, 1000), false),
+            (state(true, 0o700, 1000), false),
+            (state(false, 0o700, 0), false),
+        ] {
+            assert_eq!(is_safe_root(found), safe, "{found:?}");
+        }
+        assert!(is_own(state(true, 0o700, 0)));
+        for other in [state(true, 0o700, 1000), state(true, 0o755, 0), state(true, 0o1700, 0), state(false, 0o700, 0)] {
+            assert!(!is_own(other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn memory_is_looked_at_by_its_handle() {
+        let Ok(shm) = tempfile::tempdir_in("/dev/shm") else { return };
+        let mode = |path: &Path, mode| {
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        };
+        let folder = shm.path().join("folder");
+        std::fs::create_dir(&folder).unwrap();
+        let is_root = rustix::process::geteuid().is_root();
+        for (bits, safe) in [(0o755, true), (0o1777, true), (0o777, false), (0o775, false)] {
+            mode(&folder, bits);
+            assert_eq!(is_memory_of_root(&folder), safe && is_root, "{bits:o}");
+        }
+        mode(&folder, 0o700);
+        let link = shm.path().join("link");
+        std::os::unix::fs::symlink(&folder, &link).unwrap();
+        assert!(!is_memory_of_root(&link) && !is_memory_of_root(&shm.path().join("missing")));
+        if is_root {
+            std::os::unix::fs::chown(&folder, Some(12345), None).unwrap();
+            assert!(!is_memory_of_root(&folder), "it belongs to another user");
+        }
     }
 
     #[test]
@@ -191,16 +388,25 @@ mod tests {
 
     #[test]
     fn a_label_names_a_folder_of_ours_or_nothing() {
-        assert_eq!(SecretsPlace::of_label("/run/nextdeploy/secrets/shop-1-ab"), Some(place()));
+        for memory in Memory::ALL {
+            let place = SecretsPlace { memory, ..place() };
+            assert_eq!(SecretsPlace::of_label(&place.path()), Some(place));
+        }
+        let (outer, inner) = (format!("nextdeploy-{WORD}"), format!("shop-{WORD}"));
         for bad in [
-            "",
-            "/etc/passwd",
-            "/run/nextdeploy/secrets/",
-            "/run/nextdeploy/secrets/a/b",
-            "/run/nextdeploy/secrets/..",
-            "/etc/secrets/x",
+            String::new(),
+            "/etc/passwd".into(),
+            format!("/dev/shm/{outer}"),
+            format!("/dev/shm/{outer}/"),
+            format!("/dev/shm/{outer}/shop"),
+            format!("/dev/shm/{outer}/{inner}/more"),
+            format!("/dev/shm/{outer}/../{inner}"),
+            format!("/dev/shm/nextdeploy/{inner}"),
+            format!("/dev/shm/../etc/{outer}/{inner}"),
+            format!("/home/user/{outer}/{inner}"),
+            format!("/dev/shm/nextdeploy/secrets/{inner}"),
         ] {
-            assert_eq!(SecretsPlace::of_label(bad), None, "{bad}");
+            assert_eq!(SecretsPlace::of_label(&bad), None, "{bad}");
         }
     }
 }

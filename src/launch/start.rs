@@ -12,6 +12,7 @@ use tokio::time::sleep;
 
 use super::error::{LaunchError, NotHealthy, Trouble};
 use super::event::{LaunchEvent, Listener};
+use super::helper::LAUNCHER_LABEL;
 use super::hooks::run_hook;
 use super::plan::LaunchPlan;
 use super::probe::{HealthRequest, Probe};
@@ -23,6 +24,7 @@ use crate::container::{
     ContainerFacts, Containers, Ensured, ExecSpec, LogLine, LogOptions, PortMapping, Protocol, PublishedPort,
     ReadinessOutcome, Removal,
 };
+use crate::host::ProcessId;
 use crate::origin::Origin;
 use crate::secret::Secret;
 use crate::settings::parse;
@@ -101,6 +103,7 @@ impl Launcher<'_> {
 
     /// The same, unless the app runs already.
     pub async fn launch_alone(&self, plan: &LaunchPlan, secrets: &[SecretFile]) -> Result<Launched, LaunchError> {
+        self.sweep(&plan.app.value).await?;
         let found = AppContainers::find(self.containers, &plan.app.value).await?;
         // Whoever gives a name wants another one.
         match found.running.first().filter(|_| !matches!(plan.name.origin, Origin::Flag(_) | Origin::File(_))) {
@@ -132,25 +135,36 @@ impl Launcher<'_> {
         }
         hand_over(self.containers, plan, &new_volumes).await?;
         let mut secret_env = BTreeMap::new();
-        let mut place = None;
+        let mut written = None;
         match plan.secrets_as.value {
             _ if secrets.is_empty() => {}
             SecretsAs::Env => secret_env = as_environment(secrets)?,
             SecretsAs::Files => {
                 let chosen = SecretsPlace::choose(self.containers, plan.name.value.as_str())?;
                 note(&|made| made.secrets = Some((chosen.clone(), plan.image_id.clone())));
-                write_secrets(self.containers, &plan.image_id, &chosen, secrets, &plan.app_user).await?;
-                place = Some(chosen);
+                let helper = write_secrets(self.containers, &plan.image_id, &chosen, secrets, &plan.app_user).await?;
+                written = Some((chosen, helper));
             }
         }
-        self.check_stop()?;
         let mut spec = plan.container(secret_env);
-        if let Some(place) = place {
+        spec.labels.insert(LAUNCHER_LABEL.to_owned(), ProcessId::own().as_str().to_owned());
+        if let Some((place, _)) = &written {
             spec.labels.insert(SECRETS_LABEL.to_owned(), place.path());
             spec.mounts.push(place.mount());
         }
-        let created = self.containers.create(&spec).await?;
-        note(&|made| made.container = Some(created.id.clone()));
+        let created = match self.check_stop() {
+            Ok(()) => self.containers.create(&spec).await.map_err(LaunchError::from),
+            Err(error) => Err(error),
+        };
+        if let Ok(created) = &created {
+            note(&|made| made.container = Some(created.id.clone()));
+        }
+        // From here on the container names the folder.
+        if let Some((_, helper)) = written {
+            let removed = helper.remove().await;
+            created.as_ref().map_or(Ok(()), |_| removed)?;
+        }
+        let created = created?;
         (self.listener)(&LaunchEvent::Created(spec.name.as_str()));
         if self.containers.inspect(&created.id).await?.image_id != plan.image_id {
             return Err(LaunchError::ImageMoved { image: plan.image.value.clone() });
@@ -290,13 +304,14 @@ impl Launcher<'_> {
         }
     }
 
-    /// Removes what was made, youngest first. What is in use by somebody else by now stays.
+    /// Removes what was made. What is in use by somebody else by now stays.
     pub(super) async fn undo(&self, made: Made) {
-        if let Some(container) = made.container {
-            let _ = self.containers.remove(&container, Removal::Forced).await;
-        }
+        // While the container is there, it names the folder of its secrets to the next run.
         if let Some((place, image)) = made.secrets {
             let _ = remove_secrets(self.containers, &image, &place).await;
+        }
+        if let Some(container) = made.container {
+            let _ = self.containers.remove(&container, Removal::Forced).await;
         }
         for volume in made.volumes {
             let _ = self.containers.remove_volume(&volume).await;

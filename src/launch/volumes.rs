@@ -1,7 +1,7 @@
 //! New volumes belong to the app: Docker gives them to root, unless the image has the folder.
 
 use super::error::LaunchError;
-use super::peek::Helper;
+use super::helper::Helper;
 use super::plan::LaunchPlan;
 use super::secrets::user_number;
 use crate::container::{Access, ArchiveContent, ArchiveEntry, ContainerName, Containers, Mount, pack};

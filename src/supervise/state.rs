@@ -2,10 +2,10 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 use super::error::SuperviseError;
 
@@ -20,11 +20,13 @@ impl StateFolder {
     pub fn open(folder: &Path) -> Result<Self, SuperviseError> {
         let failed = |source: io::Error| SuperviseError::State { folder: folder.to_path_buf(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+        check_owner(folder).map_err(failed)?;
         let lock = fs::OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .mode(0o600)
+            .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
             .open(folder.join("lock"))
             .map_err(failed)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
@@ -49,6 +51,16 @@ impl StateFolder {
     }
 }
 
+/// What is kept here are lines of logs, and where to go on: nobody else may read or replace it.
+fn check_owner(folder: &Path) -> io::Result<()> {
+    let found = fs::metadata(folder)?;
+    let own = [0, rustix::process::geteuid().as_raw()];
+    if own.contains(&found.uid()) && found.mode() & 0o002 == 0 {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, "other users can write to it"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,6 +76,14 @@ mod tests {
         assert!(StateFolder::open(&inner).is_ok());
         let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&inner).unwrap().permissions());
         assert_eq!(mode & 0o777, 0o700);
+        let set = |mode| fs::set_permissions(&inner, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        set(0o777);
+        assert_eq!(StateFolder::open(&inner).unwrap_err().code(), "supervise/state", "others can write to it");
+        set(0o700);
+        fs::remove_file(inner.join("lock")).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("theirs"), inner.join("lock")).unwrap();
+        assert_eq!(StateFolder::open(&inner).unwrap_err().code(), "supervise/state", "the lock is a link");
+        assert!(!folder.path().join("theirs").exists());
         fs::write(folder.path().join("file"), "").unwrap();
         assert_eq!(StateFolder::open(&folder.path().join("file")).unwrap_err().code(), "supervise/state");
     }

@@ -9,17 +9,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bollard::models::ContainerCreateBody;
-use bollard::query_parameters::{
-    CreateContainerOptions, DownloadFromContainerOptionsBuilder, RemoveContainerOptions, RemoveImageOptions,
-};
+use bollard::query_parameters::{DownloadFromContainerOptionsBuilder, RemoveContainerOptions, RemoveImageOptions};
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
 use super::build::BuildRun;
+use super::look::named_helper;
 use super::session::session_id;
 use super::upload::ContextBody;
 use crate::builder::{BuildError, BuildRequest, RegistryCredentials};
-use crate::daemon::{AnswerLimits, DaemonError, Engine};
+use crate::daemon::{AnswerLimits, DaemonError, Engine, helper_labels};
 use crate::diagnostic::printable_path;
 use crate::dockerfile::cache_transfer::{ARCHIVES, COPIES, render_restore, render_save, travelling_caches};
 use crate::dockerfile::{BuildContext, ContextContent, ContextEntry, DOCKERFILE_NAME};
@@ -135,10 +134,10 @@ impl CacheTransfer<'_> {
         let body = ContainerCreateBody {
             image: Some(image.to_owned()),
             cmd: Some(vec!["nextdeploy".to_owned()]),
+            labels: Some(helper_labels()),
             ..ContainerCreateBody::default()
         };
-        let container =
-            docker.create_container(None::<CreateContainerOptions>, body).await.map_err(|error| failed(&error))?.id;
+        let container = docker.create_container(Some(named_helper()), body).await.map_err(|error| failed(&error))?.id;
         let mut bytes = 0;
         let mut result = Ok(());
         for cache in travelling_caches(self.plan) {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{
-    CreateContainerOptions, DownloadFromContainerOptionsBuilder, RemoveContainerOptionsBuilder,
+    CreateContainerOptions, CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder,
+    RemoveContainerOptionsBuilder,
 };
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
@@ -15,7 +16,7 @@ use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::inspect::inspect;
-use crate::daemon::Engine;
+use crate::daemon::{Engine, helper_labels, helper_name};
 use crate::image::{AppRoutes, BuiltImage};
 
 /// Where the image says what it is.
@@ -43,13 +44,17 @@ pub async fn read_routes(engine: &Engine, image: &str) -> Option<AppRoutes> {
 /// Files of an image can be read through a container only; this one is never started.
 async fn read_file(engine: &Engine, image: &str, path: &str) -> Option<Vec<u8>> {
     let docker = engine.api_client();
-    let body = ContainerCreateBody { image: Some(image.to_owned()), ..ContainerCreateBody::default() };
-    let created = docker.create_container(None::<CreateContainerOptions>, body);
+    let body = ContainerCreateBody {
+        image: Some(image.to_owned()),
+        labels: Some(helper_labels()),
+        ..ContainerCreateBody::default()
+    };
+    let created = docker.create_container(Some(named_helper()), body);
     let container = timeout(PATIENCE, created).await.ok()?.ok()?.id;
     let options = DownloadFromContainerOptionsBuilder::default().path(path).build();
     let archive = timeout(PATIENCE, collect(docker.download_from_container(&container, Some(options)))).await;
     let options = RemoveContainerOptionsBuilder::default().force(true).build();
-    // A container that stays is found by the next prune.
+    // A container that stays is removed by the next run.
     let _ = docker.remove_container(&container, Some(options)).await;
     let archive = archive.ok()??;
     let mut archive = tar::Archive::new(archive.as_slice());
@@ -61,6 +66,10 @@ async fn read_file(engine: &Engine, image: &str, path: &str) -> Option<Vec<u8>> 
     let mut content = Vec::new();
     file.take(LONGEST_DOCUMENT as u64).read_to_end(&mut content).ok()?;
     Some(content)
+}
+
+pub(super) fn named_helper() -> CreateContainerOptions {
+    CreateContainerOptionsBuilder::default().name(&helper_name()).build()
 }
 
 /// `None` when it breaks off or is too large.

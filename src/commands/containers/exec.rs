@@ -38,7 +38,7 @@ async fn execute(session: &Session, verb: &Exec, words: &Words, spec: &ExecSpec)
     let containers = connect(session, words).await?;
     let container = containers.find(&verb.container, Owner::Ours).await?;
     let mut execution = containers.exec(&container.id, spec).await.map_err(|error| error.about(&container.name))?;
-    let mut outlet = Outlet::new(session);
+    let mut outlet = Outlet::filtered(session);
     let mut stopped = std::pin::pin!(stop.clone().requested());
     let mut reader = Reader::Listens;
     loop {

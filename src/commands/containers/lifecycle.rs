@@ -9,7 +9,7 @@ use crate::commands::{Session, block_on};
 use crate::container::{ContainerError, ContainerStatus, ContainerSummary, Containers, Owner, Removal};
 use crate::diagnostic::{Diagnostic, ExitCode};
 use crate::error::Error;
-use crate::launch::{forget_secrets, run_pre_stop};
+use crate::launch::{remove_with_secrets, run_pre_stop};
 use crate::report::containers::ActionResult;
 
 pub fn stop(session: &Session, verb: &Stop, words: &Words) -> Result<ExitCode, Error> {
@@ -34,9 +34,7 @@ pub fn rm(session: &Session, verb: &Rm, words: &Words) -> Result<ExitCode, Error
         if removal == Removal::Forced {
             before_stop(session, containers, one).await;
         }
-        remove(containers, one, removal).await?;
-        forget_secrets(containers, &one.labels, &one.image_id).await;
-        Ok(())
+        remove(containers, one, removal).await
     }))?
 }
 
@@ -52,7 +50,7 @@ async fn remove(containers: &Containers, one: &ContainerSummary, removal: Remova
     if runs && removal == Removal::Stopped {
         return Err(ContainerError::Runs { name: one.name.clone() });
     }
-    containers.remove(&one.id, removal).await
+    remove_with_secrets(containers, &one.id, (&one.labels, &one.image_id), removal).await
 }
 
 /// How standard output tells what was done.

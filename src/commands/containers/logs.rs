@@ -9,7 +9,7 @@ use crate::cli::{Logs, Words};
 use crate::commands::stop::Stop;
 use crate::commands::{Session, block_on};
 use crate::container::{LogLine, LogOptions, LogStream, parse_moment};
-use crate::diagnostic::ExitCode;
+use crate::diagnostic::{ExitCode, printable_json};
 use crate::error::{CommandError, Error};
 use crate::host;
 use crate::report::containers::{LineFormat, LineJson, render_line};
@@ -108,8 +108,8 @@ impl Page {
         }
         self.stream = stream;
         if self.json {
-            let json = serde_json::to_vec(&LineJson::new(line)).expect("texts are JSON");
-            self.waiting.extend_from_slice(&json);
+            let json = serde_json::to_string(&LineJson::new(line)).expect("texts are JSON");
+            self.waiting.extend_from_slice(printable_json(&json).as_bytes());
             self.waiting.push(b'\n');
         } else {
             let format = match stream {

@@ -7,6 +7,7 @@ use crate::container::LogStream;
 use crate::error::CommandError;
 use crate::host;
 use crate::report::ci::HarmlessWriter;
+use crate::report::containers::TerminalFilter;
 
 /// Whether anybody reads on; a closed pipe is no error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum Reader {
 pub struct Outlet {
     stdout: HarmlessWriter<Box<dyn Write + Send>>,
     stderr: HarmlessWriter<Box<dyn Write + Send>>,
+    /// Of the streams that are a terminal: standard output, standard error.
+    filters: [Option<TerminalFilter>; 2],
 }
 
 impl Outlet {
@@ -27,10 +30,25 @@ impl Outlet {
         Self {
             stdout: HarmlessWriter::new(dialect, Box::new(host::output_writer())),
             stderr: HarmlessWriter::new(dialect, Box::new(host::error_writer())),
+            filters: [None, None],
         }
     }
 
+    /// The same, and a terminal is not told what to do.
+    pub fn filtered(session: &Session) -> Self {
+        let filter = |is_terminal: bool| is_terminal.then(TerminalFilter::default);
+        Self { filters: [filter(host::output_is_terminal()), filter(host::is_terminal())], ..Self::new(session) }
+    }
+
     pub fn write(&mut self, stream: LogStream, bytes: &[u8]) -> Result<Reader, CommandError> {
+        let mut shown = Vec::new();
+        let bytes = match self.filter(stream) {
+            Some(filter) => {
+                filter.push(bytes, &mut shown);
+                shown.as_slice()
+            }
+            None => bytes,
+        };
         let writer = self.writer(stream);
         reader(writer.write_all(bytes).and_then(|()| writer.flush()))
     }
@@ -38,9 +56,22 @@ impl Outlet {
     /// Writes what waits for the end of its line.
     pub fn finish(mut self) -> Result<(), CommandError> {
         for stream in [LogStream::Stdout, LogStream::Stderr] {
-            reader(self.writer(stream).finish())?;
+            let mut last = Vec::new();
+            if let Some(filter) = self.filter(stream) {
+                filter.finish(&mut last);
+            }
+            let writer = self.writer(stream);
+            reader(writer.write_all(&last).and_then(|()| writer.finish()))?;
         }
         Ok(())
+    }
+
+    fn filter(&mut self, stream: LogStream) -> Option<&mut TerminalFilter> {
+        let [stdout, stderr] = &mut self.filters;
+        match stream {
+            LogStream::Stdout => stdout.as_mut(),
+            LogStream::Stderr => stderr.as_mut(),
+        }
     }
 
     fn writer(&mut self, stream: LogStream) -> &mut HarmlessWriter<Box<dyn Write + Send>> {

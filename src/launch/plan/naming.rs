@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use super::{LaunchInputs, PRE_STOP_LABEL, default};
 use crate::container::{APP_LABEL, ContainerName, MANAGED_LABEL};
+use crate::daemon::HELPER_LABEL;
 use crate::launch::error::LaunchError;
 use crate::launch::grammar;
+use crate::launch::helper::LAUNCHER_LABEL;
+use crate::launch::secrets::SECRETS_LABEL;
 use crate::oci::Reference;
 use crate::origin::{Detected, Origin};
 
@@ -96,6 +99,13 @@ pub(super) fn labels(inputs: LaunchInputs<'_>, app: &str) -> BTreeMap<String, De
         let hooks: Vec<Vec<String>> = inputs.wishes.pre_stop.iter().map(inside).collect();
         let text = serde_json::to_string(&hooks).expect("lists of texts always serialise");
         labels.insert(PRE_STOP_LABEL.to_owned(), Detected::new(text, first.origin.clone()));
+    }
+    // What has a meaning to this program is not taken from an image, whose labels its containers inherit.
+    for name in [SECRETS_LABEL, HELPER_LABEL, LAUNCHER_LABEL, PRE_STOP_LABEL] {
+        if inputs.image.labels.contains_key(name) && !labels.contains_key(name) {
+            let origin = default("an image has no say in it");
+            labels.insert(name.to_owned(), Detected::new(String::new(), origin));
+        }
     }
     // Nobody may take a container out of our sight, or put it under another app.
     for (name, value) in own_labels(app) {

@@ -243,6 +243,23 @@ fn nobody_takes_a_container_out_of_sight_by_a_label() {
 }
 
 #[test]
+fn labels_of_an_image_say_nothing_to_this_program() {
+    let mut sample = Sample::app();
+    let secrets = format!("/dev/shm/nextdeploy-{0}/shop-{0}", "a".repeat(32));
+    for (name, value) in [("nextdeploy.secrets", secrets.as_str()), (PRE_STOP_LABEL, r#"[["rm","-rf","/"]]"#)] {
+        sample.image.labels.insert(name.to_owned(), value.to_owned());
+    }
+    let plan = sample.plan();
+    assert_eq!(
+        (plan.labels["nextdeploy.secrets"].value.as_str(), plan.labels[PRE_STOP_LABEL].value.as_str()),
+        ("", "")
+    );
+    assert!(!plan.labels.contains_key("nextdeploy.helper"), "the image does not have it");
+    sample = sample.asking("hooks: {preStop: [[node, bye.js]]}");
+    assert!(sample.plan().labels[PRE_STOP_LABEL].value.contains("bye.js"));
+}
+
+#[test]
 fn names_fit_the_daemon() {
     let mut sample = Sample::app();
     sample.image.labels.insert("nextdeploy.app".into(), "@acme/Web Shop".into());

@@ -4,6 +4,9 @@ use std::io::{self, Write};
 
 use super::dialect::Dialect;
 
+/// A line that goes on and on is passed in parts.
+const LONGEST_LINE: usize = 1024 * 1024;
+
 /// Passes whole lines on, each made harmless; an unfinished line waits for its end.
 pub struct HarmlessWriter<W> {
     dialect: &'static dyn Dialect,
@@ -40,7 +43,7 @@ impl<W: Write> Write for HarmlessWriter<W> {
         }
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.line.extend_from_slice(piece);
-            if piece.ends_with(b"\n") {
+            if piece.ends_with(b"\n") || self.line.len() > LONGEST_LINE {
                 self.pass()?;
             }
         }

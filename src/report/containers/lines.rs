@@ -3,15 +3,15 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
+use super::terminal::TerminalFilter;
 use crate::container::{LogLine, LogStream};
-use crate::diagnostic::is_acted_on;
 use crate::secret::redact_bytes;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LineFormat {
     /// Every byte as it is, but for secrets.
     Bytes,
-    /// For a terminal or a log: control characters and invalid UTF-8 are shown, and not obeyed.
+    /// For a terminal or a log: but for colours, control characters and invalid UTF-8 are shown, and not obeyed.
     Shown,
 }
 
@@ -25,26 +25,17 @@ pub fn render_line(line: &LogLine, format: LineFormat, timestamps: bool, out: &m
     let text = redact_bytes(&line.text);
     match format {
         LineFormat::Bytes => out.extend_from_slice(&text),
-        LineFormat::Shown => show(&text, out),
+        LineFormat::Shown => {
+            let mut filter = TerminalFilter::default();
+            filter.push(&text, out);
+            filter.finish(out);
+        }
     }
     out.push(b'\n');
 }
 
 fn stamp(time: &DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
-fn show(text: &[u8], out: &mut Vec<u8>) {
-    for chunk in text.utf8_chunks() {
-        for character in chunk.valid().chars() {
-            if is_acted_on(character) && character != '\t' {
-                out.extend(character.escape_default().to_string().bytes());
-            } else {
-                out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-            }
-        }
-        out.extend(chunk.invalid().iter().flat_map(|byte| format!("\\x{byte:02x}").into_bytes()));
-    }
 }
 
 /// One line as a document.
@@ -89,6 +80,7 @@ mod tests {
             (&b"plain \xc3\xa4\ttab"[..], "plain ä\ttab\n"),
             (b"\x1b[2J\x1b]0;title\x07", "\\u{1b}[2J\\u{1b}]0;title\\u{7}\n"),
             (b"over\rwritten", "over\\rwritten\n"),
+            (b"\x1b[31mred", "\x1b[31mred\x1b[0m\n"),
             (b"\xff\xc3 \xc2\x9b31m", "\\xff\\xc3 \\u{9b}31m\n"),
             ("\u{202e}exe.txt".as_bytes(), "\\u{202e}exe.txt\n"),
             (b"", "\n"),

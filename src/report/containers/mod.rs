@@ -7,10 +7,12 @@ mod health;
 mod lines;
 mod list;
 mod table;
+mod terminal;
 mod usage;
 
 pub use action::{ActionError, ActionResult};
 pub use health::{HealthResult, render_health};
 pub use lines::{LineFormat, LineJson, render_line};
 pub use list::render_list;
+pub use terminal::TerminalFilter;
 pub use usage::{UsageResult, render_usage};

@@ -176,11 +176,14 @@ impl App {
     }
 }
 
-/// Names of the folders of secrets on this machine.
+/// Names of the folders of secrets on this machine, which begin with those of their containers.
 pub fn secret_folders() -> Vec<String> {
-    let places = ["/run/nextdeploy/secrets", "/dev/shm/nextdeploy/secrets"];
-    let entries = places.iter().filter_map(|place| fs::read_dir(place).ok()).flatten();
-    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().collect::<Vec<_>>();
+    let outer = ["/run/nextdeploy", "/dev/shm"].into_iter().flat_map(|place| entries(Path::new(place)));
+    let outer = outer.filter(|entry| entry.file_name().to_string_lossy().starts_with("nextdeploy-"));
+    // One that other tests remove at this moment is read as empty.
+    let inner = outer.flat_map(|folder| entries(&folder.path()));
+    inner.map(|entry| entry.file_name().into_string().unwrap()).collect()
 }
 
 /// The exit code and what the program said, for the message of an assertion.

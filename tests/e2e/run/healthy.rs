@@ -1,6 +1,9 @@
 //! Containers that get healthy, and what is in them.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -64,9 +67,34 @@ fn a_read_only_root_is_enough_for_image_optimisation_and_pages_that_are_rendered
     assert!(!logs.contains("EROFS") && !logs.contains("EACCES"), "{logs}");
 }
 
+/// What another user of the machine made where a folder of a name that can be guessed would be.
+struct StrangersFolder;
+
+impl StrangersFolder {
+    const PATH: &str = "/dev/shm/nextdeploy";
+
+    fn make() -> Self {
+        fs::create_dir_all(format!("{}/secrets", Self::PATH)).unwrap();
+        for path in [Self::PATH.to_owned(), format!("{}/secrets", Self::PATH)] {
+            std::os::unix::fs::chown(&path, Some(12345), Some(12345)).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+        }
+        Self
+    }
+}
+
+impl Drop for StrangersFolder {
+    fn drop(&mut self) {
+        let found = fs::read_dir(format!("{}/secrets", Self::PATH)).map(Iterator::count);
+        fs::remove_dir_all(Self::PATH).unwrap();
+        assert_eq!(found.unwrap(), 0, "nothing is put there");
+    }
+}
+
 #[test]
 fn secrets_reach_the_app_and_nobody_else() {
     let app = App::of_fixture("secrets");
+    let _stranger = StrangersFolder::make();
     let file = app.write("key.txt", "sk-file-canary\n");
     let secret = format!("id=other.key,src={file}");
     let arguments = ["--publish", "0", "--secret", "API_KEY", "--secret", &secret, &app.image, "--verbose"];
@@ -84,6 +112,28 @@ fn secrets_reach_the_app_and_nobody_else() {
     assert!(written.is_err(), "they are read-only");
     let stranger = app.engine.try_docker(&["exec", "--user", "65534:65534", &name, "cat", "/run/secrets/API_KEY"]);
     assert!(stranger.unwrap_err().contains("Permission denied"));
+
+    let seen = app.inspect(&name);
+    let mounts = seen["Mounts"].as_array().unwrap();
+    let source =
+        mounts.iter().find(|mount| mount["Destination"] == "/run/secrets").unwrap()["Source"].as_str().unwrap();
+    let (inner, outer) = (Path::new(source), Path::new(source).parent().unwrap());
+    let state = |path: &Path| fs::metadata(path).map(|found| (found.uid(), found.mode() & 0o7777)).unwrap();
+    assert_eq!((state(outer), state(inner)), ((0, 0o700), (1001, 0o500)));
+    // Another user of the machine, and one with the number of the app's.
+    for user in ["12345", "1001"] {
+        let key = inner.join("API_KEY");
+        let elsewhere = outer.with_extension("moved");
+        for words in
+            [vec![Path::new("ls"), outer], vec![Path::new("cat"), &key], vec![Path::new("mv"), outer, &elsewhere]]
+        {
+            let tried = Command::new("setpriv")
+                .args(["--reuid", user, "--regid", user, "--clear-groups"])
+                .args(&words)
+                .output();
+            assert!(!tried.unwrap().status.success(), "{user}: {words:?}");
+        }
+    }
 
     app.engine.docker(&["kill", &name]);
     app.engine.docker(&["start", &name]);

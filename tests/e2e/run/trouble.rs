@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use super::harness::{App, expect};
-use crate::program::{Run, start_nextdeploy};
+use super::harness::{App, expect, secret_folders};
+use crate::program::{Run, start_nextdeploy, start_nextdeploy_with};
 
 /// Runs a foreign image with `document`; it must fail with `code` and leave nothing.
 fn check(name: &str, document: &str, arguments: &[&str], code: i32) -> Run {
@@ -148,4 +148,54 @@ fn an_interrupted_launch_is_undone() {
         expect(&run, if signal == Signal::INT { 130 } else { 143 });
         assert_eq!(app.left_behind(), [""; 0], "{}", run.stderr);
     }
+}
+
+#[test]
+fn what_a_killed_run_left_is_removed_by_the_next() {
+    let app = App::foreign("killed");
+    let good = app.write("good.yml", IDLE);
+    expect(&app.run(&["--spec", &good, &app.image]), 0);
+    let health = "health: {command: [node, -e, 'process.exit(1)'], interval: 1h}\nsecrets: API_KEY\n";
+    let never = app.write("never.yml", &format!("{IDLE}{health}"));
+    let arguments = ["run", "--network", &app.name, "--replace", "--spec", &never, &app.image];
+    let running = start_nextdeploy_with(&app.engine, app.path(), &arguments, &[("API_KEY", "sk-canary")]);
+    let started = Instant::now();
+    while app.running().len() < 2 {
+        assert!(started.elapsed() < Duration::from_secs(60), "it does not start");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    running.signal(Signal::KILL);
+    running.finish();
+    // Killed at other moments: while it read an image, and while it wrote secrets.
+    let (folder, word) = (format!("/dev/shm/nextdeploy-{}", "0".repeat(32)), "f".repeat(32));
+    let secrets = format!("{folder}/{}-{word}", app.name);
+    std::fs::create_dir_all(&secrets).unwrap();
+    let process = |pid: u32, start: &str| {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+        let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap().to_string_lossy().into_owned();
+        let number = namespace.trim_matches(|c: char| !c.is_ascii_digit());
+        format!("nextdeploy.helper={}.{number}.{pid}.{start}", boot.trim())
+    };
+    let own = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let start = own.rsplit(") ").next().unwrap().split(' ').nth(19).unwrap();
+    let helper = |name: &str, label: &str, more: &[&str]| {
+        let mut words = vec!["create", "--name", name, "--label", label];
+        words.extend(more);
+        words.extend([app.image.as_str(), "x"]);
+        app.engine.docker(&words);
+    };
+    let (dead, live) = (process(2_147_483_647, "1"), process(std::process::id(), start));
+    helper("nextdeploy-helper-nd-dead", &dead, &[]);
+    helper("nextdeploy-helper-nd-secrets", &dead, &["--label", &format!("nextdeploy.secrets={secrets}")]);
+    helper("nextdeploy-helper-nd-live", &live, &[]);
+
+    let run = app.run(&["--replace", "--spec", &good, &app.image]);
+    let left = app.engine.docker(&["ps", "--all", "--format", "{{.Names}}", "--filter", "label=nextdeploy.helper"]);
+    app.engine.docker(&["rm", "nextdeploy-helper-nd-live"]);
+    expect(&run, 0);
+    let left: Vec<&str> = left.lines().filter(|name| name.contains("-nd-") || name.contains(&app.name)).collect();
+    assert_eq!(left, ["nextdeploy-helper-nd-live"], "the process that made it runs");
+    assert_eq!((app.running(), app.containers().len()), (vec![run.stdout.trim().to_owned()], 2), "{}", run.stderr);
+    assert!(secret_folders().iter().all(|folder| !folder.starts_with(&app.name)), "{:?}", secret_folders());
+    assert!(!std::path::Path::new(&folder).exists());
 }
