@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn what_is_no_message_is_refused() {
-        for bad in ["{\"a\" 1}", "<html>", "}", "1"] {
+        for bad in ["{\"a\" 1}", "<html>", "}"] {
             assert!(Splitter::default().feed::<serde_json::Value>(bad.as_bytes()).is_err(), "{bad}");
         }
     }

@@ -115,12 +115,11 @@ impl Engine {
     pub async fn connect(endpoint: Endpoint, environment: &Environment) -> Result<Self, DaemonError> {
         let dialer = Dialer::new(endpoint, environment)?;
         let ping = dialer.ping().await?;
-        let identity = match ping.server.as_deref().and_then(Identity::of_header) {
-            Some(identity) => identity,
-            None => {
-                let limits = AnswerLimits { time: REQUEST_TIMEOUT, bytes: MESSAGE_LIMIT };
-                Identity::of_version(dialer.version(dialer.docker(limits).version().await)?)
-            }
+        let identity = if let Some(identity) = ping.server.as_deref().and_then(Identity::of_header) {
+            identity
+        } else {
+            let limits = AnswerLimits { time: REQUEST_TIMEOUT, bytes: MESSAGE_LIMIT };
+            Identity::of_version(dialer.version(dialer.docker(limits).version().await)?)
         };
         let wants_classic = environment.get("DOCKER_BUILDKIT").is_some_and(|value| !value.is_empty())
             && !environment.is_truthy("DOCKER_BUILDKIT");

@@ -12,6 +12,7 @@ use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Query, Request, State};
 use axum::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HOST};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
@@ -62,7 +63,7 @@ pub async fn serve(listener: TcpListener, served: Served) {
 /// send that name; a client of HTTP/1.0 may send none.
 async fn only_own_names(request: Request, next: Next) -> Response {
     let header = request.headers().get(HOST).map(|host| host.to_str().unwrap_or_default());
-    let target = request.uri().authority().map(|authority| authority.as_str());
+    let target = request.uri().authority().map(Authority::as_str);
     if header.into_iter().chain(target).all(is_loopback) {
         return next.run(request).await;
     }

@@ -306,12 +306,11 @@ fn parameter(parameters: &str, name: &str) -> Option<String> {
     let mut rest = parameters;
     loop {
         let (key, value) = rest.trim_start_matches([',', ' ', '\t']).split_once('=')?;
-        let (found, after) = match value.trim_start().strip_prefix('"') {
-            Some(quoted) => quoted_text(quoted)?,
-            None => {
-                let end = value.find(',').unwrap_or(value.len());
-                (value[..end].trim().to_owned(), &value[end..])
-            }
+        let (found, after) = if let Some(quoted) = value.trim_start().strip_prefix('"') {
+            quoted_text(quoted)?
+        } else {
+            let end = value.find(',').unwrap_or(value.len());
+            (value[..end].trim().to_owned(), &value[end..])
         };
         if key.trim().eq_ignore_ascii_case(name) {
             return Some(found);

@@ -231,7 +231,7 @@ async fn long_limits_are_given_up_at_once() {
         (403, vec![("retry-after", "90".to_owned())], "90 s"),
         (403, vec![], "60 s"),
         // No clock goes so far.
-        (429, vec![("retry-after", u64::MAX.to_string())], "18446744073709551615 s"),
+        (429, vec![("retry-after", u64::MAX.to_string())], "wait for"),
         (403, vec![("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", i64::MAX.to_string())], "wait for"),
         (
             403,
