@@ -38,7 +38,7 @@ pub enum ExitCode {
 }
 
 /// A place in a file of the user's project. `line` and `column` count from 1.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Location {
     pub file: PathBuf,
     pub line: Option<usize>,
@@ -202,7 +202,7 @@ pub trait Diagnostic: std::error::Error + Send + Sync {
 }
 
 /// Something worth knowing that does not stop the run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Warning {
     /// Stable identifier, `stage/what`.
     pub code: &'static str,

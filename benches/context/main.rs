@@ -99,7 +99,7 @@ async fn send(directory: &Path) {
 fn context_of(directory: &Path) -> BuildContext {
     let tree = SourceTree::read(directory, Exclusions::Reports, None).unwrap();
     let rules = IgnoreRules::of_tree(&tree, None).unwrap();
-    own_context(&tree, rules.sent(&tree, &[])).unwrap().context
+    own_context(&tree, rules.sent(&tree, &[]).unwrap()).unwrap().context
 }
 
 /// Only walks and makes the archive, without a daemon.

@@ -1,7 +1,5 @@
 //! What a build tells the service that hosts the repository, beside the build and after it. Never ends a build.
 
-use std::fs;
-
 use tokio::task::JoinHandle;
 
 use super::Session;
@@ -10,6 +8,7 @@ use crate::builder::BuildError;
 use crate::diagnostic::{Diagnostic, Warning};
 use crate::error::Error;
 use crate::forge::{Action, Announcer, ForgeError, Outcome, Place, Service, Wanted};
+use crate::host::{FILE_LIMIT, read_named_text};
 use crate::image::BuiltImage;
 use crate::network::Network;
 use crate::origin::Detected;
@@ -186,7 +185,7 @@ fn token(session: &Session, project: &Project, place: &Place) -> Result<Secret, 
     match setting {
         Some(Detected { value: SecretValue::Value(token), .. }) => Ok(token.clone()),
         Some(Detected { value: SecretValue::File(path), origin }) => {
-            fs::read_to_string(path).map(Secret::new).map_err(|error| {
+            read_named_text(path, FILE_LIMIT).map(Secret::new).map_err(|error| {
                 Warning::new(
                     "forge/token-file",
                     format!("the token in `{}` ({origin}) cannot be read: {error}", path.display()),

@@ -8,7 +8,7 @@ use super::project::{Project, git_options};
 use crate::cli::{Init, Words};
 use crate::diagnostic::{ExitCode, Warning, printable_path};
 use crate::error::{CommandError, Error};
-use crate::host::Folder;
+use crate::host::{FILE_LIMIT, Folder};
 use crate::rel_path::RelPath;
 use crate::source::{GitDetail, default_branch, git_top_level};
 use crate::workflow::{
@@ -16,7 +16,6 @@ use crate::workflow::{
 };
 
 /// Bytes of an ignore file that is completed.
-const LONGEST_IGNORE_FILE: u64 = 1024 * 1024;
 /// What git calls a branch that nobody has named.
 const USUAL_BRANCH: &str = "main";
 
@@ -88,7 +87,7 @@ fn movable(program: &Program) -> Warning {
 /// The ignore file of that name in `folder` with its new content; `None` when nothing is missing.
 fn completed(file: &IgnoreFile, folder: &Path) -> Result<Option<(PathBuf, String)>, CommandError> {
     let path = folder.join(file.name);
-    let read = Folder::open(folder).and_then(|folder| folder.read_text(file.name.as_ref(), LONGEST_IGNORE_FILE));
+    let read = Folder::open(folder).and_then(|folder| folder.read_text(file.name.as_ref(), FILE_LIMIT));
     let present = match read {
         Ok(text) => text,
         Err(source) => return Err(CommandError::Read { path, wanted_by: "`init`".to_owned(), source }),

@@ -1,6 +1,5 @@
 //! What `run` and `rollback` have in common: the launcher with its listener, files that wishes name, and how a failure is shown.
 
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use super::stop::Stop;
 use crate::cli::ContainerArgs;
 use crate::diagnostic::{ExitCode, Warning};
 use crate::error::Error;
-use crate::host::Cache;
+use crate::host::{Cache, FILE_LIMIT, read_named, read_named_text};
 use crate::launch::{
     EnvFile, LaunchError, LaunchEvent, Launched, Replacement, SecretFile, StopSignal, Wishes, duration_of_flag,
     read_document, wishes_of_flags,
@@ -35,7 +34,7 @@ pub fn typed_wishes(session: &Session, args: &ContainerArgs) -> Result<Wishes, E
 
 /// What the document at `path` asks for, with paths from its folder.
 pub fn document_wishes(session: &Session, path: &Path) -> Result<Wishes, Error> {
-    let text = fs::read_to_string(path).map_err(|error| LaunchError::Unreadable {
+    let text = read_named_text(path, FILE_LIMIT).map_err(|error| LaunchError::Unreadable {
         path: path.to_path_buf(),
         wanted_by: "the command line".to_owned(),
         reason: error.to_string(),
@@ -118,9 +117,11 @@ pub fn explain(session: &Session, error: Error, stop: &Stop) -> Result<ExitCode,
 /// The files with variables, in their order.
 pub fn read_env_files(wishes: &Wishes) -> Result<Vec<EnvFile>, LaunchError> {
     let read = |file: &crate::origin::Detected<std::path::PathBuf>| {
-        let text = fs::read_to_string(&file.value).map_err(|error| unreadable(&file.value, &file.origin, &error))?;
+        let failed = |reason: String| unreadable(&file.value, &file.origin, reason);
+        let text = read_named_text(&file.value, FILE_LIMIT).map_err(|error| failed(error.to_string()))?;
         let origin = crate::origin::Origin::File(file.value.display().to_string());
-        Ok(EnvFile { origin, variables: parse_dotenv(&text) })
+        let variables = parse_dotenv(&text).map_err(|error| failed(error.to_string()))?;
+        Ok(EnvFile { origin, variables })
     };
     wishes.env_files.iter().map(read).collect()
 }
@@ -130,7 +131,9 @@ pub fn read_secrets(session: &Session, wishes: &Wishes) -> Result<Vec<SecretFile
     let read = |secret: &crate::origin::Detected<crate::settings::SecretSource>| {
         let value = match &secret.value.value {
             SecretValue::Value(value) => value.expose().clone().into_bytes(),
-            SecretValue::File(path) => fs::read(path).map_err(|error| unreadable(path, &secret.origin, &error))?,
+            SecretValue::File(path) => {
+                read_named(path, FILE_LIMIT).map_err(|error| unreadable(path, &secret.origin, error.to_string()))?
+            }
         };
         let name = format!("the secret `{}`", secret.value.id);
         session.log.mask(&name, String::from_utf8_lossy(&value).trim_end());
@@ -139,10 +142,10 @@ pub fn read_secrets(session: &Session, wishes: &Wishes) -> Result<Vec<SecretFile
     wishes.secrets.iter().map(read).collect()
 }
 
-fn unreadable(path: &Path, origin: &crate::origin::Origin, error: &std::io::Error) -> LaunchError {
+fn unreadable(path: &Path, origin: &crate::origin::Origin, reason: String) -> LaunchError {
     let wanted_by = match origin {
         crate::origin::Origin::Flag(name) | crate::origin::Origin::File(name) => format!("`{name}`"),
         other => other.to_string(),
     };
-    LaunchError::Unreadable { path: path.to_path_buf(), wanted_by, reason: error.to_string() }
+    LaunchError::Unreadable { path: path.to_path_buf(), wanted_by, reason }
 }

@@ -1,14 +1,13 @@
 //! The first half of every verb: from the arguments to facts and settings.
 
-use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Session;
 use crate::ci::{self, CiContext};
 use crate::cli::{Setting, Words};
 use crate::diagnostic::Warning;
 use crate::error::{CommandError, Error};
-use crate::host;
+use crate::host::{self, FILE_LIMIT};
 use crate::metadata::{ConfigFiles, FileAuthor};
 use crate::origin::{Detected, Origin};
 use crate::plan::{self, ImagePlan, Inputs};
@@ -18,6 +17,9 @@ use crate::settings::{
     self, EnvValue, ForgeSettings, PublishSettings, Resolved, RunSettings, SecretValue, Settings, SummaryChoice,
 };
 use crate::source::{self, Exclusions, GitDetail, GitOptions, SourceTree};
+
+/// GitHub cuts payloads off at 25 MB ("Webhook events and payloads").
+const EVENT_LIMIT: u64 = 32 << 20;
 
 /// A repository with all that is known about it before a choice is made.
 pub struct Project {
@@ -49,7 +51,7 @@ impl Project {
         let explicit = match &place.metadata {
             None => None,
             Some(file) => {
-                let bytes = fs::read(&file.value).map_err(|source| CommandError::Read {
+                let bytes = host::read_named(&file.value, FILE_LIMIT).map_err(|source| CommandError::Read {
                     path: file.value.clone(),
                     wanted_by: file.origin.to_string(),
                     source,
@@ -62,7 +64,10 @@ impl Project {
             &located.start,
             explicit.as_ref().map(|(path, bytes)| (path.as_path(), bytes.as_slice())),
         )?;
-        let event_file = session.environment.get("GITHUB_EVENT_PATH").and_then(|path| fs::read(path).ok());
+        let event_file = session
+            .environment
+            .get("GITHUB_EVENT_PATH")
+            .and_then(|path| host::read_file(Path::new(path), EVENT_LIMIT).ok());
         let event_file = event_file.as_deref().map(String::from_utf8_lossy);
         let ci =
             CiContext::detect_as(session.reporting.system, &session.environment, event_file.as_deref(), host::now());

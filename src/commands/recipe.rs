@@ -1,6 +1,5 @@
 //! From a plan to the build request; the dry run stops right behind it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::project::Project;
@@ -8,6 +7,7 @@ use crate::builder::{BuildRequest, BuildSecret};
 use crate::diagnostic::{Warning, printable_path};
 use crate::dockerfile::{self, BuildContext, Dialect, OwnContext};
 use crate::error::{CommandError, Error};
+use crate::host::{FILE_LIMIT, Folder, read_named};
 use crate::plan::{CA_SECRET, ImagePlan};
 use crate::rel_path::RelPath;
 use crate::secret::Secret;
@@ -49,7 +49,7 @@ fn own_path(project: &Project) -> String {
 fn generated(project: &Project, plan: &ImagePlan, dialect: Dialect) -> Result<(String, String, BuildContext), Error> {
     let text = dockerfile::render(plan, dialect)?;
     let rules = IgnoreRules::of_tree(&project.tree, None)?;
-    let sources = without_written(project, rules.sent(&project.tree, &[]));
+    let sources = without_written(project, rules.sent(&project.tree, &[])?);
     let context = dockerfile::context(plan, &text, &project.tree, sources)?;
     Ok((dockerfile::DOCKERFILE_NAME.to_owned(), text, context))
 }
@@ -61,11 +61,13 @@ fn own(project: &Project, path: &str, warnings: &mut Vec<Warning>) -> Result<(St
         source,
     };
     let relative = RelPath::new(path).map_err(|outside| missing(std::io::Error::other(outside.to_string())))?;
-    let text = fs::read_to_string(relative.under(&project.tree.root)).map_err(missing)?;
+    let root = Folder::open(&project.tree.root).map_err(missing)?;
+    let bytes = root.read(Path::new(relative.as_str()), FILE_LIMIT).map_err(|error| missing(error.into()))?;
+    let text = String::from_utf8(bytes).map_err(|_| missing(std::io::Error::other("it is not UTF-8")))?;
     // The user's Dockerfile may copy what a generated one never needs, such as a build of the host.
     let tree = project.tree.read_again(Exclusions::Reports)?;
     let rules = IgnoreRules::of_tree(&tree, Some(&relative))?;
-    let sources = rules.sent(&tree, &[Path::new(relative.as_str()), Path::new(".dockerignore")]);
+    let sources = rules.sent(&tree, &[Path::new(relative.as_str()), Path::new(".dockerignore")])?;
     let sources = without_written(project, sources);
     let OwnContext { context, left_out } = dockerfile::own_context(&tree, sources)?;
     warnings.extend(environment_files_left_out(&left_out));
@@ -140,10 +142,8 @@ fn read_secrets(plan: &ImagePlan, secrets: Secrets) -> Result<Vec<BuildSecret>, 
             let value = match (&secret.value, secrets) {
                 (_, Secrets::NameOnly) => Vec::new(),
                 (SecretValue::Value(value), Secrets::Read) => value.expose().clone().into_bytes(),
-                (SecretValue::File(path), Secrets::Read) => fs::read(path).map_err(|source| CommandError::Read {
-                    path: path.clone(),
-                    wanted_by: format!("the secret `{}`", secret.id),
-                    source,
+                (SecretValue::File(path), Secrets::Read) => read_named(path, FILE_LIMIT).map_err(|source| {
+                    CommandError::Read { path: path.clone(), wanted_by: format!("the secret `{}`", secret.id), source }
                 })?,
             };
             // Certificates are public.

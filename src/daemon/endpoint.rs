@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::error::DaemonError;
 use super::ssh::SshTarget;
 use crate::diagnostic::printable;
-use crate::host::Environment;
+use crate::host::{Environment, FILE_LIMIT, read_text_file};
 use crate::origin::Origin;
 use crate::secret::hide_password;
 
@@ -162,7 +162,7 @@ fn context_name(environment: &Environment, config_dir: Option<&Path>) -> Result<
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(file: &Path) -> Result<Option<T>, DaemonError> {
-    let text = match std::fs::read_to_string(file) {
+    let text = match read_text_file(file, FILE_LIMIT) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {

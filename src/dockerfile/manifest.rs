@@ -1,5 +1,7 @@
 //! `package.json` without what no install reads, so that an edit of a script or a description never re-installs.
 
+use std::fmt::{self, Write};
+
 use serde_json::{Map, Value};
 
 /// Fields that some package manager reads when it installs, or compares with its lockfile.
@@ -47,9 +49,30 @@ pub fn reduce_manifest(text: &str) -> String {
         return text.to_owned();
     };
     let kept: Map<String, Value> = fields.into_iter().filter(|(name, _)| FIELDS.contains(&name.as_str())).collect();
-    let mut reduced = format!("{:#}", Value::Object(kept));
-    reduced.push('\n');
-    reduced
+    let reduced = Value::Object(kept);
+    let mut pretty = Bounded { text: String::new(), limit: INDENTED * text.len() };
+    // Deep nesting multiplies a text by its indentation.
+    let text = if write!(pretty, "{reduced:#}").is_ok() { pretty.text } else { reduced.to_string() };
+    text + "\n"
+}
+
+/// How many times longer than the manifest the indented form may be.
+const INDENTED: usize = 8;
+
+/// A text that takes no more than `limit` bytes.
+struct Bounded {
+    text: String,
+    limit: usize,
+}
+
+impl Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.text.len() + text.len() > self.limit {
+            return Err(fmt::Error);
+        }
+        self.text.push_str(text);
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -72,6 +95,13 @@ mod tests {
     fn an_edit_of_a_dependency_changes_it() {
         assert_ne!(reduce_manifest(MANIFEST), reduce_manifest(&MANIFEST.replace("16.4.5", "16.4.6")));
         assert_ne!(reduce_manifest(MANIFEST), reduce_manifest(&MANIFEST.replace("\"1\"", "\"2\"")));
+    }
+
+    #[test]
+    fn indentation_does_not_multiply_it() {
+        let deep = format!("{{\"config\":{}{}1{}}}", "[".repeat(100), "1,".repeat(10_000), "]".repeat(100));
+        assert_eq!(reduce_manifest(&deep), format!("{deep}\n"));
+        assert_eq!(reduce_manifest(r#"{"config":[1]}"#), "{\n  \"config\": [\n    1\n  ]\n}\n");
     }
 
     #[test]

@@ -1,54 +1,47 @@
-//! A folder by its handle: whatever others do to its path meanwhile, what is made below it is made there. No link below it is followed.
+//! Writing below a [`Folder`]: whatever others do to its path meanwhile, what is made below it is made there, and no link below it
+//! is followed.
 
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write as _};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Component, Path};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, mkdirat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
+use super::file::Folder;
 use super::random::random_word;
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// An open folder.
-#[derive(Debug)]
-pub struct Folder(OwnedFd);
-
 impl Folder {
-    /// Links in `path` itself are followed: the user named it.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self(rustix::fs::open(path, FOLDER, Mode::empty())?))
-    }
-
     /// The folder `relative` below this one. What is missing is made, with mode 0755 less the umask.
     ///
     /// # Errors
     /// When a part of `relative` is `..` or absolute, or is a link or a file on the disk.
     pub fn make_inner(&self, relative: &Path) -> io::Result<Self> {
-        let mut inner = Self(self.0.try_clone()?);
+        let mut inner = Self { handle: self.handle.try_clone()?, path: self.path.clone() };
         for part in relative.components() {
             let name = match part {
                 Component::Normal(name) => name,
                 Component::CurDir => continue,
                 _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path leaves its folder")),
             };
-            match mkdirat(&inner.0, name, Mode::from_raw_mode(0o755)) {
+            match mkdirat(&inner.handle, name, Mode::from_raw_mode(0o755)) {
                 Ok(()) | Err(Errno::EXIST) => {}
                 Err(error) => return Err(error.into()),
             }
-            let opened = openat(&inner.0, name, FOLDER | OFlags::NOFOLLOW, Mode::empty());
-            inner = Self(opened.map_err(|error| inner.explain(name, error))?);
+            let opened = openat(&inner.handle, name, FOLDER | OFlags::NOFOLLOW, Mode::empty());
+            let handle = opened.map_err(|error| inner.explain(name, error))?;
+            inner = Self { handle, path: inner.path.join(name) };
         }
         Ok(inner)
     }
 
     /// The size of the file `name`; `None` for what is missing or no regular file.
     pub fn file_size(&self, name: &OsStr) -> io::Result<Option<u64>> {
-        match statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+        match statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::RegularFile => {
                 Ok(u64::try_from(found.st_size).ok())
             }
@@ -64,7 +57,7 @@ impl Folder {
     pub fn read_text(&self, name: &OsStr, limit: u64) -> io::Result<Option<String>> {
         // Without `NONBLOCK`, opening a pipe waits for its writer.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match openat(&self.0, name, flags, Mode::empty()) {
+        let file = match openat(&self.handle, name, flags, Mode::empty()) {
             Ok(file) => File::from(file),
             Err(Errno::NOENT) => return Ok(None),
             Err(error) => return Err(self.explain(name, error)),
@@ -84,7 +77,7 @@ impl Folder {
     /// [`io::ErrorKind::AlreadyExists`] when anything of that name is there, links included.
     pub fn create_file(&self, name: &OsStr, mode: u32) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = File::from(openat(&self.0, name, flags, Mode::from_raw_mode(mode))?);
+        let file = File::from(openat(&self.handle, name, flags, Mode::from_raw_mode(mode))?);
         // Whatever the umask.
         file.set_permissions(std::fs::Permissions::from_mode(mode))?;
         Ok(file)
@@ -96,16 +89,16 @@ impl Folder {
         let mut file = self.create_file(OsStr::new(&temporary), mode)?;
         let written = io::copy(content, &mut file)
             .and_then(|_| file.flush())
-            .and_then(|()| Ok(renameat(&self.0, temporary.as_str(), &self.0, name)?));
+            .and_then(|()| Ok(renameat(&self.handle, temporary.as_str(), &self.handle, name)?));
         if written.is_err() {
-            let _ = unlinkat(&self.0, temporary.as_str(), AtFlags::empty());
+            let _ = unlinkat(&self.handle, temporary.as_str(), AtFlags::empty());
         }
         written
     }
 
     /// `ENOTDIR` says nothing of links.
     fn explain(&self, name: &OsStr, error: Errno) -> io::Error {
-        let is_link = statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW)
+        let is_link = statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW)
             .is_ok_and(|found| FileType::from_raw_mode(found.st_mode) == FileType::Symlink);
         if is_link {
             let name = crate::diagnostic::printable(&name.to_string_lossy());

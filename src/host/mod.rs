@@ -1,10 +1,11 @@
-//! The only door to environment variables, clock, standard streams, signals and child processes.
+//! The only door to environment variables, clock, standard streams, signals and child processes, and the one reader of files.
 
 mod cache;
 mod child;
 mod clock;
 mod descriptor;
 mod environment;
+mod file;
 mod folder;
 mod panic;
 mod port;
@@ -21,7 +22,9 @@ pub use child::{
 pub use clock::now;
 pub use descriptor::descriptor_limit;
 pub use environment::Environment;
-pub use folder::Folder;
+pub use file::{
+    DEEPEST_PATH, FILE_LIMIT, FileError, Folder, Size, kind_of, read_file, read_named, read_named_text, read_text_file,
+};
 pub use panic::report_panics;
 pub use port::free_port;
 pub use process::{Life, ProcessId};

@@ -44,8 +44,7 @@ impl Node {
 
     /// The key as written and the value at `key`, whatever the spelling: `noCache`, `no_cache` and `NoCache` are one key.
     pub fn get(&self, key: &str) -> Option<(&str, &Node)> {
-        let wanted = folded(key);
-        self.entries().iter().find(|(name, _)| folded(name) == wanted).map(|(name, node)| (name.as_str(), node))
+        self.entries().iter().find(|(name, _)| is_same_key(name, key)).map(|(name, node)| (name.as_str(), node))
     }
 
     /// Like [`Node::get`], through several keys; the first part of the answer is the path as written.
@@ -70,6 +69,11 @@ impl Node {
 }
 
 /// A key without case, `_` and `-`.
-pub(super) fn folded(key: &str) -> String {
-    key.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
+fn folded(key: &str) -> impl Iterator<Item = char> {
+    key.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase)
+}
+
+/// True for two spellings of one key.
+pub(super) fn is_same_key(a: &str, b: &str) -> bool {
+    folded(a).eq(folded(b))
 }

@@ -9,8 +9,8 @@ pub enum MetadataError {
     Syntax { location: Location, format: &'static str, message: String },
     #[error("`{}` is not UTF-8 (byte {valid_up_to})", printable_path(&location.file))]
     NotUtf8 { location: Location, valid_up_to: usize },
-    #[error("`{}` is too large ({size} bytes)", printable_path(&location.file))]
-    TooLarge { location: Location, size: u64 },
+    #[error("`{}` is too large: {reason}", printable_path(&location.file))]
+    TooLarge { location: Location, reason: String },
     #[error("`{}` cannot be read: {reason}", printable_path(&location.file))]
     Unreadable { location: Location, reason: String },
     #[error("`{}` is empty", printable_path(&location.file))]

@@ -25,7 +25,7 @@ pub(crate) fn parse_json(file: &str, text: &str) -> Result<Node, MetadataError> 
     let parsed =
         parse_to_ast(text, &CollectOptions::default(), &options).map_err(|error| syntax(file, text, &error))?;
     let value = parsed.value.ok_or_else(|| MetadataError::Empty { location: Location::file(file) })?;
-    Converter { file, text, lines: line_starts(text) }.node(value)
+    Converter { file, text, offset: 0, line: 1, column: 1 }.node(value)
 }
 
 fn syntax(file: &str, text: &str, error: &ParseError) -> MetadataError {
@@ -39,18 +39,17 @@ fn syntax(file: &str, text: &str, error: &ParseError) -> MetadataError {
     }
 }
 
-fn line_starts(text: &str) -> Vec<usize> {
-    std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect()
-}
-
 struct Converter<'a> {
     file: &'a str,
     text: &'a str,
-    lines: Vec<usize>,
+    /// The place that was told last: values come in the order of the text, so each character is counted once.
+    offset: usize,
+    line: usize,
+    column: usize,
 }
 
 impl Converter<'_> {
-    fn node(&self, value: ast::Value<'_>) -> Result<Node, MetadataError> {
+    fn node(&mut self, value: ast::Value<'_>) -> Result<Node, MetadataError> {
         let (line, column) = self.place(value.start());
         let value = match value {
             ast::Value::NullKeyword(_) => Value::Null,
@@ -65,7 +64,7 @@ impl Converter<'_> {
         Ok(Node { value, line, column })
     }
 
-    fn map(&self, object: ast::Object<'_>) -> Result<Value, MetadataError> {
+    fn map(&mut self, object: ast::Object<'_>) -> Result<Value, MetadataError> {
         let mut keys = std::collections::HashSet::new();
         let mut entries = Vec::new();
         for property in object.properties {
@@ -79,10 +78,12 @@ impl Converter<'_> {
         Ok(Value::Map(entries))
     }
 
-    /// Line and column, both from 1, of a byte offset.
-    fn place(&self, offset: usize) -> (usize, usize) {
-        let line = self.lines.partition_point(|start| *start <= offset);
-        let start = self.lines[line - 1];
-        (line, self.text.get(start..offset).map_or(0, |before| before.chars().count()) + 1)
+    /// Line and column, both from 1, of a byte offset that is not before the last one.
+    fn place(&mut self, offset: usize) -> (usize, usize) {
+        for c in self.text.get(self.offset..offset).unwrap_or_default().chars() {
+            (self.line, self.column) = if c == '\n' { (self.line + 1, 1) } else { (self.line, self.column + 1) };
+        }
+        self.offset = self.offset.max(offset);
+        (self.line, self.column)
     }
 }

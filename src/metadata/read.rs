@@ -110,18 +110,13 @@ enum Request {
 
 /// The text of a file, or why there is none.
 pub(super) fn usable<'a>(name: &str, text: &'a SourceText) -> Result<&'a str, MetadataError> {
-    /// More than any payload ever had; detection applies its own, narrower limits to the repository's files.
-    const LARGEST: usize = 32 << 20;
     let location = Location::file(name);
     match text {
         SourceText::Text(text) if text.trim().is_empty() => Err(MetadataError::Empty { location }),
-        SourceText::Text(text) if text.len() > LARGEST => {
-            Err(MetadataError::TooLarge { location, size: text.len() as u64 })
-        }
         SourceText::Text(text) => Ok(text),
         SourceText::Binary(_) => Err(MetadataError::NotUtf8 { location, valid_up_to: 0 }),
         SourceText::NotUtf8 { valid_up_to } => Err(MetadataError::NotUtf8 { location, valid_up_to: *valid_up_to }),
-        SourceText::TooLarge { size } => Err(MetadataError::TooLarge { location, size: *size }),
+        SourceText::TooLarge { reason } => Err(MetadataError::TooLarge { location, reason: reason.clone() }),
         SourceText::Unreadable { reason } => Err(MetadataError::Unreadable { location, reason: reason.clone() }),
     }
 }

@@ -1,7 +1,7 @@
 //! From the values of one file to settings: what all shapes have in common.
 
 use super::config_file::{ConfigFile, EnvScope, FileEntry, FileEnvValue, FileValue};
-use super::document::{Node, Value, folded};
+use super::document::{Node, Value, is_same_key};
 use super::error::MetadataError;
 use crate::cli::Setting;
 use crate::diagnostic::{Warning, nearest, shown};
@@ -17,6 +17,11 @@ pub(super) enum Author {
     Person,
     Program,
 }
+
+/// Of one kind, about one object or path; more of them say nothing more.
+const MOST_WARNINGS: usize = 20;
+/// Entries of one list; a process cannot be started with more variables (`ARG_MAX` of Linux).
+const MOST_ENTRIES: usize = 5_000;
 
 /// Reads one document.
 pub(super) struct Reader<'a> {
@@ -43,6 +48,21 @@ impl<'a> Reader<'a> {
     fn wrong_type(&self, field: &str, node: &Node, wanted: &'static str) -> MetadataError {
         let location = node.location(&self.file.name);
         MetadataError::WrongType { location, field: field.to_owned(), wanted, found: node.kind() }
+    }
+
+    /// # Errors
+    /// For more entries than any file has that is written on purpose.
+    fn check_length(&self, field: &str, node: &Node) -> Result<(), MetadataError> {
+        let length = match &node.value {
+            Value::List(items) => items.len(),
+            Value::Map(entries) => entries.len(),
+            _ => return Ok(()),
+        };
+        if length <= MOST_ENTRIES {
+            return Ok(());
+        }
+        let reason = format!("`{}` has more than {MOST_ENTRIES} entries", shown(field));
+        Err(MetadataError::TooLarge { location: node.location(&self.file.name), reason })
     }
 
     pub fn warn(&mut self, code: &'static str, node: &Node, message: String, hint: impl Into<String>) {
@@ -87,6 +107,7 @@ impl<'a> Reader<'a> {
         let value = match &node.value {
             Value::Text(text) => FileValue::Text(text.clone()),
             Value::List(words) => {
+                self.check_length(&field, node)?;
                 let words = words.iter().map(|word| match &word.value {
                     Value::Text(text) | Value::Number(text) => Ok(text.clone()),
                     _ => Err(self.wrong_type(&field, word, "a text")),
@@ -104,6 +125,7 @@ impl<'a> Reader<'a> {
     /// A list of texts, or one text.
     pub fn list(&mut self, setting: Setting, paths: &[&str]) -> Result<(), MetadataError> {
         let Some((field, node)) = self.first(paths) else { return Ok(()) };
+        self.check_length(&field, node)?;
         let single = std::slice::from_ref(node);
         let values = if let Value::List(values) = &node.value { values.as_slice() } else { single };
         for (at, value) in values.iter().enumerate() {
@@ -116,6 +138,7 @@ impl<'a> Reader<'a> {
     /// Names with values: an object, a list of `{name, value, secret, scope}`, or a list of `NAME=VALUE`.
     pub fn pairs(&mut self, setting: Setting, paths: &[&str]) -> Result<(), MetadataError> {
         let Some((field, node)) = self.first(paths) else { return Ok(()) };
+        self.check_length(&field, node)?;
         match &node.value {
             Value::Map(entries) => {
                 for (name, value) in entries {
@@ -261,11 +284,11 @@ impl<'a> Reader<'a> {
     /// Warns of credentials: `paths` that hold a text other than a reference to a variable.
     pub fn credentials(&mut self, paths: &[&str]) {
         for path in paths {
-            for (field, node) in found(self.root, path) {
-                let Value::Text(text) = &node.value else { continue };
-                if text.trim().is_empty() || text.starts_with('$') || text.starts_with("{{") {
-                    continue;
-                }
+            let in_clear = |(_, node): &(String, &Node)| match &node.value {
+                Value::Text(text) => !text.trim().is_empty() && !text.starts_with('$') && !text.starts_with("{{"),
+                _ => false,
+            };
+            for (field, node) in found(self.root, path).into_iter().filter(in_clear).take(MOST_WARNINGS) {
                 let message = format!("`{field}` holds a credential in clear");
                 let hint = "remove it from the file and from its history, and change it; this program does not use it";
                 self.warn("metadata/secret-in-file", node, message, hint);
@@ -275,11 +298,9 @@ impl<'a> Reader<'a> {
 
     /// Warns of keys of `node` that are not in `known`; names are compared without case, `_` and `-`.
     pub fn unknown_keys(&mut self, prefix: &str, node: &Node, known: &[&str]) {
-        /// More of them say nothing more.
-        const MOST: usize = 20;
-        let known_keys: Vec<String> = known.iter().map(|name| folded(name)).collect();
-        let unknown = node.entries().iter().filter(|(key, _)| !known_keys.contains(&folded(key)));
-        for (key, value) in unknown.take(MOST) {
+        let is_known = |key: &str| known.iter().any(|known| is_same_key(known, key));
+        let unknown = node.entries().iter().filter(|(key, _)| !is_known(key));
+        for (key, value) in unknown.take(MOST_WARNINGS) {
             let message = format!("`{}` is no known field and is not used", shown(&format!("{prefix}{key}")));
             let hint = match nearest(key, known.iter().copied()) {
                 Some(near) => format!("did you mean `{prefix}{near}`?"),

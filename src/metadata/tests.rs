@@ -208,7 +208,7 @@ fn bad_files() {
     let file = (Path::new("m\n.json"), b"{\"a\": \"\xff\"}".as_slice());
     out.push_str(&rendered(&ConfigFiles::read(&tree(&[]), &RelPath::root(), Some(file)).unwrap_err()));
     for text in [
-        SourceText::TooLarge { size: 1 << 40 },
+        SourceText::TooLarge { reason: "it is larger than 4 MiB".into() },
         SourceText::Unreadable { reason: "permission denied".into() },
         SourceText::Binary(vec![0]),
     ] {
@@ -303,4 +303,19 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn lists_that_are_too_long_are_refused() {
+    let entries: String = (0..5_001).map(|n| format!("\n  - A{n}=1")).collect();
+    let error = read("nextdeploy.yml", &format!("environment:{entries}")).unwrap_err();
+    assert_eq!(error.to_string(), "`nextdeploy.yml` is too large: `environment` has more than 5000 entries");
+    assert_eq!((error.code(), error.location().unwrap().line), ("metadata/too-large", Some(2)));
+}
+
+#[test]
+fn places_in_json_count_characters() {
+    let text = "{\"a\": [1, \"é\"], \"env_vars\": [{\"name\": \"A\",\n \"value\": []}]}";
+    let place = read("metadata.json", text).unwrap_err().location().unwrap();
+    assert_eq!((place.line, place.column), (Some(2), Some(11)));
 }

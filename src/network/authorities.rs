@@ -7,14 +7,15 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use super::error::NetworkError;
-use crate::host::Environment;
+use crate::host::{Environment, FILE_LIMIT, read_named};
 use crate::origin::Origin;
 
 /// The certificates of a PEM file, at least one and each usable as authority.
 pub fn read_authorities(file: &Path, origin: &Origin) -> Result<Vec<CertificateDer<'static>>, NetworkError> {
     let unusable = |reason: String| NetworkError::Authorities { file: file.into(), origin: origin.clone(), reason };
-    let found: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(file)
-        .and_then(Iterator::collect)
+    let bytes = read_named(file, FILE_LIMIT).map_err(|error| unusable(error.to_string()))?;
+    let found: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&bytes)
+        .collect::<Result<_, _>>()
         .map_err(|error| unusable(pem_reason(&error)))?;
     if found.is_empty() {
         return Err(unusable("it holds no certificate".to_owned()));

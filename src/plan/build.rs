@@ -16,7 +16,7 @@ pub(super) fn plan_build(inputs: Inputs<'_>, environment: &Environment, warnings
         commands: plan_commands(inputs, warnings),
         cache: plan_cache(inputs, warnings),
         heap_limit: inputs.settings.memory.as_ref().map(|memory| memory.value / 4 * 3 / 1024 / 1024),
-        secrets: environment.secrets.iter().map(|secret| secret.id.clone()).collect(),
+        secrets: environment.secrets.keys().cloned().collect(),
     }
 }
 

@@ -13,7 +13,8 @@ use crate::settings::{EnvFilePolicy, EnvScope, EnvSetting, EnvValue, SecretSourc
 pub(super) struct Environment {
     pub(super) image: BTreeMap<String, Detected<String>>,
     pub(super) build: BTreeMap<String, String>,
-    pub(super) secrets: Vec<PlannedSecret>,
+    /// By id.
+    pub(super) secrets: BTreeMap<String, PlannedSecret>,
 }
 
 /// Build arguments that every Dockerfile has without declaring them.
@@ -35,7 +36,7 @@ pub const PREDEFINED_BUILD_ARGS: [&str; 12] = [
 const FIXED: [&str; 3] = ["NODE_ENV", "HOSTNAME", "PORT"];
 
 pub(super) fn plan_environment(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Result<Environment, PlanError> {
-    let mut environment = Environment { image: BTreeMap::new(), build: BTreeMap::new(), secrets: Vec::new() };
+    let mut environment = Environment { image: BTreeMap::new(), build: BTreeMap::new(), secrets: BTreeMap::new() };
     environment.take_env_files(inputs, warnings);
     for (name, argument) in &inputs.settings.build_args {
         if !PREDEFINED_BUILD_ARGS.contains(&name.as_str()) {
@@ -124,7 +125,7 @@ impl Environment {
                 SecretValue::Value(crate::secret::Secret::new(value.to_owned())),
             );
         } else {
-            self.secrets.retain(|secret| secret.id != name);
+            self.secrets.remove(name);
             self.build.insert(name.to_owned(), value.to_owned());
         }
     }
@@ -151,9 +152,7 @@ impl Environment {
     }
 
     fn add_secret(&mut self, id: &str, use_as: SecretUse, value: SecretValue) {
-        self.secrets.retain(|secret| secret.id != id);
-        self.secrets.push(PlannedSecret { id: id.to_owned(), use_as, value });
-        self.secrets.sort_by(|a, b| a.id.cmp(&b.id));
+        self.secrets.insert(id.to_owned(), PlannedSecret { id: id.to_owned(), use_as, value });
     }
 
     /// Values of the app's `.env` and `.env.production`, as Next.js loads them: the second one wins.
@@ -180,10 +179,8 @@ impl Environment {
         if policy != EnvFilePolicy::Auto {
             return;
         }
-        let expanded: BTreeMap<&str, (String, Origin)> =
-            values.iter().map(|(name, (value, origin))| (*name, (expand(value, &values, 0), origin.clone()))).collect();
         let mut secret_looking: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (name, (value, origin)) in expanded {
+        for (name, (value, origin)) in values {
             if !is_variable_name(name) || value.contains('\0') || FIXED.contains(&name) {
                 continue;
             }
@@ -206,43 +203,6 @@ fn origin_file(origin: &Origin) -> String {
         Origin::File(file) => file.clone(),
         other => other.to_string(),
     }
-}
-
-/// `$NAME`, `${NAME}` and `${NAME:-default}` as dotenv-expand reads them; `\$` is a dollar sign.
-fn expand(value: &str, values: &BTreeMap<&str, (String, Origin)>, depth: usize) -> String {
-    /// Variables that refer to each other in a circle end here.
-    const DEPTH: usize = 8;
-    let mut result = String::new();
-    let mut rest = value;
-    while let Some(at) = rest.find('$') {
-        if rest[..at].ends_with('\\') {
-            result.push_str(&rest[..at - 1]);
-            result.push('$');
-            rest = &rest[at + 1..];
-            continue;
-        }
-        result.push_str(&rest[..at]);
-        let after = &rest[at + 1..];
-        let braces = after.strip_prefix('{').and_then(|inner| Some((inner, inner.find('}')?)));
-        let (name, default, end) = if let Some((inner, close)) = braces {
-            let (name, default) = inner[..close].split_once(":-").unwrap_or((&inner[..close], ""));
-            (name, default, close + 2)
-        } else {
-            let length = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
-            (&after[..length], "", length)
-        };
-        if name.is_empty() {
-            result.push('$');
-        } else {
-            match values.get(name) {
-                Some((inner, _)) if depth < DEPTH => result.push_str(&expand(inner, values, depth + 1)),
-                _ => result.push_str(default),
-            }
-        }
-        rest = &after[end..];
-    }
-    result.push_str(rest);
-    result
 }
 
 /// `[A-Za-z_][A-Za-z0-9_]*`
@@ -327,23 +287,4 @@ fn secrets_in_file(file: &str, names: &[String]) -> Warning {
     )
     .with_hint(format!("start the container with `{}`", flags.join(" ")))
     .at(Location::file(file))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_refer_to_each_other_as_in_dotenv() {
-        let origin = || Origin::File(".env".to_owned());
-        let values = BTreeMap::from([
-            ("HOST", ("db".to_owned(), origin())),
-            ("URL", ("http://${HOST}:$PORT/${X:-y}".to_owned(), origin())),
-            ("LOOP", ("$LOOP".to_owned(), origin())),
-        ]);
-        assert_eq!(expand("$URL!", &values, 0), "http://db:/y!");
-        assert_eq!(expand("\\$HOST costs 5$", &values, 0), "$HOST costs 5$");
-        assert_eq!(expand("${HOST", &values, 0), "{HOST".replace('{', "${"));
-        assert_eq!(expand("$LOOP", &values, 0), "");
-    }
 }

@@ -17,7 +17,7 @@ const STORE: &str = "/var/cache/nextdeploy";
 pub(super) fn plan_install(
     inputs: Inputs<'_>,
     mode: ImageMode,
-    secrets: &mut [PlannedSecret],
+    secrets: &BTreeMap<String, PlannedSecret>,
     warnings: &mut Vec<Warning>,
 ) -> InstallPlan {
     let facts = inputs.facts;
@@ -38,7 +38,7 @@ pub(super) fn plan_install(
         files: input_files(inputs),
         folders: facts.install.yarn_cache.iter().cloned().collect(),
         secrets: secrets
-            .iter()
+            .values()
             .filter(|secret| match secret.use_as {
                 SecretUse::Npmrc | SecretUse::CaBundle | SecretUse::File => true,
                 SecretUse::Variable => facts.install.variables.iter().any(|variable| variable.value == secret.id),
@@ -201,7 +201,8 @@ fn input_files(inputs: Inputs<'_>) -> Vec<RelPath> {
     files.extend(needs.manifests.iter().flat_map(|manifest| programs(inputs, manifest)));
     files.sort();
     files.dedup();
-    files.retain(|file| !needs.manifests.contains(file));
+    let manifests: std::collections::BTreeSet<&RelPath> = needs.manifests.iter().collect();
+    files.retain(|file| !manifests.contains(file));
     files
 }
 
@@ -222,10 +223,10 @@ fn programs(inputs: Inputs<'_>, manifest: &RelPath) -> Vec<RelPath> {
 }
 
 /// A variable in `.npmrc` that nobody gives makes private packages fail in a way that is hard to read.
-fn warn_missing_variables(inputs: Inputs<'_>, secrets: &[PlannedSecret], warnings: &mut Vec<Warning>) {
+fn warn_missing_variables(inputs: Inputs<'_>, secrets: &BTreeMap<String, PlannedSecret>, warnings: &mut Vec<Warning>) {
     for variable in &inputs.facts.install.variables {
         let name = &variable.value;
-        let given = secrets.iter().any(|secret| secret.id == *name) || inputs.settings.env.contains_key(name);
+        let given = secrets.contains_key(name) || inputs.settings.env.contains_key(name);
         if !given {
             warnings.push(
                 Warning::new(

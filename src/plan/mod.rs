@@ -25,6 +25,8 @@ pub use error::PlanError;
 pub use image::*;
 pub use secret_looking::{SecretLook, secret_look};
 
+use std::collections::HashSet;
+
 use crate::ci::CiContext;
 use crate::diagnostic::Warning;
 use crate::project::ProjectFacts;
@@ -51,8 +53,8 @@ pub fn plan_image(inputs: Inputs<'_>) -> Result<ImagePlan, PlanError> {
     let node_major = facts.node.clone().map(|node| node.major);
     let base = base::plan_base(inputs, node_major.value, &mut warnings)?;
     let output = output::plan_output(inputs, &base, node_major.value, &mut warnings)?;
-    let mut environment = environment::plan_environment(inputs, &mut warnings)?;
-    let install = install::plan_install(inputs, output.mode, &mut environment.secrets, &mut warnings);
+    let environment = environment::plan_environment(inputs, &mut warnings)?;
+    let install = install::plan_install(inputs, output.mode, &environment.secrets, &mut warnings);
     let build = build::plan_build(inputs, &environment, &mut warnings);
     let labels = labels::plan_labels(inputs, &base, node_major.value, names.version)?;
     let runtime = output::plan_runtime(inputs, &base, &output, environment.image);
@@ -71,7 +73,7 @@ pub fn plan_image(inputs: Inputs<'_>) -> Result<ImagePlan, PlanError> {
         output,
         runtime,
         labels,
-        secrets: environment.secrets,
+        secrets: environment.secrets.into_values().collect(),
         env_files: settings.env_files.as_ref().map_or_else(EnvFilePolicy::default, |policy| policy.value),
         build_id_salt: identity::build_id_salt(inputs),
         source_date_epoch: tree.git.as_ref().and_then(|git| git.commit_time),
@@ -79,12 +81,8 @@ pub fn plan_image(inputs: Inputs<'_>) -> Result<ImagePlan, PlanError> {
     })
 }
 
-fn deduplicate(warnings: Vec<Warning>) -> Vec<Warning> {
-    let mut kept: Vec<Warning> = Vec::with_capacity(warnings.len());
-    for warning in warnings {
-        if !kept.contains(&warning) {
-            kept.push(warning);
-        }
-    }
-    kept
+fn deduplicate(mut warnings: Vec<Warning>) -> Vec<Warning> {
+    let mut seen = HashSet::new();
+    warnings.retain(|warning| seen.insert(warning.clone()));
+    warnings
 }

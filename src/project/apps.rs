@@ -3,6 +3,11 @@
 //! In: the tree and what was asked for. Out: the app with its manifest and the workspace around it. Never picks one of
 //! several apps by itself.
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use serde::Deserialize;
+
 use crate::diagnostic::Warning;
 use crate::origin::{Detected, Origin};
 use crate::rel_path::RelPath;
@@ -10,7 +15,7 @@ use crate::source::SourceTree;
 
 use super::error::ProjectError;
 use super::facts::AppCandidate;
-use super::manifest::Manifest;
+use super::manifest::{Manifest, Manifests};
 use super::text;
 use super::workspace::{self, Members};
 
@@ -22,7 +27,7 @@ const ASIDE: &[&str] =
 #[derive(Debug)]
 pub(super) struct Located {
     /// The app's own manifest; the root's without its scripts where the app has none (Nx).
-    pub app: Manifest,
+    pub app: Rc<Manifest>,
     pub app_dir: RelPath,
     pub name: Detected<String>,
     pub workspace: Option<Members>,
@@ -32,11 +37,11 @@ pub(super) struct Located {
 
 /// Finds the app, by what was asked for or because there is only one.
 pub(super) fn locate(
-    tree: &SourceTree,
+    manifests: &Manifests<'_>,
     asked: Option<&Detected<String>>,
     warnings: &mut Vec<Warning>,
 ) -> Result<Located, ProjectError> {
-    let search = Search::new(tree, warnings)?;
+    let search = Search::new(manifests, warnings)?;
     let chosen = match asked {
         Some(asked) => search.asked(asked)?,
         None => search.only()?,
@@ -46,46 +51,46 @@ pub(super) fn locate(
 
 struct Candidate {
     app: AppCandidate,
-    manifest: Manifest,
+    manifest: Rc<Manifest>,
     named: Origin,
 }
 
-struct Search<'t> {
-    tree: &'t SourceTree,
+struct Search<'m> {
+    manifests: &'m Manifests<'m>,
     root: Option<Members>,
     candidates: Vec<Candidate>,
     /// The first manifest outside of the workspace that could not be read.
     unreadable: Option<ProjectError>,
 }
 
-impl<'t> Search<'t> {
-    fn new(tree: &'t SourceTree, warnings: &mut Vec<Warning>) -> Result<Self, ProjectError> {
-        let root_manifest = Manifest::load(tree, &RelPath::root())?;
-        let root = workspace::members(tree, &RelPath::root(), warnings)?;
-        let mut search = Search { tree, root, candidates: Vec::new(), unreadable: None };
-        let manifests: Vec<&RelPath> =
-            tree.texts().map(|(path, _)| path).filter(|path| path.name() == "package.json").collect();
-        if manifests.is_empty() {
+impl<'m> Search<'m> {
+    fn new(manifests: &'m Manifests<'m>, warnings: &mut Vec<Warning>) -> Result<Self, ProjectError> {
+        let root_manifest = manifests.load(&RelPath::root())?;
+        let root = workspace::members(manifests, &RelPath::root(), warnings)?;
+        let mut search = Search { manifests, root, candidates: Vec::new(), unreadable: None };
+        let mut paths = manifests.tree.texts_named("package.json").peekable();
+        if paths.peek().is_none() {
             return Err(ProjectError::NoManifest);
         }
-        for path in manifests {
-            search.consider(&path.parent().unwrap_or_default(), root_manifest.as_ref());
+        for path in paths {
+            search.consider(&path.parent().unwrap_or_default(), root_manifest.as_deref());
         }
-        search.without_manifest(root_manifest.as_ref());
+        search.without_manifest(root_manifest.as_deref());
         search.candidates.sort_by(|a, b| a.app.dir.cmp(&b.app.dir));
         Ok(search)
     }
 
     fn consider(&mut self, dir: &RelPath, root: Option<&Manifest>) {
-        match Manifest::load(self.tree, dir) {
+        let tree = self.tree();
+        match self.manifests.load(dir) {
             Ok(Some(manifest)) => {
                 let depends = manifest.dependency("next").is_some();
                 // A single-version workspace has `next` in its root only.
                 let hoisted = !depends
                     && !dir.is_root()
                     && root.is_some_and(|root| root.dependency("next").is_some())
-                    && next_config(self.tree, dir).is_some();
-                if (depends && has_marker(self.tree, &manifest)) || (hoisted && has_routes(self.tree, dir)) {
+                    && next_config(tree, dir).is_some();
+                if (depends && has_marker(tree, &manifest)) || (hoisted && has_routes(tree, dir)) {
                     self.add(dir, manifest);
                 }
             }
@@ -99,20 +104,23 @@ impl<'t> Search<'t> {
     /// Nx apps have a `project.json` instead of a manifest; dependencies are the root's.
     fn without_manifest(&mut self, root: Option<&Manifest>) {
         let Some(root) = root.filter(|root| root.dependency("next").is_some()) else { return };
-        let configs = self.tree.texts().map(|(path, _)| path).filter(|path| path.name().starts_with("next.config."));
-        let mut dirs: Vec<RelPath> = configs.filter_map(RelPath::parent).collect();
-        dirs.dedup();
+        let tree = self.tree();
+        let configs = super::next_config::NAMES.iter().flat_map(|name| tree.texts_named(name));
+        let dirs: BTreeSet<RelPath> = configs.filter_map(|path| path.parent()).collect();
         for dir in dirs {
-            let own = self.tree.text(&dir.child("package.json")).is_some();
-            if !own && !dir.is_root() && has_routes(self.tree, &dir) {
+            if !tree.has_file(&dir.child("package.json")) && !dir.is_root() && has_routes(tree, &dir) {
                 let manifest = Manifest { scripts: std::collections::BTreeMap::new(), name: None, ..root.clone() };
-                self.add(&dir, Manifest { dir: dir.clone(), ..manifest });
+                self.add(&dir, Rc::new(Manifest { dir: dir.clone(), ..manifest }));
             }
         }
     }
 
-    fn add(&mut self, dir: &RelPath, manifest: Manifest) {
-        let (name, named) = name_of(self.tree, dir, &manifest);
+    fn tree(&self) -> &'m SourceTree {
+        self.manifests.tree
+    }
+
+    fn add(&mut self, dir: &RelPath, manifest: Rc<Manifest>) {
+        let (name, named) = name_of(self.tree(), dir, &manifest);
         self.candidates.push(Candidate { app: AppCandidate { name, dir: dir.clone() }, manifest, named });
     }
 
@@ -153,16 +161,16 @@ impl<'t> Search<'t> {
         if let Some(error) = &self.unreadable {
             return error.clone();
         }
-        let first = self.tree.texts().map(|(path, _)| path).find(|path| path.name() == "package.json");
-        let root = RelPath::root().child("package.json");
-        let manifest = if self.tree.text(&root).is_some() { Some(&root) } else { first };
-        manifest.map_or(ProjectError::NoManifest, |manifest| ProjectError::NotNext { manifest: manifest.clone() })
+        let tree = self.tree();
+        let root = Some(RelPath::root().child("package.json")).filter(|root| tree.has_file(root));
+        let manifest = root.or_else(|| tree.texts_named("package.json").next());
+        manifest.map_or(ProjectError::NoManifest, |manifest| ProjectError::NotNext { manifest })
     }
 
     /// A folder, a full name, or the last part of a name or folder where that is unique.
     fn asked(&self, asked: &Detected<String>) -> Result<&Candidate, ProjectError> {
         let wanted = asked.value.trim();
-        let dir = RelPath::new(wanted).ok().filter(|dir| self.tree.has_directory(dir));
+        let dir = RelPath::new(wanted).ok().filter(|dir| self.tree().has_directory(dir));
         let exact = self.candidates.iter().find(|candidate| dir.as_ref() == Some(&candidate.app.dir));
         if let Some(candidate) = exact.or_else(|| self.candidates.iter().find(|c| c.app.name == wanted)) {
             return Ok(candidate);
@@ -175,7 +183,7 @@ impl<'t> Search<'t> {
         }
         if let Some(dir) = dir {
             // The manifest of the folder that was named may be the one that cannot be read.
-            Manifest::load(self.tree, &dir)?;
+            self.manifests.load(&dir)?;
             let below: Vec<&Candidate> =
                 self.candidates.iter().filter(|candidate| dir.contains(&candidate.app.dir)).collect();
             if let Some(found) = Self::one_of(&below) {
@@ -197,7 +205,8 @@ impl<'t> Search<'t> {
         while let Some(current) = folder {
             // What the root has to say was said when the search began.
             let mut said = Vec::new();
-            let found = workspace::members(self.tree, &current, if current.is_root() { &mut said } else { warnings })?;
+            let found =
+                workspace::members(self.manifests, &current, if current.is_root() { &mut said } else { warnings })?;
             // An Nx app without a manifest belongs to the root that has its dependencies.
             let adopted = chosen.manifest.path.parent().as_ref() == Some(&current) && current != *dir;
             if let Some(members) = found.filter(|members| adopted || members.holds(dir)) {
@@ -208,13 +217,18 @@ impl<'t> Search<'t> {
         }
         let in_workspace = |candidate: &&Candidate| workspace.as_ref().is_some_and(|w| w.holds(&candidate.app.dir));
         Ok(Located {
-            app: chosen.manifest.clone(),
+            app: Rc::clone(&chosen.manifest),
             app_dir: dir.clone(),
             name: Detected::new(chosen.app.name.clone(), chosen.named.clone()),
             apps: self.candidates.iter().filter(in_workspace).map(|candidate| candidate.app.clone()).collect(),
             workspace,
         })
     }
+}
+
+#[derive(Deserialize)]
+struct NxProject {
+    name: Option<String>,
 }
 
 /// The manifest's name, Nx's, or the folder's.
@@ -224,10 +238,9 @@ fn name_of(tree: &SourceTree, dir: &RelPath, manifest: &Manifest) -> (String, Or
     }
     let project = dir.child("project.json");
     if let Ok(Some(content)) = text::read(tree, &project)
-        && let Ok(value) = text::parse_jsonc::<serde_json::Value>(&project, content)
-        && let Some(name) = value.get("name").and_then(serde_json::Value::as_str)
+        && let Ok(NxProject { name: Some(name) }) = text::parse_jsonc(&project, content)
     {
-        return (name.to_owned(), Origin::field(project.as_str(), "name"));
+        return (name, Origin::field(project.as_str(), "name"));
     }
     let folder = if dir.is_root() {
         tree.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()

@@ -3,27 +3,68 @@
 //! The grammar is that of the `dotenv` package, references between variables that of `dotenv-expand`. Lines that are no
 //! assignment are skipped, as `dotenv` does; nothing is looked up in the environment.
 
-/// Longest value that references may grow to.
-const MAX_VALUE: usize = 64 * 1024;
-/// Most references that are followed in one file.
-const MAX_REFERENCES: u32 = 10_000;
+use std::collections::HashMap;
+
+/// More than a process can be started with (`ARG_MAX` of Linux).
+const MOST_VARIABLES: usize = 5_000;
+/// Bytes that values may have in total, in addition to the file's own.
+const EXPANSION: usize = 4 * 1024 * 1024;
+/// What a reference costs of it, besides its value.
+const REFERENCE_COST: usize = 64;
+
+/// What no honest file asks for. Completes "`file` is too large: …".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DotenvError {
+    #[error("it sets more than {} variables", MOST_VARIABLES)]
+    Variables,
+    #[error("its values exceed {} MiB when their references are replaced", EXPANSION >> 20)]
+    Expansion,
+}
 
 /// Variables with references to others of the same file resolved; a name that is set twice has its last value.
-pub fn parse(text: &str) -> Vec<(String, String)> {
-    let mut raw: Vec<Assignment> = Vec::new();
+pub fn parse(text: &str) -> Result<Vec<(String, String)>, DotenvError> {
+    let mut all = Assignments::default();
     let mut rest = text;
     while !rest.is_empty() {
         let (assignment, after) = assignment(rest);
         rest = after;
         if let Some(assignment) = assignment {
-            match raw.iter_mut().find(|known| known.name == assignment.name) {
-                Some(known) => *known = assignment,
-                None => raw.push(assignment),
+            all.set(assignment);
+        }
+        if all.in_order.len() > MOST_VARIABLES {
+            return Err(DotenvError::Variables);
+        }
+    }
+    let mut left = text.len() + EXPANSION;
+    let expanded = all.in_order.iter().map(|one| {
+        let mut value = String::new();
+        expand(&one.value, &all, 0, &mut value, &mut left)?;
+        Ok((one.name.to_owned(), value))
+    });
+    expanded.collect()
+}
+
+/// In file order, and by name.
+#[derive(Default)]
+struct Assignments<'t> {
+    in_order: Vec<Assignment<'t>>,
+    by_name: HashMap<&'t str, usize>,
+}
+
+impl<'t> Assignments<'t> {
+    fn set(&mut self, assignment: Assignment<'t>) {
+        match self.by_name.get(assignment.name) {
+            Some(at) => self.in_order[*at] = assignment,
+            None => {
+                self.by_name.insert(assignment.name, self.in_order.len());
+                self.in_order.push(assignment);
             }
         }
     }
-    let mut left = MAX_REFERENCES;
-    raw.iter().map(|one| (one.name.to_owned(), expand(&one.value, &raw, 0, &mut left))).collect()
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.by_name.get(name).map(|at| self.in_order[*at].value.as_str())
+    }
 }
 
 struct Assignment<'t> {
@@ -88,12 +129,18 @@ fn closing_quote(body: &str, quote: char) -> Option<usize> {
     })
 }
 
-/// `$NAME`, `${NAME}`, `${NAME:-default}`; `\$` is a dollar sign; unknown names are empty.
-fn expand(value: &str, all: &[Assignment<'_>], depth: usize, left: &mut u32) -> String {
-    let mut out = String::new();
+/// `$NAME`, `${NAME}`, `${NAME:-default}`; `\$` is a dollar sign; unknown names are empty. The value is added to `out`.
+fn expand(
+    value: &str,
+    all: &Assignments<'_>,
+    depth: usize,
+    out: &mut String,
+    left: &mut usize,
+) -> Result<(), DotenvError> {
     let mut rest = value;
     while let Some(at) = rest.find('$') {
         let (before, from) = rest.split_at(at);
+        spend(left, before.len())?;
         if let Some(before) = before.strip_suffix('\\') {
             out.push_str(before);
             out.push('$');
@@ -103,21 +150,29 @@ fn expand(value: &str, all: &[Assignment<'_>], depth: usize, left: &mut u32) -> 
         out.push_str(before);
         let (reference, default, after) = reference(&from[1..]);
         rest = after;
+        spend(left, REFERENCE_COST)?;
         if reference.is_empty() {
             out.push('$');
             continue;
         }
-        *left = left.saturating_sub(1);
+        let start = out.len();
         // Deeper than any honest chain: a cycle.
-        let known = all.iter().find(|one| one.name == reference).filter(|_| depth < 8 && *left > 0);
-        let expanded = known.map(|one| expand(&one.value, all, depth + 1, left)).filter(|value| !value.is_empty());
-        out.push_str(&expanded.unwrap_or_else(|| default.to_owned()));
-        if out.len() > MAX_VALUE {
-            return String::new();
+        if let Some(value) = all.get(reference).filter(|_| depth < 8) {
+            expand(value, all, depth + 1, out, left)?;
+        }
+        if out.len() == start {
+            spend(left, default.len())?;
+            out.push_str(default);
         }
     }
+    spend(left, rest.len())?;
     out.push_str(rest);
-    out
+    Ok(())
+}
+
+fn spend(left: &mut usize, cost: usize) -> Result<(), DotenvError> {
+    *left = left.checked_sub(cost).ok_or(DotenvError::Expansion)?;
+    Ok(())
 }
 
 /// Name, default and what follows, of the text behind a dollar sign.
@@ -134,11 +189,11 @@ fn reference(text: &str) -> (&str, &str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{DotenvError, parse};
 
     #[track_caller]
     fn check(text: &str, expected: &[(&str, &str)]) {
-        let found = parse(text);
+        let found = parse(text).unwrap();
         let found: Vec<(&str, &str)> = found.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(found, expected, "{text:?}");
     }
@@ -167,8 +222,21 @@ mod tests {
         check("HOST=h\nURL=https://$HOST/${PATH_}x", &[("HOST", "h"), ("URL", "https://h/x")]);
         check("A=${B:-none}\nC=\\$5\nD=$", &[("A", "none"), ("C", "$5"), ("D", "$")]);
         check("A=$B\nB=$A", &[("A", ""), ("B", "")]);
-        let lines: Vec<String> = (0..8).map(|n| format!("V{n}={}\n", format!("$V{}", n + 1).repeat(100))).collect();
-        let bomb = lines.concat();
-        assert!(parse(&format!("{bomb}V8=xxxxxxxxxx")).iter().all(|(_, value)| value.len() <= 70_000));
+    }
+
+    #[test]
+    fn files_that_grow_without_bound_are_refused() {
+        let fails = |text: &str, error: DotenvError| assert_eq!(parse(text), Err(error), "{}", &text[..40]);
+        let lines: Vec<String> = (0..8).map(|n| format!("V{n}={}\n", format!("$V{}", n + 1).repeat(60))).collect();
+        fails(&format!("{}V8=xxxxxxxxxx", lines.concat()), DotenvError::Expansion);
+        let copies: String = (0..100).map(|n| format!("B{n}=$A\n")).collect();
+        fails(&format!("A={}\n{copies}", "x".repeat(60_000)), DotenvError::Expansion);
+        let names: String = (0..5_001).map(|n| format!("N{n}=\n")).collect();
+        fails(&names, DotenvError::Variables);
+        check(&format!("A={}", "\\$A".repeat(3)), &[("A", "$A$A$A")]);
+        // As long as it fits, every reference counts.
+        let chain: String = (0..4_900).map(|n| format!("V{n}=$V{}\n", n + 1)).collect();
+        let found = parse(&format!("{chain}V4900=end")).unwrap();
+        assert_eq!((found.len(), found[4_893].1.as_str()), (4_901, "end"));
     }
 }

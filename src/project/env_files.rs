@@ -42,9 +42,12 @@ pub(super) fn detect(
         }
         let loaded = folder == *app_dir && matches!(path.name(), ".env" | ".env.production");
         let content = if loaded { text::read(tree, &path)? } else { None };
+        let variables = dotenv::parse(content.unwrap_or_default());
+        let variables =
+            variables.map_err(|error| ProjectError::BeyondLimit { file: path.clone(), reason: error.to_string() })?;
         files.push(EnvFile {
             tracked: tracked.is_some_and(|tracked| tracked.contains(path.as_str())),
-            variables: content.map(dotenv::parse).unwrap_or_default(),
+            variables,
             path,
         });
     }

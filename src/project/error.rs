@@ -65,6 +65,9 @@ pub enum ProjectError {
     #[error("`{file}` is too large to be read ({size} bytes)")]
     TooLarge { file: RelPath, size: u64 },
 
+    #[error("`{file}` is too large: {reason}")]
+    BeyondLimit { file: RelPath, reason: String },
+
     #[error("`{file}` cannot be read: {reason}")]
     Unreadable { file: RelPath, reason: String },
 }
@@ -90,7 +93,7 @@ impl Diagnostic for ProjectError {
             Self::InvalidPort { .. } => "project/invalid-port",
             Self::MergeConflict { .. } => "project/merge-conflict",
             Self::NotUtf8 { .. } => "project/not-utf8",
-            Self::TooLarge { .. } => "project/file-too-large",
+            Self::TooLarge { .. } | Self::BeyondLimit { .. } => "project/file-too-large",
             Self::Unreadable { .. } => "project/unreadable-file",
         }
     }
@@ -132,7 +135,9 @@ impl Diagnostic for ProjectError {
             Self::InvalidPort { .. } => "correct the port in the script".to_owned(),
             Self::MergeConflict { .. } => "resolve the conflict and commit the file".to_owned(),
             Self::NotUtf8 { .. } => "save the file as UTF-8".to_owned(),
-            Self::TooLarge { .. } => "check that this is the file that is meant".to_owned(),
+            Self::TooLarge { .. } | Self::BeyondLimit { .. } => {
+                "remove the file, or what it holds by mistake".to_owned()
+            }
             Self::Unreadable { .. } => "check that the file exists and that you may read it".to_owned(),
         };
         vec![hint]
@@ -156,9 +161,10 @@ impl Diagnostic for ProjectError {
             Self::LockfileOutOfDate { lockfile, .. } | Self::NextVersionUnknown { lockfile, .. } => {
                 Some(Location::file(lockfile.as_str()))
             }
-            Self::NotUtf8 { file, .. } | Self::TooLarge { file, .. } | Self::Unreadable { file, .. } => {
-                Some(Location::file(file.as_str()))
-            }
+            Self::NotUtf8 { file, .. }
+            | Self::TooLarge { file, .. }
+            | Self::BeyondLimit { file, .. }
+            | Self::Unreadable { file, .. } => Some(Location::file(file.as_str())),
             Self::TwoLockfiles { dir, files } => files.first().map(|file| Location::file(dir.child(file).as_str())),
             Self::NoManifest | Self::SeveralApps { .. } | Self::UnknownApp { .. } => None,
         }

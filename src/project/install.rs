@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::origin::{Detected, Origin};
 use crate::rel_path::RelPath;
-use crate::source::{EntryKind, SourceTree};
+use crate::source::{EntryKind, SourceEntry, SourceTree};
 
 use super::error::ProjectError;
 use super::facts::{InstallNeeds, LifecycleScript, Prisma};
@@ -19,6 +19,8 @@ use super::yarn_config::YarnConfig;
 
 const CONFIG_FILES: &[&str] =
     &[".npmrc", ".yarnrc", ".yarnrc.yml", "pnpm-workspace.yaml", ".pnpmfile.cjs", ".pnpmfile.mjs", "bunfig.toml"];
+/// Environment variables that the install may read; there is one for each registry.
+const MOST_VARIABLES: usize = 1_000;
 const LIFECYCLE: &[&str] = &["preinstall", "install", "postinstall", "prepare"];
 
 /// The install and everything around it.
@@ -54,12 +56,8 @@ pub(super) fn needs(install: &Install<'_>) -> Result<InstallNeeds, ProjectError>
 
 /// Patches, Yarn's own files, vendored packages.
 fn files(install: &Install<'_>) -> Result<Vec<RelPath>, ProjectError> {
-    let mut files = BTreeSet::new();
-    let mut add = |path: Option<RelPath>| {
-        if let Some(path) = path.filter(|path| !path.is_root()) {
-            files.extend(files_below(install.tree, &path));
-        }
-    };
+    let mut paths = BTreeSet::new();
+    let mut add = |path: Option<RelPath>| paths.extend(path.filter(|path| !path.is_root()));
     let root = install.dir;
     for folder in [".yarn/releases", ".yarn/plugins", ".yarn/patches", "patches"] {
         add(root.join(folder).ok());
@@ -89,6 +87,10 @@ fn files(install: &Install<'_>) -> Result<Vec<RelPath>, ProjectError> {
             add(manifest.dir.join(local).ok().filter(|path| !members.contains(path)));
         }
     }
+    // Each file once, however many dependencies name a folder above it.
+    let above = |path: &RelPath| std::iter::successors(path.parent(), RelPath::parent);
+    let outermost = paths.iter().filter(|path| !above(path).any(|folder| paths.contains(&folder)));
+    let files: BTreeSet<RelPath> = outermost.flat_map(|path| files_below(install.tree, path)).collect();
     Ok(files.into_iter().collect())
 }
 
@@ -110,15 +112,12 @@ fn has_extension(path: &str, extension: &str) -> bool {
 
 /// The file itself, or every regular file and link of the folder.
 fn files_below(tree: &SourceTree, path: &RelPath) -> Vec<RelPath> {
-    if tree.has_file(path) {
-        return vec![path.clone()];
-    }
-    if !tree.has_directory(path) {
-        return Vec::new();
-    }
-    let below = tree.entries().iter().filter(|entry| entry.path.starts_with(path.as_str()));
-    let files = below.filter(|entry| matches!(entry.kind, EntryKind::File { .. } | EntryKind::Symlink { .. }));
+    let files = tree.entries_at(path).iter().filter(|entry| is_file(entry));
     files.filter_map(|entry| entry.path.to_str().and_then(|name| RelPath::new(name).ok())).collect()
+}
+
+fn is_file(entry: &SourceEntry) -> bool {
+    matches!(entry.kind, EntryKind::File { .. } | EntryKind::Symlink { .. })
 }
 
 /// A committed cache makes the install need no network (zero-install).
@@ -137,36 +136,70 @@ fn prisma(install: &Install<'_>) -> Option<Prisma> {
     if users.is_empty() {
         return None;
     }
-    let mut schemas = BTreeSet::new();
+    let mut schemas = Schemas::new(install.tree);
     for manifest in &users {
-        let mut found = schemas_of(install.tree, manifest);
-        if found.is_empty() && manifest.dependency("prisma").is_some() {
-            // `prisma.config.ts` may name any place; only Prisma can run it.
-            found = files_below(install.tree, &manifest.dir);
-            found.retain(|file| has_extension(file.as_str(), "prisma"));
+        // `prisma.config.ts` may name any place; only Prisma can run it.
+        if !schemas.add_usual(manifest) && manifest.dependency("prisma").is_some() {
+            schemas.add(&manifest.dir);
         }
-        schemas.extend(found);
     }
     // A package of the workspace may use a schema of the root's or the app's folder.
     for dir in [install.dir, install.app_dir] {
-        schemas.extend(schemas_of(install.tree, &Manifest { dir: dir.clone(), ..Manifest::default() }));
+        schemas.add_usual(&Manifest { dir: dir.clone(), ..Manifest::default() });
     }
     let version = users.iter().find_map(|manifest| {
         ["prisma", "@prisma/client"].iter().find_map(|name| locked_version(install, manifest, name))
     });
-    Some(Prisma { version, schemas: schemas.into_iter().collect() })
+    Some(Prisma { version, schemas: schemas.found() })
 }
 
-/// `prisma.schema`, `--schema` in a script, and the places where Prisma looks by itself.
-fn schemas_of(tree: &SourceTree, manifest: &Manifest) -> Vec<RelPath> {
-    let in_scripts = manifest.scripts.values().filter_map(|script| {
-        let (_, rest) = script.split_once("--schema")?;
-        rest.trim_start_matches(['=', ' ']).split_whitespace().next().map(|path| path.trim_matches(['"', '\'']))
-    });
-    let places = manifest.prisma_schema.as_deref().into_iter().chain(in_scripts).chain(["schema.prisma", "prisma"]);
-    let paths = places.filter_map(|place| manifest.dir.join(place).ok());
-    let files = paths.flat_map(|path| files_below(tree, &path));
-    files.filter(|file| has_extension(file.as_str(), "prisma")).collect()
+/// Schema files, of which very many packages may name the same.
+struct Schemas<'t> {
+    /// All in the tree, in the order of its entries.
+    all: Vec<&'t Path>,
+    /// Ranges of `all`.
+    chosen: BTreeSet<(usize, usize)>,
+}
+
+impl<'t> Schemas<'t> {
+    fn new(tree: &'t SourceTree) -> Self {
+        let files = tree.entries().iter().filter(|entry| is_file(entry)).map(|entry| entry.path.as_path());
+        let is_schema = |path: &&Path| path.extension().is_some_and(|extension| extension == "prisma");
+        Self { all: files.filter(is_schema).collect(), chosen: BTreeSet::new() }
+    }
+
+    /// Adds the file or the folder at `path`; false when there is no schema.
+    fn add(&mut self, path: &RelPath) -> bool {
+        let path = Path::new(path.as_str());
+        let start = self.all.partition_point(|schema| *schema < path);
+        let length = self.all[start..].partition_point(|schema| schema.starts_with(path));
+        if length > 0 {
+            self.chosen.insert((start, start + length));
+        }
+        length > 0
+    }
+
+    /// Adds `prisma.schema`, `--schema` in a script, and the places where Prisma looks by itself.
+    fn add_usual(&mut self, manifest: &Manifest) -> bool {
+        let in_scripts = manifest.scripts.values().filter_map(|script| {
+            let (_, rest) = script.split_once("--schema")?;
+            rest.trim_start_matches(['=', ' ']).split_whitespace().next().map(|path| path.trim_matches(['"', '\'']))
+        });
+        let places = manifest.prisma_schema.as_deref().into_iter().chain(in_scripts).chain(["schema.prisma", "prisma"]);
+        let paths = places.filter_map(|place| manifest.dir.join(place).ok());
+        paths.fold(false, |found, path| self.add(&path) || found)
+    }
+
+    fn found(&self) -> Vec<RelPath> {
+        let mut found = BTreeSet::new();
+        let mut next = 0;
+        for (start, end) in &self.chosen {
+            let new = self.all.get(next.max(*start)..*end).unwrap_or_default();
+            found.extend(new.iter().filter_map(|path| RelPath::new(path.to_str()?).ok()));
+            next = next.max(*end);
+        }
+        found.into_iter().collect()
+    }
 }
 
 fn locked_version(install: &Install<'_>, manifest: &Manifest, name: &str) -> Option<String> {
@@ -203,12 +236,17 @@ fn has_git_dependency(install: &Install<'_>) -> bool {
 /// `${NPM_TOKEN}` in package manager configuration, each name once.
 fn variables(tree: &SourceTree, config_files: &[RelPath]) -> Result<Vec<Detected<String>>, ProjectError> {
     let mut found: Vec<Detected<String>> = Vec::new();
+    let mut known = BTreeSet::new();
     for path in config_files {
         let Some(content) = text::read(tree, path)? else { continue };
         let bun = path.name() == "bunfig.toml";
         let lines = content.lines().filter(|line| !line.trim_start().starts_with(['#', ';']));
         for name in lines.flat_map(|line| references(line, bun)) {
-            if !found.iter().any(|known| known.value == name) {
+            if found.len() == MOST_VARIABLES {
+                let reason = format!("it refers to more than {MOST_VARIABLES} variables");
+                return Err(ProjectError::BeyondLimit { file: path.clone(), reason });
+            }
+            if known.insert(name.clone()) {
                 found.push(Detected::new(name, Origin::File(path.as_str().to_owned())));
             }
         }

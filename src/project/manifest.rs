@@ -2,7 +2,9 @@
 //!
 //! Only the fields that detection uses are looked at; a field of the wrong type is an error that names it.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -47,6 +49,28 @@ pub(super) struct Manifest {
 pub(super) struct DevEngine {
     pub name: String,
     pub version: Option<String>,
+}
+
+/// The manifests of a tree, each parsed once.
+pub(super) struct Manifests<'t> {
+    pub tree: &'t SourceTree,
+    parsed: RefCell<BTreeMap<RelPath, Result<Option<Rc<Manifest>>, ProjectError>>>,
+}
+
+impl<'t> Manifests<'t> {
+    pub fn new(tree: &'t SourceTree) -> Self {
+        Self { tree, parsed: RefCell::default() }
+    }
+
+    /// The manifest in `dir`; `None` when there is none.
+    pub fn load(&self, dir: &RelPath) -> Result<Option<Rc<Manifest>>, ProjectError> {
+        if let Some(parsed) = self.parsed.borrow().get(dir) {
+            return parsed.clone();
+        }
+        let parsed = Manifest::load(self.tree, dir).map(|manifest| manifest.map(Rc::new));
+        self.parsed.borrow_mut().insert(dir.clone(), parsed.clone());
+        parsed
+    }
 }
 
 impl Manifest {

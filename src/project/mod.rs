@@ -29,12 +29,14 @@ pub use facts::*;
 pub use text::line_of_key;
 pub use turbo::turbo_tasks;
 
+use std::rc::Rc;
+
 use crate::diagnostic::{Location, Warning};
 use crate::origin::{Detected, Origin};
 use crate::rel_path::RelPath;
 use crate::source::SourceTree;
 
-use manifest::Manifest;
+use manifest::{Manifest, Manifests};
 use node::{Floor, NodeSources};
 
 /// What the user said before detection; everything else is found.
@@ -50,10 +52,11 @@ pub struct DetectOptions {
 /// Finds the app and everything about it.
 pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts, ProjectError> {
     let mut warnings = Vec::new();
-    let located = apps::locate(tree, options.app.as_ref(), &mut warnings)?;
-    let (app, app_dir) = (&located.app, &located.app_dir);
+    let manifests = Manifests::new(tree);
+    let located = apps::locate(&manifests, options.app.as_ref(), &mut warnings)?;
+    let (app, app_dir) = (&*located.app, &located.app_dir);
     let install_dir = install_dir(tree, app_dir, located.workspace.as_ref(), &mut warnings);
-    let root = root_manifest(tree, &install_dir, &located)?;
+    let root = root_manifest(&manifests, &install_dir, &located)?;
 
     let sources = package_manager::Sources {
         tree,
@@ -76,17 +79,17 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
     warnings.extend(node_warnings);
 
     let members = located.workspace.as_ref().map(|workspace| workspace.manifests.as_slice()).unwrap_or_default();
-    let mut manifests = vec![&root];
-    manifests.extend(members.iter().filter(|manifest| manifest.path != root.path));
-    if !manifests.iter().any(|manifest| manifest.path == app.path) {
-        manifests.push(app);
+    let mut installed: Vec<&Manifest> = vec![&*root];
+    installed.extend(members.iter().map(|manifest| &**manifest).filter(|manifest| manifest.path != root.path));
+    if !installed.iter().any(|manifest| manifest.path == app.path) {
+        installed.push(app);
     }
     let needs = install::needs(&install::Install {
         tree,
         dir: &install_dir,
         app_dir,
         app,
-        manifests,
+        manifests: installed,
         locked: &choice.locked,
         yarn: &choice.yarn,
     })?;
@@ -160,11 +163,16 @@ fn install_dir(
 }
 
 /// The manifest beside the lockfile; the app's where there is none.
-fn root_manifest(tree: &SourceTree, dir: &RelPath, located: &apps::Located) -> Result<Manifest, ProjectError> {
+fn root_manifest(
+    manifests: &Manifests<'_>,
+    dir: &RelPath,
+    located: &apps::Located,
+) -> Result<Rc<Manifest>, ProjectError> {
+    let app = || Rc::clone(&located.app);
     if *dir == located.app.dir {
-        return Ok(located.app.clone());
+        return Ok(app());
     }
-    Ok(Manifest::load(tree, dir)?.unwrap_or_else(|| located.app.clone()))
+    Ok(manifests.load(dir)?.unwrap_or_else(app))
 }
 
 fn distinct<'m>(first: &'m Manifest, second: &'m Manifest) -> Vec<&'m Manifest> {
@@ -219,7 +227,7 @@ fn described(
     Workspace {
         declared_in: found.declared_in.clone(),
         tool: workspace::tool(tree, root, &located.app, warnings),
-        packages: found.manifests.iter().map(package).collect(),
+        packages: found.manifests.iter().map(|manifest| package(manifest)).collect(),
         build_order: workspace::build_order(&found.manifests, &located.app),
         apps: located.apps.clone(),
     }

@@ -20,7 +20,9 @@ pub(super) fn read<'t>(tree: &'t SourceTree, path: &RelPath) -> Result<Option<&'
         Some(SourceText::NotUtf8 { valid_up_to }) => {
             Err(ProjectError::NotUtf8 { file: path.clone(), offset: *valid_up_to })
         }
-        Some(SourceText::TooLarge { size }) => Err(ProjectError::TooLarge { file: path.clone(), size: *size }),
+        Some(SourceText::TooLarge { reason }) => {
+            Err(ProjectError::BeyondLimit { file: path.clone(), reason: reason.clone() })
+        }
         Some(SourceText::Unreadable { reason }) => {
             Err(ProjectError::Unreadable { file: path.clone(), reason: reason.clone() })
         }
@@ -66,13 +68,51 @@ pub(super) fn json_error(path: &RelPath, text: &str, error: &serde_json::Error) 
 /// JSON with comments and trailing commas: `bun.lock`, `turbo.json`, `nx.json`, `project.json`.
 pub(super) fn parse_jsonc<T: serde::de::DeserializeOwned>(path: &RelPath, text: &str) -> Result<T, ProjectError> {
     refuse_conflict(path, text)?;
-    jsonc_parser::parse_to_serde_value(text, &jsonc_parser::ParseOptions::default()).map_err(|error| {
-        ProjectError::Malformed {
-            location: Location::column(path.as_str(), error.line_display(), error.column_display()),
-            kind: "JSON",
-            message: error.kind().to_string(),
+    parse_json(path, &strict(text))
+}
+
+/// The same JSON without comments and trailing commas, with each character at its place. Nothing is built of it, because a syntax tree
+/// takes up to fifty times the memory of a lockfile.
+pub(super) fn strict(text: &str) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    let mut comma = None;
+    let mut at = 0;
+    while at < bytes.len() {
+        let rest = &text.as_bytes()[at..];
+        let length = match rest {
+            [b'"', ..] => string_length(rest),
+            [b'/', b'/', ..] => rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len()),
+            [b'/', b'*', ..] => text[at + 2..].find("*/").map_or(rest.len(), |end| end + 4),
+            _ => 1,
+        };
+        match rest[0] {
+            b'/' if length > 1 => {
+                bytes[at..at + length].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b' ');
+            }
+            b']' | b'}' => {
+                if let Some(comma) = comma.take() {
+                    bytes[comma] = b' ';
+                }
+            }
+            b',' => comma = Some(at),
+            byte if byte.is_ascii_whitespace() => {}
+            _ => comma = None,
         }
-    })
+        at += length;
+    }
+    // Only whole characters were replaced.
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+/// Bytes of the string at the beginning, with its quotes.
+fn string_length(text: &[u8]) -> usize {
+    let mut escaped = false;
+    let end = text.iter().skip(1).position(|byte| {
+        let is_end = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        is_end
+    });
+    end.map_or(text.len(), |end| end + 2)
 }
 
 /// A YAML mapping; an empty file is an empty mapping.
@@ -184,6 +224,22 @@ impl<'v> Fields<'v> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn comments_and_trailing_commas_become_blanks() {
+        for (lenient, expected) in [
+            (r#"{"a": [1, 2,], }"#, r#"{"a": [1, 2 ]  }"#),
+            ("{// é, }\n\"a\": 1, /**/}", "{        \n\"a\": 1      }"),
+            (r#"["// \" , ]", "\\",]"#, r#"["// \" , ]", "\\" ]"#),
+            ("[1,/*\n*/]", "[1   \n  ]"),
+            ("[,1, , 2]", "[,1, , 2]"),
+            ("/", "/"),
+            ("\"a", "\"a"),
+            ("/* a", "    "),
+        ] {
+            assert_eq!(strict(lenient), expected, "{lenient}");
+        }
+    }
 
     #[test]
     fn a_key_is_found_where_it_is_set() {

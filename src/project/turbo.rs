@@ -1,23 +1,30 @@
 //! Tasks that `turbo.json` defines.
 
-use serde_json::Value;
+use std::collections::BTreeMap;
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::text::strict;
 use crate::rel_path::RelPath;
 use crate::source::{SourceText, SourceTree};
+
+#[derive(Deserialize)]
+struct TurboConfig {
+    tasks: Option<BTreeMap<String, IgnoredAny>>,
+    pipeline: Option<BTreeMap<String, IgnoredAny>>,
+}
 
 /// Names of the tasks in the root's `turbo.json` (`tasks`, or `pipeline` before turbo 2), as written: `build`, `web#build`.
 /// Empty without the file; what turbo cannot read either is left to turbo's own message.
 pub fn turbo_tasks(tree: &SourceTree) -> Vec<String> {
     let texts = ["turbo.json", "turbo.jsonc"].into_iter().filter_map(|name| tree.text(&RelPath::root().child(name)));
     let mut configs = texts.filter_map(|text| match text {
-        SourceText::Text(text) => {
-            jsonc_parser::parse_to_serde_value::<Value>(text, &jsonc_parser::ParseOptions::default()).ok()
-        }
+        SourceText::Text(text) => serde_json::from_str::<TurboConfig>(&strict(text)).ok(),
         _ => None,
     });
-    let Some(config) = configs.next() else { return Vec::new() };
-    let tasks = config.get("tasks").or_else(|| config.get("pipeline")).and_then(Value::as_object);
-    tasks.map_or_else(Vec::new, |tasks| tasks.keys().cloned().collect())
+    let tasks = configs.next().and_then(|config| config.tasks.or(config.pipeline)).unwrap_or_default();
+    tasks.into_keys().collect()
 }
 
 #[cfg(test)]

@@ -3,49 +3,54 @@
 //! Globs are matched against the manifests in the tree. Never looks into `node_modules`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::{Map, Value};
 
-use crate::diagnostic::{Location, Warning};
+use crate::diagnostic::{Location, Warning, shown};
 use crate::origin::{Detected, Origin};
 use crate::rel_path::RelPath;
-use crate::source::SourceTree;
+use crate::source::{SourceTree, is_workspace_pattern};
 
 use super::error::ProjectError;
 use super::facts::WorkspaceTool;
-use super::manifest::Manifest;
+use super::manifest::{Manifest, Manifests};
 use super::text;
+
+/// Folders that a workspace may list; those that list each package have up to 2,000.
+const MOST_GLOBS: usize = 10_000;
+/// Among them with wildcards, each of which costs memory and is tried on each manifest.
+const MOST_PATTERNS: usize = 500;
 
 /// A workspace with its packages, sorted by folder.
 #[derive(Debug)]
 pub(super) struct Members {
     pub dir: RelPath,
     pub declared_in: RelPath,
-    pub manifests: Vec<Manifest>,
+    pub manifests: Vec<Rc<Manifest>>,
 }
 
 impl Members {
     pub fn holds(&self, dir: &RelPath) -> bool {
-        self.dir == *dir || self.manifests.iter().any(|manifest| manifest.dir == *dir)
+        self.dir == *dir || self.manifests.binary_search_by(|manifest| manifest.dir.cmp(dir)).is_ok()
     }
 }
 
 /// The workspace that `dir` declares; `None` when it declares none.
 pub(super) fn members(
-    tree: &SourceTree,
+    all: &Manifests<'_>,
     dir: &RelPath,
     warnings: &mut Vec<Warning>,
 ) -> Result<Option<Members>, ProjectError> {
-    let Some((declared_in, globs)) = declaration(tree, dir, warnings)? else { return Ok(None) };
+    let Some((declared_in, globs)) = declaration(all, dir, warnings)? else { return Ok(None) };
     let (positive, negative) = globs_of(&declared_in, &globs, warnings)?;
-    let below = tree.texts().map(|(path, _)| path).filter(|path| path.name() == "package.json" && dir.contains(path));
     let mut manifests = Vec::new();
-    for path in below {
+    for path in all.tree.texts_below(dir, "package.json") {
         let folder = path.parent().unwrap_or_default();
-        let relative = relative(dir, path);
+        let relative = relative(dir, &path);
         let chosen = folder != *dir && positive.is_match(relative) && !negative.is_match(relative);
-        if chosen && let Some(manifest) = Manifest::load(tree, &folder)? {
+        if chosen && let Some(manifest) = all.load(&folder)? {
             manifests.push(manifest);
         }
     }
@@ -61,16 +66,18 @@ pub(super) fn relative<'p>(dir: &RelPath, path: &'p RelPath) -> &'p str {
 
 /// pnpm reads `pnpm-workspace.yaml` only; every other package manager reads `package.json#workspaces` only.
 fn declaration(
-    tree: &SourceTree,
+    manifests: &Manifests<'_>,
     dir: &RelPath,
     warnings: &mut Vec<Warning>,
 ) -> Result<Option<(RelPath, Vec<String>)>, ProjectError> {
+    let tree = manifests.tree;
     let has = |name: &str| tree.has_file(&dir.child(name));
     let pnpm_lock = has("pnpm-lock.yaml");
     let other_lock =
         ["package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "bun.lock", "bun.lockb"].into_iter().any(has);
     let pnpm = pnpm_packages(tree, dir)?.map(|globs| (dir.child("pnpm-workspace.yaml"), globs));
-    let npm = Manifest::load(tree, dir)?.and_then(|manifest| Some((manifest.path, manifest.workspaces?)));
+    let manifest = manifests.load(dir)?;
+    let npm = manifest.and_then(|manifest| Some((manifest.path.clone(), manifest.workspaces.clone()?)));
     if pnpm_lock && !other_lock {
         if let (None, Some((path, _))) = (&pnpm, &npm) {
             let message = format!("pnpm does not read `workspaces` of `{path}`");
@@ -121,6 +128,17 @@ fn globs_of(
         kind: "workspace globs",
         message: error.to_string(),
     };
+    let too_large = |reason: String| ProjectError::BeyondLimit { file: declared_in.clone(), reason };
+    if globs.len() > MOST_GLOBS {
+        return Err(too_large(format!("it lists more than {MOST_GLOBS} folders of packages")));
+    }
+    let is_pattern = |glob: &&String| glob.contains(['*', '?', '[', '{']);
+    if globs.iter().filter(is_pattern).count() > MOST_PATTERNS {
+        return Err(too_large(format!("it lists more than {MOST_PATTERNS} patterns of packages")));
+    }
+    if let Some(glob) = globs.iter().find(|glob| !is_workspace_pattern(glob)) {
+        return Err(too_large(format!("the pattern `{}` of its packages has too many wildcards", shown(glob))));
+    }
     let (mut positive, mut negative) = (GlobSetBuilder::new(), GlobSetBuilder::new());
     for glob in globs {
         let (set, glob) = match glob.strip_prefix('!') {
@@ -177,9 +195,9 @@ pub(super) fn tool(
 }
 
 /// Names of the packages that `app` needs, dependencies first; cycles are cut where they close.
-pub(super) fn build_order(members: &[Manifest], app: &Manifest) -> Vec<String> {
+pub(super) fn build_order(members: &[Rc<Manifest>], app: &Manifest) -> Vec<String> {
     let by_name: BTreeMap<&str, &Manifest> =
-        members.iter().filter_map(|manifest| Some((manifest.name.as_deref()?, manifest))).collect();
+        members.iter().filter_map(|manifest| Some((manifest.name.as_deref()?, &**manifest))).collect();
     let needs = |manifest: &Manifest| -> Vec<&Manifest> {
         let mut found = BTreeMap::new();
         for (name, range) in manifest.all_dependencies().chain(&manifest.peer_dependencies) {
@@ -217,15 +235,19 @@ fn linked_name<'a>(name: &'a str, range: &'a str) -> &'a str {
     }
 }
 
+/// Warnings of one kind; more of them say nothing more.
+const MOST_MISSING: usize = 20;
+
 /// `workspace:` dependencies that no package provides: some package managers install without a word.
-pub(super) fn missing(root: &Manifest, members: &[Manifest]) -> Vec<(RelPath, String)> {
-    let all = || members.iter().chain([root]);
+pub(super) fn missing(root: &Manifest, members: &[Rc<Manifest>]) -> Vec<(RelPath, String)> {
+    let all = || members.iter().map(|manifest| &**manifest).chain([root]);
     let names: BTreeSet<&str> = all().filter_map(|manifest| manifest.name.as_deref()).collect();
     let unknown =
         |name: &str, range: &str| range.starts_with("workspace:") && !names.contains(linked_name(name, range));
     all()
         .flat_map(|manifest| manifest.all_dependencies().map(move |(name, range)| (manifest, name, range)))
         .filter(|(_, name, range)| unknown(name, range))
+        .take(MOST_MISSING)
         .map(|(manifest, name, range)| (manifest.path.clone(), linked_name(name, range).to_owned()))
         .collect()
 }
@@ -236,7 +258,8 @@ mod tests {
 
     fn names(files: &[(&str, &str)]) -> Result<Vec<String>, String> {
         let tree = SourceTree::from_texts(files.iter().copied());
-        let members = members(&tree, &RelPath::root(), &mut Vec::new()).map_err(|error| error.to_string())?;
+        let members =
+            members(&Manifests::new(&tree), &RelPath::root(), &mut Vec::new()).map_err(|error| error.to_string())?;
         Ok(members.map(|found| found.manifests.iter().map(|m| m.dir.to_string()).collect()).unwrap_or_default())
     }
 
@@ -280,15 +303,32 @@ mod tests {
         assert!(error("packages:\n\t- a").starts_with("`pnpm-workspace.yaml` cannot be read as YAML: "));
         let glob = names(&[("package.json", r#"{"workspaces": ["a/[z"]}"#)]).unwrap_err();
         assert!(glob.starts_with("`package.json` cannot be read as workspace globs: "), "{glob}");
+        let refused = |globs: Vec<String>| {
+            let manifest = serde_json::json!({ "workspaces": globs }).to_string();
+            names(&[("package.json", &manifest)]).unwrap_err()
+        };
+        let many = |count: usize, end: &str| (0..count).map(|n| format!("{n}{end}")).collect();
+        assert_eq!(
+            refused(many(10_001, "")),
+            "`package.json` is too large: it lists more than 10000 folders of packages"
+        );
+        assert_eq!(
+            refused(many(501, "/*")),
+            "`package.json` is too large: it lists more than 500 patterns of packages"
+        );
+        let wildcards = refused(vec!["*a".repeat(17)]);
+        assert!(wildcards.ends_with("` of its packages has too many wildcards"), "{wildcards}");
     }
 
     #[test]
     fn dependencies_come_before_dependents() {
-        let package = |dir: &str, name: &str, needs: &[(&str, &str)]| Manifest {
-            dir: RelPath::new(dir).unwrap(),
-            name: Some(name.to_owned()),
-            dependencies: needs.iter().map(|(n, r)| ((*n).to_owned(), (*r).to_owned())).collect(),
-            ..Manifest::default()
+        let package = |dir: &str, name: &str, needs: &[(&str, &str)]| {
+            Rc::new(Manifest {
+                dir: RelPath::new(dir).unwrap(),
+                name: Some(name.to_owned()),
+                dependencies: needs.iter().map(|(n, r)| ((*n).to_owned(), (*r).to_owned())).collect(),
+                ..Manifest::default()
+            })
         };
         let members = [
             package("apps/web", "web", &[("ui", "workspace:*"), ("react", "19"), ("cfg", "workspace:config@*")]),

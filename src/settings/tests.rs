@@ -180,6 +180,15 @@ fn values_marked_secret_in_a_file_stay_secret() {
 }
 
 #[test]
+fn a_file_of_the_repository_names_no_file_of_the_machine_as_secret() {
+    let text = FileValue::Text("id=x,src=/etc/passwd".into());
+    let files = ConfigFiles { files: vec![file("nextdeploy.yml", &[(Setting::Secret, text)])], ..Default::default() };
+    let error = resolve(&Words::default(), &Environment::default(), &files).unwrap_err();
+    assert_eq!((error.code(), error.location()), ("settings/secret", Some(Location::line("nextdeploy.yml", 3))));
+    assert!(error.to_string().contains("names a file of this machine"), "{error}");
+}
+
+#[test]
 fn secrets_in_all_their_forms() {
     let variables = [
         ("NPM_TOKEN", "n"),

@@ -2,7 +2,7 @@
 //!
 //! Sources are merged name by name; for each name the highest source counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::error::{Fault, SettingsError};
@@ -96,6 +96,7 @@ pub(super) fn secrets(
     let mut merged: Vec<Detected<SecretSource>> = Vec::new();
     for level in sources.levels(Setting::Secret) {
         let mut of_level: Vec<Detected<SecretSource>> = Vec::new();
+        let mut ids = BTreeSet::new();
         for given in level {
             if matches!(given.giver.origin, Origin::File(_)) {
                 let source = given.secret_of_file(sources, warnings)?;
@@ -112,7 +113,7 @@ pub(super) fn secrets(
                 );
                 continue;
             };
-            if of_level.iter().any(|known| known.value.id == source.id) {
+            if !ids.insert(source.id.clone()) {
                 return Err(given.fail(Fault::SecretTwice(shown(&source.id))));
             }
             of_level.push(Detected::new(source, given.giver.origin));
@@ -122,9 +123,10 @@ pub(super) fn secrets(
     let mut files: Vec<Detected<SecretSource>> = Vec::new();
     for level in sources.levels(Setting::SecretFile) {
         let mut of_level: Vec<Detected<SecretSource>> = Vec::new();
+        let mut ids: BTreeSet<String> = merged.iter().map(|known| known.value.id.clone()).collect();
         for given in level {
             let source = given.secret_file()?;
-            if of_level.iter().chain(&merged).any(|known| known.value.id == source.id) {
+            if !ids.insert(source.id.clone()) {
                 return Err(given.fail(Fault::SecretTwice(shown(&source.id))));
             }
             of_level.push(Detected::new(source, given.giver.origin));
@@ -137,7 +139,8 @@ pub(super) fn secrets(
 
 /// Those that no stronger level has given.
 fn add_new(merged: &mut Vec<Detected<SecretSource>>, mut of_level: Vec<Detected<SecretSource>>) {
-    of_level.retain(|source| merged.iter().all(|known| known.value.id != source.value.id));
+    let known: BTreeSet<String> = merged.iter().map(|known| known.value.id.clone()).collect();
+    of_level.retain(|source| !known.contains(&source.value.id));
     merged.extend(of_level);
 }
 
@@ -218,6 +221,10 @@ impl Given {
         }
         let fields = DockerSecret::parse(text).map_err(|problem| self.fail(Fault::SecretSyntax(problem)))?;
         match (fields.file, fields.variable) {
+            // The repository's own build, which reads the secret, must not choose a file of this machine.
+            (Some(_), None) if matches!(self.giver.origin, Origin::File(_)) => Err(self.fail(Fault::SecretSyntax(
+                "names a file of this machine, which only a flag or a variable may do".into(),
+            ))),
             (Some(file), None) => {
                 Ok(Some(SecretSource { id: fields.id, value: SecretValue::File(PathBuf::from(file)) }))
             }

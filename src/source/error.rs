@@ -14,6 +14,8 @@ pub enum SourceError {
     NotADirectory { path: PathBuf },
     #[error("cannot read directory `{}`: {reason}", printable_path(path))]
     Unreadable { path: PathBuf, reason: String },
+    #[error("`{}` is too large to be a repository: {reason}", printable_path(path))]
+    TooLarge { path: PathBuf, reason: String },
 }
 
 impl SourceError {
@@ -28,7 +30,10 @@ impl SourceError {
 
     fn path(&self) -> &Path {
         match self {
-            Self::Missing { path } | Self::NotADirectory { path } | Self::Unreadable { path, .. } => path,
+            Self::Missing { path }
+            | Self::NotADirectory { path }
+            | Self::Unreadable { path, .. }
+            | Self::TooLarge { path, .. } => path,
         }
     }
 }
@@ -47,6 +52,7 @@ impl Diagnostic for SourceError {
             Self::Missing { .. } => "source/missing",
             Self::NotADirectory { .. } => "source/not-a-directory",
             Self::Unreadable { .. } => "source/unreadable",
+            Self::TooLarge { .. } => "source/too-large",
         }
     }
 
@@ -62,6 +68,7 @@ impl Diagnostic for SourceError {
             Self::Unreadable { path, .. } => {
                 format!("give the user that runs the build read and search permission on `{}`", printable_path(path))
             }
+            Self::TooLarge { .. } => "run nextdeploy on a clean checkout, or in the folder of the app".to_owned(),
         }]
     }
 

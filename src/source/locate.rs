@@ -3,15 +3,17 @@
 //! Looks upwards for marker files only; a parent is taken as the root when it says itself that the start directory is part
 //! of it. Never looks above the git top level, and without git only at parents that declare workspaces.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
 use serde::Deserialize;
-use serde_json::Value;
+use serde::de::IgnoredAny;
 
 use super::error::SourceError;
 use super::git::git_top_level;
+use crate::host::{FILE_LIMIT, Folder};
 use crate::rel_path::RelPath;
 
 /// The root of the repository or workspace, and the directory that was asked for below it.
@@ -21,6 +23,11 @@ pub struct Located {
     pub root: PathBuf,
     pub start: RelPath,
 }
+
+/// Everything that is read on the way up.
+const DECLARATIONS_LIMIT: u64 = 8 * 1024 * 1024;
+/// Patterns that are looked at; detection reports when a root has more.
+const MOST_PATTERNS: usize = 10_000;
 
 const LOCKFILES: &[&str] =
     &["package-lock.json", "npm-shrinkwrap.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock", "bun.lockb"];
@@ -43,16 +50,21 @@ pub fn locate(dir: &Path) -> Result<Located, SourceError> {
 
 fn find_root(start: &Path) -> PathBuf {
     let top = git_top_level(start);
+    let reader = DeclarationReader {
+        top: top.as_deref(),
+        left: Cell::new(DECLARATIONS_LIMIT),
+        patterns: Cell::new(MOST_PATTERNS),
+    };
     let parents = || match &top {
         Some(top) => start.ancestors().skip(1).take_while(|parent| parent.starts_with(top)).collect::<Vec<_>>(),
         None => start.ancestors().skip(1).collect(),
     };
-    if let Some(workspace) = parents().into_iter().find(|parent| declares_member(parent, start)) {
+    if let Some(workspace) = parents().into_iter().find(|parent| declares_member(&reader, parent, start)) {
         return workspace.to_path_buf();
     }
     if top.is_some()
         && !has_lockfile(start)
-        && workspace_patterns(start).is_empty()
+        && reader.workspace_patterns(start).is_empty()
         && let Some(parent) = parents().into_iter().find(|parent| has_lockfile(parent))
     {
         return parent.to_path_buf();
@@ -65,19 +77,34 @@ fn has_lockfile(directory: &Path) -> bool {
 }
 
 /// True when the workspaces of `parent` contain `start`. The last pattern that matches decides, as all package managers do.
-fn declares_member(parent: &Path, start: &Path) -> bool {
+fn declares_member(reader: &DeclarationReader<'_>, parent: &Path, start: &Path) -> bool {
     let Ok(member) = start.strip_prefix(parent) else { return false };
     let mut is_member = false;
-    for pattern in workspace_patterns(parent) {
+    for pattern in reader.workspace_patterns(parent) {
+        let Some(left) = reader.patterns.get().checked_sub(1) else { return false };
+        reader.patterns.set(left);
         let (negated, pattern) = match pattern.strip_prefix('!') {
             Some(rest) => (true, rest),
             None => (false, pattern.as_str()),
         };
-        if negated == is_member && glob(pattern).is_some_and(|glob| glob.is_match(member)) {
+        if negated == is_member
+            && is_workspace_pattern(pattern)
+            && glob(pattern).is_some_and(|glob| glob.is_match(member))
+        {
             is_member = !negated;
         }
     }
     is_member
+}
+
+/// False for a pattern of packages that would take very long to compile or to match.
+pub fn is_workspace_pattern(pattern: &str) -> bool {
+    const LONGEST: usize = 1_024;
+    const MOST_WILDCARDS: usize = 16;
+    const MOST_CHOICES: usize = 64;
+    pattern.len() <= LONGEST
+        && pattern.matches(['*', '{']).count() <= MOST_WILDCARDS
+        && pattern.matches(['?', '[', ',']).count() <= MOST_CHOICES
 }
 
 fn glob(pattern: &str) -> Option<GlobMatcher> {
@@ -87,36 +114,72 @@ fn glob(pattern: &str) -> Option<GlobMatcher> {
 
 #[derive(Deserialize)]
 struct PnpmWorkspace {
-    #[serde(default)]
     packages: Option<Vec<String>>,
 }
 
-/// Workspace patterns that `directory` declares. Files that cannot be read or parsed declare nothing here; when their
-/// directory becomes the root, detection reports what is wrong with them.
-fn workspace_patterns(directory: &Path) -> Vec<String> {
-    let text = |name: &str| fs::read_to_string(directory.join(name)).ok();
-    let json = |name: &str| {
-        text(name).and_then(|text| serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}')).ok())
-    };
-    if let Some(text) = text("pnpm-workspace.yaml") {
-        let workspace = serde_saphyr::from_str::<PnpmWorkspace>(&text).ok();
-        return workspace.and_then(|workspace| workspace.packages).unwrap_or_default();
-    }
-    if let Some(manifest) = json("package.json") {
-        let workspaces = &manifest["workspaces"];
-        let patterns = strings(if workspaces.is_object() { &workspaces["packages"] } else { workspaces });
-        if !patterns.is_empty() {
-            return patterns;
-        }
-    }
-    match json("lerna.json") {
-        Some(lerna) if lerna["packages"].is_array() => strings(&lerna["packages"]),
-        // Lerna's own default.
-        Some(_) => vec!["packages/*".to_owned()],
-        None => Vec::new(),
-    }
+#[derive(Deserialize)]
+struct Manifest {
+    workspaces: Option<Workspaces>,
 }
 
-fn strings(value: &Value) -> Vec<String> {
-    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Workspaces {
+    Globs(Vec<String>),
+    Object { packages: Option<Vec<String>> },
+    Other(IgnoredAny),
+}
+
+#[derive(Deserialize)]
+struct Lerna {
+    packages: Option<Vec<String>>,
+}
+
+/// Reads what folders declare, as long as it is not too much.
+struct DeclarationReader<'a> {
+    /// Of the git work tree, which links do not leave; else they do not leave the folder that they are in.
+    top: Option<&'a Path>,
+    /// Bytes.
+    left: Cell<u64>,
+    patterns: Cell<usize>,
+}
+
+impl DeclarationReader<'_> {
+    /// Workspace patterns that `directory` declares. Files that cannot be read or parsed declare nothing here; when their
+    /// directory becomes the root, detection reports what is wrong with them.
+    fn workspace_patterns(&self, directory: &Path) -> Vec<String> {
+        if let Some(text) = self.text(directory, "pnpm-workspace.yaml") {
+            let workspace = serde_saphyr::from_str::<PnpmWorkspace>(&text).ok();
+            return workspace.and_then(|workspace| workspace.packages).unwrap_or_default();
+        }
+        if let Some(manifest) = self.json::<Manifest>(directory, "package.json") {
+            let patterns = match manifest.workspaces {
+                Some(Workspaces::Globs(globs) | Workspaces::Object { packages: Some(globs) }) => globs,
+                _ => Vec::new(),
+            };
+            if !patterns.is_empty() {
+                return patterns;
+            }
+        }
+        match self.json::<Lerna>(directory, "lerna.json") {
+            Some(Lerna { packages: Some(packages) }) => packages,
+            // Lerna's own default.
+            Some(Lerna { packages: None }) => vec!["packages/*".to_owned()],
+            None => Vec::new(),
+        }
+    }
+
+    fn text(&self, directory: &Path, name: &str) -> Option<String> {
+        let root = self.top.unwrap_or(directory);
+        let path = directory.join(name);
+        let bytes =
+            Folder::open(root).ok()?.read(path.strip_prefix(root).ok()?, FILE_LIMIT.min(self.left.get())).ok()?;
+        self.left.set(self.left.get().saturating_sub(bytes.len() as u64));
+        String::from_utf8(bytes).ok()
+    }
+
+    fn json<T: serde::de::DeserializeOwned>(&self, directory: &Path, name: &str) -> Option<T> {
+        let text = self.text(directory, name)?;
+        serde_json::from_str(text.trim_start_matches('\u{feff}')).ok()
+    }
 }

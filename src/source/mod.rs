@@ -21,7 +21,7 @@ pub use exclusions::{
 };
 pub use git::{GitDetail, GitFacts, GitOptions, default_branch, git_top_level};
 pub use ignore::{IgnoreError, IgnoreRules, Verdict};
-pub use locate::{Located, locate};
+pub use locate::{Located, is_workspace_pattern, locate};
 pub use read_list::is_read;
 pub use tree::{EntryKind, SourceEntry, SourceText, SourceTree};
 

@@ -119,7 +119,7 @@ fn texts_say_what_is_wrong_with_them() {
     assert_eq!(*text(&tree, ".dockerignore"), SourceText::Text("*.md".into()));
     assert_eq!(*text(&tree, "apps/web/.nextdeploy/metadata.json"), SourceText::Text("{}".into()));
     assert_eq!(*text(&tree, "turbo.json"), SourceText::NotUtf8 { valid_up_to: 7 });
-    assert_eq!(*text(&tree, "lerna.json"), SourceText::TooLarge { size: 4 * 1024 * 1024 + 1 });
+    assert_eq!(*text(&tree, "lerna.json"), SourceText::TooLarge { reason: "it is larger than 4 MiB".into() });
     assert!(matches!(text(&tree, "yarn.lock"), SourceText::Text(text) if text.len() == 5 * 1024 * 1024));
     assert_eq!(*text(&tree, "bun.lockb"), SourceText::Binary(b"#!/usr/bin/env bun\n\xff".to_vec()));
     assert_eq!(tree.text(&rel("nx.json")), None);
@@ -238,4 +238,44 @@ fn no_repository_and_a_broken_one() {
     assert_eq!(tree.git, None);
     assert_eq!(tree.warnings[0].code, "source/git-unavailable");
     assert!(tree.warnings[0].message.contains("not a git repository"), "{:?}", tree.warnings);
+}
+
+#[test]
+fn texts_have_a_limit_together() {
+    let dir = disk(&[]);
+    for folder in ["a", "b", "c", "d", "e"] {
+        fs::create_dir(dir.path().join(folder)).unwrap();
+        fs::write(dir.path().join(folder).join("package.json"), vec![b' '; 4 * 1024 * 1024]).unwrap();
+        fs::write(dir.path().join(folder).join("yarn.lock"), "").unwrap();
+    }
+    let tree = read(&dir);
+    for folder in ["a", "b", "c", "d"] {
+        assert!(matches!(text(&tree, &format!("{folder}/package.json")), SourceText::Text(_)));
+    }
+    let reason = "the manifests and configuration files of the repository exceed 16 MiB in total".to_owned();
+    assert_eq!(*text(&tree, "e/package.json"), SourceText::TooLarge { reason });
+    assert_eq!(*text(&tree, "e/yarn.lock"), SourceText::Text(String::new()), "lockfiles have a limit of their own");
+    assert!(matches!(text(&tree, "a/package.json"), SourceText::Text(_)), "a text is read once");
+}
+
+#[test]
+fn trees_that_no_repository_has_are_refused() {
+    let dir = disk(&[(&"d/".repeat(128), "")]);
+    assert_eq!(paths(&read(&dir)).len(), 128);
+    fs::create_dir(dir.path().join("d/".repeat(129))).unwrap();
+    let error = SourceTree::read(dir.path(), Exclusions::Standard, None).unwrap_err();
+    assert_eq!(error.code(), "source/too-large");
+    assert!(error.to_string().ends_with("`d/d/d/d/d/d/d/d…` is nested more than 128 folders deep"), "{error}");
+}
+
+#[test]
+fn what_is_no_file_declares_no_workspace() {
+    let dir = disk(&[("app/package.json", "{}"), ("elsewhere/pnpm-workspace.yaml", "packages: [app]")]);
+    let below = disk(&[("root/app/package.json", "{}"), ("package.json", r#"{"workspaces": ["app"]}"#)]);
+    symlink("/dev/zero", dir.path().join("package.json")).unwrap();
+    fs::File::create(dir.path().join("lerna.json")).unwrap().set_len(1 << 40).unwrap();
+    symlink("../package.json", below.path().join("root/package.json")).unwrap();
+    for start in [dir.path().join("app"), below.path().join("root/app")] {
+        assert!(locate(&start).unwrap().start.is_root(), "{}", start.display());
+    }
 }

@@ -1,19 +1,22 @@
-//! Loading the texts that detection reads, each with a bound on its size.
+//! The texts that detection reads, each read when it is first needed, with a limit for one file and for all together.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::error::io_reason;
 use super::read_list::is_read;
 use super::tree::{EntryKind, SourceEntry, SourceText};
-use crate::rel_path::RelPath;
+use crate::host::{FILE_LIMIT, FileError, Folder, Size};
 
 const MIB: u64 = 1024 * 1024;
-/// No real lockfile comes near; a larger one is a mistake or an attack.
-const LARGEST_LOCKFILE: u64 = 64 * MIB;
-const LARGEST_TEXT: u64 = 4 * MIB;
+/// The largest lockfiles of public monorepos have 10 MiB, a few private ones 30.
+const LOCKFILE_LIMIT: u64 = 48 * MIB;
+/// All lockfiles together: a folder may hold those of several package managers.
+const LOCKFILES_LIMIT: u64 = 96 * MIB;
+/// Everything else together. As values, manifests take up to 15 times the memory of their text.
+const TEXTS_LIMIT: u64 = 16 * MIB;
+/// Files that are read at all; the largest public repository has 9,000 manifests.
+const MOST_TEXTS: usize = 50_000;
 /// Bytes kept of a file that is binary by design: its header.
 const BINARY_HEADER: u64 = 4096;
 
@@ -21,80 +24,106 @@ const BINARY_HEADER: u64 = 4096;
 const OWN_FILES: &[&str] =
     &["metadata.json", ".nextdeploy/metadata.json", ".nextdeploy/build.lock", "nextdeploy.yml", "nextdeploy.yaml"];
 
-/// The texts of those entries that are worth reading, by path.
-pub(super) fn load_texts(root: &Path, entries: &[SourceEntry]) -> BTreeMap<RelPath, SourceText> {
-    entries
-        .iter()
-        .filter(|entry| matches!(entry.kind, EntryKind::File { .. } | EntryKind::Symlink { .. }))
-        .filter_map(|entry| {
-            let path = entry.path.to_str()?;
-            let wanted = is_read(path)
-                || path.ends_with(".dockerignore")
-                || OWN_FILES.iter().any(|own| path == *own || ends_with_path(path, own));
-            // Names in a walk are plain components: never absolute, never `..`.
-            let rel = wanted.then(|| RelPath::new(path).ok()).flatten()?;
-            load(root, entry).map(|text| (rel, text))
-        })
-        .collect()
+/// True when the text at `path` may be read.
+pub(super) fn may_be_read(path: &str) -> bool {
+    is_read(path)
+        || path.ends_with(".dockerignore")
+        || OWN_FILES.iter().any(|own| path == *own || ends_with_path(path, own))
 }
 
 fn ends_with_path(path: &str, end: &str) -> bool {
     path.strip_suffix(end).is_some_and(|before| before.ends_with('/'))
 }
 
-/// `None` for a link to something that is no file.
-fn load(root: &Path, entry: &SourceEntry) -> Option<SourceText> {
-    let path = root.join(&entry.path);
-    let unreadable = |reason: String| Some(SourceText::Unreadable { reason });
-    if let EntryKind::Symlink { target } = &entry.kind {
-        match path.canonicalize() {
-            Ok(real) if !real.starts_with(root) => {
-                return unreadable(format!("it links to `{}`, outside the repository", target.display()));
+/// A text that is read when it is first asked for; `None` for a link to something that is not a file.
+pub(super) type LazyText = OnceLock<Option<Box<SourceText>>>;
+
+/// Reads the texts of one repository and counts what they cost.
+#[derive(Debug)]
+pub(super) struct TextReader {
+    folder: Folder,
+    budget: Mutex<Budget>,
+}
+
+#[derive(Debug)]
+struct Budget {
+    lockfiles: u64,
+    texts: u64,
+    files: usize,
+}
+
+impl TextReader {
+    pub fn new(folder: Folder) -> Self {
+        let budget = Budget { lockfiles: LOCKFILES_LIMIT, texts: TEXTS_LIMIT, files: MOST_TEXTS };
+        Self { folder, budget: Mutex::new(budget) }
+    }
+
+    pub fn load(&self, entry: &SourceEntry) -> Option<SourceText> {
+        let link = match &entry.kind {
+            EntryKind::Symlink { target } => Some(target),
+            EntryKind::File { .. } => None,
+            EntryKind::Directory | EntryKind::Special { .. } | EntryKind::UnreadableDirectory { .. } => return None,
+        };
+        let name = entry.path.file_name()?.to_str()?;
+        let reason = match self.read(&entry.path, name) {
+            Ok(text) => return Some(text),
+            Err(FileError::NotRegular { .. }) if link.is_some() => return None,
+            Err(error @ FileError::TooLarge { .. }) => return Some(SourceText::TooLarge { reason: error.to_string() }),
+            Err(FileError::Outside { target }) => {
+                format!("it links to `{}`, outside the repository", link.unwrap_or(&target).display())
             }
-            Ok(real) if !real.is_file() => return None,
-            Ok(_) => {}
-            Err(error) => {
-                return unreadable(format!("it links to `{}`: {}", target.display(), io_reason(&error)));
-            }
+            Err(FileError::Io(error)) => match link {
+                Some(target) => format!("it links to `{}`: {}", target.display(), io_reason(&error)),
+                None => io_reason(&error),
+            },
+            Err(error @ FileError::NotRegular { .. }) => error.to_string(),
+        };
+        Some(SourceText::Unreadable { reason })
+    }
+
+    fn read(&self, path: &Path, name: &str) -> Result<SourceText, FileError> {
+        if name == "bun.lockb" {
+            return self.folder.read_start(path, BINARY_HEADER).map(SourceText::Binary);
         }
+        let is_lockfile = is_lockfile(name);
+        let bytes = self.folder.read(path, if is_lockfile { LOCKFILE_LIMIT } else { FILE_LIMIT })?;
+        Ok(match self.spend(is_lockfile, bytes.len() as u64) {
+            Ok(()) => decode(bytes),
+            Err(reason) => SourceText::TooLarge { reason },
+        })
     }
-    let name = entry.path.file_name()?.to_str()?;
-    match read(&path, name) {
-        Ok(text) => Some(text),
-        Err(error) => unreadable(io_reason(&error)),
+
+    fn spend(&self, is_lockfile: bool, size: u64) -> Result<(), String> {
+        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        let (left, limit) = if is_lockfile {
+            (budget.lockfiles.checked_sub(size), LOCKFILES_LIMIT)
+        } else {
+            (budget.texts.checked_sub(size), TEXTS_LIMIT)
+        };
+        let what = if is_lockfile { "lockfiles" } else { "manifests and configuration files" };
+        let left = left.ok_or_else(|| format!("the {what} of the repository exceed {} in total", Size(limit)))?;
+        budget.files = budget
+            .files
+            .checked_sub(1)
+            .ok_or_else(|| format!("the repository has more than {MOST_TEXTS} manifests and configuration files"))?;
+        *(if is_lockfile { &mut budget.lockfiles } else { &mut budget.texts }) = left;
+        Ok(())
     }
 }
 
-fn read(path: &Path, name: &str) -> io::Result<SourceText> {
-    let mut file = File::open(path)?;
-    let mut bytes = Vec::new();
-    if name == "bun.lockb" {
-        file.take(BINARY_HEADER).read_to_end(&mut bytes)?;
-        return Ok(SourceText::Binary(bytes));
-    }
-    let largest = largest(name);
-    // One byte more, so that a file which grows meanwhile is still seen as too large.
-    file.by_ref().take(largest + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > largest {
-        return Ok(SourceText::TooLarge { size: file.metadata()?.len().max(bytes.len() as u64) });
-    }
-    Ok(decode(bytes))
-}
-
-fn largest(name: &str) -> u64 {
-    match name {
-        "package-lock.json" | "npm-shrinkwrap.json" | "yarn.lock" | "pnpm-lock.yaml" | "bun.lock" => LARGEST_LOCKFILE,
-        _ => LARGEST_TEXT,
-    }
+fn is_lockfile(name: &str) -> bool {
+    matches!(name, "package-lock.json" | "npm-shrinkwrap.json" | "yarn.lock" | "pnpm-lock.yaml" | "bun.lock")
 }
 
 /// UTF-8 text; a byte order mark is dropped.
 fn decode(bytes: Vec<u8>) -> SourceText {
     match String::from_utf8(bytes) {
-        Ok(text) => SourceText::Text(match text.strip_prefix('\u{feff}') {
-            Some(rest) => rest.to_owned(),
-            None => text,
-        }),
+        Ok(mut text) => {
+            if text.starts_with('\u{feff}') {
+                text.drain(..'\u{feff}'.len_utf8());
+            }
+            SourceText::Text(text)
+        }
         Err(error) => SourceText::NotUtf8 { valid_up_to: error.utf8_error().valid_up_to() },
     }
 }

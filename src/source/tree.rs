@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 
 use super::environment_file::is_environment_file;
 use super::error::SourceError;
 use super::exclusions::Exclusions;
 use super::git::{self, GitFacts, GitOptions};
-use super::texts::load_texts;
+use super::texts::{LazyText, TextReader, may_be_read};
 use super::walk::walk;
 use crate::diagnostic::Warning;
+use crate::host::Folder;
 use crate::rel_path::RelPath;
 
 /// What a path is.
@@ -53,13 +55,11 @@ pub enum SourceText {
     Binary(Vec<u8>),
     /// Not UTF-8 although it should be; the byte offset of the first invalid sequence.
     NotUtf8 { valid_up_to: usize },
-    /// Larger than any sane file of its kind (bytes).
-    TooLarge { size: u64 },
+    /// Larger than any sane file of its kind, or too much together with all others; completes "`file` is too large: …".
+    TooLarge { reason: String },
     /// Cannot be read; the operating system's message.
     Unreadable { reason: String },
 }
-
-type Walked = (Vec<SourceEntry>, BTreeMap<RelPath, SourceText>);
 
 /// A repository as a value. Entries are sorted component by component (bytewise), so parents come before their children and
 /// the children of one directory stay together.
@@ -68,7 +68,9 @@ pub struct SourceTree {
     /// Absolute path of the repository or workspace root.
     pub root: PathBuf,
     pub(super) entries: Vec<SourceEntry>,
-    pub(super) texts: BTreeMap<RelPath, SourceText>,
+    /// By the index of the entry, ascending: those files and links whose text may be read.
+    pub(super) texts: Vec<(usize, LazyText)>,
+    reader: Option<Arc<TextReader>>,
     /// Absent outside of a git work tree, and when git cannot be asked (then a warning says so).
     pub git: Option<GitFacts>,
     /// What could not be found out while reading.
@@ -76,19 +78,22 @@ pub struct SourceTree {
 }
 
 impl SourceTree {
-    /// Reads the directory `root`: all paths that `exclusions` leaves in, the texts that detection needs, the git facts; without `git`
-    /// none.
+    /// Reads the directory `root`: all paths that `exclusions` leaves in, and the git facts; without `git` none. Texts are read when
+    /// they are needed.
     ///
     /// # Errors
-    /// When `root` itself is no readable directory. What is wrong below it is part of the tree.
+    /// When `root` itself is no readable directory, or holds more than any repository does. What else is wrong below it is part of
+    /// the tree.
     pub fn read(root: &Path, exclusions: Exclusions, git: Option<&GitOptions<'_>>) -> Result<Self, SourceError> {
         let root = root.canonicalize().map_err(|error| SourceError::from_io(root, &error))?;
-        let (walked, git) = thread::scope(|scope| {
+        let (tree, git) = thread::scope(|scope| {
             let git = scope.spawn(|| git.map(|options| git::read(&root, options)).unwrap_or_default());
             (Self::walk(&root, exclusions), git.join().unwrap_or_default())
         });
-        let (entries, texts) = walked?;
-        Ok(Self { root, entries, texts, git: git.facts, warnings: git.warning.into_iter().collect() })
+        let mut tree = tree?;
+        tree.git = git.facts;
+        tree.warnings.extend(git.warning);
+        Ok(tree)
     }
 
     /// The same directory with other exclusions; git is not asked again.
@@ -96,31 +101,43 @@ impl SourceTree {
     /// # Errors
     /// As [`SourceTree::read`].
     pub fn read_again(&self, exclusions: Exclusions) -> Result<Self, SourceError> {
-        let (entries, texts) = Self::walk(&self.root, exclusions)?;
-        Ok(Self { entries, texts, root: self.root.clone(), git: self.git.clone(), warnings: self.warnings.clone() })
+        let tree = Self::walk(&self.root, exclusions)?;
+        Ok(Self { git: self.git.clone(), warnings: self.warnings.clone(), ..tree })
     }
 
-    fn walk(root: &Path, exclusions: Exclusions) -> Result<Walked, SourceError> {
+    fn walk(root: &Path, exclusions: Exclusions) -> Result<Self, SourceError> {
         let entries = walk(root, exclusions)?;
-        let texts = load_texts(root, &entries);
-        Ok((entries, texts))
+        let folder = Folder::open(root).map_err(|error| SourceError::from_io(root, &error))?;
+        let reader = Some(Arc::new(TextReader::new(folder)));
+        Ok(Self { root: root.to_path_buf(), texts: readable(&entries), entries, reader, ..Self::default() })
     }
 
     /// A tree made of texts only, for detection without a disk.
     pub fn from_texts<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let mut tree = Self { root: PathBuf::from("/repository"), ..Self::default() };
-        let mut paths: BTreeMap<PathBuf, EntryKind> = BTreeMap::new();
+        let mut paths: BTreeMap<PathBuf, (EntryKind, Option<&str>)> = BTreeMap::new();
         for (path, text) in files {
             for parent in Path::new(path).ancestors().skip(1).filter(|p| !p.as_os_str().is_empty()) {
-                paths.insert(parent.to_path_buf(), EntryKind::Directory);
+                paths.insert(parent.to_path_buf(), (EntryKind::Directory, None));
             }
-            paths.insert(PathBuf::from(path), EntryKind::File { size: text.len() as u64 });
-            let path = RelPath::new(path).expect("paths of a literal tree are relative");
-            tree.texts.insert(path, SourceText::Text(text.to_owned()));
+            paths.insert(PathBuf::from(path), (EntryKind::File { size: text.len() as u64 }, Some(text)));
         }
-        let mode = |kind: &EntryKind| if *kind == EntryKind::Directory { 0o755 } else { 0o644 };
-        tree.entries = paths.into_iter().map(|(path, kind)| SourceEntry { mode: mode(&kind), path, kind }).collect();
+        let mut tree = Self { root: PathBuf::from("/repository"), ..Self::default() };
+        for (at, (path, (kind, text))) in paths.into_iter().enumerate() {
+            let mode = if kind == EntryKind::Directory { 0o755 } else { 0o644 };
+            tree.entries.push(SourceEntry { path, kind, mode });
+            let text = text.map(|text| Box::new(SourceText::Text(text.to_owned())));
+            tree.texts.extend(text.map(|text| (at, LazyText::from(Some(text)))));
+        }
         tree
+    }
+
+    /// Replaces the text at `path`, which the tree has.
+    #[cfg(test)]
+    pub(crate) fn set_text(&mut self, path: &str, text: SourceText) {
+        let at = self.index(Path::new(path)).unwrap();
+        self.texts.retain(|(index, _)| *index != at);
+        self.texts.push((at, LazyText::from(Some(Box::new(text)))));
+        self.texts.sort_by_key(|(index, _)| *index);
     }
 
     pub fn entries(&self) -> &[SourceEntry] {
@@ -129,8 +146,19 @@ impl SourceTree {
 
     /// The entry at `path`.
     pub fn entry(&self, path: &RelPath) -> Option<&SourceEntry> {
-        let wanted = Path::new(path.as_str());
-        self.entries.binary_search_by(|entry| entry.path.as_path().cmp(wanted)).ok().map(|at| &self.entries[at])
+        self.index(Path::new(path.as_str())).map(|at| &self.entries[at])
+    }
+
+    fn index(&self, path: &Path) -> Option<usize> {
+        self.entries.binary_search_by(|entry| entry.path.as_path().cmp(path)).ok()
+    }
+
+    /// The entry at `path` and all below it, in order.
+    pub fn entries_at(&self, path: &RelPath) -> &[SourceEntry] {
+        let path = Path::new(path.as_str());
+        let start = self.entries.partition_point(|entry| entry.path.as_path() < path);
+        let length = self.entries[start..].partition_point(|entry| entry.path.starts_with(path));
+        &self.entries[start..start + length]
     }
 
     /// True when `path` is a regular file or a link.
@@ -153,13 +181,36 @@ impl SourceTree {
         !tracked.is_some_and(|tracked| entry.path.to_str().is_some_and(|path| tracked.contains(path)))
     }
 
-    /// The loaded text at `path`; `None` when the file does not exist or is of no interest to detection.
+    /// The text at `path`, read when it is first asked for; `None` when the file does not exist or is of no interest to detection.
     pub fn text(&self, path: &RelPath) -> Option<&SourceText> {
-        self.texts.get(path)
+        let at = self.index(Path::new(path.as_str()))?;
+        let (_, text) = &self.texts[self.texts.binary_search_by_key(&at, |(index, _)| *index).ok()?];
+        let load = || self.reader.as_ref()?.load(&self.entries[at]).map(Box::new);
+        text.get_or_init(load).as_deref()
     }
 
-    /// All loaded texts in path order.
-    pub fn texts(&self) -> impl Iterator<Item = (&RelPath, &SourceText)> {
-        self.texts.iter()
+    /// The files called `name` whose text can be had, in order.
+    pub fn texts_named<'t>(&'t self, name: &str) -> impl Iterator<Item = RelPath> + use<'t> {
+        self.texts_below(&RelPath::root(), name)
     }
+
+    /// The same, below `folder`.
+    pub fn texts_below<'t>(&'t self, folder: &RelPath, name: &str) -> impl Iterator<Item = RelPath> + use<'t> {
+        let folder = Path::new(folder.as_str()).to_path_buf();
+        let name = name.to_owned();
+        let paths = self.texts.iter().map(move |(at, _)| self.entries[*at].path.as_path());
+        let named = paths
+            .filter(move |path| path.file_name().is_some_and(|found| *found == *name) && path.starts_with(&folder));
+        named.filter_map(|path| RelPath::new(path.to_str()?).ok())
+    }
+}
+
+/// Names in a walk are plain components, so that each path that is UTF-8 is a [`RelPath`].
+fn readable(entries: &[SourceEntry]) -> Vec<(usize, LazyText)> {
+    let is_candidate = |entry: &SourceEntry| {
+        matches!(entry.kind, EntryKind::File { .. } | EntryKind::Symlink { .. })
+            && entry.path.to_str().is_some_and(may_be_read)
+    };
+    let found = entries.iter().enumerate().filter(|(_, entry)| is_candidate(entry));
+    found.map(|(at, _)| (at, LazyText::new())).collect()
 }

@@ -1,13 +1,49 @@
 //! The walk: every path below the root as an entry, without following any link.
 
-use std::fs::{self, FileType, Metadata};
+use std::fs::{self, Metadata};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::error::{SourceError, io_reason};
 use super::exclusions::Exclusions;
 use super::tree::{EntryKind, SourceEntry};
+use crate::diagnostic::printable_path;
+use crate::host::{DEEPEST_PATH, Size, kind_of};
+
+/// Files and folders; the largest public monorepos have 400,000 with all installed packages.
+const MOST_ENTRIES: usize = 1_000_000;
+/// Memory that the entries may take: names are up to 4,096 bytes long, and a build copies each path twice.
+const ENTRIES_LIMIT: u64 = 128 * 1024 * 1024;
+
+/// What is left of both limits.
+struct Budget {
+    entries: usize,
+    memory: u64,
+}
+
+impl Budget {
+    /// # Errors
+    /// The limit that `entry` exceeds.
+    fn spend(&mut self, entry: &SourceEntry) -> Result<(), String> {
+        let target = if let EntryKind::Symlink { target } = &entry.kind { target.as_os_str().len() } else { 0 };
+        let memory = (size_of::<SourceEntry>() + entry.path.as_os_str().len() + target) as u64;
+        let too_many = || format!("there are more than {MOST_ENTRIES} files and folders");
+        self.entries = self.entries.checked_sub(1).ok_or_else(too_many)?;
+        let too_long = || format!("the paths of its files exceed {} in total", Size(ENTRIES_LIMIT));
+        self.memory = self.memory.checked_sub(memory).ok_or_else(too_long)?;
+        if entry.kind == EntryKind::Directory && entry.path.components().count() > DEEPEST_PATH {
+            return Err(format!("`{}…` is nested more than {DEEPEST_PATH} folders deep", beginning(&entry.path)));
+        }
+        Ok(())
+    }
+}
+
+/// Enough of a very long path to find it.
+fn beginning(path: &Path) -> String {
+    const PARTS: usize = 8;
+    printable_path(&path.components().take(PARTS).collect::<PathBuf>())
+}
 
 /// All entries below `root`, sorted component by component (bytewise), parents before children.
 ///
@@ -15,15 +51,21 @@ use super::tree::{EntryKind, SourceEntry};
 /// those who want to send it.
 pub(super) fn walk(root: &Path, exclusions: Exclusions) -> Result<Vec<SourceEntry>, SourceError> {
     let mut entries = Vec::new();
+    let mut budget = Budget { entries: MOST_ENTRIES, memory: ENTRIES_LIMIT };
+    let failed = |error| match error {
+        ListError::Io(error) => SourceError::from_io(root, &error),
+        ListError::TooLarge(reason) => SourceError::TooLarge { path: root.to_path_buf(), reason },
+    };
     // Directories that are still to be listed, the next one last.
-    let mut found = list(root, Path::new(""), exclusions).map_err(|error| SourceError::from_io(root, &error))?;
+    let mut found = list(root, Path::new(""), exclusions, &mut budget).map_err(failed)?;
     found.reverse();
     while let Some(mut entry) = found.pop() {
         if entry.kind == EntryKind::Directory {
-            match list(root, &entry.path, exclusions) {
+            match list(root, &entry.path, exclusions, &mut budget) {
                 Ok(children) => found.extend(children.into_iter().rev()),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => entry.kind = EntryKind::UnreadableDirectory { reason: io_reason(&error) },
+                Err(ListError::Io(error)) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(ListError::Io(error)) => entry.kind = EntryKind::UnreadableDirectory { reason: io_reason(&error) },
+                Err(error) => return Err(failed(error)),
             }
         }
         entries.push(entry);
@@ -31,9 +73,26 @@ pub(super) fn walk(root: &Path, exclusions: Exclusions) -> Result<Vec<SourceEntr
     Ok(entries)
 }
 
+enum ListError {
+    Io(io::Error),
+    /// The limit that is exceeded.
+    TooLarge(String),
+}
+
+impl From<io::Error> for ListError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
 /// The entries of one directory, sorted by name.
-fn list(root: &Path, directory: &Path, exclusions: Exclusions) -> io::Result<Vec<SourceEntry>> {
-    let mut children = Vec::new();
+fn list(
+    root: &Path,
+    directory: &Path,
+    exclusions: Exclusions,
+    budget: &mut Budget,
+) -> Result<Vec<SourceEntry>, ListError> {
+    let mut children: Vec<SourceEntry> = Vec::new();
     for child in fs::read_dir(root.join(directory))? {
         let child = child?;
         let name = child.file_name();
@@ -43,13 +102,17 @@ fn list(root: &Path, directory: &Path, exclusions: Exclusions) -> io::Result<Vec
         let path = directory.join(&name);
         // Relative to the open directory, so no path is resolved a second time.
         match child.metadata().and_then(|metadata| entry(root, path, &metadata)) {
-            Ok(entry) => children.push((name, entry)),
+            Ok(entry) => {
+                budget.spend(&entry).map_err(ListError::TooLarge)?;
+                children.push(entry);
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         }
     }
-    children.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-    Ok(children.into_iter().map(|(_, entry)| entry).collect())
+    // All have the same parent.
+    children.sort_unstable_by(|a, b| a.path.file_name().cmp(&b.path.file_name()));
+    Ok(children)
 }
 
 fn entry(root: &Path, path: PathBuf, metadata: &Metadata) -> io::Result<SourceEntry> {
@@ -61,17 +124,7 @@ fn entry(root: &Path, path: PathBuf, metadata: &Metadata) -> io::Result<SourceEn
     } else if file_type.is_symlink() {
         EntryKind::Symlink { target: fs::read_link(root.join(&path))? }
     } else {
-        EntryKind::Special { what: special(file_type) }
+        EntryKind::Special { what: kind_of(file_type) }
     };
     Ok(SourceEntry { path, kind, mode: metadata.mode() & 0o7777 })
-}
-
-fn special(file_type: FileType) -> &'static str {
-    if file_type.is_fifo() {
-        "named pipe"
-    } else if file_type.is_socket() {
-        "socket"
-    } else {
-        "device"
-    }
 }

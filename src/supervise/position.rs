@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::SuperviseError;
 use crate::container::{LogLine, LogStream};
+use crate::host::read_file;
 
 /// By how much the times of the two streams may be out of order.
 const SLACK: TimeDelta = TimeDelta::seconds(1);
@@ -98,6 +99,9 @@ pub struct Positions {
     pub containers: BTreeMap<String, Position>,
 }
 
+/// A position takes some 200 bytes; there is one for each container.
+const POSITIONS_LIMIT: u64 = 32 << 20;
+
 impl Positions {
     pub fn beginning(since: DateTime<Utc>) -> Self {
         Self { since, containers: BTreeMap::new() }
@@ -106,7 +110,7 @@ impl Positions {
     /// `None` when there is no such file yet.
     pub fn load(file: &Path) -> Result<Option<Self>, SuperviseError> {
         let malformed = |reason: String| SuperviseError::Positions { file: file.to_path_buf(), reason };
-        match std::fs::read(file) {
+        match read_file(file, POSITIONS_LIMIT) {
             Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| malformed(error.to_string())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(malformed(error.to_string())),

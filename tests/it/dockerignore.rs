@@ -27,7 +27,7 @@ fn sent(tree: &[String], dockerignore: &str) -> Option<Vec<String>> {
     let files = tree.iter().map(|path| (path.as_str(), "x")).chain([(".dockerignore", dockerignore)]);
     let tree = SourceTree::from_texts(files);
     let rules = IgnoreRules::of_tree(&tree, None).ok()?;
-    let OwnContext { context, left_out } = own_context(&tree, rules.sent(&tree, &[])).unwrap();
+    let OwnContext { context, left_out } = own_context(&tree, rules.sent(&tree, &[]).unwrap()).unwrap();
     let name = |path: &Path| String::from_utf8(path.as_os_str().as_bytes().to_vec()).unwrap();
     let mut sent: Vec<String> = context
         .entries

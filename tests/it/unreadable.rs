@@ -31,7 +31,7 @@ fn done_without_privileges(test: &str) -> bool {
 fn context(root: &Path) -> Result<BuildContext, ContextError> {
     let tree = SourceTree::read(root, Exclusions::Standard, None).unwrap();
     let rules = IgnoreRules::of_tree(&tree, None).unwrap();
-    own_context(&tree, rules.sent(&tree, &[])).map(|own| own.context)
+    own_context(&tree, rules.sent(&tree, &[]).unwrap()).map(|own| own.context)
 }
 
 fn forbid(path: &Path) {

@@ -2,10 +2,11 @@
 //!
 //! Only files that the tree has are named; what a log says is never opened anywhere else.
 
-use std::fs;
+use std::path::Path;
 
 use super::place::Mention;
 use crate::diagnostic::Location;
+use crate::host::Folder;
 use crate::project::{ProjectFacts, line_of_key};
 use crate::rel_path::RelPath;
 use crate::source::{SourceText, SourceTree};
@@ -93,10 +94,8 @@ fn text(tree: &SourceTree, file: &RelPath) -> Option<String> {
     if let Some(SourceText::Text(text)) = tree.text(file) {
         return Some(text.clone());
     }
-    let path = file.under(&tree.root);
-    // A link may lead anywhere.
-    let found = fs::symlink_metadata(&path).ok().filter(|found| found.is_file() && found.len() <= SEARCHED)?;
-    if found.len() == 0 { None } else { fs::read_to_string(path).ok() }
+    let bytes = Folder::open(&tree.root).ok()?.read(Path::new(file.as_str()), SEARCHED).ok()?;
+    String::from_utf8(bytes).ok().filter(|text| !text.is_empty())
 }
 
 /// webpack names the file of an import that leads nowhere, and not its line.

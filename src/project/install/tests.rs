@@ -142,3 +142,15 @@ fn git_dependencies() {
     assert!(found(&[("package.json", r#"{"dependencies": {"a": "git+ssh://git@host/a.git"}}"#)]).needs_git);
     assert!(!found(&[("package.json", r#"{"dependencies": {"a": "^1"}}"#)]).needs_git);
 }
+
+#[test]
+fn very_many_variables_and_overlapping_folders() {
+    let references: String = (0..1_001).map(|n| format!("${{T{n}}}")).collect();
+    let tree = SourceTree::from_texts([(".npmrc", references.as_str())]);
+    let error = variables(&tree, &[RelPath::new(".npmrc").unwrap()]).unwrap_err();
+    assert_eq!(error.to_string(), "`.npmrc` is too large: it refers to more than 1000 variables");
+
+    let manifest = r#"{"dependencies": {"a": "file:v", "b": "file:v/b", "c": "file:v-b", "d": "file:v/../v/a.tgz"}}"#;
+    let needs = found(&[("package.json", manifest), ("v/a.tgz", ""), ("v/b/x", ""), ("v-b/y", "")]);
+    assert_eq!(names(&needs.files), ["v-b/y", "v/a.tgz", "v/b/x"]);
+}

@@ -1,8 +1,11 @@
 //! `bun.lock` (JSON with trailing commas) and `bun.lockb` (binary: only recognised, versions in it are not read).
 
-use serde_json::Value;
+use std::fmt;
 
-use super::{Locked, LockedPackage, Place, TRACKED, first_bytes, is_version, malformed};
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+
+use super::{Locked, LockedPackages, Place, Text, first_bytes, malformed};
 use crate::project::error::ProjectError;
 use crate::project::facts::PackageManagerKind;
 use crate::project::text;
@@ -11,24 +14,58 @@ use crate::source::SourceText;
 
 const MAGIC: &[u8] = b"#!/usr/bin/env bun\nbun-lockfile-format-v";
 
-pub(super) fn parse(path: &RelPath, text: &str) -> Result<Locked, ProjectError> {
-    let lock: Value = text::parse_jsonc(path, text)?;
-    let Some(format) = lock.get("lockfileVersion").and_then(Value::as_u64) else {
-        let message = if text.trim().is_empty() { "the file is empty" } else { "there is no `lockfileVersion`" };
-        return Err(malformed(path, "Bun lockfile", message));
-    };
-    let mut packages = Vec::new();
-    let mut git = false;
-    for (key, entry) in lock.get("packages").and_then(Value::as_object).into_iter().flatten() {
-        // `["next@15.0.0", …]`: the resolved package comes first.
-        let Some((name, version)) = entry.get(0).and_then(Value::as_str).and_then(|id| split_id(id)) else { continue };
-        git |= version.starts_with("git+");
-        if TRACKED.contains(&name) && is_version(version) {
-            let owner = key.strip_suffix(name).unwrap_or_default().trim_end_matches('/');
-            let place = Place::Package(owner.to_owned());
-            packages.push(LockedPackage { name: name.to_owned(), version: version.to_owned(), place });
-        }
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BunLock {
+    lockfile_version: Option<u64>,
+    #[serde(default)]
+    packages: Packages,
+}
+
+#[derive(Default)]
+struct Packages {
+    tracked: LockedPackages,
+    git: bool,
+}
+
+impl<'de> Deserialize<'de> for Packages {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(PackagesVisitor)
     }
+}
+
+struct PackagesVisitor;
+
+impl<'de> Visitor<'de> for PackagesVisitor {
+    type Value = Packages;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of packages")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Packages, A::Error> {
+        let mut packages = Packages::default();
+        while let Some(key) = map.next_key::<String>()? {
+            // `["next@15.0.0", …]`: the resolved package comes first.
+            let Text(id) = map.next_value()?;
+            let Some((name, version)) = id.as_deref().and_then(split_id) else { continue };
+            packages.git |= version.starts_with("git+");
+            let owner = key.strip_suffix(name).unwrap_or_default().trim_end_matches('/');
+            packages.tracked.add(name, Place::Package(owner.to_owned()), version);
+        }
+        Ok(packages)
+    }
+}
+
+pub(super) fn parse(path: &RelPath, text: &str) -> Result<Locked, ProjectError> {
+    if text.trim().is_empty() {
+        return Err(malformed(path, "Bun lockfile", "the file is empty"));
+    }
+    let lock: BunLock = text::parse_jsonc(path, text)?;
+    let Some(format) = lock.lockfile_version else {
+        return Err(malformed(path, "Bun lockfile", "there is no `lockfileVersion`"));
+    };
+    let Packages { tracked: packages, git } = lock.packages;
     Ok(Locked { kind: PackageManagerKind::Bun, path: path.clone(), format: format.to_string(), packages, git })
 }
 

@@ -8,7 +8,13 @@ mod npm;
 mod pnpm;
 mod yarn;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
 use node_semver::{Range, Version};
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::diagnostic::Location;
 use crate::rel_path::RelPath;
@@ -32,20 +38,38 @@ pub(super) struct Locked {
     pub path: RelPath,
     /// See [`super::Lockfile::format`].
     pub format: String,
-    pub packages: Vec<LockedPackage>,
+    pub packages: LockedPackages,
     /// A dependency is fetched by git.
     pub git: bool,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LockedPackage {
-    pub name: String,
-    pub version: String,
-    pub place: Place,
+/// The versions of tracked packages, by package and place; the first one where a lockfile repeats itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct LockedPackages(BTreeMap<&'static str, BTreeMap<Place, String>>);
+
+impl LockedPackages {
+    /// Takes over a version of a tracked package; others are passed over.
+    fn add(&mut self, name: &str, place: Place, version: &str) {
+        let Some(name) = TRACKED.iter().find(|tracked| **tracked == name).filter(|_| is_version(version)) else {
+            return;
+        };
+        self.0.entry(*name).or_default().entry(place).or_insert_with(|| version.to_owned());
+    }
+
+    fn get(&self, name: &str, place: &Place) -> Option<&str> {
+        self.0.get(name)?.get(place).map(String::as_str)
+    }
+
+    /// The one version of `name`, when all entries agree.
+    fn only(&self, name: &str) -> Option<&str> {
+        let mut all = self.0.get(name)?.values();
+        let first = all.next()?;
+        all.all(|other| other == first).then_some(first)
+    }
 }
 
 /// For whom a version is locked; every kind of lockfile says it in its own way.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
     /// Installed into the `node_modules` of this folder, relative to the lockfile (npm).
     Folder(String),
@@ -88,48 +112,36 @@ impl Locked {
 
     /// The exact version of `package` that `dependent` gets.
     pub fn version(&self, package: &str, dependent: Dependent<'_>) -> Option<&str> {
-        let all = || self.packages.iter().filter(|locked| locked.name == package);
+        let at = |place: Place| self.packages.get(package, &place);
         let found = match self.kind {
-            PackageManagerKind::Npm => folders_up(dependent.dir)
-                .find_map(|folder| all().find(|locked| locked.place == Place::Folder(folder.to_owned()))),
+            PackageManagerKind::Npm => {
+                folders_up(dependent.dir).find_map(|folder| at(Place::Folder(folder.to_owned())))
+            }
             PackageManagerKind::Pnpm => {
                 let importer = if dependent.dir.is_empty() { "." } else { dependent.dir };
-                all().find(|locked| locked.place == Place::Importer(importer.to_owned()))
+                at(Place::Importer(importer.to_owned()))
             }
             PackageManagerKind::YarnClassic | PackageManagerKind::YarnBerry => {
-                all().find(|locked| matches!(&locked.place, Place::Range(range) if same_range(range, dependent.range)))
+                // Berry writes `npm:^13.0.0` for `^13.0.0`.
+                let ranges = [dependent.range.to_owned(), format!("npm:{}", dependent.range)];
+                ranges.into_iter().find_map(|range| at(Place::Range(range)))
             }
             PackageManagerKind::Bun => {
-                let own = Place::Package(dependent.name.to_owned());
-                all()
-                    .find(|locked| locked.place == own)
-                    .or_else(|| all().find(|locked| locked.place == Place::Package(String::new())))
+                at(Place::Package(dependent.name.to_owned())).or_else(|| at(Place::Package(String::new())))
             }
         };
-        found.or_else(|| self.only(package)).map(|locked| locked.version.as_str())
-    }
-
-    /// The one locked version of `package`, when all entries agree.
-    fn only(&self, package: &str) -> Option<&LockedPackage> {
-        let mut all = self.packages.iter().filter(|locked| locked.name == package);
-        let first = all.next()?;
-        all.all(|other| other.version == first.version).then_some(first)
+        found.or_else(|| self.packages.only(package))
     }
 }
 
 fn binary(path: RelPath, format: String) -> Locked {
-    Locked { kind: PackageManagerKind::Bun, path, format, packages: Vec::new(), git: false }
+    Locked { kind: PackageManagerKind::Bun, path, format, packages: LockedPackages::default(), git: false }
 }
 
 /// `a/b`, `a`, and the root, as Node.js looks for `node_modules`.
 fn folders_up(dir: &str) -> impl Iterator<Item = &str> {
     let parents = std::iter::successors(Some(dir), |dir| dir.rsplit_once('/').map(|(parent, _)| parent));
     parents.chain((!dir.is_empty()).then_some(""))
-}
-
-/// Ranges of a descriptor and of a manifest: Berry writes `npm:^13.0.0` for `^13.0.0`.
-fn same_range(locked: &str, asked: &str) -> bool {
-    locked == asked || locked.strip_prefix("npm:") == Some(asked)
 }
 
 /// Lowest version that a range admits.
@@ -143,6 +155,65 @@ fn malformed(path: &RelPath, kind: &'static str, message: &str) -> ProjectError 
 
 fn is_version(text: &str) -> bool {
     Version::parse(text).is_ok()
+}
+
+/// A JSON value, of which only a text is kept; others are passed over without being built.
+struct Text<'a>(Option<Cow<'a, str>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Text(Some(Cow::Borrowed(text))))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Text(Some(Cow::Owned(text.to_owned()))))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Text(None))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Text(None))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Text(None))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Text(None))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Text(None))
+    }
+
+    /// The text at the beginning of a list stands for it: Bun writes `["next@15.0.0", …]`.
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let first = items.next_element::<Text<'de>>()?;
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(first.unwrap_or(Text(None)))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Text(None))
+    }
 }
 
 /// Bytes that only matter to the binary lockfile.

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use super::{Locked, LockedPackage, Place, TRACKED, is_version, malformed};
+use super::{Locked, LockedPackages, Place, TRACKED, Text, malformed};
 use crate::project::error::ProjectError;
 use crate::project::facts::PackageManagerKind;
 use crate::project::text;
@@ -36,16 +36,9 @@ struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 struct Entry<'a> {
     #[serde(borrow)]
     version: Option<Cow<'a, str>>,
+    /// A URL, but `false` for bundled packages in old lockfiles.
     #[serde(borrow)]
-    resolved: Option<Resolved<'a>>,
-}
-
-/// `resolved` is a URL, but `false` for bundled packages in old lockfiles.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Resolved<'a> {
-    Url(#[serde(borrow)] Cow<'a, str>),
-    Flag(#[expect(dead_code, reason = "accepted and ignored")] bool),
+    resolved: Option<Text<'a>>,
 }
 
 impl<'de> Deserialize<'de> for Entries {
@@ -68,13 +61,10 @@ impl<'de> Visitor<'de> for EntriesVisitor {
         while let Some(Key(key)) = map.next_key::<Key>()? {
             let entry: Entry = map.next_value()?;
             let version = entry.version.as_deref().unwrap_or_default();
-            let url = match &entry.resolved {
-                Some(Resolved::Url(url)) => url,
-                _ => version,
-            };
+            let url = entry.resolved.as_ref().and_then(|Text(url)| url.as_deref()).unwrap_or(version);
             entries.git |= url.starts_with("git+") || url.starts_with("git:");
             let name = key.rsplit_once("node_modules/").map_or(&*key, |(_, name)| name);
-            if TRACKED.contains(&name) && is_version(version) {
+            if TRACKED.contains(&name) {
                 entries.tracked.push((key.into_owned(), version.to_owned()));
             }
         }
@@ -91,7 +81,12 @@ pub(super) fn parse(path: &RelPath, text: &str) -> Result<Locked, ProjectError> 
         (Some(packages), _) => (packages, true),
         (None, dependencies) => (dependencies.unwrap_or_default(), false),
     };
-    let packages = entries.tracked.into_iter().filter_map(|(key, version)| locked(&key, version, by_folder)).collect();
+    let mut packages = LockedPackages::default();
+    for (key, version) in &entries.tracked {
+        if let Some((name, folder)) = installed(key, by_folder) {
+            packages.add(name, Place::Folder(folder.to_owned()), version);
+        }
+    }
     Ok(Locked {
         kind: PackageManagerKind::Npm,
         path: path.clone(),
@@ -101,15 +96,12 @@ pub(super) fn parse(path: &RelPath, text: &str) -> Result<Locked, ProjectError> 
     })
 }
 
-fn locked(key: &str, version: String, by_folder: bool) -> Option<LockedPackage> {
+/// The package and the folder into whose `node_modules` it is installed.
+fn installed(key: &str, by_folder: bool) -> Option<(&str, &str)> {
     if !by_folder {
-        return Some(LockedPackage { name: key.to_owned(), version, place: Place::Folder(String::new()) });
+        return Some((key, ""));
     }
     let (folder, name) = key.rsplit_once("node_modules/")?;
     // `node_modules/a/node_modules/next` serves `a` only.
-    if folder.contains("node_modules/") {
-        return None;
-    }
-    let place = Place::Folder(folder.trim_end_matches('/').to_owned());
-    Some(LockedPackage { name: name.to_owned(), version, place })
+    (!folder.contains("node_modules/")).then(|| (name, folder.trim_end_matches('/')))
 }

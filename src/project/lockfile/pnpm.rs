@@ -3,7 +3,7 @@
 //! Written by machine with two spaces per level, so the few sections that matter are read by their indentation; parsing
 //! megabytes of YAML into values would take longer than the rest of detection. pnpm 11 writes two documents.
 
-use super::{Locked, LockedPackage, Place, TRACKED, is_version, malformed};
+use super::{Locked, LockedPackages, Place, TRACKED, malformed};
 use crate::project::error::ProjectError;
 use crate::project::facts::PackageManagerKind;
 use crate::project::text;
@@ -25,7 +25,7 @@ struct Scan<'t> {
     format: Option<String>,
     /// Keys that lead to the current line, one per level.
     keys: Vec<&'t str>,
-    packages: Vec<LockedPackage>,
+    packages: LockedPackages,
     git: bool,
 }
 
@@ -62,10 +62,8 @@ impl<'t> Scan<'t> {
             [group, name] | [group, name, "version"] if is_group(group) => *name,
             _ => return,
         };
-        let version = exact(value);
-        if TRACKED.contains(&name) && is_version(version) {
-            let place = Place::Importer(importer.to_owned());
-            self.packages.push(LockedPackage { name: name.to_owned(), version: version.to_owned(), place });
+        if TRACKED.contains(&name) {
+            self.packages.add(name, Place::Importer(importer.to_owned()), exact(value));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `yarn.lock` of Yarn 1 (its own format) and of Yarn Berry (YAML), both written by machine in one fixed layout:
 //! a line of descriptors without indentation, then its properties indented by two spaces.
 
-use super::{Locked, LockedPackage, Place, TRACKED, malformed};
+use super::{Locked, LockedPackages, Place, TRACKED, malformed};
 use crate::project::error::ProjectError;
 use crate::project::facts::PackageManagerKind;
 use crate::project::text;
@@ -34,7 +34,7 @@ struct Scan {
     in_metadata: bool,
     /// Tracked descriptors of the current block.
     current: Vec<(String, String)>,
-    packages: Vec<LockedPackage>,
+    packages: LockedPackages,
     git: bool,
 }
 
@@ -70,7 +70,7 @@ impl Scan {
             self.berry_version = Some(value.to_owned());
         }
         for (name, range) in self.current.drain(..) {
-            self.packages.push(LockedPackage { name, version: value.to_owned(), place: Place::Range(range) });
+            self.packages.add(&name, Place::Range(range), value);
         }
     }
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::{AuthError, Login};
 use crate::diagnostic::{Location, printable_path};
-use crate::host::Environment;
+use crate::host::{Environment, FILE_LIMIT, read_text_file};
 use crate::registry::RegistryHost;
 use crate::secret::Secret;
 
@@ -85,7 +85,7 @@ impl DockerConfig {
     pub(super) fn of_folder(folder: &Path) -> Result<Option<Self>, AuthError> {
         let file = folder.join("config.json");
         let name = format!("`{}`", printable_path(&file));
-        match std::fs::read_to_string(&file) {
+        match read_text_file(&file, FILE_LIMIT) {
             // Docker takes an empty file for an empty configuration.
             Ok(text) if text.trim().is_empty() => Ok(None),
             Ok(text) => Self::parse(&text, name, Some(file)).map(Some),

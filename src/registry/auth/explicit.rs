@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{AuthError, Login};
+use crate::host::{FILE_LIMIT, read_named};
 use crate::origin::{Detected, Origin};
 use crate::registry::RegistryHost;
 use crate::secret::Secret;
@@ -113,7 +114,7 @@ pub(super) fn read_secret(given: &Detected<SecretValue>) -> Result<Detected<Secr
         SecretValue::File(file) => {
             let unusable =
                 |reason: String| AuthError::SecretFile { file: file.clone(), origin: given.origin.clone(), reason };
-            let bytes = std::fs::read(file).map_err(|error| unusable(error.to_string()))?;
+            let bytes = read_named(file, FILE_LIMIT).map_err(|error| unusable(error.to_string()))?;
             let text = String::from_utf8(bytes).map_err(|_| unusable("it is not UTF-8 text".to_owned()))?;
             if text.trim().is_empty() {
                 return Err(unusable("it is empty".to_owned()));

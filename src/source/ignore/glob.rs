@@ -96,14 +96,19 @@ impl Glob {
         Self(tokens)
     }
 
-    /// Follows all ways through the tokens at once.
-    pub fn matches(&self, text: &str) -> bool {
+    /// Follows all ways through the tokens at once, and counts them.
+    pub fn matches(&self, text: &str, steps: &mut u64) -> bool {
+        *steps += self.0.len() as u64;
         let mut states = States::new(self.0.len() + 1);
         let mut next = States::new(self.0.len() + 1);
         self.enter(0, &mut states);
         for c in text.chars() {
             for &state in &states.active {
                 self.step(state, c, &mut next);
+                *steps += match self.0.get(state) {
+                    Some(Token::Class { ranges, .. }) => ranges.len() as u64,
+                    _ => 4,
+                };
             }
             std::mem::swap(&mut states, &mut next);
             next.clear();

@@ -20,8 +20,14 @@ use crate::rel_path::RelPath;
 /// The rules of one `.dockerignore`, in the order of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IgnoreRules {
+    file: PathBuf,
     patterns: Vec<Pattern>,
 }
+
+/// Lines of one file; generated ones have a few hundred.
+const MOST_PATTERNS: usize = 10_000;
+/// Steps of matching all paths of a repository against all patterns: fifty patterns with wildcards for 100,000 long paths.
+const MOST_STEPS: u64 = 4_000_000_000;
 
 /// The file with the rules cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,8 +67,12 @@ impl IgnoreRules {
                 problem,
             })?;
             patterns.push(pattern);
+            if patterns.len() > MOST_PATTERNS {
+                let reason = format!("it has more than {MOST_PATTERNS} patterns");
+                return Err(IgnoreError::File { file: file.to_path_buf(), reason });
+            }
         }
-        Ok(Self { patterns })
+        Ok(Self { file: file.to_path_buf(), patterns })
     }
 
     /// The rules that hold for `tree`: those of `<dockerfile>.dockerignore` if that exists, else of `.dockerignore`, else none.
@@ -76,7 +86,7 @@ impl IgnoreRules {
         let reason = match text {
             SourceText::Text(text) => return Self::parse_file(&file, text),
             SourceText::NotUtf8 { valid_up_to } => format!("it is not UTF-8 (at byte {valid_up_to})"),
-            SourceText::TooLarge { size } => format!("it is too large ({size} bytes)"),
+            SourceText::TooLarge { reason } => reason.clone(),
             SourceText::Unreadable { reason } => reason.clone(),
             SourceText::Binary(_) => "it is binary".to_owned(),
         };
@@ -85,25 +95,44 @@ impl IgnoreRules {
 
     /// The entries of `tree` that are sent: those that the rules leave in, and the paths in `always` (as Docker does with the
     /// Dockerfile and `.dockerignore`). Directories that are excluded themselves are not among them.
-    pub fn sent<'a>(&self, tree: &'a SourceTree, always: &[&Path]) -> Vec<&'a SourceEntry> {
+    ///
+    /// # Errors
+    /// When matching takes too long.
+    pub fn sent<'a>(&self, tree: &'a SourceTree, always: &[&Path]) -> Result<Vec<&'a SourceEntry>, IgnoreError> {
         let mut sent = Vec::new();
         // The directories that hold the current entry, outermost first.
         let mut above: Vec<(&Path, Verdict)> = Vec::new();
         let top = Verdict::default();
-        for entry in tree.entries() {
+        let mut steps = 0;
+        let mut rest = tree.entries();
+        while let [entry, after @ ..] = rest {
+            rest = after;
             while above.last().is_some_and(|(directory, _)| !entry.path.starts_with(directory)) {
                 above.pop();
             }
             let parent = above.last().map_or(&top, |(_, verdict)| verdict);
-            let verdict = self.judge(parent, &entry.path);
+            let verdict = self.judge_counting(parent, &entry.path, &mut steps);
+            if steps > MOST_STEPS {
+                let reason = "its patterns take too long to match against all files of the repository".to_owned();
+                return Err(IgnoreError::File { file: self.file.clone(), reason });
+            }
             if !verdict.excluded || always.contains(&entry.path.as_path()) {
                 sent.push(entry);
             }
-            if entry.kind == EntryKind::Directory {
-                above.push((&entry.path, verdict));
+            if entry.kind != EntryKind::Directory {
+                continue;
             }
+            let path = entry.path.as_path();
+            if verdict.excluded && !always.iter().any(|always| always.starts_with(path)) {
+                steps += self.patterns.len() as u64;
+                if self.brings_back_nothing_below(path) {
+                    rest = &rest[rest.partition_point(|below| below.path.starts_with(path))..];
+                    continue;
+                }
+            }
+            above.push((path, verdict));
         }
-        sent
+        Ok(sent)
     }
 
     /// True when `path` (relative to the context root) is not sent.
@@ -115,12 +144,16 @@ impl IgnoreRules {
 
     /// The verdict on `path`, given the one on its parent directory (the default one at the top).
     pub fn judge(&self, parent: &Verdict, path: &Path) -> Verdict {
+        self.judge_counting(parent, path, &mut 0)
+    }
+
+    fn judge_counting(&self, parent: &Verdict, path: &Path, steps: &mut u64) -> Verdict {
         let text = pattern_text(path);
         let mut verdict = Verdict { excluded: false, matched: vec![false; self.patterns.len()] };
         for (index, pattern) in self.patterns.iter().enumerate() {
             let inherited = parent.matched.get(index).copied().unwrap_or(false);
             // As in Docker, a pattern that cannot change the verdict is not tried, and then does not count for what is below.
-            let matches = inherited || (pattern.is_negated == verdict.excluded && pattern.matches(&text));
+            let matches = inherited || (pattern.is_negated == verdict.excluded && pattern.matches(&text, steps));
             verdict.matched[index] = matches;
             if matches {
                 verdict.excluded = !pattern.is_negated;
@@ -131,9 +164,12 @@ impl IgnoreRules {
 
     /// True when nothing below the excluded directory `path` can be brought back, so that it need not be entered.
     pub fn can_prune_directory(&self, path: &Path) -> bool {
-        let text = pattern_text(path);
-        self.is_excluded(path)
-            && !self.patterns.iter().any(|pattern| pattern.is_negated && pattern.may_match_below(&text))
+        self.is_excluded(path) && self.brings_back_nothing_below(path)
+    }
+
+    fn brings_back_nothing_below(&self, directory: &Path) -> bool {
+        let text = pattern_text(directory);
+        !self.patterns.iter().any(|pattern| pattern.is_negated && pattern.may_match_below(&text))
     }
 }
 

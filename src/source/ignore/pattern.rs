@@ -42,12 +42,14 @@ impl Pattern {
         Ok(Self { is_negated, matcher: Matcher::new(pattern) })
     }
 
-    pub fn matches(&self, path: &str) -> bool {
+    /// Adds to `steps` what it costs, in about a nanosecond each.
+    pub fn matches(&self, path: &str, steps: &mut u64) -> bool {
+        *steps += 1;
         match &self.matcher {
             Matcher::Exact(wanted) => path == wanted,
             Matcher::Prefix(prefix) => path.starts_with(prefix.as_str()),
             Matcher::Suffix(suffix) => path.ends_with(suffix.as_str()) || suffix.strip_prefix('/') == Some(path),
-            Matcher::Glob(glob) => glob.matches(path),
+            Matcher::Glob(glob) => glob.matches(path, steps),
         }
     }
 

@@ -85,7 +85,8 @@ fn entries_that_are_sent_are_those_not_excluded_and_those_always_sent() {
     let tree = SourceTree::from_texts([(".dockerignore", ""), ("a/b/x", ""), ("a/y", ""), ("a.md", ""), ("c", "")]);
     let check = |text: &str, always: &[&Path], expected: &[&str]| {
         let rules = rules(text);
-        let sent: Vec<&Path> = rules.sent(&tree, always).into_iter().map(|entry| entry.path.as_path()).collect();
+        let sent: Vec<&Path> =
+            rules.sent(&tree, always).unwrap().into_iter().map(|entry| entry.path.as_path()).collect();
         assert_eq!(sent, expected.iter().map(Path::new).collect::<Vec<_>>(), "{text}");
         for entry in tree.entries() {
             let expected = !rules.is_excluded(&entry.path) || always.contains(&entry.path.as_path());
@@ -100,7 +101,7 @@ fn entries_that_are_sent_are_those_not_excluded_and_those_always_sent() {
 #[test]
 fn a_file_that_is_no_text_is_an_error() {
     let mut tree = SourceTree::from_texts([(".dockerignore", "")]);
-    tree.texts.insert(RelPath::new(".dockerignore").unwrap(), SourceText::NotUtf8 { valid_up_to: 3 });
+    tree.set_text(".dockerignore", SourceText::NotUtf8 { valid_up_to: 3 });
     let error = IgnoreRules::of_tree(&tree, None).unwrap_err();
     assert_eq!(error.to_string(), "`.dockerignore` cannot be used: it is not UTF-8 (at byte 3)");
     assert_eq!(error.exit_code(), ExitCode::Project);
@@ -126,4 +127,24 @@ proptest! {
             prop_assert!(!pruned || rules.is_excluded(path));
         }
     }
+}
+
+#[test]
+fn files_that_take_too_long_to_match_are_refused() {
+    let error = IgnoreRules::parse(&"a\n".repeat(10_001)).unwrap_err();
+    assert_eq!(error.to_string(), "`.dockerignore` cannot be used: it has more than 10000 patterns");
+    assert_eq!(error.code(), "source/ignore-file");
+    IgnoreRules::parse(&"a\n# b\n".repeat(10_000)).unwrap();
+}
+
+#[test]
+fn nothing_below_an_excluded_directory_is_matched_unless_it_can_come_back() {
+    let tree = SourceTree::from_texts([("a/b/c", ""), ("a/d", ""), ("e", "")]);
+    let sent = |text: &str, always: &str| -> Vec<String> {
+        let sent = rules(text).sent(&tree, &[Path::new(always)]).unwrap();
+        sent.iter().map(|entry| entry.path.display().to_string()).collect()
+    };
+    assert_eq!(sent("a", ""), ["e"]);
+    assert_eq!(sent("a", "a/d"), ["a/d", "e"]);
+    assert_eq!(sent("a\n!a/b", ""), ["a/b", "a/b/c", "e"]);
 }

@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use super::spool::{Chunk, Spool};
 use super::{Counters, SinkCount};
 use crate::diagnostic::error_chain;
+use crate::host::{FILE_LIMIT, read_text_file};
 use crate::secret::Secret;
 use crate::supervise::error::SuperviseError;
 use crate::supervise::notice::{Notice, Teller};
@@ -41,7 +42,7 @@ impl TokenSource {
     pub fn read(&self) -> io::Result<Secret> {
         match self {
             Self::Value(token) => Ok(token.clone()),
-            Self::File(path) => Ok(Secret::new(std::fs::read_to_string(path)?.trim().to_owned())),
+            Self::File(path) => Ok(Secret::new(read_text_file(path, FILE_LIMIT)?.trim().to_owned())),
         }
     }
 }
