@@ -15,7 +15,6 @@ use crate::workflow::{
     Choices, CiTarget, DOCKERIGNORE, Definition, GITIGNORE, IgnoreFile, Program, Release, TargetRegistry, WorkflowError,
 };
 
-/// Bytes of an ignore file that is completed.
 /// What git calls a branch that nobody has named.
 const USUAL_BRANCH: &str = "main";
 

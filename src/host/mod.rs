@@ -25,7 +25,7 @@ pub use environment::Environment;
 pub use file::{
     DEEPEST_PATH, FILE_LIMIT, FileError, Folder, Size, kind_of, read_file, read_named, read_named_text, read_text_file,
 };
-pub use panic::report_panics;
+pub use panic::{guarded, report_panics};
 pub use port::free_port;
 pub use process::{Life, ProcessId};
 pub use random::random_word;

@@ -20,6 +20,7 @@ mod scripts;
 mod shell;
 mod text;
 mod turbo;
+mod version;
 mod workspace;
 mod yarn_config;
 

@@ -1,15 +1,14 @@
 //! The exact version of Next.js: from the lockfile, else the lowest that the range admits.
 
-use node_semver::Version;
-
 use crate::diagnostic::Warning;
 use crate::origin::{Detected, Origin};
 use crate::source::SourceTree;
 
 use super::error::ProjectError;
 use super::facts::NextVersion;
-use super::lockfile::{Dependent, Locked, lowest};
+use super::lockfile::{Dependent, Locked};
 use super::manifest::Manifest;
+use super::version::{Range, parse_version};
 
 /// Oldest major that knows a standalone output, and the newest that was tried.
 const OLDEST: u64 = 12;
@@ -30,10 +29,11 @@ pub(super) fn detect(
     };
     let dependent = Dependent { dir, name: &app.display_name(), range: &range };
     let place = || manifest.place(tree, &[field, "next"]);
-    let (version, origin) = match locked.version("next", dependent).and_then(|text| Version::parse(text).ok()) {
+    let (version, origin) = match locked.version("next", dependent).and_then(parse_version) {
         Some(version) => (version, Origin::File(locked.path.as_str().to_owned())),
         None if locked.format == "binary" => {
-            let version = lowest(&range).ok_or_else(|| ProjectError::NextVersionUnknown {
+            let lowest = Range::parse(&range).and_then(|range| range.lowest());
+            let version = lowest.ok_or_else(|| ProjectError::NextVersionUnknown {
                 lockfile: locked.path.clone(),
                 manifest: manifest.path.clone(),
                 range: range.clone(),

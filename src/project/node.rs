@@ -3,8 +3,6 @@
 //! A pinned version (what developers run) goes before a range (what is accepted); within a range the default line is
 //! taken when it is admitted. `docs/detection.md` explains the order. Never asks the network which versions exist.
 
-use node_semver::{Range, Version};
-
 use crate::diagnostic::{Location, Warning};
 use crate::origin::{Detected, Origin};
 use crate::rel_path::RelPath;
@@ -15,6 +13,7 @@ use super::facts::NodeRequirement;
 use super::manifest::Manifest;
 use super::releases::{DEFAULT_NODE_LINE, NODE_LINES, NodeLine};
 use super::text;
+use super::version::{Range, Version, parse_version};
 
 /// Oldest version that something needs, and what.
 #[derive(Debug, Clone)]
@@ -190,17 +189,15 @@ fn understand(request: &Request, floors: &[Floor]) -> Result<NodeRequirement, Pr
         return named_line(word).map(of_line).ok_or_else(|| refuse("names a release line that does not exist"));
     }
     let version = word.strip_prefix('v').unwrap_or(word);
-    if let Some(exact) = Version::parse(version).ok().filter(|_| version.split('.').count() >= 3) {
-        if exact.is_prerelease() {
+    if let Some(exact) = parse_version(version) {
+        if !exact.pre.is_empty() {
             return Err(refuse("is a prerelease, of which there is no image"));
         }
         let line = NODE_LINES.iter().find(|line| u64::from(line.major) == exact.major);
         let line = line.ok_or_else(|| refuse("is no version that there is an image of"))?;
         return Ok(NodeRequirement { exact: Some(exact.to_string()), ..of_line(line) });
     }
-    // npm reads an empty range as any version.
-    let range = if version.is_empty() { Some(Range::any()) } else { Range::parse(version).ok() };
-    let range = range.ok_or_else(|| refuse("is neither a version nor a range of versions"))?;
+    let range = Range::parse(version).ok_or_else(|| refuse("is neither a version nor a range of versions"))?;
     in_range(&range, floors, &requested).ok_or_else(|| refuse("admits no version that there is an image of"))
 }
 
@@ -227,15 +224,15 @@ fn named_line(word: &str) -> Option<&'static NodeLine> {
 /// The preferred line that a range admits; with an exact version when the line's newest one is not admitted.
 fn in_range(range: &Range, floors: &[Floor], requested: &str) -> Option<NodeRequirement> {
     let newest = |line: &NodeLine| version(line.newest);
-    let line_range = |line: &NodeLine| Range::parse(format!(">={0}.0.0 <{1}.0.0-0", line.major, line.major + 1)).ok();
-    let admitted = |line: &&NodeLine| line_range(line).is_some_and(|whole| whole.allows_any(range));
+    let lowest = |line: &NodeLine| range.lowest_of_major(u64::from(line.major));
+    let admitted = |line: &&NodeLine| lowest(line).is_some();
     let runs = |line: &&NodeLine| floors.iter().all(|floor| line.newest >= floor.version);
-    let whole = |line: &&NodeLine| range.satisfies(&newest(line));
+    let whole = |line: &&NodeLine| range.admits(&newest(line));
     let lines = || NODE_LINES.iter().filter(admitted);
     let line = preferred(lines().filter(runs).filter(whole))
         .or_else(|| preferred(lines().filter(runs)))
         .or_else(|| preferred(lines()))?;
-    let exact = if whole(&line) { None } else { range.intersect(&line_range(line)?)?.min_version() };
+    let exact = if whole(&line) { None } else { lowest(line) };
     Some(NodeRequirement {
         major: line.major,
         exact: exact.map(|exact| exact.to_string()),
@@ -244,12 +241,12 @@ fn in_range(range: &Range, floors: &[Floor], requested: &str) -> Option<NodeRequ
 }
 
 fn version((major, minor, patch): (u64, u64, u64)) -> Version {
-    Version::from((major, minor, patch))
+    Version::new(major, minor, patch)
 }
 
 fn refuse_too_old(requirement: &NodeRequirement, request: &Request, floors: &[Floor]) -> Result<(), ProjectError> {
     let newest = NODE_LINES.iter().find(|line| line.major == requirement.major).map(|line| line.newest);
-    let exact = requirement.exact.as_deref().and_then(|exact| Version::parse(exact).ok());
+    let exact = requirement.exact.as_deref().and_then(parse_version);
     let runs = exact.map(|exact| (exact.major, exact.minor, exact.patch)).or(newest).unwrap_or_default();
     floors.iter().find(|floor| runs < floor.version).map_or(Ok(()), |floor| {
         let (major, minor, patch) = floor.version;
@@ -274,11 +271,11 @@ fn unsupported(request: &Request, problem: &str) -> ProjectError {
 
 /// A pin outside `engines.node` makes `yarn` and engine-strict installs fail.
 fn disagreement(requirement: &NodeRequirement, request: &Request, engines: &Request) -> Option<Warning> {
-    let range = Range::parse(&engines.text).ok()?;
-    let exact = requirement.exact.as_deref().and_then(|exact| Version::parse(exact).ok());
+    let range = Range::parse(&engines.text)?;
+    let exact = requirement.exact.as_deref().and_then(parse_version);
     let line = NODE_LINES.iter().find(|line| line.major == requirement.major)?;
     let chosen = exact.unwrap_or_else(|| version(line.newest));
-    if range.satisfies(&chosen) {
+    if range.admits(&chosen) {
         return None;
     }
     let message =

@@ -3,8 +3,6 @@
 //! In: manifests, lockfiles and package manager configuration. Out: [`Choice`], then with the Node.js line known the
 //! [`PackageManager`]. Never asks the registry: versions that are not pinned come from the table in `releases.rs`.
 
-use node_semver::{Range, Version};
-
 use crate::diagnostic::{Location, Warning};
 use crate::origin::{Detected, Origin};
 use crate::rel_path::RelPath;
@@ -15,6 +13,7 @@ use super::facts::{PackageManager, PackageManagerKind, YarnLinker};
 use super::lockfile::{Locked, NAMES};
 use super::manifest::Manifest;
 use super::releases::{NODE_LINES, known_versions, package_manager_node_floor, pnpm_majors};
+use super::version::{Range, Version, parse_version};
 use super::yarn_config::{self, YarnConfig};
 
 /// Where the package manager may be named: the folder of the install, then the app.
@@ -52,7 +51,7 @@ pub(super) struct VersionRequest {
 impl VersionRequest {
     /// The version, when it is one rather than a range.
     pub fn exact(&self) -> Option<Version> {
-        Version::parse(&self.text).ok().filter(|_| self.text.split('.').count() >= 3)
+        parse_version(&self.text)
     }
 }
 
@@ -80,7 +79,12 @@ pub(super) fn choose(sources: &Sources<'_>) -> Result<Choice, ProjectError> {
         let warning = Warning::new("project/stray-lockfile", message).with_hint(format!("delete `{stray}`"));
         warnings.push(warning.at(Location::file(sources.dir.child(stray).as_str())));
     }
-    let locked = Locked::load(sources.tree, sources.dir, file)?.expect("a lockfile that is present is loaded");
+    let locked = Locked::load(sources.tree, sources.dir, file)?;
+    // A link to a directory is listed as a file.
+    let locked = locked.ok_or_else(|| ProjectError::Unreadable {
+        file: sources.dir.child(file),
+        reason: "it is not a regular file".to_owned(),
+    })?;
     let yarn = yarn_config::read(sources.tree, sources.dir, &mut warnings)?;
     let origin = named.map_or_else(|| Origin::File(locked.path.as_str().to_owned()), |named| named.origin);
     let mut choice = Choice {
@@ -289,7 +293,7 @@ impl Choice {
         if let Some(exact) = request.exact() {
             return Some(self.installable(&exact, request, node_major, warnings));
         }
-        let range = Range::parse(&request.text).ok();
+        let range = Range::parse(&request.text);
         let found = range.as_ref().and_then(|range| self.by_lockfile(Some((range, &request.origin)), node_major));
         if found.is_some() || (range.is_some() && self.kind.value == PackageManagerKind::Npm) {
             return found;
@@ -318,7 +322,7 @@ impl Choice {
         node_major: u32,
         warnings: &mut Vec<Warning>,
     ) -> Detected<String> {
-        let before = |major: u64, minor: u64, patch: u64| *exact < Version::from((major, minor, patch));
+        let before = |major: u64, minor: u64, patch: u64| *exact < Version::new(major, minor, patch);
         let kind = self.kind.value;
         let (stand_in, code, problem, hint) = match kind {
             PackageManagerKind::YarnBerry if self.yarn.path.is_none() && before(2, 4, 1) => (
@@ -349,7 +353,7 @@ impl Choice {
         let newest = line.map_or((0, 0, 0), |line| line.newest);
         let known = known_versions(kind).iter().filter_map(|text| Version::parse(text).ok());
         let runs = |version: &Version| package_manager_node_floor(kind, version).is_none_or(|floor| floor <= newest);
-        let admitted = |version: &Version| wanted.is_none_or(|(range, _)| range.satisfies(version));
+        let admitted = |version: &Version| wanted.is_none_or(|(range, _)| range.admits(version));
         let usable: Vec<Version> = known.filter(|version| runs(version) && admitted(version)).collect();
         let of_major = |major: u64| usable.iter().find(|version| version.major == major);
         let chosen = match kind {
@@ -379,8 +383,7 @@ impl Choice {
             return Some(Detected::new(version.to_string(), origin()));
         }
         // A range narrower than the table: its lowest version exists.
-        let lowest =
-            wanted.and_then(|(range, _)| range.min_version()).filter(|version| self.reads_lockfile(version))?;
+        let lowest = wanted.and_then(|(range, _)| range.lowest()).filter(|version| self.reads_lockfile(version))?;
         Some(Detected::new(lowest.to_string(), origin()))
     }
 
@@ -395,8 +398,7 @@ impl Choice {
 }
 
 fn admits_major(range: &Range, major: u64) -> bool {
-    let whole = Range::parse(format!(">={major}.0.0 <{}.0.0-0", major + 1)).ok();
-    whole.is_some_and(|whole| whole.allows_any(range))
+    range.lowest_of_major(major).is_some()
 }
 
 /// `__metadata.version` by the major of Yarn that writes it.

@@ -2,9 +2,8 @@
 //!
 //! Read from the npm registry (`npm view PACKAGE versions engines`) in November 2026. Nothing here decides anything.
 
-use node_semver::Version;
-
 use super::facts::PackageManagerKind;
+use super::version::Version;
 
 /// A Node.js release line of which images exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

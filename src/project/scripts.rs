@@ -14,7 +14,9 @@ use super::shell::{Command, commands};
 /// Scripts that call scripts are followed this far.
 const MAX_DEPTH: u32 = 8;
 /// So many calls are followed in all.
-const MAX_CALLS: u32 = 256;
+const MAX_CALLS: usize = 256;
+/// So many bytes of scripts are read in all.
+const MAX_TEXT: usize = 256 * 1024;
 
 /// What the start script amounts to.
 #[derive(Debug)]
@@ -93,33 +95,43 @@ fn npm_default(tree: &SourceTree, manifest: &Manifest) -> Option<Detected<NamedS
 /// The commands of a script, with calls of other scripts replaced by what those run.
 fn follow(manifest: &Manifest, script: &str) -> Vec<Command> {
     let mut all = Vec::new();
-    follow_into(manifest, script, &mut Budget { depth: MAX_DEPTH, calls: MAX_CALLS }, &mut all);
+    let mut budget = Budget { depth: MAX_DEPTH, calls: MAX_CALLS, text: MAX_TEXT };
+    if !follow_into(manifest, script, &mut budget, &mut all) {
+        // Cut short, the last command is not the one that the script ends with.
+        all.push(Command { words: vec![script.to_owned()], ..Command::default() });
+    }
     all
 }
 
 /// What is left of the effort: scripts that call each other many times over are nothing that a person wrote.
 struct Budget {
     depth: u32,
-    calls: u32,
+    calls: usize,
+    text: usize,
 }
 
-fn follow_into(manifest: &Manifest, script: &str, budget: &mut Budget, all: &mut Vec<Command>) {
+/// False when the budget did not suffice.
+fn follow_into(manifest: &Manifest, script: &str, budget: &mut Budget, all: &mut Vec<Command>) -> bool {
+    let Some(text) = budget.text.checked_sub(script.len()) else { return false };
+    budget.text = text;
     for command in commands(script) {
-        let followed = budget.depth > 0 && budget.calls > 0;
+        let followed = budget.depth > 0;
         let Some(called) = followed.then(|| called_scripts(manifest, &command)).flatten() else {
             all.push(command);
             continue;
         };
         for (script, extra) in called {
             if budget.calls == 0 {
-                return;
+                return false;
             }
             budget.calls -= 1;
             budget.depth -= 1;
             let start = all.len();
             // Package managers append the arguments, so `with-env` may be no more than `dotenv -e .env --`.
             let quoted = extra.iter().map(|word| format!(" '{}'", word.replace('\'', "'\\''")));
-            follow_into(manifest, &format!("{script}{}", quoted.collect::<String>()), budget, all);
+            if !follow_into(manifest, &format!("{script}{}", quoted.collect::<String>()), budget, all) {
+                return false;
+            }
             budget.depth += 1;
             let Some(inner) = all.get_mut(start..).filter(|inner| !inner.is_empty()) else { continue };
             inner[0].concurrent |= command.concurrent;
@@ -127,6 +139,7 @@ fn follow_into(manifest: &Manifest, script: &str, budget: &mut Budget, all: &mut
             last.variables.splice(0..0, command.variables.iter().cloned());
         }
     }
+    true
 }
 
 /// Texts of the scripts that a command calls, each with the arguments that it appends.
@@ -140,9 +153,10 @@ fn called_scripts<'m>(manifest: &'m Manifest, command: &Command) -> Option<Vec<(
         ("npm" | "pnpm" | "yarn" | "bun", "run" | "run-script") => one(command.word(2), command.words.get(3..)?),
         ("npm" | "pnpm", "start") | ("yarn" | "pnpm", _) => one(command.word(1), command.words.get(2..)?),
         ("run-s" | "npm-run-all", first) if first != "-p" && first != "--parallel" => {
-            let names = command.words[1..].iter().filter(|word| !word.starts_with('-'));
+            let names = command.words[1..].iter().filter(|word| !word.starts_with('-')).take(MAX_CALLS + 1);
             let scripts = names.flat_map(|pattern| matching(manifest, pattern)).map(|script| (script, Vec::new()));
-            Some(scripts.collect()).filter(|scripts: &Vec<_>| !scripts.is_empty())
+            // One more than may be followed shows that they are too many.
+            Some(scripts.take(MAX_CALLS + 1).collect()).filter(|scripts: &Vec<_>| !scripts.is_empty())
         }
         _ => None,
     }
@@ -154,7 +168,8 @@ fn matching<'m>(manifest: &'m Manifest, pattern: &str) -> Vec<&'m str> {
         return manifest.scripts.get(pattern).map(String::as_str).into_iter().collect();
     };
     let fits = |name: &str| name.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty() && !rest.contains(':'));
-    manifest.scripts.iter().filter(|(name, _)| fits(name)).map(|(_, script)| script.as_str()).collect()
+    let all = manifest.scripts.iter().filter(|(name, _)| fits(name)).map(|(_, script)| script.as_str());
+    all.take(MAX_CALLS + 1).collect()
 }
 
 /// True when the command starts Next.js' own server, or a static server for an export.

@@ -81,15 +81,21 @@ fn tokens(script: &str) -> Vec<Token> {
 
 fn command(mut words: Vec<String>, concurrent: bool) -> Command {
     let mut variables = Vec::new();
+    let mut rest = words.as_slice();
     loop {
-        let assignments = words.iter().take_while(|word| assignment(word).is_some()).count();
-        variables.extend(words.drain(..assignments).filter_map(|word| assignment(&word)));
-        let skip = runner_words(&words);
-        if skip == 0 {
-            return Command { variables, words, concurrent };
+        while let Some((variable, behind)) = rest.split_first().and_then(|(word, rest)| Some((assignment(word)?, rest)))
+        {
+            variables.push(variable);
+            rest = behind;
         }
-        words.drain(..skip);
+        let skip = runner_words(rest);
+        if skip == 0 {
+            break;
+        }
+        rest = &rest[skip..];
     }
+    let skipped = words.len() - rest.len();
+    Command { variables, words: words.split_off(skipped), concurrent }
 }
 
 fn assignment(word: &str) -> Option<(String, String)> {

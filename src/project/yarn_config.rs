@@ -11,6 +11,7 @@ use super::error::ProjectError;
 use super::facts::YarnLinker;
 use super::package_manager::VersionRequest;
 use super::text;
+use super::version::parse_version;
 
 /// What the configuration of Yarn says.
 #[derive(Debug, Default)]
@@ -78,8 +79,10 @@ fn set_release(
     // `yarn-4.5.0.cjs`, `yarn-1.22.19.js`, `yarn-berry.cjs`
     let name = release.rsplit('/').next().unwrap_or_default();
     let version = name.strip_prefix("yarn-").map(|rest| rest.trim_end_matches(".cjs").trim_end_matches(".js"));
-    config.release = version.filter(|version| node_semver::Version::parse(version).is_ok()).map(|version| {
-        VersionRequest { text: version.to_owned(), origin: Origin::field(file.as_str(), key), location }
+    config.release = version.filter(|version| parse_version(version).is_some()).map(|version| VersionRequest {
+        text: version.to_owned(),
+        origin: Origin::field(file.as_str(), key),
+        location,
     });
 }
 

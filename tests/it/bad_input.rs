@@ -62,6 +62,14 @@ fn hostile_nesting_is_an_error_and_no_crash() {
 }
 
 #[test]
+fn a_lockfile_that_links_to_a_directory() {
+    let repository = Repository::next_app();
+    repository.remove("package-lock.json");
+    symlink("app", repository.path("package-lock.json")).unwrap();
+    repository.run(&["plan"]).fails(PROJECT, "project/unreadable-file").says("package-lock.json");
+}
+
+#[test]
 fn a_truncated_lockfile() {
     let repository = Repository::next_app();
     repository.write("package-lock.json", "{\"lockfileVersion\": 3, \"packages\": {");

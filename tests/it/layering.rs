@@ -53,6 +53,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("oxc_ast", &["project"]),
     ("oxc_parser", &["project"]),
     ("chrono_tz", &["tags"]),
+    ("semver", &["project", "tags"]),
     ("csv", &["tags"]),
     ("clap", &["cli"]),
     ("indicatif", &["report"]),

@@ -16,6 +16,7 @@ mod endless;
 mod fake_daemon;
 mod fake_server;
 mod forge;
+mod hostile;
 mod hostile_files;
 mod hostile_git;
 mod init;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -55,21 +55,20 @@ impl Repository {
     }
 
     pub fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Run {
-        let output = Command::new(env!("CARGO_BIN_EXE_nextdeploy"))
+        Run::of(self.command(arguments).envs(variables.iter().copied()).output().unwrap())
+    }
+
+    /// The program with these arguments, to be run here.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nextdeploy"));
+        command
             .args(arguments)
             .current_dir(self.root())
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("HOME", "/nonexistent")
-            .envs(variables.iter().copied())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        Run {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).expect("standard output is UTF-8"),
-            stderr: String::from_utf8(output.stderr).expect("messages are UTF-8"),
-        }
+            .stdin(Stdio::null());
+        command
     }
 }
 
@@ -83,6 +82,14 @@ pub struct Run {
 }
 
 impl Run {
+    pub fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).expect("standard output is UTF-8"),
+            stderr: String::from_utf8(output.stderr).expect("messages are UTF-8"),
+        }
+    }
+
     /// One error with this code and exit code, at least one hint, nothing on standard output, no panic.
     #[track_caller]
     pub fn fails(&self, exit: i32, code: &str) -> &Self {

@@ -12,7 +12,6 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use node_semver::{Range, Version};
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -23,6 +22,7 @@ use crate::source::{SourceText, SourceTree};
 use super::error::ProjectError;
 use super::facts::PackageManagerKind;
 use super::text;
+use super::version::parse_version;
 
 /// Packages whose locked version detection asks for.
 const TRACKED: &[&str] = &["next", "prisma", "@prisma/client", "sharp"];
@@ -144,17 +144,12 @@ fn folders_up(dir: &str) -> impl Iterator<Item = &str> {
     parents.chain((!dir.is_empty()).then_some(""))
 }
 
-/// Lowest version that a range admits.
-pub(super) fn lowest(range: &str) -> Option<Version> {
-    Range::parse(range).ok()?.min_version()
-}
-
 fn malformed(path: &RelPath, kind: &'static str, message: &str) -> ProjectError {
     ProjectError::Malformed { location: Location::line(path.as_str(), 1), kind, message: message.to_owned() }
 }
 
 fn is_version(text: &str) -> bool {
-    Version::parse(text).is_ok()
+    parse_version(text).is_some()
 }
 
 /// A JSON value, of which only a text is kept; others are passed over without being built.

@@ -1,6 +1,6 @@
 //! Calls: functions of the file are followed, wrappers from other modules are taken to hand the configuration through.
 
-use std::rc::Rc;
+use std::collections::HashMap;
 
 use oxc_ast::ast::{
     Argument, ArrowFunctionBody, BindingPattern, CallExpression, Expression, FormalParameters, MemberExpression,
@@ -10,7 +10,7 @@ use oxc_span::GetSpan;
 
 use super::evaluate::{Evaluator, Scope};
 use super::paths;
-use super::value::{FunctionNode, Object, ScopeId, Value, Why};
+use super::value::{FunctionNode, ListBuilder, Object, ScopeId, Value, Why};
 
 /// Options of Next.js by which the configuration is told from the options of a wrapper.
 const OPTIONS: &[&str] = &[
@@ -77,27 +77,34 @@ impl<'a> Evaluator<'a, '_> {
         match (new.callee.is_specific_id("URL"), arguments.as_slice()) {
             // `new URL('..', import.meta.url)`
             (true, [Value::Text(path), Value::Path(base)]) => {
-                Value::Path(paths::join(&paths::join(base, ".."), path).into())
+                Value::path(&paths::join(&paths::join(base, ".."), path), new.span.start)
             }
             _ => Value::unknown(format!("it is a new `{}`", name_of(&new.callee)), new.span.start),
         }
     }
 
     fn arguments(&mut self, arguments: &'a [Argument<'a>], scope: ScopeId) -> Vec<Value<'a>> {
-        let evaluate = |argument: &'a Argument<'a>| match argument {
-            Argument::SpreadElement(spread) => match self.evaluate(&spread.argument, scope) {
-                Value::List(values) => values.to_vec(),
-                other => vec![Value::Unknown(other.why(spread.span.start))],
-            },
-            other => other.as_expression().map(|expression| self.evaluate(expression, scope)).into_iter().collect(),
-        };
-        arguments.iter().flat_map(evaluate).collect()
+        let mut values = ListBuilder::default();
+        for argument in arguments {
+            match argument {
+                Argument::SpreadElement(spread) => match self.evaluate(&spread.argument, scope) {
+                    Value::List(more) => values.extend(&more),
+                    other => values.push(Value::Unknown(other.why(spread.span.start))),
+                },
+                other => {
+                    let Some(expression) = other.as_expression() else { continue };
+                    values.push(self.evaluate(expression, scope));
+                }
+            }
+        }
+        let offset = arguments.first().map_or(0, |argument| argument.span().start);
+        values.finish().unwrap_or_else(|| vec![Value::unknown("it has too many arguments", offset)])
     }
 
     /// What an unknown function makes of a configuration: the argument that looks like one, else the first that may be.
     fn wrapped(&self, arguments: Vec<Value<'a>>) -> Option<Value<'a>> {
         let like_configuration = |value: &Value<'a>| match value {
-            Value::Object(id) => self.heap[*id].properties.iter().any(|(name, _)| OPTIONS.contains(&&**name)),
+            Value::Object(id) => OPTIONS.iter().any(|name| self.heap[*id].own(name).is_some()),
             _ => false,
         };
         if let Some(configuration) = arguments.iter().find(|value| like_configuration(value)) {
@@ -123,7 +130,7 @@ impl<'a> Evaluator<'a, '_> {
         if !self.enter() {
             return Value::unknown("it is too complicated to follow", offset);
         }
-        self.scopes.push(Scope { names: Vec::new(), parent: Some(defined_in), is_function: true });
+        self.scopes.push(Scope { names: HashMap::new(), parent: Some(defined_in), is_function: true });
         let scope = self.scopes.len() - 1;
         let value = match function {
             FunctionNode::Arrow(arrow) => {
@@ -156,7 +163,10 @@ impl<'a> Evaluator<'a, '_> {
             self.bind(&parameter.pattern, value, scope);
         }
         if let Some(rest) = &parameters.rest {
-            self.bind(&rest.rest.argument, Value::List(Rc::new(arguments.collect())), scope);
+            let mut list = ListBuilder::default();
+            arguments.for_each(|argument| list.push(argument));
+            let offset = rest.rest.argument.span().start;
+            self.bind(&rest.rest.argument, list.into_value(offset), scope);
         }
     }
 
@@ -185,8 +195,11 @@ impl<'a> Evaluator<'a, '_> {
                             .iter()
                             .any(|property| property.key.static_name().is_some_and(|key| key == name))
                     };
-                    copy.properties.retain(|(name, _)| !taken(name));
-                    let copy = self.allocate(copy);
+                    // Every name is compared with every one that is taken.
+                    if !self.spend_properties(copy.len().saturating_mul(object.properties.len())) {
+                        return;
+                    }
+                    let copy = self.allocate(copy.without(taken));
                     self.bind(&rest.argument, copy, scope);
                 }
             }
@@ -240,13 +253,13 @@ impl<'a> Evaluator<'a, '_> {
         match (module, function.as_str()) {
             ("path", "join" | "resolve") => Some(path_of(&arguments(), function == "resolve", offset)),
             ("path", "dirname") => match arguments().first()? {
-                Value::Path(path) => Some(Value::Path(paths::join(path, "..").into())),
+                Value::Path(path) => Some(Value::path(&paths::join(path, ".."), offset)),
                 other => Some(Value::Unknown(other.why(offset))),
             },
             ("url", "fileURLToPath") | ("Object", "freeze" | "seal") | ("Promise", "resolve") => {
                 arguments().into_iter().next()
             }
-            ("process", "cwd") => Some(Value::Path("".into())),
+            ("process", "cwd") => Some(Value::path("", offset)),
             ("global", "Boolean") => {
                 let value = arguments().into_iter().next()?;
                 Some(value.truthy().map_or_else(|| Value::Unknown(value.why(offset)), Value::Bool))
@@ -255,6 +268,9 @@ impl<'a> Evaluator<'a, '_> {
                 let arguments = arguments();
                 let (target, sources) = arguments.split_first()?;
                 let Value::Object(id) = target else { return None };
+                if !self.spend_properties(self.heap[*id].len()) {
+                    return None;
+                }
                 let mut object = self.heap[*id].clone();
                 for source in sources {
                     self.spread(&mut object, source, offset);
@@ -291,17 +307,21 @@ fn path_of<'a>(arguments: &[Value<'a>], resolve: bool, offset: u32) -> Value<'a>
     for argument in arguments {
         match argument {
             Value::Path(path) => base = Some(path.to_string()),
-            Value::Text(part) if resolve && part.starts_with('/') => return Value::Text(Rc::clone(part)),
+            Value::Text(part) if resolve && part.starts_with('/') => return argument.clone(),
             Value::Text(part) => {
                 base = base.map(|base| paths::join(&base, part));
-                text = format!("{text}/{part}");
+                text = format!("{text}/{}", &**part);
             }
             other => return Value::Unknown(other.why(offset)),
         }
+        // A longer one is refused here already, as every part may be long.
+        if let too_long @ Value::Unknown(_) = Value::text(base.as_deref().unwrap_or(&text), offset) {
+            return too_long;
+        }
     }
     match base {
-        Some(base) => Value::Path(base.into()),
-        None => Value::text(text.trim_start_matches('/')),
+        Some(base) => Value::path(&base, offset),
+        None => Value::text(text.trim_start_matches('/'), offset),
     }
 }
 

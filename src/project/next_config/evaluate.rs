@@ -3,6 +3,7 @@
 //! Follows what is written in the file; anything from outside (other modules, the environment, the clock) is unknown,
 //! with the reason. Never runs code: steps, depth and sizes are bounded.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use oxc_ast::ast::{
@@ -12,17 +13,19 @@ use oxc_ast::ast::{
 use oxc_span::GetSpan;
 
 use super::paths;
-use super::value::{FunctionNode, Object, ObjectId, ScopeId, Value, Why};
+use super::value::{FunctionNode, ListBuilder, Object, ObjectId, ScopeId, Value, Why};
 
 const MAX_STEPS: u32 = 50_000;
-const MAX_DEPTH: u32 = 100;
-/// Longest text that concatenation may build.
-const MAX_TEXT: usize = 16 * 1024;
+const MAX_DEPTH: u32 = 400;
+/// Bytes of all values that are made, and of all properties that are copied or overwritten.
+const MAX_SIZE: usize = 32 * 1024 * 1024;
+/// What copying one property counts as.
+const PROPERTY: usize = 64;
 
 /// Names of one block or function.
 #[derive(Debug, Default)]
 pub(super) struct Scope<'a> {
-    pub names: Vec<(Rc<str>, Value<'a>)>,
+    pub names: HashMap<Rc<str>, Value<'a>>,
     pub parent: Option<ScopeId>,
     /// Holds what `var` declares.
     pub is_function: bool,
@@ -44,8 +47,16 @@ pub(super) struct Evaluator<'a, 'f> {
     pub in_property: u32,
     /// What the current function may have returned before.
     pub possible_returns: Vec<(Value<'a>, Why)>,
+    budget: Budget,
+}
+
+/// What one evaluation has used; every value and every copy of properties counts.
+#[derive(Debug, Default)]
+struct Budget {
     steps: u32,
     depth: u32,
+    size: usize,
+    exceeded: bool,
 }
 
 impl<'a, 'f> Evaluator<'a, 'f> {
@@ -59,8 +70,7 @@ impl<'a, 'f> Evaluator<'a, 'f> {
             looping: false,
             in_property: 0,
             possible_returns: Vec::new(),
-            steps: 0,
-            depth: 0,
+            budget: Budget::default(),
         }
     }
 
@@ -71,14 +81,32 @@ impl<'a, 'f> Evaluator<'a, 'f> {
 
     /// One more step and one more level, unless it is too much.
     pub fn enter(&mut self) -> bool {
-        self.steps += 1;
-        let allowed = self.steps < MAX_STEPS && self.depth < MAX_DEPTH;
-        self.depth += u32::from(allowed);
-        allowed
+        let budget = &mut self.budget;
+        budget.steps += 1;
+        budget.exceeded |= budget.steps >= MAX_STEPS || budget.depth >= MAX_DEPTH;
+        budget.depth += u32::from(!budget.exceeded);
+        !budget.exceeded
+    }
+
+    /// Counts so many bytes; false when they are too many.
+    fn spend(&mut self, size: usize) -> bool {
+        self.budget.size = self.budget.size.saturating_add(size);
+        self.budget.exceeded |= self.budget.size > MAX_SIZE;
+        !self.budget.exceeded
+    }
+
+    /// Counts the copying or overwriting of so many properties or names; false when they are too many.
+    pub fn spend_properties(&mut self, count: usize) -> bool {
+        self.spend(count.saturating_mul(PROPERTY))
+    }
+
+    /// True when not everything was followed, so that nothing that was found holds.
+    pub fn exceeded(&self) -> bool {
+        self.budget.exceeded
     }
 
     pub fn leave(&mut self) {
-        self.depth -= 1;
+        self.budget.depth -= 1;
     }
 
     pub fn evaluate(&mut self, expression: &'a Expression<'a>, scope: ScopeId) -> Value<'a> {
@@ -88,7 +116,7 @@ impl<'a, 'f> Evaluator<'a, 'f> {
         }
         let value = self.evaluate_inner(expression, scope, offset);
         self.leave();
-        value
+        if self.spend(value.size()) { value } else { Value::unknown("it is too complicated to follow", offset) }
     }
 
     fn evaluate_inner(&mut self, expression: &'a Expression<'a>, scope: ScopeId, offset: u32) -> Value<'a> {
@@ -96,16 +124,16 @@ impl<'a, 'f> Evaluator<'a, 'f> {
             Expression::BooleanLiteral(literal) => Value::Bool(literal.value),
             Expression::NullLiteral(_) => Value::Null,
             Expression::NumericLiteral(literal) => Value::Number(literal.value),
-            Expression::StringLiteral(literal) => Value::text(&literal.value),
+            Expression::StringLiteral(literal) => Value::text(&literal.value, offset),
             Expression::TemplateLiteral(template) => self.template(template, scope, offset),
             Expression::Identifier(name) => self.lookup(&name.name, scope, offset),
             Expression::ObjectExpression(object) => self.object(object, scope),
             Expression::ArrayExpression(array) => {
-                let mut values = Vec::new();
+                let mut values = ListBuilder::default();
                 for element in &array.elements {
                     match element {
                         ArrayExpressionElement::SpreadElement(spread) => match self.evaluate(&spread.argument, scope) {
-                            Value::List(more) => values.extend(more.iter().cloned()),
+                            Value::List(more) => values.extend(&more),
                             other => return Value::Unknown(other.why(offset)),
                         },
                         ArrayExpressionElement::Elision(_) => values.push(Value::Undefined),
@@ -115,7 +143,7 @@ impl<'a, 'f> Evaluator<'a, 'f> {
                         }
                     }
                 }
-                Value::List(Rc::new(values))
+                values.into_value(offset)
             }
             Expression::ArrowFunctionExpression(arrow) => Value::Function(FunctionNode::Arrow(arrow), scope),
             Expression::FunctionExpression(function) => Value::Function(FunctionNode::Function(function), scope),
@@ -177,7 +205,7 @@ impl<'a, 'f> Evaluator<'a, 'f> {
     pub fn import(&self, module: &Value<'a>, offset: u32) -> Value<'a> {
         match module {
             Value::Text(name) if name.starts_with('.') && !(self.module_exists)(name) => Value::Undefined,
-            Value::Text(name) => Value::Import(Rc::clone(name), "*".into()),
+            Value::Text(name) => Value::Import((&**name).into(), "*".into()),
             other => Value::Unknown(other.why(offset)),
         }
     }
@@ -185,7 +213,7 @@ impl<'a, 'f> Evaluator<'a, 'f> {
     pub fn lookup(&self, name: &str, scope: ScopeId, offset: u32) -> Value<'a> {
         let mut current = Some(scope);
         while let Some(id) = current {
-            if let Some((_, value)) = self.scopes[id].names.iter().rev().find(|(known, _)| &**known == name) {
+            if let Some(value) = self.scopes[id].names.get(name) {
                 return value.clone();
             }
             current = self.scopes[id].parent;
@@ -193,8 +221,8 @@ impl<'a, 'f> Evaluator<'a, 'f> {
         match name {
             "undefined" => Value::Undefined,
             "process" => Value::Process,
-            "__dirname" => Value::Path("".into()),
-            "__filename" => Value::Path("next.config".into()),
+            "__dirname" => Value::path("", offset),
+            "__filename" => Value::path("next.config", offset),
             _ => Value::unknown(format!("`{name}` is not defined in this file"), offset),
         }
     }
@@ -212,13 +240,14 @@ impl<'a, 'f> Evaluator<'a, 'f> {
                 Value::Path(part) if at == 0 && text.is_empty() => path = Some(part),
                 other => return Value::Unknown(other.why(offset)),
             }
-            if text.len() > MAX_TEXT {
-                return Value::unknown("it is too long", offset);
+            // A longer text is refused here already, as every part may be long.
+            if let too_long @ Value::Unknown(_) = Value::text(&text, offset) {
+                return too_long;
             }
         }
         match path {
-            Some(base) => Value::Path(paths::join(&base, &format!("./{text}")).into()),
-            None => Value::text(&text),
+            Some(base) => Value::path(&paths::join(&base, &format!("./{text}")), offset),
+            None => Value::text(&text, offset),
         }
     }
 
@@ -260,8 +289,8 @@ impl<'a, 'f> Evaluator<'a, 'f> {
                 Value::Bool((nullish || left.same(&right)) == (binary.operator == BinaryOperator::Equality))
             }
             BinaryOperator::Addition => match (&left, &right) {
-                (Value::Text(a), Value::Text(b)) if a.len() + b.len() <= MAX_TEXT => Value::text(&format!("{a}{b}")),
-                (Value::Path(a), Value::Text(b)) => Value::Path(paths::join(a, &format!("./{b}")).into()),
+                (Value::Text(a), Value::Text(b)) => Value::text(&[&**a, &**b].concat(), offset),
+                (Value::Path(a), Value::Text(b)) => Value::path(&paths::join(a, &format!("./{}", &**b)), offset),
                 _ => Value::unknown("it is computed", offset),
             },
             _ => Value::unknown("it is computed", offset),
@@ -283,7 +312,8 @@ impl<'a, 'f> Evaluator<'a, 'f> {
                     self.in_property -= 1;
                     match key {
                         Ok(key) => object.set(&key, value),
-                        Err(why) => object.spoil(&why),
+                        Err(why) if self.spend_properties(object.len()) => object.spoil(&why),
+                        Err(_) => {}
                     }
                 }
             }
@@ -297,7 +327,7 @@ impl<'a, 'f> Evaluator<'a, 'f> {
         }
         let Some(expression) = key.as_expression() else { return Ok("".into()) };
         match self.evaluate(expression, scope) {
-            Value::Text(text) => Ok(text),
+            Value::Text(text) => Ok((&*text).into()),
             Value::Number(number) => Ok(number.to_string().into()),
             other => Err(other.why(expression.span().start)),
         }
@@ -307,14 +337,15 @@ impl<'a, 'f> Evaluator<'a, 'f> {
     pub fn spread(&mut self, object: &mut Object<'a>, value: &Value<'a>, offset: u32) {
         match value {
             Value::Object(id) => {
-                let source = self.heap[*id].clone();
-                if let Some(why) = &source.open {
-                    object.spoil(why);
+                let spoiled = if self.heap[*id].open.is_some() { object.len() } else { 0 };
+                if self.spend_properties(self.heap[*id].len() + spoiled) {
+                    object.overlay(&self.heap[*id]);
                 }
-                self.steps += u32::try_from(source.properties.len()).unwrap_or(u32::MAX);
-                source.properties.into_iter().for_each(|(name, value)| object.set(&name, value));
             }
             Value::OneOf(options, why) => {
+                if !self.spend_properties(2 * object.len() * options.len()) {
+                    return;
+                }
                 let before = object.clone();
                 let mut results = Vec::new();
                 for option in options.iter() {
@@ -331,7 +362,9 @@ impl<'a, 'f> Evaluator<'a, 'f> {
                     }
                     other => other.why(offset),
                 };
-                object.spoil(&why);
+                if self.spend_properties(object.len()) {
+                    object.spoil(&why);
+                }
             }
             _ => {}
         }
@@ -362,8 +395,8 @@ fn kept(left: Value<'_>, operator: LogicalOperator) -> Value<'_> {
 /// What an object is after one of several things was merged into it.
 fn merge<'a>(results: &[Object<'a>], why: &Why) -> Object<'a> {
     let mut merged = Object::default();
-    for name in results.iter().flat_map(|result| result.properties.iter().map(|(name, _)| name)) {
-        if !merged.properties.iter().any(|(known, _)| known == name) {
+    for name in results.iter().flat_map(Object::names) {
+        if merged.own(name).is_none() {
             merged.set(name, Value::one_of(results.iter().map(|result| result.get(name)), why));
         }
     }

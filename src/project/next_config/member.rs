@@ -17,7 +17,7 @@ impl<'a> Evaluator<'a, '_> {
         let name = match member {
             MemberExpression::StaticMemberExpression(member) => Ok(Rc::from(member.property.name.as_str())),
             MemberExpression::ComputedMemberExpression(member) => match self.evaluate(&member.expression, scope) {
-                Value::Text(text) => Ok(text),
+                Value::Text(text) => Ok((&*text).into()),
                 other => Err(other.why(offset)),
             },
             MemberExpression::PrivateFieldExpression(_) => Err(Why::new("it is computed", offset)),
@@ -54,9 +54,9 @@ impl<'a> Evaluator<'a, '_> {
             Value::Unknown(why) => Value::Unknown(why.clone()),
             Value::Process if name == "env" => Value::Env,
             // `next build` sets it before it reads the configuration.
-            Value::Env if name == "NODE_ENV" => Value::text("production"),
+            Value::Env if name == "NODE_ENV" => Value::text("production", offset),
             Value::Env => Value::unknown(format!("it depends on the environment variable `{name}`"), offset),
-            Value::Import(module, _) if &**module == "next/constants" => phase(name),
+            Value::Import(module, _) if &**module == "next/constants" => phase(name, offset),
             Value::Import(module, _) => Value::Import(Rc::clone(module), name.into()),
             Value::Undefined | Value::Null => Value::Undefined,
             _ => Value::unknown("it is computed", offset),
@@ -65,17 +65,17 @@ impl<'a> Evaluator<'a, '_> {
 }
 
 /// The phases that `next/constants` names; a build runs in `phase-production-build`.
-pub(super) fn phase<'a>(name: &str) -> Value<'a> {
+pub(super) fn phase<'a>(name: &str, offset: u32) -> Value<'a> {
     match name.strip_prefix("PHASE_") {
-        Some(phase) => Value::text(&format!("phase-{}", phase.to_ascii_lowercase().replace('_', "-"))),
+        Some(phase) => Value::text(&format!("phase-{}", phase.to_ascii_lowercase().replace('_', "-")), offset),
         None => Value::Import("next/constants".into(), name.into()),
     }
 }
 
 fn import_meta<'a>(name: &str, offset: u32) -> Value<'a> {
     match name {
-        "dirname" => Value::Path("".into()),
-        "url" | "filename" => Value::Path("next.config".into()),
+        "dirname" => Value::path("", offset),
+        "url" | "filename" => Value::path("next.config", offset),
         _ => Value::unknown("it is computed", offset),
     }
 }

@@ -6,6 +6,7 @@
 mod call;
 mod evaluate;
 mod member;
+mod nesting;
 mod paths;
 mod read;
 mod run;

@@ -1,40 +1,38 @@
 //! From the text of a configuration to facts: parse, evaluate, look at the options that matter.
 
-use std::rc::Rc;
-
 use oxc_allocator::Allocator;
 use oxc_parser::Parser;
 use oxc_span::SourceType;
 
 use crate::diagnostic::{Location, Warning};
+use crate::host;
 use crate::origin::{Detected, Origin};
 use crate::rel_path::RelPath;
 
 use super::Read;
 use super::evaluate::Evaluator;
+use super::nesting;
 use super::value::{Object, Value, Why};
 use crate::project::error::ProjectError;
 use crate::project::facts::{Known, NextConfig, NextVersion, OutputMode};
 use crate::project::text::line_of_key;
 
-/// The parser and the evaluator recurse, so deep nesting needs a stack in proportion to the file.
-const STACK_BASE: usize = 16 * 1024 * 1024;
-const STACK_PER_BYTE: usize = 4 * 1024;
+/// Enough for the parser at the deepest nesting that is let through, and for the evaluator, in a debug build.
+const STACK: usize = 64 * 1024 * 1024;
 
-/// Reads the configuration in a thread whose stack no file of this size can exhaust.
+/// Reads the configuration in a thread whose stack no nesting that is let through can exhaust.
 pub(super) fn on_own_stack(
     path: &RelPath,
     content: &str,
     next: &NextVersion,
     module_exists: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<Read, ProjectError> {
-    let size = STACK_BASE + content.len() * STACK_PER_BYTE;
     let unreadable = |reason: String| ProjectError::Unreadable { file: path.clone(), reason };
     std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(size).name("next.config".to_owned());
-        let work = thread.spawn_scoped(scope, || read(path, content, next, module_exists));
+        let thread = std::thread::Builder::new().stack_size(STACK).name("next.config".to_owned());
+        let work = thread.spawn_scoped(scope, || host::guarded(|| read(path, content, next, module_exists)));
         let work = work.map_err(|error| unreadable(error.to_string()))?;
-        work.join().map_err(|_| unreadable("the parser failed".to_owned()))?
+        work.join().ok().flatten().ok_or_else(|| unreadable("the parser failed".to_owned()))?
     })
 }
 
@@ -44,21 +42,25 @@ fn read(
     next: &NextVersion,
     module_exists: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<Read, ProjectError> {
-    let allocator = Allocator::default();
+    let malformed = |offset: usize, message: String| ProjectError::Malformed {
+        location: Location::at_offset(path.as_str(), content, offset),
+        kind: "JavaScript",
+        message,
+    };
     let source_type = match path.name().rsplit('.').next() {
         Some("ts" | "mts") => SourceType::ts(),
         Some("mjs") => SourceType::mjs(),
         Some("cjs") => SourceType::cjs(),
         _ => SourceType::unambiguous(),
     };
+    if let Some(offset) = nesting::too_deep(content, source_type.is_typescript()) {
+        return Err(malformed(offset, "it is nested too deeply".to_owned()));
+    }
+    let allocator = Allocator::default();
     let parsed = Parser::new(&allocator, content, source_type).parse();
     if let Some(error) = parsed.diagnostics.iter().next() {
         let offset = error.labels.first().map_or(0, oxc_span::LabeledSpan::offset);
-        return Err(ProjectError::Malformed {
-            location: Location::at_offset(path.as_str(), content, offset as usize),
-            kind: "JavaScript",
-            message: error.message.to_string(),
-        });
+        return Err(malformed(offset as usize, error.message.to_string()));
     }
     let exists = |module: &str| module_exists(module);
     let mut evaluator = Evaluator::new(&exists);
@@ -80,8 +82,14 @@ fn configuration<'a>(evaluator: &mut Evaluator<'a, '_>) -> Value<'a> {
     for _ in 0..5 {
         let Value::Function(function, scope) = value else { break };
         let defaults = evaluator.allocate(Object::default());
-        let context = evaluator.allocate(Object { properties: vec![("defaultConfig".into(), defaults)], open: None });
-        value = evaluator.call(function, scope, vec![Value::text("phase-production-build"), context], 0);
+        let mut context = Object::default();
+        context.set("defaultConfig", defaults);
+        let context = evaluator.allocate(context);
+        value = evaluator.call(function, scope, vec![Value::text("phase-production-build", 0), context], 0);
+    }
+    // What was not followed may have changed anything.
+    if evaluator.exceeded() {
+        return Value::unknown("the configuration is too complicated to follow", 0);
     }
     match value {
         Value::Import(module, _) => Value::unknown(format!("the configuration comes from `{module}`"), 0),
@@ -221,7 +229,7 @@ impl<'a> Options<'a, '_, '_> {
             Value::Object(id) => match &self.evaluator.heap[id] {
                 Object { open: Some(why), .. } => self.unknown(&["env"], &Value::Unknown(why.clone())),
                 object => {
-                    let keys = object.properties.iter().map(|(name, _)| name.to_string()).collect();
+                    let keys = object.names().map(ToString::to_string).collect();
                     Known::Value(Detected::new(keys, self.origin(&["env"])))
                 }
             },
@@ -250,5 +258,5 @@ fn boolean(value: &Value<'_>) -> Option<bool> {
 
 fn texts(value: &Value<'_>) -> Option<Vec<String>> {
     let Value::List(values) = value else { return None };
-    Rc::clone(values).iter().map(text).collect()
+    values.iter().map(text).collect()
 }

@@ -248,11 +248,7 @@ impl<'a> Evaluator<'a, '_> {
     }
 
     pub fn declare(&mut self, name: &str, value: Value<'a>, scope: ScopeId) {
-        let names = &mut self.scopes[scope].names;
-        match names.iter_mut().find(|(known, _)| &**known == name) {
-            Some((_, known)) => *known = value,
-            None => names.push((name.into(), value)),
-        }
+        self.scopes[scope].names.insert(name.into(), value);
     }
 
     fn import_names(&mut self, import: &'a ImportDeclaration<'a>, scope: ScopeId) {
@@ -264,7 +260,7 @@ impl<'a> Evaluator<'a, '_> {
                 ImportDeclarationSpecifier::ImportNamespaceSpecifier(all) => (&all.local, "*".to_owned()),
             };
             let value = match (&*module, name.as_str()) {
-                ("next/constants", name) if name.starts_with("PHASE_") => phase(name),
+                ("next/constants", name) if name.starts_with("PHASE_") => phase(name, import.span.start),
                 ("process" | "node:process", "default" | "*") => Value::Process,
                 ("process" | "node:process", "env") => Value::Env,
                 _ => Value::Import(Rc::clone(&module), name.into()),
@@ -294,10 +290,9 @@ impl<'a> Evaluator<'a, '_> {
     fn assign_name(&mut self, name: &str, value: Value<'a>, scope: ScopeId) {
         let mut current = Some(scope);
         while let Some(id) = current {
-            if let Some(at) = self.scopes[id].names.iter().position(|(known, _)| &**known == name) {
-                let before = self.scopes[id].names[at].1.clone();
-                let value = self.as_assigned(&before, value);
-                self.scopes[id].names[at].1 = value;
+            if let Some(before) = self.scopes[id].names.get(name) {
+                let value = self.as_assigned(before, value);
+                self.declare(name, value, id);
                 return;
             }
             current = self.scopes[id].parent;
@@ -309,7 +304,10 @@ impl<'a> Evaluator<'a, '_> {
         let span = target.span();
         let mut current = Some(scope);
         while let Some(id) = current {
-            for (_, value) in &mut self.scopes[id].names {
+            if !self.spend_properties(self.scopes[id].names.len()) {
+                return;
+            }
+            for value in self.scopes[id].names.values_mut() {
                 *value = Value::unknown("it may be set by a destructuring assignment", offset.max(span.start));
             }
             current = self.scopes[id].parent;
@@ -332,7 +330,7 @@ impl<'a> Evaluator<'a, '_> {
         let key = match member {
             MemberExpression::StaticMemberExpression(member) => Ok(Rc::from(member.property.name.as_str())),
             MemberExpression::ComputedMemberExpression(member) => match self.evaluate(&member.expression, scope) {
-                Value::Text(text) => Ok(text),
+                Value::Text(text) => Ok((&*text).into()),
                 other => Err(other.why(offset)),
             },
             MemberExpression::PrivateFieldExpression(_) => return,
@@ -344,7 +342,11 @@ impl<'a> Evaluator<'a, '_> {
         for target in targets {
             let Value::Object(id) = target else { continue };
             match &key {
-                Err(why) => self.object_mut(id).spoil(why),
+                Err(why) => {
+                    if self.spend_properties(self.heap[id].len()) {
+                        self.object_mut(id).spoil(why);
+                    }
+                }
                 Ok(key) => {
                     let before = self.heap[id].get(key);
                     let mut assigned = self.as_assigned(&before, value.clone());

@@ -1,11 +1,19 @@
 //! Values of the static evaluation: what an expression is known to be, and why not where it is not.
 
+use std::collections::HashMap;
+use std::ops::Deref;
 use std::rc::Rc;
 
 use oxc_ast::ast::{ArrowFunctionExpression, Function};
 
 /// More alternatives than this are as good as unknown.
 const MAX_OPTIONS: usize = 16;
+/// Longest text or path, in bytes.
+const MAX_TEXT: usize = 16 * 1024;
+/// Longest list.
+const MAX_LIST: usize = 4096;
+/// Longest explanation, in characters: it repeats names of the file.
+const MAX_REASON: usize = 300;
 
 /// Place in the heap of objects, so that aliases see each other's changes.
 pub(super) type ObjectId = usize;
@@ -20,7 +28,68 @@ pub(super) struct Why {
 
 impl Why {
     pub fn new(reason: impl Into<Rc<str>>, offset: u32) -> Self {
-        Self { reason: reason.into(), offset }
+        let reason = reason.into();
+        match reason.char_indices().nth(MAX_REASON) {
+            Some((end, _)) => Self { reason: format!("{}…", &reason[..end]).into(), offset },
+            None => Self { reason, offset },
+        }
+    }
+}
+
+/// A text of bounded length; [`Value::text`] and [`Value::path`] alone make one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Text(Rc<str>);
+
+impl Deref for Text {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A list of bounded length; [`ListBuilder`] alone makes one.
+#[derive(Debug, Clone)]
+pub(super) struct List<'a>(Rc<Vec<Value<'a>>>);
+
+impl<'a> Deref for List<'a> {
+    type Target = [Value<'a>];
+
+    fn deref(&self) -> &[Value<'a>] {
+        &self.0
+    }
+}
+
+/// The elements of a list or the arguments of a call, as long as they are not too many.
+#[derive(Debug, Default)]
+pub(super) struct ListBuilder<'a> {
+    values: Vec<Value<'a>>,
+    full: bool,
+}
+
+impl<'a> ListBuilder<'a> {
+    pub fn push(&mut self, value: Value<'a>) {
+        self.full |= self.values.len() >= MAX_LIST;
+        if !self.full {
+            self.values.push(value);
+        }
+    }
+
+    pub fn extend(&mut self, values: &[Value<'a>]) {
+        self.full |= self.values.len() + values.len() > MAX_LIST;
+        if !self.full {
+            self.values.extend_from_slice(values);
+        }
+    }
+
+    /// `None` when there were too many.
+    pub fn finish(self) -> Option<Vec<Value<'a>>> {
+        (!self.full).then_some(self.values)
+    }
+
+    pub fn into_value(self, offset: u32) -> Value<'a> {
+        self.finish()
+            .map_or_else(|| Value::unknown("it is too long", offset), |values| Value::List(List(Rc::new(values))))
     }
 }
 
@@ -36,10 +105,10 @@ pub(super) enum Value<'a> {
     Null,
     Bool(bool),
     Number(f64),
-    Text(Rc<str>),
+    Text(Text),
     /// An absolute path at build time, relative to the app's folder (`__dirname`).
-    Path(Rc<str>),
-    List(Rc<Vec<Value<'a>>>),
+    Path(Text),
+    List(List<'a>),
     Object(ObjectId),
     Function(FunctionNode<'a>, ScopeId),
     /// `process` and `process.env`.
@@ -53,8 +122,26 @@ pub(super) enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    pub fn text(text: &str) -> Self {
-        Self::Text(text.into())
+    pub fn text(text: &str, offset: u32) -> Self {
+        Self::of_text(text, offset, Self::Text)
+    }
+
+    pub fn path(path: &str, offset: u32) -> Self {
+        Self::of_text(path, offset, Self::Path)
+    }
+
+    fn of_text(text: &str, offset: u32, make: impl Fn(Text) -> Self) -> Self {
+        if text.len() > MAX_TEXT { Self::unknown("it is too long", offset) } else { make(Text(text.into())) }
+    }
+
+    /// Roughly the bytes that making it took.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Text(text) | Self::Path(text) => text.len(),
+            Self::List(values) => size_of::<Self>() * values.len(),
+            Self::OneOf(values, _) => size_of::<Self>() * values.len(),
+            _ => 0,
+        }
     }
 
     pub fn unknown(reason: impl Into<Rc<str>>, offset: u32) -> Self {
@@ -76,12 +163,14 @@ impl<'a> Value<'a> {
                 if !flat.iter().any(|known| known.same(part)) {
                     flat.push(part.clone());
                 }
+                if flat.len() > MAX_OPTIONS {
+                    return Self::Unknown(why.clone());
+                }
             }
         }
         match flat.len() {
             0 => Self::Undefined,
             1 => flat.remove(0),
-            count if count > MAX_OPTIONS => Self::Unknown(why.clone()),
             _ => Self::OneOf(Rc::new(flat), why.clone()),
         }
     }
@@ -143,7 +232,7 @@ impl<'a> Value<'a> {
             Self::Undefined | Self::Null => "unset".to_owned(),
             Self::Bool(value) => format!("`{value}`"),
             Self::Number(value) => format!("`{value}`"),
-            Self::Text(text) => format!("`{text}`"),
+            Self::Text(text) => format!("`{}`", &**text),
             Self::Path(_) => "a path".to_owned(),
             Self::List(_) => "a list".to_owned(),
             Self::Object(_) | Self::Process | Self::Env => "an object".to_owned(),
@@ -157,22 +246,54 @@ impl<'a> Value<'a> {
 /// An object: properties in order, and whether it may have others or other values.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Object<'a> {
-    pub properties: Vec<(Rc<str>, Value<'a>)>,
+    properties: Vec<(Rc<str>, Value<'a>)>,
+    places: HashMap<Rc<str>, usize>,
     /// Something unknown was merged into it.
     pub open: Option<Why>,
 }
 
 impl<'a> Object<'a> {
+    pub fn own(&self, name: &str) -> Option<&Value<'a>> {
+        self.places.get(name).map(|at| &self.properties[*at].1)
+    }
+
     pub fn get(&self, name: &str) -> Value<'a> {
-        let own = self.properties.iter().find(|(known, _)| &**known == name).map(|(_, value)| value.clone());
+        let own = self.own(name).cloned();
         own.or_else(|| self.open.clone().map(Value::Unknown)).unwrap_or(Value::Undefined)
     }
 
     pub fn set(&mut self, name: &str, value: Value<'a>) {
-        match self.properties.iter_mut().find(|(known, _)| &**known == name) {
-            Some((_, known)) => *known = value,
-            None => self.properties.push((name.into(), value)),
+        if let Some(at) = self.places.get(name) {
+            self.properties[*at].1 = value;
+            return;
         }
+        let name: Rc<str> = name.into();
+        self.places.insert(Rc::clone(&name), self.properties.len());
+        self.properties.push((name, value));
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &Rc<str>> {
+        self.properties.iter().map(|(name, _)| name)
+    }
+
+    pub fn len(&self) -> usize {
+        self.properties.len()
+    }
+
+    /// Without some of its properties.
+    pub fn without(self, taken: impl Fn(&str) -> bool) -> Self {
+        let mut rest = Self { open: self.open, ..Self::default() };
+        let kept = self.properties.into_iter().filter(|(name, _)| !taken(name));
+        kept.for_each(|(name, value)| rest.set(&name, value));
+        rest
+    }
+
+    /// Every property of `source`, over what is here.
+    pub fn overlay(&mut self, source: &Self) {
+        if let Some(why) = &source.open {
+            self.spoil(why);
+        }
+        source.properties.iter().for_each(|(name, value)| self.set(name, value.clone()));
     }
 
     /// Anything may have been set or overwritten.
