@@ -92,7 +92,12 @@ impl Given {
         sources: Sources<'_>,
         warnings: &mut Vec<Warning>,
     ) -> Result<Option<SecretSource>, SettingsError> {
-        let name = parse::variable_name(self.checked_text()?).map_err(|fault| self.fail(fault))?;
+        let text = self.checked_text()?;
+        if text.contains('=') {
+            let problem = "names more than a variable, which only a flag, a variable or an input may do";
+            return Err(self.fail(Fault::SecretSyntax(problem.into())));
+        }
+        let name = parse::variable_name(text).map_err(|fault| self.fail(fault))?;
         match sources.variable(self, &name)? {
             Handover::Value(value) if !value.is_empty() => {
                 let value = SecretValue::Value(Secret::new(value.to_owned()));

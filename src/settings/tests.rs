@@ -185,7 +185,7 @@ fn a_file_of_the_repository_names_no_file_of_the_machine_as_secret() {
     let files = ConfigFiles { files: vec![file("nextdeploy.yml", &[(Setting::Secret, text)])], ..Default::default() };
     let error = resolve(&Words::default(), &Environment::default(), &files).unwrap_err();
     assert_eq!((error.code(), error.location()), ("settings/secret", Some(Location::line("nextdeploy.yml", 3))));
-    assert!(error.to_string().contains("names a file of this machine"), "{error}");
+    assert!(error.to_string().contains("names more than a variable"), "{error}");
 }
 
 #[test]

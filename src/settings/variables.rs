@@ -221,10 +221,6 @@ impl Given {
         }
         let fields = DockerSecret::parse(text).map_err(|problem| self.fail(Fault::SecretSyntax(problem)))?;
         match (fields.file, fields.variable) {
-            // The repository's own build, which reads the secret, must not choose a file of this machine.
-            (Some(_), None) if matches!(self.giver.origin, Origin::File(_)) => Err(self.fail(Fault::SecretSyntax(
-                "names a file of this machine, which only a flag or a variable may do".into(),
-            ))),
             (Some(file), None) => {
                 Ok(Some(SecretSource { id: fields.id, value: SecretValue::File(PathBuf::from(file)) }))
             }
