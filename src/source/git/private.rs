@@ -6,6 +6,7 @@
 //! user or the system is loaded at all: git gets a private common directory (gitrepository-layout(5)) whose `config` is written
 //! here from a short list of harmless keys, and whose references are links to the real ones. Never writes to the repository.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -107,7 +108,7 @@ impl PrivateGit {
             entries.iter().rev().find(|(key, _)| key == "remote.origin.url").map(|(_, value)| value.to_owned());
         git.submodules = entries.iter().filter(|(key, _)| key.starts_with("submodule.")).cloned().collect();
         let config = render_config(&entries, user.excludes_file.as_deref())?;
-        write(&git.folder.path().join("config"), &config)?;
+        write_file(&git.folder.path().join("config"), &config)?;
         let [git_dir, top, objects] =
             [&work_tree.git_dir, &work_tree.top, &path("objects")].map(|path| path.to_string_lossy().into_owned());
         let common_dir = git.folder.path().to_string_lossy().into_owned();
@@ -230,11 +231,11 @@ fn private_folder() -> Result<TempDir, GitError> {
     for name in ["objects", "info"] {
         fs::create_dir(folder.path().join(name)).map_err(|error| failed(&error))?;
     }
-    write(&folder.path().join("HEAD"), "ref: refs/heads/none\n")?;
+    write_file(&folder.path().join("HEAD"), "ref: refs/heads/none\n")?;
     Ok(folder)
 }
 
-fn write(path: &Path, text: &str) -> Result<(), GitError> {
+fn write_file(path: &Path, text: &str) -> Result<(), GitError> {
     fs::write(path, text).map_err(|error| GitError::NoPrivateFolder { reason: io_reason(&error) })
 }
 
@@ -279,7 +280,7 @@ fn render_config(entries: &ConfigEntries, excludes_file: Option<&Path>) -> Resul
     let mut set = |key: &str, value: &str| {
         let (section, name) = key.split_once('.').unwrap_or((key, ""));
         let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-        config.push_str(&format!("[{section}]\n\t{name} = \"{value}\"\n"));
+        let _ = write!(config, "[{section}]\n\t{name} = \"{value}\"\n");
     };
     for (key, value) in entries.iter().filter(|(key, _)| REPOSITORY_KEYS.contains(&key.as_str())) {
         set(key, value);

@@ -114,7 +114,7 @@ fn all_are_large_files(changed: &[ChangedContent], checkout: &Checkout) -> Resul
     if changed.is_empty() {
         return Ok(true);
     }
-    let blobs: String = changed.iter().map(|file| format!("{}\n", file.blob)).collect();
+    let blobs = changed.iter().map(|file| file.blob.as_str()).collect::<Vec<_>>().join("\n") + "\n";
     let sizes = checkout.git.run(&["cat-file", "--batch-check=%(objectsize)"], blobs.as_bytes())?;
     let is_small = |size: &str| size.parse::<u64>().is_ok_and(|size| size < LARGEST_POINTER);
     if !String::from_utf8_lossy(&sizes).lines().all(is_small) {
@@ -168,8 +168,7 @@ impl Pointer {
         }
         let mut digest = Sha256::new();
         io::copy(&mut File::open(path)?, &mut digest)?;
-        let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(digest == self.sha256)
+        Ok(format!("{:x}", digest.finalize()) == self.sha256)
     }
 }
 

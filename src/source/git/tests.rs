@@ -1,5 +1,6 @@
 //! Real repositories, honest and hostile, with each git that this machine has.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -84,9 +85,9 @@ impl Sandbox {
     }
 
     fn environment(&self) -> Environment {
-        let path = std::env::var("PATH").unwrap();
+        let process = Environment::of_process();
         let home = self.path("home");
-        Environment::from_pairs([("PATH", path.as_str()), ("HOME", home.to_str().unwrap())])
+        Environment::from_pairs([("PATH", process.get("PATH").unwrap()), ("HOME", home.to_str().unwrap())])
     }
 
     fn read_at(&self, root: &Path) -> GitReading {
@@ -146,10 +147,11 @@ fn hostile_config(sandbox: &Sandbox) -> String {
         ("alias", "status"),
     ] {
         let name = format!("{}-{key}", section.replace([' ', '"'], ""));
-        text += &format!("[{section}]\n\t{key} = {}\n", sandbox.evil(&name));
+        writeln!(text, "[{section}]\n\t{key} = {}", sandbox.evil(&name)).unwrap();
     }
-    text += &format!("[core]\n\thooksPath = {}\n[include]\n\tpath = {}\n", hooks.display(), included.display());
-    text += &format!("[remote \"origin\"]\n\turl = ext::{}\n\tpromisor = true\n", sandbox.evil("remote"));
+    writeln!(text, "[core]\n\thooksPath = {}", hooks.display()).unwrap();
+    writeln!(text, "[include]\n\tpath = {}", included.display()).unwrap();
+    writeln!(text, "[remote \"origin\"]\n\turl = ext::{}\n\tpromisor = true", sandbox.evil("remote")).unwrap();
     text + "[extensions]\n\tpartialClone = origin\n\tworktreeConfig = true\n[core]\n\trepositoryFormatVersion = 1\n"
 }
 
