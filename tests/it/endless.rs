@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::fake_server::{Stream, dripping, endless, on_loopback, on_socket, ping, whole};
@@ -81,7 +82,7 @@ fn answers_of_a_daemon() {
     // Neither a header nor a line of them may go on for ever.
     ps("daemon/connection-lost", "", |stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nX: ");
-        while stream.write_all(&[b'x'; 0x10000]).is_ok() {}
+        while stream.write_all(&[b'x'; 0x1000]).is_ok() {}
     });
     ps("daemon/connection-lost", "", |stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n");
@@ -140,32 +141,31 @@ fn push(registry: SocketAddr) {
     run.fails(PUSH, "registry/endless-answer").says(&registry.to_string());
 }
 
+/// A registry that knows its own address.
+fn registry(answer: impl Fn(SocketAddr, &str, &mut dyn Stream) + Send + Sync + 'static) -> SocketAddr {
+    let own = Arc::new(OnceLock::new());
+    let known = Arc::clone(&own);
+    let address = on_loopback(move |_, path, stream| answer(*known.wait(), path, stream));
+    own.set(address).unwrap();
+    address
+}
+
 #[test]
 fn answers_of_a_registry() {
-    let registry = |answer: fn(SocketAddr, &str, &mut dyn Stream)| {
-        let own = std::sync::Arc::new(std::sync::OnceLock::new());
-        let known = std::sync::Arc::clone(&own);
-        let address = on_loopback(move |_, path, stream| answer(*known.wait(), path, stream));
-        own.set(address).unwrap();
-        address
-    };
     push(registry(|_, _, stream| endless(stream, "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"", "")));
-    push(registry(|own, path, stream| match path {
-        "/token" => endless(stream, "200 OK", "{\"token\":\""),
-        _ => {
+    for (status, start) in [("200 OK", "{\"token\":\""), ("403 Forbidden", "no")] {
+        push(registry(move |own, path, stream| {
+            if path == "/token" {
+                return endless(stream, status, start);
+            }
             let challenge = format!("401 Unauthorized\r\nWWW-Authenticate: Bearer realm=\"http://{own}/token\"");
             whole(stream, &challenge, "");
+        }));
+    }
+    push(registry(|_, path, stream| {
+        if path == "/v2/" {
+            return whole(stream, "200 OK", "{}");
         }
-    }));
-    push(registry(|own, path, stream| match path {
-        "/token" => endless(stream, "403 Forbidden", "no"),
-        _ => {
-            let challenge = format!("401 Unauthorized\r\nWWW-Authenticate: Bearer realm=\"http://{own}/token\"");
-            whole(stream, &challenge, "");
-        }
-    }));
-    push(registry(|_, path, stream| match path {
-        "/v2/" => whole(stream, "200 OK", "{}"),
-        _ => endless(stream, "200 OK", "{\"schemaVersion\":2"),
+        endless(stream, "200 OK", "{\"schemaVersion\":2");
     }));
 }

@@ -81,7 +81,7 @@ pub fn whole(stream: &mut dyn Stream, status: &str, body: &str) {
 
 /// `start`, and then `x` for ever.
 pub fn endless(stream: &mut dyn Stream, status: &str, start: &str) {
-    let chunk = [&b"10000\r\n"[..], &[b'x'; 0x10000], b"\r\n"].concat();
+    let chunk = [&b"10000\r\n"[..], &b"x".repeat(0x10000), b"\r\n"].concat();
     begin(stream, status, start);
     while stream.write_all(&chunk).is_ok() {}
 }
