@@ -34,6 +34,9 @@ impl<'a> Helper<'a> {
     pub(super) async fn at(containers: &'a Containers, image: &str, place: &SecretsPlace) -> Result<Self, LaunchError> {
         let mut spec = spec(&helper_name(), image, vec![place.root_mount()]);
         spec.labels.insert(SECRETS_LABEL.to_owned(), place.path());
+        // Podman says of all that it copies out that it belongs to the user of the container (seen with 4.3), so that modes are checked
+        // there, and owners only where this machine sees them itself.
+        spec.user = Some("0:0".to_owned());
         Self::from_spec(containers, spec).await
     }
 

@@ -56,8 +56,10 @@ impl RunDocument {
     /// # Errors
     /// The first value that no build of this program writes.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidField> {
-        let read: Self = serde_json::from_slice(bytes)
-            .map_err(|error| invalid(None, &error.to_string(), "JSON as `nextdeploy build` writes it"))?;
+        // An array would be taken for the fields in their order.
+        let object = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(bytes);
+        let read = object.and_then(|object| serde_json::from_value::<Self>(object.into()));
+        let read = read.map_err(|error| invalid(None, &error.to_string(), "JSON as `nextdeploy build` writes it"))?;
         read.checked()
     }
 

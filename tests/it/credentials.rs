@@ -134,7 +134,7 @@ fn a_file_names_secrets_by_variables_only() {
     repository.write("outside", "canary");
     for name in ["id=x,src=/etc/passwd", "id=x,src=../outside", "id=x,env=HOME", "X=1"] {
         repository.write("nextdeploy.yml", format!("environment:\n  - name: \"{name}\"\n    secret: true\n"));
-        repository.run(&["plan"]).fails(3, "settings/variable-name");
+        repository.run(&["plan"]).fails(3, "settings/secret");
     }
 }
 
