@@ -75,7 +75,7 @@ impl fmt::Display for Size {
 /// The content of a regular file, also behind links. For places that this machine is trusted with, such as the configuration of Docker.
 pub fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let handle = openat(CWD, path, OPEN.difference(OFlags::NOFOLLOW), Mode::empty())?;
-    Ok(read_regular(File::from(handle), limit)?)
+    Ok(read_regular(&File::from(handle), limit)?)
 }
 
 /// As [`read_file`], for text.
@@ -100,7 +100,7 @@ fn utf8(bytes: Vec<u8>) -> io::Result<String> {
     })
 }
 
-fn read_regular(file: File, limit: u64) -> Result<Vec<u8>, FileError> {
+fn read_regular(file: &File, limit: u64) -> Result<Vec<u8>, FileError> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(FileError::NotRegular { what: kind_of(metadata.file_type()) });
@@ -108,7 +108,7 @@ fn read_regular(file: File, limit: u64) -> Result<Vec<u8>, FileError> {
     if metadata.len() > limit {
         return Err(FileError::TooLarge { size: metadata.len(), limit });
     }
-    read_at_most(&file, metadata.len(), limit)
+    read_at_most(file, metadata.len(), limit)
 }
 
 /// One byte more than the limit is read, so that a file which grows meanwhile is still seen as too large.
@@ -150,7 +150,7 @@ impl Folder {
 
     /// The content of the regular file at `relative`.
     pub fn read(&self, relative: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
-        read_regular(self.open_file(relative)?, limit)
+        read_regular(&self.open_file(relative)?, limit)
     }
 
     /// The first bytes of a regular file, at most `length` of them.

@@ -307,7 +307,7 @@ proptest! {
 
 #[test]
 fn lists_that_are_too_long_are_refused() {
-    let entries: String = (0..5_001).map(|n| format!("\n  - A{n}=1")).collect();
+    let entries = (0..5_001).map(|n| format!("\n  - A{n}=1")).collect::<Vec<_>>().concat();
     let error = read("nextdeploy.yml", &format!("environment:{entries}")).unwrap_err();
     assert_eq!(error.to_string(), "`nextdeploy.yml` is too large: `environment` has more than 5000 entries");
     assert_eq!((error.code(), error.location().unwrap().line), ("metadata/too-large", Some(2)));

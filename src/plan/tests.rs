@@ -163,13 +163,13 @@ fn env_file(name: &str, tracked: bool, variables: &[(&str, &str)]) -> EnvFile {
 fn harmless_values_of_tracked_files_become_the_image_environment() {
     let mut sample = Sample::npm();
     sample.facts.env_files = vec![
-        env_file(".env", true, &[("SITE", "dev"), ("API", "https://$SITE.example.com"), ("JWT_SECRET", "hush-hush")]),
+        env_file(".env", true, &[("SITE", "dev"), ("API", "https://$HOST"), ("JWT_SECRET", "hush-hush")]),
         env_file(".env.production", true, &[("SITE", "prod")]),
     ];
     sample.plain("SITE_NAME", "x");
     let plan = sample.plan();
     assert_eq!(image_value(&plan, "SITE"), Some("prod"));
-    assert_eq!(image_value(&plan, "API"), Some("https://prod.example.com"));
+    assert_eq!(image_value(&plan, "API"), Some("https://$HOST"), "a dollar sign that was escaped is text");
     assert_eq!(image_value(&plan, "JWT_SECRET"), None);
     assert_eq!(codes(&plan), ["plan/secret-in-env-file"]);
     assert!(plan.warnings[0].message.contains("`JWT_SECRET`") && !plan.warnings[0].message.contains("hush"));

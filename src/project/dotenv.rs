@@ -23,7 +23,13 @@ pub enum DotenvError {
 
 /// Variables with references to others of the same file resolved; a name that is set twice has its last value.
 pub fn parse(text: &str) -> Result<Vec<(String, String)>, DotenvError> {
-    let mut all = Assignments::default();
+    parse_after(text, &[])
+}
+
+/// As [`parse`], where the variables in `earlier` are set already: they keep their values, and references may name them.
+pub fn parse_after(text: &str, earlier: &[(String, String)]) -> Result<Vec<(String, String)>, DotenvError> {
+    let earlier = earlier.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let mut all = Assignments { earlier, ..Assignments::default() };
     let mut rest = text;
     while !rest.is_empty() {
         let (assignment, after) = assignment(rest);
@@ -38,7 +44,10 @@ pub fn parse(text: &str) -> Result<Vec<(String, String)>, DotenvError> {
     let mut left = text.len() + EXPANSION;
     let expanded = all.in_order.iter().map(|one| {
         let mut value = String::new();
-        expand(&one.value, &all, 0, &mut value, &mut left)?;
+        match all.earlier.get(one.name) {
+            Some(earlier) => value.push_str(earlier),
+            None => expand(&one.value, &all, 0, &mut value, &mut left)?,
+        }
         Ok((one.name.to_owned(), value))
     });
     expanded.collect()
@@ -47,18 +56,18 @@ pub fn parse(text: &str) -> Result<Vec<(String, String)>, DotenvError> {
 /// In file order, and by name.
 #[derive(Default)]
 struct Assignments<'t> {
+    earlier: HashMap<&'t str, &'t str>,
     in_order: Vec<Assignment<'t>>,
     by_name: HashMap<&'t str, usize>,
 }
 
 impl<'t> Assignments<'t> {
     fn set(&mut self, assignment: Assignment<'t>) {
-        match self.by_name.get(assignment.name) {
-            Some(at) => self.in_order[*at] = assignment,
-            None => {
-                self.by_name.insert(assignment.name, self.in_order.len());
-                self.in_order.push(assignment);
-            }
+        if let Some(at) = self.by_name.get(assignment.name) {
+            self.in_order[*at] = assignment;
+        } else {
+            self.by_name.insert(assignment.name, self.in_order.len());
+            self.in_order.push(assignment);
         }
     }
 
@@ -156,8 +165,11 @@ fn expand(
             continue;
         }
         let start = out.len();
-        // Deeper than any honest chain: a cycle.
-        if let Some(value) = all.get(reference).filter(|_| depth < 8) {
+        if let Some(value) = all.earlier.get(reference) {
+            spend(left, value.len())?;
+            out.push_str(value);
+        } else if let Some(value) = all.get(reference).filter(|_| depth < 8) {
+            // Deeper than any honest chain: a cycle.
             expand(value, all, depth + 1, out, left)?;
         }
         if out.len() == start {
@@ -189,7 +201,7 @@ fn reference(text: &str) -> (&str, &str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{DotenvError, parse};
+    use super::{DotenvError, parse, parse_after};
 
     #[track_caller]
     fn check(text: &str, expected: &[(&str, &str)]) {
@@ -225,17 +237,29 @@ mod tests {
     }
 
     #[test]
+    fn earlier_files_win() {
+        let earlier = [("SITE".to_owned(), "prod".to_owned()), ("ESCAPED".to_owned(), "$SITE".to_owned())];
+        let found = parse_after("SITE=dev\nAPI=https://$SITE.example/$ESCAPED", &earlier).unwrap();
+        let values: Vec<&str> = found.iter().map(|(_, value)| value.as_str()).collect();
+        assert_eq!(values, ["prod", "https://prod.example/$SITE"]);
+    }
+
+    fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
+        (0..count).map(line).collect()
+    }
+
+    #[test]
     fn files_that_grow_without_bound_are_refused() {
         let fails = |text: &str, error: DotenvError| assert_eq!(parse(text), Err(error), "{}", &text[..40]);
-        let lines: Vec<String> = (0..8).map(|n| format!("V{n}={}\n", format!("$V{}", n + 1).repeat(60))).collect();
-        fails(&format!("{}V8=xxxxxxxxxx", lines.concat()), DotenvError::Expansion);
-        let copies: String = (0..100).map(|n| format!("B{n}=$A\n")).collect();
+        let bomb = lines(8, |n| format!("V{n}={}\n", format!("$V{}", n + 1).repeat(60)));
+        fails(&format!("{bomb}V8=xxxxxxxxxx"), DotenvError::Expansion);
+        let copies = lines(100, |n| format!("B{n}=$A\n"));
         fails(&format!("A={}\n{copies}", "x".repeat(60_000)), DotenvError::Expansion);
-        let names: String = (0..5_001).map(|n| format!("N{n}=\n")).collect();
+        let names = lines(5_001, |n| format!("N{n}=\n"));
         fails(&names, DotenvError::Variables);
         check(&format!("A={}", "\\$A".repeat(3)), &[("A", "$A$A$A")]);
         // As long as it fits, every reference counts.
-        let chain: String = (0..4_900).map(|n| format!("V{n}=$V{}\n", n + 1)).collect();
+        let chain = lines(4_900, |n| format!("V{n}=$V{}\n", n + 1));
         let found = parse(&format!("{chain}V4900=end")).unwrap();
         assert_eq!((found.len(), found[4_893].1.as_str()), (4_901, "end"));
     }

@@ -40,17 +40,21 @@ pub(super) fn detect(
             warnings.push(warning.at(Location::file(path.as_str())));
             continue;
         }
-        let loaded = folder == *app_dir && matches!(path.name(), ".env" | ".env.production");
-        let content = if loaded { text::read(tree, &path)? } else { None };
-        let variables = dotenv::parse(content.unwrap_or_default());
-        let variables =
-            variables.map_err(|error| ProjectError::BeyondLimit { file: path.clone(), reason: error.to_string() })?;
-        files.push(EnvFile {
-            tracked: tracked.is_some_and(|tracked| tracked.contains(path.as_str())),
-            variables,
-            path,
-        });
+        let tracked = tracked.is_some_and(|tracked| tracked.contains(path.as_str()));
+        files.push(EnvFile { tracked, variables: Vec::new(), path });
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
+    // Next.js loads them in this order, and the second one may refer to the first (`@next/env` 12 to 16).
+    let mut earlier = Vec::new();
+    for name in [".env.production", ".env"] {
+        let path = app_dir.child(name);
+        let Some(file) = files.iter_mut().find(|file| file.path == path) else { continue };
+        let Some(content) = text::read(tree, &path)? else { continue };
+        file.variables = dotenv::parse_after(content, &earlier)
+            .map_err(|error| ProjectError::BeyondLimit { file: path, reason: error.to_string() })?;
+        if file.tracked {
+            earlier.clone_from(&file.variables);
+        }
+    }
     Ok(files)
 }

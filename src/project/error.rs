@@ -135,9 +135,8 @@ impl Diagnostic for ProjectError {
             Self::InvalidPort { .. } => "correct the port in the script".to_owned(),
             Self::MergeConflict { .. } => "resolve the conflict and commit the file".to_owned(),
             Self::NotUtf8 { .. } => "save the file as UTF-8".to_owned(),
-            Self::TooLarge { .. } | Self::BeyondLimit { .. } => {
-                "remove the file, or what it holds by mistake".to_owned()
-            }
+            Self::TooLarge { .. } => "check that this is the file that is meant".to_owned(),
+            Self::BeyondLimit { .. } => "remove the file, or what it holds by mistake".to_owned(),
             Self::Unreadable { .. } => "check that the file exists and that you may read it".to_owned(),
         };
         vec![hint]

@@ -186,8 +186,11 @@ impl<'t> Schemas<'t> {
             rest.trim_start_matches(['=', ' ']).split_whitespace().next().map(|path| path.trim_matches(['"', '\'']))
         });
         let places = manifest.prisma_schema.as_deref().into_iter().chain(in_scripts).chain(["schema.prisma", "prisma"]);
-        let paths = places.filter_map(|place| manifest.dir.join(place).ok());
-        paths.fold(false, |found, path| self.add(&path) || found)
+        let mut is_found = false;
+        for path in places.filter_map(|place| manifest.dir.join(place).ok()) {
+            is_found |= self.add(&path);
+        }
+        is_found
     }
 
     fn found(&self) -> Vec<RelPath> {

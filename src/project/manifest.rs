@@ -51,10 +51,12 @@ pub(super) struct DevEngine {
     pub version: Option<String>,
 }
 
+type Parsed = Result<Option<Rc<Manifest>>, ProjectError>;
+
 /// The manifests of a tree, each parsed once.
 pub(super) struct Manifests<'t> {
     pub tree: &'t SourceTree,
-    parsed: RefCell<BTreeMap<RelPath, Result<Option<Rc<Manifest>>, ProjectError>>>,
+    parsed: RefCell<BTreeMap<RelPath, Parsed>>,
 }
 
 impl<'t> Manifests<'t> {
@@ -63,7 +65,7 @@ impl<'t> Manifests<'t> {
     }
 
     /// The manifest in `dir`; `None` when there is none.
-    pub fn load(&self, dir: &RelPath) -> Result<Option<Rc<Manifest>>, ProjectError> {
+    pub fn load(&self, dir: &RelPath) -> Parsed {
         if let Some(parsed) = self.parsed.borrow().get(dir) {
             return parsed.clone();
         }

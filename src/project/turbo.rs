@@ -1,9 +1,7 @@
 //! Tasks that `turbo.json` defines.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 
 use super::text::strict;
 use crate::rel_path::RelPath;
@@ -11,8 +9,8 @@ use crate::source::{SourceText, SourceTree};
 
 #[derive(Deserialize)]
 struct TurboConfig {
-    tasks: Option<BTreeMap<String, IgnoredAny>>,
-    pipeline: Option<BTreeMap<String, IgnoredAny>>,
+    tasks: Option<Map<String, Value>>,
+    pipeline: Option<Map<String, Value>>,
 }
 
 /// Names of the tasks in the root's `turbo.json` (`tasks`, or `pipeline` before turbo 2), as written: `build`, `web#build`.
@@ -24,7 +22,7 @@ pub fn turbo_tasks(tree: &SourceTree) -> Vec<String> {
         _ => None,
     });
     let tasks = configs.next().and_then(|config| config.tasks.or(config.pipeline)).unwrap_or_default();
-    tasks.into_keys().collect()
+    tasks.into_iter().map(|(name, _)| name).collect()
 }
 
 #[cfg(test)]

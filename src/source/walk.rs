@@ -11,15 +11,14 @@ use super::tree::{EntryKind, SourceEntry};
 use crate::diagnostic::printable_path;
 use crate::host::{DEEPEST_PATH, Size, kind_of};
 
-/// Files and folders; the largest public monorepos have 400,000 with all installed packages.
-const MOST_ENTRIES: usize = 1_000_000;
-/// Memory that the entries may take: names are up to 4,096 bytes long, and a build copies each path twice.
-const ENTRIES_LIMIT: u64 = 128 * 1024 * 1024;
+/// What the entries may take in memory; a build takes seven times as much. The largest public monorepos have 400,000 files and folders
+/// with all installed packages, of 60 bytes each.
+const ENTRIES_LIMIT: u64 = 56 * 1024 * 1024;
 
-/// What is left of both limits.
+/// What is left of the limit.
 struct Budget {
-    entries: usize,
     memory: u64,
+    entries: usize,
 }
 
 impl Budget {
@@ -28,10 +27,10 @@ impl Budget {
     fn spend(&mut self, entry: &SourceEntry) -> Result<(), String> {
         let target = if let EntryKind::Symlink { target } = &entry.kind { target.as_os_str().len() } else { 0 };
         let memory = (size_of::<SourceEntry>() + entry.path.as_os_str().len() + target) as u64;
-        let too_many = || format!("there are more than {MOST_ENTRIES} files and folders");
-        self.entries = self.entries.checked_sub(1).ok_or_else(too_many)?;
-        let too_long = || format!("the paths of its files exceed {} in total", Size(ENTRIES_LIMIT));
-        self.memory = self.memory.checked_sub(memory).ok_or_else(too_long)?;
+        let entries = self.entries;
+        let too_many = || format!("{entries} files and folders exceed {} with their paths", Size(ENTRIES_LIMIT));
+        self.memory = self.memory.checked_sub(memory).ok_or_else(too_many)?;
+        self.entries += 1;
         if entry.kind == EntryKind::Directory && entry.path.components().count() > DEEPEST_PATH {
             return Err(format!("`{}…` is nested more than {DEEPEST_PATH} folders deep", beginning(&entry.path)));
         }
@@ -51,7 +50,7 @@ fn beginning(path: &Path) -> String {
 /// those who want to send it.
 pub(super) fn walk(root: &Path, exclusions: Exclusions) -> Result<Vec<SourceEntry>, SourceError> {
     let mut entries = Vec::new();
-    let mut budget = Budget { entries: MOST_ENTRIES, memory: ENTRIES_LIMIT };
+    let mut budget = Budget { memory: ENTRIES_LIMIT, entries: 0 };
     let failed = |error| match error {
         ListError::Io(error) => SourceError::from_io(root, &error),
         ListError::TooLarge(reason) => SourceError::TooLarge { path: root.to_path_buf(), reason },

@@ -45,24 +45,38 @@ pub(super) struct Locked {
 
 /// The versions of tracked packages, by package and place; the first one where a lockfile repeats itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct LockedPackages(BTreeMap<&'static str, BTreeMap<Place, String>>);
+pub(super) struct LockedPackages {
+    by_name: BTreeMap<&'static str, BTreeMap<Place, String>>,
+    length: usize,
+}
+
+/// Versions that are taken over; a workspace of 2,000 packages locks fewer than 8,000.
+const MOST_LOCKED: usize = 100_000;
 
 impl LockedPackages {
     /// Takes over a version of a tracked package; others are passed over.
     fn add(&mut self, name: &str, place: Place, version: &str) {
+        if self.is_full() {
+            return;
+        }
         let Some(name) = TRACKED.iter().find(|tracked| **tracked == name).filter(|_| is_version(version)) else {
             return;
         };
-        self.0.entry(*name).or_default().entry(place).or_insert_with(|| version.to_owned());
+        self.by_name.entry(*name).or_default().entry(place).or_insert_with(|| version.to_owned());
+        self.length += 1;
+    }
+
+    fn is_full(&self) -> bool {
+        self.length == MOST_LOCKED
     }
 
     fn get(&self, name: &str, place: &Place) -> Option<&str> {
-        self.0.get(name)?.get(place).map(String::as_str)
+        self.by_name.get(name)?.get(place).map(String::as_str)
     }
 
     /// The one version of `name`, when all entries agree.
     fn only(&self, name: &str) -> Option<&str> {
-        let mut all = self.0.get(name)?.values();
+        let mut all = self.by_name.get(name)?.values();
         let first = all.next()?;
         all.all(|other| other == first).then_some(first)
     }
@@ -102,12 +116,17 @@ impl Locked {
 
     /// Reads a text lockfile; its kind follows from its file name.
     pub fn parse(path: &RelPath, text: &str) -> Result<Self, ProjectError> {
-        match path.name() {
+        let locked = match path.name() {
             "yarn.lock" => yarn::parse(path, text),
             "pnpm-lock.yaml" => pnpm::parse(path, text),
             "bun.lock" => bun::parse(path, text),
             _ => npm::parse(path, text),
+        }?;
+        if locked.packages.is_full() {
+            let reason = format!("it locks {MOST_LOCKED} versions of {}", TRACKED.join(", "));
+            return Err(ProjectError::BeyondLimit { file: path.clone(), reason });
         }
+        Ok(locked)
     }
 
     /// The exact version of `package` that `dependent` gets.

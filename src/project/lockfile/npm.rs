@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use super::{Locked, LockedPackages, Place, TRACKED, Text, malformed};
+use super::{Locked, LockedPackages, MOST_LOCKED, Place, TRACKED, Text, malformed};
 use crate::project::error::ProjectError;
 use crate::project::facts::PackageManagerKind;
 use crate::project::text;
@@ -64,7 +64,8 @@ impl<'de> Visitor<'de> for EntriesVisitor {
             let url = entry.resolved.as_ref().and_then(|Text(url)| url.as_deref()).unwrap_or(version);
             entries.git |= url.starts_with("git+") || url.starts_with("git:");
             let name = key.rsplit_once("node_modules/").map_or(&*key, |(_, name)| name);
-            if TRACKED.contains(&name) {
+            // One more than is taken over, so that it is seen.
+            if TRACKED.contains(&name) && entries.tracked.len() <= MOST_LOCKED {
                 entries.tracked.push((key.into_owned(), version.to_owned()));
             }
         }

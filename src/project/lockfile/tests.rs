@@ -108,7 +108,7 @@ fn broken_lockfiles_say_where() {
     says(
         "bun.lock",
         "{\"lockfileVersion\": 1,\n\"packages\": {",
-        "bun.lock:2:14: `bun.lock` cannot be read as JSON: Unterminated object",
+        "bun.lock:2:13: `bun.lock` cannot be read as JSON: EOF while parsing an object",
     );
     for open in ["[", "{\"a\":"] {
         assert!(parse("bun.lock", &open.repeat(100_000)).is_err());

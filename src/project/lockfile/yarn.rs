@@ -27,25 +27,25 @@ pub(super) fn parse(path: &RelPath, text: &str) -> Result<Locked, ProjectError> 
 }
 
 #[derive(Default)]
-struct Scan {
+struct Scan<'t> {
     berry_version: Option<String>,
     /// A property in Yarn 1's layout (`version "1.0.0"`) was seen.
     classic: bool,
     in_metadata: bool,
-    /// Tracked descriptors of the current block.
-    current: Vec<(String, String)>,
+    /// The descriptors of the current block.
+    current: &'t str,
     packages: LockedPackages,
     git: bool,
 }
 
-impl Scan {
-    fn line(&mut self, line: &str) {
+impl<'t> Scan<'t> {
+    fn line(&mut self, line: &'t str) {
         if line.is_empty() || line.starts_with('#') {
             return;
         }
         if !line.starts_with(' ') {
             self.in_metadata = line.starts_with("__metadata:");
-            self.current = line.strip_suffix(':').map(tracked_descriptors).unwrap_or_default();
+            self.current = line.strip_suffix(':').unwrap_or_default();
             return;
         }
         // Only direct properties; four spaces are a nested map.
@@ -69,24 +69,19 @@ impl Scan {
         if self.in_metadata {
             self.berry_version = Some(value.to_owned());
         }
-        for (name, range) in self.current.drain(..) {
-            self.packages.add(&name, Place::Range(range), value);
+        for (name, range) in tracked_descriptors(std::mem::take(&mut self.current)) {
+            self.packages.add(name, Place::Range(range.to_owned()), value);
         }
     }
 }
 
 /// `next@^13.0.0, "next@13"` or `"next@npm:^13, next@npm:13"`, as name and range, tracked packages only.
-fn tracked_descriptors(line: &str) -> Vec<(String, String)> {
-    let name_of = |text: &str| text.trim_start_matches('"').to_owned();
-    let first = name_of(line);
-    if !TRACKED.iter().any(|name| first.strip_prefix(name).is_some_and(|rest| rest.starts_with('@'))) {
-        return Vec::new();
-    }
-    let descriptors = line.split(", ").map(|descriptor| descriptor.trim_matches('"'));
-    descriptors
-        .filter_map(|descriptor| {
-            let at = descriptor.char_indices().skip(1).find(|(_, c)| *c == '@')?.0;
-            Some((descriptor[..at].to_owned(), descriptor[at + 1..].to_owned()))
-        })
-        .collect()
+fn tracked_descriptors(line: &str) -> impl Iterator<Item = (&str, &str)> {
+    let first = line.trim_start_matches('"');
+    let is_tracked = TRACKED.iter().any(|name| first.strip_prefix(name).is_some_and(|rest| rest.starts_with('@')));
+    let descriptors = if is_tracked { line } else { "" }.split(", ").map(|descriptor| descriptor.trim_matches('"'));
+    descriptors.filter_map(|descriptor| {
+        let at = descriptor.char_indices().skip(1).find(|(_, c)| *c == '@')?.0;
+        Some((&descriptor[..at], &descriptor[at + 1..]))
+    })
 }

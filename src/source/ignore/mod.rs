@@ -86,8 +86,7 @@ impl IgnoreRules {
         let reason = match text {
             SourceText::Text(text) => return Self::parse_file(&file, text),
             SourceText::NotUtf8 { valid_up_to } => format!("it is not UTF-8 (at byte {valid_up_to})"),
-            SourceText::TooLarge { reason } => reason.clone(),
-            SourceText::Unreadable { reason } => reason.clone(),
+            SourceText::TooLarge { reason } | SourceText::Unreadable { reason } => reason.clone(),
             SourceText::Binary(_) => "it is binary".to_owned(),
         };
         Err(IgnoreError::File { file, reason })
