@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use globset::{GlobBuilder, GlobMatcher};
@@ -50,8 +51,10 @@ pub fn locate(dir: &Path) -> Result<Located, SourceError> {
 
 fn find_root(start: &Path) -> PathBuf {
     let top = git_top_level(start);
+    let owners = Owners::of(start);
     let reader = DeclarationReader {
         top: top.as_deref(),
+        owners,
         left: Cell::new(DECLARATIONS_LIMIT),
         patterns: Cell::new(MOST_PATTERNS),
     };
@@ -63,17 +66,39 @@ fn find_root(start: &Path) -> PathBuf {
         return workspace.to_path_buf();
     }
     if top.is_some()
-        && !has_lockfile(start)
+        && !has_lockfile(start, owners)
         && reader.workspace_patterns(start).is_empty()
-        && let Some(parent) = parents().into_iter().find(|parent| has_lockfile(parent))
+        && let Some(parent) = parents().into_iter().find(|parent| has_lockfile(parent, owners))
     {
         return parent.to_path_buf();
     }
     start.to_path_buf()
 }
 
-fn has_lockfile(directory: &Path) -> bool {
-    LOCKFILES.iter().any(|name| directory.join(name).is_file())
+fn has_lockfile(directory: &Path, owners: Owners) -> bool {
+    LOCKFILES.iter().map(|name| directory.join(name)).any(|path| path.is_file() && owners.include(&path))
+}
+
+/// Whose files above the start directory are believed: otherwise a `package.json` that another user puts into `/tmp` would make
+/// `/tmp` the root of every project below it.
+#[derive(Debug, Clone, Copy)]
+struct Owners {
+    /// User id of the start directory's owner; absent when it cannot be read.
+    start: Option<u32>,
+    /// Effective user id of this process.
+    process: u32,
+}
+
+impl Owners {
+    fn of(start: &Path) -> Self {
+        let owner = fs::metadata(start).ok().map(|metadata| metadata.uid());
+        Self { start: owner, process: rustix::process::geteuid().as_raw() }
+    }
+
+    /// True when the file at `path`, itself and not what it links to, belongs to one of them.
+    fn include(self, path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok_and(|found| found.uid() == self.process || Some(found.uid()) == self.start)
+    }
 }
 
 /// True when the workspaces of `parent` contain `start`. The last pattern that matches decides, as all package managers do.
@@ -139,6 +164,7 @@ struct Lerna {
 struct DeclarationReader<'a> {
     /// Of the git work tree, which links do not leave; else they do not leave the folder that they are in.
     top: Option<&'a Path>,
+    owners: Owners,
     /// Bytes.
     left: Cell<u64>,
     patterns: Cell<usize>,
@@ -172,6 +198,9 @@ impl DeclarationReader<'_> {
     fn text(&self, directory: &Path, name: &str) -> Option<String> {
         let root = self.top.unwrap_or(directory);
         let path = directory.join(name);
+        if !self.owners.include(&path) {
+            return None;
+        }
         let bytes =
             Folder::open(root).ok()?.read(path.strip_prefix(root).ok()?, FILE_LIMIT.min(self.left.get())).ok()?;
         self.left.set(self.left.get().saturating_sub(bytes.len() as u64));

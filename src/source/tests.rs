@@ -192,6 +192,31 @@ fn the_workspace_root_above_is_found_by_what_it_declares() {
 }
 
 #[test]
+fn files_of_other_users_above_make_no_root() {
+    if !rustix::process::geteuid().is_root() {
+        // Only root can give files away.
+        return;
+    }
+    let give = |path: &Path, user: u32| std::os::unix::fs::chown(path, Some(user), None).unwrap();
+    for (file, text) in [
+        ("package.json", r#"{"workspaces": ["*"]}"#),
+        ("pnpm-workspace.yaml", "packages: ['*']"),
+        ("lerna.json", "{\"packages\": [\"*\"]}"),
+    ] {
+        let dir = disk(&[(file, text), ("web/x", "")]);
+        let start = || locate(&dir.path().join("web")).unwrap().start.to_string();
+        assert_eq!(start(), "web");
+        give(&dir.path().join(file), 12_345);
+        assert_eq!(start(), "", "{file} of a stranger");
+        give(&dir.path().join("web"), 12_345);
+        assert_eq!(start(), "web", "{file} of the project's owner");
+    }
+    let dir = disk(&[(".git/HEAD", ""), ("yarn.lock", ""), ("web/x", "")]);
+    give(&dir.path().join("yarn.lock"), 12_345);
+    assert_eq!(locate(&dir.path().join("web")).unwrap().start, RelPath::root());
+}
+
+#[test]
 fn git_facts_of_a_real_repository() {
     let dir =
         disk(&[(".env", "A=1"), ("apps/web/.env.production", ""), ("apps/web/x.ts", ""), (".gitignore", "*.local")]);

@@ -46,7 +46,6 @@ fn plan(what: &str, repository: &Repository) -> Run {
         io::read_to_string(file).unwrap()
     };
     let run = Run { code: status.code(), stdout: text(&mut stdout), stderr: text(&mut stderr) };
-    println!("{what}: {} MiB, {:?}, exit {:?}", most / 1024, start.elapsed(), run.code);
     assert!(!run.stderr.contains("[bug/panic]"), "{what}: {run:#?}");
     run
 }
@@ -82,7 +81,7 @@ fn configurations_that_grow() {
         ),
         ("recursion", "const f = (x) => f(f(x));", "f({});".to_owned()),
         ("destructuring", "let a, b;", lines(1_000, |at| format!("let n{at};")) + &"[a, b] = [b, a];".repeat(8_000)),
-        ("long module names", "", lines(2_000, |at| format!("const n{at} = require('{}')();", text))),
+        ("long module names", "", lines(2_000, |at| format!("const n{at} = require('{text}')();"))),
         ("many names", "", lines(10_000, |at| format!("let n{at}=n{at}0;"))),
         ("aliases", "let o = {};", lines(8_000, |at| format!("o.a{at} = o; o[x] = 1;"))),
         ("deep calls", "const f = (x) => x;", format!("f({}1{});", "f(".repeat(200), ")".repeat(200))),
