@@ -18,7 +18,7 @@ use super::facts::WorkspaceTool;
 use super::manifest::{Manifest, Manifests};
 use super::text;
 
-/// Folders that a workspace may list; those that list each package have up to 2,000.
+/// Folders that a workspace may list; some list each of their packages.
 const MOST_GLOBS: usize = 10_000;
 /// Among them with wildcards, each of which costs memory and is tried on each manifest.
 const MOST_PATTERNS: usize = 500;

@@ -15,7 +15,7 @@ const LOCKFILE_LIMIT: u64 = 48 * MIB;
 const LOCKFILES_LIMIT: u64 = 96 * MIB;
 /// Everything else together. As values, manifests take up to 15 times the memory of their text.
 const TEXTS_LIMIT: u64 = 16 * MIB;
-/// Files that are read at all; the largest public repository has 9,000 manifests.
+/// Files that are read at all, most of them manifests of a workspace.
 const MOST_TEXTS: usize = 50_000;
 /// Bytes kept of a file that is binary by design: its header.
 const BINARY_HEADER: u64 = 4096;

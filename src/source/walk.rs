@@ -11,9 +11,9 @@ use super::tree::{EntryKind, SourceEntry};
 use crate::diagnostic::printable_path;
 use crate::host::{DEEPEST_PATH, Size, kind_of};
 
-/// What the entries may take in memory; a build takes seven times as much. The largest public monorepos have 400,000 files and folders
-/// with all installed packages, of 60 bytes each.
-const ENTRIES_LIMIT: u64 = 56 * 1024 * 1024;
+/// What the entries may take in memory: some 400,000 files and folders. A dry run takes eight times as much, and is to stay below
+/// 512 MiB.
+const ENTRIES_LIMIT: u64 = 48 * 1024 * 1024;
 
 /// What is left of the limit.
 struct Budget {
