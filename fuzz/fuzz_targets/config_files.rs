@@ -127,7 +127,7 @@ fuzz_target!(|data: &[u8]| {
             }
         }
         Input::RunDocument => {
-            if let Some(run) = RunDocument::parse(rest) {
+            if let Ok(run) = RunDocument::parse(rest) {
                 plan(Some(&run), &Wishes::default());
             }
         }
