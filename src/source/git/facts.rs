@@ -24,7 +24,8 @@ pub struct GitFacts {
     pub remote: Option<String>,
     /// The history was cut off when it was cloned.
     pub shallow: bool,
-    /// Paths of the environment files ([`crate::source::is_environment_file`]) that git tracks, relative to the source root.
+    /// Paths of the environment files ([`crate::source::is_environment_file`]) and of their templates that git tracks, relative to
+    /// the source root.
     pub tracked_env_files: BTreeSet<String>,
 }
 

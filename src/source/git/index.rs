@@ -34,12 +34,17 @@ impl Index {
             };
             if head.starts_with(GITLINK) {
                 index.gitlinks.push(PathBuf::from(path));
-            } else if path.rsplit('/').next().is_some_and(is_environment_file) {
+            } else if path.rsplit('/').next().is_some_and(is_env_name) {
                 index.env_files.insert(path.to_owned());
             }
         }
         index
     }
+}
+
+/// Templates such as `.env.example` hold no secrets, but whether git tracks them is reported as well.
+fn is_env_name(name: &str) -> bool {
+    name.starts_with(".env") || is_environment_file(name)
 }
 
 #[cfg(test)]
@@ -49,9 +54,9 @@ mod tests {
     #[test]
     fn environment_files_and_gitlinks_are_found() {
         let index = Index::parse(
-            b"100644 aa 0\t.env\x00100644 bb 0\tapps/web/.env.production\x00160000 cc 0\tlib\x00100644 dd 0\tsrc/env.ts\x00100644 ee 0\t.env\xff\0",
+            b"100644 aa 0\t.env\x00100644 bb 0\tapps/web/.env.example\x00160000 cc 0\tlib\x00100644 dd 0\tsrc/env.ts\x00100644 ee 0\t.env\xff\0",
         );
-        assert_eq!(Vec::from_iter(&index.env_files), [".env", "apps/web/.env.production"]);
+        assert_eq!(Vec::from_iter(&index.env_files), [".env", "apps/web/.env.example"]);
         assert_eq!(index.gitlinks, [PathBuf::from("lib")]);
     }
 }
