@@ -88,7 +88,7 @@ impl SourceTree {
         let root = root.canonicalize().map_err(|error| SourceError::from_io(root, &error))?;
         let (tree, git) = thread::scope(|scope| {
             let git = scope.spawn(|| git.map(|options| git::read(&root, options)).unwrap_or_default());
-            (Self::walk(&root, exclusions), git.join().unwrap_or_default())
+            (Self::walk(&root, exclusions), git.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
         let mut tree = tree?;
         tree.git = git.facts;

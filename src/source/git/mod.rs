@@ -76,7 +76,7 @@ fn read_facts(checkout: &Checkout, opener: &Opener<'_>) -> Result<(GitFacts, Res
         let status = scope.spawn(|| if full { Status::read(checkout) } else { Ok(Status::default()) });
         let index = Index::read(git);
         let head = if full { facts.read_head(git) } else { Ok(()) };
-        (index, head, status.join().unwrap_or_else(|_| Ok(Status::default())))
+        (index, head, status.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
     head?;
     let index = index?;
