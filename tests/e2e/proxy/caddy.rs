@@ -73,7 +73,8 @@ impl Caddy {
         let child = child.unwrap_or_else(|error| panic!("caddy: {error}\nhint: run scripts/services start caddy"));
         let mut caddy = Self { child, admin: format!("http://{admin}"), folder };
         let started = Instant::now();
-        while std::net::TcpStream::connect(admin).is_err() {
+        // The admin API answers before the servers of the apps listen; Caddy logs this line when all of it does.
+        while !caddy.log().contains("serving initial configuration") {
             let ended = caddy.child.try_wait().unwrap().is_some();
             assert!(!ended && started.elapsed() < Duration::from_secs(20), "Caddy does not start\n{}", caddy.log());
             std::thread::sleep(Duration::from_millis(30));
