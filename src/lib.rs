@@ -8,43 +8,28 @@ pub mod rel_path;
 pub mod secret;
 
 pub mod host;
-pub mod network;
+pub mod net;
 
-pub mod cli;
-
-pub mod ci;
-pub mod source;
+pub mod repo;
 
 pub mod project;
 
-pub mod oci;
+pub mod image_ref;
 pub mod tags;
 
-pub mod metadata;
-pub mod settings;
+pub mod config;
 
-pub mod plan;
-
-pub mod dockerfile;
 pub mod image;
-
-pub mod daemon;
 
 pub mod builder;
 
+pub mod docker;
+
 pub mod registry;
 
-pub mod container;
-
-pub mod proxy;
-
-pub mod launch;
-
-pub mod manifest;
+pub mod deploy;
 
 pub mod supervise;
-
-pub mod forge;
 
 pub mod doctor;
 

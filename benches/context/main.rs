@@ -18,13 +18,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use nextdeploy::builder::docker::{BuildRun, ContextBody};
 use nextdeploy::builder::{BuildRequest, stream};
-use nextdeploy::daemon::{Engine, find_endpoint};
-use nextdeploy::dockerfile::{BuildContext, own_context};
+use nextdeploy::config::settings::{CacheUse, PullPolicy};
+use nextdeploy::docker::build::{BuildRun, ContextBody};
+use nextdeploy::docker::connection::{Engine, find_endpoint};
 use nextdeploy::host::Environment;
-use nextdeploy::settings::{CacheUse, PullPolicy};
-use nextdeploy::source::{Exclusions, IgnoreRules, SourceTree};
+use nextdeploy::image::dockerfile::{BuildContext, own_context};
+use nextdeploy::repo::{Exclusions, IgnoreRules, SourceTree};
 use tokio::sync::mpsc;
 
 const DOCKERFILE: &str = "FROM scratch AS all\nCOPY . /\nFROM scratch\nCOPY --from=all /Dockerfile /\n";

@@ -18,11 +18,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nextdeploy::daemon::{Engine, find_endpoint};
 use nextdeploy::diagnostic::Diagnostic;
+use nextdeploy::docker::connection::{Engine, find_endpoint};
 use nextdeploy::host::Environment;
-use nextdeploy::network::Network;
-use nextdeploy::oci::Reference;
+use nextdeploy::image_ref::Reference;
+use nextdeploy::net::Network;
 use nextdeploy::registry::transfer::{CredentialSource, PushRun, TransferOptions};
 use nextdeploy::registry::{Access, AuthError, Credentials, Login, RegistryHost};
 use tokio::sync::mpsc;

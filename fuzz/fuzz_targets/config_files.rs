@@ -7,19 +7,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
-use nextdeploy::ci::{CiContext, CiSystem};
-use nextdeploy::cli::Words;
-use nextdeploy::container::ImageFacts;
+use nextdeploy::repo::ci::{CiContext, CiSystem};
+use nextdeploy::config::cli::Words;
+use nextdeploy::docker::ImageFacts;
 use nextdeploy::host::Environment;
-use nextdeploy::launch::{LaunchInputs, RunDocument, Wishes, plan_launch, read_document};
-use nextdeploy::metadata::{ConfigFiles, Overrides, Record, check};
-use nextdeploy::network::Network;
+use nextdeploy::deploy::{LaunchInputs, RunDocument, Wishes, plan_launch, read_document};
+use nextdeploy::config::metadata::{ConfigFiles, Overrides, Record, check};
+use nextdeploy::net::Network;
 use nextdeploy::origin::{Detected, Origin};
 use nextdeploy::project::{DetectOptions, detect};
 use nextdeploy::registry::{Access, Authenticator, RegistryHost};
 use nextdeploy::rel_path::RelPath;
-use nextdeploy::settings::{PublishSettings, resolve};
-use nextdeploy::source::SourceTree;
+use nextdeploy::config::settings::{PublishSettings, resolve};
+use nextdeploy::repo::SourceTree;
 use nextdeploy_fuzz::{LOCKFILE, MANIFEST, choose, runtime};
 
 #[derive(Clone, Copy)]

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
 use nextdeploy::host::Environment;
-use nextdeploy::source::{Exclusions, GitDetail, GitOptions, SourceTree};
+use nextdeploy::repo::{Exclusions, GitDetail, GitOptions, SourceTree};
 use nextdeploy_fuzz::parts;
 use tempfile::TempDir;
 

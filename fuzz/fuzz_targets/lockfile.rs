@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use nextdeploy::project::{DetectOptions, detect};
-use nextdeploy::source::SourceTree;
+use nextdeploy::repo::SourceTree;
 use nextdeploy_fuzz::choose;
 
 const MANIFEST: &str = r#"{"name":"a","dependencies":{"next":"^16"},"workspaces":["packages/*"]}"#;

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use nextdeploy::project::{DetectOptions, detect};
-use nextdeploy::source::SourceTree;
+use nextdeploy::repo::SourceTree;
 use nextdeploy_fuzz::{LOCKFILE, MANIFEST, choose};
 
 const FILES: &[&str] = &["next.config.js", "next.config.ts", "next.config.mjs", "next.config.cjs", "next.config.mts"];

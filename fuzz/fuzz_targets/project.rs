@@ -2,12 +2,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use nextdeploy::ci::CiContext;
-use nextdeploy::dockerfile::{Dialect, render};
-use nextdeploy::plan::{Inputs, plan_image};
+use nextdeploy::repo::ci::CiContext;
+use nextdeploy::image::dockerfile::{Dialect, render};
+use nextdeploy::image::plan::{Inputs, plan_image};
 use nextdeploy::project::{DetectOptions, detect};
-use nextdeploy::settings::{PublishSettings, Settings};
-use nextdeploy::source::SourceTree;
+use nextdeploy::config::settings::{PublishSettings, Settings};
+use nextdeploy::repo::SourceTree;
 use nextdeploy_fuzz::{LOCKFILE, MANIFEST, choose};
 use serde_json::{Value, json};
 

@@ -2,14 +2,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use nextdeploy::ci::CiContext;
-use nextdeploy::dockerfile::{Dialect, render};
-use nextdeploy::metadata::EnvScope;
+use nextdeploy::repo::ci::CiContext;
+use nextdeploy::image::dockerfile::{Dialect, render};
+use nextdeploy::config::metadata::EnvScope;
 use nextdeploy::origin::{Detected, Origin};
-use nextdeploy::plan::{Inputs, plan_image};
+use nextdeploy::image::plan::{Inputs, plan_image};
 use nextdeploy::project::{DetectOptions, detect};
-use nextdeploy::settings::{EnvSetting, EnvValue, PublishSettings, Settings};
-use nextdeploy::source::SourceTree;
+use nextdeploy::config::settings::{EnvSetting, EnvValue, PublishSettings, Settings};
+use nextdeploy::repo::SourceTree;
 
 const LOCKFILE: &str = r#"{"lockfileVersion":3,"packages":{"node_modules/next":{"version":"16.4.6"}}}"#;
 const MANIFEST: &str = r#"{"name":"a","scripts":{"build":"next build"},"dependencies":{"next":"16.4.6"}}"#;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::context_stream::ContextStreamError;
 use super::explain::{Explanation, Finding};
-use crate::daemon::DaemonError;
 use crate::diagnostic::{Diagnostic, ExitCode, Location, printable};
+use crate::docker::connection::DaemonError;
 use crate::project::ProjectFacts;
-use crate::source::SourceTree;
+use crate::repo::SourceTree;
 
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {

@@ -5,7 +5,6 @@
 //! API never leave this module, and nothing here decides what is built.
 
 mod context_stream;
-pub mod docker;
 mod error;
 mod event;
 mod explain;
@@ -16,5 +15,6 @@ pub use context_stream::{ContextProgress, ContextStream, ContextStreamError, arc
 pub use error::BuildError;
 pub use event::{BuildEvent, LogStream, StepId, StepOutcome};
 pub use explain::{Explanation, Finding};
+pub(crate) use explain::{Failure, explain, without_colours};
 pub use request::{BuildRequest, BuildSecret, RegistryCredentials};
 pub use step_name::{shorten, step_name};

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::dockerfile::BuildContext;
+use crate::config::settings::{CacheUse, PullPolicy};
+use crate::image::dockerfile::BuildContext;
 use crate::secret::Secret;
-use crate::settings::{CacheUse, PullPolicy};
 
 /// One build, complete: the same request gives the same image.
 #[derive(Debug, Clone)]

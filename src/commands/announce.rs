@@ -5,17 +5,17 @@ use tokio::task::JoinHandle;
 use super::Session;
 use super::project::Project;
 use crate::builder::BuildError;
+use crate::config::settings::SecretValue;
 use crate::diagnostic::{Diagnostic, Warning};
 use crate::error::Error;
-use crate::forge::{Action, Announcer, ForgeError, Outcome, Place, Service, Wanted};
 use crate::host::{FILE_LIMIT, read_named_text};
 use crate::image::BuiltImage;
-use crate::network::Network;
+use crate::net::Network;
 use crate::origin::Detected;
+use crate::report::forge::{Action, Announcer, ForgeError, Outcome, Place, Service, Wanted};
 use crate::report::progress::size;
 use crate::report::{BuildRecord, Comment, CommentResult, PushReport, render_comment};
 use crate::secret::Secret;
-use crate::settings::SecretValue;
 
 /// A build that somebody is told about.
 pub struct Announcement<'a> {

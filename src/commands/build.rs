@@ -12,15 +12,15 @@ use super::recipe::{Recipe, Secrets, write_recipe};
 use super::stop::Stop;
 use super::told::Told;
 use super::{Session, block_on, dry_run, reporting, to_json, without_secrets};
-use crate::builder::docker::{self, BuildRun, ContextBody};
 use crate::builder::{BuildError, BuildEvent, BuildRequest};
-use crate::cli::{Build, Words};
-use crate::daemon::{BuilderKind, Engine, find_endpoint};
+use crate::config::cli::{Build, Words};
 use crate::diagnostic::{Diagnostic as _, ExitCode};
-use crate::dockerfile::Dialect;
+use crate::docker::build::{self, BuildRun, ContextBody};
+use crate::docker::connection::{BuilderKind, Engine, find_endpoint};
 use crate::error::{CommandError, Error};
+use crate::image::dockerfile::Dialect;
+use crate::image::plan::{CA_SECRET, ImagePlan};
 use crate::image::{AppRoutes, BuiltImage};
-use crate::plan::{CA_SECRET, ImagePlan};
 use crate::report::progress::show_progress;
 use crate::report::transfer::{PushResult, render_push};
 use crate::report::{self, BuildRecord, BuildResult, PushReport};
@@ -144,7 +144,7 @@ impl Run<'_> {
             match (&record.routes, earlier_routes) {
                 (Some(routes), _) => Some(routes.clone()),
                 (None, Some(routes)) if same() => Some(routes),
-                (None, _) if reports => docker::read_routes(&engine, &image.id).await,
+                (None, _) if reports => build::read_routes(&engine, &image.id).await,
                 (None, _) => None,
             }
         };
@@ -283,11 +283,11 @@ impl Earlier {
         let routes = tokio::spawn(async move {
             let (engine, names) = whom?;
             for name in names {
-                if let Some(previous) = docker::find_image(&engine, &name).await {
+                if let Some(previous) = build::find_image(&engine, &name).await {
                     let id = previous.id.clone();
                     // A build that ended already does not ask any more.
                     let _ = found.send(previous);
-                    return docker::read_routes(&engine, &id).await;
+                    return build::read_routes(&engine, &id).await;
                 }
             }
             None

@@ -6,13 +6,13 @@ use std::path::Path;
 use super::Session;
 use super::project::Project;
 use crate::builder::RegistryCredentials;
-use crate::builder::docker::{CacheTransfer, CacheTransferError};
-use crate::daemon::{BuilderKind, Engine};
+use crate::config::settings::DockerfileChoice;
 use crate::diagnostic::Warning;
-use crate::plan::ImagePlan;
+use crate::docker::build::{CacheTransfer, CacheTransferError};
+use crate::docker::connection::{BuilderKind, Engine};
+use crate::image::plan::ImagePlan;
 use crate::report::BuildRecord;
 use crate::report::progress::{duration, size};
-use crate::settings::DockerfileChoice;
 
 /// The caches of one build, when a folder for them was named.
 pub struct Caches<'a> {

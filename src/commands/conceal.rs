@@ -1,8 +1,8 @@
 //! Credentials in the environment: hidden before anything is printed, whether this run uses them or not.
 
+use crate::config::settings::parse::looks_like_variable;
 use crate::host::Environment;
 use crate::secret::{hide, hide_password};
-use crate::settings::parse::looks_like_variable;
 
 /// How names of variables with credentials end, as CI systems, clouds and this program name them; `-` in inputs of actions.
 const CREDENTIALS: [&str; 10] = [

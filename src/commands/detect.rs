@@ -2,11 +2,11 @@
 
 use super::Session;
 use super::project::Project;
-use crate::cli::{Detect, Words};
+use crate::config::cli::{Detect, Words};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
+use crate::repo::GitDetail;
 use crate::report::render_facts;
-use crate::source::GitDetail;
 
 pub fn run(session: &Session, verb: &Detect, words: &Words) -> Result<ExitCode, Error> {
     let project = Project::open_with(session, words, GitDetail::Tracking)?;

@@ -6,10 +6,10 @@ use super::Session;
 use super::output::create_inside;
 use super::project::Project;
 use super::recipe::{Secrets, write_recipe};
-use crate::cli::{Dockerfile, Words};
+use crate::config::cli::{Dockerfile, Words};
 use crate::diagnostic::ExitCode;
-use crate::dockerfile::{self, Dialect};
 use crate::error::{CommandError, Error};
+use crate::image::dockerfile::{self, Dialect};
 
 pub fn run(session: &Session, verb: &Dockerfile, words: &Words) -> Result<ExitCode, Error> {
     let project = Project::open(session, words)?;

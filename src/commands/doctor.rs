@@ -7,22 +7,22 @@ use super::Session;
 use super::announce;
 use super::project::Project;
 use super::publish::planned_registries;
-use crate::cli::{Doctor, Words};
-use crate::daemon::{Engine, find_endpoint};
+use crate::config::cli::{Doctor, Words};
+use crate::config::settings::PushPolicy;
 use crate::diagnostic::ExitCode;
+use crate::docker::connection::{Engine, find_endpoint};
 use crate::doctor::{
     Area, Checkout, CiState, Finding, RegistryState, TokenState, check_ci, check_credentials, check_machine,
     check_repository, exit_code,
 };
 use crate::error::{CommandError, Error};
-use crate::forge::{Action, Announcer, Place};
-use crate::network::Network;
-use crate::oci::Reference;
-use crate::plan::ImagePlan;
+use crate::image::plan::ImagePlan;
+use crate::image_ref::Reference;
+use crate::net::Network;
 use crate::registry::transfer::{LoginAnswer, ask_about_login};
 use crate::registry::{Access, Authenticator, Login, RegistryHost};
+use crate::report::forge::{Action, Announcer, Place};
 use crate::report::{DoctorResult, render_findings};
-use crate::settings::PushPolicy;
 
 pub fn run(session: &Session, verb: &Doctor, words: &Words) -> Result<ExitCode, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Runtime)?;

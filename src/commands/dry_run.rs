@@ -4,10 +4,10 @@ use super::project::Project;
 use super::publish::Publication;
 use super::recipe::{Secrets, write_recipe};
 use super::{Session, to_json};
-use crate::daemon::find_endpoint;
-use crate::dockerfile::Dialect;
+use crate::docker::connection::find_endpoint;
 use crate::error::Error;
-use crate::plan::ImagePlan;
+use crate::image::dockerfile::Dialect;
+use crate::image::plan::ImagePlan;
 use crate::registry::{RegistryHost, RegistryKind};
 use crate::report::{self, DryRun, OutsideCall};
 

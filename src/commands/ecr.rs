@@ -1,12 +1,13 @@
 //! `nextdeploy ecr`.
 
 use super::{Session, pretty, to_json};
-use crate::cli::{Ecr, EcrCommand, EnsureRepository, PolicyArgs, PolicyDocument, ProvisionUser, Words};
+use crate::config::cli::{Ecr, EcrCommand, EnsureRepository, PolicyArgs, PolicyDocument, ProvisionUser, Words};
+use crate::config::metadata::ConfigFiles;
+use crate::config::settings::{self, Resolved};
 use crate::diagnostic::ExitCode;
 use crate::error::{CommandError, Error};
 use crate::host;
-use crate::metadata::ConfigFiles;
-use crate::network::Network;
+use crate::net::Network;
 use crate::registry::ecr::{
     EcrError, EcrService, Freshness, GitHubWorkflows, KeyFile, Permissions, PrivateRepository, ProvisionedUser,
     RepositoryAddress, RepositorySpec, RepositoryTarget, UserName, UserRequest, UserStatus, planned_user_calls,
@@ -14,7 +15,6 @@ use crate::registry::ecr::{
 };
 use crate::report::{Policies, key_document, render_planned_calls, render_repository, user_document};
 use crate::secret::Secret;
-use crate::settings::{self, Resolved};
 
 pub fn run(session: &Session, verb: &Ecr, words: &Words) -> Result<ExitCode, Error> {
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;

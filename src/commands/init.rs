@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use super::Session;
 use super::output::{create_inside, write_inside};
 use super::project::{Project, git_options};
-use crate::cli::{Init, Words};
+use crate::config::cli::{Init, Words};
 use crate::diagnostic::{ExitCode, Warning, printable_path};
 use crate::error::{CommandError, Error};
 use crate::host::{FILE_LIMIT, Folder};
 use crate::rel_path::RelPath;
-use crate::source::{GitDetail, default_branch, git_top_level};
+use crate::repo::{GitDetail, default_branch, git_top_level};
 use crate::workflow::{
     Choices, CiTarget, DOCKERIGNORE, Definition, GITIGNORE, IgnoreFile, Program, Release, TargetRegistry, WorkflowError,
 };

@@ -7,20 +7,20 @@ use futures_util::FutureExt as _;
 
 use super::Session;
 use super::stop::Stop;
-use crate::cli::ContainerArgs;
-use crate::diagnostic::{ExitCode, Warning};
-use crate::error::Error;
-use crate::host::{Cache, FILE_LIMIT, read_named, read_named_text};
-use crate::launch::{
+use crate::config::cli::ContainerArgs;
+use crate::config::settings::SecretValue;
+use crate::deploy::proxy::Admin;
+use crate::deploy::{
     EnvFile, LaunchError, LaunchEvent, Launched, Replacement, SecretFile, StopSignal, Wishes, duration_of_flag,
     read_document, wishes_of_flags,
 };
+use crate::diagnostic::{ExitCode, Warning};
+use crate::error::Error;
+use crate::host::{Cache, FILE_LIMIT, read_named, read_named_text};
 use crate::project::parse_dotenv;
-use crate::proxy::Admin;
 use crate::registry::transfer::TransferError;
 use crate::report::launch::{render_event, render_failure, render_service_failure};
 use crate::secret::Secret;
-use crate::settings::SecretValue;
 
 /// How long a container may take to become healthy.
 const WAIT: Duration = Duration::from_mins(2);
@@ -128,7 +128,7 @@ pub fn read_env_files(wishes: &Wishes) -> Result<Vec<EnvFile>, LaunchError> {
 
 /// The values of secrets, hidden in the log from here on.
 pub fn read_secrets(session: &Session, wishes: &Wishes) -> Result<Vec<SecretFile>, LaunchError> {
-    let read = |secret: &crate::origin::Detected<crate::settings::SecretSource>| {
+    let read = |secret: &crate::origin::Detected<crate::config::settings::SecretSource>| {
         let value = match &secret.value.value {
             SecretValue::Value(value) => value.expose().clone().into_bytes(),
             SecretValue::File(path) => {

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::builder::Finding;
-use crate::ci::CiSystem;
 use crate::diagnostic::{Diagnostic, Location, Warning};
 use crate::host::{self, Environment, Streams};
+use crate::repo::ci::CiSystem;
 use crate::report::Style;
 use crate::report::ci::{Dialect, HarmlessWriter, LogGroup, Reporter, dialect_of};
 use crate::secret::{Redactor, redact};

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use super::launching::{current_folder, document_wishes, known_images, read_env_files};
 use super::{Session, block_on, containers};
-use crate::cli::{Ecs, Manifest, ManifestArgs, ManifestCommand, Words};
-use crate::container::ImageFacts;
-use crate::diagnostic::ExitCode;
-use crate::error::Error;
-use crate::host::Environment;
-use crate::launch::{LaunchError, LaunchInputs, Wishes, plan_launch, read_run_document, wishes_of_flags};
-use crate::manifest::{
+use crate::config::cli::{Ecs, Manifest, ManifestArgs, ManifestCommand, Words};
+use crate::deploy::manifest::{
     ComposeOptions, EcsOptions, KubernetesOptions, ManifestError, render_compose, render_ecs, render_kubernetes,
 };
+use crate::deploy::{LaunchError, LaunchInputs, Wishes, plan_launch, read_run_document, wishes_of_flags};
+use crate::diagnostic::ExitCode;
+use crate::docker::ImageFacts;
+use crate::error::Error;
+use crate::host::Environment;
 use crate::origin::{Detected, Origin};
 
 pub fn run(session: &Session, verb: &Manifest, words: &Words) -> Result<ExitCode, Error> {

@@ -3,10 +3,10 @@
 use super::Session;
 use super::output::write_inside;
 use super::project::Project;
-use crate::cli::{Metadata, Words};
+use crate::config::cli::{Metadata, Words};
+use crate::config::metadata::{self, Overrides, Record};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
-use crate::metadata::{self, Overrides, Record};
 
 pub fn run(session: &Session, verb: &Metadata, words: &Words) -> Result<ExitCode, Error> {
     let project = Project::open(session, words)?;

@@ -35,23 +35,23 @@ mod told;
 use std::process;
 
 use self::log::Log;
-use crate::ci::CiSystem;
-use crate::cli::{Cli, ColorChoice, Command};
+use crate::config::cli::{Cli, ColorChoice, Command};
+use crate::config::settings::{self, Reporting};
 use crate::diagnostic::{ExitCode, Warning, printable_json};
 use crate::error::{CommandError, Error};
 use crate::host::{self, Environment, Streams};
-use crate::network;
+use crate::net;
+use crate::repo::ci::CiSystem;
 use crate::report::Style;
 use crate::secret::{redact, redact_json};
-use crate::settings::{self, Reporting};
 
 /// Runs the program with the arguments and environment of this process.
 pub fn main() -> process::ExitCode {
     host::report_panics();
-    network::install_provider();
+    net::install_provider();
     let environment = Environment::of_process();
     conceal::hide_environment(&environment);
-    let cli = match crate::cli::parse(std::env::args_os()) {
+    let cli = match crate::config::cli::parse(std::env::args_os()) {
         Ok(cli) => cli,
         Err(usage) => {
             if usage.use_stderr() {

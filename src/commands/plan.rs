@@ -2,7 +2,7 @@
 
 use super::Session;
 use super::project::Project;
-use crate::cli::{Plan, Words};
+use crate::config::cli::{Plan, Words};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
 use crate::report;

@@ -3,20 +3,20 @@
 use std::path::{Path, PathBuf};
 
 use super::Session;
-use crate::ci::{self, CiContext};
-use crate::cli::{Setting, Words};
+use crate::config::cli::{Setting, Words};
+use crate::config::metadata::{ConfigFiles, FileAuthor};
+use crate::config::settings::{
+    self, EnvValue, ForgeSettings, PublishSettings, Resolved, RunSettings, SecretValue, Settings, SummaryChoice,
+};
 use crate::diagnostic::Warning;
 use crate::error::{CommandError, Error};
 use crate::host::{self, FILE_LIMIT};
-use crate::metadata::{ConfigFiles, FileAuthor};
+use crate::image::plan::{self, ImagePlan, Inputs};
 use crate::origin::{Detected, Origin};
-use crate::plan::{self, ImagePlan, Inputs};
 use crate::project::{self, DetectOptions, ProjectFacts};
 use crate::rel_path::RelPath;
-use crate::settings::{
-    self, EnvValue, ForgeSettings, PublishSettings, Resolved, RunSettings, SecretValue, Settings, SummaryChoice,
-};
-use crate::source::{self, Exclusions, GitDetail, GitOptions, SourceTree};
+use crate::repo::ci::{self, CiContext};
+use crate::repo::{self, Exclusions, GitDetail, GitOptions, SourceTree};
 
 /// GitHub cuts payloads off at 25 MB ("Webhook events and payloads").
 const EVENT_LIMIT: u64 = 32 << 20;
@@ -45,7 +45,7 @@ impl Project {
     /// The same for a verb that has no use for the commit.
     pub fn open_with(session: &Session, words: &Words, detail: GitDetail) -> Result<Self, Error> {
         let place = settings::locate(words, &session.environment)?;
-        let located = source::locate(&place.directory.value)?;
+        let located = repo::locate(&place.directory.value)?;
         session.log.set_root(&located.root);
         let tree = SourceTree::read(&located.root, Exclusions::Standard, Some(&git_options(session, detail)))?;
         let explicit = match &place.metadata {

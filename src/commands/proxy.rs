@@ -4,14 +4,16 @@ use std::path::PathBuf;
 
 use super::project::Project;
 use super::{Session, block_on};
-use crate::cli::{Caddy, CaddyFormat, Proxy, ProxyCommand, Words};
+use crate::config::cli::{Caddy, CaddyFormat, Proxy, ProxyCommand, Words};
+use crate::config::metadata::ConfigFiles;
+use crate::config::settings;
+use crate::deploy::proxy::{
+    Admin, Ensured, ProxyError, Scope, Site, SiteWords, SwitchFolder, render_caddyfile, render_json,
+};
 use crate::diagnostic::{ExitCode, Warning};
 use crate::error::Error;
 use crate::host::Environment;
-use crate::metadata::ConfigFiles;
-use crate::proxy::{Admin, Ensured, ProxyError, Scope, Site, SiteWords, SwitchFolder, render_caddyfile, render_json};
-use crate::settings;
-use crate::source::GitDetail;
+use crate::repo::GitDetail;
 
 /// The port of the app when nothing says another one.
 const DEFAULT_PORT: u16 = 3000;

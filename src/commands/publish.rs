@@ -8,22 +8,22 @@ use tokio::sync::mpsc;
 
 use super::{Session, Verbosity};
 use crate::builder::RegistryCredentials;
-use crate::ci::{CiContext, CiSystem};
-use crate::daemon::{Engine, find_endpoint};
+use crate::config::settings::{Progress, PublishSettings, PushPolicy};
 use crate::diagnostic::{Diagnostic, ExitCode, Warning};
+use crate::docker::connection::{Engine, find_endpoint};
 use crate::error::{CommandError, Error};
 use crate::host;
-use crate::network::Network;
-use crate::oci::Reference;
+use crate::image::plan::ImagePlan;
+use crate::image_ref::Reference;
+use crate::net::Network;
 use crate::origin::{Detected, Origin};
-use crate::plan::ImagePlan;
 use crate::registry::ecr::{RepositoryStatus, ensure_for_push};
 use crate::registry::transfer::{PushOutcome, PushRun, TransferError, TransferEvent, TransferOptions};
 use crate::registry::{Access, Authenticator, Credentials, Login, RegistryHost, RegistryKind};
+use crate::repo::ci::{CiContext, CiSystem};
 use crate::report::Style;
 use crate::report::progress::{Colours, ProgressMode};
 use crate::report::transfer::{TransferRecord, show_transfer};
-use crate::settings::{Progress, PublishSettings, PushPolicy};
 
 /// Events that wait for the display.
 pub const EVENT_QUEUE: usize = 256;
@@ -265,7 +265,7 @@ pub fn typed_reference(text: &str) -> Result<Reference, CommandError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ci::{PullRequest, PullRequestSource};
+    use crate::repo::ci::{PullRequest, PullRequestSource};
 
     fn check(policy: PushPolicy, from: Option<PullRequestSource>, tags: &[&str]) -> Result<Publication, CommandError> {
         let ci = CiContext {

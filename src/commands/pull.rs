@@ -5,16 +5,16 @@ use tokio::sync::mpsc;
 use super::publish::{EVENT_QUEUE, Publisher, named_registry, progress_mode, typed_reference};
 use super::stop::Stop;
 use super::{Session, block_on};
-use crate::cli::{Pull, Words};
-use crate::daemon::Engine;
+use crate::config::cli::{Pull, Words};
+use crate::config::metadata::ConfigFiles;
+use crate::config::settings;
 use crate::diagnostic::ExitCode;
+use crate::docker::connection::Engine;
 use crate::error::Error;
-use crate::metadata::ConfigFiles;
-use crate::oci::Reference;
+use crate::image_ref::Reference;
 use crate::origin::Origin;
 use crate::registry::transfer::{PullRun, PulledImage, TransferError, TransferOptions};
 use crate::report::transfer::{PullResult, TransferRecord, render_pull, show_transfer};
-use crate::settings;
 
 pub fn run(session: &Session, verb: &Pull, words: &Words) -> Result<ExitCode, Error> {
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;

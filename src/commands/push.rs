@@ -3,15 +3,15 @@
 use super::publish::{Publisher, named_registry, progress_mode, typed_reference};
 use super::stop::Stop;
 use super::{Session, block_on};
-use crate::cli::{Push, Words};
+use crate::config::cli::{Push, Words};
+use crate::config::metadata::ConfigFiles;
+use crate::config::settings;
 use crate::diagnostic::ExitCode;
 use crate::error::{CommandError, Error};
-use crate::metadata::ConfigFiles;
-use crate::oci::Reference;
+use crate::image_ref::Reference;
 use crate::origin::Origin;
 use crate::registry::transfer::PushOutcome;
 use crate::report::transfer::{PushResult, TransferRecord, render_push};
-use crate::settings;
 
 pub fn run(session: &Session, verb: &Push, words: &Words) -> Result<ExitCode, Error> {
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;

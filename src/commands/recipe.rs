@@ -4,16 +4,16 @@ use std::path::{Path, PathBuf};
 
 use super::project::Project;
 use crate::builder::{BuildRequest, BuildSecret};
+use crate::config::settings::{DockerfileChoice, SecretValue};
 use crate::diagnostic::{Warning, printable_path};
-use crate::dockerfile::{self, BuildContext, Dialect, OwnContext};
 use crate::error::{CommandError, Error};
 use crate::host::{FILE_LIMIT, Folder, read_named};
-use crate::plan::{CA_SECRET, ImagePlan};
+use crate::image::dockerfile::{self, BuildContext, Dialect, OwnContext};
+use crate::image::plan::{CA_SECRET, ImagePlan};
 use crate::rel_path::RelPath;
+use crate::repo::ignore::IgnoreRules;
+use crate::repo::{Exclusions, SourceEntry};
 use crate::secret::Secret;
-use crate::settings::{DockerfileChoice, SecretValue};
-use crate::source::ignore::IgnoreRules;
-use crate::source::{Exclusions, SourceEntry};
 
 /// What is built: the text of the Dockerfile and the request that carries it.
 pub struct Recipe {

@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use super::Session;
 use super::agent::{Page, find_agent, tell_agent};
 use super::output::write_file;
-use crate::ci::CiSystem;
+use crate::config::settings::SummaryChoice;
 use crate::diagnostic::{Warning, printable_path};
 use crate::host;
+use crate::repo::SUMMARY_REPORT;
+use crate::repo::ci::CiSystem;
 use crate::report::ci::{FileMode, Published};
 use crate::report::outputs::{OutputSource, Outputs};
 use crate::report::summary::{SUMMARY_LIMIT, Summary, render_summary};
-use crate::settings::SummaryChoice;
-use crate::source::SUMMARY_REPORT;
 
 /// Writes the summary and the outputs.
 pub fn report(session: &Session, summary: &Summary<'_>, source: OutputSource<'_>) {

@@ -3,15 +3,15 @@
 use super::launching::{explain, listener, replacement, stop_signal, tell_addresses, wait_timeout};
 use super::stop::Stop;
 use super::{Session, block_on};
-use crate::cli::{Rollback, Words};
-use crate::container::Containers;
-use crate::daemon::{Engine, find_endpoint};
+use crate::config::cli::{Rollback, Words};
+use crate::config::metadata::ConfigFiles;
+use crate::config::settings;
+use crate::deploy::{LaunchedService, Launcher, Replaced};
 use crate::diagnostic::ExitCode;
+use crate::docker::Containers;
+use crate::docker::connection::{Engine, find_endpoint};
 use crate::error::Error;
-use crate::launch::{LaunchedService, Launcher, Replaced};
-use crate::metadata::ConfigFiles;
 use crate::report::launch::{RunResult, ServiceResult};
-use crate::settings;
 
 /// What runs as before.
 enum Back {

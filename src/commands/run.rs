@@ -9,19 +9,19 @@ use super::launching::{
 use super::publish::{Publisher, named_registry, progress_mode, typed_reference};
 use super::stop::Stop;
 use super::{Session, block_on, build, pull};
-use crate::cli::{Run, Words};
-use crate::container::{self, ContainerError, ContainerFacts, Containers, ImageFacts, Mount, SwarmRole};
-use crate::diagnostic::{ExitCode, Warning};
-use crate::error::Error;
-use crate::launch::{
+use crate::config::cli::{Run, Words};
+use crate::config::metadata::ConfigFiles;
+use crate::config::settings::{self, Resolved};
+use crate::deploy::{
     AppContainers, EnvFile, LaunchError, LaunchEvent, LaunchInputs, LaunchPlan, LaunchedService, Launcher, Publish,
     Replaced, Replacement, RunDocument, SecretFile, Wishes, copy_assets, plan_launch, plan_service, read_run_document,
 };
-use crate::metadata::ConfigFiles;
+use crate::diagnostic::{ExitCode, Warning};
+use crate::docker::{self, ContainerError, ContainerFacts, Containers, ImageFacts, Mount, SwarmRole};
+use crate::error::Error;
 use crate::origin::{Detected, Origin};
 use crate::registry::{Access, RegistryHost};
 use crate::report::launch::{PlanResult, RunResult, ServiceResult, render_launch_plan};
-use crate::settings::{self, Resolved};
 
 /// What the argument names.
 enum Target {
@@ -295,7 +295,7 @@ impl Asked<'_> {
         let Some((run, target)) = run.and_then(|run| Some((run, run.hashed_assets()?))) else { return false };
         let source = folder.join(run.base_path.trim_matches('/')).join("_next/static");
         let Some(source) = source.to_str().map(str::to_owned) else { return false };
-        let mount = Mount::Bind { source, target, access: container::Access::ReadOnly };
+        let mount = Mount::Bind { source, target, access: docker::Access::ReadOnly };
         self.wishes.mounts.push(Detected::new(mount, Origin::Flag("--assets".to_owned())));
         true
     }

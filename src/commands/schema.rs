@@ -1,7 +1,7 @@
 //! `nextdeploy schema`.
 
 use super::Session;
-use crate::cli::Schema;
+use crate::config::cli::Schema;
 use crate::diagnostic::ExitCode;
 use crate::error::{CommandError, Error};
 use crate::report::schemas;

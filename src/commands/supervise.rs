@@ -7,16 +7,16 @@ use tokio::sync::mpsc;
 
 use super::stop::Stop;
 use super::{Session, block_on};
-use crate::cli::{Listen, LogOutput, Supervise, Words};
-use crate::container::Containers;
-use crate::daemon::{Engine, find_endpoint};
+use crate::config::cli::{Listen, LogOutput, Supervise, Words};
+use crate::config::metadata::ConfigFiles;
+use crate::config::settings;
 use crate::diagnostic::ExitCode;
+use crate::docker::Containers;
+use crate::docker::connection::{Engine, find_endpoint};
 use crate::error::Error;
 use crate::host::{self, Environment};
-use crate::metadata::ConfigFiles;
-use crate::network::Network;
+use crate::net::Network;
 use crate::secret::Secret;
-use crate::settings;
 use crate::supervise::{
     FileOptions, HttpTarget, ListenOptions, Notice, Reach, RestartLimits, Severity, SuperviseError, Supervision,
     Teller, TokenSource, UrlOptions, supervise,

@@ -1,10 +1,10 @@
 //! The CI job: its rights, as far as they can be told without using them.
 
 use super::{Area, Finding};
-use crate::ci::{CiContext, CiSystem};
 use crate::diagnostic::Warning;
-use crate::forge::{Action, Wanted};
 use crate::registry::{RegistryHost, RegistryKind};
+use crate::repo::ci::{CiContext, CiSystem};
+use crate::report::forge::{Action, Wanted};
 
 /// What became of the question whether the service takes the token.
 #[derive(Debug, Clone, PartialEq, Eq)]

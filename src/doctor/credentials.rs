@@ -1,10 +1,10 @@
 //! Who we would be at the registries that the tags name.
 
 use super::{Area, Finding, Level};
+use crate::config::settings::PushPolicy;
 use crate::diagnostic::ExitCode;
 use crate::registry::transfer::LoginAnswer;
 use crate::registry::{AuthError, Credentials, Login, RegistryHost};
-use crate::settings::PushPolicy;
 
 /// One registry with what the search for credentials gave, and what it says about them.
 pub struct RegistryState {

@@ -1,7 +1,7 @@
 //! The daemon and its machine.
 
 use super::{Area, Finding};
-use crate::daemon::{BuilderKind, Engine, MachineUsage};
+use crate::docker::connection::{BuilderKind, Engine, MachineUsage};
 
 /// Room that dependencies, build cache and image of a middling app need together.
 const COMFORTABLE_DISK: u64 = 5_000_000_000;

@@ -1,11 +1,11 @@
 //! The repository: what detection and plan say, and what they do not mind.
 
 use super::{Area, Finding};
-use crate::ci::CiSystem;
-use crate::plan::ImagePlan;
+use crate::image::plan::ImagePlan;
 use crate::project::ProjectFacts;
 use crate::rel_path::RelPath;
-use crate::source::SourceTree;
+use crate::repo::SourceTree;
+use crate::repo::ci::CiSystem;
 
 /// How the repository came to this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

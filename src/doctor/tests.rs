@@ -1,11 +1,11 @@
 use super::machine::{check_disk, check_memory};
 use super::*;
-use crate::ci::{CiContext, CiSystem, PullRequest, PullRequestSource};
-use crate::daemon::MachineUsage;
-use crate::forge::Wanted;
+use crate::config::settings::PushPolicy;
+use crate::docker::connection::MachineUsage;
 use crate::registry::transfer::LoginAnswer;
 use crate::registry::{AuthError, Credentials, Login, RegistryHost};
-use crate::settings::PushPolicy;
+use crate::repo::ci::{CiContext, CiSystem, PullRequest, PullRequestSource};
+use crate::report::forge::Wanted;
 
 #[track_caller]
 fn check(finding: &Finding, level: Level, code: &str, part: &str) {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::diagnostic::Warning;
 use crate::origin::{Detected, Origin};
 use crate::rel_path::RelPath;
-use crate::source::SourceTree;
+use crate::repo::SourceTree;
 
 use super::error::ProjectError;
 use super::facts::AppCandidate;

@@ -2,7 +2,7 @@
 
 use crate::diagnostic::{Location, Warning};
 use crate::rel_path::RelPath;
-use crate::source::{EntryKind, SourceText, SourceTree};
+use crate::repo::{EntryKind, SourceText, SourceTree};
 
 use super::dotenv;
 use super::error::ProjectError;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::origin::{Detected, Origin};
 use crate::rel_path::RelPath;
-use crate::source::{EntryKind, SourceEntry, SourceTree};
+use crate::repo::{EntryKind, SourceEntry, SourceTree};
 
 use super::error::ProjectError;
 use super::facts::{InstallNeeds, LifecycleScript, Prisma};

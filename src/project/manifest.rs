@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::diagnostic::Location;
 use crate::rel_path::RelPath;
-use crate::source::SourceTree;
+use crate::repo::SourceTree;
 
 use super::error::ProjectError;
 use super::text::{self, Fields};

@@ -35,7 +35,7 @@ use std::rc::Rc;
 use crate::diagnostic::{Location, Warning};
 use crate::origin::{Detected, Origin};
 use crate::rel_path::RelPath;
-use crate::source::SourceTree;
+use crate::repo::SourceTree;
 
 use manifest::{Manifest, Manifests};
 use node::{Floor, NodeSources};

@@ -6,7 +6,7 @@
 use crate::diagnostic::{Location, Warning};
 use crate::origin::{Detected, Origin};
 use crate::rel_path::RelPath;
-use crate::source::SourceTree;
+use crate::repo::SourceTree;
 
 use super::error::ProjectError;
 use super::facts::NodeRequirement;

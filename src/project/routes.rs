@@ -4,7 +4,7 @@
 
 use crate::diagnostic::{Location, Warning};
 use crate::rel_path::RelPath;
-use crate::source::SourceTree;
+use crate::repo::SourceTree;
 
 use super::facts::{NextVersion, Routers};
 

@@ -4,7 +4,7 @@
 
 use crate::diagnostic::Warning;
 use crate::origin::{Detected, Origin};
-use crate::source::SourceTree;
+use crate::repo::SourceTree;
 
 use super::error::ProjectError;
 use super::facts::{BuildScript, NamedScript, StartScript};

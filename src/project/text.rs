@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::diagnostic::Location;
 use crate::rel_path::RelPath;
-use crate::source::{SourceText, SourceTree};
+use crate::repo::{SourceText, SourceTree};
 
 use super::error::ProjectError;
 

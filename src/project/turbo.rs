@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::text::strict;
 use crate::rel_path::RelPath;
-use crate::source::{SourceText, SourceTree};
+use crate::repo::{SourceText, SourceTree};
 
 #[derive(Deserialize)]
 struct TurboConfig {

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use crate::diagnostic::{Location, Warning, shown};
 use crate::origin::{Detected, Origin};
 use crate::rel_path::RelPath;
-use crate::source::{SourceTree, is_workspace_pattern};
+use crate::repo::{SourceTree, is_workspace_pattern};
 
 use super::error::ProjectError;
 use super::facts::WorkspaceTool;

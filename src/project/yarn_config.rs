@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::diagnostic::{Location, Warning};
 use crate::origin::Origin;
 use crate::rel_path::RelPath;
-use crate::source::SourceTree;
+use crate::repo::SourceTree;
 
 use super::error::ProjectError;
 use super::facts::YarnLinker;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::oci::Reference;
+use crate::image_ref::Reference;
 
 /// Host and port of a registry as image references write it, in lower case; Docker Hub is `docker.io`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

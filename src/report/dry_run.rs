@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::diagnostic::printable_path;
-use crate::dockerfile::{BuildContext, ContextContent};
+use crate::image::dockerfile::{BuildContext, ContextContent};
 
 /// One line of the dry run about something outside this process.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -70,7 +70,7 @@ pub fn render_calls(calls: &[OutsideCall]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dockerfile::ContextEntry;
+    use crate::image::dockerfile::ContextEntry;
 
     #[test]
     fn every_path_is_listed_with_its_size_and_cannot_forge_a_line() {

@@ -9,6 +9,7 @@ mod doctor;
 mod dry_run;
 mod ecr;
 mod facts;
+pub mod forge;
 pub mod launch;
 mod markdown;
 pub mod outputs;

@@ -1,8 +1,8 @@
 //! What a run hands to later steps of a job, under the names of the action's outputs.
 
+use crate::image::plan::ImagePlan;
 use crate::image::{BuiltImage, PushedReference};
-use crate::oci::Reference;
-use crate::plan::ImagePlan;
+use crate::image_ref::Reference;
 use crate::project::ProjectFacts;
 use crate::secret::redact;
 
@@ -141,7 +141,7 @@ fn utf16(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::sample::Sample;
+    use crate::image::plan::sample::Sample;
 
     fn source<'a>(sample: &'a Sample, plan: &'a ImagePlan, dockerfile: &'a str) -> OutputSource<'a> {
         OutputSource {

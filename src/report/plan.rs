@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::diagnostic::printable;
-use crate::plan::{CacheMount, ImageMode, ImagePlan, ManagerSetup, PlannedCommand};
+use crate::image::plan::{CacheMount, ImageMode, ImagePlan, ManagerSetup, PlannedCommand};
 
 /// The plan in the order of the build, every choice with its reason. Warnings are rendered apart.
 pub fn render_plan(plan: &ImagePlan) -> String {
@@ -106,7 +106,7 @@ fn runtime_section(text: &mut String, plan: &ImagePlan) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::sample::Sample;
+    use crate::image::plan::sample::Sample;
 
     #[test]
     fn the_plan_of_a_workspace_as_text() {

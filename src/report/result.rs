@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::dry_run::{ContextLine, OutsideCall};
+use crate::image::plan::ImagePlan;
 use crate::image::{BuiltImage, ImageLayer, PushedReference};
-use crate::plan::ImagePlan;
 use crate::project::ProjectFacts;
 
 use super::build::BuildRecord;

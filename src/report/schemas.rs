@@ -7,8 +7,8 @@ use super::transfer::{PullResult, PushResult};
 
 /// Schemas by name: the files that are read and written, and the output for machines.
 pub fn schemas() -> Vec<(&'static str, Schema)> {
-    let mut schemas = crate::metadata::schemas();
-    schemas.push(crate::launch::container_schema());
+    let mut schemas = crate::config::metadata::schemas();
+    schemas.push(crate::deploy::container_schema());
     schemas.push(("build-result", schema_for!(BuildResult)));
     schemas.push(("doctor-result", schema_for!(super::DoctorResult)));
     schemas.push(("run-result", schema_for!(super::launch::RunResult)));

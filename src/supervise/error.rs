@@ -4,9 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::container::ContainerError;
 use crate::diagnostic::{Diagnostic, ExitCode, Location, printable_path};
-use crate::network::NetworkError;
+use crate::docker::ContainerError;
+use crate::net::NetworkError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SuperviseError {

@@ -15,7 +15,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::sink::{Counters, SinkCount};
-use crate::container::{ContainerStats, HealthStatus};
+use crate::docker::{ContainerStats, HealthStatus};
 
 /// How long after a scrape the next one is expected.
 const SCRAPED: Duration = Duration::from_mins(5);

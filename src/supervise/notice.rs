@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::policy::Reason;
-use crate::container::RestartPolicy;
 use crate::diagnostic::{printable, size_text};
+use crate::docker::RestartPolicy;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {

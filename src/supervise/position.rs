@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::error::SuperviseError;
-use crate::container::{LogLine, LogStream};
+use crate::docker::{LogLine, LogStream};
 use crate::host::read_file;
 
 /// By how much the times of the two streams may be out of order.

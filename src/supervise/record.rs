@@ -8,7 +8,7 @@ use chrono::SecondsFormat;
 use serde::Serialize;
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, Serializer};
 
-use crate::container::{LogLine, LogStream};
+use crate::docker::{LogLine, LogStream};
 use crate::secret::redact_bytes;
 
 /// Whose lines these are.

@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use super::error::SuperviseError;
 use super::metrics::{Board, Format};
 use super::sink::{LiveFilter, LiveLogs, serve_client};
-use crate::network::is_loopback;
+use crate::net::is_loopback;
 use crate::secret::Secret;
 
 /// Clients that listen to logs at the same time.

@@ -13,7 +13,7 @@ use super::forward::Input;
 use super::position::Cursor;
 use super::record::append_record;
 use super::sink::Batch;
-use crate::container::{ContainerError, Containers, LogLine, LogOptions};
+use crate::docker::{ContainerError, Containers, LogLine, LogOptions};
 
 const BATCH_BYTES: usize = 64 << 10;
 /// Of all batches that wait for the sinks together, in [`UNIT`]s.

@@ -2,7 +2,7 @@
 
 use super::error::TagError;
 use super::rule::TagRule;
-use crate::oci::Reference;
+use crate::image_ref::Reference;
 
 #[derive(Debug, Clone)]
 pub enum TagEntry {

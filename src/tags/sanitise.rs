@@ -27,7 +27,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::oci::is_tag;
+    use crate::image_ref::is_tag;
 
     #[test]
     fn examples() {

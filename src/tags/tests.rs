@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::*;
-use crate::oci::is_tag;
+use crate::image_ref::is_tag;
 use crate::origin::{Detected, Origin};
 
 const COMMIT: &str = "90dd6032fac8bda1b6c4436a2e65de27961ed071";

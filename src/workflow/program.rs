@@ -2,7 +2,7 @@
 
 use super::CiTarget;
 use super::error::WorkflowError;
-use crate::oci::Reference;
+use crate::image_ref::Reference;
 
 /// An action or an image, as the definition names it.
 #[derive(Debug, Clone, PartialEq, Eq)]

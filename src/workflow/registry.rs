@@ -1,7 +1,7 @@
 //! The registry that a definition pushes to.
 
 use super::{CiTarget, WorkflowError};
-use crate::oci::Reference;
+use crate::image_ref::Reference;
 use crate::registry::{EcrHost, RegistryHost, RegistryKind};
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,15 +5,15 @@ use std::fs;
 use std::future::pending;
 use std::path::Path;
 
-use nextdeploy::builder::docker::{BuildRun, CacheTransfer, ContextBody};
 use nextdeploy::builder::{BuildError, BuildRequest};
-use nextdeploy::ci::CiContext;
-use nextdeploy::daemon::Engine;
-use nextdeploy::dockerfile::{BuildContext, ContextContent, ContextEntry};
-use nextdeploy::plan::{CacheMount, CacheSharing, ImagePlan, Inputs, plan_image};
+use nextdeploy::config::settings::{CacheUse, PublishSettings, PullPolicy, Settings};
+use nextdeploy::docker::build::{BuildRun, CacheTransfer, ContextBody};
+use nextdeploy::docker::connection::Engine;
+use nextdeploy::image::dockerfile::{BuildContext, ContextContent, ContextEntry};
+use nextdeploy::image::plan::{CacheMount, CacheSharing, ImagePlan, Inputs, plan_image};
 use nextdeploy::project::{self, DetectOptions};
-use nextdeploy::settings::{CacheUse, PublishSettings, PullPolicy, Settings};
-use nextdeploy::source::{Exclusions, SourceTree};
+use nextdeploy::repo::ci::CiContext;
+use nextdeploy::repo::{Exclusions, SourceTree};
 use tokio::sync::mpsc;
 
 use crate::docker;

@@ -6,8 +6,8 @@ use std::fs;
 use std::future::pending;
 use std::path::Path;
 
-use nextdeploy::builder::docker::{BuildRun, ContextBody};
-use nextdeploy::dockerfile::{BuildContext, ContextContent, ContextEntry};
+use nextdeploy::docker::build::{BuildRun, ContextBody};
+use nextdeploy::image::dockerfile::{BuildContext, ContextContent, ContextEntry};
 use tokio::sync::mpsc;
 
 use crate::action::runner::{PROGRAM, copy_app, project};

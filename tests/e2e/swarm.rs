@@ -5,12 +5,12 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nextdeploy::container::{
+use nextdeploy::docker::connection::{Engine, find_endpoint};
+use nextdeploy::docker::{
     APP_LABEL, ContainerError, ContainerName, ContainerSpec, Containers, HealthCheck, LogDriver, MANAGED_LABEL,
     Privileges, Resources, RestartPolicy, RollingUpdate, RootFilesystem, ServiceChange, ServiceFailure, ServiceSecret,
     ServiceSpec, SwarmRole,
 };
-use nextdeploy::daemon::{Engine, find_endpoint};
 use nextdeploy::host::Environment;
 use nextdeploy::secret::Secret;
 use serde_json::{Value, json};

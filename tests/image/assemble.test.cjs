@@ -5,7 +5,7 @@ const crypto = require('crypto')
 const fs = require('fs')
 const path = require('path')
 const { test } = require('node:test')
-const { assemble, buildEnvironment } = require('../../src/dockerfile/image/assemble.cjs')
+const { assemble, buildEnvironment } = require('../../src/image/scripts/assemble.cjs')
 const { SCRIPTS, folder, tree, write } = require('./fixture.cjs')
 
 const LAYERS = ['node_modules', 'server', 'static', 'keys']

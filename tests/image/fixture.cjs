@@ -8,7 +8,7 @@ const net = require('net')
 const os = require('os')
 const path = require('path')
 
-const SCRIPTS = path.join(__dirname, '../../src/dockerfile/image')
+const SCRIPTS = path.join(__dirname, '../../src/image/scripts')
 // The launcher must run on every Node.js that Next.js ran on; the tests themselves need a newer one.
 const NODE = process.env.LAUNCHER_NODE || process.execPath
 

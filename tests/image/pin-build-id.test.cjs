@@ -4,7 +4,7 @@ const childProcess = require('child_process')
 const fs = require('fs')
 const path = require('path')
 const { test } = require('node:test')
-const { contentId } = require('../../src/dockerfile/image/pin-build-id.cjs')
+const { contentId } = require('../../src/image/scripts/pin-build-id.cjs')
 const { SCRIPTS, folder, write } = require('./fixture.cjs')
 
 const HOOK = path.join(SCRIPTS, 'pin-build-id.cjs')

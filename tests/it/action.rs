@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use clap::CommandFactory;
-use nextdeploy::cli::{Cli, Setting};
+use nextdeploy::config::cli::{Cli, Setting};
 use nextdeploy::report::outputs::Outputs;
 use serde_json::Value;
 

@@ -4,8 +4,8 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use nextdeploy::dockerfile::{ContextContent, OwnContext, own_context};
-use nextdeploy::source::{IgnoreRules, SourceTree};
+use nextdeploy::image::dockerfile::{ContextContent, OwnContext, own_context};
+use nextdeploy::repo::{IgnoreRules, SourceTree};
 use serde::Deserialize;
 
 #[derive(Deserialize)]

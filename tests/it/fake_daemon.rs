@@ -6,15 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nextdeploy::builder::docker::{BuildRun, ContextBody};
 use nextdeploy::builder::{BuildError, BuildRequest};
-use nextdeploy::daemon::{Address, DaemonError, Endpoint, Engine, TlsFiles};
+use nextdeploy::config::settings::{CacheUse, PullPolicy};
 use nextdeploy::diagnostic::{Diagnostic, ExitCode};
-use nextdeploy::dockerfile::BuildContext;
+use nextdeploy::docker::build::{BuildRun, ContextBody};
+use nextdeploy::docker::connection::{Address, DaemonError, Endpoint, Engine, TlsFiles};
 use nextdeploy::host::Environment;
 use nextdeploy::image::BuiltImage;
+use nextdeploy::image::dockerfile::BuildContext;
 use nextdeploy::origin::Origin;
-use nextdeploy::settings::{CacheUse, PullPolicy};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 

@@ -10,8 +10,8 @@ use std::process::Command;
 use futures_util::StreamExt;
 use nextdeploy::builder::stream;
 use nextdeploy::diagnostic::{Diagnostic, ExitCode};
-use nextdeploy::dockerfile::{BuildContext, ContextError, own_context};
-use nextdeploy::source::{Exclusions, IgnoreRules, SourceTree};
+use nextdeploy::image::dockerfile::{BuildContext, ContextError, own_context};
+use nextdeploy::repo::{Exclusions, IgnoreRules, SourceTree};
 
 /// True when the calling test has been run, and has passed, as a user without privileges.
 fn done_without_privileges(test: &str) -> bool {

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 
 pub use self::error::ContextStreamError;
 use self::writer::Writer;
-use crate::dockerfile::BuildContext;
+use crate::image::dockerfile::BuildContext;
 
 /// Bytes of one chunk.
 const CHUNK: usize = 256 * 1024;

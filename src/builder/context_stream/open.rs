@@ -8,7 +8,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use super::error::ContextStreamError;
-use crate::source::io_reason;
+use crate::repo::io_reason;
 
 /// The open file and its metadata, when it is a regular file of `size` bytes.
 pub(super) fn open(disk: &Path, size: u64) -> Result<(File, Metadata), ContextStreamError> {

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::diagnostic::{Diagnostic, ExitCode};
-use crate::dockerfile::{ContextContent, ContextEntry};
+use crate::image::dockerfile::{ContextContent, ContextEntry};
 
 fn entry(path: impl AsRef<Path>, content: ContextContent) -> ContextEntry {
     ContextEntry { path: path.as_ref().to_path_buf(), content, mode: 0o644 }

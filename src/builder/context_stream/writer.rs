@@ -16,7 +16,7 @@ use tokio::sync::mpsc::Sender;
 use super::CHUNK;
 use super::error::ContextStreamError;
 use super::open::{changed, open, sizes, unreadable};
-use crate::dockerfile::{BuildContext, ContextContent, ContextEntry};
+use crate::image::dockerfile::{BuildContext, ContextContent, ContextEntry};
 
 const BLOCK: usize = 512;
 /// Longest name or link target that fits into a header.

@@ -9,7 +9,7 @@ use crate::diagnostic::Location;
 use crate::host::Folder;
 use crate::project::{ProjectFacts, line_of_key};
 use crate::rel_path::RelPath;
-use crate::source::{SourceText, SourceTree};
+use crate::repo::{SourceText, SourceTree};
 
 /// Where the build has the repository.
 const WORKSPACE: &str = "/app/";

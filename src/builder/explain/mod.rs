@@ -16,7 +16,7 @@ pub use locate::Finding;
 use self::locate::Subject;
 use crate::diagnostic::printable;
 use crate::project::ProjectFacts;
-use crate::source::SourceTree;
+use crate::repo::SourceTree;
 
 /// What a failure means and what to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::connect;
 use super::outlet::{Outlet, Reader};
-use crate::cli::{Exec, Words};
 use crate::commands::stop::Stop;
 use crate::commands::{Session, block_on};
-use crate::container::{ExecSpec, Owner};
+use crate::config::cli::{Exec, Words};
 use crate::diagnostic::ExitCode;
+use crate::docker::{ExecSpec, Owner};
 use crate::error::{CommandError, Error};
 
 /// The exit code of the command, as far as a process can have it.

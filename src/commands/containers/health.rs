@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::{connect, owner};
-use crate::cli::{Health, Words};
 use crate::commands::stop::Stop;
 use crate::commands::{Session, block_on};
-use crate::container::{ContainerFacts, Probe};
+use crate::config::cli::{Health, Words};
 use crate::diagnostic::ExitCode;
+use crate::docker::{ContainerFacts, Probe};
 use crate::error::Error;
 use crate::report::containers::{HealthResult, render_health};
 

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::connect;
-use crate::cli::{Restart, Rm, Stop, Words};
 use crate::commands::launching::listener;
 use crate::commands::{Session, block_on};
-use crate::container::{ContainerError, ContainerStatus, ContainerSummary, Containers, Owner, Removal};
+use crate::config::cli::{Restart, Rm, Stop, Words};
+use crate::deploy::{remove_with_secrets, run_pre_stop};
 use crate::diagnostic::{Diagnostic, ExitCode};
+use crate::docker::{ContainerError, ContainerStatus, ContainerSummary, Containers, Owner, Removal};
 use crate::error::Error;
-use crate::launch::{remove_with_secrets, run_pre_stop};
 use crate::report::containers::ActionResult;
 
 pub fn stop(session: &Session, verb: &Stop, words: &Words) -> Result<ExitCode, Error> {

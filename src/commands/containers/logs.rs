@@ -5,11 +5,11 @@ use futures_util::{FutureExt, StreamExt};
 
 use super::outlet::{Outlet, Reader};
 use super::{connect, owner};
-use crate::cli::{Logs, Words};
 use crate::commands::stop::Stop;
 use crate::commands::{Session, block_on};
-use crate::container::{LogLine, LogOptions, LogStream, parse_moment};
+use crate::config::cli::{Logs, Words};
 use crate::diagnostic::{ExitCode, printable_json};
+use crate::docker::{LogLine, LogOptions, LogStream, parse_moment};
 use crate::error::{CommandError, Error};
 use crate::host;
 use crate::report::containers::{LineFormat, LineJson, render_line};

@@ -16,12 +16,12 @@ pub use ps::run as ps;
 pub use stats::run as stats;
 
 use super::Session;
-use crate::cli::Words;
-use crate::container::{Containers, Owner};
-use crate::daemon::{Engine, find_endpoint};
+use crate::config::cli::Words;
+use crate::config::metadata::ConfigFiles;
+use crate::config::settings;
+use crate::docker::connection::{Engine, find_endpoint};
+use crate::docker::{Containers, Owner};
 use crate::error::Error;
-use crate::metadata::ConfigFiles;
-use crate::settings;
 
 /// The containers of the daemon that the environment names.
 pub(super) async fn connect(session: &Session, words: &Words) -> Result<Containers, Error> {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::commands::Session;
-use crate::container::LogStream;
+use crate::docker::LogStream;
 use crate::error::CommandError;
 use crate::host;
 use crate::report::ci::HarmlessWriter;

@@ -1,10 +1,10 @@
 //! `nextdeploy ps`.
 
 use super::{connect, owner};
-use crate::cli::{Ps, Words};
 use crate::commands::{Session, block_on};
-use crate::container::{ContainerSummary, ListQuery, Running};
+use crate::config::cli::{Ps, Words};
 use crate::diagnostic::ExitCode;
+use crate::docker::{ContainerSummary, ListQuery, Running};
 use crate::error::Error;
 use crate::report::containers::render_list;
 

@@ -9,13 +9,13 @@ use futures_util::stream::{BoxStream, SelectAll};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{connect, owner};
-use crate::cli::{Stats, Words};
 use crate::commands::stop::Stop;
 use crate::commands::{Session, block_on};
-use crate::container::{
+use crate::config::cli::{Stats, Words};
+use crate::diagnostic::ExitCode;
+use crate::docker::{
     ContainerError, ContainerStats, ContainerStatus, ContainerSummary, Containers, ListQuery, Running,
 };
-use crate::diagnostic::ExitCode;
 use crate::error::Error;
 use crate::host;
 use crate::report::containers::{UsageResult, render_usage};

@@ -10,7 +10,7 @@ use crate::project::error::ProjectError;
 use crate::project::facts::PackageManagerKind;
 use crate::project::text;
 use crate::rel_path::RelPath;
-use crate::source::SourceText;
+use crate::repo::SourceText;
 
 const MAGIC: &[u8] = b"#!/usr/bin/env bun\nbun-lockfile-format-v";
 

@@ -17,7 +17,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::diagnostic::Location;
 use crate::rel_path::RelPath;
-use crate::source::{SourceText, SourceTree};
+use crate::repo::{SourceText, SourceTree};
 
 use super::error::ProjectError;
 use super::facts::PackageManagerKind;

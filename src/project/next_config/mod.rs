@@ -14,7 +14,7 @@ mod value;
 
 use crate::diagnostic::{Location, Warning};
 use crate::rel_path::RelPath;
-use crate::source::SourceTree;
+use crate::repo::SourceTree;
 
 use super::error::ProjectError;
 use super::facts::{NextConfig, NextVersion};

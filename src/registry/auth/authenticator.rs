@@ -11,14 +11,14 @@ use super::explicit::{Explicit, Fallback, Given, read_secret};
 use super::helper;
 use super::job::{self, JobLogin};
 use super::{Access, AuthError, Credentials, Login};
-use crate::daemon::docker_config_dir;
+use crate::config::settings::PublishSettings;
+use crate::docker::connection::docker_config_dir;
 use crate::host::Environment;
-use crate::network::Network;
+use crate::net::Network;
 use crate::origin::Detected;
 use crate::registry::aws;
 use crate::registry::{RegistryHost, RegistryKind};
 use crate::secret::Secret;
-use crate::settings::PublishSettings;
 
 /// Finds the credentials of registries and remembers them for this run. Its Debug shows nothing.
 pub struct Authenticator {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::helper::{HelperFault, HelperUse};
 use crate::diagnostic::{Diagnostic, ExitCode, Location, printable, printable_path};
-use crate::network::NetworkError;
+use crate::net::NetworkError;
 use crate::origin::{Detected, Origin};
 use crate::registry::RegistryHost;
 use crate::registry::aws::AwsError;

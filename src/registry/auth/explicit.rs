@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{AuthError, Login};
+use crate::config::settings::{PublishSettings, SecretValue};
 use crate::host::{FILE_LIMIT, read_named};
 use crate::origin::{Detected, Origin};
 use crate::registry::RegistryHost;
 use crate::secret::Secret;
-use crate::settings::{PublishSettings, SecretValue};
 
 /// The explicit inputs, with secrets that stood in files already read.
 pub(super) struct Explicit {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::config::settings::{PublishSettings, SecretValue};
 use crate::diagnostic::{Diagnostic, ExitCode};
 use crate::host::Environment;
-use crate::network::Network;
+use crate::net::Network;
 use crate::origin::{Detected, Origin};
 use crate::registry::RegistryHost;
-use crate::settings::{PublishSettings, SecretValue};
 
 /// One run: settings, variables and a folder with a Docker config and credential helpers.
 struct Run {

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::CertificateDer;
 
 use super::AwsError;
-use crate::network::{Network, NetworkError};
+use crate::net::{Network, NetworkError};
 
 /// Lists of hundreds of keys or policies are far shorter.
 const MAX_ANSWER: usize = 8 * 1024 * 1024;

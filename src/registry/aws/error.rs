@@ -10,7 +10,7 @@ use super::credentials;
 use super::denied::Denied;
 use crate::diagnostic::{Diagnostic, ExitCode, Location, error_chain, printable};
 use crate::host::Environment;
-use crate::network::NetworkError;
+use crate::net::NetworkError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum AwsError {

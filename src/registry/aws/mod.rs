@@ -19,7 +19,7 @@ pub use denied::Denied;
 pub use error::AwsError;
 
 use crate::host::Environment;
-use crate::network::Network;
+use crate::net::Network;
 
 /// Three attempts of this length are what a black hole costs.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);

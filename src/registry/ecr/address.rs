@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::error::EcrError;
 use crate::diagnostic::shown;
-use crate::oci::Reference;
+use crate::image_ref::Reference;
 use crate::registry::{EcrHost, RegistryHost, RegistryKind, partition};
 
 /// What a user named: a whole address, or only a name in the account of the credentials.

@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::address::PrivateRepository;
 use super::request::lifecycle_policy;
+use crate::config::settings::{EcrSettings, RepositoryEncryption};
 use crate::diagnostic::{Warning, printable};
 use crate::origin::Origin;
-use crate::settings::{EcrSettings, RepositoryEncryption};
 
 /// What ECR says of a repository.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -167,8 +167,8 @@ mod tests {
 
     use super::super::address::RepositoryName;
     use super::*;
+    use crate::config::settings::TagMutability;
     use crate::origin::Detected;
-    use crate::settings::TagMutability;
 
     fn asked<T>(flag: &str, value: T) -> Detected<T> {
         Detected::new(value, Origin::Flag(flag.to_owned()))

@@ -1,6 +1,6 @@
 //! Amazon ECR besides pushing: the repository that a push needs, the policies that allow it, and users for CI systems with keys.
 //!
-//! In: addresses of repositories, [`EcrSettings`](crate::settings::EcrSettings) and the configuration of the AWS SDK. Out:
+//! In: addresses of repositories, [`EcrSettings`](crate::config::settings::EcrSettings) and the configuration of the AWS SDK. Out:
 //! repositories that are there, policy documents, users with their keys. Types of the AWS SDK stay here. Never changes or
 //! removes what it did not make.
 

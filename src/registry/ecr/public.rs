@@ -11,9 +11,9 @@ use super::address::PublicRepository;
 use super::error::{Call, EcrError};
 use super::repository::{RepositoryOutcome, RepositoryStatus};
 use super::request::resource_tags;
+use crate::config::settings::EcrSettings;
 use crate::diagnostic::Warning;
 use crate::origin::Origin;
-use crate::settings::EcrSettings;
 
 /// Makes sure that the repository is there.
 ///

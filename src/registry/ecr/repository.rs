@@ -17,8 +17,8 @@ use super::address::PrivateRepository;
 use super::difference::{Found, differences};
 use super::error::{Call, EcrError};
 use super::request::{CreateRequest, lifecycle_policy};
+use crate::config::settings::EcrSettings;
 use crate::diagnostic::Warning;
-use crate::settings::EcrSettings;
 
 /// A repository that is there now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

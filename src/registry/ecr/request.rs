@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::address::{PrivateRepository, PublicRepository, RepositoryAddress};
-use crate::settings::{EcrSettings, RepositoryEncryption, TagMutability};
+use crate::config::settings::{EcrSettings, RepositoryEncryption, TagMutability};
 
 /// A repository as it is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,11 +12,11 @@ use super::public::ensure_public;
 use super::repository::{RepositoryOutcome, ensure_private};
 use super::request::RepositorySpec;
 use super::user::{self, ProvisionedUser, UserRequest};
+use crate::config::settings::EcrSettings;
 use crate::host::Environment;
-use crate::network::Network;
-use crate::oci::Reference;
+use crate::image_ref::Reference;
+use crate::net::Network;
 use crate::registry::aws::{AwsError, sdk_config};
-use crate::settings::EcrSettings;
 
 /// The services of AWS behind one set of credentials.
 #[derive(Debug, Clone)]

@@ -2,10 +2,10 @@ use serde_json::{Value, json};
 
 use super::fake_aws::{Asked, FakeAws};
 use super::*;
+use crate::config::settings::{EcrSettings, RepositoryEncryption, TagMutability};
 use crate::diagnostic::Diagnostic;
-use crate::oci::Reference;
+use crate::image_ref::Reference;
 use crate::origin::{Detected, Origin};
-use crate::settings::{EcrSettings, RepositoryEncryption, TagMutability};
 
 const SHOP: &str = "012345678901.dkr.ecr.eu-central-1.amazonaws.com/acme/shop";
 const NOT_FOUND: &str = "RepositoryNotFoundException";

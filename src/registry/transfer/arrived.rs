@@ -5,7 +5,7 @@
 
 use super::remote::{Lookup, ManifestBytes, RemoteRepository};
 use crate::image::PushedReference;
-use crate::oci::Reference;
+use crate::image_ref::Reference;
 
 pub(super) struct Arrived<'a> {
     /// Image id.

@@ -10,7 +10,7 @@ use super::account::Account;
 use super::exchange::Ending;
 use super::explain::{Refusal, explain, shown};
 use super::{CredentialSource, Failure, TransferError, TransferEvent, TransferOptions};
-use crate::oci::Reference;
+use crate::image_ref::Reference;
 use crate::registry::Credentials;
 
 /// Attempts when nothing listens: enough for a restart of the registry, few for a wrong port.

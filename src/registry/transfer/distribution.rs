@@ -11,7 +11,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 
-use crate::network::{BodyError, is_loopback, read_body};
+use crate::net::{BodyError, is_loopback, read_body};
 use crate::registry::{Login, RegistryHost};
 use crate::secret::Secret;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::explain::Explanation;
 use super::failure::Failure;
-use crate::daemon::DaemonError;
 use crate::diagnostic::{Diagnostic, ExitCode, Location, printable};
+use crate::docker::connection::DaemonError;
 use crate::registry::AuthError;
 
 #[derive(Debug, thiserror::Error)]

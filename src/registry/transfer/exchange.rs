@@ -10,8 +10,8 @@ use hyper::body::Bytes;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::stream::{Message, Said};
-use crate::daemon::{DaemonError, Engine, Exchange, LineError, Lines};
 use crate::diagnostic::error_chain;
+use crate::docker::connection::{DaemonError, Engine, Exchange, LineError, Lines};
 use crate::secret::Secret;
 
 /// Real messages have some hundred bytes, and texts of registries in them some thousand.

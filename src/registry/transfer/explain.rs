@@ -4,7 +4,7 @@
 
 use super::failure::Failure;
 use crate::diagnostic::printable;
-use crate::oci::Reference;
+use crate::image_ref::Reference;
 use crate::registry::{Access, Credentials, Login, RegistryHost, RegistryKind};
 
 mod denied;

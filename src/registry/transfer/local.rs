@@ -4,8 +4,8 @@ use bollard::errors::Error;
 use bollard::query_parameters::TagImageOptionsBuilder;
 
 use super::TransferError;
-use crate::daemon::Engine;
-use crate::oci::Reference;
+use crate::docker::connection::Engine;
+use crate::image_ref::Reference;
 
 /// An image in the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use super::local::find_local;
 use super::push::tell_layer;
 use super::stream::Said;
 use super::{CredentialSource, PulledImage, TransferError, TransferEvent, TransferOptions};
-use crate::daemon::{Engine, Query};
-use crate::oci::Reference;
+use crate::docker::connection::{Engine, Query};
+use crate::image_ref::Reference;
 use crate::registry::{Access, Credentials, RegistryHost, registry_auth_header};
 
 /// What runs a pull.

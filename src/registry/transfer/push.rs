@@ -20,11 +20,11 @@ use super::outcome::Record;
 use super::remote::{Lookup, RemoteManifest, RemoteRepository};
 use super::stream::Said;
 use super::{CredentialSource, Failure, LayerState, PushOutcome, TransferError, TransferEvent, TransferOptions};
-use crate::daemon::{Engine, Query};
 use crate::diagnostic::Warning;
+use crate::docker::connection::{Engine, Query};
 use crate::image::PushedReference;
-use crate::network::Network;
-use crate::oci::Reference;
+use crate::image_ref::Reference;
+use crate::net::Network;
 use crate::registry::{Access, Credentials, RegistryHost, registry_auth_header};
 
 /// What runs a push: all references of one image, in any number of registries.

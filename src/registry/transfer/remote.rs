@@ -13,9 +13,9 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use super::distribution::{Protocol, Repository, RequestError, Scope};
-use crate::daemon::Engine;
-use crate::network::{Network, is_loopback};
-use crate::oci::Reference;
+use crate::docker::connection::Engine;
+use crate::image_ref::Reference;
+use crate::net::{Network, is_loopback};
 use crate::registry::{Login, RegistryHost};
 
 /// For the questions before a push, all together: they only make its result more telling.

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use super::annotation::{Annotation, Severity};
 use super::{azure, bitbucket, buildkite, circleci, github, gitlab, jenkins, plain};
-use crate::ci::CiSystem;
 use crate::host::Environment;
 use crate::image::PushedReference;
+use crate::repo::ci::CiSystem;
 use crate::report::outputs::Outputs;
 
 /// A part of the log that can be folded.

@@ -9,7 +9,7 @@ use super::annotation::Annotation;
 use super::dialect::{Dialect, FileMode, FileWrite, LogGroup, Published, file_of};
 use crate::diagnostic::printable_path;
 use crate::host::Environment;
-use crate::oci::Reference;
+use crate::image_ref::Reference;
 
 /// The runners of this family, told apart by what they have.
 pub(super) struct GitHub {

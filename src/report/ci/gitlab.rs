@@ -4,8 +4,8 @@
 
 use super::dialect::{Dialect, FileMode, FileWrite, LogGroup, Published, file_of};
 use crate::host::Environment;
-use crate::oci::Reference;
-use crate::source::{ANNOTATIONS_REPORT, DOTENV_REPORT};
+use crate::image_ref::Reference;
+use crate::repo::{ANNOTATIONS_REPORT, DOTENV_REPORT};
 
 pub(super) struct GitLab;
 

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::*;
-use crate::ci::CiSystem;
 use crate::diagnostic::{Diagnostic, ExitCode, Location, Warning};
 use crate::host::Environment;
 use crate::image::PushedReference;
-use crate::plan::sample::Sample;
+use crate::image::plan::sample::Sample;
+use crate::repo::ci::CiSystem;
 use crate::report::Style;
 use crate::report::outputs::{ImageState, OutputSource, Outputs};
 

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use chrono::SecondsFormat;
 use serde::Serialize;
 
-use crate::container::{ContainerFacts, ContainerState, ContainerStatus, HealthStatus, Probe};
 use crate::diagnostic::printable;
+use crate::docker::{ContainerFacts, ContainerState, ContainerStatus, HealthStatus, Probe};
 
 /// A container's health as a document.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -91,7 +91,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::container::ContainerHealth;
+    use crate::docker::ContainerHealth;
 
     fn facts(state: ContainerState) -> ContainerFacts {
         ContainerFacts {
@@ -108,7 +108,7 @@ mod tests {
             tty: false,
             memory_limit: Some(64 << 20),
             stop_grace: None,
-            restart: crate::container::RestartPolicy::No,
+            restart: crate::docker::RestartPolicy::No,
             check_interval: None,
         }
     }

@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
 use super::terminal::TerminalFilter;
-use crate::container::{LogLine, LogStream};
+use crate::docker::{LogLine, LogStream};
 use crate::secret::redact_bytes;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

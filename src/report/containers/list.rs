@@ -1,8 +1,8 @@
 //! The list of `ps`.
 
 use super::table::table;
-use crate::container::{ContainerSummary, Protocol, PublishedPort};
 use crate::diagnostic::printable;
+use crate::docker::{ContainerSummary, Protocol, PublishedPort};
 
 /// The list as a table; ends with a newline.
 pub fn render_list(containers: &[ContainerSummary]) -> String {
@@ -45,7 +45,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::container::{APP_LABEL, ContainerStatus};
+    use crate::docker::{APP_LABEL, ContainerStatus};
 
     #[test]
     fn names_and_states_stand_in_columns() {

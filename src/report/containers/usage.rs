@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::table::table;
-use crate::container::ContainerStats;
 use crate::diagnostic::printable;
+use crate::docker::ContainerStats;
 use crate::report::progress::size;
 
 /// The sample of one container; without numbers when it does not run.

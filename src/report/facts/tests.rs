@@ -2,8 +2,8 @@ use super::*;
 use crate::origin::{Detected, Origin};
 use crate::project::{DetectOptions, ProjectError, detect};
 use crate::rel_path::RelPath;
+use crate::repo::SourceTree;
 use crate::report::{Style, render_error};
-use crate::source::SourceTree;
 
 fn rendered(files: &[(&str, &str)]) -> String {
     let tree = SourceTree::from_texts(files.iter().copied());

@@ -6,11 +6,11 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::container::{Access, HealthCheck, Mount, PortMapping, Protocol, RestartPolicy, RootFilesystem};
+use crate::deploy::{LaunchPlan, SecretsAs};
 use crate::diagnostic::printable;
-use crate::launch::{LaunchPlan, SecretsAs};
+use crate::docker::{Access, HealthCheck, Mount, PortMapping, Protocol, RestartPolicy, RootFilesystem};
+use crate::image::plan::secret_look;
 use crate::origin::Detected;
-use crate::plan::secret_look;
 
 /// `nextdeploy run --dry-run --json`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]

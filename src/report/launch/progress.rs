@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::container::{LogLine, LogStream, Probe, ServiceChange};
+use crate::deploy::proxy::{Drained, SwitchedBy};
+use crate::deploy::{LaunchEvent, NotHealthy, ServiceNotHealthy};
 use crate::diagnostic::printable;
-use crate::launch::{LaunchEvent, NotHealthy, ServiceNotHealthy};
-use crate::proxy::{Drained, SwitchedBy};
+use crate::docker::{LogLine, LogStream, Probe, ServiceChange};
 
 /// The message for an event; empty when it is not worth one.
 pub fn render_event(event: &LaunchEvent<'_>) -> String {
@@ -131,7 +131,7 @@ fn seconds(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launch::Trouble;
+    use crate::deploy::Trouble;
 
     #[test]
     fn what_an_app_prints_stays_on_its_lines() {

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::container::ServiceChange;
-use crate::launch::{LaunchPlan, Launched, LaunchedService, Replaced};
+use crate::deploy::{LaunchPlan, Launched, LaunchedService, Replaced};
+use crate::docker::ServiceChange;
 
 /// `nextdeploy run --json` and `nextdeploy rollback --json`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::page::table;
+use crate::config::settings::EnvFilePolicy;
+use crate::image::plan::{ImagePlan, SecretUse};
 use crate::origin::Origin;
-use crate::plan::{ImagePlan, SecretUse};
 use crate::project::ProjectFacts;
 use crate::report::markdown::code;
-use crate::settings::EnvFilePolicy;
 
 /// Next.js writes the values of these into the pages.
 const PUBLIC: &str = "NEXT_PUBLIC_";

@@ -1,7 +1,7 @@
 //! What is of interest to those who look for something: facts, Dockerfile, plan. Folded.
 
 use super::page::{folded, table};
-use crate::plan::ImagePlan;
+use crate::image::plan::ImagePlan;
 use crate::project::ProjectFacts;
 use crate::report::facts::sections;
 use crate::report::markdown::{block, code, cut, prose};

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::page::count;
 use super::{Ending, Summary};
 use crate::diagnostic::ExitCode;
-use crate::oci::Reference;
+use crate::image_ref::Reference;
 use crate::report::markdown::{block, code};
 use crate::report::progress::{duration, size};
 

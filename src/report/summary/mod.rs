@@ -16,8 +16,8 @@ mod tests;
 mod warnings;
 
 use crate::diagnostic::{Diagnostic, Warning};
+use crate::image::plan::ImagePlan;
 use crate::image::{AppRoutes, BuiltImage, PushedReference};
-use crate::plan::ImagePlan;
 use crate::project::ProjectFacts;
 use crate::report::BuildRecord;
 

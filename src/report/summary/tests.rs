@@ -5,12 +5,12 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 use super::*;
 use crate::builder::{BuildError, BuildEvent, Explanation, Finding, StepId, StepOutcome};
+use crate::config::settings::{EnvScope, EnvValue, SecretSource, SecretValue};
 use crate::diagnostic::{Location, Warning};
 use crate::image::ImageLayer;
-use crate::plan::sample::{Sample, from_flag};
+use crate::image::plan::sample::{Sample, from_flag};
 use crate::project::EnvFile;
 use crate::secret::Secret;
-use crate::settings::{EnvScope, EnvValue, SecretSource, SecretValue};
 
 /// One run with everything in it; tests change what they are about.
 struct Run {
@@ -46,7 +46,7 @@ fn layer(diff_id: &str, created_by: &str, size: u64) -> ImageLayer {
 impl Run {
     fn new() -> Self {
         let mut sample = Sample::new("pnpm", Some("10.12.4"), "16.4.5");
-        let shop = crate::oci::Reference::parse("ghcr.io/acme/shop").unwrap();
+        let shop = crate::image_ref::Reference::parse("ghcr.io/acme/shop").unwrap();
         sample.settings.images = vec![from_flag(shop, "--image")];
         sample.plain("NEXT_PUBLIC_API", "https://api.example.com");
         sample.plain("MOTTO", "hush-hush value");

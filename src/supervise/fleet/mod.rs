@@ -14,7 +14,7 @@ use super::metrics::Row;
 use super::policy::{Intent, MemoryEnds, Observation, Restarts};
 use super::position::{Cursor, Position};
 use super::record::Origin;
-use crate::container::{
+use crate::docker::{
     APP_LABEL, CheckClock, ContainerEvent, ContainerFacts, ContainerStats, ContainerStatus, ContainerSummary,
     EventKind, HealthStatus, MANAGED_LABEL,
 };

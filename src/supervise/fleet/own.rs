@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::container::ContainerStatus;
+use crate::docker::ContainerStatus;
 
 /// The `stop` of somebody whose signal was seen comes after the end of the container, within this.
 const WORD_OF_STOP: Duration = Duration::from_secs(2);

@@ -1,7 +1,7 @@
 use chrono::DateTime;
 
 use super::*;
-use crate::container::{ContainerState, RestartPolicy};
+use crate::docker::{ContainerState, RestartPolicy};
 
 fn labels(managed: &str, app: &str) -> BTreeMap<String, String> {
     BTreeMap::from([(MANAGED_LABEL.to_owned(), managed.to_owned()), (APP_LABEL.to_owned(), app.to_owned())])

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::container::EventKind;
+use crate::docker::EventKind;
 
 /// After this long without, the next one is the first again.
 const QUIET: Duration = Duration::from_hours(1);

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 
 pub use memory::MemoryEnds;
 
-use crate::container::{ContainerStatus, HealthStatus, RestartPolicy};
+use crate::docker::{ContainerStatus, HealthStatus, RestartPolicy};
 
 /// How often and how fast restarts follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

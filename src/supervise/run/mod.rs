@@ -26,7 +26,7 @@ use super::sink::{Counters, Failing, FileOptions, FileSink, HttpSink, HttpTarget
 use super::state::StateFolder;
 use super::tail::WAITING_UNITS;
 use super::watch::{LogIntake, Sampling, Watch};
-use crate::container::Containers;
+use crate::docker::Containers;
 use crate::host::Streams;
 use crate::secret::Secret;
 

@@ -23,7 +23,7 @@ use super::notice::{Notice, Teller};
 use super::policy::{Decision, RestartLimits};
 use super::position::Cursor;
 use super::tail::Tail;
-use crate::container::{
+use crate::docker::{
     ContainerError, ContainerEvent, ContainerFacts, ContainerStats, ContainerStatus, Containers, End, EventQuery,
     ListQuery, Owner, Running,
 };

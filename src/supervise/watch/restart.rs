@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{Done, Watch};
-use crate::container::{ContainerError, ContainerStatus, Containers, End};
+use crate::docker::{ContainerError, ContainerStatus, Containers, End};
 use crate::supervise::fleet::{OwnRestart, Step, Verdict};
 use crate::supervise::notice::Notice;
 use crate::supervise::policy::Reason;

@@ -3,10 +3,10 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
 
-use nextdeploy::container::{
+use nextdeploy::diagnostic::Diagnostic;
+use nextdeploy::docker::{
     ContainerError, ContainerStatus, ExecSpec, ListQuery, LogStream, Owner, PortMapping, Protocol, Removal, Running,
 };
-use nextdeploy::diagnostic::Diagnostic;
 
 use super::{IDLE, Lab, words};
 

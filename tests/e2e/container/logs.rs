@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt;
-use nextdeploy::container::{LogDriver, LogLine, LogOptions, LogStream};
+use nextdeploy::docker::{LogDriver, LogLine, LogOptions, LogStream};
 
 use super::{IMAGE, Lab, TEST_LABEL};
 use crate::program::nextdeploy;

@@ -12,11 +12,11 @@ mod verbs;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use nextdeploy::container::{
+use nextdeploy::docker::connection::{Engine as Daemon, find_endpoint};
+use nextdeploy::docker::{
     APP_LABEL, ContainerName, ContainerSpec, Containers, HealthCheck, LogDriver, MANAGED_LABEL, NetworkSpec,
     Privileges, Resources, RestartPolicy, RootFilesystem, VolumeSpec,
 };
-use nextdeploy::daemon::{Engine as Daemon, find_endpoint};
 use nextdeploy::host::Environment;
 
 use crate::docker::Engine;

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use nextdeploy::container::{ContainerError, Ensured, LogOptions, LogStream, Removal};
 use nextdeploy::diagnostic::Diagnostic;
+use nextdeploy::docker::{ContainerError, Ensured, LogOptions, LogStream, Removal};
 
 use super::{IDLE, IMAGE, Lab, TEST_LABEL};
 use crate::docker::Engine;

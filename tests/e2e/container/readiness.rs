@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nextdeploy::container::{ContainerSpec, HealthStatus, Readiness, ReadinessOutcome, Resources, RestartPolicy};
+use nextdeploy::docker::{ContainerSpec, HealthStatus, Readiness, ReadinessOutcome, Resources, RestartPolicy};
 
 use super::{IDLE, Lab, check};
 
@@ -12,7 +12,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 async fn wait(lab: &Lab, spec: &ContainerSpec, limit: Duration) -> (Readiness, Vec<String>) {
     let id = lab.run(spec).await;
     let mut told = Vec::new();
-    let mut progress = |probe: &nextdeploy::container::Probe| told.push(probe.output.trim().to_owned());
+    let mut progress = |probe: &nextdeploy::docker::Probe| told.push(probe.output.trim().to_owned());
     let readiness = lab.containers.wait_until_healthy(&id, limit, &mut progress).await.unwrap();
     (readiness, told)
 }

@@ -2,8 +2,8 @@
 
 use futures_util::TryStreamExt;
 use futures_util::future::join_all;
-use nextdeploy::container::{Access, ArchiveContent, ArchiveEntry, ContainerError, Ensured, Mount, pack};
 use nextdeploy::diagnostic::Diagnostic;
+use nextdeploy::docker::{Access, ArchiveContent, ArchiveEntry, ContainerError, Ensured, Mount, pack};
 
 use super::{IDLE, Lab};
 

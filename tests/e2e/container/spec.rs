@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nextdeploy::container::{LogDriver, Mount, Privileges, Resources, RestartPolicy, RootFilesystem};
+use nextdeploy::docker::{LogDriver, Mount, Privileges, Resources, RestartPolicy, RootFilesystem};
 use nextdeploy::secret::Secret;
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ async fn every_field_reaches_the_container() {
         Mount::Folder {
             source: folder.to_str().unwrap().into(),
             target: "/folder".into(),
-            access: nextdeploy::container::Access::ReadOnly,
+            access: nextdeploy::docker::Access::ReadOnly,
         },
     ];
     spec.working_dir = Some("/tmp".into());

@@ -1,7 +1,7 @@
 //! Statistics beside those of the docker command line.
 
 use futures_util::StreamExt;
-use nextdeploy::container::Resources;
+use nextdeploy::docker::Resources;
 
 use super::Lab;
 

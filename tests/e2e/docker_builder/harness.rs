@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use nextdeploy::builder::docker::{BuildRun, ContextBody};
 use nextdeploy::builder::{BuildError, BuildEvent, BuildRequest};
-use nextdeploy::daemon::{Address, Endpoint, Engine};
-use nextdeploy::dockerfile::{BuildContext, ContextContent, ContextEntry};
+use nextdeploy::config::settings::{CacheUse, PullPolicy};
+use nextdeploy::docker::build::{BuildRun, ContextBody};
+use nextdeploy::docker::connection::{Address, Endpoint, Engine};
 use nextdeploy::host::Environment;
 use nextdeploy::image::BuiltImage;
+use nextdeploy::image::dockerfile::{BuildContext, ContextContent, ContextEntry};
 use nextdeploy::origin::Origin;
-use nextdeploy::settings::{CacheUse, PullPolicy};
 use tokio::sync::mpsc;
 
 pub const BASE: &str = "FROM node:22-slim\n";

@@ -7,13 +7,13 @@ mod remote;
 use std::time::{Duration, Instant};
 
 use harness::{BASE, Cleanup, build, build_until, context, docker, engine, podman, request, unique};
-use nextdeploy::builder::docker::ContextBody;
 use nextdeploy::builder::{BuildError, BuildEvent, BuildSecret};
-use nextdeploy::daemon::BuilderKind;
+use nextdeploy::config::settings::CacheUse;
 use nextdeploy::diagnostic::{Diagnostic, ExitCode};
-use nextdeploy::dockerfile::{BuildContext, ContextContent, ContextEntry};
+use nextdeploy::docker::build::ContextBody;
+use nextdeploy::docker::connection::BuilderKind;
+use nextdeploy::image::dockerfile::{BuildContext, ContextContent, ContextEntry};
 use nextdeploy::secret::Secret;
-use nextdeploy::settings::CacheUse;
 
 #[tokio::test]
 async fn an_image_with_its_tags_labels_and_layers_comes_out() {

@@ -3,19 +3,19 @@
 //! The Dockerfile is the real one; only Next.js is missing: the app's build script records what it sees.
 
 use nextdeploy::builder::BuildSecret;
-use nextdeploy::builder::docker::ContextBody;
-use nextdeploy::ci::CiContext;
-use nextdeploy::dockerfile::{BuildContext, ContextContent, DOCKERFILE_NAME, Dialect, context, render};
+use nextdeploy::config::settings::{EnvScope, EnvSetting, EnvValue, PublishSettings, SecretValue, Settings};
+use nextdeploy::docker::build::ContextBody;
+use nextdeploy::image::dockerfile::{BuildContext, ContextContent, DOCKERFILE_NAME, Dialect, context, render};
+use nextdeploy::image::plan::{ImagePlan, Inputs, plan_image};
 use nextdeploy::origin::{Detected, Origin};
-use nextdeploy::plan::{ImagePlan, Inputs, plan_image};
 use nextdeploy::project::{
     BuildScript, InstallNeeds, Lockfile, NamedScript, NextConfig, NextVersion, NodeRequirement, PackageManager,
     PackageManagerKind, ProjectFacts, Routers, StartScript, Workspace, WorkspacePackage,
 };
 use nextdeploy::rel_path::RelPath;
+use nextdeploy::repo::ci::CiContext;
+use nextdeploy::repo::{Exclusions, SourceTree};
 use nextdeploy::secret::Secret;
-use nextdeploy::settings::{EnvScope, EnvSetting, EnvValue, PublishSettings, SecretValue, Settings};
-use nextdeploy::source::{Exclusions, SourceTree};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;

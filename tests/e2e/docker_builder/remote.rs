@@ -5,8 +5,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use nextdeploy::builder::BuildSecret;
-use nextdeploy::daemon::{DaemonError, Engine, find_endpoint};
 use nextdeploy::diagnostic::Diagnostic;
+use nextdeploy::docker::connection::{DaemonError, Engine, find_endpoint};
 use nextdeploy::host::Environment;
 use nextdeploy::secret::Secret;
 use rustls_pki_types::pem::PemObject;

@@ -1,6 +1,6 @@
 //! Whatever is accepted means to Caddy what was typed.
 
-use nextdeploy::proxy::{Scope, Site, SiteWords, render_caddyfile};
+use nextdeploy::deploy::proxy::{Scope, Site, SiteWords, render_caddyfile};
 use proptest::prelude::*;
 use serde_json::Value;
 

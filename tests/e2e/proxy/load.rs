@@ -42,7 +42,7 @@ impl Load {
     /// `clients` that send `GET path` for `host` one after the other, until [`Self::finish`].
     pub fn start(address: SocketAddr, path: &'static str, clients: usize, connections: Connections) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        nextdeploy::network::install_provider();
+        nextdeploy::net::install_provider();
         let shared = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build().unwrap();
         let url = format!("https://localhost:{}{path}", address.port());
         let client = |_| match connections {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use nextdeploy::proxy::{Admin, Drained, Ensured, ProxyError, Site, SiteWords, SwitchFolder, SwitchedBy};
+use nextdeploy::deploy::proxy::{Admin, Drained, Ensured, ProxyError, Site, SiteWords, SwitchFolder, SwitchedBy};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -84,7 +84,7 @@ impl Scene {
     }
 
     async fn wait_for_certificate(&self) {
-        nextdeploy::network::install_provider();
+        nextdeploy::net::install_provider();
         let client = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build().unwrap();
         let started = Instant::now();
         while let Err(error) = client.get(format!("https://localhost:{}/", self.address.port())).send().await {

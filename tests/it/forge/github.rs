@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use nextdeploy::ci::CiContext;
 use nextdeploy::diagnostic::Warning;
-use nextdeploy::forge::{Action, Announcer, ForgeError, Outcome, Place, Wanted};
 use nextdeploy::host::Environment;
+use nextdeploy::repo::ci::CiContext;
+use nextdeploy::report::forge::{Action, Announcer, ForgeError, Outcome, Place, Wanted};
 use nextdeploy::secret::Secret;
 
 use super::github_api::{Fault, GitHubApi, refuse};

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use nextdeploy::diagnostic::Warning;
-use nextdeploy::forge::{Outcome, Wanted};
+use nextdeploy::report::forge::{Outcome, Wanted};
 use serde_json::{Value, json};
 
 use super::server::{Received, Reply, Server};

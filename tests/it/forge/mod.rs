@@ -5,11 +5,11 @@ pub mod github_api;
 mod gitlab;
 pub mod server;
 
-use nextdeploy::ci::CiContext;
 use nextdeploy::diagnostic::Warning;
-use nextdeploy::forge::{Action, Announcer, Outcome, Place, Wanted};
 use nextdeploy::host::Environment;
-use nextdeploy::network::Network;
+use nextdeploy::net::Network;
+use nextdeploy::repo::ci::CiContext;
+use nextdeploy::report::forge::{Action, Announcer, Outcome, Place, Wanted};
 use nextdeploy::secret::Secret;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";

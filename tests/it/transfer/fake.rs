@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
-use nextdeploy::daemon::{Address, Endpoint, Engine};
+use nextdeploy::docker::connection::{Address, Endpoint, Engine};
 use nextdeploy::host::Environment;
-use nextdeploy::network::Network;
-use nextdeploy::oci::Reference;
+use nextdeploy::image_ref::Reference;
+use nextdeploy::net::Network;
 use nextdeploy::origin::Origin;
 use nextdeploy::registry::transfer::{CredentialSource, PushOutcome, PushRun, TransferEvent, TransferOptions};
 use nextdeploy::registry::{Access, AuthError, Credentials, Login, RegistryHost};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use fake::{Daemon, ID, NewTags, Passwords, Registry, answer, chunk, end_stream, stream_lines};
 use nextdeploy::diagnostic::{Diagnostic, ExitCode};
-use nextdeploy::oci::Reference;
+use nextdeploy::image_ref::Reference;
 use nextdeploy::registry::transfer::{
     LayerOutcome, LayerState, PullRun, PushOutcome, TransferError, TransferEvent, TransferOptions,
 };

@@ -2,7 +2,7 @@
 
 use crate::builder::explain::{Explanation, Failure, explain};
 use crate::project::{DetectOptions, detect};
-use crate::source::SourceTree;
+use crate::repo::SourceTree;
 
 const MODULE: &str =
     "import nothing from './nowhere'\n\nexport default function Page() {\n  return <p>{nothing}</p>\n}\n";

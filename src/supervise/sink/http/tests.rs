@@ -75,7 +75,7 @@ fn target(port: u16) -> HttpTarget {
 }
 
 fn start(folder: &TempDir, target: HttpTarget) -> Sending {
-    crate::network::install_provider();
+    crate::net::install_provider();
     let (teller, notices) = Teller::new();
     let counters = Arc::new(Counters::default());
     let spool = Spool::open(folder.path(), 1 << 20).unwrap();

@@ -1,0 +1,290 @@
+//! The decision which value counts, setting by setting.
+
+use std::path::PathBuf;
+
+use super::error::{Fault, SettingsError};
+use super::parse;
+use super::sources::{Given, Sources};
+use super::values::{
+    CacheUse, ForgeSettings, Progress, PublishSettings, PullPolicy, RunSettings, SecretValue, Settings,
+};
+use super::variables;
+use crate::config::cli::{Setting, Words};
+use crate::config::metadata::{ConfigFiles, FileValue};
+use crate::diagnostic::Warning;
+use crate::host::Environment;
+use crate::image_ref::Reference;
+use crate::origin::{Detected, Origin};
+use crate::secret::Secret;
+use crate::tags::Flavor;
+
+/// What was asked for, and what is odd about it.
+#[derive(Debug, Clone, Default)]
+pub struct Resolved {
+    pub settings: Settings,
+    pub run: RunSettings,
+    pub publish: PublishSettings,
+    pub forge: ForgeSettings,
+    pub warnings: Vec<Warning>,
+}
+
+/// Where to look: the two settings that are needed before any file can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub directory: Detected<PathBuf>,
+    /// File that takes the place of `metadata.json`; relative to the current folder.
+    pub metadata: Option<Detected<PathBuf>>,
+}
+
+/// The folder and the metadata file that were asked for.
+///
+/// # Errors
+/// For a value that cannot be a path.
+pub fn locate(words: &Words, environment: &Environment) -> Result<Place, SettingsError> {
+    let files = ConfigFiles::default();
+    let sources = Sources { words, environment, files: &files };
+    let directory = match &words.directory {
+        Some(path) => Some(Detected::new(path.clone(), Origin::Flag(Setting::Directory.flag()))),
+        None => sources.parsed(Setting::Directory, parse::path)?.map(|path| path.map(PathBuf::from)),
+    };
+    let directory = directory
+        .unwrap_or_else(|| Detected::new(PathBuf::from("."), Origin::Default("the current folder".to_owned())));
+    let metadata = sources.parsed(Setting::Metadata, parse::path)?.map(|path| path.map(PathBuf::from));
+    Ok(Place { directory, metadata })
+}
+
+/// Weighs flags, variables and files; checks every value that counts.
+///
+/// # Errors
+/// The first value that does not fit, in the order of `docs/settings.md`.
+pub fn resolve(words: &Words, environment: &Environment, files: &ConfigFiles) -> Result<Resolved, SettingsError> {
+    let sources = Sources { words, environment, files };
+    let mut warnings = files.warnings.clone();
+    warnings.extend(sources.unknown_variables());
+    let settings = Settings {
+        app: sources.parsed(Setting::App, parse::app)?,
+        name: sources.parsed(Setting::Name, parse::app_name)?,
+        package_manager: sources.parsed(Setting::PackageManager, parse::package_manager)?,
+        node_version: sources.parsed(Setting::NodeVersion, parse::node_version)?,
+        build_command: sources.build_command()?,
+        start_command: sources.start_command()?,
+        output_mode: files.files.iter().find_map(|file| file.output_mode.clone()),
+        port: sources.parsed(Setting::Port, parse::port)?,
+        health_path: sources.parsed(Setting::HealthPath, parse::health_path)?,
+        base: sources.parsed(Setting::Base, parse::reference)?,
+        env: variables::environment(sources, &mut warnings)?,
+        env_files: sources.parsed(Setting::EnvFiles, parse::env_file_policy)?,
+        images: sources.images(&mut warnings)?,
+        tags: sources.lines(Setting::Tag).iter().map(|given| given.parsed(parse::tag)).collect::<Result<_, _>>()?,
+        flavor: sources.flavor()?,
+        commit_length: sources.commit_length()?,
+        labels: variables::labels(sources, &mut warnings)?,
+        build_args: variables::build_args(sources, &mut warnings)?,
+        secrets: variables::secrets(sources, &mut warnings)?,
+        reproducible_key: sources.reproducible_key()?,
+        dockerfile: sources.parsed(Setting::Dockerfile, parse::dockerfile)?,
+        platform: sources.parsed(Setting::Platform, parse::platform)?,
+        target: sources.parsed(Setting::Target, parse::word)?,
+        network: sources.network()?,
+        cache_from: sources.parsed_list(Setting::CacheFrom, parse::reference)?,
+        memory: sources.parsed(Setting::Memory, parse::memory)?,
+        ca_bundle: sources.parsed(Setting::CaBundle, parse::path)?.map(|path| path.map(PathBuf::from)),
+        build_timeout: sources.parsed(Setting::BuildTimeout, parse::duration)?,
+        cache: if sources.is_on(Setting::NoCache)? { CacheUse::Ignore } else { CacheUse::Use },
+        pull: if sources.is_on(Setting::Pull)? { PullPolicy::Always } else { PullPolicy::Missing },
+    };
+    let run = RunSettings {
+        builder: sources.parsed(Setting::Builder, parse::builder)?.map(|b| b.value).unwrap_or_default(),
+        progress: sources.parsed(Setting::Progress, parse::progress)?.map_or(Progress::Auto, |p| p.value),
+        dry_run: sources.is_on(Setting::DryRun)?,
+        cache_dir: sources.parsed(Setting::CacheDir, parse::path)?.map(|path| PathBuf::from(path.value)),
+        metadata_file: sources.parsed(Setting::MetadataFile, parse::path)?.map(|path| PathBuf::from(path.value)),
+        iidfile: sources.parsed(Setting::Iidfile, parse::path)?.map(|path| PathBuf::from(path.value)),
+    };
+    let (publish, forge) = (sources.publish()?, sources.forge()?);
+    Ok(Resolved { settings, run, publish, forge, warnings })
+}
+
+/// The settings of verbs that read no repository.
+///
+/// # Errors
+/// The first value that does not fit.
+pub fn resolve_publish(words: &Words, environment: &Environment) -> Result<PublishSettings, SettingsError> {
+    Sources { words, environment, files: &ConfigFiles::default() }.publish()
+}
+
+impl Sources<'_> {
+    pub(super) fn parsed<T>(
+        self,
+        setting: Setting,
+        parse: impl FnOnce(&str) -> Result<T, Fault>,
+    ) -> Result<Option<Detected<T>>, SettingsError> {
+        self.one(setting).map(|given| given.parsed(parse)).transpose()
+    }
+
+    /// All values of the first source that has any.
+    pub(super) fn parsed_list<T>(
+        self,
+        setting: Setting,
+        parse: impl Fn(&str) -> Result<T, Fault>,
+    ) -> Result<Vec<Detected<T>>, SettingsError> {
+        let values = self.levels(setting).into_iter().next().unwrap_or_default();
+        values.iter().map(|given| given.parsed(&parse)).collect()
+    }
+
+    /// The values of the first source that has any, without comments.
+    fn lines(self, setting: Setting) -> Vec<Given> {
+        let is_comment =
+            |given: &Given| matches!(&given.value, FileValue::Text(text) if text.trim_start().starts_with('#'));
+        let mut values = self.levels(setting).into_iter().next().unwrap_or_default();
+        values.retain(|given| !is_comment(given));
+        values
+    }
+
+    /// Registries know names in lower case only, and owners on GitHub have upper case letters.
+    fn images(self, warnings: &mut Vec<Warning>) -> Result<Vec<Detected<Reference>>, SettingsError> {
+        let mut images: Vec<Detected<Reference>> = Vec::new();
+        for given in self.lines(Setting::Image) {
+            let Detected { value: Some(image), origin } = given.parsed(parse::image)? else { continue };
+            if given.checked_text()?.contains(|c: char| c.is_ascii_uppercase()) {
+                let message = format!("{}: the image is called `{image}`, in lower case", given.giver);
+                warnings.push(
+                    Warning::new("settings/image-lower-case", message)
+                        .with_hint(format!("write `{image}`; registries know no upper case letters")),
+                );
+            }
+            if images.iter().all(|known| known.value != image) {
+                images.push(Detected::new(image, origin));
+            }
+        }
+        Ok(images)
+    }
+
+    fn flavor(self) -> Result<Flavor, SettingsError> {
+        let mut flavor = Flavor::default();
+        for given in self.lines(Setting::Flavor) {
+            flavor
+                .apply(parse::line(given.checked_text()?).map_err(|fault| given.fail(fault))?)
+                .map_err(|error| given.fail(Fault::Tag(error)))?;
+        }
+        Ok(flavor)
+    }
+
+    /// The variable that `docker/metadata-action` reads.
+    fn commit_length(self) -> Result<Option<Detected<usize>>, SettingsError> {
+        const VARIABLE: &str = "DOCKER_METADATA_SHORT_SHA_LENGTH";
+        let Some(text) = self.environment.get(VARIABLE).filter(|text| !text.trim().is_empty()) else { return Ok(None) };
+        let origin = Origin::Variable(VARIABLE.to_owned());
+        Given::text(text, origin).parsed(parse::commit_length).map(Some)
+    }
+
+    fn is_on(self, setting: Setting) -> Result<bool, SettingsError> {
+        Ok(self.parsed(setting, parse::switch)?.is_some_and(|on| on.value))
+    }
+
+    /// The network of this machine, or of a container on it, is for the user to give.
+    fn network(self) -> Result<Option<Detected<String>>, SettingsError> {
+        let Some(given) = self.one(Setting::Network) else { return Ok(None) };
+        let network = given.parsed(parse::word)?;
+        let is_of_machine = network.value == "host" || network.value.starts_with("container:");
+        if is_of_machine && matches!(given.giver.origin, Origin::File(_)) {
+            return Err(given.fail(Fault::NetworkOfFile(network.value)));
+        }
+        Ok(Some(network))
+    }
+
+    /// A command that only names the project's own build script asks for nothing.
+    fn build_command(self) -> Result<Option<Detected<String>>, SettingsError> {
+        let own = |line: &str| parse::words(line).is_ok_and(|words| parse::is_own_script(&words, "build"));
+        Ok(self.parsed(Setting::BuildCommand, parse::command_line)?.filter(|command| !own(&command.value)))
+    }
+
+    /// A command that only names the project's own start script asks for nothing.
+    fn start_command(self) -> Result<Option<Detected<Vec<String>>>, SettingsError> {
+        let Some(given) = self.one(Setting::StartCommand) else { return Ok(None) };
+        let words = match &given.value {
+            FileValue::Words(words) => {
+                let words = words.clone();
+                let fault = match words.first().map(String::as_str) {
+                    None | Some("") => Some(Fault::Empty),
+                    Some(_) => words.iter().any(|word| word.contains('\0')).then_some(Fault::Nul),
+                };
+                fault.map_or(Ok(Detected::new(words, given.giver.origin.clone())), |fault| Err(given.fail(fault)))?
+            }
+            _ => given.parsed(parse::words)?,
+        };
+        Ok(Some(words).filter(|command| !parse::is_own_script(&command.value, "start")))
+    }
+
+    fn publish(self) -> Result<PublishSettings, SettingsError> {
+        Ok(PublishSettings {
+            push: self.parsed(Setting::Push, parse::push_policy)?,
+            registry: self.parsed(Setting::Registry, parse::registry_host)?,
+            username: self.parsed(Setting::Username, parse::word)?,
+            password: self.secret_value(Setting::Password)?,
+            github_token: self.secret_value(Setting::GithubToken)?,
+            aws_region: self.parsed(Setting::AwsRegion, parse::aws_region)?,
+            create_repository: self.is_on(Setting::CreateRepository)?,
+            ecr: self.ecr()?,
+        })
+    }
+
+    fn forge(self) -> Result<ForgeSettings, SettingsError> {
+        Ok(ForgeSettings {
+            comment: self.is_on(Setting::Comment)?,
+            commit_status: self.is_on(Setting::CommitStatus)?,
+            deployment: self.parsed(Setting::Deployment, parse::deployment_environment)?,
+            environment_url: self.parsed(Setting::EnvironmentUrl, parse::web_address)?,
+            announce_required: self.is_on(Setting::AnnounceRequired)?,
+            gitlab_token: self.secret_value(Setting::GitlabToken)?,
+        })
+    }
+
+    fn reproducible_key(self) -> Result<Option<Detected<SecretValue>>, SettingsError> {
+        const SHORTEST: usize = 16;
+        let Some(given) = self.one(Setting::ReproducibleKey) else { return Ok(None) };
+        match self.secret_value(Setting::ReproducibleKey)? {
+            Some(Detected { value: SecretValue::Value(key), .. }) if key.expose().len() < SHORTEST => {
+                Err(given.fail(Fault::ShortKey))
+            }
+            key => Ok(key),
+        }
+    }
+
+    /// `env:NAME`, `file:PATH`; in a variable also the value itself.
+    fn secret_value(self, setting: Setting) -> Result<Option<Detected<SecretValue>>, SettingsError> {
+        let Some(given) = self.one(setting) else { return Ok(None) };
+        let text = given.checked_text()?;
+        let value = if let Some(path) = text.strip_prefix("file:").filter(|path| !path.is_empty()) {
+            SecretValue::File(PathBuf::from(path))
+        } else if let Some(name) = text.strip_prefix("env:") {
+            let name = parse::variable_name(name).map_err(|fault| given.fail(fault))?;
+            let value = self.environment.get(&name).filter(|value| !value.is_empty());
+            let value = value.ok_or_else(|| given.fail(Fault::VariableNotSet(name)))?;
+            SecretValue::Value(Secret::new(value.to_owned()))
+        } else if given.is_typed() {
+            return Err(given.fail(Fault::KeySource));
+        } else {
+            SecretValue::Value(Secret::new(text.to_owned()))
+        };
+        Ok(Some(Detected::new(value, given.giver.origin)))
+    }
+}
+
+impl Given {
+    /// The value as text, neither empty nor with a NUL.
+    pub(super) fn checked_text(&self) -> Result<&str, SettingsError> {
+        let FileValue::Text(text) = &self.value else { return Err(self.fail(Fault::NotText)) };
+        match text {
+            text if text.trim().is_empty() => Err(self.fail(Fault::Empty)),
+            text if text.contains('\0') => Err(self.fail(Fault::Nul)),
+            text => Ok(text),
+        }
+    }
+
+    pub(super) fn parsed<T>(&self, parse: impl FnOnce(&str) -> Result<T, Fault>) -> Result<Detected<T>, SettingsError> {
+        let text = self.checked_text()?;
+        let value = parse(text).map_err(|fault| self.fail(fault))?;
+        Ok(Detected::new(value, self.giver.origin.clone()))
+    }
+}

@@ -1,0 +1,220 @@
+//! Settings as plain values, each with its origin.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::ecr::EcrSettings;
+use crate::config::metadata::{EnvScope, Overrides};
+use crate::image_ref::Reference;
+use crate::origin::Detected;
+use crate::project::{OutputMode, PackageManagerKind};
+use crate::secret::Secret;
+use crate::tags::{Flavor, TagEntry};
+
+/// Everything that flags, variables and configuration files said, already parsed and checked one by one.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Name or folder of the app in a workspace.
+    pub app: Option<Detected<String>>,
+    /// App name as wanted for the image; not yet normalised.
+    pub name: Option<Detected<String>>,
+    /// [`PackageManagerKind::YarnClassic`] stands for either yarn: the lockfile tells which.
+    pub package_manager: Option<Detected<PackageManagerKind>>,
+    /// `22`, `22.11.0`, `22.x`.
+    pub node_version: Option<Detected<String>>,
+    /// A command line that replaces the project's build script.
+    pub build_command: Option<Detected<String>>,
+    /// A command that replaces the way the app starts; already split in words.
+    pub start_command: Option<Detected<Vec<String>>>,
+    /// Only files say it.
+    pub output_mode: Option<Detected<OutputMode>>,
+    pub port: Option<Detected<u16>>,
+    /// Path that the health check asks for.
+    pub health_path: Option<Detected<String>>,
+    /// `slim`, `alpine`, `distroless` or an image reference.
+    pub base: Option<Detected<String>>,
+    /// Variables by name.
+    pub env: BTreeMap<String, Detected<EnvSetting>>,
+    pub env_files: Option<Detected<EnvFilePolicy>>,
+    /// Repositories that tags and rules are for, without tag and digest.
+    pub images: Vec<Detected<Reference>>,
+    pub tags: Vec<Detected<TagEntry>>,
+    /// What holds for all tag rules.
+    pub flavor: Flavor,
+    /// Characters of a short commit id in tags.
+    pub commit_length: Option<Detected<usize>>,
+    pub labels: BTreeMap<String, Detected<String>>,
+    pub build_args: BTreeMap<String, Detected<String>>,
+    /// Files or variables handed to the build as BuildKit secrets.
+    pub secrets: Vec<Detected<SecretSource>>,
+    /// Key from which the values that Next.js draws at random are derived.
+    pub reproducible_key: Option<Detected<SecretValue>>,
+    pub dockerfile: Option<Detected<DockerfileChoice>>,
+    pub platform: Option<Detected<String>>,
+    pub target: Option<Detected<String>>,
+    pub network: Option<Detected<String>>,
+    pub cache_from: Vec<Detected<String>>,
+    /// Memory for the build in bytes.
+    pub memory: Option<Detected<u64>>,
+    /// PEM file with additional certificate authorities, for the daemon connection and inside the build.
+    pub ca_bundle: Option<Detected<PathBuf>>,
+    pub build_timeout: Option<Detected<Duration>>,
+    pub cache: CacheUse,
+    pub pull: PullPolicy,
+}
+
+impl Settings {
+    /// What of the settings is told by the record of a project.
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            name: self.name.as_ref().map(|name| name.value.clone()),
+            build_command: self.build_command.as_ref().map(|command| command.value.clone()),
+            start_command: self.start_command.as_ref().map(|command| command.value.clone()),
+            port: self.port.as_ref().map(|port| port.value),
+            health_path: self.health_path.as_ref().map(|path| path.value.clone()),
+        }
+    }
+}
+
+/// How the build runs and where its result goes; nothing of this changes the image.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunSettings {
+    pub builder: BuilderKind,
+    pub progress: Progress,
+    pub dry_run: bool,
+    /// Folder of the caches that survive between runs.
+    pub cache_dir: Option<PathBuf>,
+    /// File for the result as JSON.
+    pub metadata_file: Option<PathBuf>,
+    /// File for the image id.
+    pub iidfile: Option<PathBuf>,
+}
+
+/// Where the image goes and who asks; nothing of this changes the image.
+#[derive(Debug, Clone, Default)]
+pub struct PublishSettings {
+    pub push: Option<Detected<PushPolicy>>,
+    /// Host of the registry that the credentials are for: `ghcr.io`, `localhost:5000`.
+    pub registry: Option<Detected<String>>,
+    pub username: Option<Detected<String>>,
+    pub password: Option<Detected<SecretValue>>,
+    pub github_token: Option<Detected<SecretValue>>,
+    pub aws_region: Option<Detected<String>>,
+    /// Create the repository in ECR when it is missing.
+    pub create_repository: bool,
+    /// What such a repository is to be like.
+    pub ecr: EcrSettings,
+}
+
+/// What is told to the service that hosts the repository; nothing of this changes the image.
+#[derive(Debug, Clone, Default)]
+pub struct ForgeSettings {
+    /// One comment per pull request and app.
+    pub comment: bool,
+    pub commit_status: bool,
+    /// Environment that a deployment is recorded for.
+    pub deployment: Option<Detected<String>>,
+    /// `http` or `https`.
+    pub environment_url: Option<Detected<String>>,
+    /// What cannot be told is an error of the run.
+    pub announce_required: bool,
+    pub gitlab_token: Option<Detected<SecretValue>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum PushPolicy {
+    #[default]
+    Never,
+    /// Not in a pull request from a fork, which gets no secrets.
+    Auto,
+    Always,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum BuilderKind {
+    #[default]
+    Docker,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum Progress {
+    /// `Tty` on a terminal outside CI, else `Plain`.
+    #[default]
+    Auto,
+    Plain,
+    Tty,
+}
+
+/// One environment variable of the app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvSetting {
+    pub value: EnvValue,
+    pub scope: EnvScope,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnvValue {
+    Plain(String),
+    /// Marked as secret: a BuildKit secret for the build, never in the image.
+    Secret(Secret),
+}
+
+/// What becomes of tracked `.env` files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum EnvFilePolicy {
+    /// Harmless values become the image's environment, secret-looking ones are left out; no file enters the image.
+    #[default]
+    Auto,
+    /// The files stay in the image.
+    Keep,
+    /// Neither files nor values.
+    Strip,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretSource {
+    /// Identifier; the secret is a file `/run/secrets/ID` during the build, and the variable `ID` when that is a valid name.
+    pub id: String,
+    pub value: SecretValue,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretValue {
+    File(PathBuf),
+    Value(Secret),
+}
+
+/// Which Dockerfile is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DockerfileChoice {
+    Generated,
+    /// The repository's own `Dockerfile`.
+    Own,
+    /// A path below the repository root.
+    Path(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum CacheUse {
+    #[default]
+    Use,
+    Ignore,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
+#[serde(rename_all = "kebab-case")]
+pub enum PullPolicy {
+    /// Only when the base image is not there.
+    #[default]
+    Missing,
+    Always,
+}

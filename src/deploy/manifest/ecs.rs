@@ -1,0 +1,256 @@
+//! A task definition for Amazon ECS on Fargate, as `aws ecs register-task-definition --cli-input-json` takes it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::error::ManifestError;
+use super::workload::{Place, PlaceKind, Workload, copy_script};
+use super::{Manifest, fargate};
+use crate::deploy::LaunchPlan;
+
+/// Where the container that prepares volumes sees them.
+const FILLED: &str = "/nextdeploy-volumes";
+/// The longest time that Fargate gives a container to end, in seconds.
+const LONGEST_STOP: u64 = 120;
+
+/// What AWS needs to know besides the plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EcsOptions {
+    /// Of the log group.
+    pub region: String,
+    /// Role that pulls the image, reads secrets and writes logs.
+    pub execution_role: String,
+    /// Role of the app itself.
+    pub task_role: Option<String>,
+    pub log_group: Option<String>,
+    /// ARN of each secret, by the name of its variable.
+    pub secret_arns: BTreeMap<String, String>,
+    /// `linux/amd64`, as the image says.
+    pub platform: String,
+}
+
+pub fn render_ecs(plan: &LaunchPlan, options: &EcsOptions) -> Result<Manifest, ManifestError> {
+    check_options(options)?;
+    let mut workload = Workload::new(plan)?;
+    tell_what_is_left_out(&mut workload);
+    let task = Task { workload: &workload, options };
+    let document = task.definition()?;
+    let text = serde_json::to_string_pretty(&document).expect("values of this program have string keys only");
+    Ok(Manifest { text: text + "\n", warnings: workload.warnings })
+}
+
+fn tell_what_is_left_out(workload: &mut Workload<'_>) {
+    // A service of ECS may run any number of the task.
+    workload.look_at_replicas(2);
+    for warning in workload.warnings.iter_mut().filter(|warning| warning.code == "manifest/cache-per-replica") {
+        warning.message = warning.message.replace("the 2 replicas", "several tasks of one service");
+    }
+    let volumes: Vec<String> = workload
+        .places
+        .iter()
+        .filter(|place| matches!(place.kind, PlaceKind::Volume(..)))
+        .map(|place| format!("`{}`", place.name))
+        .collect();
+    if !volumes.is_empty() {
+        workload.warn(
+            "manifest/volume-is-scratch",
+            format!("what {} holds goes with the task", volumes.join(", ")),
+            "add an `efsVolumeConfiguration` to the volume when it has to stay",
+        );
+    }
+    if !workload.plan.hooks.pre_stop.is_empty() || !workload.plan.hooks.post_start.is_empty() {
+        workload.warn(
+            "manifest/no-hooks",
+            "Amazon ECS has no hooks: the commands of `hooks` are left out",
+            "do the work in the app, or in a container of its own",
+        );
+    }
+}
+
+struct Task<'a> {
+    workload: &'a Workload<'a>,
+    options: &'a EcsOptions,
+}
+
+impl Task<'_> {
+    fn definition(&self) -> Result<Value, ManifestError> {
+        let (workload, options) = (self.workload, self.options);
+        let mebibytes = workload.plan.memory.value.map_or(0, |bytes| bytes.div_ceil(1024 * 1024));
+        let (cpu, memory) = fargate::size(cpu_units(workload.plan.cpus.value), mebibytes)?;
+        let mut task = json!({
+            "family": workload.name,
+            "requiresCompatibilities": ["FARGATE"],
+            "networkMode": "awsvpc",
+            "cpu": cpu.to_string(),
+            "memory": memory.to_string(),
+            "runtimePlatform": { "operatingSystemFamily": "LINUX", "cpuArchitecture": architecture(&options.platform)? },
+            "executionRoleArn": options.execution_role,
+        });
+        if let Some(role) = &options.task_role {
+            task["taskRoleArn"] = json!(role);
+        }
+        let prepare = self.prepare();
+        let mut app = self.app()?;
+        if prepare.is_some() {
+            app["dependsOn"] = json!([{ "containerName": "prepare-volumes", "condition": "SUCCESS" }]);
+        }
+        task["containerDefinitions"] = prepare.into_iter().chain([app]).collect();
+        let volumes: Vec<Value> = workload.places.iter().map(|place| json!({ "name": place.name })).collect();
+        if !volumes.is_empty() {
+            task["volumes"] = json!(volumes);
+        }
+        Ok(task)
+    }
+
+    fn app(&self) -> Result<Value, ManifestError> {
+        let workload = self.workload;
+        let plan = workload.plan;
+        let mut app = json!({ "name": workload.name, "image": plan.image.value, "essential": true });
+        let mut set = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                app[name] = value;
+            }
+        };
+        set("entryPoint", plan.entrypoint.as_ref().map(|words| json!(words.value)));
+        set("command", plan.command.as_ref().map(|words| json!(words.value)));
+        set("workingDirectory", plan.working_dir.as_ref().map(|folder| json!(folder.value)));
+        set("user", workload.user.map(|(user, group)| json!(format!("{user}:{group}"))));
+        set(
+            "portMappings",
+            Some(json!([{ "name": "http", "containerPort": workload.port, "protocol": "tcp", "appProtocol": "http" }])),
+        );
+        set("environment", Some(workload.env().map(|(name, value)| json!({ "name": name, "value": value })).collect()));
+        let secrets = self.secrets()?;
+        set("secrets", Some(secrets).filter(|secrets| !secrets.is_empty()).map(Value::Array));
+        set("healthCheck", self.health());
+        set("logConfiguration", Some(self.logs()));
+        set("readonlyRootFilesystem", Some(json!(workload.is_read_only())));
+        set("linuxParameters", Some(json!({ "capabilities": { "drop": plan.privileges.value.drop } })));
+        let mount = |place: &Place| {
+            let read_only = matches!(place.kind, PlaceKind::Volume(_, crate::docker::Access::ReadOnly));
+            json!({ "sourceVolume": place.name, "containerPath": place.target, "readOnly": read_only })
+        };
+        let mounts: Vec<Value> = workload.places.iter().map(mount).collect();
+        set("mountPoints", Some(mounts).filter(|mounts| !mounts.is_empty()).map(Value::Array));
+        set("stopTimeout", Some(json!(plan.stop_grace.value.as_secs().clamp(2, LONGEST_STOP))));
+        Ok(app)
+    }
+
+    fn secrets(&self) -> Result<Vec<Value>, ManifestError> {
+        let source = |id: &str| {
+            let arn = self.options.secret_arns.get(id);
+            let arn = arn.ok_or_else(|| ManifestError::NoSecretSource { id: id.to_owned() })?;
+            Ok(json!({ "name": id, "valueFrom": arn }))
+        };
+        self.workload.secrets().map(source).collect()
+    }
+
+    /// Within what ECS accepts.
+    fn health(&self) -> Option<Value> {
+        let check = self.workload.check()?;
+        let command: Vec<&str> = std::iter::once("CMD").chain(check.argv.iter().map(String::as_str)).collect();
+        Some(json!({
+            "command": command,
+            "interval": check.interval.as_secs().clamp(5, 300),
+            "timeout": check.timeout.as_secs().clamp(2, 60),
+            "retries": check.retries.clamp(1, 10),
+            "startPeriod": check.start_period.as_secs().min(300),
+        }))
+    }
+
+    fn logs(&self) -> Value {
+        let group = self.options.log_group.clone().unwrap_or_else(|| format!("/ecs/{}", self.workload.name));
+        json!({
+            "logDriver": "awslogs",
+            "options": {
+                "awslogs-group": group,
+                "awslogs-region": self.options.region,
+                "awslogs-stream-prefix": self.workload.name,
+                "mode": "non-blocking",
+            },
+        })
+    }
+
+    /// Volumes of Fargate begin empty, and only root may write to them.
+    fn prepare(&self) -> Option<Value> {
+        let workload = self.workload;
+        let (node, (user, group)) = (workload.node?, workload.user?);
+        if workload.places.is_empty() {
+            return None;
+        }
+        let place = |place: &Place| format!("{FILLED}/{}", place.name);
+        let copied: Vec<[String; 2]> = workload.seeded().map(|seeded| [seeded.target.clone(), place(seeded)]).collect();
+        let owned: Vec<String> = workload.places.iter().map(place).collect();
+        let script = format!(
+            "{};const own=(path)=>{{fs.chownSync(path,{user},{group});if(fs.statSync(path).isDirectory())\
+             for(const name of fs.readdirSync(path))own(path+'/'+name)}};for(const path of {}){{own(path);fs.chmodSync(path,0o775)}}",
+            copy_script(&json!(copied).to_string()),
+            json!(owned)
+        );
+        let mounts: Vec<Value> = workload
+            .places
+            .iter()
+            .map(|volume| json!({ "sourceVolume": volume.name, "containerPath": place(volume), "readOnly": false }))
+            .collect();
+        Some(json!({
+            "name": "prepare-volumes",
+            "image": workload.plan.image.value,
+            "essential": false,
+            "user": "0",
+            "entryPoint": [node, "-e", script],
+            "logConfiguration": self.logs(),
+            "readonlyRootFilesystem": true,
+            "mountPoints": mounts,
+        }))
+    }
+}
+
+/// 1024 for one processor.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits before")]
+fn cpu_units(cpus: Option<f64>) -> u32 {
+    (cpus.unwrap_or_default() * 1024.0).ceil().clamp(0.0, 1_000_000.0) as u32
+}
+
+fn architecture(platform: &str) -> Result<&'static str, ManifestError> {
+    match platform.split('/').nth(1) {
+        Some("amd64") => Ok("X86_64"),
+        Some("arm64") => Ok("ARM64"),
+        _ => Err(ManifestError::Value {
+            what: "platform of Fargate",
+            text: platform.to_owned(),
+            reason: "it runs `linux/amd64` and `linux/arm64`",
+        }),
+    }
+}
+
+fn check_options(options: &EcsOptions) -> Result<(), ManifestError> {
+    let roles = [Some(&options.execution_role), options.task_role.as_ref()];
+    for (what, arn) in roles
+        .into_iter()
+        .flatten()
+        .map(|arn| ("role", arn))
+        .chain(options.secret_arns.values().map(|arn| ("source of a secret", arn)))
+    {
+        let valid =
+            arn.starts_with("arn:aws") && arn.split(':').count() >= 6 && arn.bytes().all(|b| b.is_ascii_graphic());
+        if !valid {
+            return Err(ManifestError::Value {
+                what,
+                text: arn.clone(),
+                reason: "it is an ARN: `arn:aws:SERVICE:REGION:ACCOUNT:NAME`",
+            });
+        }
+    }
+    let region = &options.region;
+    let valid = region.split('-').count() >= 3
+        && region.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if valid {
+        return Ok(());
+    }
+    Err(ManifestError::Value {
+        what: "region of AWS",
+        text: region.clone(),
+        reason: "it is one such as `eu-central-1`",
+    })
+}

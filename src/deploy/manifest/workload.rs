@@ -1,0 +1,225 @@
+//! What all engines want of a [`LaunchPlan`], in words that none of them owns.
+
+use std::time::Duration;
+
+use super::error::ManifestError;
+use crate::deploy::{LaunchPlan, RunDocument};
+use crate::diagnostic::Warning;
+use crate::docker::{Access, HealthCheck, Mount, RootFilesystem};
+use crate::origin::Origin;
+
+/// User and group of the images that this program builds.
+const OWN_USER: (u32, u32) = (1001, 0);
+/// How long an engine goes on sending requests to a container that it is about to stop.
+pub(super) const LEAVE_SECONDS: u64 = 5;
+pub(super) const KEY_VARIABLE: &str = "NEXT_SERVER_ACTIONS_ENCRYPTION_KEY";
+
+pub(super) struct Workload<'a> {
+    pub plan: &'a LaunchPlan,
+    /// As names in Kubernetes, Compose and ECS may be: lower case, digits and `-`.
+    pub name: String,
+    pub port: u16,
+    /// Node.js in the image, when this program built it.
+    pub node: Option<&'a str>,
+    pub user: Option<(u32, u32)>,
+    pub places: Vec<Place>,
+    pub warnings: Vec<Warning>,
+}
+
+/// A folder that is not the image's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Name of its volume.
+    pub name: String,
+    pub target: String,
+    pub kind: PlaceKind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum PlaceKind {
+    /// In memory; bytes.
+    Memory(Option<u64>),
+    /// Goes with the container, and begins with what the image has there.
+    Scratch,
+    /// A volume of the user's with that name.
+    Volume(String, Access),
+}
+
+/// What the container is asked, to know whether it is well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Check<'a> {
+    pub argv: &'a [String],
+    pub interval: Duration,
+    pub timeout: Duration,
+    pub start_period: Duration,
+    pub retries: u32,
+}
+
+impl<'a> Workload<'a> {
+    pub fn new(plan: &'a LaunchPlan) -> Result<Self, ManifestError> {
+        let image = &plan.image.value;
+        let port = plan.port.as_ref().ok_or_else(|| ManifestError::NoPort { image: image.clone() })?.value;
+        let mut workload = Self {
+            plan,
+            name: object_name(&plan.app.value),
+            port,
+            node: None,
+            user: user(plan)?,
+            places: Vec::new(),
+            warnings: plan.warnings.iter().filter(|warning| !is_about_docker(warning)).cloned().collect(),
+        };
+        workload.node = plan.launcher.first().map(String::as_str);
+        workload.find_places();
+        workload.look_at_image();
+        Ok(workload)
+    }
+
+    /// The health check by a command, with Docker's defaults for what it leaves open.
+    pub fn check(&self) -> Option<Check<'a>> {
+        let seconds = Duration::from_secs;
+        match &self.plan.health.as_ref()?.value {
+            HealthCheck::Command { argv, interval, timeout, start_period, retries } if !argv.is_empty() => {
+                Some(Check {
+                    argv,
+                    interval: interval.unwrap_or(seconds(30)),
+                    timeout: timeout.unwrap_or(seconds(30)),
+                    start_period: start_period.unwrap_or_default(),
+                    retries: retries.unwrap_or(3),
+                })
+            }
+            _ => None,
+        }
+    }
+
+    pub fn is_read_only(&self) -> bool {
+        self.plan.root.value == RootFilesystem::ReadOnly
+    }
+
+    pub fn env(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.plan.env.iter().map(|(name, value)| (name.as_str(), value.value.as_str()))
+    }
+
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.plan.secrets.iter().map(|secret| secret.value.id.as_str())
+    }
+
+    pub fn warn(&mut self, code: &'static str, message: impl Into<String>, hint: impl Into<String>) {
+        self.warnings.push(Warning::new(code, message).with_hint(hint));
+    }
+
+    /// What Next.js needs where several containers answer for one app.
+    pub fn look_at_replicas(&mut self, replicas: u32) {
+        let Some(run) = self.plan.run.as_ref().filter(|run| replicas > 1 && run.renders()) else { return };
+        let (isr, has_key) = (run.routes.isr.len(), self.secrets().any(|id| id == KEY_VARIABLE));
+        let what = match isr {
+            0 => "fetched data and optimised images".to_owned(),
+            1 => "fetched data, optimised images and the route that is rendered again".to_owned(),
+            many => format!("fetched data, optimised images and the {many} routes that are rendered again"),
+        };
+        self.warn(
+            "manifest/cache-per-replica",
+            format!(
+                "each of the {replicas} replicas keeps {what} for itself, and `revalidateTag` reaches one of them only"
+            ),
+            "set a shared `cacheHandler` in next.config (`cacheMaxMemorySize: 0` with it)",
+        );
+        if !has_key {
+            self.warn(
+                "manifest/encryption-key",
+                "while two versions run side by side, a server action of a page of one is not understood by the other",
+                format!("build with `--reproducible-key`, or give the same `{KEY_VARIABLE}` to every build and as `--secret`"),
+            );
+        }
+    }
+
+    /// Scratch folders that have content in the image.
+    pub fn seeded(&self) -> impl Iterator<Item = &Place> {
+        self.places.iter().filter(|place| place.kind == PlaceKind::Scratch)
+    }
+
+    fn find_places(&mut self) {
+        let cache = self.plan.run.as_ref().and_then(RunDocument::cache_folder);
+        let mut dropped = Vec::new();
+        for mount in &self.plan.mounts {
+            let is_ours = matches!(mount.origin, Origin::Default(_)) && Some(mount.value.target()) == cache.as_deref();
+            let (name, kind) = match &mount.value {
+                Mount::Volume { .. } if is_ours => ("cache".to_owned(), PlaceKind::Scratch),
+                Mount::Volume { name, access, .. } => {
+                    (object_name(name.as_str()), PlaceKind::Volume(name.to_string(), *access))
+                }
+                Mount::Unnamed { target } => (object_name(target), PlaceKind::Scratch),
+                Mount::Tmpfs { target, size, .. } => (object_name(target), PlaceKind::Memory(*size)),
+                _ => {
+                    dropped.push(mount.value.target().to_owned());
+                    continue;
+                }
+            };
+            let taken = self.places.iter().any(|place| place.name == name);
+            let name = if taken { format!("{name}-{}", self.places.len()) } else { name };
+            self.places.push(Place { name, target: mount.value.target().to_owned(), kind });
+        }
+        for target in dropped {
+            self.warn(
+                "manifest/host-folder",
+                format!(
+                    "a folder of this machine is mounted at `{target}`, and is left out: other machines do not have it"
+                ),
+                "put its content into the image, a volume or a secret",
+            );
+        }
+    }
+
+    fn look_at_image(&mut self) {
+        let image = &self.plan.image.value;
+        let first = image.split('/').next().unwrap_or_default();
+        let has_registry = first.len() < image.len() && (first.contains(['.', ':']) || first == "localhost");
+        if !has_registry {
+            self.warn(
+                "manifest/local-image",
+                format!("`{image}` names no registry: other machines look for it on Docker Hub"),
+                "push it (`nextdeploy push`), and name it with its registry, best with its digest",
+            );
+        }
+    }
+}
+
+/// Warnings of the plan that speak of what only `run` does.
+fn is_about_docker(warning: &Warning) -> bool {
+    matches!(warning.code, "launch/published-everywhere" | "launch/secret-in-environment")
+}
+
+/// The numbers that the processes run as, when they are known.
+fn user(plan: &LaunchPlan) -> Result<Option<(u32, u32)>, ManifestError> {
+    let Some(asked) = &plan.user else { return Ok(plan.run.as_ref().map(|_| OWN_USER)) };
+    let (user, group) = asked.value.split_once(':').unwrap_or((&asked.value, "0"));
+    match (user.parse(), group.parse()) {
+        (Ok(user), Ok(group)) => Ok(Some((user, group))),
+        _ => Err(ManifestError::Value {
+            what: "user of a manifest",
+            text: asked.value.clone(),
+            reason: "engines take numbers, `1001` or `1001:0`",
+        }),
+    }
+}
+
+/// A label of DNS (RFC 1123): lower case letters, digits and `-`, at most 50 so that there is room for what is appended.
+pub(super) fn object_name(text: &str) -> String {
+    let mut name = String::new();
+    for c in text.chars().flat_map(char::to_lowercase) {
+        let c = if c.is_ascii_alphanumeric() { c } else { '-' };
+        if !(c == '-' && (name.is_empty() || name.ends_with('-'))) && name.len() < 50 {
+            name.push(c);
+        }
+    }
+    let name = name.trim_end_matches('-');
+    if name.is_empty() { "app".to_owned() } else { name.to_owned() }
+}
+
+/// A program for Node.js that copies folders of the image to where volumes wait to be filled; `pairs` is JSON.
+pub(super) fn copy_script(pairs: &str) -> String {
+    format!(
+        "const fs=require('fs');const copy=(from,to)=>{{if(fs.statSync(from).isDirectory()){{fs.mkdirSync(to,{{recursive:true}});\
+         for(const name of fs.readdirSync(from))copy(from+'/'+name,to+'/'+name)}}else fs.copyFileSync(from,to)}};\
+         for(const [from,to] of {pairs})if(fs.existsSync(from))copy(from,to)"
+    )
+}

@@ -1,0 +1,100 @@
+//! What the container sees of disks and memory besides its image.
+
+use super::{LaunchInputs, default, naming};
+use crate::deploy::run_document::{RunDocument, RunMode};
+use crate::diagnostic::Warning;
+use crate::docker::{Access, ContainerName, Mount, RootFilesystem, VolumeSpec};
+use crate::origin::{Detected, Origin};
+
+/// Bytes for temporary files; they count as memory of the container.
+const TEMPORARY: u64 = 64 * 1024 * 1024;
+
+/// Read-only where it is known what the app writes to.
+pub(super) fn root(inputs: LaunchInputs<'_>, warnings: &mut Vec<Warning>) -> Detected<RootFilesystem> {
+    let known = inputs.run.is_some_and(|run| run.writable.is_some() && run.mode != RunMode::Server);
+    if let Some(root) = &inputs.wishes.root {
+        if root.value == RootFilesystem::ReadOnly && !known {
+            let message = "what the app writes to is not known: it gets /tmp, and everything else is read-only";
+            warnings.push(
+                Warning::new("launch/read-only-guess", message)
+                    .with_hint("mount a volume or tmpfs at every folder that it writes to"),
+            );
+        }
+        return root.clone();
+    }
+    if known {
+        return Detected::new(
+            RootFilesystem::ReadOnly,
+            Origin::Derived("the folders that the app writes to are known".to_owned()),
+        );
+    }
+    let reason = match inputs.run {
+        None => "nothing is known of the app",
+        Some(run) if run.mode == RunMode::Server => "a server of the project's own may write anywhere",
+        Some(_) => "the image does not say where the app writes",
+    };
+    Detected::new(RootFilesystem::Writable, default(reason))
+}
+
+/// The folders that the app writes to belong to the group 0 in images of this program.
+pub(super) fn warn_of_user(inputs: LaunchInputs<'_>, warnings: &mut Vec<Warning>) {
+    let Some(user) = inputs.wishes.user.as_ref().filter(|_| inputs.run.is_some()) else { return };
+    let in_group = match user.value.split_once(':') {
+        Some((_, group)) => matches!(group, "0" | "root"),
+        // Whoever has no entry in the image is of the group 0.
+        None => user.value == "root" || user.value.parse::<u32>().is_ok(),
+    };
+    if !in_group {
+        let message =
+            format!("the user `{}` is not of the group 0, and cannot write the caches of the app", user.value);
+        let own = user.value.split(':').next().unwrap_or_default();
+        warnings.push(Warning::new("launch/user-cannot-write", message).with_hint(format!("write `user: '{own}:0'`")));
+    }
+}
+
+/// What was asked for, and what the app needs: its cache, and in a read-only root the folders that it writes to.
+pub(super) fn mounts(inputs: LaunchInputs<'_>, app: &str, root: &Detected<RootFilesystem>) -> Vec<Detected<Mount>> {
+    let mut mounts = inputs.wishes.mounts.clone();
+    let mut add = |mount: Mount, origin: Origin| {
+        if mounts.iter().all(|known| known.value.target() != mount.target()) {
+            mounts.push(Detected::new(mount, origin));
+        }
+    };
+    let cache = inputs.run.and_then(RunDocument::cache_folder);
+    if let Some((target, name)) = cache.zip(ContainerName::parse(&format!("{app}-cache")).ok()) {
+        add(
+            Mount::Volume { name, target, access: Access::ReadWrite },
+            default("optimised images and fetched data outlive the container"),
+        );
+    }
+    if root.value == RootFilesystem::ReadOnly {
+        let writable = inputs.run.and_then(|run| run.writable.as_deref()).unwrap_or_default();
+        for target in writable {
+            add(Mount::Unnamed { target: target.clone() }, default("Next.js writes pages that it renders again"));
+        }
+        add(
+            Mount::Tmpfs { target: "/tmp".to_owned(), size: Some(TEMPORARY), mode: Some(0o1777), owner: None },
+            default("temporary files in a read-only container"),
+        );
+    }
+    mounts
+}
+
+/// The named volumes among `mounts`, each once.
+pub(super) fn volumes(inputs: LaunchInputs<'_>, app: &str, mounts: &[Detected<Mount>]) -> Vec<VolumeSpec> {
+    let mut volumes: Vec<VolumeSpec> = Vec::new();
+    for mount in mounts {
+        let Mount::Volume { name, .. } = &mount.value else { continue };
+        if volumes.iter().any(|known| known.name == *name) {
+            continue;
+        }
+        let wish = inputs.wishes.volumes.get(name).cloned().unwrap_or_default();
+        volumes.push(VolumeSpec {
+            name: name.clone(),
+            driver: wish.driver.unwrap_or_else(|| "local".to_owned()),
+            options: wish.options,
+            labels: naming::own_labels(app),
+        });
+    }
+    volumes
+}

@@ -1,0 +1,250 @@
+//! Questions about containers and images: inspection, lists, and what a name on the command line means.
+//!
+//! Never shows one container for another: a word that fits several is refused.
+
+use std::collections::HashMap;
+
+use bollard::models::ContainerInspectResponse;
+use bollard::query_parameters::ListContainersOptionsBuilder;
+
+use super::client::Containers;
+use super::convert;
+use super::error::ContainerError;
+use super::facts::{ContainerFacts, ContainerStatus, ContainerSummary, ImageFacts};
+use super::failure::Subject;
+use super::health::ContainerHealth;
+use super::{APP_LABEL, MANAGED_LABEL};
+use crate::docker::connection::Query;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner {
+    /// Containers with our label.
+    Ours,
+    Anybody,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Running {
+    Only,
+    /// Also those that ended or never started.
+    OrNot,
+}
+
+/// Which containers a list has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListQuery<'a> {
+    pub owner: Owner,
+    pub running: Running,
+    /// The name of the app in their label.
+    pub app: Option<&'a str>,
+}
+
+impl ContainerSummary {
+    pub fn is_ours(&self) -> bool {
+        self.labels.get(MANAGED_LABEL).is_some_and(|value| value == "true")
+    }
+
+    pub fn app(&self) -> Option<&str> {
+        self.labels.get(APP_LABEL).map(String::as_str)
+    }
+}
+
+impl ContainerFacts {
+    pub fn is_ours(&self) -> bool {
+        self.labels.get(MANAGED_LABEL).is_some_and(|value| value == "true")
+    }
+
+    pub fn app(&self) -> Option<&str> {
+        self.labels.get(APP_LABEL).map(String::as_str)
+    }
+}
+
+impl Containers {
+    pub async fn inspect(&self, container: &str) -> Result<ContainerFacts, ContainerError> {
+        let subject = Subject::container("the question for it", container).checked()?;
+        let answer = self.inspection(&subject, container).await?;
+        convert::container_facts(answer).map_err(|lack| self.lost(&subject, &format!("the answer has {lack}")))
+    }
+
+    pub(super) async fn inspection(
+        &self,
+        subject: &Subject<'_>,
+        container: &str,
+    ) -> Result<ContainerInspectResponse, ContainerError> {
+        if self.engine.is_podman() {
+            return self.podman_inspection(subject, container).await;
+        }
+        let answer = self.docker().inspect_container(container, None).await;
+        answer.map_err(|error| self.failed(subject, error))
+    }
+
+    /// `None` when it has no health check.
+    pub async fn health(&self, container: &str) -> Result<Option<ContainerHealth>, ContainerError> {
+        Ok(self.inspect(container).await?.state.health)
+    }
+
+    /// Youngest first.
+    pub async fn list(&self, query: &ListQuery<'_>) -> Result<Vec<ContainerSummary>, ContainerError> {
+        let mut labels = Vec::new();
+        if query.owner == Owner::Ours {
+            labels.push(format!("{MANAGED_LABEL}=true"));
+        }
+        if let Some(app) = query.app {
+            labels.push(format!("{APP_LABEL}={app}"));
+        }
+        self.list_labelled(labels, query.running).await
+    }
+
+    /// All containers that have the label `name`, youngest first.
+    pub async fn with_label(&self, name: &str) -> Result<Vec<ContainerSummary>, ContainerError> {
+        self.list_labelled(vec![name.to_owned()], Running::OrNot).await
+    }
+
+    /// `labels` as `NAME` or `NAME=VALUE`.
+    async fn list_labelled(
+        &self,
+        labels: Vec<String>,
+        running: Running,
+    ) -> Result<Vec<ContainerSummary>, ContainerError> {
+        let filters = if labels.is_empty() { HashMap::new() } else { HashMap::from([("label".to_owned(), labels)]) };
+        let all = running == Running::OrNot;
+        let subject = Subject::container("the list", "all");
+        let answer = if self.engine.is_podman() {
+            let mut path = Query::new("/containers/json");
+            path.add("all", if all { "true" } else { "false" });
+            path.json("filters", &filters, filters.is_empty());
+            self.podman_list(&subject, path).await?
+        } else {
+            let options = ListContainersOptionsBuilder::default().all(all).filters(&filters).build();
+            let answer = self.docker().list_containers(Some(options)).await;
+            answer.map_err(|error| self.failed(&subject, error))?
+        };
+        // A container that is being made or removed at this moment may have no name.
+        let mut found: Vec<_> = answer.into_iter().filter_map(|entry| convert::container_summary(entry).ok()).collect();
+        found.sort_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| a.name.cmp(&b.name)));
+        Ok(found)
+    }
+
+    /// The one container that `word` means: its name, the beginning of its id, or its app (the running one, else the youngest).
+    pub async fn find(&self, word: &str, owner: Owner) -> Result<ContainerSummary, ContainerError> {
+        let all = self.list(&ListQuery { owner: Owner::Anybody, running: Running::OrNot, app: None }).await?;
+        choose(&all, word, owner).cloned()
+    }
+
+    /// What an image of the daemon says.
+    pub async fn image_facts(&self, reference: &str) -> Result<ImageFacts, ContainerError> {
+        let subject = Subject { image: reference, ..Subject::new("the question for it", "image", reference) };
+        let valid = reference.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && !reference.contains("..")
+            && reference.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-/:@".contains(&b));
+        if !valid {
+            return Err(ContainerError::ImageMissing { image: reference.to_owned() });
+        }
+        let answer = self.docker().inspect_image(reference).await;
+        let answer = answer.map_err(|error| self.failed(&subject, error))?;
+        let facts = convert::image_facts(answer);
+        let mut facts = facts.map_err(|lack| self.lost(&subject, &format!("the answer has {lack}")))?;
+        if self.engine.is_podman() {
+            facts.has_health_check = self.podman_image_is_checked(&subject, reference).await?;
+        }
+        facts.checked().map_err(|invalid| ContainerError::InvalidImage { image: reference.to_owned(), invalid })
+    }
+}
+
+/// Names win over ids, ids over apps, as more exact.
+fn choose<'a>(all: &'a [ContainerSummary], word: &str, owner: Owner) -> Result<&'a ContainerSummary, ContainerError> {
+    const SHORTEST_ID: usize = 4;
+    let missing = || ContainerError::NotFound { kind: "container", name: word.to_owned() };
+    let allowed = |found: &'a ContainerSummary| match owner {
+        Owner::Ours if !found.is_ours() => {
+            Err(ContainerError::NotOurs { word: word.to_owned(), name: found.name.clone() })
+        }
+        _ => Ok(found),
+    };
+    if let Some(found) = all.iter().find(|one| one.name == word || one.id == word) {
+        return allowed(found);
+    }
+    let of_app: Vec<&ContainerSummary> = all.iter().filter(|one| one.is_ours() && one.app() == Some(word)).collect();
+    if !of_app.is_empty() {
+        let running: Vec<&ContainerSummary> =
+            of_app.iter().copied().filter(|one| one.status == ContainerStatus::Running).collect();
+        return match (running.as_slice(), of_app.first()) {
+            ([one], _) => Ok(one),
+            ([], Some(youngest)) => Ok(youngest),
+            (several, _) => Err(ambiguous(word, several)),
+        };
+    }
+    let by_id: Vec<&ContainerSummary> = all.iter().filter(|one| one.id.starts_with(word)).collect();
+    match by_id.as_slice() {
+        [one] if word.len() >= SHORTEST_ID => allowed(one),
+        [_, _, ..] if word.len() >= SHORTEST_ID => Err(ambiguous(word, &by_id)),
+        _ => Err(missing()),
+    }
+}
+
+fn ambiguous(word: &str, found: &[&ContainerSummary]) -> ContainerError {
+    ContainerError::Ambiguous { word: word.to_owned(), names: found.iter().map(|one| one.name.clone()).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::diagnostic::Diagnostic;
+
+    fn one(id: &str, name: &str, app: Option<&str>, status: ContainerStatus) -> ContainerSummary {
+        let labels =
+            app.map(|app| [(MANAGED_LABEL.to_owned(), "true".to_owned()), (APP_LABEL.to_owned(), app.to_owned())]);
+        ContainerSummary {
+            id: id.into(),
+            name: name.into(),
+            image: String::new(),
+            image_id: String::new(),
+            created_at: None,
+            status,
+            description: String::new(),
+            health: None,
+            labels: labels.into_iter().flatten().collect::<BTreeMap<_, _>>(),
+            ports: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_word_means_one_container_or_none() {
+        use ContainerStatus::{Exited, Running};
+        let all = [
+            one("aaaa1111", "shop-2", Some("shop"), Running),
+            one("bbbb2222", "shop-1", Some("shop"), Exited),
+            one("cccc3333", "blog-2", Some("blog"), Exited),
+            one("cccc4444", "blog-1", Some("blog"), Exited),
+            one("dddd5555", "two-a", Some("two"), Running),
+            one("dddd6666", "two-b", Some("two"), Running),
+            one("eeee7777", "postgres", None, Running),
+        ];
+        let found = |word: &str, owner| match choose(&all, word, owner) {
+            Ok(found) => found.name.clone(),
+            Err(error) => format!("{} {error}", error.code()),
+        };
+        for (word, expected) in [
+            ("shop-1", "shop-1"),
+            ("shop", "shop-2"),
+            ("blog", "blog-2"),
+            ("bbbb", "shop-1"),
+            ("bbbb2222", "shop-1"),
+            ("aaa", "container/not-found there is no container `aaa`"),
+            ("cccc", "container/ambiguous `cccc` means several containers: blog-2, blog-1"),
+            ("two", "container/ambiguous `two` means several containers: two-a, two-b"),
+            ("sho", "container/not-found there is no container `sho`"),
+            ("", "container/not-found there is no container ``"),
+            (
+                "postgres",
+                "container/not-ours `postgres` is not of this program: container `postgres` was made by another",
+            ),
+            ("eeee", "container/not-ours `eeee` is not of this program: container `postgres` was made by another"),
+        ] {
+            assert_eq!(found(word, Owner::Ours), expected, "{word}");
+        }
+        assert_eq!(found("postgres", Owner::Anybody), "postgres");
+    }
+}

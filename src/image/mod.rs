@@ -1,0 +1,86 @@
+//! Images as this program speaks of them, free of Docker's own types.
+
+pub mod dockerfile;
+pub mod plan;
+pub mod scripts;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The result of a build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BuiltImage {
+    /// Image id, `sha256:…`.
+    pub id: String,
+    /// References that point at the image.
+    pub tags: Vec<String>,
+    /// `linux/amd64`.
+    pub platform: String,
+    /// Sum of the uncompressed layers in bytes.
+    pub size: u64,
+    /// Base first.
+    pub layers: Vec<ImageLayer>,
+}
+
+/// One layer with the instruction that made it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageLayer {
+    /// Digest of the uncompressed layer, `sha256:…`.
+    pub diff_id: String,
+    /// Uncompressed size in bytes.
+    pub size: u64,
+    pub created_by: String,
+}
+
+/// The routes of an app as its build left them; `schemaVersion` 1 of `/nextdeploy/run.json` in the image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AppRoutes {
+    /// Rendered by the build.
+    #[serde(rename = "static")]
+    pub prerendered: Vec<String>,
+    /// Rendered by the build, and again when they are too old.
+    pub isr: Vec<String>,
+    /// Rendered for each request.
+    pub dynamic: Vec<String>,
+    /// Route handlers and API routes.
+    pub api: Vec<String>,
+    /// Where the middleware runs: `edge` or `nodejs`.
+    pub middleware: Option<String>,
+}
+
+/// What became of one reference that was to be pushed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PushedReference {
+    /// With tag: `ghcr.io/acme/shop:1.2.3`.
+    pub reference: String,
+    /// Digest of the manifest, `sha256:…`.
+    pub digest: String,
+    /// Size of the manifest in bytes.
+    pub manifest_size: u64,
+    /// The tag pointed at this manifest before.
+    pub unchanged: bool,
+}
+
+impl PushedReference {
+    /// Tag and digest: `ghcr.io/acme/shop:1.2.3@sha256:…`.
+    pub fn pinned(&self) -> String {
+        format!("{}@{}", self.reference, self.digest)
+    }
+
+    /// `ghcr.io/acme/shop@sha256:…`, which always names this very image.
+    pub fn by_digest(&self) -> String {
+        format!("{}@{}", self.repository(), self.digest)
+    }
+
+    /// `ghcr.io/acme/shop`.
+    pub fn repository(&self) -> &str {
+        match self.reference.rsplit_once(':') {
+            Some((repository, tag)) if !tag.contains('/') => repository,
+            _ => &self.reference,
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The build commands: workspace dependencies in their order, then the app, as the project itself would build.
+
+use std::collections::BTreeMap;
+
+use super::environment::Environment;
+use super::{BuildPlan, CacheMount, CacheSharing, Inputs, PlannedCommand, WORKSPACE, identity, install, lifecycle};
+use crate::diagnostic::Warning;
+use crate::project::{PackageManagerKind as Kind, WorkspaceTool, turbo_tasks};
+use crate::rel_path::RelPath;
+use crate::repo::SourceText;
+
+pub(super) fn plan_build(inputs: Inputs<'_>, environment: &Environment, warnings: &mut Vec<Warning>) -> BuildPlan {
+    BuildPlan {
+        environment: build_environment(&environment.build),
+        prepare: lifecycle::plan_lifecycle(inputs),
+        commands: plan_commands(inputs, warnings),
+        cache: plan_cache(inputs, warnings),
+        heap_limit: inputs.settings.memory.as_ref().map(|memory| memory.value / 4 * 3 / 1024 / 1024),
+        secrets: environment.secrets.keys().cloned().collect(),
+    }
+}
+
+/// Ours win: the image depends on them.
+fn build_environment(project: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut variables = project.clone();
+    let mut options = "--require /nextdeploy/pin-build-id.cjs".to_owned();
+    if let Some(theirs) = project.get("NODE_OPTIONS").filter(|options| !options.is_empty()) {
+        options = format!("{options} {theirs}");
+    }
+    for (name, value) in [
+        ("NEXT_PRIVATE_STANDALONE", "1"),
+        ("NEXT_PRIVATE_OUTPUT_TRACE_ROOT", WORKSPACE),
+        ("NODE_OPTIONS", options.as_str()),
+        ("TURBO_ENV_MODE", "loose"),
+        ("TURBO_TELEMETRY_DISABLED", "1"),
+        ("NX_DAEMON", "false"),
+        ("NEXT_TELEMETRY_DISABLED", "1"),
+        ("CI", "1"),
+    ] {
+        variables.insert(name.to_owned(), value.to_owned());
+    }
+    variables.remove("NODE_ENV");
+    variables
+}
+
+fn plan_commands(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Vec<PlannedCommand> {
+    let facts = inputs.facts;
+    if let Some(command) = &inputs.settings.build_command {
+        let mut commands = plan_dependencies(inputs);
+        commands.push(PlannedCommand {
+            dir: facts.app_dir.clone(),
+            argv: vec!["/bin/sh".to_owned(), "-c".to_owned(), command.value.clone()],
+            reason: format!("build command ({})", command.origin),
+        });
+        return commands;
+    }
+    if let Some(command) = plan_task_runner(inputs, warnings) {
+        return vec![command];
+    }
+    let mut commands = plan_dependencies(inputs);
+    commands.push(match &facts.build.script {
+        Some(script) => PlannedCommand {
+            dir: facts.app_dir.clone(),
+            argv: run_script(facts.package_manager.value.kind, &script.value.name),
+            reason: format!("build script ({})", script.origin),
+        },
+        None => PlannedCommand {
+            dir: facts.app_dir.clone(),
+            argv: ["next", "build"].map(str::to_owned).to_vec(),
+            reason: "there is no build script".to_owned(),
+        },
+    });
+    commands
+}
+
+fn run_script(kind: Kind, script: &str) -> Vec<String> {
+    [kind.command(), "run", script].map(str::to_owned).to_vec()
+}
+
+/// `build` of every package that the app needs.
+fn plan_dependencies(inputs: Inputs<'_>) -> Vec<PlannedCommand> {
+    let Some(workspace) = &inputs.facts.workspace else {
+        return Vec::new();
+    };
+    let kind = inputs.facts.package_manager.value.kind;
+    let packages = workspace.build_order.iter().filter_map(|name| workspace.packages.iter().find(|p| p.name == *name));
+    packages
+        .filter(|package| package.scripts.contains_key("build"))
+        .map(|package| PlannedCommand {
+            dir: package.dir.clone(),
+            argv: run_script(kind, "build"),
+            reason: format!("the app needs `{}`", package.name),
+        })
+        .collect()
+}
+
+/// turbo and Nx know the order themselves, when they are installed and know the task.
+fn plan_task_runner(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Option<PlannedCommand> {
+    let facts = inputs.facts;
+    let tool = facts.workspace.as_ref()?.tool.as_ref()?;
+    let script = facts.build.script.as_ref().map(|script| script.value.name.as_str());
+    match (tool.value, script) {
+        (WorkspaceTool::Turbo, Some(script)) => {
+            let app = package_name(inputs)?;
+            if !turbo_knows(inputs, &app, script) {
+                return None;
+            }
+            if !root_depends_on(inputs, "turbo") {
+                warnings.push(
+                    Warning::new(
+                        "plan/turbo-not-installed",
+                        "`turbo.json` is there, and the root does not depend on `turbo`; packages are built one by one",
+                    )
+                    .with_hint("add `turbo` to `devDependencies` of the root package.json"),
+                );
+                return None;
+            }
+            let argv = ["turbo", "run", script, &format!("--filter={app}")].map(str::to_owned).to_vec();
+            Some(PlannedCommand { dir: install::install_dir(facts), argv, reason: format!("turbo ({})", tool.origin) })
+        }
+        (WorkspaceTool::Nx, None) => {
+            let project = nx_project_with_build(inputs)?;
+            let argv = ["nx", "run", &format!("{project}:build")].map(str::to_owned).to_vec();
+            Some(PlannedCommand {
+                dir: install::install_dir(facts),
+                argv,
+                reason: "`build` target in project.json".to_owned(),
+            })
+        }
+        _ => None,
+    }
+}
+
+fn json(inputs: Inputs<'_>, path: &RelPath) -> Option<serde_json::Value> {
+    match inputs.tree.text(path)? {
+        SourceText::Text(text) => serde_json::from_str(text).ok(),
+        _ => None,
+    }
+}
+
+/// The name in the app's manifest, which is what turbo filters by.
+fn package_name(inputs: Inputs<'_>) -> Option<String> {
+    let manifest = json(inputs, &inputs.facts.app_dir.child("package.json"))?;
+    manifest.get("name")?.as_str().filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+fn turbo_knows(inputs: Inputs<'_>, app: &str, script: &str) -> bool {
+    turbo_tasks(inputs.tree).iter().any(|task| task == script || *task == format!("{app}#{script}"))
+}
+
+fn root_depends_on(inputs: Inputs<'_>, package: &str) -> bool {
+    let Some(manifest) = json(inputs, &install::install_dir(inputs.facts).child("package.json")) else { return false };
+    ["dependencies", "devDependencies", "optionalDependencies"]
+        .iter()
+        .any(|field| manifest.get(*field).is_some_and(|dependencies| dependencies.get(package).is_some()))
+}
+
+fn nx_project_with_build(inputs: Inputs<'_>) -> Option<String> {
+    let project = json(inputs, &inputs.facts.app_dir.child("project.json"))?;
+    project.get("targets")?.get("build")?;
+    let name = project.get("name").and_then(serde_json::Value::as_str);
+    Some(name.unwrap_or_else(|| inputs.facts.app_dir.name()).to_owned())
+}
+
+/// `.next/cache` of this project and no other: it holds keys.
+fn plan_cache(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Option<CacheMount> {
+    let facts = inputs.facts;
+    let dist_dir = facts.config.dist_dir.value().map_or(".next", String::as_str);
+    let dist_dir = facts.app_dir.join(dist_dir).ok()?;
+    let target = format!("{WORKSPACE}/{dist_dir}/cache");
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-@+".contains(c);
+    if !target.chars().all(plain) {
+        warnings.push(
+            Warning::new(
+                "plan/no-build-cache",
+                format!("`{dist_dir}` cannot be written as a cache mount; each build starts without `.next/cache`"),
+            )
+            .with_hint("use letters, digits, `.`, `_`, `-`, `@` and `+` in folder names"),
+        );
+        return None;
+    }
+    let id = format!("nextdeploy-next-{}", identity::project_id(inputs));
+    Some(CacheMount { id, target, sharing: CacheSharing::Locked })
+}

@@ -1,0 +1,290 @@
+//! Who sees which variable: the build, the image, or only the container. Every value takes exactly one of these ways.
+
+use std::collections::BTreeMap;
+
+use super::{CA_SECRET, Inputs, KEY_SECRET, PlanError, PlannedSecret, SecretUse, secret_look};
+use crate::config::settings::{EnvFilePolicy, EnvScope, EnvSetting, EnvValue, SecretSource, SecretValue};
+use crate::diagnostic::Location;
+use crate::diagnostic::Warning;
+use crate::origin::{Detected, Origin};
+use crate::project::EnvFile;
+
+/// Variables sorted by who sees them.
+pub(super) struct Environment {
+    pub(super) image: BTreeMap<String, Detected<String>>,
+    pub(super) build: BTreeMap<String, String>,
+    /// By id.
+    pub(super) secrets: BTreeMap<String, PlannedSecret>,
+}
+
+/// Build arguments that every Dockerfile has without declaring them.
+pub const PREDEFINED_BUILD_ARGS: [&str; 12] = [
+    "HTTP_PROXY",
+    "http_proxy",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "FTP_PROXY",
+    "ftp_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "BUILDKIT_INLINE_CACHE",
+    "SOURCE_DATE_EPOCH",
+];
+/// Set by the launcher or by this program, whatever a project says.
+const FIXED: [&str; 3] = ["NODE_ENV", "HOSTNAME", "PORT"];
+
+pub(super) fn plan_environment(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Result<Environment, PlanError> {
+    let mut environment = Environment { image: BTreeMap::new(), build: BTreeMap::new(), secrets: BTreeMap::new() };
+    environment.take_env_files(inputs, warnings);
+    for (name, argument) in &inputs.settings.build_args {
+        if !PREDEFINED_BUILD_ARGS.contains(&name.as_str()) {
+            check_variable(name, &argument.value, &argument.origin)?;
+            environment.take_for_build(name, &argument.value);
+        }
+    }
+    for (name, setting) in &inputs.settings.env {
+        environment.take_setting(name, setting, warnings)?;
+    }
+    for secret in &inputs.settings.secrets {
+        environment.take_secret(secret)?;
+    }
+    if let Some(path) = &inputs.settings.ca_bundle {
+        environment.add_secret(CA_SECRET, SecretUse::CaBundle, SecretValue::File(path.value.clone()));
+    }
+    if let Some(key) = &inputs.settings.reproducible_key {
+        environment.add_secret(KEY_SECRET, SecretUse::ReproducibleKey, key.value.clone());
+    }
+    Ok(environment)
+}
+
+impl Environment {
+    fn take_setting(
+        &mut self,
+        name: &str,
+        setting: &Detected<EnvSetting>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(), PlanError> {
+        let (scope, origin) = (setting.value.scope, &setting.origin);
+        let value = match &setting.value.value {
+            EnvValue::Plain(value) => value,
+            EnvValue::Secret(secret) => {
+                check_variable(name, secret.expose(), origin)?;
+                if scope == EnvScope::Image {
+                    return Err(PlanError::SecretInImage { name: name.to_owned(), origin: origin.to_string() });
+                }
+                if scope != EnvScope::Container {
+                    self.add_secret(name, SecretUse::Variable, SecretValue::Value(secret.clone()));
+                }
+                return Ok(());
+            }
+        };
+        check_variable(name, value, origin)?;
+        if FIXED.contains(&name) {
+            warn_fixed(name, value, origin, warnings);
+            return Ok(());
+        }
+        if matches!(scope, EnvScope::Auto | EnvScope::Build) {
+            self.take_for_build(name, value);
+        }
+        let looks_secret = secret_look(name, value).is_some();
+        match scope {
+            EnvScope::Auto if looks_secret => {
+                self.image.remove(name);
+                warnings.push(left_out(name, origin));
+            }
+            EnvScope::Auto | EnvScope::Image => {
+                if looks_secret {
+                    warnings.push(
+                        Warning::new(
+                            "plan/secret-looking-in-image",
+                            format!(
+                                "`{name}` ({origin}) looks like a secret, and everyone who pulls the image can read it"
+                            ),
+                        )
+                        .with_hint(format!("remove the `image` scope, and start the container with `--env {name}`")),
+                    );
+                }
+                self.image.insert(name.to_owned(), Detected::new(value.clone(), origin.clone()));
+            }
+            EnvScope::Build | EnvScope::Container => {
+                self.image.remove(name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Secret-looking values reach the build as a secret, so that no Dockerfile and no image history shows them.
+    fn take_for_build(&mut self, name: &str, value: &str) {
+        if secret_look(name, value).is_some() {
+            self.build.remove(name);
+            self.add_secret(
+                name,
+                SecretUse::Variable,
+                SecretValue::Value(crate::secret::Secret::new(value.to_owned())),
+            );
+        } else {
+            self.secrets.remove(name);
+            self.build.insert(name.to_owned(), value.to_owned());
+        }
+    }
+
+    fn take_secret(&mut self, secret: &Detected<SecretSource>) -> Result<(), PlanError> {
+        let id = &secret.value.id;
+        let valid = !id.is_empty()
+            && id.len() <= 128
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+            && !id.starts_with('.')
+            && ![CA_SECRET, KEY_SECRET].contains(&id.as_str());
+        if !valid {
+            return Err(PlanError::InvalidSecretId { id: id.clone(), origin: secret.origin.to_string() });
+        }
+        let use_as = match id.as_str() {
+            "npmrc" | ".npmrc" => SecretUse::Npmrc,
+            id if is_variable_name(id) => SecretUse::Variable,
+            _ => SecretUse::File,
+        };
+        self.build.remove(id);
+        self.image.remove(id);
+        self.add_secret(id, use_as, secret.value.value.clone());
+        Ok(())
+    }
+
+    fn add_secret(&mut self, id: &str, use_as: SecretUse, value: SecretValue) {
+        self.secrets.insert(id.to_owned(), PlannedSecret { id: id.to_owned(), use_as, value });
+    }
+
+    /// Values of the app's `.env` and `.env.production`, as Next.js loads them: the second one wins.
+    fn take_env_files(&mut self, inputs: Inputs<'_>, warnings: &mut Vec<Warning>) {
+        let policy = inputs.settings.env_files.as_ref().map_or(EnvFilePolicy::Auto, |policy| policy.value);
+        let of_app = |file: &&EnvFile| file.path.parent().as_ref() == Some(&inputs.facts.app_dir);
+        let mut values: BTreeMap<&str, (String, Origin)> = BTreeMap::new();
+        for wanted in [".env", ".env.production"] {
+            let Some(file) = inputs.facts.env_files.iter().filter(of_app).find(|file| file.path.name() == wanted)
+            else {
+                continue;
+            };
+            if !file.tracked {
+                warnings.push(untracked(file));
+                continue;
+            }
+            for (name, value) in &file.variables {
+                values.insert(name, (value.clone(), Origin::File(file.path.to_string())));
+            }
+            if policy == EnvFilePolicy::Keep {
+                warnings.extend(kept_secrets(file));
+            }
+        }
+        if policy != EnvFilePolicy::Auto {
+            return;
+        }
+        let mut secret_looking: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, (value, origin)) in values {
+            if !is_variable_name(name) || value.contains('\0') || FIXED.contains(&name) {
+                continue;
+            }
+            if secret_look(name, &value).is_some() {
+                if !inputs.settings.env.contains_key(name) {
+                    secret_looking.entry(origin_file(&origin)).or_default().push(name.to_owned());
+                }
+            } else {
+                self.image.insert(name.to_owned(), Detected::new(value, origin));
+            }
+        }
+        for (file, names) in secret_looking {
+            warnings.push(secrets_in_file(&file, &names));
+        }
+    }
+}
+
+fn origin_file(origin: &Origin) -> String {
+    match origin {
+        Origin::File(file) => file.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// `[A-Za-z_][A-Za-z0-9_]*`
+pub(super) fn is_variable_name(name: &str) -> bool {
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
+        && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+fn check_variable(name: &str, value: &str, origin: &Origin) -> Result<(), PlanError> {
+    if !is_variable_name(name) {
+        return Err(PlanError::InvalidVariableName { name: name.to_owned(), origin: origin.to_string() });
+    }
+    if value.contains('\0') {
+        return Err(PlanError::NulInValue { name: name.to_owned(), origin: origin.to_string() });
+    }
+    Ok(())
+}
+
+fn left_out(name: &str, origin: &Origin) -> Warning {
+    Warning::new(
+        "plan/secret-looking-variable",
+        format!("`{name}` ({origin}) looks like a secret: the build sees it, the image does not contain it"),
+    )
+    .with_hint(format!("mark it as secret, and start the container with `--env {name}`"))
+}
+
+fn warn_fixed(name: &str, value: &str, origin: &Origin, warnings: &mut Vec<Warning>) {
+    // The port has its own setting, which the planner reads; the launcher owns the host.
+    if name == "PORT" || (name == "NODE_ENV" && value == "production") || (name == "HOSTNAME" && value == "0.0.0.0") {
+        return;
+    }
+    let (reason, hint) = if name == "NODE_ENV" {
+        ("Next.js runs only as `production` in an image", "use a variable of your own, like `APP_ENV`")
+    } else {
+        (
+            "the launcher listens on all addresses",
+            "set `NEXTDEPLOY_HOST` when the container starts, to listen on one address",
+        )
+    };
+    warnings.push(
+        Warning::new("plan/variable-ignored", format!("`{name}` ({origin}) is ignored: {reason}")).with_hint(hint),
+    );
+}
+
+fn untracked(file: &EnvFile) -> Warning {
+    Warning::new(
+        "plan/untracked-env-file",
+        format!("`{}` is not tracked by git, so the build does not see it", file.path),
+    )
+    .with_hint("pass what the build needs with `--env NAME=VALUE` or `--secret NAME`")
+    .at(Location::file(file.path.as_str()))
+}
+
+fn kept_secrets(file: &EnvFile) -> Option<Warning> {
+    let names: Vec<String> = file
+        .variables
+        .iter()
+        .filter(|(name, value)| secret_look(name, value).is_some())
+        .map(|(name, _)| format!("`{name}`"))
+        .collect();
+    (!names.is_empty()).then(|| {
+        Warning::new(
+            "plan/env-file-kept",
+            format!(
+                "`{}` stays in the image as asked, with values that look like secrets: {}",
+                file.path,
+                names.join(", ")
+            ),
+        )
+        .with_hint("use `--env-files auto` to leave it out")
+        .at(Location::file(file.path.as_str()))
+    })
+}
+
+fn secrets_in_file(file: &str, names: &[String]) -> Warning {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let flags: Vec<String> = names.iter().map(|name| format!("--env {name}")).collect();
+    Warning::new(
+        "plan/secret-in-env-file",
+        format!("values in `{file}` look like secrets and are left out of the image: {}", quoted.join(", ")),
+    )
+    .with_hint(format!("start the container with `{}`", flags.join(" ")))
+    .at(Location::file(file))
+}

@@ -1,0 +1,242 @@
+//! [`ImagePlan`]: the image as it will be built, as plain values in the order of the Dockerfile.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::config::settings::{EnvFilePolicy, SecretValue};
+use crate::diagnostic::Warning;
+use crate::origin::Detected;
+use crate::project::{NextVersion, PackageManager};
+use crate::rel_path::RelPath;
+
+/// Everything that the Dockerfile, the build context and the build request are made of.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ImagePlan {
+    pub schema_version: u32,
+    /// Last part of the default tags; a valid repository name.
+    pub name: Detected<String>,
+    /// Complete references; the first one is the primary.
+    pub tags: Vec<Detected<String>>,
+    /// Hosts of the registries in `tags`, each with what named it: decides who gets credentials, and is no part of the image.
+    #[serde(skip)]
+    pub registries: Vec<Detected<String>>,
+    pub app_dir: RelPath,
+    pub node_major: Detected<u32>,
+    pub next_version: Detected<NextVersion>,
+    pub base: BasePlan,
+    pub system_packages: Vec<SystemPackage>,
+    pub install: InstallPlan,
+    pub build: BuildPlan,
+    pub output: OutputPlan,
+    pub runtime: RuntimePlan,
+    pub labels: BTreeMap<String, String>,
+    pub secrets: Vec<PlannedSecret>,
+    /// What becomes of tracked `.env` files.
+    pub env_files: EnvFilePolicy,
+    /// Makes the build id of two projects with the same sources differ.
+    pub build_id_salt: String,
+    /// Time of the commit in seconds since the epoch.
+    pub source_date_epoch: Option<i64>,
+    pub warnings: Vec<Warning>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BasePlan {
+    pub flavour: BaseFlavour,
+    /// Image of the stages that install and build.
+    pub build: Detected<String>,
+    /// Image that the result stands on.
+    pub runtime: Detected<String>,
+    pub libc: Libc,
+    /// Node.js in the runtime image: a name on `PATH`, or an absolute path where there is no shell to look it up.
+    pub node_path: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BaseFlavour {
+    /// Debian without what Node.js does not need.
+    Slim,
+    Alpine,
+    /// No shell and no package manager in the result.
+    Distroless,
+    /// An image of the user's.
+    Custom,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Libc {
+    Glibc,
+    Musl,
+}
+
+/// A program from the distribution that the base images lack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SystemPackage {
+    /// The command; its package has the same name on Debian and Alpine.
+    pub command: &'static str,
+    pub reason: String,
+    /// Also in the image, not only in the build stages.
+    pub runtime: bool,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstallPlan {
+    pub package_manager: Detected<PackageManager>,
+    pub setup: ManagerSetup,
+    /// Folder of the lockfile, in which the install runs.
+    pub dir: RelPath,
+    /// `.npmrc` beside the lockfile, which may name another registry for the package manager itself.
+    pub npmrc: Option<RelPath>,
+    /// Variables of the install steps, not of the image.
+    pub environment: BTreeMap<String, String>,
+    pub command: Vec<String>,
+    /// Second install without development dependencies, for apps with a server of their own.
+    pub production_command: Option<Vec<String>>,
+    pub cache: CacheMount,
+    /// Manifests, sent without the fields that no install reads.
+    pub manifests: Vec<RelPath>,
+    /// Files sent as they are: lockfile, configuration, patches, schemas.
+    pub files: Vec<RelPath>,
+    /// Folders sent as they are.
+    pub folders: Vec<RelPath>,
+    /// Ids of the secrets that this step reads.
+    pub secrets: Vec<String>,
+}
+
+/// How the package manager gets into the build stages; never by corepack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "kind", content = "value")]
+pub enum ManagerSetup {
+    /// The npm of the base image.
+    Bundled,
+    /// An exact package from the npm registry: `pnpm@10.12.4`.
+    Package(String),
+    /// The Yarn release that the repository carries.
+    File(RelPath),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CacheMount {
+    pub id: String,
+    pub target: String,
+    pub sharing: CacheSharing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CacheSharing {
+    Shared,
+    /// One build at a time.
+    Locked,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BuildPlan {
+    /// Variables of the build stage, not of the image.
+    pub environment: BTreeMap<String, String>,
+    /// Scripts of the project that an install would have run, and generators.
+    pub prepare: Vec<PlannedCommand>,
+    /// Workspace dependencies first, then the app.
+    pub commands: Vec<PlannedCommand>,
+    /// `.next/cache`, never shared between projects; `None` when its path cannot be written as a mount.
+    pub cache: Option<CacheMount>,
+    /// Heap limit of Node.js in MiB; `None` leaves it to the limits that the build finds.
+    pub heap_limit: Option<u64>,
+    /// Ids of the secrets that these steps read.
+    pub secrets: Vec<String>,
+}
+
+/// A command in a folder of the project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedCommand {
+    pub dir: RelPath,
+    pub argv: Vec<String>,
+    /// Why it runs.
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputPlan {
+    pub mode: ImageMode,
+    pub reason: String,
+    /// How the app starts when it has a server of its own.
+    pub start_command: Option<Detected<Vec<String>>>,
+    /// Version of the image optimiser that is added, where Next.js brings none.
+    pub sharp: Option<&'static str>,
+    /// `.env` files stay in the image.
+    pub keep_env_files: bool,
+}
+
+/// What the image serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageMode {
+    /// Next.js' traced server.
+    Standalone,
+    /// Files of `output: 'export'`.
+    Export,
+    /// A server of the project's own, with production dependencies.
+    Server,
+    /// `output` cannot be known before the build; standalone or export, decided by what the build leaves.
+    Unknown,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RuntimePlan {
+    pub environment: BTreeMap<String, Detected<String>>,
+    pub port: Detected<u16>,
+    pub health_path: Option<Detected<String>>,
+    pub base_path: Option<Detected<String>>,
+    /// Numeric, so that platforms can check that it is not root.
+    pub user: &'static str,
+    pub entrypoint: Vec<String>,
+    pub command: Vec<String>,
+    pub health_check: Vec<String>,
+}
+
+/// A secret of the build: a file below `/run/secrets`, never part of a layer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedSecret {
+    pub id: String,
+    pub use_as: SecretUse,
+    #[serde(skip)]
+    pub value: SecretValue,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SecretUse {
+    /// Also a variable of that name.
+    Variable,
+    File,
+    /// npm's user configuration, at `/root/.npmrc`.
+    Npmrc,
+    /// Additional certificate authorities (PEM).
+    CaBundle,
+    /// Key from which Next.js' own keys are derived.
+    ReproducibleKey,
+}
+
+/// Folder in which the build stages work, and of the app in the image.
+pub const WORKSPACE: &str = "/app";
+/// Where the package manager is installed.
+pub const MANAGER_PREFIX: &str = "/opt/nextdeploy";
+/// Id of the secret that the in-image scripts read.
+pub const KEY_SECRET: &str = "nextdeploy-key";
+/// Id of the secret with certificate authorities.
+pub const CA_SECRET: &str = "nextdeploy-ca";
+/// Longest value that one line of a Dockerfile carries (bytes); Docker reads lines of at most 64 KiB.
+pub const MAX_LINE_VALUE: usize = 24 * 1024;

@@ -1,0 +1,259 @@
+//! The frozen install of each package manager: exact command, exact inputs, exact version.
+
+use std::collections::BTreeMap;
+
+use super::{
+    CacheMount, CacheSharing, ImageMode, Inputs, InstallPlan, ManagerSetup, PlannedSecret, SecretUse, SystemPackage,
+    lifecycle,
+};
+use crate::diagnostic::Warning;
+use crate::project::{PackageManager, PackageManagerKind as Kind, ProjectFacts};
+use crate::rel_path::RelPath;
+use crate::repo::SourceText;
+
+/// Where the package stores live during the build.
+const STORE: &str = "/var/cache/nextdeploy";
+
+pub(super) fn plan_install(
+    inputs: Inputs<'_>,
+    mode: ImageMode,
+    secrets: &BTreeMap<String, PlannedSecret>,
+    warnings: &mut Vec<Warning>,
+) -> InstallPlan {
+    let facts = inputs.facts;
+    let manager = &facts.package_manager.value;
+    let dir = install_dir(facts);
+    let npmrc = dir.child(".npmrc");
+    warn_missing_variables(inputs, secrets, warnings);
+    InstallPlan {
+        package_manager: facts.package_manager.clone(),
+        setup: plan_setup(manager),
+        dir,
+        npmrc: facts.install.config_files.contains(&npmrc).then_some(npmrc),
+        environment: environment(inputs),
+        command: command(manager, major(manager)),
+        production_command: plan_production(inputs, mode, warnings),
+        cache: store(manager),
+        manifests: facts.install.manifests.clone(),
+        files: input_files(inputs),
+        folders: facts.install.yarn_cache.iter().cloned().collect(),
+        secrets: secrets
+            .values()
+            .filter(|secret| match secret.use_as {
+                SecretUse::Npmrc | SecretUse::CaBundle | SecretUse::File => true,
+                SecretUse::Variable => facts.install.variables.iter().any(|variable| variable.value == secret.id),
+                SecretUse::ReproducibleKey => false,
+            })
+            .map(|secret| secret.id.clone())
+            .collect(),
+    }
+}
+
+/// The folder of the lockfile: the workspace root, or that of an app that stands for itself.
+pub(super) fn install_dir(facts: &ProjectFacts) -> RelPath {
+    facts.lockfile.path.parent().unwrap_or_else(RelPath::root)
+}
+
+/// Major version; npm that comes with Node.js counts as a current one.
+fn major(manager: &PackageManager) -> u32 {
+    let version = manager.version.as_ref().map_or("", |version| version.value.as_str());
+    version.split('.').next().and_then(|text| text.parse().ok()).unwrap_or(u32::MAX)
+}
+
+fn plan_setup(manager: &PackageManager) -> ManagerSetup {
+    if let (Kind::YarnBerry, Some(path)) = (manager.kind, &manager.yarn_path) {
+        return ManagerSetup::File(path.clone());
+    }
+    let package = match manager.kind {
+        Kind::Npm => "npm",
+        Kind::YarnClassic => "yarn",
+        Kind::YarnBerry => "@yarnpkg/cli-dist",
+        Kind::Pnpm => "pnpm",
+        Kind::Bun => "bun",
+    };
+    match &manager.version {
+        Some(version) => ManagerSetup::Package(format!("{package}@{}", version.value)),
+        None => ManagerSetup::Bundled,
+    }
+}
+
+fn command(manager: &PackageManager, major: u32) -> Vec<String> {
+    let text = match manager.kind {
+        // `--include` is unknown before npm 7, which installs everything unless `--only` says otherwise.
+        Kind::Npm if major < 7 => "npm ci --no-audit --no-fund",
+        Kind::Npm => "npm ci --include=dev --no-audit --no-fund",
+        Kind::YarnClassic => "yarn install --frozen-lockfile --non-interactive --production=false",
+        Kind::YarnBerry => "yarn install --immutable",
+        Kind::Pnpm => "pnpm install --frozen-lockfile --prod=false",
+        Kind::Bun => "bun install --frozen-lockfile",
+    };
+    words(text, manager)
+}
+
+/// A second install without development dependencies, unless the first one is changed afterwards (patches, generated
+/// clients): what changes it is itself a development dependency.
+fn plan_production(inputs: Inputs<'_>, mode: ImageMode, warnings: &mut Vec<Warning>) -> Option<Vec<String>> {
+    if mode != ImageMode::Server {
+        return None;
+    }
+    let manager = &inputs.facts.package_manager.value;
+    let changed = inputs.facts.install.prisma.is_some() || !lifecycle::plan_lifecycle(inputs).is_empty();
+    let command = if changed { None } else { production_command(manager, major(manager)) };
+    if command.is_none() {
+        let reason = if changed { "its scripts change what was installed" } else { "this Yarn cannot leave them out" };
+        warnings.push(
+            Warning::new(
+                "plan/development-dependencies-kept",
+                format!("the image keeps development dependencies: {reason}"),
+            )
+            .with_hint("let the app start by `next start`, which needs none, if a server of its own is not needed"),
+        );
+    }
+    command
+}
+
+fn production_command(manager: &PackageManager, major: u32) -> Option<Vec<String>> {
+    let text = match manager.kind {
+        Kind::Npm if major < 7 => "npm ci --only=production --no-audit --no-fund",
+        Kind::Npm => "npm ci --omit=dev --no-audit --no-fund",
+        Kind::YarnClassic => "yarn install --frozen-lockfile --non-interactive --production=true",
+        Kind::YarnBerry if major >= 4 => "yarn workspaces focus --all --production",
+        // Before Yarn 4 that is a plugin that few projects have.
+        Kind::YarnBerry => return None,
+        Kind::Pnpm => "pnpm install --frozen-lockfile --prod",
+        Kind::Bun => "bun install --frozen-lockfile --production",
+    };
+    Some(words(text, manager))
+}
+
+fn words(text: &str, manager: &PackageManager) -> Vec<String> {
+    let mut words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+    if manager.kind == Kind::Pnpm {
+        words.push(format!("--store-dir={STORE}/pnpm"));
+    }
+    words
+}
+
+/// Variables that make the install exact, quiet, and independent of the base image.
+fn environment(inputs: Inputs<'_>) -> BTreeMap<String, String> {
+    let manager = &inputs.facts.package_manager.value;
+    let mut variables: Vec<(&str, String)> = vec![
+        ("CI", "1".into()),
+        // Git hooks and downloads of browsers are of no use in an image.
+        ("HUSKY", "0".into()),
+        ("LEFTHOOK", "0".into()),
+        ("SKIP_INSTALL_SIMPLE_GIT_HOOKS", "1".into()),
+        ("CYPRESS_INSTALL_BINARY", "0".into()),
+        ("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1".into()),
+        ("PUPPETEER_SKIP_DOWNLOAD", "1".into()),
+        ("npm_config_update_notifier", "false".into()),
+    ];
+    match manager.kind {
+        Kind::Npm => variables.push(("npm_config_cache", format!("{STORE}/npm"))),
+        Kind::YarnClassic => variables.extend([
+            ("YARN_CACHE_FOLDER", format!("{STORE}/yarn")),
+            // Yarn 1 takes `engines` as exact, also when it runs a script.
+            ("YARN_IGNORE_ENGINES", "true".into()),
+            ("YARN_IGNORE_PATH", "1".into()),
+        ]),
+        Kind::YarnBerry => {
+            variables.extend([
+                ("YARN_GLOBAL_FOLDER", format!("{STORE}/yarn-berry")),
+                // Plug and Play output cannot be traced; the lockfile is the same for both linkers.
+                ("YARN_NODE_LINKER", "node-modules".into()),
+                ("YARN_ENABLE_TELEMETRY", "0".into()),
+                ("YARN_ENABLE_PROGRESS_BARS", "0".into()),
+            ]);
+            if inputs.facts.install.yarn_cache.is_none() {
+                variables.push(("YARN_ENABLE_GLOBAL_CACHE", "true".into()));
+            }
+        }
+        Kind::Pnpm => variables.extend([
+            // The version is exact already; pnpm's own switch needs signatures that mirrors do not have.
+            ("npm_config_manage_package_manager_versions", "false".into()),
+            ("npm_config_verify_deps_before_run", "false".into()),
+            ("pnpm_config_verify_deps_before_run", "false".into()),
+        ]),
+        Kind::Bun => variables.push(("BUN_INSTALL_CACHE_DIR", format!("{STORE}/bun"))),
+    }
+    variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn store(manager: &PackageManager) -> CacheMount {
+    let (name, sharing) = match manager.kind {
+        Kind::Npm => ("npm", CacheSharing::Shared),
+        // Two Yarns that write one cache at a time damage it.
+        Kind::YarnClassic => ("yarn", CacheSharing::Locked),
+        Kind::YarnBerry => ("yarn-berry", CacheSharing::Locked),
+        Kind::Pnpm => ("pnpm", CacheSharing::Shared),
+        Kind::Bun => ("bun", CacheSharing::Shared),
+    };
+    CacheMount { id: format!("nextdeploy-{name}"), target: format!("{STORE}/{name}"), sharing }
+}
+
+/// Lockfile, configuration, patches, and the schemas that `@prisma/client` reads when it is installed.
+fn input_files(inputs: Inputs<'_>) -> Vec<RelPath> {
+    let needs = &inputs.facts.install;
+    let mut files = vec![inputs.facts.lockfile.path.clone()];
+    files.extend(needs.config_files.iter().cloned());
+    files.extend(needs.files.iter().cloned());
+    files.extend(needs.prisma.iter().flat_map(|prisma| prisma.schemas.iter().cloned()));
+    files.extend(needs.manifests.iter().flat_map(|manifest| programs(inputs, manifest)));
+    files.sort();
+    files.dedup();
+    let manifests: std::collections::BTreeSet<&RelPath> = needs.manifests.iter().collect();
+    files.retain(|file| !manifests.contains(file));
+    files
+}
+
+/// Files that `bin` of a workspace package names: package managers link only what is there.
+fn programs(inputs: Inputs<'_>, manifest: &RelPath) -> Vec<RelPath> {
+    let Some(SourceText::Text(text)) = inputs.tree.text(manifest) else { return Vec::new() };
+    let dir = manifest.parent().unwrap_or_else(RelPath::root);
+    let bin = serde_json::from_str::<serde_json::Value>(text).ok().and_then(|fields| fields.get("bin").cloned());
+    let targets: Vec<String> = match bin {
+        Some(serde_json::Value::String(target)) => vec![target],
+        Some(serde_json::Value::Object(targets)) => {
+            targets.values().filter_map(|target| target.as_str().map(str::to_owned)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let files = targets.iter().filter_map(|target| dir.join(target).ok());
+    files.filter(|file| inputs.tree.has_file(file)).collect()
+}
+
+/// A variable in `.npmrc` that nobody gives makes private packages fail in a way that is hard to read.
+fn warn_missing_variables(inputs: Inputs<'_>, secrets: &BTreeMap<String, PlannedSecret>, warnings: &mut Vec<Warning>) {
+    for variable in &inputs.facts.install.variables {
+        let name = &variable.value;
+        let given = secrets.contains_key(name) || inputs.settings.env.contains_key(name);
+        if !given {
+            warnings.push(
+                Warning::new(
+                    "plan/missing-install-variable",
+                    format!("the install reads `{name}` ({}), and nobody gives it", variable.origin),
+                )
+                .with_hint(format!("pass it with `--secret {name}`")),
+            );
+        }
+    }
+}
+
+/// Programs that native dependencies call and slim images lack.
+pub(super) fn plan_system_packages(inputs: Inputs<'_>) -> Vec<SystemPackage> {
+    let mut packages = Vec::new();
+    let needs = &inputs.facts.install;
+    if let Some(prisma) = &needs.prisma {
+        let version = prisma.version.as_deref().unwrap_or_default().trim_start_matches(|c: char| !c.is_ascii_digit());
+        let major: u32 = version.split('.').next().and_then(|text| text.parse().ok()).unwrap_or(0);
+        if major < 7 {
+            let reason = "Prisma before 7 has engines that are linked to OpenSSL".to_owned();
+            packages.push(SystemPackage { command: "openssl", reason, runtime: true });
+        }
+    }
+    if needs.needs_git {
+        let reason = "a dependency is fetched by git".to_owned();
+        packages.push(SystemPackage { command: "git", reason, runtime: false });
+    }
+    packages
+}

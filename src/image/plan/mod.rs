@@ -1,0 +1,88 @@
+//! Every choice about the image, made once: `Settings` + `CiContext` + `ProjectFacts` in, [`ImagePlan`] out.
+//!
+//! Pure: the same input gives the same plan, and a plan can be printed without a daemon. It names no file that it did not
+//! get from the facts, and never holds a secret in what it serialises.
+
+mod base;
+mod build;
+mod environment;
+mod error;
+mod identity;
+mod image;
+mod install;
+mod labels;
+mod lifecycle;
+mod output;
+mod repository;
+#[cfg(test)]
+pub(crate) mod sample;
+mod secret_looking;
+mod tags;
+#[cfg(test)]
+mod tests;
+
+pub use error::PlanError;
+pub use image::*;
+pub use secret_looking::{SecretLook, secret_look};
+
+use std::collections::HashSet;
+
+use crate::config::settings::{EnvFilePolicy, PublishSettings, Settings};
+use crate::diagnostic::Warning;
+use crate::project::ProjectFacts;
+use crate::repo::SourceTree;
+use crate::repo::ci::CiContext;
+
+/// What every part of planning reads.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    pub settings: &'a Settings,
+    /// Where the image goes decides how it is called, and nothing else.
+    pub publish: &'a PublishSettings,
+    pub ci: &'a CiContext,
+    pub facts: &'a ProjectFacts,
+    pub tree: &'a SourceTree,
+}
+
+/// Plans the image.
+pub fn plan_image(inputs: Inputs<'_>) -> Result<ImagePlan, PlanError> {
+    let Inputs { settings, facts, tree, .. } = inputs;
+    let mut warnings = facts.warnings.clone();
+    let name = identity::plan_name(inputs, &mut warnings)?;
+    let names = tags::plan_names(inputs, &name.value, &mut warnings)?;
+    let node_major = facts.node.clone().map(|node| node.major);
+    let base = base::plan_base(inputs, node_major.value, &mut warnings)?;
+    let output = output::plan_output(inputs, &base, node_major.value, &mut warnings)?;
+    let environment = environment::plan_environment(inputs, &mut warnings)?;
+    let install = install::plan_install(inputs, output.mode, &environment.secrets, &mut warnings);
+    let build = build::plan_build(inputs, &environment, &mut warnings);
+    let labels = labels::plan_labels(inputs, &base, node_major.value, names.version)?;
+    let runtime = output::plan_runtime(inputs, &base, &output, environment.image);
+    Ok(ImagePlan {
+        schema_version: 1,
+        name,
+        tags: names.tags,
+        registries: names.registries,
+        app_dir: facts.app_dir.clone(),
+        node_major,
+        next_version: facts.next.clone(),
+        base,
+        system_packages: install::plan_system_packages(inputs),
+        install,
+        build,
+        output,
+        runtime,
+        labels,
+        secrets: environment.secrets.into_values().collect(),
+        env_files: settings.env_files.as_ref().map_or_else(EnvFilePolicy::default, |policy| policy.value),
+        build_id_salt: identity::build_id_salt(inputs),
+        source_date_epoch: tree.git.as_ref().and_then(|git| git.commit_time),
+        warnings: deduplicate(warnings),
+    })
+}
+
+fn deduplicate(mut warnings: Vec<Warning>) -> Vec<Warning> {
+    let mut seen = HashSet::new();
+    warnings.retain(|warning| seen.insert(warning.clone()));
+    warnings
+}

@@ -1,0 +1,235 @@
+//! What the image serves, how it starts, and its runtime environment.
+
+use std::collections::BTreeMap;
+
+use super::{BaseFlavour, BasePlan, ImageMode, Inputs, OutputPlan, PlanError, RuntimePlan};
+use crate::config::settings::{EnvFilePolicy, EnvValue};
+use crate::diagnostic::Warning;
+use crate::origin::{Detected, Origin};
+use crate::project::{Known, OutputMode, StartScript};
+
+/// The last sharp that every Next.js before 15 accepts.
+const SHARP: &str = "0.33.5";
+/// Lowest Node.js release line that it runs on.
+const SHARP_NODE_FLOOR: u32 = 18;
+pub(super) const DEFAULT_PORT: u16 = 3000;
+
+pub(super) fn plan_output(
+    inputs: Inputs<'_>,
+    base: &BasePlan,
+    node_major: u32,
+    warnings: &mut Vec<Warning>,
+) -> Result<OutputPlan, PlanError> {
+    let start = plan_start(inputs)?;
+    let (mode, reason) = plan_mode(inputs, start.as_ref())?;
+    let start_command = if mode == ImageMode::Server { start.or_else(|| Some(next_start())) } else { None };
+    if let Some(command) = &start_command {
+        check_shell(command, base)?;
+    }
+    let keep = inputs.settings.env_files.as_ref().is_some_and(|policy| policy.value == EnvFilePolicy::Keep);
+    Ok(OutputPlan {
+        mode,
+        reason,
+        start_command,
+        sharp: plan_sharp(inputs, mode, node_major, warnings),
+        keep_env_files: keep,
+    })
+}
+
+fn plan_mode(inputs: Inputs<'_>, start: Option<&Detected<Vec<String>>>) -> Result<(ImageMode, String), PlanError> {
+    let config = &inputs.facts.config;
+    if config.output.value() == Some(&OutputMode::Export) {
+        // A start script like `serve out` is what the launcher replaces; a command that was asked for is a conflict.
+        if let Some(asked) = inputs.settings.start_command.as_ref().filter(|_| start.is_some()) {
+            return Err(PlanError::StartCommandWithExport {
+                command: asked.value.join(" "),
+                origin: asked.origin.to_string(),
+            });
+        }
+        return Ok((ImageMode::Export, "`output: 'export'` in next.config".to_owned()));
+    }
+    if let Some(start) = start {
+        return Ok((ImageMode::Server, format!("the app starts by `{}` ({})", start.value.join(" "), start.origin)));
+    }
+    let next = &inputs.facts.next.value;
+    if next.major < 12 {
+        return Ok((ImageMode::Server, format!("Next.js {next} has no standalone output")));
+    }
+    Ok(match &config.output {
+        Known::Unknown { reason, line } => (
+            ImageMode::Unknown,
+            format!("`output` on line {line} of next.config is known only after the build: {reason}"),
+        ),
+        Known::Value(value) if value.value == OutputMode::Standalone => {
+            (ImageMode::Standalone, "`output: 'standalone'` in next.config".to_owned())
+        }
+        _ => (ImageMode::Standalone, "next.config leaves `output` open".to_owned()),
+    })
+}
+
+fn next_start() -> Detected<Vec<String>> {
+    Detected::new(vec!["next".to_owned(), "start".to_owned()], Origin::Default("`next start`".to_owned()))
+}
+
+/// The command that starts the app, when that is not Next.js' own server.
+fn plan_start(inputs: Inputs<'_>) -> Result<Option<Detected<Vec<String>>>, PlanError> {
+    let from_project = || match &inputs.facts.start {
+        StartScript::Next => None,
+        StartScript::Custom(script) => Some(Detected::new(split_command(&script.value.command), script.origin.clone())),
+    };
+    let Some(asked) = &inputs.settings.start_command else {
+        return Ok(from_project());
+    };
+    let words: Vec<&str> = asked.value.iter().map(String::as_str).collect();
+    let app_has = |file: &str| inputs.facts.app_dir.join(file).is_ok_and(|path| inputs.tree.has_file(&path));
+    Ok(match words.as_slice() {
+        [] | [""] => return Err(PlanError::EmptyStartCommand { origin: asked.origin.to_string() }),
+        // Package managers keep signals from the app; what they would run is run directly.
+        ["npm" | "yarn" | "pnpm" | "bun", "start"] | ["npm" | "yarn" | "pnpm" | "bun", "run", "start"] => {
+            from_project()
+        }
+        ["next", "start", ..] => None,
+        // Standalone's own server.
+        ["node", file] if file.ends_with("server.js") && !app_has(file) => None,
+        _ => Some(asked.clone()),
+    })
+}
+
+/// A script as words; one that needs a shell stays whole, for `sh -c`.
+fn split_command(command: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for c in command.trim().chars() {
+        match (quote, c) {
+            (Some(open), _) if c == open => quote = None,
+            (Some('"'), '$' | '`' | '\\') => return shell(command),
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, '&' | '|' | ';' | '<' | '>' | '(' | ')' | '$' | '`' | '\\' | '*' | '?' | '~' | '#' | '\n') => {
+                return shell(command);
+            }
+            (None, _) if c.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    if quote.is_some() || words.is_empty() { shell(command) } else { words }
+}
+
+fn shell(command: &str) -> Vec<String> {
+    // `exec` is of no use before a list of commands, and harmless to leave out.
+    vec!["/bin/sh".to_owned(), "-c".to_owned(), command.to_owned()]
+}
+
+fn check_shell(command: &Detected<Vec<String>>, base: &BasePlan) -> Result<(), PlanError> {
+    let needs_shell =
+        command.value.first().is_some_and(|word| matches!(word.as_str(), "sh" | "/bin/sh" | "bash" | "/bin/bash"));
+    if base.flavour == BaseFlavour::Distroless && needs_shell {
+        let text = command.value.last().cloned().unwrap_or_default();
+        return Err(PlanError::ShellInDistroless { command: text, origin: command.origin.to_string() });
+    }
+    Ok(())
+}
+
+/// Before 15, Next.js brings no image optimiser that works in standalone mode.
+fn plan_sharp(
+    inputs: Inputs<'_>,
+    mode: ImageMode,
+    node_major: u32,
+    warnings: &mut Vec<Warning>,
+) -> Option<&'static str> {
+    let (next, config) = (&inputs.facts.next.value, &inputs.facts.config);
+    let traced = matches!(mode, ImageMode::Standalone | ImageMode::Unknown);
+    let unused = config.images_unoptimized.value() == Some(&true)
+        || config.images_loader.value().is_some_and(|loader| loader != "default");
+    if next.major >= 15 || !traced || unused || inputs.facts.install.sharp.is_some() {
+        return None;
+    }
+    if node_major < SHARP_NODE_FLOOR {
+        warnings.push(
+            Warning::new(
+                "plan/images-not-optimised",
+                format!("on Node.js {node_major}, Next.js {next} sends images as they are: sharp {SHARP} needs Node.js {SHARP_NODE_FLOOR}"),
+            )
+            .with_hint(format!("use `--node-version {SHARP_NODE_FLOOR}` or a later one, or add `sharp` to the dependencies")),
+        );
+        return None;
+    }
+    Some(SHARP)
+}
+
+/// Environment, port, process and health check of the container.
+pub(super) fn plan_runtime(
+    inputs: Inputs<'_>,
+    base: &BasePlan,
+    output: &OutputPlan,
+    mut environment: BTreeMap<String, Detected<String>>,
+) -> RuntimePlan {
+    let port = plan_port(inputs);
+    let own = |reason: &str| Origin::Default(reason.to_owned());
+    let mut set = |name: &str, value: String, origin: Origin| {
+        environment.insert(name.to_owned(), Detected::new(value, origin));
+    };
+    set("NODE_ENV", "production".to_owned(), own("an image is for production"));
+    set("HOSTNAME", "0.0.0.0".to_owned(), own("reachable from outside the container"));
+    set("PORT", port.value.to_string(), port.origin.clone());
+    if !environment.contains_key("NEXT_TELEMETRY_DISABLED") {
+        let disabled = Detected::new("1".to_owned(), own("a server in production reports to nobody"));
+        environment.insert("NEXT_TELEMETRY_DISABLED".to_owned(), disabled);
+    }
+    if output.sharp.is_some() {
+        let place = Detected::new("/nextdeploy/sharp/node_modules/sharp".to_owned(), own("the added image optimiser"));
+        environment.insert("NEXT_SHARP_PATH".to_owned(), place);
+    }
+    let launcher = vec![base.node_path.clone(), "/nextdeploy/launcher.cjs".to_owned()];
+    RuntimePlan {
+        environment,
+        port,
+        health_path: inputs.settings.health_path.clone(),
+        base_path: match &inputs.facts.config.base_path {
+            Known::Value(path) => Some(path.clone()),
+            Known::Absent | Known::Unknown { .. } => None,
+        },
+        user: "1001:0",
+        health_check: [launcher.clone(), vec!["health".to_owned()]].concat(),
+        entrypoint: launcher,
+        command: vec!["start".to_owned()],
+    }
+}
+
+fn plan_port(inputs: Inputs<'_>) -> Detected<u16> {
+    let from_variable = || {
+        let setting = inputs.settings.env.get("PORT")?;
+        match &setting.value.value {
+            EnvValue::Plain(text) => {
+                Some(Detected::new(text.trim().parse().ok().filter(|p| *p != 0)?, setting.origin.clone()))
+            }
+            EnvValue::Secret(_) => None,
+        }
+    };
+    inputs
+        .settings
+        .port
+        .clone()
+        .or_else(from_variable)
+        .or_else(|| inputs.facts.port.clone())
+        .unwrap_or_else(|| Detected::new(DEFAULT_PORT, Origin::Default("Next.js' own".to_owned())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scripts_are_split_only_when_no_shell_is_needed() {
+        let words = |command: &str| split_command(command).join("|");
+        assert_eq!(words("NODE_ENV=production node server.js"), "NODE_ENV=production|node|server.js");
+        assert_eq!(words("node  'my server.js' \"a b\" ''"), "node|my server.js|a b|");
+        assert_eq!(words("prisma migrate deploy && next start"), "/bin/sh|-c|prisma migrate deploy && next start");
+        assert_eq!(words("next start -p $PORT"), "/bin/sh|-c|next start -p $PORT");
+        assert_eq!(words("node \"it"), "/bin/sh|-c|node \"it");
+    }
+}

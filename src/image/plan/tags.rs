@@ -1,0 +1,201 @@
+//! Names of the image: complete references as they were typed, and every repository with the tags that the rules give.
+
+use std::collections::BTreeSet;
+
+use super::repository::{self, Place, Repositories};
+use super::{Inputs, PlanError, identity};
+use crate::config::settings::PushPolicy;
+use crate::diagnostic::Warning;
+use crate::image_ref::{Reference, is_tag};
+use crate::origin::{Detected, Origin};
+use crate::repo::ci::{CiEvent, CiSystem};
+use crate::tags::{Evaluation, RunFacts, TagEntry, TagRule, evaluate};
+
+/// All names of the image.
+#[derive(Debug)]
+pub(super) struct Names {
+    /// Complete references; the first one is the primary.
+    pub tags: Vec<Detected<String>>,
+    /// Hosts of their registries, with what named the host.
+    pub registries: Vec<Detected<String>>,
+    /// The tag of highest priority that a rule gave.
+    pub version: Option<String>,
+}
+
+/// Names the image; a warning says when it gets another name than was asked for.
+pub(super) fn plan_names(inputs: Inputs<'_>, name: &str, warnings: &mut Vec<Warning>) -> Result<Names, PlanError> {
+    let typed = typed_references(inputs);
+    let rules: Vec<Detected<TagRule>> = inputs
+        .settings
+        .tags
+        .iter()
+        .filter_map(|tag| Some(Detected::new(tag.value.rule()?.clone(), tag.origin.clone())))
+        .collect();
+    let registries =
+        typed.iter().filter_map(|tag| registry_of(&Reference::parse(&tag.value).ok()?, &tag.origin)).collect();
+    let mut names = Names { registries, tags: typed, version: None };
+    if rules.is_empty() && inputs.settings.images.is_empty() && !names.tags.is_empty() {
+        names.version = version_of(inputs);
+        return Ok(deduplicated(names));
+    }
+    let repositories = repository::plan_repositories(inputs, name, warnings)?;
+    let evaluation = if rules.is_empty() { by_default(inputs, &repositories)? } else { by_rules(inputs, &rules)? };
+    warnings.extend(evaluation.warnings);
+    if evaluation.tags.is_empty() && names.tags.is_empty() {
+        return without_tags(inputs, &rules, name, warnings);
+    }
+    // With `auto` the image is built, and a notice says that it goes nowhere.
+    let insists = inputs.publish.push.as_ref().is_some_and(|push| push.value == PushPolicy::Always);
+    if repositories.place == Place::Local && insists && !evaluation.tags.is_empty() {
+        return Err(PlanError::NoRegistry { tag: format!("{name}:{}", evaluation.tags[0].value) });
+    }
+    names.version = evaluation.tags.first().map(|tag| tag.value.clone()).filter(|tag| tag != "latest");
+    for repository in &repositories.list {
+        let named_by = repository::registry_origin(inputs, repositories.place, repository);
+        names.registries.extend(registry_of(&repository.value, &named_by));
+        names.tags.extend(evaluation.tags.iter().map(|tag| {
+            let reference = Reference { tag: Some(tag.value.clone()), ..repository.value.clone() };
+            Detected::new(reference.to_string(), origin(tag, repository, repositories.place))
+        }));
+    }
+    Ok(deduplicated(names))
+}
+
+/// The registry of `reference`. Images without a registry are Docker Hub's, but for those without a namespace, which stay here.
+fn registry_of(reference: &Reference, named_by: &Origin) -> Option<Detected<String>> {
+    let is_local = reference.domain.is_none() && !reference.path.contains('/');
+    let host = reference.domain.as_deref().unwrap_or("docker.io");
+    (!is_local).then(|| Detected::new(host.to_owned(), named_by.clone()))
+}
+
+/// Where the tag came from, and the repository, where nobody typed that.
+fn origin(tag: &Detected<String>, repository: &Detected<Reference>, place: Place) -> Origin {
+    let with = |reason: &str| format!("{reason}; repository {}", repository.origin);
+    match (place, &tag.origin) {
+        (Place::Registry, Origin::Derived(reason)) => Origin::Derived(with(reason)),
+        (Place::Registry, Origin::Default(reason)) => Origin::Default(with(reason)),
+        _ => tag.origin.clone(),
+    }
+}
+
+fn deduplicated(mut names: Names) -> Names {
+    let mut seen = BTreeSet::new();
+    names.tags.retain(|tag| seen.insert(tag.value.clone()));
+    names
+}
+
+fn typed_references(inputs: Inputs<'_>) -> Vec<Detected<String>> {
+    let references = inputs.settings.tags.iter().filter_map(|tag| match &tag.value {
+        TagEntry::Reference(reference) => Some((reference, &tag.origin)),
+        TagEntry::Rule(_) => None,
+    });
+    references
+        .map(|(reference, origin)| {
+            let tag = reference.tag.clone().or_else(|| Some("latest".to_owned()));
+            Detected::new(Reference { tag, ..reference.clone() }.to_string(), origin.clone())
+        })
+        .collect()
+}
+
+/// The tag of the first reference that has one which says something.
+fn version_of(inputs: Inputs<'_>) -> Option<String> {
+    inputs.settings.tags.iter().find_map(|tag| match &tag.value {
+        TagEntry::Reference(reference) => reference.tag.clone().filter(|tag| tag != "latest"),
+        TagEntry::Rule(_) => None,
+    })
+}
+
+/// What the CI says about the run; where it names no branch, tag or pull request, what git says.
+fn run_facts(inputs: Inputs<'_>) -> RunFacts<'_> {
+    let ci = inputs.ci;
+    let git = inputs.tree.git.as_ref();
+    // A push stays one also while a pull request is open for its branch.
+    let request = ci.pull_request.as_ref().filter(|_| ci.event != CiEvent::Push);
+    let (branch, tag) = match (request, &ci.branch, &ci.tag) {
+        (Some(_), ..) => (None, None),
+        (None, _, Some(tag)) => (None, Some(tag)),
+        (None, Some(branch), None) => (Some(branch), None),
+        (None, None, None) => (git.and_then(|git| git.branch.as_ref()), git.and_then(|git| git.tag.as_ref())),
+    };
+    RunFacts {
+        is_schedule: ci.event == CiEvent::Schedule,
+        branch: branch.map(String::as_str),
+        tag: tag.map(String::as_str),
+        pull_request: request.map(|request| request.number),
+        base_branch: request.map_or(ci.base_branch.as_deref(), |request| request.base_branch.as_deref()),
+        default_branch: ci.default_branch.as_deref(),
+        commit: identity::commit(inputs),
+        commit_time: git.and_then(|git| git.commit_time),
+        time: ci.time,
+        short_commit: inputs.settings.commit_length.as_ref().map_or(0, |length| length.value),
+    }
+}
+
+fn by_rules(inputs: Inputs<'_>, rules: &[Detected<TagRule>]) -> Result<Evaluation, PlanError> {
+    evaluate(rules, &inputs.settings.flavor, &run_facts(inputs))
+        .map_err(|error| PlanError::Tag { origin: error.origin.to_string(), error: error.value })
+}
+
+/// Rules that nobody gave: those of `docker/metadata-action` in CI and for images that were named; on a developer's machine, and
+/// where these give nothing, `latest` and the commit.
+fn by_default(inputs: Inputs<'_>, repositories: &Repositories) -> Result<Evaluation, PlanError> {
+    if inputs.ci.system != CiSystem::None || repositories.place == Place::Given {
+        let defaults: Vec<_> = TagRule::defaults()
+            .into_iter()
+            .map(|rule| Detected::new(rule, Origin::Default("no `--tag`".to_owned())))
+            .collect();
+        let evaluation = by_rules(inputs, &defaults)?;
+        if !evaluation.tags.is_empty() {
+            return Ok(evaluation);
+        }
+    }
+    let latest = Detected::new("latest".to_owned(), Origin::Default("no `--tag`".to_owned()));
+    let latest = (repositories.place != Place::Given).then_some(latest);
+    let tags = latest.into_iter().chain(commit_tag(inputs)).collect();
+    Ok(Evaluation { tags, warnings: Vec::new() })
+}
+
+/// The first eight characters of the commit, which say when it is not what was built.
+fn commit_tag(inputs: Inputs<'_>) -> Option<Detected<String>> {
+    const SHORT: usize = 8;
+    let short: String = identity::commit(inputs)?.chars().take(SHORT).collect();
+    let dirty = inputs.tree.git.as_ref().is_some_and(|git| git.dirty);
+    let tag = if dirty { format!("{short}-dirty") } else { short };
+    is_tag(&tag).then(|| Detected::new(tag, Origin::Derived("the commit".to_owned())))
+}
+
+/// No rule speaks for this run: an image that is to be pushed has no name, any other gets one on this machine.
+fn without_tags(
+    inputs: Inputs<'_>,
+    rules: &[Detected<TagRule>],
+    name: &str,
+    warnings: &mut Vec<Warning>,
+) -> Result<Names, PlanError> {
+    let run = describe(&run_facts(inputs));
+    if repository::is_pushed(inputs) {
+        let rules = rules.iter().map(|rule| rule.value.text().to_owned()).collect();
+        return Err(PlanError::NoTags { run, rules });
+    }
+    let tag = commit_tag(inputs)
+        .unwrap_or_else(|| Detected::new("latest".to_owned(), Origin::Default("no tag rule applies".to_owned())));
+    let tag = tag.map(|tag| format!("{name}:{tag}"));
+    let message = format!("no tag rule gives a tag for this run ({run}), so the image is called `{}`", tag.value);
+    warnings
+        .push(Warning::new("plan/no-tags", message).with_hint("add a rule that always applies, such as `type=sha`"));
+    Ok(Names { tags: vec![tag], registries: Vec::new(), version: None })
+}
+
+/// `branch main`, as messages name a run.
+fn describe(facts: &RunFacts<'_>) -> String {
+    let ways = [
+        facts.pull_request.map(|number| format!("pull request {number}")),
+        facts.tag.map(|tag| format!("tag {}", crate::diagnostic::shown(tag))),
+        facts.branch.map(|branch| format!("branch {}", crate::diagnostic::shown(branch))),
+        facts.is_schedule.then(|| "schedule".to_owned()),
+    ];
+    let known: Vec<String> = ways.into_iter().flatten().collect();
+    if known.is_empty() { "neither branch, tag nor pull request is known".to_owned() } else { known.join(", ") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,351 @@
+use std::fmt::Write as _;
+
+use super::sample::{Sample, from_file, from_flag, path};
+use super::*;
+use crate::config::settings::{EnvScope, EnvValue, PushPolicy, SecretSource, SecretValue};
+use crate::diagnostic::Diagnostic;
+use crate::project::*;
+use crate::secret::Secret;
+
+fn codes(plan: &ImagePlan) -> Vec<&str> {
+    plan.warnings.iter().map(|warning| warning.code).collect()
+}
+
+fn image_value<'a>(plan: &'a ImagePlan, name: &str) -> Option<&'a str> {
+    plan.runtime.environment.get(name).map(|value| value.value.as_str())
+}
+
+fn secret_ids(plan: &ImagePlan) -> Vec<&str> {
+    plan.secrets.iter().map(|secret| secret.id.as_str()).collect()
+}
+
+#[test]
+fn the_plan_of_an_npm_project() {
+    insta::assert_json_snapshot!(Sample::npm().plan());
+}
+
+#[test]
+fn a_name_that_no_image_can_have_is_changed_and_said() {
+    let mut sample = Sample::npm();
+    sample.facts.name.value = "@Acme/Web Shop".to_owned();
+    let plan = sample.plan();
+    assert_eq!(plan.name.value, "acme-web-shop");
+    assert_eq!(codes(&plan), ["plan/image-name-changed"]);
+    assert_eq!(plan.labels["org.opencontainers.image.title"], "@Acme/Web Shop");
+}
+
+#[test]
+fn each_manager_installs_frozen() {
+    let command = |manager: &str, version: Option<&str>| {
+        let mut sample = Sample::new(manager, version, "16.4.5");
+        sample.facts.start = custom_start("node server.js");
+        let install = sample.plan().install;
+        let production = install.production_command.map_or("none".to_owned(), |words| words.join(" "));
+        format!("{:?}: {} | {production}", install.setup, install.command.join(" "))
+    };
+    let commands = [
+        command("npm", None),
+        command("npm", Some("6.14.18")),
+        command("npm", Some("11.1.0")),
+        command("yarn", Some("1.22.22")),
+        command("yarn", Some("3.8.7")),
+        command("yarn", Some("4.12.0")),
+        command("pnpm", Some("10.12.4")),
+        command("bun", Some("1.3.11")),
+    ];
+    insta::assert_snapshot!(commands.join("\n"));
+}
+
+fn custom_start(command: &str) -> StartScript {
+    let script = NamedScript { name: "start".to_owned(), command: command.to_owned() };
+    StartScript::Custom(from_file(script, "package.json#scripts.start"))
+}
+
+#[test]
+fn the_mode_follows_config_and_start_script() {
+    let mut sample = Sample::npm();
+    assert_eq!(sample.plan().output.mode, ImageMode::Standalone);
+    sample.facts.start = custom_start("NODE_ENV=production node server.js");
+    let output = sample.plan().output;
+    assert_eq!(output.mode, ImageMode::Server);
+    assert_eq!(output.start_command.unwrap().value, ["NODE_ENV=production", "node", "server.js"]);
+    sample.facts.config.output = Known::Value(from_file(OutputMode::Export, "next.config.mjs"));
+    assert_eq!(sample.plan().output.mode, ImageMode::Export);
+    sample.facts.start = StartScript::Next;
+    sample.facts.config.output = Known::Unknown { reason: "calls a function".to_owned(), line: 3 };
+    assert_eq!(sample.plan().output.mode, ImageMode::Unknown);
+}
+
+#[test]
+fn a_package_manager_never_stands_between_app_and_signals() {
+    let mut sample = Sample::npm();
+    let mut mode = |words: &[&str]| {
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        sample.settings.start_command = Some(from_flag(words, "--start-command"));
+        sample.plan().output.mode
+    };
+    assert_eq!(mode(&["npm", "start"]), ImageMode::Standalone);
+    assert_eq!(mode(&["yarn", "run", "start"]), ImageMode::Standalone);
+    assert_eq!(mode(&["node", "server.js"]), ImageMode::Standalone);
+    assert_eq!(mode(&["node", "other.js"]), ImageMode::Server);
+}
+
+#[test]
+fn old_next_versions_get_an_image_optimiser() {
+    assert_eq!(Sample::new("npm", None, "14.2.35").plan().output.sharp, Some("0.33.5"));
+    assert_eq!(Sample::new("npm", None, "15.0.0").plan().output.sharp, None);
+    let mut sample = Sample::new("npm", None, "13.5.11");
+    sample.facts.install.sharp = Some(from_file("^0.32.0".to_owned(), "package.json"));
+    assert_eq!(sample.plan().output.sharp, None);
+    sample.facts.install.sharp = None;
+    sample.facts.node.value.major = 16;
+    let plan = sample.plan();
+    assert_eq!((plan.output.sharp, codes(&plan)), (None, vec!["plan/images-not-optimised"]));
+}
+
+#[test]
+fn public_and_harmless_values_reach_build_and_image() {
+    let mut sample = Sample::npm();
+    sample.plain("NEXT_PUBLIC_API_KEY", "abc");
+    sample.plain("API_URL", "https://example.com");
+    let plan = sample.plan();
+    for name in ["NEXT_PUBLIC_API_KEY", "API_URL"] {
+        assert!(plan.build.environment.contains_key(name) && image_value(&plan, name).is_some(), "{name}");
+    }
+    assert!(plan.secrets.is_empty() && plan.warnings.is_empty());
+}
+
+#[test]
+fn secrets_reach_the_build_as_secrets_and_never_the_image() {
+    let mut sample = Sample::npm();
+    sample.env("MARKED", EnvValue::Secret(Secret::new("hush-1".to_owned())), EnvScope::Auto);
+    sample.plain("DATABASE_URL", "postgres://app:hush-2@db/app");
+    sample.env("RUN_ONLY", EnvValue::Secret(Secret::new("hush-3".to_owned())), EnvScope::Container);
+    let plan = sample.plan();
+    assert_eq!(secret_ids(&plan), ["DATABASE_URL", "MARKED"]);
+    assert_eq!(codes(&plan), ["plan/secret-looking-variable"]);
+    let shown = serde_json::to_string(&plan).unwrap() + &format!("{plan:?}");
+    assert!(!shown.contains("hush-"), "{shown}");
+    sample.env("MARKED", EnvValue::Secret(Secret::new("hush-1".to_owned())), EnvScope::Image);
+    assert_eq!(sample.try_plan().unwrap_err().code(), "plan/secret-in-image");
+}
+
+#[test]
+fn scopes_are_obeyed() {
+    let mut sample = Sample::npm();
+    for (name, scope) in [("B", EnvScope::Build), ("I", EnvScope::Image), ("C", EnvScope::Container)] {
+        sample.env(name, EnvValue::Plain("x".to_owned()), scope);
+    }
+    let plan = sample.plan();
+    let seen = |name: &str| (plan.build.environment.contains_key(name), image_value(&plan, name).is_some());
+    assert_eq!((seen("B"), seen("I"), seen("C")), ((true, false), (false, true), (false, false)));
+}
+
+#[test]
+fn what_the_launcher_owns_is_ignored_and_said() {
+    let mut sample = Sample::npm();
+    for (name, value) in [("NODE_ENV", "development"), ("HOSTNAME", "127.0.0.1"), ("PORT", "8080")] {
+        sample.plain(name, value);
+    }
+    let plan = sample.plan();
+    assert_eq!(codes(&plan), ["plan/variable-ignored", "plan/variable-ignored"]);
+    assert_eq!(image_value(&plan, "NODE_ENV"), Some("production"));
+    assert_eq!(image_value(&plan, "HOSTNAME"), Some("0.0.0.0"));
+    assert_eq!((plan.runtime.port.value, image_value(&plan, "PORT")), (8080, Some("8080")));
+}
+
+fn env_file(name: &str, tracked: bool, variables: &[(&str, &str)]) -> EnvFile {
+    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    EnvFile { path: path(name), tracked, variables }
+}
+
+#[test]
+fn harmless_values_of_tracked_files_become_the_image_environment() {
+    let mut sample = Sample::npm();
+    sample.facts.env_files = vec![
+        env_file(".env", true, &[("SITE", "dev"), ("API", "https://$HOST"), ("JWT_SECRET", "hush-hush")]),
+        env_file(".env.production", true, &[("SITE", "prod")]),
+    ];
+    sample.plain("SITE_NAME", "x");
+    let plan = sample.plan();
+    assert_eq!(image_value(&plan, "SITE"), Some("prod"));
+    assert_eq!(image_value(&plan, "API"), Some("https://$HOST"), "a dollar sign that was escaped is text");
+    assert_eq!(image_value(&plan, "JWT_SECRET"), None);
+    assert_eq!(codes(&plan), ["plan/secret-in-env-file"]);
+    assert!(plan.warnings[0].message.contains("`JWT_SECRET`") && !plan.warnings[0].message.contains("hush"));
+
+    sample.settings.env_files = Some(from_flag(EnvFilePolicy::Strip, "--env-files"));
+    assert_eq!(image_value(&sample.plan(), "SITE"), None);
+    sample.settings.env_files = Some(from_flag(EnvFilePolicy::Keep, "--env-files"));
+    let kept = sample.plan();
+    assert!(kept.output.keep_env_files);
+    assert_eq!(codes(&kept), ["plan/env-file-kept"]);
+}
+
+#[test]
+fn untracked_files_are_not_read_and_named() {
+    let mut sample = Sample::npm();
+    sample.facts.env_files = vec![env_file(".env", false, &[("SITE", "dev")])];
+    let plan = sample.plan();
+    assert_eq!((codes(&plan), image_value(&plan, "SITE")), (vec!["plan/untracked-env-file"], None));
+}
+
+#[test]
+fn turbo_builds_when_it_knows_the_task() {
+    let commands = |sample: &Sample| {
+        let lines = sample.plan().build.commands.into_iter().map(|c| format!("{}: {}", c.dir, c.argv.join(" ")));
+        lines.collect::<Vec<_>>()
+    };
+    let turbo = Sample::new("pnpm", Some("10.12.4"), "16.4.5").in_workspace(Some(WorkspaceTool::Turbo));
+    assert_eq!(commands(&turbo), [".: turbo run build --filter=@acme/web"]);
+    let plain = Sample::new("pnpm", Some("10.12.4"), "16.4.5").in_workspace(None);
+    assert_eq!(commands(&plain), ["packages/ui: pnpm run build", "apps/web: pnpm run build"]);
+    let mut own = Sample::npm().in_workspace(None);
+    own.settings.build_command = Some(from_flag("next build && ./after.sh".to_owned(), "--build-command"));
+    assert_eq!(commands(&own)[1], "apps/web: /bin/sh -c next build && ./after.sh");
+}
+
+#[test]
+fn scripts_of_an_install_run_once_the_sources_are_there() {
+    let mut sample = Sample::npm().in_workspace(None);
+    let script = |dir: &str, name: &str, command: &str| LifecycleScript {
+        dir: path(dir),
+        name: name.to_owned(),
+        command: command.to_owned(),
+    };
+    sample.facts.install.lifecycle_scripts = vec![
+        script("", "preinstall", "npx only-allow npm"),
+        script("", "postinstall", "patch-package"),
+        script("", "prepare", "husky"),
+        script("apps/web", "postinstall", "node gen.js"),
+        script("packages/ui", "install", "node-gyp rebuild"),
+        script("packages/ui", "postinstall", "node x.js"),
+        script("apps/other", "postinstall", "never"),
+    ];
+    let lines: Vec<String> =
+        sample.plan().build.prepare.iter().map(|c| format!("{}: {}", c.dir, c.argv.join(" "))).collect();
+    assert_eq!(lines, [".: npm run postinstall", "packages/ui: npm run install", "apps/web: npm run postinstall"]);
+}
+
+#[test]
+fn prisma_needs_openssl_its_schema_and_a_client() {
+    let mut sample = Sample::new("pnpm", Some("10.12.4"), "16.4.5");
+    sample.facts.install.prisma =
+        Some(Prisma { version: Some("6.1.0".to_owned()), schemas: vec![path("prisma/schema.prisma")] });
+    let plan = sample.plan();
+    assert_eq!(plan.system_packages.iter().map(|p| (p.command, p.runtime)).collect::<Vec<_>>(), [("openssl", true)]);
+    assert!(plan.install.files.contains(&path("prisma/schema.prisma")));
+    assert_eq!(plan.build.prepare[0].argv, ["prisma", "generate"]);
+    sample.facts.build.script.as_mut().unwrap().value.command = "prisma generate && next build".to_owned();
+    assert!(sample.plan().build.prepare.is_empty());
+}
+
+#[test]
+fn variables_of_npmrc_are_asked_for() {
+    let mut sample = Sample::npm();
+    sample.facts.install.variables = vec![from_file("NPM_TOKEN".to_owned(), ".npmrc")];
+    assert_eq!(codes(&sample.plan()), ["plan/missing-install-variable"]);
+    let secret = SecretSource { id: "NPM_TOKEN".to_owned(), value: SecretValue::Value(Secret::new("t".to_owned())) };
+    sample.settings.secrets = vec![from_flag(secret, "--secret")];
+    let plan = sample.plan();
+    assert!(codes(&plan).is_empty());
+    assert_eq!(plan.install.secrets, ["NPM_TOKEN"]);
+}
+
+#[test]
+fn caches_with_keys_are_never_shared_between_projects() {
+    let id = |sample: &Sample| sample.plan().build.cache.unwrap().id;
+    let mut sample = Sample::npm();
+    let first = id(&sample);
+    sample.tree.root = "/elsewhere".into();
+    assert_eq!(id(&sample), first, "two checkouts of one repository are one project");
+    sample.tree.git.as_mut().unwrap().remote = None;
+    let by_folder = id(&sample);
+    sample.tree.root = "/third".into();
+    assert_ne!(by_folder, id(&sample));
+    assert_ne!(id(&Sample::npm().in_workspace(None)), first);
+}
+
+#[test]
+fn bases_are_known_by_name() {
+    let base = |name: &str| {
+        let mut sample = Sample::npm();
+        sample.settings.base = Some(from_flag(name.to_owned(), "--base"));
+        sample.plan().base
+    };
+    assert_eq!((base("alpine").runtime.value.as_str(), base("alpine").libc), ("node:22-alpine", Libc::Musl));
+    let distroless = base("distroless");
+    assert_eq!(distroless.build.value, "node:22-slim");
+    assert_eq!(distroless.runtime.value, "gcr.io/distroless/nodejs22-debian13");
+    assert_eq!(distroless.node_path, "/nodejs/bin/node");
+    assert_eq!(base("ghcr.io/acme/node:22-alpine").libc, Libc::Musl);
+    assert_eq!(base("node:22.11.0-bookworm").flavour, BaseFlavour::Custom);
+}
+
+/// What a user sees when a plan is impossible.
+#[test]
+fn impossible_plans() {
+    type Change = fn(&mut Sample);
+    let cases: Vec<(&str, Change)> = vec![
+        ("no image name", |s| s.facts.name.value = "日本".to_owned()),
+        ("tag rule that is neither on nor off", |s| s.tags(&["type=sha,enable={{tag}}"])),
+        ("nothing to push", |s| {
+            s.tags(&["type=semver,pattern={{version}}"]);
+            s.publish.push = Some(from_flag(PushPolicy::Always, "--push"));
+        }),
+        ("no registry to push to", |s| s.publish.push = Some(from_flag(PushPolicy::Always, "--push"))),
+        ("no owner in a registry", |s| {
+            s.publish.registry = Some(from_flag("ghcr.io".to_owned(), "--registry"));
+            s.publish.push = Some(from_flag(PushPolicy::Always, "--push"));
+        }),
+        ("too long for a repository", |s| {
+            s.publish.registry = Some(from_flag("registry.gitlab.com".to_owned(), "--registry"));
+            s.ci.registry_image = Some(format!("registry.gitlab.com/{}", "a".repeat(256)));
+        }),
+        ("bad base", |s| s.settings.base = Some(from_flag("node:22 AS x\nRUN id".to_owned(), "--base"))),
+        ("bad variable", |s| s.plain("A B", "x")),
+        ("NUL", |s| s.plain("A", "x\0y")),
+        ("secret id", |s| {
+            let value = SecretValue::File("/x".into());
+            s.settings.secrets = vec![from_flag(SecretSource { id: "a,b".to_owned(), value }, "--secret")];
+        }),
+        ("bad label", |s| {
+            s.settings.labels.insert("a b".to_owned(), from_flag(String::new(), "--label"));
+        }),
+        ("label with line break", |s| {
+            s.settings.labels.insert("a".to_owned(), from_flag("x\nUSER 0".to_owned(), "--label"));
+        }),
+        ("empty start command", |s| s.settings.start_command = Some(from_flag(Vec::new(), "--start-command"))),
+        ("start command with export", |s| {
+            s.facts.config.output = Known::Value(from_file(OutputMode::Export, "next.config.mjs"));
+            s.settings.start_command =
+                Some(from_flag(vec!["node".to_owned(), "main.js".to_owned()], "--start-command"));
+        }),
+        ("shell in distroless", |s| {
+            s.settings.base = Some(from_flag("distroless".to_owned(), "--base"));
+            s.facts.start = custom_start("migrate && node server.js");
+        }),
+    ];
+    let mut text = String::new();
+    for (name, change) in cases {
+        let mut sample = Sample::npm();
+        change(&mut sample);
+        let error = sample.try_plan().expect_err(name);
+        assert_eq!(error.exit_code() as u8, 3);
+        let hints = error.hints().join("; ");
+        writeln!(text, "{name}\n  error[{}]: {error}\n  hint: {hints}", error.code()).unwrap();
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn programs_of_workspace_packages_are_there_to_be_linked() {
+    let mut sample = Sample::npm().in_workspace(None);
+    let manifest = r#"{ "name": "@acme/ui", "bin": { "ui": "./cli.js", "built": "dist/x.js", "out": "../../../x" } }"#;
+    sample.tree = crate::repo::SourceTree::from_texts([
+        ("package.json", "{}"),
+        ("packages/ui/package.json", manifest),
+        ("packages/ui/cli.js", ""),
+    ]);
+    assert_eq!(sample.plan().install.files, [path("package-lock.json"), path("packages/ui/cli.js")]);
+}

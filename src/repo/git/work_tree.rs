@@ -1,0 +1,122 @@
+//! Where a checkout keeps its git data, and whether that data may be believed.
+//!
+//! In: a directory. Out: a [`WorkTree`]. Only `.git` at the top of a work tree counts: a folder that merely looks like a git
+//! directory, which a repository can hold as ordinary files, is never taken for one. Runs nothing.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::GitError;
+use crate::host::Environment;
+use crate::repo::error::io_reason;
+
+/// Bytes of a `.git` or `commondir` file; git itself reads no more than a path from them.
+const LARGEST_POINTER: u64 = 8 * 1024;
+/// Bytes of a `config` file.
+const LARGEST_CONFIG: u64 = 4 * 1024 * 1024;
+
+/// A work tree and its git directory, as absolute paths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct WorkTree {
+    pub top: PathBuf,
+    /// `.git` itself: a directory, or a file in linked work trees and submodules.
+    entry: PathBuf,
+    /// Holds `HEAD` and `index`.
+    pub git_dir: PathBuf,
+    /// Holds objects, references and configuration; differs from `git_dir` in linked work trees.
+    pub common_dir: PathBuf,
+}
+
+/// The nearest directory, from `dir` upwards, that is the top of a git work tree.
+pub fn git_top_level(dir: &Path) -> Option<PathBuf> {
+    dir.ancestors().find(|candidate| is_top_level(candidate)).map(Path::to_path_buf)
+}
+
+pub(super) fn is_top_level(directory: &Path) -> bool {
+    let git = directory.join(".git");
+    // A file in linked work trees and submodules.
+    git.is_file() || git.join("HEAD").exists()
+}
+
+impl WorkTree {
+    /// The work tree whose top is `top`.
+    pub fn open(top: &Path) -> Result<Self, GitError> {
+        let entry = top.join(".git");
+        let git_dir = if metadata(&entry)?.is_dir() { entry.clone() } else { linked_git_dir(top, &entry)? };
+        let pointer = git_dir.join("commondir");
+        let common_dir = match fs::symlink_metadata(&pointer) {
+            Ok(_) => git_dir.join(read_pointer(&pointer)?),
+            Err(_) => git_dir.clone(),
+        };
+        let resolve = |path: &Path| path.canonicalize().map_err(|error| GitError::unreadable(path, &error));
+        let work_tree =
+            Self { top: top.to_path_buf(), git_dir: resolve(&git_dir)?, common_dir: resolve(&common_dir)?, entry };
+        work_tree.check_files()?;
+        Ok(work_tree)
+    }
+
+    /// Anything but a regular file would block git for ever (a named pipe) or has no end (a device).
+    fn check_files(&self) -> Result<(), GitError> {
+        let regular = |path: PathBuf, largest: u64| match fs::metadata(&path) {
+            Ok(found) if found.is_file() && found.len() <= largest => Ok(()),
+            Ok(_) => Err(GitError::Invalid { path, reason: "not a regular file of a sane size".to_owned() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(GitError::unreadable(&path, &error)),
+        };
+        regular(self.git_dir.join("HEAD"), LARGEST_POINTER)?;
+        regular(self.git_dir.join("index"), u64::MAX)?;
+        regular(self.common_dir.join("packed-refs"), u64::MAX)?;
+        regular(self.common_dir.join("shallow"), u64::MAX)?;
+        for name in ["info/exclude", "info/attributes"] {
+            regular(self.common_dir.join(name), LARGEST_CONFIG)?;
+        }
+        self.config_files().into_iter().try_for_each(|path| regular(path, LARGEST_CONFIG))
+    }
+
+    /// The repository's own configuration files, those that exist, least specific first.
+    pub fn config_files(&self) -> Vec<PathBuf> {
+        let files = [self.common_dir.join("config"), self.git_dir.join("config.worktree")];
+        files.into_iter().filter(|path| fs::symlink_metadata(path).is_ok()).collect()
+    }
+
+    pub fn is_shallow(&self) -> bool {
+        self.common_dir.join("shallow").is_file()
+    }
+
+    /// The first part of this work tree that belongs to another user than the one who runs the program.
+    ///
+    /// The rule is git's own since 2.35.2 (CVE-2022-24765): work tree, `.git` file and git directory must belong to the
+    /// effective user; behind `sudo` also to the user who called it.
+    pub fn foreign_part(&self, environment: &Environment) -> Option<&Path> {
+        let own = rustix::process::geteuid().as_raw();
+        let behind_sudo = (own == 0).then(|| environment.get("SUDO_UID")?.parse::<u32>().ok()).flatten();
+        [&self.top, &self.entry, &self.git_dir, &self.common_dir].into_iter().map(PathBuf::as_path).find(|path| {
+            let owner = fs::symlink_metadata(path).map(|metadata| metadata.uid());
+            !owner.is_ok_and(|owner| owner == own || Some(owner) == behind_sudo)
+        })
+    }
+}
+
+fn metadata(path: &Path) -> Result<Metadata, GitError> {
+    fs::metadata(path).map_err(|error| GitError::unreadable(path, &error))
+}
+
+/// What a `.git` file names: `gitdir: PATH`, relative to its own folder.
+fn linked_git_dir(top: &Path, entry: &Path) -> Result<PathBuf, GitError> {
+    let text = read_pointer(entry)?;
+    let invalid = || GitError::Invalid { path: entry.to_path_buf(), reason: "it names no git directory".to_owned() };
+    let target = top.join(text.strip_prefix("gitdir:").ok_or_else(invalid)?.trim());
+    if target.join("HEAD").exists() { Ok(target) } else { Err(GitError::NotARepository { path: target }) }
+}
+
+fn read_pointer(path: &Path) -> Result<String, GitError> {
+    let found = metadata(path)?;
+    if !found.is_file() || found.len() > LARGEST_POINTER {
+        return Err(GitError::Invalid { path: path.to_path_buf(), reason: "it names no git directory".to_owned() });
+    }
+    let text = fs::read_to_string(path)
+        .map_err(|error| GitError::Unreadable { path: path.to_path_buf(), reason: io_reason(&error) })?;
+    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
+}
