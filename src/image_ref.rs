@@ -11,7 +11,7 @@ const MAX_TAG: usize = 128;
 
 /// A reference whose parts follow the grammar; nothing is added that was not written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference {
+pub struct ImageRef {
     /// `ghcr.io`, `localhost:5000`; `None` is Docker Hub.
     pub domain: Option<String>,
     pub path: String,
@@ -75,7 +75,7 @@ impl InvalidReference {
     }
 }
 
-impl Reference {
+impl ImageRef {
     /// Reads a reference.
     pub fn parse(text: &str) -> Result<Self, InvalidReference> {
         check_shape(text)?;
@@ -116,7 +116,7 @@ impl Reference {
     }
 }
 
-impl fmt::Display for Reference {
+impl fmt::Display for ImageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = self.domain.as_ref().map_or_else(String::new, |domain| format!("{domain}/"));
         text.push_str(&self.path);

@@ -39,22 +39,22 @@ impl fmt::Display for Origin {
 
 /// A value together with the place that it came from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Detected<T> {
+pub struct Sourced<T> {
     pub value: T,
     pub origin: Origin,
 }
 
-impl<T> Detected<T> {
+impl<T> Sourced<T> {
     pub fn new(value: T, origin: Origin) -> Self {
         Self { value, origin }
     }
 
-    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Detected<U> {
-        Detected { value: f(self.value), origin: self.origin }
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Sourced<U> {
+        Sourced { value: f(self.value), origin: self.origin }
     }
 }
 
-impl<T: fmt::Display> fmt::Display for Detected<T> {
+impl<T: fmt::Display> fmt::Display for Sourced<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.value, self.origin)
     }

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use nextdeploy::diagnostic::Diagnostic;
 use nextdeploy::docker::connection::{Engine, find_endpoint};
 use nextdeploy::host::Environment;
-use nextdeploy::image_ref::Reference;
+use nextdeploy::image_ref::ImageRef;
 use nextdeploy::net::Network;
 use nextdeploy::registry::transfer::{CredentialSource, PushRun, TransferOptions};
 use nextdeploy::registry::{Access, AuthError, Credentials, Login, RegistryHost};
@@ -52,7 +52,7 @@ impl CredentialSource for Nobody {
 
 /// What the program does with an image that is there, from the search for the daemon to the digests.
 fn push(references: &[String]) {
-    let references: Vec<Reference> = references.iter().map(|text| Reference::parse(text).unwrap()).collect();
+    let references: Vec<ImageRef> = references.iter().map(|text| ImageRef::parse(text).unwrap()).collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let environment = Environment::of_process();

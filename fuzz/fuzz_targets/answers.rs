@@ -17,7 +17,7 @@ use nextdeploy::report::forge::{Announcer, Place, Service, Wanted};
 use nextdeploy::host::{Cache, Environment};
 use nextdeploy::deploy::read_run_document;
 use nextdeploy::net::{Network, install_provider};
-use nextdeploy::image_ref::Reference;
+use nextdeploy::image_ref::ImageRef;
 use nextdeploy::origin::Origin;
 use nextdeploy::deploy::proxy::Admin;
 use nextdeploy::registry::transfer::{PullRun, PushRun, TransferOptions, ask_about_login};
@@ -182,7 +182,7 @@ async fn ask(servers: &Servers, question: Question) {
     let containers = Containers::new(&servers.engine);
     let login = Login::Basic { username: "u".to_owned(), password: Secret::new("password".to_owned()) };
     let image = format!("{}/acme/shop:1", servers.address);
-    let reference = Reference::parse(&image).expect("a reference");
+    let reference = ImageRef::parse(&image).expect("a reference");
     match question {
         Question::Connect => {
             if let Ok(engine) = Engine::connect(servers.endpoint.clone(), &Environment::default()).await {

@@ -14,7 +14,7 @@ use nextdeploy::host::Environment;
 use nextdeploy::deploy::{LaunchInputs, RunDocument, Wishes, plan_launch, read_document};
 use nextdeploy::config::metadata::{ConfigFiles, Overrides, Record, check};
 use nextdeploy::net::Network;
-use nextdeploy::origin::{Detected, Origin};
+use nextdeploy::origin::{Sourced, Origin};
 use nextdeploy::project::{DetectOptions, detect};
 use nextdeploy::registry::{Access, Authenticator, RegistryHost};
 use nextdeploy::rel_path::RelPath;
@@ -83,7 +83,7 @@ fn image() -> ImageFacts {
 }
 
 fn plan(run: Option<&RunDocument>, wishes: &Wishes) {
-    let reference = Detected::new("shop:latest".to_owned(), Origin::Flag("IMAGE".to_owned()));
+    let reference = Sourced::new("shop:latest".to_owned(), Origin::Flag("IMAGE".to_owned()));
     let inputs = LaunchInputs { reference: &reference, image: &image(), run, wishes, env_files: &[] };
     if let Ok(plan) = plan_launch(inputs) {
         let _ = plan.container(BTreeMap::new());

@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use nextdeploy::repo::ci::CiContext;
 use nextdeploy::image::dockerfile::{Dialect, render};
 use nextdeploy::config::metadata::EnvScope;
-use nextdeploy::origin::{Detected, Origin};
+use nextdeploy::origin::{Sourced, Origin};
 use nextdeploy::image::plan::{Inputs, plan_image};
 use nextdeploy::project::{DetectOptions, detect};
 use nextdeploy::config::settings::{EnvSetting, EnvValue, PublishSettings, Settings};
@@ -25,11 +25,11 @@ fn dockerfile(text: &str) -> Option<String> {
     let tree =
         SourceTree::from_texts([("package.json", MANIFEST), ("package-lock.json", LOCKFILE), ("app/page.tsx", "")]);
     let facts = detect(&tree, &DetectOptions::default()).ok()?;
-    let given = |value: &str| Detected::new(value.to_owned(), Origin::Flag("--x".to_owned()));
+    let given = |value: &str| Sourced::new(value.to_owned(), Origin::Flag("--x".to_owned()));
     let mut settings = Settings { build_command: Some(given(text)), ..Settings::default() };
     settings.labels.insert("label".to_owned(), given(text));
     let value = EnvSetting { value: EnvValue::Plain(text.to_owned()), scope: EnvScope::Auto };
-    settings.env.insert("VALUE".to_owned(), Detected::new(value, Origin::Flag("--env".to_owned())));
+    settings.env.insert("VALUE".to_owned(), Sourced::new(value, Origin::Flag("--env".to_owned())));
     let ci = CiContext { branch: Some(text.to_owned()), tag: Some(text.to_owned()), ..CiContext::default() };
     let plan = plan_image(Inputs {
         settings: &settings,

@@ -11,8 +11,8 @@ use nextdeploy::docker::connection::{SshTarget, find_endpoint};
 use nextdeploy::host::Environment;
 use nextdeploy::deploy::duration_of_flag;
 use nextdeploy::config::metadata::ConfigFiles;
-use nextdeploy::image_ref::Reference;
-use nextdeploy::origin::{Detected, Origin};
+use nextdeploy::image_ref::ImageRef;
+use nextdeploy::origin::{Sourced, Origin};
 use nextdeploy::deploy::proxy::{Admin, SiteAddress, Upstream};
 use nextdeploy::registry::RegistryHost;
 use nextdeploy::rel_path::RelPath;
@@ -37,7 +37,7 @@ const READERS: &[fn(&str)] = &[
 
 fn read_tags(text: &str) {
     let rules = text.lines().filter_map(|line| TagEntry::parse(line).ok()).filter_map(|entry| entry.rule().cloned());
-    let rules: Vec<_> = rules.map(|rule| Detected::new(rule, Origin::Flag("--tag".to_owned()))).collect();
+    let rules: Vec<_> = rules.map(|rule| Sourced::new(rule, Origin::Flag("--tag".to_owned()))).collect();
     let word = text.lines().next();
     for tag in [None, word, Some("v1.2.3")] {
         let facts = RunFacts {
@@ -65,9 +65,9 @@ fn read_flavor(text: &str) {
 
 /// What is a reference stays one when it is written out.
 fn read_reference(text: &str) {
-    if let Ok(reference) = Reference::parse(text) {
+    if let Ok(reference) = ImageRef::parse(text) {
         let _ = RegistryHost::of(&reference);
-        assert_eq!(Reference::parse(&reference.to_string()).as_ref(), Ok(&reference));
+        assert_eq!(ImageRef::parse(&reference.to_string()).as_ref(), Ok(&reference));
     }
     let _ = RegistryHost::new(text).config_key();
 }

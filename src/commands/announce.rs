@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::host::{FILE_LIMIT, read_named_text};
 use crate::image::BuiltImage;
 use crate::net::Network;
-use crate::origin::Detected;
+use crate::origin::Sourced;
 use crate::report::forge::{Action, Announcer, ForgeError, Outcome, Place, Service, Wanted};
 use crate::report::progress::size;
 use crate::report::{BuildRecord, Comment, CommentResult, PushReport, render_comment};
@@ -183,8 +183,8 @@ fn token(session: &Session, project: &Project, place: &Place) -> Result<Secret, 
     };
     let missing = || ForgeError::NoToken { host: place.host().to_owned(), hint }.warning();
     match setting {
-        Some(Detected { value: SecretValue::Value(token), .. }) => Ok(token.clone()),
-        Some(Detected { value: SecretValue::File(path), origin }) => {
+        Some(Sourced { value: SecretValue::Value(token), .. }) => Ok(token.clone()),
+        Some(Sourced { value: SecretValue::File(path), origin }) => {
             read_named_text(path, FILE_LIMIT).map(Secret::new).map_err(|error| {
                 Warning::new(
                     "forge/token-file",

@@ -17,7 +17,7 @@ use crate::doctor::{
 };
 use crate::error::{CommandError, Error};
 use crate::image::plan::ImagePlan;
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 use crate::net::Network;
 use crate::registry::transfer::{LoginAnswer, ask_about_login};
 use crate::registry::{Access, Authenticator, Login, RegistryHost};
@@ -97,11 +97,11 @@ async fn registries(session: &Session, project: &Project, plan: &ImagePlan, engi
     let references = plan
         .tags
         .iter()
-        .filter_map(|tag| Reference::parse(&tag.value).ok())
+        .filter_map(|tag| ImageRef::parse(&tag.value).ok())
         // A name without registry and namespace is local.
         .filter(|reference| reference.domain.is_some() || reference.path.contains('/'));
     // One of each registry.
-    let asked: BTreeMap<RegistryHost, Reference> =
+    let asked: BTreeMap<RegistryHost, ImageRef> =
         references.map(|reference| (RegistryHost::of(&reference), reference)).collect();
     let hosts: Vec<RegistryHost> = asked.keys().cloned().collect();
     let push = project.publish.push.as_ref().map_or(PushPolicy::Never, |push| push.value);

@@ -116,7 +116,7 @@ pub fn explain(session: &Session, error: Error, stop: &Stop) -> Result<ExitCode,
 
 /// The files with variables, in their order.
 pub fn read_env_files(wishes: &Wishes) -> Result<Vec<EnvFile>, LaunchError> {
-    let read = |file: &crate::origin::Detected<std::path::PathBuf>| {
+    let read = |file: &crate::origin::Sourced<std::path::PathBuf>| {
         let failed = |reason: String| unreadable(&file.value, &file.origin, reason);
         let text = read_named_text(&file.value, FILE_LIMIT).map_err(|error| failed(error.to_string()))?;
         let origin = crate::origin::Origin::File(file.value.display().to_string());
@@ -128,7 +128,7 @@ pub fn read_env_files(wishes: &Wishes) -> Result<Vec<EnvFile>, LaunchError> {
 
 /// The values of secrets, hidden in the log from here on.
 pub fn read_secrets(session: &Session, wishes: &Wishes) -> Result<Vec<SecretFile>, LaunchError> {
-    let read = |secret: &crate::origin::Detected<crate::config::settings::SecretSource>| {
+    let read = |secret: &crate::origin::Sourced<crate::config::settings::SecretSource>| {
         let value = match &secret.value.value {
             SecretValue::Value(value) => value.expose().clone().into_bytes(),
             SecretValue::File(path) => {

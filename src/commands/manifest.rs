@@ -13,13 +13,13 @@ use crate::diagnostic::ExitCode;
 use crate::docker::ImageFacts;
 use crate::error::Error;
 use crate::host::Environment;
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 
 pub fn run(session: &Session, verb: &Manifest, words: &Words) -> Result<ExitCode, Error> {
     let args = verb.args();
     let wishes = wishes(session, args)?;
     let reference = match (&args.image, &wishes.image) {
-        (Some(text), _) => Detected::new(text.clone(), Origin::Flag("IMAGE".to_owned())),
+        (Some(text), _) => Sourced::new(text.clone(), Origin::Flag("IMAGE".to_owned())),
         (None, Some(image)) => image.clone(),
         (None, None) => return Err(LaunchError::NoImage.into()),
     };

@@ -12,7 +12,7 @@ use crate::diagnostic::Warning;
 use crate::error::{CommandError, Error};
 use crate::host::{self, FILE_LIMIT};
 use crate::image::plan::{self, ImagePlan, Inputs};
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::project::{self, DetectOptions, ProjectFacts};
 use crate::rel_path::RelPath;
 use crate::repo::ci::{self, CiContext};
@@ -147,7 +147,7 @@ fn written(run: &RunSettings, summary: &SummaryChoice) -> Vec<PathBuf> {
 fn detect_options(settings: &Settings, start: &RelPath) -> DetectOptions {
     let started_in = || {
         (!start.is_root())
-            .then(|| Detected::new(start.to_string(), Origin::Derived("the folder that was given".to_owned())))
+            .then(|| Sourced::new(start.to_string(), Origin::Derived("the folder that was given".to_owned())))
     };
     DetectOptions {
         app: settings.app.clone().or_else(started_in),

@@ -14,9 +14,9 @@ use crate::docker::connection::{Engine, find_endpoint};
 use crate::error::{CommandError, Error};
 use crate::host;
 use crate::image::plan::ImagePlan;
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 use crate::net::Network;
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::registry::ecr::{RepositoryStatus, ensure_for_push};
 use crate::registry::transfer::{PushOutcome, PushRun, TransferError, TransferEvent, TransferOptions};
 use crate::registry::{Access, Authenticator, Credentials, Login, RegistryHost, RegistryKind};
@@ -35,14 +35,14 @@ pub enum Publication {
     None,
     /// It was asked for where it is possible, and it is not; the reason is the end of a sentence.
     Skipped(String),
-    To(Vec<Reference>),
+    To(Vec<ImageRef>),
 }
 
 /// Decides whether and whereto the `tags` of an image are pushed.
 pub fn decide(
-    policy: Option<&Detected<PushPolicy>>,
+    policy: Option<&Sourced<PushPolicy>>,
     ci: &CiContext,
-    tags: &[Detected<String>],
+    tags: &[Sourced<String>],
 ) -> Result<Publication, CommandError> {
     let Some(policy) = policy.filter(|policy| policy.value != PushPolicy::Never) else {
         return Ok(Publication::None);
@@ -52,9 +52,9 @@ pub fn decide(
     {
         return Ok(Publication::Skipped(reason.to_owned()));
     }
-    let references: Vec<Reference> = tags
+    let references: Vec<ImageRef> = tags
         .iter()
-        .filter_map(|tag| Reference::parse(&tag.value).ok())
+        .filter_map(|tag| ImageRef::parse(&tag.value).ok())
         // A name without a registry and without a namespace is local: nobody can push to `docker.io/library`.
         .filter(|reference| reference.domain.is_some() || reference.path.contains('/'))
         .collect();
@@ -73,7 +73,7 @@ pub struct Publisher<'a> {
     pub session: &'a Session,
     pub settings: &'a PublishSettings,
     /// What named the registries of this run.
-    pub registries: Vec<Detected<RegistryHost>>,
+    pub registries: Vec<Sourced<RegistryHost>>,
     pub ca_bundle: Option<&'a Path>,
     pub progress: ProgressMode,
 }
@@ -96,7 +96,7 @@ impl Publisher<'_> {
         self.authenticator_for(&self.registries)
     }
 
-    fn authenticator_for(&self, registries: &[Detected<RegistryHost>]) -> Result<Authenticator, Error> {
+    fn authenticator_for(&self, registries: &[Sourced<RegistryHost>]) -> Result<Authenticator, Error> {
         let network = Arc::new(Network::new(&self.session.environment, self.ca_bundle));
         Ok(Authenticator::new(self.settings, registries, &self.session.environment, network)?)
     }
@@ -104,7 +104,7 @@ impl Publisher<'_> {
     /// Credentials for the registries of base images, by host. A build may need none: what is wrong with them is a warning, and the
     /// daemon then asks anonymously.
     pub async fn base_credentials(&self, images: &[&str]) -> Result<BTreeMap<String, RegistryCredentials>, Error> {
-        let references: Vec<Reference> = images.iter().filter_map(|image| Reference::parse(image).ok()).collect();
+        let references: Vec<ImageRef> = images.iter().filter_map(|image| ImageRef::parse(image).ok()).collect();
         // `--username` and `--password` are for the push.
         let authenticator = self.authenticator_for(&[])?;
         let mut found = BTreeMap::new();
@@ -122,7 +122,7 @@ impl Publisher<'_> {
 
     /// Looks for the credentials before a long build, so that what is wrong with them is told at once. Nothing is kept: tokens are
     /// fetched again right before the push.
-    pub async fn check_credentials(&self, references: &[Reference]) -> Result<(), Error> {
+    pub async fn check_credentials(&self, references: &[ImageRef]) -> Result<(), Error> {
         let authenticator = self.authenticator()?;
         for host in &hosts(references) {
             let credentials = authenticator.credentials(host, Access::Push).await?;
@@ -133,7 +133,7 @@ impl Publisher<'_> {
 
     /// Makes missing repositories in ECR, where that is wanted. One that cannot be made is a warning: it may be there all the same,
     /// and the push tells.
-    pub async fn create_repositories(&self, references: &[Reference]) -> Result<(), Error> {
+    pub async fn create_repositories(&self, references: &[ImageRef]) -> Result<(), Error> {
         if !self.settings.create_repository {
             return Ok(());
         }
@@ -158,7 +158,7 @@ impl Publisher<'_> {
         &self,
         engine: &Engine,
         source: Option<&str>,
-        references: &[Reference],
+        references: &[ImageRef],
         stop: impl Future<Output = ()>,
     ) -> Result<(PushOutcome, TransferRecord), Error> {
         let authenticator = self.authenticator()?;
@@ -208,7 +208,7 @@ fn as_warning(error: &dyn Diagnostic, message: &str) -> Warning {
 }
 
 /// The registries of these references, each once.
-fn hosts(references: &[Reference]) -> Vec<RegistryHost> {
+fn hosts(references: &[ImageRef]) -> Vec<RegistryHost> {
     let mut hosts: Vec<RegistryHost> = references.iter().map(RegistryHost::of).collect();
     hosts.sort();
     hosts.dedup();
@@ -224,12 +224,12 @@ fn refuse_anonymous(host: &RegistryHost, credentials: &Credentials) -> Result<()
 }
 
 /// The registry of an image, with what named the image.
-pub fn named_registry(reference: &Reference, origin: &Origin) -> Detected<RegistryHost> {
-    Detected::new(RegistryHost::of(reference), origin.clone())
+pub fn named_registry(reference: &ImageRef, origin: &Origin) -> Sourced<RegistryHost> {
+    Sourced::new(RegistryHost::of(reference), origin.clone())
 }
 
 /// The registries that a plan pushes to.
-pub fn planned_registries(plan: &ImagePlan) -> Vec<Detected<RegistryHost>> {
+pub fn planned_registries(plan: &ImagePlan) -> Vec<Sourced<RegistryHost>> {
     plan.registries.iter().map(|registry| registry.clone().map(|host| RegistryHost::new(&host))).collect()
 }
 
@@ -250,8 +250,8 @@ pub fn progress_mode(session: &Session, progress: Progress) -> ProgressMode {
 }
 
 /// A reference that was typed; without tag and digest it is `latest`, as for the docker command line.
-pub fn typed_reference(text: &str) -> Result<Reference, CommandError> {
-    let mut reference = Reference::parse(text).map_err(|invalid| CommandError::InvalidReference {
+pub fn typed_reference(text: &str) -> Result<ImageRef, CommandError> {
+    let mut reference = ImageRef::parse(text).map_err(|invalid| CommandError::InvalidReference {
         text: text.to_owned(),
         reason: invalid.to_string(),
         hint: invalid.hint(),
@@ -273,12 +273,12 @@ mod tests {
             ..CiContext::default()
         };
         let origin = Origin::Flag("--push".to_owned());
-        let tags: Vec<_> = tags.iter().map(|tag| Detected::new((*tag).to_owned(), origin.clone())).collect();
-        decide(Some(&Detected::new(policy, origin)), &ci, &tags)
+        let tags: Vec<_> = tags.iter().map(|tag| Sourced::new((*tag).to_owned(), origin.clone())).collect();
+        decide(Some(&Sourced::new(policy, origin)), &ci, &tags)
     }
 
     fn to(tags: &[&str]) -> Publication {
-        Publication::To(tags.iter().map(|tag| Reference::parse(tag).unwrap()).collect())
+        Publication::To(tags.iter().map(|tag| ImageRef::parse(tag).unwrap()).collect())
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::config::settings;
 use crate::diagnostic::ExitCode;
 use crate::docker::connection::Engine;
 use crate::error::Error;
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 use crate::origin::Origin;
 use crate::registry::transfer::{PullRun, PulledImage, TransferError, TransferOptions};
 use crate::report::transfer::{PullResult, TransferRecord, render_pull, show_transfer};
@@ -52,7 +52,7 @@ pub fn run(session: &Session, verb: &Pull, words: &Words) -> Result<ExitCode, Er
 pub async fn pull_missing(
     publisher: &Publisher<'_>,
     engine: &Engine,
-    reference: &Reference,
+    reference: &ImageRef,
     stop: &Stop,
 ) -> Result<(), Error> {
     let authenticator = publisher.authenticator()?;
@@ -69,7 +69,7 @@ pub async fn pull_missing(
 
 type Ended = (Result<PulledImage, TransferError>, TransferRecord, Option<ExitCode>);
 
-async fn pull(publisher: &Publisher<'_>, reference: &Reference, platform: Option<&str>) -> Result<Ended, Error> {
+async fn pull(publisher: &Publisher<'_>, reference: &ImageRef, platform: Option<&str>) -> Result<Ended, Error> {
     let session = publisher.session;
     let stop = Stop::on_signals();
     let engine = publisher.connect().await?;

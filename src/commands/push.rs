@@ -8,7 +8,7 @@ use crate::config::metadata::ConfigFiles;
 use crate::config::settings;
 use crate::diagnostic::ExitCode;
 use crate::error::{CommandError, Error};
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 use crate::origin::Origin;
 use crate::registry::transfer::PushOutcome;
 use crate::report::transfer::{PushResult, TransferRecord, render_push};
@@ -38,7 +38,7 @@ pub fn run(session: &Session, verb: &Push, words: &Words) -> Result<ExitCode, Er
 }
 
 /// A digest names content that is in a registry already.
-fn pushable(text: &str) -> Result<Reference, CommandError> {
+fn pushable(text: &str) -> Result<ImageRef, CommandError> {
     let reference = typed_reference(text)?;
     if reference.digest.is_some() {
         return Err(CommandError::InvalidReference {
@@ -52,7 +52,7 @@ fn pushable(text: &str) -> Result<Reference, CommandError> {
 
 async fn push(
     publisher: &Publisher<'_>,
-    references: &[Reference],
+    references: &[ImageRef],
 ) -> Result<(PushOutcome, TransferRecord, Option<ExitCode>), Error> {
     let stop = Stop::on_signals();
     let engine = publisher.connect().await?;

@@ -19,7 +19,7 @@ use crate::deploy::{
 use crate::diagnostic::{ExitCode, Warning};
 use crate::docker::{self, ContainerError, ContainerFacts, Containers, ImageFacts, Mount, SwarmRole};
 use crate::error::Error;
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::registry::{Access, RegistryHost};
 use crate::report::launch::{PlanResult, RunResult, ServiceResult, render_launch_plan};
 
@@ -48,7 +48,7 @@ pub fn run(session: &Session, verb: &Run, words: &Words) -> Result<ExitCode, Err
         (Some(Target::Image(text)), _) if is_path(&text) => {
             return Err(LaunchError::NoFolder { path: PathBuf::from(text) }.into());
         }
-        (Some(Target::Image(text)), _) => Detected::new(text, Origin::Flag("IMAGE".to_owned())),
+        (Some(Target::Image(text)), _) => Sourced::new(text, Origin::Flag("IMAGE".to_owned())),
         (Some(Target::Folder(folder)), _) => match build(session, verb, &folder, words)? {
             Ok(image) => image,
             Err(code) => return Ok(code),
@@ -127,7 +127,7 @@ fn build(
     verb: &Run,
     folder: &Path,
     words: &Words,
-) -> Result<Result<Detected<String>, ExitCode>, Error> {
+) -> Result<Result<Sourced<String>, ExitCode>, Error> {
     if verb.dry_run {
         return Err(LaunchError::DryRunOfFolder { folder: folder.to_path_buf() }.into());
     }
@@ -135,12 +135,12 @@ fn build(
     words.directory = Some(folder.to_path_buf());
     Ok(build::build_image(session, &words)?.map(|image| {
         let name = image.tags.first().cloned().unwrap_or(image.id);
-        Detected::new(name, Origin::Derived("the build".to_owned()))
+        Sourced::new(name, Origin::Derived("the build".to_owned()))
     }))
 }
 
 /// The registry of the image. The name that a build gave may come from a file of the repository.
-fn named_by(reference: &Detected<String>) -> Vec<Detected<RegistryHost>> {
+fn named_by(reference: &Sourced<String>) -> Vec<Sourced<RegistryHost>> {
     typed_reference(&reference.value).iter().map(|image| named_registry(image, &reference.origin)).collect()
 }
 
@@ -163,7 +163,7 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    async fn work(mut self, reference: Detected<String>, stop: &Stop) -> Result<Ended, Error> {
+    async fn work(mut self, reference: Sourced<String>, stop: &Stop) -> Result<Ended, Error> {
         let session = self.session;
         let publisher = Publisher {
             session,
@@ -258,7 +258,7 @@ impl Asked<'_> {
 
     fn plan(
         &self,
-        reference: &Detected<String>,
+        reference: &Sourced<String>,
         image: &ImageFacts,
         run: Option<&RunDocument>,
     ) -> Result<LaunchPlan, LaunchError> {
@@ -267,7 +267,7 @@ impl Asked<'_> {
     }
 
     /// A container that takes the place of another takes its ports too, unless others are asked for. True when that changes something.
-    fn take_over(&mut self, present: Option<&ContainerFacts>, port: Option<&Detected<u16>>) -> bool {
+    fn take_over(&mut self, present: Option<&ContainerFacts>, port: Option<&Sourced<u16>>) -> bool {
         let Some(old) = present.filter(|_| self.verb.replace.replace && self.how.proxy.is_none()) else {
             return false;
         };
@@ -283,7 +283,7 @@ impl Asked<'_> {
                 container_port: (!is_apps).then_some(port_of_old.container_port),
                 protocol: port_of_old.protocol,
             };
-            Detected::new(publish, origin.clone())
+            Sourced::new(publish, origin.clone())
         });
         self.wishes.ports = Some(taken.collect());
         true
@@ -296,7 +296,7 @@ impl Asked<'_> {
         let source = folder.join(run.base_path.trim_matches('/')).join("_next/static");
         let Some(source) = source.to_str().map(str::to_owned) else { return false };
         let mount = Mount::Bind { source, target, access: docker::Access::ReadOnly };
-        self.wishes.mounts.push(Detected::new(mount, Origin::Flag("--assets".to_owned())));
+        self.wishes.mounts.push(Sourced::new(mount, Origin::Flag("--assets".to_owned())));
         true
     }
 

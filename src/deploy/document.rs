@@ -13,7 +13,7 @@ use crate::config::settings::{Fault, Giver, parse};
 use crate::diagnostic::{Location, nearest, shown};
 use crate::docker::RootFilesystem;
 use crate::host::Environment;
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 
 /// Fields of the document, in the order of the documentation.
 pub(super) const FIELDS: [&str; 25] = [
@@ -164,8 +164,8 @@ impl Reader<'_> {
         Origin::field(self.file, &field.path)
     }
 
-    fn found<T>(&self, field: &Field<'_>, value: T) -> Detected<T> {
-        Detected::new(value, self.origin(field))
+    fn found<T>(&self, field: &Field<'_>, value: T) -> Sourced<T> {
+        Sourced::new(value, self.origin(field))
     }
 
     /// A scalar as it is written.
@@ -182,7 +182,7 @@ impl Reader<'_> {
         parent: &Field<'_>,
         key: &str,
         parse: impl FnOnce(&str) -> Result<T, P>,
-    ) -> Read<Option<Detected<T>>> {
+    ) -> Read<Option<Sourced<T>>> {
         let Some(field) = parent.get(key) else { return Ok(None) };
         let value = parse(self.text(&field)?).map_err(|problem| self.fail(&field, problem))?;
         Ok(Some(self.found(&field, value)))
@@ -197,7 +197,7 @@ impl Reader<'_> {
         Ok(self.one(parent, key, parse)?.map(|found| found.value))
     }
 
-    fn switch(&self, parent: &Field<'_>, key: &str) -> Read<Option<Detected<bool>>> {
+    fn switch(&self, parent: &Field<'_>, key: &str) -> Read<Option<Sourced<bool>>> {
         let Some(field) = parent.get(key) else { return Ok(None) };
         let Value::Bool(text) = &field.node.value else { return Err(self.wrong(&field, "true or false")) };
         let on = parse::switch(text).map_err(|fault| self.fail(&field, fault))?;

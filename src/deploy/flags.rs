@@ -10,7 +10,7 @@ use crate::config::cli::{ContainerArgs, SecretsAsArg};
 use crate::config::settings::{Fault, Giver, SecretValue, parse, typed_secret};
 use crate::docker::RootFilesystem;
 use crate::host::Environment;
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 
 /// What was typed. Relative paths start from `folder`, the current one.
 pub fn wishes_of_flags(args: &ContainerArgs, folder: &Path, environment: &Environment) -> Result<Wishes, LaunchError> {
@@ -72,8 +72,8 @@ pub fn duration_of_flag(flag: &str, text: Option<&String>) -> Result<Option<Dura
     Ok(one(flag, text, grammar::duration)?.map(|duration| duration.value))
 }
 
-fn typed<T>(flag: &str, value: T) -> Detected<T> {
-    Detected::new(value, Origin::Flag(flag.to_owned()))
+fn typed<T>(flag: &str, value: T) -> Sourced<T> {
+    Sourced::new(value, Origin::Flag(flag.to_owned()))
 }
 
 pub(super) fn fail(flag: &str, problem: impl Into<Problem>) -> LaunchError {
@@ -84,7 +84,7 @@ fn one<T, P: Into<Problem>>(
     flag: &str,
     value: Option<&String>,
     parse: impl FnOnce(&str) -> Result<T, P>,
-) -> Result<Option<Detected<T>>, LaunchError> {
+) -> Result<Option<Sourced<T>>, LaunchError> {
     value.map(|text| parse(text).map(|value| typed(flag, value)).map_err(|problem| fail(flag, problem))).transpose()
 }
 
@@ -92,7 +92,7 @@ fn list<T, P: Into<Problem>>(
     flag: &str,
     values: &[String],
     parse: impl Fn(&str) -> Result<T, P>,
-) -> Result<Vec<Detected<T>>, LaunchError> {
+) -> Result<Vec<Sourced<T>>, LaunchError> {
     values
         .iter()
         .map(|text| parse(text).map(|value| typed(flag, value)).map_err(|problem| fail(flag, problem)))

@@ -20,7 +20,7 @@ use crate::docker::{
     ContainerName, ContainerSpec, HealthCheck, ImageFacts, LogDriver, Mount, NetworkSpec, PortMapping, Privileges,
     Resources, RestartPolicy, RootFilesystem, VolumeSpec,
 };
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::secret::Secret;
 
 /// Network of containers that nobody gave another.
@@ -32,7 +32,7 @@ pub const PRE_STOP_LABEL: &str = "nextdeploy.hook.pre-stop";
 #[derive(Clone, Copy)]
 pub struct LaunchInputs<'a> {
     /// The image as it was asked for.
-    pub reference: &'a Detected<String>,
+    pub reference: &'a Sourced<String>,
     pub image: &'a ImageFacts,
     /// Absent in images of others.
     pub run: Option<&'a RunDocument>,
@@ -51,55 +51,55 @@ pub struct EnvFile {
 /// Commands inside the container, in their order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Hooks {
-    pub post_start: Vec<Detected<Vec<String>>>,
-    pub pre_stop: Vec<Detected<Vec<String>>>,
+    pub post_start: Vec<Sourced<Vec<String>>>,
+    pub pre_stop: Vec<Sourced<Vec<String>>>,
 }
 
 /// One container with everything around it, each choice with its origin.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LaunchPlan {
-    pub app: Detected<String>,
-    pub name: Detected<ContainerName>,
+    pub app: Sourced<String>,
+    pub name: Sourced<ContainerName>,
     /// As it was asked for.
-    pub image: Detected<String>,
+    pub image: Sourced<String>,
     /// `sha256:…`; what is run, whatever the name points at by then.
     pub image_id: String,
     /// What the image says of the app; absent in images of others.
     pub run: Option<RunDocument>,
     /// The app listens on it inside the container.
-    pub port: Option<Detected<u16>>,
-    pub network: Detected<ContainerName>,
+    pub port: Option<Sourced<u16>>,
+    pub network: Sourced<ContainerName>,
     /// Names by which the network finds it.
     pub aliases: Vec<String>,
     /// Without secrets.
-    pub env: BTreeMap<String, Detected<String>>,
-    pub secrets: Vec<Detected<SecretSource>>,
-    pub secrets_as: Detected<SecretsAs>,
+    pub env: BTreeMap<String, Sourced<String>>,
+    pub secrets: Vec<Sourced<SecretSource>>,
+    pub secrets_as: Sourced<SecretsAs>,
     /// Who may read the files of secrets.
     pub app_user: AppUser,
-    pub ports: Vec<Detected<PortMapping>>,
-    pub mounts: Vec<Detected<Mount>>,
+    pub ports: Vec<Sourced<PortMapping>>,
+    pub mounts: Vec<Sourced<Mount>>,
     /// The named volumes among the mounts.
     pub volumes: Vec<VolumeSpec>,
     /// `None` leaves the image's own.
-    pub entrypoint: Option<Detected<Vec<String>>>,
-    pub command: Option<Detected<Vec<String>>>,
-    pub working_dir: Option<Detected<String>>,
-    pub user: Option<Detected<String>>,
+    pub entrypoint: Option<Sourced<Vec<String>>>,
+    pub command: Option<Sourced<Vec<String>>>,
+    pub working_dir: Option<Sourced<String>>,
+    pub user: Option<Sourced<String>>,
     /// Bytes; `None` is without limit.
-    pub memory: Detected<Option<u64>>,
-    pub cpus: Detected<Option<f64>>,
-    pub pids: Detected<Option<u64>>,
-    pub restart: Detected<RestartPolicy>,
+    pub memory: Sourced<Option<u64>>,
+    pub cpus: Sourced<Option<f64>>,
+    pub pids: Sourced<Option<u64>>,
+    pub restart: Sourced<RestartPolicy>,
     /// `None` leaves the image's own, which it may lack.
-    pub health: Option<Detected<HealthCheck>>,
-    pub labels: BTreeMap<String, Detected<String>>,
-    pub logging: Detected<LogDriver>,
-    pub root: Detected<RootFilesystem>,
-    pub privileges: Detected<Privileges>,
-    pub extra_hosts: Vec<Detected<String>>,
+    pub health: Option<Sourced<HealthCheck>>,
+    pub labels: BTreeMap<String, Sourced<String>>,
+    pub logging: Sourced<LogDriver>,
+    pub root: Sourced<RootFilesystem>,
+    pub privileges: Sourced<Privileges>,
+    pub extra_hosts: Vec<Sourced<String>>,
     pub hooks: Hooks,
-    pub stop_grace: Detected<Duration>,
+    pub stop_grace: Sourced<Duration>,
     /// What runs a command inside as the app itself is run, with its secrets; empty in images of others.
     pub launcher: Vec<String>,
     pub warnings: Vec<Warning>,
@@ -134,7 +134,7 @@ pub fn plan_launch(inputs: LaunchInputs<'_>) -> Result<LaunchPlan, LaunchError> 
         port,
         network: wishes.network.clone().unwrap_or_else(|| {
             let name = ContainerName::parse(NETWORK).expect("the name of the network is a name");
-            Detected::new(name, default("one network for all apps"))
+            Sourced::new(name, default("one network for all apps"))
         }),
         aliases: vec![app.value.clone()],
         env,
@@ -142,7 +142,7 @@ pub fn plan_launch(inputs: LaunchInputs<'_>) -> Result<LaunchPlan, LaunchError> 
         secrets_as: wishes
             .secrets_as
             .clone()
-            .unwrap_or_else(|| Detected::new(SecretsAs::Files, default("`inspect` does not show files"))),
+            .unwrap_or_else(|| Sourced::new(SecretsAs::Files, default("`inspect` does not show files"))),
         app_user: environment::user(inputs),
         ports,
         volumes: mounts::volumes(inputs, &app.value, &mounts),
@@ -152,10 +152,10 @@ pub fn plan_launch(inputs: LaunchInputs<'_>) -> Result<LaunchPlan, LaunchError> 
         working_dir: wishes.working_dir.clone(),
         user: wishes.user.clone(),
         memory,
-        cpus: wishes.cpus.clone().unwrap_or_else(|| Detected::new(None, default("no limit"))),
+        cpus: wishes.cpus.clone().unwrap_or_else(|| Sourced::new(None, default("no limit"))),
         pids: limits::pids(inputs),
         restart: wishes.restart.clone().unwrap_or_else(|| {
-            Detected::new(RestartPolicy::UnlessStopped, default("also after the machine starts again"))
+            Sourced::new(RestartPolicy::UnlessStopped, default("also after the machine starts again"))
         }),
         health,
         labels: naming::labels(inputs, &app.value),
@@ -163,16 +163,16 @@ pub fn plan_launch(inputs: LaunchInputs<'_>) -> Result<LaunchPlan, LaunchError> 
             let options =
                 [("max-file", "3"), ("max-size", "10m")].map(|(name, value)| (name.to_owned(), value.to_owned()));
             let driver = LogDriver { driver: "json-file".to_owned(), options: options.into() };
-            Detected::new(driver, default("30 MB of log at most"))
+            Sourced::new(driver, default("30 MB of log at most"))
         }),
         root,
-        privileges: Detected::new(
+        privileges: Sourced::new(
             Privileges { no_new_privileges: true, drop: vec!["ALL".to_owned()], add: Vec::new() },
             default("a web server needs none"),
         ),
         extra_hosts: wishes.extra_hosts.clone(),
         hooks: Hooks { post_start: wishes.post_start.clone(), pre_stop: wishes.pre_stop.clone() },
-        stop_grace: Detected::new(limits::STOP_GRACE, default("running requests get 10 s of it")),
+        stop_grace: Sourced::new(limits::STOP_GRACE, default("running requests get 10 s of it")),
         launcher: if inputs.run.is_some() { inputs.image.entrypoint.clone() } else { Vec::new() },
         warnings,
         app,
@@ -184,17 +184,17 @@ fn default(reason: &str) -> Origin {
 }
 
 /// The launcher answers the health check itself, without a shell; asked more often than the image says, so that it settles soon.
-fn health(inputs: LaunchInputs<'_>, warnings: &mut Vec<Warning>) -> Option<Detected<HealthCheck>> {
+fn health(inputs: LaunchInputs<'_>, warnings: &mut Vec<Warning>) -> Option<Sourced<HealthCheck>> {
     let own = || -> Vec<String> {
         let launcher = inputs.image.entrypoint.iter().cloned();
         launcher.chain(["health".to_owned()]).collect()
     };
     let seconds = |number| Some(Duration::from_secs(number));
     match &inputs.wishes.health {
-        Some(Detected { value: HealthWish::Disabled, origin }) => {
-            Some(Detected::new(HealthCheck::Disabled, origin.clone()))
+        Some(Sourced { value: HealthWish::Disabled, origin }) => {
+            Some(Sourced::new(HealthCheck::Disabled, origin.clone()))
         }
-        Some(Detected { value: HealthWish::Check { command, interval, timeout, start_period, retries }, origin }) => {
+        Some(Sourced { value: HealthWish::Check { command, interval, timeout, start_period, retries }, origin }) => {
             let argv = command.clone().unwrap_or_else(|| if inputs.run.is_some() { own() } else { Vec::new() });
             let check = HealthCheck::Command {
                 argv,
@@ -203,7 +203,7 @@ fn health(inputs: LaunchInputs<'_>, warnings: &mut Vec<Warning>) -> Option<Detec
                 start_period: *start_period,
                 retries: *retries,
             };
-            Some(Detected::new(check, origin.clone()))
+            Some(Sourced::new(check, origin.clone()))
         }
         None if inputs.run.is_some() => {
             let check = HealthCheck::Command {
@@ -213,7 +213,7 @@ fn health(inputs: LaunchInputs<'_>, warnings: &mut Vec<Warning>) -> Option<Detec
                 start_period: seconds(30),
                 retries: Some(3),
             };
-            Some(Detected::new(check, default("the launcher asks the app, without a shell")))
+            Some(Sourced::new(check, default("the launcher asks the app, without a shell")))
         }
         None => {
             if !inputs.image.has_health_check {
@@ -231,7 +231,7 @@ fn health(inputs: LaunchInputs<'_>, warnings: &mut Vec<Warning>) -> Option<Detec
 impl LaunchPlan {
     /// The container as the daemon is asked for it. `secrets` are those that reach it as environment.
     pub fn container(&self, secrets: BTreeMap<String, Secret>) -> ContainerSpec {
-        let plain = |list: &Option<Detected<Vec<String>>>| list.as_ref().map(|list| list.value.clone());
+        let plain = |list: &Option<Sourced<Vec<String>>>| list.as_ref().map(|list| list.value.clone());
         ContainerSpec {
             name: self.name.value.clone(),
             image: self.image.value.clone(),

@@ -17,7 +17,7 @@ use crate::docker::{
     ContainerError, ContainerFacts, ContainerName, ContainerStatus, ContainerSummary, Containers, ListQuery, Owner,
     PortMapping, Protocol, Removal, Running,
 };
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 
 /// How often another port is tried.
 const ATTEMPTS: u32 = 10;
@@ -141,7 +141,7 @@ impl Launcher<'_> {
     }
 
     /// The name, or the first of `name-2`, `name-3`, … that nobody has.
-    async fn free_name(&self, name: &Detected<ContainerName>) -> Result<Detected<ContainerName>, LaunchError> {
+    async fn free_name(&self, name: &Sourced<ContainerName>) -> Result<Sourced<ContainerName>, LaunchError> {
         for number in 1..1000 {
             let text = if number == 1 { name.value.to_string() } else { format!("{}-{number}", name.value) };
             let Ok(candidate) = ContainerName::parse(&text) else { break };
@@ -149,7 +149,7 @@ impl Launcher<'_> {
                 Err(ContainerError::NotFound { .. }) if number == 1 => return Ok(name.clone()),
                 Err(ContainerError::NotFound { .. }) => {
                     let origin = Origin::Derived(format!("`{}` is in use", name.value));
-                    return Ok(Detected::new(candidate, origin));
+                    return Ok(Sourced::new(candidate, origin));
                 }
                 Err(error) => return Err(error.into()),
                 Ok(_) => {}
@@ -182,7 +182,7 @@ impl Launcher<'_> {
                 container_port: port,
                 protocol: Protocol::Tcp,
             };
-            plan.ports = vec![Detected::new(mapping, Origin::Derived("a free port for the proxy".to_owned()))];
+            plan.ports = vec![Sourced::new(mapping, Origin::Derived("a free port for the proxy".to_owned()))];
             match self.launch(&plan, secrets).await {
                 Err(LaunchError::Container(ContainerError::PortInUse { .. })) if attempt < ATTEMPTS => {}
                 other => break other?,

@@ -16,7 +16,7 @@ use crate::docker::{
     ContainerName, Direction, ImageFacts, LogLine, RollingUpdate, ServiceChange, ServiceFailure, ServiceProgress,
     ServiceSecret, ServiceSpec,
 };
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 use crate::origin::Origin;
 use crate::registry::{Login, RegistryHost};
 
@@ -95,7 +95,7 @@ pub fn plan_service(plan: &LaunchPlan, image: &ImageFacts, replicas: u64) -> Res
 
 /// By digest where a registry has it.
 fn pinned(plan: &LaunchPlan, image: &ImageFacts, warnings: &mut Vec<Warning>) -> String {
-    let repository = |text: &str| Reference::parse(text).ok().map(|reference| (reference.domain, reference.path));
+    let repository = |text: &str| ImageRef::parse(text).ok().map(|reference| (reference.domain, reference.path));
     let wanted = repository(&plan.image.value);
     let same = image.digests.iter().find(|digest| repository(digest) == wanted);
     if let Some(digest) = same.or_else(|| image.digests.first()) {

@@ -9,42 +9,42 @@ use serde::Serialize;
 
 use crate::config::settings::SecretSource;
 use crate::docker::{ContainerName, LogDriver, Mount, Protocol, RestartPolicy, RootFilesystem};
-use crate::origin::Detected;
+use crate::origin::Sourced;
 
 /// Everything that nobody asked for is absent. A limit that is `None` inside was asked to be lifted.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Wishes {
-    pub name: Option<Detected<ContainerName>>,
-    pub image: Option<Detected<String>>,
-    pub network: Option<Detected<ContainerName>>,
-    pub env: BTreeMap<String, Detected<String>>,
-    pub env_files: Vec<Detected<PathBuf>>,
+    pub name: Option<Sourced<ContainerName>>,
+    pub image: Option<Sourced<String>>,
+    pub network: Option<Sourced<ContainerName>>,
+    pub env: BTreeMap<String, Sourced<String>>,
+    pub env_files: Vec<Sourced<PathBuf>>,
     /// `Some` and empty: nothing is published.
-    pub ports: Option<Vec<Detected<Publish>>>,
+    pub ports: Option<Vec<Sourced<Publish>>>,
     /// Binds, volumes and tmpfs, in the order in which they were given.
-    pub mounts: Vec<Detected<Mount>>,
+    pub mounts: Vec<Sourced<Mount>>,
     /// Driver and options of named volumes, by name.
     pub volumes: BTreeMap<ContainerName, VolumeWish>,
-    pub secrets: Vec<Detected<SecretSource>>,
-    pub secrets_as: Option<Detected<SecretsAs>>,
-    pub entrypoint: Option<Detected<Vec<String>>>,
-    pub command: Option<Detected<Vec<String>>>,
-    pub working_dir: Option<Detected<String>>,
-    pub user: Option<Detected<String>>,
+    pub secrets: Vec<Sourced<SecretSource>>,
+    pub secrets_as: Option<Sourced<SecretsAs>>,
+    pub entrypoint: Option<Sourced<Vec<String>>>,
+    pub command: Option<Sourced<Vec<String>>>,
+    pub working_dir: Option<Sourced<String>>,
+    pub user: Option<Sourced<String>>,
     /// Bytes.
-    pub memory: Option<Detected<Option<u64>>>,
-    pub cpus: Option<Detected<Option<f64>>>,
-    pub pids: Option<Detected<Option<u64>>>,
-    pub restart: Option<Detected<RestartPolicy>>,
-    pub health: Option<Detected<HealthWish>>,
-    pub labels: BTreeMap<String, Detected<String>>,
-    pub logging: Option<Detected<LogDriver>>,
-    pub root: Option<Detected<RootFilesystem>>,
-    pub extra_hosts: Vec<Detected<String>>,
+    pub memory: Option<Sourced<Option<u64>>>,
+    pub cpus: Option<Sourced<Option<f64>>>,
+    pub pids: Option<Sourced<Option<u64>>>,
+    pub restart: Option<Sourced<RestartPolicy>>,
+    pub health: Option<Sourced<HealthWish>>,
+    pub labels: BTreeMap<String, Sourced<String>>,
+    pub logging: Option<Sourced<LogDriver>>,
+    pub root: Option<Sourced<RootFilesystem>>,
+    pub extra_hosts: Vec<Sourced<String>>,
     /// Commands that run inside the container once it has started, in their order.
-    pub post_start: Vec<Detected<Vec<String>>>,
+    pub post_start: Vec<Sourced<Vec<String>>>,
     /// Commands that run inside the container before it is stopped.
-    pub pre_stop: Vec<Detected<Vec<String>>>,
+    pub pre_stop: Vec<Sourced<Vec<String>>>,
 }
 
 /// A port to publish; what is absent is decided later.

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn parts(text: &str) -> (Option<String>, String, Option<String>, Option<String>) {
-    let reference = Reference::parse(text).unwrap();
+    let reference = ImageRef::parse(text).unwrap();
     assert_eq!(reference.to_string(), text);
     (reference.domain, reference.path, reference.tag, reference.digest)
 }
@@ -78,7 +78,7 @@ fn what_the_grammar_forbids_says_what_to_do() {
     ];
     let mut text = String::new();
     for case in cases {
-        let invalid = Reference::parse(&case).expect_err(&case);
+        let invalid = ImageRef::parse(&case).expect_err(&case);
         writeln!(text, "{}\n  {invalid}\n  hint: {}", shown(&format!("{case:?}")), invalid.hint()).unwrap();
     }
     insta::assert_snapshot!(text);
@@ -95,13 +95,13 @@ fn the_limits_themselves_are_allowed() {
 
 #[test]
 fn names_are_qualified_as_docker_does() {
-    let full = |text: &str| Reference::parse(text).unwrap().fully_qualified();
+    let full = |text: &str| ImageRef::parse(text).unwrap().fully_qualified();
     assert_eq!(full("node:22-slim"), "docker.io/library/node:22-slim");
     assert_eq!(full("team/app"), "docker.io/team/app:latest");
     assert_eq!(full("gcr.io/distroless/nodejs22-debian13"), "gcr.io/distroless/nodejs22-debian13:latest");
 }
 
-fn reference() -> impl Strategy<Value = Reference> {
+fn reference() -> impl Strategy<Value = ImageRef> {
     let domain = "localhost|[a-z][a-zA-Z0-9]{0,8}(-[a-z0-9]{1,3})?\\.[a-z]{2,3}|localhost:[1-9][0-9]{0,3}|\\[::[0-9a-f]{1,4}\\]:[1-9][0-9]{0,3}";
     let component = "[a-z0-9]{1,6}((\\.|_|__|-{1,3})[a-z0-9]{1,6}){0,2}";
     let path = prop::collection::vec(component, 1..4).prop_map(|components| components.join("/"));
@@ -112,34 +112,34 @@ fn reference() -> impl Strategy<Value = Reference> {
             domain.is_some()
                 || !path.split_once('/').is_some_and(|(first, _)| first.contains('.') || first == "localhost")
         })
-        .prop_map(|(domain, path, tag, digest)| Reference { domain, path, tag, digest })
+        .prop_map(|(domain, path, tag, digest)| ImageRef { domain, path, tag, digest })
 }
 
 proptest! {
     #[test]
     fn what_is_printed_is_read_again(reference in reference()) {
-        prop_assert_eq!(Reference::parse(&reference.to_string()), Ok(reference));
+        prop_assert_eq!(ImageRef::parse(&reference.to_string()), Ok(reference));
     }
 
     #[test]
     fn whatever_is_read_is_printed_as_it_was(text in "[a-zA-Z0-9./:@_\\[\\]-]{0,40}") {
-        if let Ok(reference) = Reference::parse(&text) {
+        if let Ok(reference) = ImageRef::parse(&text) {
             prop_assert_eq!(reference.to_string(), text);
         }
     }
 
     #[test]
     fn a_lower_case_hint_is_right(reference in reference()) {
-        let upper = Reference { path: reference.path.to_ascii_uppercase(), ..reference.clone() }.to_string();
-        if let Err(InvalidReference::UpperCase { .. }) = Reference::parse(&upper) {
+        let upper = ImageRef { path: reference.path.to_ascii_uppercase(), ..reference.clone() }.to_string();
+        if let Err(InvalidReference::UpperCase { .. }) = ImageRef::parse(&upper) {
             let lower = super::lower_name(&upper);
-            prop_assert_eq!(Reference::parse(&lower).map(|read| (read.path, read.tag)), Ok((reference.path, reference.tag)));
+            prop_assert_eq!(ImageRef::parse(&lower).map(|read| (read.path, read.tag)), Ok((reference.path, reference.tag)));
         }
     }
 
     #[test]
     fn no_text_breaks_it(text in any::<String>()) {
-        if let Err(invalid) = Reference::parse(&text) {
+        if let Err(invalid) = ImageRef::parse(&text) {
             prop_assert!(!invalid.hint().is_empty() && !invalid.to_string().contains('\n'));
         }
     }

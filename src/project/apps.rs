@@ -9,7 +9,7 @@ use std::rc::Rc;
 use serde::Deserialize;
 
 use crate::diagnostic::Warning;
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::rel_path::RelPath;
 use crate::repo::SourceTree;
 
@@ -29,7 +29,7 @@ pub(super) struct Located {
     /// The app's own manifest; the root's without its scripts where the app has none (Nx).
     pub app: Rc<Manifest>,
     pub app_dir: RelPath,
-    pub name: Detected<String>,
+    pub name: Sourced<String>,
     pub workspace: Option<Members>,
     /// Every Next.js app of the workspace.
     pub apps: Vec<AppCandidate>,
@@ -38,7 +38,7 @@ pub(super) struct Located {
 /// Finds the app, by what was asked for or because there is only one.
 pub(super) fn locate(
     manifests: &Manifests<'_>,
-    asked: Option<&Detected<String>>,
+    asked: Option<&Sourced<String>>,
     warnings: &mut Vec<Warning>,
 ) -> Result<Located, ProjectError> {
     let search = Search::new(manifests, warnings)?;
@@ -168,7 +168,7 @@ impl<'m> Search<'m> {
     }
 
     /// A folder, a full name, or the last part of a name or folder where that is unique.
-    fn asked(&self, asked: &Detected<String>) -> Result<&Candidate, ProjectError> {
+    fn asked(&self, asked: &Sourced<String>) -> Result<&Candidate, ProjectError> {
         let wanted = asked.value.trim();
         let dir = RelPath::new(wanted).ok().filter(|dir| self.tree().has_directory(dir));
         let exact = self.candidates.iter().find(|candidate| dir.as_ref() == Some(&candidate.app.dir));
@@ -219,7 +219,7 @@ impl<'m> Search<'m> {
         Ok(Located {
             app: Rc::clone(&chosen.manifest),
             app_dir: dir.clone(),
-            name: Detected::new(chosen.app.name.clone(), chosen.named.clone()),
+            name: Sourced::new(chosen.app.name.clone(), chosen.named.clone()),
             apps: self.candidates.iter().filter(in_workspace).map(|candidate| candidate.app.clone()).collect(),
             workspace,
         })

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::diagnostic::Warning;
-use crate::origin::Detected;
+use crate::origin::Sourced;
 use crate::rel_path::RelPath;
 
 /// Everything that detection knows about one app and the workspace around it.
@@ -14,17 +14,17 @@ use crate::rel_path::RelPath;
 #[serde(rename_all = "camelCase")]
 pub struct ProjectFacts {
     /// As written in the project; not yet normalised to an image name.
-    pub name: Detected<String>,
+    pub name: Sourced<String>,
     /// The app's folder below the source root.
     pub app_dir: RelPath,
-    pub version: Option<Detected<String>>,
-    pub description: Option<Detected<String>>,
+    pub version: Option<Sourced<String>>,
+    pub description: Option<Sourced<String>>,
     /// As written; an SPDX expression in most projects.
-    pub license: Option<Detected<String>>,
-    pub package_manager: Detected<PackageManager>,
+    pub license: Option<Sourced<String>>,
+    pub package_manager: Sourced<PackageManager>,
     pub lockfile: Lockfile,
-    pub node: Detected<NodeRequirement>,
-    pub next: Detected<NextVersion>,
+    pub node: Sourced<NodeRequirement>,
+    pub next: Sourced<NextVersion>,
     pub routers: Routers,
     /// `middleware.*` or `proxy.*`.
     pub middleware: Option<RelPath>,
@@ -32,7 +32,7 @@ pub struct ProjectFacts {
     pub build: BuildScript,
     pub start: StartScript,
     /// Port named in the start script.
-    pub port: Option<Detected<u16>>,
+    pub port: Option<Sourced<u16>>,
     pub workspace: Option<Workspace>,
     pub install: InstallNeeds,
     /// `.env`, `.env.production` and every other `.env*` of the app and the root.
@@ -71,7 +71,7 @@ impl PackageManagerKind {
 pub struct PackageManager {
     pub kind: PackageManagerKind,
     /// Exact `MAJOR.MINOR.PATCH`; `None` only for npm: the one that comes with Node.js.
-    pub version: Option<Detected<String>>,
+    pub version: Option<Sourced<String>>,
     /// Yarn Berry: the release that the repository carries (`yarnPath`).
     pub yarn_path: Option<RelPath>,
     /// Yarn Berry: the linker that the repository asks for.
@@ -151,7 +151,7 @@ pub enum Known<T> {
     /// Not set: Next.js' own default holds.
     #[default]
     Absent,
-    Value(Detected<T>),
+    Value(Sourced<T>),
     /// Set, but not statically known.
     Unknown {
         reason: String,
@@ -205,7 +205,7 @@ pub struct NextConfig {
 #[serde(rename_all = "camelCase")]
 pub struct BuildScript {
     /// Name and text of the app's script; `None` when there is none and `next build` is called directly.
-    pub script: Option<Detected<NamedScript>>,
+    pub script: Option<Sourced<NamedScript>>,
     /// `--webpack` or `--turbopack` where the script says so.
     pub bundler_flag: Option<String>,
 }
@@ -224,7 +224,7 @@ pub enum StartScript {
     /// No start script, or one that only runs `next start` or standalone's own `server.js`.
     Next,
     /// Anything else: an Express server, a wrapper; with the script.
-    Custom(Detected<NamedScript>),
+    Custom(Sourced<NamedScript>),
 }
 
 /// A repository of several packages.
@@ -232,7 +232,7 @@ pub enum StartScript {
 #[serde(rename_all = "camelCase")]
 pub struct Workspace {
     pub declared_in: RelPath,
-    pub tool: Option<Detected<WorkspaceTool>>,
+    pub tool: Option<Sourced<WorkspaceTool>>,
     /// Every package, sorted by folder; the root is not one.
     pub packages: Vec<WorkspacePackage>,
     /// Names of packages that the app needs, directly or not, dependencies before dependents, without the app.
@@ -280,11 +280,11 @@ pub struct InstallNeeds {
     /// `preinstall`, `install`, `postinstall` and `prepare` of the root and of workspace packages.
     pub lifecycle_scripts: Vec<LifecycleScript>,
     /// Direct dependency on `sharp`.
-    pub sharp: Option<Detected<String>>,
+    pub sharp: Option<Sourced<String>>,
     /// A locked dependency is fetched by git.
     pub needs_git: bool,
     /// Variables that package manager configuration refers to (`${NPM_TOKEN}`).
-    pub variables: Vec<Detected<String>>,
+    pub variables: Vec<Sourced<String>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::rel_path::RelPath;
 use crate::repo::{EntryKind, SourceEntry, SourceTree};
 
@@ -223,10 +223,10 @@ fn lifecycle_scripts(install: &Install<'_>) -> Vec<LifecycleScript> {
     install.manifests.iter().flat_map(|manifest| of(manifest)).collect()
 }
 
-fn sharp(install: &Install<'_>) -> Option<Detected<String>> {
+fn sharp(install: &Install<'_>) -> Option<Sourced<String>> {
     let (field, range) = install.app.dependency("sharp")?;
     let version = locked_version(install, install.app, "sharp").unwrap_or_else(|| range.to_owned());
-    Some(Detected::new(version, Origin::field(install.app.path.as_str(), &format!("{field}.sharp"))))
+    Some(Sourced::new(version, Origin::field(install.app.path.as_str(), &format!("{field}.sharp"))))
 }
 
 fn has_git_dependency(install: &Install<'_>) -> bool {
@@ -237,8 +237,8 @@ fn has_git_dependency(install: &Install<'_>) -> bool {
 }
 
 /// `${NPM_TOKEN}` in package manager configuration, each name once.
-fn variables(tree: &SourceTree, config_files: &[RelPath]) -> Result<Vec<Detected<String>>, ProjectError> {
-    let mut found: Vec<Detected<String>> = Vec::new();
+fn variables(tree: &SourceTree, config_files: &[RelPath]) -> Result<Vec<Sourced<String>>, ProjectError> {
+    let mut found: Vec<Sourced<String>> = Vec::new();
     let mut known = BTreeSet::new();
     for path in config_files {
         let Some(content) = text::read(tree, path)? else { continue };
@@ -250,7 +250,7 @@ fn variables(tree: &SourceTree, config_files: &[RelPath]) -> Result<Vec<Detected
                 return Err(ProjectError::BeyondLimit { file: path.clone(), reason });
             }
             if known.insert(name.clone()) {
-                found.push(Detected::new(name, Origin::File(path.as_str().to_owned())));
+                found.push(Sourced::new(name, Origin::File(path.as_str().to_owned())));
             }
         }
     }

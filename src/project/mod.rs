@@ -33,7 +33,7 @@ pub use turbo::turbo_tasks;
 use std::rc::Rc;
 
 use crate::diagnostic::{Location, Warning};
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::rel_path::RelPath;
 use crate::repo::SourceTree;
 
@@ -44,10 +44,10 @@ use node::{Floor, NodeSources};
 #[derive(Debug, Clone, Default)]
 pub struct DetectOptions {
     /// Name or folder of the app: from `--app`, or the folder that the run was started in.
-    pub app: Option<Detected<String>>,
-    pub package_manager: Option<Detected<PackageManagerKind>>,
+    pub app: Option<Sourced<String>>,
+    pub package_manager: Option<Sourced<PackageManagerKind>>,
     /// A version, a range or a name (`lts/jod`) of Node.js.
-    pub node: Option<Detected<String>>,
+    pub node: Option<Sourced<String>>,
 }
 
 /// Finds the app and everything about it.
@@ -108,7 +108,7 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
     let env_files = env_files::detect(tree, app_dir, &install_dir, &mut warnings)?;
 
     let stated = |value: &Option<String>, field| {
-        value.clone().map(|value| Detected::new(value, Origin::field(app.path.as_str(), field)))
+        value.clone().map(|value| Sourced::new(value, Origin::field(app.path.as_str(), field)))
     };
     Ok(ProjectFacts {
         name: located.name,

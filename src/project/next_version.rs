@@ -1,7 +1,7 @@
 //! The exact version of Next.js: from the lockfile, else the lowest that the range admits.
 
 use crate::diagnostic::Warning;
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::repo::SourceTree;
 
 use super::error::ProjectError;
@@ -20,7 +20,7 @@ pub(super) fn detect(
     root: &Manifest,
     (locked, dir): (&Locked, &str),
     warnings: &mut Vec<Warning>,
-) -> Result<Detected<NextVersion>, ProjectError> {
+) -> Result<Sourced<NextVersion>, ProjectError> {
     let asks = |manifest: &Manifest| manifest.dependency("next").map(|(field, range)| (field, range.to_owned()));
     let (manifest, (field, range)) = match (asks(app), asks(root)) {
         (Some(found), _) => (app, found),
@@ -68,5 +68,5 @@ pub(super) fn detect(
     let text = version.to_string();
     let value =
         NextVersion { major: part(version.major), minor: part(version.minor), patch: part(version.patch), text };
-    Ok(Detected::new(value, origin))
+    Ok(Sourced::new(value, origin))
 }

@@ -4,7 +4,7 @@
 //! taken when it is admitted. `docs/detection.md` explains the order. Never asks the network which versions exist.
 
 use crate::diagnostic::{Location, Warning};
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::rel_path::RelPath;
 use crate::repo::SourceTree;
 
@@ -35,14 +35,14 @@ pub(super) struct NodeSources<'a> {
     pub tree: &'a SourceTree,
     pub manifests: Vec<&'a Manifest>,
     pub dirs: Vec<RelPath>,
-    pub asked: Option<&'a Detected<String>>,
+    pub asked: Option<&'a Sourced<String>>,
 }
 
 /// Decides the release line; warnings say when a pin and a range disagree.
 pub(super) fn resolve(
     sources: &NodeSources<'_>,
     floors: &[Floor],
-) -> Result<(Detected<NodeRequirement>, Vec<Warning>), ProjectError> {
+) -> Result<(Sourced<NodeRequirement>, Vec<Warning>), ProjectError> {
     let mut warnings = Vec::new();
     let Some(request) = find_request(sources)? else {
         return Ok((default_line(floors), warnings));
@@ -52,7 +52,7 @@ pub(super) fn resolve(
     if let Some(engines) = engines(sources).filter(|engines| engines.origin != request.origin) {
         warnings.extend(disagreement(&requirement, &request, &engines));
     }
-    Ok((Detected::new(requirement, request.origin), warnings))
+    Ok((Sourced::new(requirement, request.origin), warnings))
 }
 
 /// The order of precedence.
@@ -162,12 +162,12 @@ fn engines(sources: &NodeSources<'_>) -> Option<Request> {
     })
 }
 
-fn default_line(floors: &[Floor]) -> Detected<NodeRequirement> {
+fn default_line(floors: &[Floor]) -> Sourced<NodeRequirement> {
     let wanted = DEFAULT_NODE_LINE.to_string();
     let fits = |line: &&NodeLine| floors.iter().all(|floor| line.newest >= floor.version);
     let major = preferred(NODE_LINES.iter().filter(fits)).map_or(DEFAULT_NODE_LINE, |line| line.major);
     let requirement = NodeRequirement { major, exact: None, requested: wanted };
-    Detected::new(requirement, Origin::Default("the project asks for no Node.js version".to_owned()))
+    Sourced::new(requirement, Origin::Default("the project asks for no Node.js version".to_owned()))
 }
 
 /// The default line, else the newest long-term support line, else the newest.

@@ -4,7 +4,7 @@
 //! [`PackageManager`]. Never asks the registry: versions that are not pinned come from the table in `releases.rs`.
 
 use crate::diagnostic::{Location, Warning};
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::rel_path::RelPath;
 use crate::repo::SourceTree;
 
@@ -23,7 +23,7 @@ pub(super) struct Sources<'a> {
     pub dir: &'a RelPath,
     /// Manifest of the install folder first, then the app's.
     pub manifests: Vec<&'a Manifest>,
-    pub asked: Option<&'a Detected<PackageManagerKind>>,
+    pub asked: Option<&'a Sourced<PackageManagerKind>>,
     /// `pnpm-workspace.yaml` is there for its settings, which pnpm 9 does not read.
     pub pnpm_settings: bool,
 }
@@ -31,7 +31,7 @@ pub(super) struct Sources<'a> {
 /// The package manager before Node.js is known.
 #[derive(Debug)]
 pub(super) struct Choice {
-    pub kind: Detected<PackageManagerKind>,
+    pub kind: Sourced<PackageManagerKind>,
     pub locked: Locked,
     /// A version or range that the project names.
     pub request: Option<VersionRequest>,
@@ -88,7 +88,7 @@ pub(super) fn choose(sources: &Sources<'_>) -> Result<Choice, ProjectError> {
     let yarn = yarn_config::read(sources.tree, sources.dir, &mut warnings)?;
     let origin = named.map_or_else(|| Origin::File(locked.path.as_str().to_owned()), |named| named.origin);
     let mut choice = Choice {
-        kind: Detected::new(locked.kind, origin),
+        kind: Sourced::new(locked.kind, origin),
         locked,
         request: None,
         yarn,
@@ -275,7 +275,7 @@ impl Choice {
     }
 
     /// The package manager with its exact version, for a Node.js of this line.
-    pub fn finish(self, node_major: u32, warnings: &mut Vec<Warning>) -> Detected<PackageManager> {
+    pub fn finish(self, node_major: u32, warnings: &mut Vec<Warning>) -> Sourced<PackageManager> {
         let version = self.exact_version(node_major, warnings);
         let kind = self.kind.value;
         warnings.extend(self.warnings);
@@ -288,7 +288,7 @@ impl Choice {
         })
     }
 
-    fn exact_version(&self, node_major: u32, warnings: &mut Vec<Warning>) -> Option<Detected<String>> {
+    fn exact_version(&self, node_major: u32, warnings: &mut Vec<Warning>) -> Option<Sourced<String>> {
         let Some(request) = &self.request else { return self.by_lockfile(None, node_major) };
         if let Some(exact) = request.exact() {
             return Some(self.installable(&exact, request, node_major, warnings));
@@ -321,7 +321,7 @@ impl Choice {
         request: &VersionRequest,
         node_major: u32,
         warnings: &mut Vec<Warning>,
-    ) -> Detected<String> {
+    ) -> Sourced<String> {
         let before = |major: u64, minor: u64, patch: u64| *exact < Version::new(major, minor, patch);
         let kind = self.kind.value;
         let (stand_in, code, problem, hint) = match kind {
@@ -337,16 +337,16 @@ impl Choice {
                 format!("does not run on Node.js {node_major}"),
                 "upgrade pnpm, or ask for Node.js 18",
             ),
-            _ => return Detected::new(exact.to_string(), request.origin.clone()),
+            _ => return Sourced::new(exact.to_string(), request.origin.clone()),
         };
         let command = kind.command();
         let message = format!("{command} {exact} ({}) {problem}: {stand_in} is used", request.origin);
         warnings.push(Warning::new(code, message).with_hint(hint).at(request.location.clone()));
-        Detected::new(stand_in.to_owned(), Origin::Derived(format!("{command} {exact}, which {problem}")))
+        Sourced::new(stand_in.to_owned(), Origin::Derived(format!("{command} {exact}, which {problem}")))
     }
 
     /// The version that installs from the lockfile (and is in the range); `None` for npm is the one of Node.js.
-    fn by_lockfile(&self, wanted: Option<(&Range, &Origin)>, node_major: u32) -> Option<Detected<String>> {
+    fn by_lockfile(&self, wanted: Option<(&Range, &Origin)>, node_major: u32) -> Option<Sourced<String>> {
         let kind = self.kind.value;
         let line = NODE_LINES.iter().find(|line| line.major == node_major);
         let format = self.locked.format.as_str();
@@ -380,11 +380,11 @@ impl Choice {
             None => Origin::Derived(format!("`{}`, version {format}", self.locked.path)),
         };
         if let Some(version) = chosen {
-            return Some(Detected::new(version.to_string(), origin()));
+            return Some(Sourced::new(version.to_string(), origin()));
         }
         // A range narrower than the table: its lowest version exists.
         let lowest = wanted.and_then(|(range, _)| range.lowest()).filter(|version| self.reads_lockfile(version))?;
-        Some(Detected::new(lowest.to_string(), origin()))
+        Some(Sourced::new(lowest.to_string(), origin()))
     }
 
     fn reads_lockfile(&self, version: &Version) -> bool {

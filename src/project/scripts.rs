@@ -3,7 +3,7 @@
 //! Calls of other scripts are followed. Decides whether Next.js' own server is what starts; never what to do otherwise.
 
 use crate::diagnostic::Warning;
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::repo::SourceTree;
 
 use super::error::ProjectError;
@@ -22,7 +22,7 @@ const MAX_TEXT: usize = 256 * 1024;
 #[derive(Debug)]
 pub(super) struct Start {
     pub script: StartScript,
-    pub port: Option<Detected<u16>>,
+    pub port: Option<Sourced<u16>>,
     pub warnings: Vec<Warning>,
 }
 
@@ -79,17 +79,17 @@ pub(super) fn start(tree: &SourceTree, manifest: &Manifest) -> Result<Start, Pro
     Ok(Start { script: StartScript::Next, port, warnings })
 }
 
-fn named(manifest: &Manifest, name: &str) -> Option<Detected<NamedScript>> {
+fn named(manifest: &Manifest, name: &str) -> Option<Sourced<NamedScript>> {
     let command = manifest.scripts.get(name).filter(|command| !command.trim().is_empty())?;
     let origin = Origin::field(manifest.path.as_str(), &format!("scripts.{name}"));
-    Some(Detected::new(NamedScript { name: name.to_owned(), command: command.clone() }, origin))
+    Some(Sourced::new(NamedScript { name: name.to_owned(), command: command.clone() }, origin))
 }
 
 /// `npm start` without a start script runs `server.js`.
-fn npm_default(tree: &SourceTree, manifest: &Manifest) -> Option<Detected<NamedScript>> {
+fn npm_default(tree: &SourceTree, manifest: &Manifest) -> Option<Sourced<NamedScript>> {
     let script = NamedScript { name: "start".to_owned(), command: "node server.js".to_owned() };
     let origin = Origin::Derived("`server.js` without a start script, as `npm start` runs it".to_owned());
-    tree.has_file(&manifest.dir.child("server.js")).then(|| Detected::new(script, origin))
+    tree.has_file(&manifest.dir.child("server.js")).then(|| Sourced::new(script, origin))
 }
 
 /// The commands of a script, with calls of other scripts replaced by what those run.
@@ -202,9 +202,9 @@ fn is_harmless(command: &Command) -> bool {
 fn port(
     tree: &SourceTree,
     manifest: &Manifest,
-    script: &Detected<NamedScript>,
+    script: &Sourced<NamedScript>,
     commands: &[Command],
-) -> Result<Option<Detected<u16>>, ProjectError> {
+) -> Result<Option<Sourced<u16>>, ProjectError> {
     let Some(text) = commands.last().and_then(port_text) else { return Ok(None) };
     // `${PORT:-8080}` states a default; `$PORT` leaves it to the environment.
     let text = match text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
@@ -216,7 +216,7 @@ fn port(
         return Ok(None);
     }
     match text.parse::<u16>() {
-        Ok(port) if port > 0 => Ok(Some(Detected::new(port, script.origin.clone()))),
+        Ok(port) if port > 0 => Ok(Some(Sourced::new(port, script.origin.clone()))),
         _ => Err(ProjectError::InvalidPort {
             port: text.to_owned(),
             origin: script.origin.to_string(),

@@ -9,7 +9,7 @@ use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use serde_json::{Map, Value};
 
 use crate::diagnostic::{Location, Warning, shown};
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::rel_path::RelPath;
 use crate::repo::{SourceTree, is_workspace_pattern};
 
@@ -171,7 +171,7 @@ pub(super) fn tool(
     root: &Manifest,
     app: &Manifest,
     warnings: &mut Vec<Warning>,
-) -> Option<Detected<WorkspaceTool>> {
+) -> Option<Sourced<WorkspaceTool>> {
     let tools = [
         ("turbo.json", "turbo", WorkspaceTool::Turbo),
         ("turbo.jsonc", "turbo", WorkspaceTool::Turbo),
@@ -184,7 +184,7 @@ pub(super) fn tool(
             continue;
         }
         if root.dependency(package).or_else(|| app.dependency(package)).is_some() {
-            return Some(Detected::new(tool, Origin::File(path.as_str().to_owned())));
+            return Some(Sourced::new(tool, Origin::File(path.as_str().to_owned())));
         }
         let message = format!("there is `{path}`, but `{}` does not depend on `{package}`: it is not used", root.path);
         let hint = format!("add `{package}` to `devDependencies`");

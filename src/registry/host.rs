@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 
 /// Host and port of a registry as image references write it, in lower case; Docker Hub is `docker.io`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -42,7 +42,7 @@ impl RegistryHost {
     }
 
     /// The registry of an image.
-    pub fn of(reference: &Reference) -> Self {
+    pub fn of(reference: &ImageRef) -> Self {
         Self::new(reference.domain.as_deref().unwrap_or("docker.io"))
     }
 

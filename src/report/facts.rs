@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 
 use crate::diagnostic::printable;
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::project::{
     InstallNeeds, Known, NextConfig, OutputMode, ProjectFacts, StartScript, Workspace, WorkspaceTool, YarnLinker,
 };
@@ -50,7 +50,7 @@ fn row(name: &'static str, value: impl Display, origin: &str) -> Row {
     Row { name, value: printable(&value.to_string()), origin: printable(origin) }
 }
 
-fn detected<T: Display>(name: &'static str, detected: &Detected<T>) -> Row {
+fn detected<T: Display>(name: &'static str, detected: &Sourced<T>) -> Row {
     row(name, &detected.value, &detected.origin.to_string())
 }
 

@@ -2,7 +2,7 @@
 
 use crate::image::plan::ImagePlan;
 use crate::image::{BuiltImage, PushedReference};
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 use crate::project::ProjectFacts;
 use crate::secret::redact;
 
@@ -52,13 +52,13 @@ impl Outputs {
         let first = source.pushed.first();
         let name = first.map(|pushed| pushed.reference.clone()).or_else(|| tags.first().cloned()).unwrap_or_default();
         let image = first.map_or_else(|| name.clone(), |pushed| format!("{name}@{}", pushed.digest));
-        let reference = Reference::parse(&name).ok();
+        let reference = ImageRef::parse(&name).ok();
         let manager = source.facts.map(|facts| facts.package_manager.value.to_string().replacen(' ', "@", 1));
         let node = source.plan.map(|plan| plan.node_major.value);
         let node = node.or_else(|| source.facts.map(|facts| facts.node.value.major));
         let mut outputs = Self(vec![
             ("image", image),
-            ("repository", reference.as_ref().map(Reference::repository).unwrap_or_default()),
+            ("repository", reference.as_ref().map(ImageRef::repository).unwrap_or_default()),
             ("tag", reference.and_then(|reference| reference.tag).unwrap_or_default()),
             ("tags", tags.join("\n")),
             ("digest", first.map(|pushed| pushed.digest.clone()).unwrap_or_default()),

@@ -2,12 +2,12 @@
 
 use super::error::TagError;
 use super::rule::TagRule;
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 
 #[derive(Debug, Clone)]
 pub enum TagEntry {
     /// Used as it is, beside all rules.
-    Reference(Reference),
+    ImageRef(ImageRef),
     /// Also a bare word, which is a rule of type `raw`.
     Rule(Box<TagRule>),
 }
@@ -21,7 +21,7 @@ impl TagEntry {
         let text = text.trim();
         let is_rule = text.contains(['=', ',', '"']) || text.contains("{{");
         if !is_rule && text.contains(['/', ':', '@']) {
-            return reference(text).map(Self::Reference);
+            return reference(text).map(Self::ImageRef);
         }
         TagRule::parse(text).map(|rule| Self::Rule(Box::new(rule)))
     }
@@ -29,16 +29,16 @@ impl TagEntry {
     pub fn rule(&self) -> Option<&TagRule> {
         match self {
             Self::Rule(rule) => Some(rule),
-            Self::Reference(_) => None,
+            Self::ImageRef(_) => None,
         }
     }
 }
 
-fn reference(text: &str) -> Result<Reference, TagError> {
-    let fail = |reason: String, advice: String| TagError::Reference { text: text.to_owned(), reason, advice };
-    let reference = Reference::parse(text).map_err(|invalid| fail(invalid.to_string(), invalid.hint()))?;
+fn reference(text: &str) -> Result<ImageRef, TagError> {
+    let fail = |reason: String, advice: String| TagError::ImageRef { text: text.to_owned(), reason, advice };
+    let reference = ImageRef::parse(text).map_err(|invalid| fail(invalid.to_string(), invalid.hint()))?;
     if reference.digest.is_some() {
-        let advice = format!("leave the digest out: `{}`", Reference { digest: None, ..reference });
+        let advice = format!("leave the digest out: `{}`", ImageRef { digest: None, ..reference });
         return Err(fail("an image that is still to be built has no digest".to_owned(), advice));
     }
     Ok(reference)

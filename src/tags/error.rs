@@ -32,7 +32,7 @@ pub enum TagError {
     #[error("`{}` has a quote in the middle of an attribute", shown(text))]
     Quote { text: String },
     #[error("`{}` is no image reference: {reason}", shown(text))]
-    Reference { text: String, reason: String, advice: String },
+    ImageRef { text: String, reason: String, advice: String },
 }
 
 impl TagError {
@@ -48,7 +48,7 @@ impl TagError {
             Self::UnknownExpression { .. } => "tags/unknown-expression",
             Self::Expression { .. } => "tags/expression",
             Self::TimeZone { .. } => "tags/time-zone",
-            Self::Reference { .. } => "tags/reference",
+            Self::ImageRef { .. } => "tags/reference",
         }
     }
 
@@ -72,7 +72,7 @@ impl TagError {
             }
             Self::TimeZone { .. } => "give a name of the IANA time zone database, such as `Europe/Berlin`".to_owned(),
             Self::Quote { .. } => "quote the attribute as a whole: `\"value=a,b\"`".to_owned(),
-            Self::Reference { advice, .. } => advice.clone(),
+            Self::ImageRef { advice, .. } => advice.clone(),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::rule::{Pattern, RefEvent, RuleKind, ShaFormat, TagRule, VersionRule, 
 use super::sanitise::sanitise;
 use super::template::{Template, Unknown, VersionParts};
 use crate::diagnostic::{Warning, printable, shown};
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 
 /// What the CI and git know about one run. A branch, a tag and a pull request exclude each other where the CI tells them apart.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,7 +34,7 @@ pub struct RunFacts<'a> {
 #[derive(Debug, Clone, Default)]
 pub struct Evaluation {
     /// Without repository, each with the rule that gave it; the first one is the version of the image, and `latest` the last.
-    pub tags: Vec<Detected<String>>,
+    pub tags: Vec<Sourced<String>>,
     pub warnings: Vec<Warning>,
 }
 
@@ -71,11 +71,11 @@ impl RunFacts<'_> {
 /// # Errors
 /// For an `enable` that is neither true nor false in this run, with the place that gave the rule.
 pub fn evaluate(
-    rules: &[Detected<TagRule>],
+    rules: &[Sourced<TagRule>],
     flavor: &Flavor,
     facts: &RunFacts<'_>,
-) -> Result<Evaluation, Box<Detected<TagError>>> {
-    let mut sorted: Vec<&Detected<TagRule>> = rules.iter().collect();
+) -> Result<Evaluation, Box<Sourced<TagError>>> {
+    let mut sorted: Vec<&Sourced<TagRule>> = rules.iter().collect();
     sorted.sort_by_key(|rule| std::cmp::Reverse(rule.value.priority));
     let mut result = Evaluation::default();
     let mut latest = None;
@@ -89,7 +89,7 @@ pub fn evaluate(
             }
             Err(Nothing::NotMeant) => {}
             Err(Nothing::Skipped(warning)) => result.warn(warning),
-            Err(Nothing::Wrong(error)) => return Err(Box::new(Detected::new(error, rule.origin.clone()))),
+            Err(Nothing::Wrong(error)) => return Err(Box::new(Sourced::new(error, rule.origin.clone()))),
         }
         if facts.default_branch.is_none() && facts.branch.is_some() && rule.value.needs_default_branch() {
             result.warn(default_branch_unknown(rule));
@@ -118,7 +118,7 @@ pub fn evaluate(
 impl Evaluation {
     fn add(&mut self, tag: String, origin: Origin) {
         if self.tags.iter().all(|known| known.value != tag) {
-            self.tags.push(Detected::new(tag, origin));
+            self.tags.push(Sourced::new(tag, origin));
         }
     }
 
@@ -129,7 +129,7 @@ impl Evaluation {
     }
 
     /// The tag nearest to `text`, said aloud when it is another one; `None` when there is none.
-    fn sanitised(&mut self, text: &str, rule: &Detected<TagRule>) -> Option<String> {
+    fn sanitised(&mut self, text: &str, rule: &Sourced<TagRule>) -> Option<String> {
         let tag = sanitise(text);
         if tag == text {
             return (!tag.is_empty()).then_some(tag);
@@ -148,7 +148,7 @@ impl Evaluation {
     }
 }
 
-fn origin(rule: &Detected<TagRule>) -> Origin {
+fn origin(rule: &Sourced<TagRule>) -> Origin {
     if rule.value.is_plain() {
         return rule.origin.clone();
     }
@@ -167,7 +167,7 @@ fn latest_text(flavor: &Flavor, facts: &RunFacts<'_>) -> String {
     format!("{}latest{}", affix(&flavor.prefix), affix(&flavor.suffix))
 }
 
-fn default_branch_unknown(rule: &Detected<TagRule>) -> Warning {
+fn default_branch_unknown(rule: &Sourced<TagRule>) -> Warning {
     let message = format!(
         "the default branch of the repository is not known, so `{}` takes no branch for it",
         printable(&rule.value.text)

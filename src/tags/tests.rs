@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::image_ref::is_tag;
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 
 const COMMIT: &str = "90dd6032fac8bda1b6c4436a2e65de27961ed071";
 
@@ -31,8 +31,8 @@ fn in_pull_request() -> RunFacts<'static> {
     RunFacts { pull_request: Some(2), base_branch: Some("main"), ..facts() }
 }
 
-fn rules(texts: &[&str]) -> Vec<Detected<TagRule>> {
-    let rule = |text: &&str| Detected::new(TagRule::parse(text).unwrap(), Origin::Flag("--tag".to_owned()));
+fn rules(texts: &[&str]) -> Vec<Sourced<TagRule>> {
+    let rule = |text: &&str| Sourced::new(TagRule::parse(text).unwrap(), Origin::Flag("--tag".to_owned()));
     texts.iter().map(rule).collect()
 }
 
@@ -193,7 +193,7 @@ fn commas_are_quoted_with_the_whole_attribute() {
 #[test]
 fn words_are_rules_and_names_with_slashes_are_references() {
     let reference = |text: &str| match TagEntry::parse(text).unwrap() {
-        TagEntry::Reference(reference) => Some(reference.to_string()),
+        TagEntry::ImageRef(reference) => Some(reference.to_string()),
         TagEntry::Rule(_) => None,
     };
     assert_eq!(reference("v1"), None);
@@ -280,12 +280,12 @@ proptest! {
             match TagEntry::parse(&text) {
                 Ok(TagEntry::Rule(rule)) => {
                     let run = RunFacts { branch: Some(&branch), tag: Some(&branch), ..facts() };
-                    let rule = Detected::new(*rule, Origin::Flag("--tag".to_owned()));
+                    let rule = Sourced::new(*rule, Origin::Flag("--tag".to_owned()));
                     if let Ok(evaluation) = evaluate(&[rule], &Flavor::default(), &run) {
                         prop_assert!(evaluation.tags.iter().all(|tag| is_tag(&tag.value)));
                     }
                 }
-                Ok(TagEntry::Reference(_)) => {}
+                Ok(TagEntry::ImageRef(_)) => {}
                 Err(error) => prop_assert!(!error.to_string().contains('\n') && !error.hint().is_empty()),
             }
         }

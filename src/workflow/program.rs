@@ -2,7 +2,7 @@
 
 use super::CiTarget;
 use super::error::WorkflowError;
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 
 /// An action or an image, as the definition names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl Program {
         if let Some(wanted) = wanted {
             let fits = match target {
                 CiTarget::GitHub => is_action(wanted),
-                CiTarget::GitLab => Reference::parse(wanted).is_ok(),
+                CiTarget::GitLab => ImageRef::parse(wanted).is_ok(),
             };
             return fits
                 .then(|| Self { location: wanted.to_owned(), comment: None })

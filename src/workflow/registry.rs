@@ -1,7 +1,7 @@
 //! The registry that a definition pushes to.
 
 use super::{CiTarget, WorkflowError};
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 use crate::registry::{EcrHost, RegistryHost, RegistryKind};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl TargetRegistry {
             (Some("ghcr"), CiTarget::GitLab) => "ghcr.io",
             (Some(text), _) => text,
         };
-        let reference = Reference::parse(&format!("{text}/name")).ok();
+        let reference = ImageRef::parse(&format!("{text}/name")).ok();
         let reference = reference.filter(|reference| reference.path == "name" && reference.domain.is_some());
         let reference = reference.ok_or_else(|| WorkflowError::Registry { value: text.to_owned() })?;
         let host = RegistryHost::of(&reference);

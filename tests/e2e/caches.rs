@@ -33,10 +33,7 @@ fn plan(id: &str) -> ImagePlan {
     let tree = SourceTree::read(folder.path(), Exclusions::Standard, None).unwrap();
     let node = "22".to_owned();
     let settings = Settings {
-        node_version: Some(nextdeploy::origin::Detected::new(
-            node,
-            nextdeploy::origin::Origin::Flag("test".to_owned()),
-        )),
+        node_version: Some(nextdeploy::origin::Sourced::new(node, nextdeploy::origin::Origin::Flag("test".to_owned()))),
         ..Settings::default()
     };
     let options = DetectOptions { node: settings.node_version.clone(), ..DetectOptions::default() };

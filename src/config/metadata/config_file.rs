@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::config::cli::Setting;
 use crate::diagnostic::{Location, Warning};
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::project::OutputMode;
 use crate::secret::Secret;
 
@@ -33,7 +33,7 @@ pub struct ConfigFile {
     /// As shown to the user: `nextdeploy.yml`, `.nextdeploy/metadata.json`.
     pub name: String,
     pub entries: Vec<FileEntry>,
-    pub output_mode: Option<Detected<OutputMode>>,
+    pub output_mode: Option<Sourced<OutputMode>>,
 }
 
 /// One value of a file.

@@ -277,7 +277,7 @@ impl<'a> Reader<'a> {
         };
         let wanted = "`default`, `standalone` or `export`";
         let mode = mode.ok_or_else(|| self.wrong_type(&field, node, wanted))?;
-        self.file.output_mode = Some(crate::origin::Detected::new(mode, Origin::field(&self.file.name, &field)));
+        self.file.output_mode = Some(crate::origin::Sourced::new(mode, Origin::field(&self.file.name, &field)));
         Ok(())
     }
 

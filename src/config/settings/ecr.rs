@@ -9,20 +9,20 @@ use super::parse;
 use super::sources::Sources;
 use crate::config::cli::Setting;
 use crate::diagnostic::shown;
-use crate::origin::Detected;
+use crate::origin::Sourced;
 
 /// What was asked for of new repositories in ECR. What nobody asked for is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EcrSettings {
-    pub tag_mutability: Option<Detected<TagMutability>>,
-    pub scan_on_push: Option<Detected<bool>>,
-    pub encryption: Option<Detected<RepositoryEncryption>>,
+    pub tag_mutability: Option<Sourced<TagMutability>>,
+    pub scan_on_push: Option<Sourced<bool>>,
+    pub encryption: Option<Sourced<RepositoryEncryption>>,
     /// Tags of the repository as a resource of AWS.
-    pub resource_tags: BTreeMap<String, Detected<String>>,
+    pub resource_tags: BTreeMap<String, Sourced<String>>,
     /// More images than these expire; at least 1.
-    pub keep_images: Option<Detected<u32>>,
+    pub keep_images: Option<Sourced<u32>>,
     /// Days after which untagged images expire; at least 1.
-    pub expire_untagged_days: Option<Detected<u32>>,
+    pub expire_untagged_days: Option<Sourced<u32>>,
 }
 
 /// Whether a tag may be pushed again with another image.
@@ -86,7 +86,7 @@ impl Sources<'_> {
         })
     }
 
-    fn tag_mutability(self) -> Result<Option<Detected<TagMutability>>, SettingsError> {
+    fn tag_mutability(self) -> Result<Option<Sourced<TagMutability>>, SettingsError> {
         const MOST: usize = 5;
         let patterns = self.parsed_list(Setting::EcrMutabilityExclusion, tag_pattern)?;
         let excess = self.levels(Setting::EcrMutabilityExclusion).into_iter().next().unwrap_or_default();
@@ -117,11 +117,11 @@ impl Sources<'_> {
         Ok(Some(word.map(|_| mutability)))
     }
 
-    fn resource_tags(self) -> Result<BTreeMap<String, Detected<String>>, SettingsError> {
+    fn resource_tags(self) -> Result<BTreeMap<String, Sourced<String>>, SettingsError> {
         let mut tags = BTreeMap::new();
         for tag in self.parsed_list(Setting::EcrResourceTag, resource_tag)? {
             let (key, value) = tag.value;
-            tags.insert(key, Detected::new(value, tag.origin));
+            tags.insert(key, Sourced::new(value, tag.origin));
         }
         Ok(tags)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::error::Fault;
 use super::values::{BuilderKind, DockerfileChoice, EnvFilePolicy, Progress, PushPolicy};
 use crate::diagnostic::shown;
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 use crate::project::PackageManagerKind;
 use crate::rel_path::RelPath;
 use crate::tags::TagEntry;
@@ -153,7 +153,7 @@ pub(crate) fn tag(text: &str) -> Result<TagEntry, Fault> {
 }
 
 /// A repository without tag and digest, in lower case; also as `name=REPOSITORY,enable=SWITCH`. `None` for one that is switched off.
-pub(crate) fn image(text: &str) -> Result<Option<Reference>, Fault> {
+pub(crate) fn image(text: &str) -> Result<Option<ImageRef>, Fault> {
     let mut name = line(text)?;
     let mut enabled = true;
     for field in text.split(',').filter(|_| text.contains(['=', ','])) {
@@ -165,7 +165,7 @@ pub(crate) fn image(text: &str) -> Result<Option<Reference>, Fault> {
         }
     }
     let fail = |reason| Fault::Image { text: shown(name), reason };
-    let reference = Reference::parse(&name.to_ascii_lowercase()).map_err(fail)?;
+    let reference = ImageRef::parse(&name.to_ascii_lowercase()).map_err(fail)?;
     if reference.tag.is_some() || reference.digest.is_some() {
         return Err(Fault::ImageWithTag(shown(name)));
     }
@@ -305,7 +305,7 @@ pub(crate) fn registry_host(text: &str) -> Result<String, Fault> {
     let host = text.strip_prefix("https://").unwrap_or(text).trim_end_matches('/');
     let probe = format!("{host}/name");
     let is_host = |host: &str| host == "localhost" || host.contains(['.', ':']);
-    if is_host(host) && !host.contains('/') && Reference::parse(&probe).is_ok() {
+    if is_host(host) && !host.contains('/') && ImageRef::parse(&probe).is_ok() {
         Ok(host.to_ascii_lowercase())
     } else {
         Err(Fault::RegistryHost(shown(text)))

@@ -13,8 +13,8 @@ use crate::config::cli::{Setting, Words};
 use crate::config::metadata::{ConfigFiles, FileValue};
 use crate::diagnostic::Warning;
 use crate::host::Environment;
-use crate::image_ref::Reference;
-use crate::origin::{Detected, Origin};
+use crate::image_ref::ImageRef;
+use crate::origin::{Origin, Sourced};
 use crate::secret::Secret;
 use crate::tags::Flavor;
 
@@ -31,9 +31,9 @@ pub struct Resolved {
 /// Where to look: the two settings that are needed before any file can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    pub directory: Detected<PathBuf>,
+    pub directory: Sourced<PathBuf>,
     /// File that takes the place of `metadata.json`; relative to the current folder.
-    pub metadata: Option<Detected<PathBuf>>,
+    pub metadata: Option<Sourced<PathBuf>>,
 }
 
 /// The folder and the metadata file that were asked for.
@@ -44,11 +44,11 @@ pub fn locate(words: &Words, environment: &Environment) -> Result<Place, Setting
     let files = ConfigFiles::default();
     let sources = Sources { words, environment, files: &files };
     let directory = match &words.directory {
-        Some(path) => Some(Detected::new(path.clone(), Origin::Flag(Setting::Directory.flag()))),
+        Some(path) => Some(Sourced::new(path.clone(), Origin::Flag(Setting::Directory.flag()))),
         None => sources.parsed(Setting::Directory, parse::path)?.map(|path| path.map(PathBuf::from)),
     };
-    let directory = directory
-        .unwrap_or_else(|| Detected::new(PathBuf::from("."), Origin::Default("the current folder".to_owned())));
+    let directory =
+        directory.unwrap_or_else(|| Sourced::new(PathBuf::from("."), Origin::Default("the current folder".to_owned())));
     let metadata = sources.parsed(Setting::Metadata, parse::path)?.map(|path| path.map(PathBuf::from));
     Ok(Place { directory, metadata })
 }
@@ -118,7 +118,7 @@ impl Sources<'_> {
         self,
         setting: Setting,
         parse: impl FnOnce(&str) -> Result<T, Fault>,
-    ) -> Result<Option<Detected<T>>, SettingsError> {
+    ) -> Result<Option<Sourced<T>>, SettingsError> {
         self.one(setting).map(|given| given.parsed(parse)).transpose()
     }
 
@@ -127,7 +127,7 @@ impl Sources<'_> {
         self,
         setting: Setting,
         parse: impl Fn(&str) -> Result<T, Fault>,
-    ) -> Result<Vec<Detected<T>>, SettingsError> {
+    ) -> Result<Vec<Sourced<T>>, SettingsError> {
         let values = self.levels(setting).into_iter().next().unwrap_or_default();
         values.iter().map(|given| given.parsed(&parse)).collect()
     }
@@ -142,10 +142,10 @@ impl Sources<'_> {
     }
 
     /// Registries know names in lower case only, and owners on GitHub have upper case letters.
-    fn images(self, warnings: &mut Vec<Warning>) -> Result<Vec<Detected<Reference>>, SettingsError> {
-        let mut images: Vec<Detected<Reference>> = Vec::new();
+    fn images(self, warnings: &mut Vec<Warning>) -> Result<Vec<Sourced<ImageRef>>, SettingsError> {
+        let mut images: Vec<Sourced<ImageRef>> = Vec::new();
         for given in self.lines(Setting::Image) {
-            let Detected { value: Some(image), origin } = given.parsed(parse::image)? else { continue };
+            let Sourced { value: Some(image), origin } = given.parsed(parse::image)? else { continue };
             if given.checked_text()?.contains(|c: char| c.is_ascii_uppercase()) {
                 let message = format!("{}: the image is called `{image}`, in lower case", given.giver);
                 warnings.push(
@@ -154,7 +154,7 @@ impl Sources<'_> {
                 );
             }
             if images.iter().all(|known| known.value != image) {
-                images.push(Detected::new(image, origin));
+                images.push(Sourced::new(image, origin));
             }
         }
         Ok(images)
@@ -171,7 +171,7 @@ impl Sources<'_> {
     }
 
     /// The variable that `docker/metadata-action` reads.
-    fn commit_length(self) -> Result<Option<Detected<usize>>, SettingsError> {
+    fn commit_length(self) -> Result<Option<Sourced<usize>>, SettingsError> {
         const VARIABLE: &str = "DOCKER_METADATA_SHORT_SHA_LENGTH";
         let Some(text) = self.environment.get(VARIABLE).filter(|text| !text.trim().is_empty()) else { return Ok(None) };
         let origin = Origin::Variable(VARIABLE.to_owned());
@@ -183,7 +183,7 @@ impl Sources<'_> {
     }
 
     /// The network of this machine, or of a container on it, is for the user to give.
-    fn network(self) -> Result<Option<Detected<String>>, SettingsError> {
+    fn network(self) -> Result<Option<Sourced<String>>, SettingsError> {
         let Some(given) = self.one(Setting::Network) else { return Ok(None) };
         let network = given.parsed(parse::word)?;
         let is_of_machine = network.value == "host" || network.value.starts_with("container:");
@@ -194,13 +194,13 @@ impl Sources<'_> {
     }
 
     /// A command that only names the project's own build script asks for nothing.
-    fn build_command(self) -> Result<Option<Detected<String>>, SettingsError> {
+    fn build_command(self) -> Result<Option<Sourced<String>>, SettingsError> {
         let own = |line: &str| parse::words(line).is_ok_and(|words| parse::is_own_script(&words, "build"));
         Ok(self.parsed(Setting::BuildCommand, parse::command_line)?.filter(|command| !own(&command.value)))
     }
 
     /// A command that only names the project's own start script asks for nothing.
-    fn start_command(self) -> Result<Option<Detected<Vec<String>>>, SettingsError> {
+    fn start_command(self) -> Result<Option<Sourced<Vec<String>>>, SettingsError> {
         let Some(given) = self.one(Setting::StartCommand) else { return Ok(None) };
         let words = match &given.value {
             FileValue::Words(words) => {
@@ -209,7 +209,7 @@ impl Sources<'_> {
                     None | Some("") => Some(Fault::Empty),
                     Some(_) => words.iter().any(|word| word.contains('\0')).then_some(Fault::Nul),
                 };
-                fault.map_or(Ok(Detected::new(words, given.giver.origin.clone())), |fault| Err(given.fail(fault)))?
+                fault.map_or(Ok(Sourced::new(words, given.giver.origin.clone())), |fault| Err(given.fail(fault)))?
             }
             _ => given.parsed(parse::words)?,
         };
@@ -240,11 +240,11 @@ impl Sources<'_> {
         })
     }
 
-    fn reproducible_key(self) -> Result<Option<Detected<SecretValue>>, SettingsError> {
+    fn reproducible_key(self) -> Result<Option<Sourced<SecretValue>>, SettingsError> {
         const SHORTEST: usize = 16;
         let Some(given) = self.one(Setting::ReproducibleKey) else { return Ok(None) };
         match self.secret_value(Setting::ReproducibleKey)? {
-            Some(Detected { value: SecretValue::Value(key), .. }) if key.expose().len() < SHORTEST => {
+            Some(Sourced { value: SecretValue::Value(key), .. }) if key.expose().len() < SHORTEST => {
                 Err(given.fail(Fault::ShortKey))
             }
             key => Ok(key),
@@ -252,7 +252,7 @@ impl Sources<'_> {
     }
 
     /// `env:NAME`, `file:PATH`; in a variable also the value itself.
-    fn secret_value(self, setting: Setting) -> Result<Option<Detected<SecretValue>>, SettingsError> {
+    fn secret_value(self, setting: Setting) -> Result<Option<Sourced<SecretValue>>, SettingsError> {
         let Some(given) = self.one(setting) else { return Ok(None) };
         let text = given.checked_text()?;
         let value = if let Some(path) = text.strip_prefix("file:").filter(|path| !path.is_empty()) {
@@ -267,7 +267,7 @@ impl Sources<'_> {
         } else {
             SecretValue::Value(Secret::new(text.to_owned()))
         };
-        Ok(Some(Detected::new(value, given.giver.origin)))
+        Ok(Some(Sourced::new(value, given.giver.origin)))
     }
 }
 
@@ -282,9 +282,9 @@ impl Given {
         }
     }
 
-    pub(super) fn parsed<T>(&self, parse: impl FnOnce(&str) -> Result<T, Fault>) -> Result<Detected<T>, SettingsError> {
+    pub(super) fn parsed<T>(&self, parse: impl FnOnce(&str) -> Result<T, Fault>) -> Result<Sourced<T>, SettingsError> {
         let text = self.checked_text()?;
         let value = parse(text).map_err(|fault| self.fail(fault))?;
-        Ok(Detected::new(value, self.giver.origin.clone()))
+        Ok(Sourced::new(value, self.giver.origin.clone()))
     }
 }

@@ -132,7 +132,7 @@ fn variables_hold_one_value_per_line() {
     let seen =
         settings(&[], &[("INPUT_TAGS", "a:1\r\n\n  # comment\n  type=sha\n"), ("INPUT_BUILD-ARGS", "A=1\nB=x=y\n")]);
     let tags = seen.tags.iter().map(|tag| match &tag.value {
-        TagEntry::Reference(reference) => reference.to_string(),
+        TagEntry::ImageRef(reference) => reference.to_string(),
         TagEntry::Rule(rule) => rule.text().to_owned(),
     });
     assert_eq!(tags.collect::<Vec<_>>(), ["a:1", "type=sha"]);

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::ecr::EcrSettings;
 use crate::config::metadata::{EnvScope, Overrides};
-use crate::image_ref::Reference;
-use crate::origin::Detected;
+use crate::image_ref::ImageRef;
+use crate::origin::Sourced;
 use crate::project::{OutputMode, PackageManagerKind};
 use crate::secret::Secret;
 use crate::tags::{Flavor, TagEntry};
@@ -18,50 +18,50 @@ use crate::tags::{Flavor, TagEntry};
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// Name or folder of the app in a workspace.
-    pub app: Option<Detected<String>>,
+    pub app: Option<Sourced<String>>,
     /// App name as wanted for the image; not yet normalised.
-    pub name: Option<Detected<String>>,
+    pub name: Option<Sourced<String>>,
     /// [`PackageManagerKind::YarnClassic`] stands for either yarn: the lockfile tells which.
-    pub package_manager: Option<Detected<PackageManagerKind>>,
+    pub package_manager: Option<Sourced<PackageManagerKind>>,
     /// `22`, `22.11.0`, `22.x`.
-    pub node_version: Option<Detected<String>>,
+    pub node_version: Option<Sourced<String>>,
     /// A command line that replaces the project's build script.
-    pub build_command: Option<Detected<String>>,
+    pub build_command: Option<Sourced<String>>,
     /// A command that replaces the way the app starts; already split in words.
-    pub start_command: Option<Detected<Vec<String>>>,
+    pub start_command: Option<Sourced<Vec<String>>>,
     /// Only files say it.
-    pub output_mode: Option<Detected<OutputMode>>,
-    pub port: Option<Detected<u16>>,
+    pub output_mode: Option<Sourced<OutputMode>>,
+    pub port: Option<Sourced<u16>>,
     /// Path that the health check asks for.
-    pub health_path: Option<Detected<String>>,
+    pub health_path: Option<Sourced<String>>,
     /// `slim`, `alpine`, `distroless` or an image reference.
-    pub base: Option<Detected<String>>,
+    pub base: Option<Sourced<String>>,
     /// Variables by name.
-    pub env: BTreeMap<String, Detected<EnvSetting>>,
-    pub env_files: Option<Detected<EnvFilePolicy>>,
+    pub env: BTreeMap<String, Sourced<EnvSetting>>,
+    pub env_files: Option<Sourced<EnvFilePolicy>>,
     /// Repositories that tags and rules are for, without tag and digest.
-    pub images: Vec<Detected<Reference>>,
-    pub tags: Vec<Detected<TagEntry>>,
+    pub images: Vec<Sourced<ImageRef>>,
+    pub tags: Vec<Sourced<TagEntry>>,
     /// What holds for all tag rules.
     pub flavor: Flavor,
     /// Characters of a short commit id in tags.
-    pub commit_length: Option<Detected<usize>>,
-    pub labels: BTreeMap<String, Detected<String>>,
-    pub build_args: BTreeMap<String, Detected<String>>,
+    pub commit_length: Option<Sourced<usize>>,
+    pub labels: BTreeMap<String, Sourced<String>>,
+    pub build_args: BTreeMap<String, Sourced<String>>,
     /// Files or variables handed to the build as BuildKit secrets.
-    pub secrets: Vec<Detected<SecretSource>>,
+    pub secrets: Vec<Sourced<SecretSource>>,
     /// Key from which the values that Next.js draws at random are derived.
-    pub reproducible_key: Option<Detected<SecretValue>>,
-    pub dockerfile: Option<Detected<DockerfileChoice>>,
-    pub platform: Option<Detected<String>>,
-    pub target: Option<Detected<String>>,
-    pub network: Option<Detected<String>>,
-    pub cache_from: Vec<Detected<String>>,
+    pub reproducible_key: Option<Sourced<SecretValue>>,
+    pub dockerfile: Option<Sourced<DockerfileChoice>>,
+    pub platform: Option<Sourced<String>>,
+    pub target: Option<Sourced<String>>,
+    pub network: Option<Sourced<String>>,
+    pub cache_from: Vec<Sourced<String>>,
     /// Memory for the build in bytes.
-    pub memory: Option<Detected<u64>>,
+    pub memory: Option<Sourced<u64>>,
     /// PEM file with additional certificate authorities, for the daemon connection and inside the build.
-    pub ca_bundle: Option<Detected<PathBuf>>,
-    pub build_timeout: Option<Detected<Duration>>,
+    pub ca_bundle: Option<Sourced<PathBuf>>,
+    pub build_timeout: Option<Sourced<Duration>>,
     pub cache: CacheUse,
     pub pull: PullPolicy,
 }
@@ -96,13 +96,13 @@ pub struct RunSettings {
 /// Where the image goes and who asks; nothing of this changes the image.
 #[derive(Debug, Clone, Default)]
 pub struct PublishSettings {
-    pub push: Option<Detected<PushPolicy>>,
+    pub push: Option<Sourced<PushPolicy>>,
     /// Host of the registry that the credentials are for: `ghcr.io`, `localhost:5000`.
-    pub registry: Option<Detected<String>>,
-    pub username: Option<Detected<String>>,
-    pub password: Option<Detected<SecretValue>>,
-    pub github_token: Option<Detected<SecretValue>>,
-    pub aws_region: Option<Detected<String>>,
+    pub registry: Option<Sourced<String>>,
+    pub username: Option<Sourced<String>>,
+    pub password: Option<Sourced<SecretValue>>,
+    pub github_token: Option<Sourced<SecretValue>>,
+    pub aws_region: Option<Sourced<String>>,
     /// Create the repository in ECR when it is missing.
     pub create_repository: bool,
     /// What such a repository is to be like.
@@ -116,12 +116,12 @@ pub struct ForgeSettings {
     pub comment: bool,
     pub commit_status: bool,
     /// Environment that a deployment is recorded for.
-    pub deployment: Option<Detected<String>>,
+    pub deployment: Option<Sourced<String>>,
     /// `http` or `https`.
-    pub environment_url: Option<Detected<String>>,
+    pub environment_url: Option<Sourced<String>>,
     /// What cannot be told is an error of the run.
     pub announce_required: bool,
-    pub gitlab_token: Option<Detected<SecretValue>>,
+    pub gitlab_token: Option<Sourced<SecretValue>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]

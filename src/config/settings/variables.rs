@@ -14,7 +14,7 @@ use crate::config::cli::Setting;
 use crate::config::metadata::{EnvScope, FileEnvValue, FileValue};
 use crate::diagnostic::{Warning, shown};
 use crate::host::Environment;
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::secret::Secret;
 
 /// A name with its value; the value is absent when the name alone was given and the environment has no such variable.
@@ -29,10 +29,10 @@ struct Pair {
 pub(super) fn environment(
     sources: Sources<'_>,
     warnings: &mut Vec<Warning>,
-) -> Result<BTreeMap<String, Detected<EnvSetting>>, SettingsError> {
+) -> Result<BTreeMap<String, Sourced<EnvSetting>>, SettingsError> {
     let scopes =
         [(Setting::Env, EnvScope::Auto), (Setting::BuildEnv, EnvScope::Build), (Setting::RuntimeEnv, EnvScope::Image)];
-    let mut merged: BTreeMap<String, Detected<EnvSetting>> = BTreeMap::new();
+    let mut merged: BTreeMap<String, Sourced<EnvSetting>> = BTreeMap::new();
     // Per name, the rank of the source that gave it: sources of equal rank must agree, lower ones are not heard.
     let mut ranks: BTreeMap<String, usize> = BTreeMap::new();
     for (setting, scope) in scopes {
@@ -40,7 +40,7 @@ pub(super) fn environment(
             let pair = given.pair(sources, parse::variable_name)?;
             let Some(value) = given.value_or_warning(&pair, warnings) else { continue };
             let wanted = EnvSetting { value, scope: pair.scope.unwrap_or(scope) };
-            let other_scope = |known: &Detected<EnvSetting>| known.value.scope != wanted.scope;
+            let other_scope = |known: &Sourced<EnvSetting>| known.value.scope != wanted.scope;
             match ranks.get(&pair.name) {
                 Some(known) if *known < given.rank => continue,
                 Some(known) if *known == given.rank && merged.get(&pair.name).is_some_and(other_scope) => {
@@ -49,7 +49,7 @@ pub(super) fn environment(
                 _ => {}
             }
             ranks.insert(pair.name.clone(), given.rank);
-            merged.insert(pair.name, Detected::new(wanted, given.giver.origin));
+            merged.insert(pair.name, Sourced::new(wanted, given.giver.origin));
         }
     }
     Ok(merged)
@@ -58,14 +58,14 @@ pub(super) fn environment(
 pub(super) fn labels(
     sources: Sources<'_>,
     warnings: &mut Vec<Warning>,
-) -> Result<BTreeMap<String, Detected<String>>, SettingsError> {
+) -> Result<BTreeMap<String, Sourced<String>>, SettingsError> {
     plain_pairs(sources, Setting::Label, warnings)
 }
 
 pub(super) fn build_args(
     sources: Sources<'_>,
     warnings: &mut Vec<Warning>,
-) -> Result<BTreeMap<String, Detected<String>>, SettingsError> {
+) -> Result<BTreeMap<String, Sourced<String>>, SettingsError> {
     plain_pairs(sources, Setting::BuildArg, warnings)
 }
 
@@ -73,7 +73,7 @@ fn plain_pairs(
     sources: Sources<'_>,
     setting: Setting,
     warnings: &mut Vec<Warning>,
-) -> Result<BTreeMap<String, Detected<String>>, SettingsError> {
+) -> Result<BTreeMap<String, Sourced<String>>, SettingsError> {
     let name = if setting == Setting::Label { parse::label_name } else { parse::variable_name };
     let mut merged = BTreeMap::new();
     for level in sources.levels(setting).into_iter().rev() {
@@ -83,7 +83,7 @@ fn plain_pairs(
                 return Err(given.fail_without_value(&pair.name, Fault::NoValue(shown(&pair.name))));
             }
             let Some(EnvValue::Plain(value)) = given.value_or_warning(&pair, warnings) else { continue };
-            merged.insert(pair.name, Detected::new(value, given.giver.origin));
+            merged.insert(pair.name, Sourced::new(value, given.giver.origin));
         }
     }
     Ok(merged)
@@ -92,15 +92,15 @@ fn plain_pairs(
 pub(super) fn secrets(
     sources: Sources<'_>,
     warnings: &mut Vec<Warning>,
-) -> Result<Vec<Detected<SecretSource>>, SettingsError> {
-    let mut merged: Vec<Detected<SecretSource>> = Vec::new();
+) -> Result<Vec<Sourced<SecretSource>>, SettingsError> {
+    let mut merged: Vec<Sourced<SecretSource>> = Vec::new();
     for level in sources.levels(Setting::Secret) {
-        let mut of_level: Vec<Detected<SecretSource>> = Vec::new();
+        let mut of_level: Vec<Sourced<SecretSource>> = Vec::new();
         let mut ids = BTreeSet::new();
         for given in level {
             if matches!(given.giver.origin, Origin::File(_)) {
                 let source = given.secret_of_file(sources, warnings)?;
-                of_level.extend(source.map(|source| Detected::new(source, given.giver.origin)));
+                of_level.extend(source.map(|source| Sourced::new(source, given.giver.origin)));
                 continue;
             }
             let Some(source) = given.secret(sources)? else {
@@ -116,20 +116,20 @@ pub(super) fn secrets(
             if !ids.insert(source.id.clone()) {
                 return Err(given.fail(Fault::SecretTwice(shown(&source.id))));
             }
-            of_level.push(Detected::new(source, given.giver.origin));
+            of_level.push(Sourced::new(source, given.giver.origin));
         }
         add_new(&mut merged, of_level);
     }
-    let mut files: Vec<Detected<SecretSource>> = Vec::new();
+    let mut files: Vec<Sourced<SecretSource>> = Vec::new();
     for level in sources.levels(Setting::SecretFile) {
-        let mut of_level: Vec<Detected<SecretSource>> = Vec::new();
+        let mut of_level: Vec<Sourced<SecretSource>> = Vec::new();
         let mut ids: BTreeSet<String> = merged.iter().map(|known| known.value.id.clone()).collect();
         for given in level {
             let source = given.secret_file()?;
             if !ids.insert(source.id.clone()) {
                 return Err(given.fail(Fault::SecretTwice(shown(&source.id))));
             }
-            of_level.push(Detected::new(source, given.giver.origin));
+            of_level.push(Sourced::new(source, given.giver.origin));
         }
         add_new(&mut files, of_level);
     }
@@ -138,7 +138,7 @@ pub(super) fn secrets(
 }
 
 /// Those that no stronger level has given.
-fn add_new(merged: &mut Vec<Detected<SecretSource>>, mut of_level: Vec<Detected<SecretSource>>) {
+fn add_new(merged: &mut Vec<Sourced<SecretSource>>, mut of_level: Vec<Sourced<SecretSource>>) {
     let known: BTreeSet<String> = merged.iter().map(|known| known.value.id.clone()).collect();
     of_level.retain(|source| !known.contains(&source.value.id));
     merged.extend(of_level);

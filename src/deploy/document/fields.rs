@@ -10,11 +10,11 @@ use crate::deploy::grammar;
 use crate::deploy::wishes::{HealthWish, Publish, VolumeWish};
 use crate::diagnostic::shown;
 use crate::docker::{Access, ContainerName, LogDriver, Mount, Protocol, RestartPolicy};
-use crate::origin::Detected;
+use crate::origin::Sourced;
 
 impl Reader<'_> {
     /// An object of names and values, or a list of `NAME=VALUE` and `NAME`; a name without value is taken from the environment.
-    pub(super) fn variables(&self, root: &Field<'_>) -> Read<BTreeMap<String, Detected<String>>> {
+    pub(super) fn variables(&self, root: &Field<'_>) -> Read<BTreeMap<String, Sourced<String>>> {
         let Some(field) = root.get("env") else { return Ok(BTreeMap::new()) };
         let mut variables = BTreeMap::new();
         let mut add = |field: &Field<'_>, name: &str, value: Option<&str>| {
@@ -42,7 +42,7 @@ impl Reader<'_> {
         Ok(variables)
     }
 
-    pub(super) fn env_files(&self, root: &Field<'_>) -> Read<Vec<Detected<std::path::PathBuf>>> {
+    pub(super) fn env_files(&self, root: &Field<'_>) -> Read<Vec<Sourced<std::path::PathBuf>>> {
         let items = root.list("envFiles").unwrap_or_default();
         let read = |item: &Field<'_>| {
             let path = parse::path(self.text(item)?).map_err(|fault| self.fail(item, fault))?;
@@ -51,7 +51,7 @@ impl Reader<'_> {
         items.iter().map(read).collect()
     }
 
-    pub(super) fn ports(&self, root: &Field<'_>) -> Read<Option<Vec<Detected<Publish>>>> {
+    pub(super) fn ports(&self, root: &Field<'_>) -> Read<Option<Vec<Sourced<Publish>>>> {
         let Some(items) = root.list("ports") else { return Ok(None) };
         items.iter().map(|item| Ok(self.found(item, self.port(item)?))).collect::<Read<_>>().map(Some)
     }
@@ -84,8 +84,8 @@ impl Reader<'_> {
         })
     }
 
-    pub(super) fn mounts(&self, root: &Field<'_>) -> Read<Vec<Detected<Mount>>> {
-        let mut mounts: Vec<Detected<Mount>> = Vec::new();
+    pub(super) fn mounts(&self, root: &Field<'_>) -> Read<Vec<Sourced<Mount>>> {
+        let mut mounts: Vec<Sourced<Mount>> = Vec::new();
         for (key, read) in [
             ("volumes", Self::volume as fn(&Self, &Field<'_>) -> Read<Mount>),
             ("namedVolumes", Self::named_volume),
@@ -192,8 +192,8 @@ impl Reader<'_> {
         })
     }
 
-    pub(super) fn secrets(&self, root: &Field<'_>) -> Read<Vec<Detected<SecretSource>>> {
-        let mut secrets: Vec<Detected<SecretSource>> = Vec::new();
+    pub(super) fn secrets(&self, root: &Field<'_>) -> Read<Vec<Sourced<SecretSource>>> {
+        let mut secrets: Vec<Sourced<SecretSource>> = Vec::new();
         for item in root.list("secrets").unwrap_or_default() {
             let mut secret = self.secret(&item)?;
             if let SecretValue::File(path) = &mut secret.value {
@@ -225,11 +225,11 @@ impl Reader<'_> {
     }
 
     /// A text of words, or a list of words.
-    pub(super) fn command(&self, parent: &Field<'_>, key: &str) -> Read<Option<Detected<Vec<String>>>> {
+    pub(super) fn command(&self, parent: &Field<'_>, key: &str) -> Read<Option<Sourced<Vec<String>>>> {
         parent.get(key).map(|field| self.words(&field)).transpose()
     }
 
-    pub(super) fn words(&self, field: &Field<'_>) -> Read<Detected<Vec<String>>> {
+    pub(super) fn words(&self, field: &Field<'_>) -> Read<Sourced<Vec<String>>> {
         let words = match field.items() {
             None => grammar::command(self.text(field)?).map_err(|problem| self.fail(field, problem))?,
             Some(items) => items.iter().map(|item| self.text(item).map(str::to_owned)).collect::<Read<_>>()?,
@@ -241,14 +241,14 @@ impl Reader<'_> {
     }
 
     /// One command as text, or a list of commands; a command is a text or a list of words.
-    pub(super) fn hooks(&self, root: &Field<'_>, key: &str) -> Read<Vec<Detected<Vec<String>>>> {
+    pub(super) fn hooks(&self, root: &Field<'_>, key: &str) -> Read<Vec<Sourced<Vec<String>>>> {
         let Some(hooks) = root.get("hooks") else { return Ok(Vec::new()) };
         self.known(&hooks, &["postStart", "preStop"])?;
         hooks.list(key).unwrap_or_default().iter().map(|item| self.words(item)).collect()
     }
 
     /// `no` is a boolean to some writers of YAML, and reaches us as `false`.
-    pub(super) fn restart(&self, root: &Field<'_>) -> Read<Option<Detected<RestartPolicy>>> {
+    pub(super) fn restart(&self, root: &Field<'_>) -> Read<Option<Sourced<RestartPolicy>>> {
         match root.get("restart") {
             Some(field) if matches!(&field.node.value, Value::Bool(text) if text == "false") => {
                 Ok(Some(self.found(&field, RestartPolicy::No)))
@@ -257,7 +257,7 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn health(&self, root: &Field<'_>) -> Read<Option<Detected<HealthWish>>> {
+    pub(super) fn health(&self, root: &Field<'_>) -> Read<Option<Sourced<HealthWish>>> {
         let Some(field) = root.get("health") else { return Ok(None) };
         if matches!(&field.node.value, Value::Bool(text) if text == "false") {
             return Ok(Some(self.found(&field, HealthWish::Disabled)));
@@ -280,7 +280,7 @@ impl Reader<'_> {
         Ok(Some(self.found(&field, check)))
     }
 
-    pub(super) fn labels(&self, root: &Field<'_>) -> Read<BTreeMap<String, Detected<String>>> {
+    pub(super) fn labels(&self, root: &Field<'_>) -> Read<BTreeMap<String, Sourced<String>>> {
         let Some(field) = root.get("labels") else { return Ok(BTreeMap::new()) };
         let mut labels = BTreeMap::new();
         for (name, field) in field.members().ok_or_else(|| self.wrong(&field, "an object"))? {
@@ -294,7 +294,7 @@ impl Reader<'_> {
         Ok(labels)
     }
 
-    pub(super) fn logging(&self, root: &Field<'_>) -> Read<Option<Detected<LogDriver>>> {
+    pub(super) fn logging(&self, root: &Field<'_>) -> Read<Option<Sourced<LogDriver>>> {
         let Some(field) = root.get("logging") else { return Ok(None) };
         self.known(&field, &["driver", "options"])?;
         let driver = self.required(&field, "driver", "such as json-file, local or journald")?;
@@ -303,7 +303,7 @@ impl Reader<'_> {
     }
 
     /// A list of `HOST:ADDRESS`, or an object of hosts and addresses.
-    pub(super) fn extra_hosts(&self, root: &Field<'_>) -> Read<Vec<Detected<String>>> {
+    pub(super) fn extra_hosts(&self, root: &Field<'_>) -> Read<Vec<Sourced<String>>> {
         let Some(field) = root.get("extraHosts") else { return Ok(Vec::new()) };
         let host = |field: &Field<'_>, line: &str| {
             let host = grammar::extra_host(line).map_err(|problem| self.fail(field, problem))?;

@@ -251,7 +251,7 @@ impl Cluster<'_> {
     /// A pod gets requests until all nodes know that it leaves.
     fn lifecycle(&self) -> Value {
         let hooks = &self.workload.plan.hooks;
-        let words = |list: &[crate::origin::Detected<Vec<String>>]| -> Vec<Vec<String>> {
+        let words = |list: &[crate::origin::Sourced<Vec<String>>]| -> Vec<Vec<String>> {
             list.iter().map(|hook| hook.value.clone()).collect()
         };
         let (start, stop) = (words(&hooks.post_start), words(&hooks.pre_stop));

@@ -9,7 +9,7 @@ use crate::diagnostic::Diagnostic as _;
 use crate::docker::ImageFacts;
 use crate::host::Environment;
 use crate::image::AppRoutes;
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 
 const REFERENCE: &str = "ghcr.io/acme/shop:1.2.3";
 /// A document with everything that a manifest can carry.
@@ -77,7 +77,7 @@ impl Sample {
     fn plan(&self) -> LaunchPlan {
         let environment = Environment::from_pairs([("DATABASE_URL", "postgres://canary")]);
         let wishes = read_document("c.yml", &self.document, Path::new("/srv"), &environment).unwrap();
-        let reference = Detected::new(self.reference.clone(), Origin::Flag("IMAGE".to_owned()));
+        let reference = Sourced::new(self.reference.clone(), Origin::Flag("IMAGE".to_owned()));
         let inputs = LaunchInputs {
             reference: &reference,
             image: &self.image,

@@ -5,29 +5,29 @@ use std::collections::BTreeMap;
 use super::{AppUser, LaunchInputs, default, limits};
 use crate::diagnostic::Warning;
 use crate::image::plan::secret_look;
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 
 const HEAP_FLAG: &str = "--max-old-space-size";
 
 pub(super) fn environment(
     inputs: LaunchInputs<'_>,
-    port: Option<&Detected<u16>>,
-    memory: &Detected<Option<u64>>,
+    port: Option<&Sourced<u16>>,
+    memory: &Sourced<Option<u64>>,
     warnings: &mut Vec<Warning>,
-) -> BTreeMap<String, Detected<String>> {
-    let mut env: BTreeMap<String, Detected<String>> = BTreeMap::new();
+) -> BTreeMap<String, Sourced<String>> {
+    let mut env: BTreeMap<String, Sourced<String>> = BTreeMap::new();
     if inputs.run.is_some() {
         env.insert(
             "NODE_ENV".to_owned(),
-            Detected::new("production".to_owned(), default("what was built is a production build")),
+            Sourced::new("production".to_owned(), default("what was built is a production build")),
         );
         if let Some(port) = port {
-            env.insert("PORT".to_owned(), Detected::new(port.value.to_string(), port.origin.clone()));
+            env.insert("PORT".to_owned(), Sourced::new(port.value.to_string(), port.origin.clone()));
         }
     }
     for file in inputs.env_files {
         for (name, value) in &file.variables {
-            env.insert(name.clone(), Detected::new(value.clone(), file.origin.clone()));
+            env.insert(name.clone(), Sourced::new(value.clone(), file.origin.clone()));
         }
     }
     env.extend(inputs.wishes.env.clone());
@@ -42,7 +42,7 @@ pub(super) fn environment(
 fn tell_heap(
     inputs: LaunchInputs<'_>,
     bytes: u64,
-    env: &mut BTreeMap<String, Detected<String>>,
+    env: &mut BTreeMap<String, Sourced<String>>,
     warnings: &mut Vec<Warning>,
 ) {
     let heap = limits::heap(bytes);
@@ -63,7 +63,7 @@ fn tell_heap(
     }
     let options = format!("{set} {HEAP_FLAG}={heap}").trim().to_owned();
     let origin = Origin::Derived(format!("three quarters of the memory limit of {} MiB", bytes >> 20));
-    env.insert("NODE_OPTIONS".to_owned(), Detected::new(options, origin));
+    env.insert("NODE_OPTIONS".to_owned(), Sourced::new(options, origin));
 }
 
 /// The heap in MiB that `options` set.
@@ -80,7 +80,7 @@ fn heap_given(options: &str) -> Option<u64> {
     })
 }
 
-fn warn_of_secrets(env: &BTreeMap<String, Detected<String>>, warnings: &mut Vec<Warning>) {
+fn warn_of_secrets(env: &BTreeMap<String, Sourced<String>>, warnings: &mut Vec<Warning>) {
     let names: Vec<String> = env
         .iter()
         .filter(|(name, value)| secret_look(name, &value.value).is_some())

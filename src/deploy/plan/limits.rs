@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{LaunchInputs, default};
-use crate::origin::Detected;
+use crate::origin::Sourced;
 
 const MIB: u64 = 1024 * 1024;
 const RENDERING: u64 = 512 * MIB;
@@ -18,19 +18,19 @@ const PROCESSES: u64 = 512;
 /// More than what the launcher gives running requests.
 pub(super) const STOP_GRACE: Duration = Duration::from_secs(15);
 
-pub(super) fn memory(inputs: LaunchInputs<'_>) -> Detected<Option<u64>> {
+pub(super) fn memory(inputs: LaunchInputs<'_>) -> Sourced<Option<u64>> {
     if let Some(memory) = &inputs.wishes.memory {
         return memory.clone();
     }
     match inputs.run {
-        Some(run) if run.renders() => Detected::new(Some(RENDERING), default("the app renders on the server")),
-        Some(_) => Detected::new(Some(FILES_ONLY), default("every route is rendered by the build")),
-        None => Detected::new(None, default("nothing is known of the app")),
+        Some(run) if run.renders() => Sourced::new(Some(RENDERING), default("the app renders on the server")),
+        Some(_) => Sourced::new(Some(FILES_ONLY), default("every route is rendered by the build")),
+        None => Sourced::new(None, default("nothing is known of the app")),
     }
 }
 
-pub(super) fn pids(inputs: LaunchInputs<'_>) -> Detected<Option<u64>> {
-    let limit = || Detected::new(Some(PROCESSES), default("the machine has processes left for everything else"));
+pub(super) fn pids(inputs: LaunchInputs<'_>) -> Sourced<Option<u64>> {
+    let limit = || Sourced::new(Some(PROCESSES), default("the machine has processes left for everything else"));
     inputs.wishes.pids.clone().unwrap_or_else(limit)
 }
 

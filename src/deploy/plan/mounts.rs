@@ -4,13 +4,13 @@ use super::{LaunchInputs, default, naming};
 use crate::deploy::run_document::{RunDocument, RunMode};
 use crate::diagnostic::Warning;
 use crate::docker::{Access, ContainerName, Mount, RootFilesystem, VolumeSpec};
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 
 /// Bytes for temporary files; they count as memory of the container.
 const TEMPORARY: u64 = 64 * 1024 * 1024;
 
 /// Read-only where it is known what the app writes to.
-pub(super) fn root(inputs: LaunchInputs<'_>, warnings: &mut Vec<Warning>) -> Detected<RootFilesystem> {
+pub(super) fn root(inputs: LaunchInputs<'_>, warnings: &mut Vec<Warning>) -> Sourced<RootFilesystem> {
     let known = inputs.run.is_some_and(|run| run.writable.is_some() && run.mode != RunMode::Server);
     if let Some(root) = &inputs.wishes.root {
         if root.value == RootFilesystem::ReadOnly && !known {
@@ -23,7 +23,7 @@ pub(super) fn root(inputs: LaunchInputs<'_>, warnings: &mut Vec<Warning>) -> Det
         return root.clone();
     }
     if known {
-        return Detected::new(
+        return Sourced::new(
             RootFilesystem::ReadOnly,
             Origin::Derived("the folders that the app writes to are known".to_owned()),
         );
@@ -33,7 +33,7 @@ pub(super) fn root(inputs: LaunchInputs<'_>, warnings: &mut Vec<Warning>) -> Det
         Some(run) if run.mode == RunMode::Server => "a server of the project's own may write anywhere",
         Some(_) => "the image does not say where the app writes",
     };
-    Detected::new(RootFilesystem::Writable, default(reason))
+    Sourced::new(RootFilesystem::Writable, default(reason))
 }
 
 /// The folders that the app writes to belong to the group 0 in images of this program.
@@ -53,11 +53,11 @@ pub(super) fn warn_of_user(inputs: LaunchInputs<'_>, warnings: &mut Vec<Warning>
 }
 
 /// What was asked for, and what the app needs: its cache, and in a read-only root the folders that it writes to.
-pub(super) fn mounts(inputs: LaunchInputs<'_>, app: &str, root: &Detected<RootFilesystem>) -> Vec<Detected<Mount>> {
+pub(super) fn mounts(inputs: LaunchInputs<'_>, app: &str, root: &Sourced<RootFilesystem>) -> Vec<Sourced<Mount>> {
     let mut mounts = inputs.wishes.mounts.clone();
     let mut add = |mount: Mount, origin: Origin| {
         if mounts.iter().all(|known| known.value.target() != mount.target()) {
-            mounts.push(Detected::new(mount, origin));
+            mounts.push(Sourced::new(mount, origin));
         }
     };
     let cache = inputs.run.and_then(RunDocument::cache_folder);
@@ -81,7 +81,7 @@ pub(super) fn mounts(inputs: LaunchInputs<'_>, app: &str, root: &Detected<RootFi
 }
 
 /// The named volumes among `mounts`, each once.
-pub(super) fn volumes(inputs: LaunchInputs<'_>, app: &str, mounts: &[Detected<Mount>]) -> Vec<VolumeSpec> {
+pub(super) fn volumes(inputs: LaunchInputs<'_>, app: &str, mounts: &[Sourced<Mount>]) -> Vec<VolumeSpec> {
     let mut volumes: Vec<VolumeSpec> = Vec::new();
     for mount in mounts {
         let Mount::Volume { name, .. } = &mount.value else { continue };

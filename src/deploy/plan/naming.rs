@@ -9,23 +9,23 @@ use crate::deploy::helper::LAUNCHER_LABEL;
 use crate::deploy::secrets::SECRETS_LABEL;
 use crate::docker::connection::HELPER_LABEL;
 use crate::docker::{APP_LABEL, ContainerName, MANAGED_LABEL};
-use crate::image_ref::Reference;
-use crate::origin::{Detected, Origin};
+use crate::image_ref::ImageRef;
+use crate::origin::{Origin, Sourced};
 
 const OCI: &str = "org.opencontainers.image";
 /// Longest name of an app, so that there is room for the commit.
 const LONGEST_APP: usize = 100;
 
 /// The image's own name of the app, else the name of its repository.
-pub(super) fn app(inputs: LaunchInputs<'_>) -> Detected<String> {
+pub(super) fn app(inputs: LaunchInputs<'_>) -> Sourced<String> {
     if let Some(app) = inputs.image.labels.get(APP_LABEL).map(|label| as_name(label)).filter(|app| !app.is_empty()) {
-        return Detected::new(app, Origin::Derived(format!("the image's label `{APP_LABEL}`")));
+        return Sourced::new(app, Origin::Derived(format!("the image's label `{APP_LABEL}`")));
     }
-    let reference = Reference::parse(&inputs.reference.value).ok();
+    let reference = ImageRef::parse(&inputs.reference.value).ok();
     let last = reference.as_ref().and_then(|reference| reference.path.rsplit('/').next()).map(as_name);
     match last.filter(|name| !name.is_empty() && !inputs.reference.value.starts_with("sha256:")) {
-        Some(name) => Detected::new(name, Origin::Derived("the name of the image".to_owned())),
-        None => Detected::new("app".to_owned(), default("the image has no name")),
+        Some(name) => Sourced::new(name, Origin::Derived("the name of the image".to_owned())),
+        None => Sourced::new("app".to_owned(), default("the image has no name")),
     }
 }
 
@@ -42,8 +42,8 @@ fn as_name(text: &str) -> String {
 /// `<app>-<commit>`, and without a commit the first digits of the image's id.
 pub(super) fn container(
     inputs: LaunchInputs<'_>,
-    app: &Detected<String>,
-) -> Result<Detected<ContainerName>, LaunchError> {
+    app: &Sourced<String>,
+) -> Result<Sourced<ContainerName>, LaunchError> {
     if let Some(name) = &inputs.wishes.name {
         return Ok(name.clone());
     }
@@ -59,7 +59,7 @@ pub(super) fn container(
     let name = name.map_err(|problem| {
         LaunchError::value(crate::config::settings::Giver { origin: origin.clone(), location: None }, problem)
     })?;
-    Ok(Detected::new(name, origin))
+    Ok(Sourced::new(name, origin))
 }
 
 /// Labels of everything that is made for the app.
@@ -68,14 +68,14 @@ pub(super) fn own_labels(app: &str) -> BTreeMap<String, String> {
 }
 
 /// What other programs may want to know of the container without asking it. Those of the image are there anyway.
-pub(super) fn labels(inputs: LaunchInputs<'_>, app: &str) -> BTreeMap<String, Detected<String>> {
-    let mut labels: BTreeMap<String, Detected<String>> = own_labels(app)
+pub(super) fn labels(inputs: LaunchInputs<'_>, app: &str) -> BTreeMap<String, Sourced<String>> {
+    let mut labels: BTreeMap<String, Sourced<String>> = own_labels(app)
         .into_iter()
-        .map(|(name, value)| (name, Detected::new(value, default("whose container it is"))))
+        .map(|(name, value)| (name, Sourced::new(value, default("whose container it is"))))
         .collect();
     let mut add = |name: &str, value: Option<String>, reason: &str| {
         if let Some(value) = value {
-            labels.insert(format!("nextdeploy.{name}"), Detected::new(value, Origin::Derived(reason.to_owned())));
+            labels.insert(format!("nextdeploy.{name}"), Sourced::new(value, Origin::Derived(reason.to_owned())));
         }
     };
     let label = |name: &str| inputs.image.labels.get(&format!("{OCI}.{name}")).cloned();
@@ -95,21 +95,21 @@ pub(super) fn labels(inputs: LaunchInputs<'_>, app: &str) -> BTreeMap<String, De
     labels.extend(inputs.wishes.labels.clone());
     if let Some(first) = inputs.wishes.pre_stop.first() {
         let launcher = if inputs.run.is_some() { inputs.image.entrypoint.as_slice() } else { &[] };
-        let inside = |hook: &Detected<Vec<String>>| launcher.iter().chain(&hook.value).cloned().collect::<Vec<_>>();
+        let inside = |hook: &Sourced<Vec<String>>| launcher.iter().chain(&hook.value).cloned().collect::<Vec<_>>();
         let hooks: Vec<Vec<String>> = inputs.wishes.pre_stop.iter().map(inside).collect();
         let text = serde_json::to_string(&hooks).expect("lists of texts always serialise");
-        labels.insert(PRE_STOP_LABEL.to_owned(), Detected::new(text, first.origin.clone()));
+        labels.insert(PRE_STOP_LABEL.to_owned(), Sourced::new(text, first.origin.clone()));
     }
     // What has a meaning to this program is not taken from an image, whose labels its containers inherit.
     for name in [SECRETS_LABEL, HELPER_LABEL, LAUNCHER_LABEL, PRE_STOP_LABEL] {
         if inputs.image.labels.contains_key(name) && !labels.contains_key(name) {
             let origin = default("an image has no say in it");
-            labels.insert(name.to_owned(), Detected::new(String::new(), origin));
+            labels.insert(name.to_owned(), Sourced::new(String::new(), origin));
         }
     }
     // Nobody may take a container out of our sight, or put it under another app.
     for (name, value) in own_labels(app) {
-        labels.insert(name, Detected::new(value, default("whose container it is")));
+        labels.insert(name, Sourced::new(value, default("whose container it is")));
     }
     labels
 }

@@ -7,10 +7,10 @@ use crate::config::settings::parse;
 use crate::deploy::error::LaunchError;
 use crate::diagnostic::Warning;
 use crate::docker::{PortMapping, Protocol};
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 
 /// The port inside the container: `PORT` as it was asked for, what the image says, what it exposes.
-pub(super) fn app_port(inputs: LaunchInputs<'_>) -> Option<Detected<u16>> {
+pub(super) fn app_port(inputs: LaunchInputs<'_>) -> Option<Sourced<u16>> {
     let given = inputs.wishes.env.get("PORT").map(|port| (port.value.as_str(), port.origin.clone()));
     let of_file = || {
         inputs.env_files.iter().rev().find_map(|file| {
@@ -21,20 +21,20 @@ pub(super) fn app_port(inputs: LaunchInputs<'_>) -> Option<Detected<u16>> {
     if let Some((text, origin)) = given.or_else(of_file)
         && let Ok(port) = parse::port(text)
     {
-        return Some(Detected::new(port, origin));
+        return Some(Sourced::new(port, origin));
     }
     if let Some(port) = inputs.run.and_then(|run| run.port) {
-        return Some(Detected::new(port, Origin::Derived("the build in the image".to_owned())));
+        return Some(Sourced::new(port, Origin::Derived("the build in the image".to_owned())));
     }
     let exposed = inputs.image.ports.iter().min().copied();
-    exposed.map(|port| Detected::new(port, Origin::Derived("the port that the image exposes".to_owned())))
+    exposed.map(|port| Sourced::new(port, Origin::Derived("the port that the image exposes".to_owned())))
 }
 
 pub(super) fn published(
     inputs: LaunchInputs<'_>,
-    app: Option<&Detected<u16>>,
+    app: Option<&Sourced<u16>>,
     warnings: &mut Vec<Warning>,
-) -> Result<Vec<Detected<PortMapping>>, LaunchError> {
+) -> Result<Vec<Sourced<PortMapping>>, LaunchError> {
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let Some(wanted) = &inputs.wishes.ports else {
         let own = app.map(|port| PortMapping {
@@ -44,12 +44,12 @@ pub(super) fn published(
             protocol: Protocol::Tcp,
         });
         return Ok(own
-            .map(|port| Detected::new(port, default("the app's port, on this machine only")))
+            .map(|port| Sourced::new(port, default("the app's port, on this machine only")))
             .into_iter()
             .collect());
     };
     let mut ports = Vec::new();
-    for Detected { value: wish, origin } in wanted {
+    for Sourced { value: wish, origin } in wanted {
         let container_port = wish.container_port.or(app.map(|port| port.value));
         let container_port =
             container_port.ok_or_else(|| LaunchError::NoPort { image: inputs.reference.value.clone() })?;
@@ -62,7 +62,7 @@ pub(super) fn published(
             );
         }
         let host_port = Some(wish.host_port).filter(|port| *port != 0);
-        ports.push(Detected::new(
+        ports.push(Sourced::new(
             PortMapping { address, host_port, container_port, protocol: wish.protocol },
             origin.clone(),
         ));

@@ -77,7 +77,7 @@ impl Sample {
     }
 
     fn try_plan(&self) -> Result<LaunchPlan, LaunchError> {
-        let reference = Detected::new("acme/shop:main".to_owned(), Origin::Flag("IMAGE".to_owned()));
+        let reference = Sourced::new("acme/shop:main".to_owned(), Origin::Flag("IMAGE".to_owned()));
         plan_launch(LaunchInputs {
             reference: &reference,
             image: &self.image,
@@ -230,7 +230,7 @@ fn variables_of_files_give_way_to_those_of_the_document() {
 fn nobody_takes_a_container_out_of_sight_by_a_label() {
     let mut sample = Sample::app().asking("labels: {team: web}");
     for (name, value) in [("nextdeploy.managed", "false"), ("nextdeploy.app", "other")] {
-        let value = Detected::new(value.to_owned(), Origin::Flag("--label".to_owned()));
+        let value = Sourced::new(value.to_owned(), Origin::Flag("--label".to_owned()));
         sample.wishes.labels.insert(name.to_owned(), value);
     }
     let plan = sample.plan();

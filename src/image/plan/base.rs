@@ -2,8 +2,8 @@
 
 use super::{BaseFlavour, BasePlan, Inputs, Libc, PlanError};
 use crate::diagnostic::Warning;
-use crate::image_ref::Reference;
-use crate::origin::{Detected, Origin};
+use crate::image_ref::ImageRef;
+use crate::origin::{Origin, Sourced};
 
 /// The images to build on and to run on.
 pub(super) fn plan_base(
@@ -11,10 +11,10 @@ pub(super) fn plan_base(
     node_major: u32,
     warnings: &mut Vec<Warning>,
 ) -> Result<BasePlan, PlanError> {
-    let default = Detected::new("slim".to_owned(), Origin::Default("small, and runs every native module".to_owned()));
+    let default = Sourced::new("slim".to_owned(), Origin::Default("small, and runs every native module".to_owned()));
     let wanted = inputs.settings.base.clone().unwrap_or(default);
-    let official = |suffix: &str| Detected::new(format!("node:{node_major}-{suffix}"), wanted.origin.clone());
-    let plan = |flavour, build: Detected<String>, runtime, libc, node_path: &str| BasePlan {
+    let official = |suffix: &str| Sourced::new(format!("node:{node_major}-{suffix}"), wanted.origin.clone());
+    let plan = |flavour, build: Sourced<String>, runtime, libc, node_path: &str| BasePlan {
         flavour,
         build,
         runtime,
@@ -26,7 +26,7 @@ pub(super) fn plan_base(
         "alpine" => plan(BaseFlavour::Alpine, official("alpine"), official("alpine"), Libc::Musl, "node"),
         "distroless" => {
             let runtime = format!("gcr.io/distroless/nodejs{node_major}-debian13");
-            let runtime = Detected::new(runtime, wanted.origin.clone());
+            let runtime = Sourced::new(runtime, wanted.origin.clone());
             plan(BaseFlavour::Distroless, official("slim"), runtime, Libc::Glibc, "/nodejs/bin/node")
         }
         _ => {
@@ -37,11 +37,11 @@ pub(super) fn plan_base(
 }
 
 fn plan_custom(
-    wanted: Detected<String>,
-    slim: Detected<String>,
+    wanted: Sourced<String>,
+    slim: Sourced<String>,
     warnings: &mut Vec<Warning>,
 ) -> Result<BasePlan, PlanError> {
-    let reference = Reference::parse(&wanted.value).map_err(|invalid| PlanError::InvalidBase {
+    let reference = ImageRef::parse(&wanted.value).map_err(|invalid| PlanError::InvalidBase {
         image: wanted.value.clone(),
         origin: wanted.origin.to_string(),
         reason: invalid.to_string(),

@@ -6,12 +6,12 @@ use super::{CA_SECRET, Inputs, KEY_SECRET, PlanError, PlannedSecret, SecretUse, 
 use crate::config::settings::{EnvFilePolicy, EnvScope, EnvSetting, EnvValue, SecretSource, SecretValue};
 use crate::diagnostic::Location;
 use crate::diagnostic::Warning;
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::project::EnvFile;
 
 /// Variables sorted by who sees them.
 pub(super) struct Environment {
-    pub(super) image: BTreeMap<String, Detected<String>>,
+    pub(super) image: BTreeMap<String, Sourced<String>>,
     pub(super) build: BTreeMap<String, String>,
     /// By id.
     pub(super) secrets: BTreeMap<String, PlannedSecret>,
@@ -63,7 +63,7 @@ impl Environment {
     fn take_setting(
         &mut self,
         name: &str,
-        setting: &Detected<EnvSetting>,
+        setting: &Sourced<EnvSetting>,
         warnings: &mut Vec<Warning>,
     ) -> Result<(), PlanError> {
         let (scope, origin) = (setting.value.scope, &setting.origin);
@@ -106,7 +106,7 @@ impl Environment {
                         .with_hint(format!("remove the `image` scope, and start the container with `--env {name}`")),
                     );
                 }
-                self.image.insert(name.to_owned(), Detected::new(value.clone(), origin.clone()));
+                self.image.insert(name.to_owned(), Sourced::new(value.clone(), origin.clone()));
             }
             EnvScope::Build | EnvScope::Container => {
                 self.image.remove(name);
@@ -130,7 +130,7 @@ impl Environment {
         }
     }
 
-    fn take_secret(&mut self, secret: &Detected<SecretSource>) -> Result<(), PlanError> {
+    fn take_secret(&mut self, secret: &Sourced<SecretSource>) -> Result<(), PlanError> {
         let id = &secret.value.id;
         let valid = !id.is_empty()
             && id.len() <= 128
@@ -189,7 +189,7 @@ impl Environment {
                     secret_looking.entry(origin_file(&origin)).or_default().push(name.to_owned());
                 }
             } else {
-                self.image.insert(name.to_owned(), Detected::new(value, origin));
+                self.image.insert(name.to_owned(), Sourced::new(value, origin));
             }
         }
         for (file, names) in secret_looking {

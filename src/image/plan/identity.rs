@@ -6,13 +6,13 @@ use sha2::{Digest, Sha256};
 
 use super::{Inputs, PlanError};
 use crate::diagnostic::Warning;
-use crate::origin::Detected;
+use crate::origin::Sourced;
 
 /// Longest image name that is made from an app name.
 const MAX_NAME: usize = 128;
 
 /// The app's name as a repository name; a warning says when it had to be changed.
-pub(super) fn plan_name(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Result<Detected<String>, PlanError> {
+pub(super) fn plan_name(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Result<Sourced<String>, PlanError> {
     let wanted = inputs.settings.name.as_ref().unwrap_or(&inputs.facts.name);
     let name = normalise(&wanted.value);
     if name.is_empty() {
@@ -27,7 +27,7 @@ pub(super) fn plan_name(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Resu
             .with_hint("choose a name of lower case letters, digits and `-` with `--name`"),
         );
     }
-    Ok(Detected::new(name, wanted.origin.clone()))
+    Ok(Sourced::new(name, wanted.origin.clone()))
 }
 
 /// `@scope/My App` becomes `scope-my-app`.

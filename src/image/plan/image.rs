@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::config::settings::{EnvFilePolicy, SecretValue};
 use crate::diagnostic::Warning;
-use crate::origin::Detected;
+use crate::origin::Sourced;
 use crate::project::{NextVersion, PackageManager};
 use crate::rel_path::RelPath;
 
@@ -16,15 +16,15 @@ use crate::rel_path::RelPath;
 pub struct ImagePlan {
     pub schema_version: u32,
     /// Last part of the default tags; a valid repository name.
-    pub name: Detected<String>,
+    pub name: Sourced<String>,
     /// Complete references; the first one is the primary.
-    pub tags: Vec<Detected<String>>,
+    pub tags: Vec<Sourced<String>>,
     /// Hosts of the registries in `tags`, each with what named it: decides who gets credentials, and is no part of the image.
     #[serde(skip)]
-    pub registries: Vec<Detected<String>>,
+    pub registries: Vec<Sourced<String>>,
     pub app_dir: RelPath,
-    pub node_major: Detected<u32>,
-    pub next_version: Detected<NextVersion>,
+    pub node_major: Sourced<u32>,
+    pub next_version: Sourced<NextVersion>,
     pub base: BasePlan,
     pub system_packages: Vec<SystemPackage>,
     pub install: InstallPlan,
@@ -47,9 +47,9 @@ pub struct ImagePlan {
 pub struct BasePlan {
     pub flavour: BaseFlavour,
     /// Image of the stages that install and build.
-    pub build: Detected<String>,
+    pub build: Sourced<String>,
     /// Image that the result stands on.
-    pub runtime: Detected<String>,
+    pub runtime: Sourced<String>,
     pub libc: Libc,
     /// Node.js in the runtime image: a name on `PATH`, or an absolute path where there is no shell to look it up.
     pub node_path: String,
@@ -88,7 +88,7 @@ pub struct SystemPackage {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InstallPlan {
-    pub package_manager: Detected<PackageManager>,
+    pub package_manager: Sourced<PackageManager>,
     pub setup: ManagerSetup,
     /// Folder of the lockfile, in which the install runs.
     pub dir: RelPath,
@@ -171,7 +171,7 @@ pub struct OutputPlan {
     pub mode: ImageMode,
     pub reason: String,
     /// How the app starts when it has a server of its own.
-    pub start_command: Option<Detected<Vec<String>>>,
+    pub start_command: Option<Sourced<Vec<String>>>,
     /// Version of the image optimiser that is added, where Next.js brings none.
     pub sharp: Option<&'static str>,
     /// `.env` files stay in the image.
@@ -195,10 +195,10 @@ pub enum ImageMode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RuntimePlan {
-    pub environment: BTreeMap<String, Detected<String>>,
-    pub port: Detected<u16>,
-    pub health_path: Option<Detected<String>>,
-    pub base_path: Option<Detected<String>>,
+    pub environment: BTreeMap<String, Sourced<String>>,
+    pub port: Sourced<u16>,
+    pub health_path: Option<Sourced<String>>,
+    pub base_path: Option<Sourced<String>>,
     /// Numeric, so that platforms can check that it is not root.
     pub user: &'static str,
     pub entrypoint: Vec<String>,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{BasePlan, Inputs, MAX_LINE_VALUE, PlanError, identity};
-use crate::image_ref::Reference;
-use crate::origin::Detected;
+use crate::image_ref::ImageRef;
+use crate::origin::Sourced;
 
 const OCI: &str = "org.opencontainers.image";
 
@@ -28,7 +28,7 @@ pub(super) fn plan_labels(
     };
     let name = inputs.settings.name.as_ref().unwrap_or(&facts.name);
     set(format!("{OCI}.title"), Some(name.value.clone()));
-    let told = |fact: &Option<Detected<String>>| fact.as_ref().map(|fact| fact.value.trim().to_owned());
+    let told = |fact: &Option<Sourced<String>>| fact.as_ref().map(|fact| fact.value.trim().to_owned());
     set(format!("{OCI}.description"), told(&facts.description).or_else(|| inputs.ci.description.clone()));
     set(
         format!("{OCI}.licenses"),
@@ -41,7 +41,7 @@ pub(super) fn plan_labels(
     set(format!("{OCI}.source"), identity::source_url(inputs));
     set(format!("{OCI}.created"), git.and_then(|git| git.commit_time).and_then(timestamp));
     let qualified =
-        Reference::parse(&base.runtime.value).map(|reference| (reference.fully_qualified(), reference.digest));
+        ImageRef::parse(&base.runtime.value).map(|reference| (reference.fully_qualified(), reference.digest));
     if let Ok((base_name, digest)) = qualified {
         set(format!("{OCI}.base.name"), Some(base_name));
         set(format!("{OCI}.base.digest"), digest);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{BaseFlavour, BasePlan, ImageMode, Inputs, OutputPlan, PlanError, RuntimePlan};
 use crate::config::settings::{EnvFilePolicy, EnvValue};
 use crate::diagnostic::Warning;
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::project::{Known, OutputMode, StartScript};
 
 /// The last sharp that every Next.js before 15 accepts.
@@ -36,7 +36,7 @@ pub(super) fn plan_output(
     })
 }
 
-fn plan_mode(inputs: Inputs<'_>, start: Option<&Detected<Vec<String>>>) -> Result<(ImageMode, String), PlanError> {
+fn plan_mode(inputs: Inputs<'_>, start: Option<&Sourced<Vec<String>>>) -> Result<(ImageMode, String), PlanError> {
     let config = &inputs.facts.config;
     if config.output.value() == Some(&OutputMode::Export) {
         // A start script like `serve out` is what the launcher replaces; a command that was asked for is a conflict.
@@ -67,15 +67,15 @@ fn plan_mode(inputs: Inputs<'_>, start: Option<&Detected<Vec<String>>>) -> Resul
     })
 }
 
-fn next_start() -> Detected<Vec<String>> {
-    Detected::new(vec!["next".to_owned(), "start".to_owned()], Origin::Default("`next start`".to_owned()))
+fn next_start() -> Sourced<Vec<String>> {
+    Sourced::new(vec!["next".to_owned(), "start".to_owned()], Origin::Default("`next start`".to_owned()))
 }
 
 /// The command that starts the app, when that is not Next.js' own server.
-fn plan_start(inputs: Inputs<'_>) -> Result<Option<Detected<Vec<String>>>, PlanError> {
+fn plan_start(inputs: Inputs<'_>) -> Result<Option<Sourced<Vec<String>>>, PlanError> {
     let from_project = || match &inputs.facts.start {
         StartScript::Next => None,
-        StartScript::Custom(script) => Some(Detected::new(split_command(&script.value.command), script.origin.clone())),
+        StartScript::Custom(script) => Some(Sourced::new(split_command(&script.value.command), script.origin.clone())),
     };
     let Some(asked) = &inputs.settings.start_command else {
         return Ok(from_project());
@@ -124,7 +124,7 @@ fn shell(command: &str) -> Vec<String> {
     vec!["/bin/sh".to_owned(), "-c".to_owned(), command.to_owned()]
 }
 
-fn check_shell(command: &Detected<Vec<String>>, base: &BasePlan) -> Result<(), PlanError> {
+fn check_shell(command: &Sourced<Vec<String>>, base: &BasePlan) -> Result<(), PlanError> {
     let needs_shell =
         command.value.first().is_some_and(|word| matches!(word.as_str(), "sh" | "/bin/sh" | "bash" | "/bin/bash"));
     if base.flavour == BaseFlavour::Distroless && needs_shell {
@@ -166,22 +166,22 @@ pub(super) fn plan_runtime(
     inputs: Inputs<'_>,
     base: &BasePlan,
     output: &OutputPlan,
-    mut environment: BTreeMap<String, Detected<String>>,
+    mut environment: BTreeMap<String, Sourced<String>>,
 ) -> RuntimePlan {
     let port = plan_port(inputs);
     let own = |reason: &str| Origin::Default(reason.to_owned());
     let mut set = |name: &str, value: String, origin: Origin| {
-        environment.insert(name.to_owned(), Detected::new(value, origin));
+        environment.insert(name.to_owned(), Sourced::new(value, origin));
     };
     set("NODE_ENV", "production".to_owned(), own("an image is for production"));
     set("HOSTNAME", "0.0.0.0".to_owned(), own("reachable from outside the container"));
     set("PORT", port.value.to_string(), port.origin.clone());
     if !environment.contains_key("NEXT_TELEMETRY_DISABLED") {
-        let disabled = Detected::new("1".to_owned(), own("a server in production reports to nobody"));
+        let disabled = Sourced::new("1".to_owned(), own("a server in production reports to nobody"));
         environment.insert("NEXT_TELEMETRY_DISABLED".to_owned(), disabled);
     }
     if output.sharp.is_some() {
-        let place = Detected::new("/nextdeploy/sharp/node_modules/sharp".to_owned(), own("the added image optimiser"));
+        let place = Sourced::new("/nextdeploy/sharp/node_modules/sharp".to_owned(), own("the added image optimiser"));
         environment.insert("NEXT_SHARP_PATH".to_owned(), place);
     }
     let launcher = vec![base.node_path.clone(), "/nextdeploy/launcher.cjs".to_owned()];
@@ -200,12 +200,12 @@ pub(super) fn plan_runtime(
     }
 }
 
-fn plan_port(inputs: Inputs<'_>) -> Detected<u16> {
+fn plan_port(inputs: Inputs<'_>) -> Sourced<u16> {
     let from_variable = || {
         let setting = inputs.settings.env.get("PORT")?;
         match &setting.value.value {
             EnvValue::Plain(text) => {
-                Some(Detected::new(text.trim().parse().ok().filter(|p| *p != 0)?, setting.origin.clone()))
+                Some(Sourced::new(text.trim().parse().ok().filter(|p| *p != 0)?, setting.origin.clone()))
             }
             EnvValue::Secret(_) => None,
         }
@@ -216,7 +216,7 @@ fn plan_port(inputs: Inputs<'_>) -> Detected<u16> {
         .clone()
         .or_else(from_variable)
         .or_else(|| inputs.facts.port.clone())
-        .unwrap_or_else(|| Detected::new(DEFAULT_PORT, Origin::Default("Next.js' own".to_owned())))
+        .unwrap_or_else(|| Sourced::new(DEFAULT_PORT, Origin::Default("Next.js' own".to_owned())))
 }
 
 #[cfg(test)]

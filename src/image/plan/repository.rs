@@ -3,13 +3,13 @@
 use super::{Inputs, PlanError, identity};
 use crate::config::settings::PushPolicy;
 use crate::diagnostic::Warning;
-use crate::image_ref::Reference;
-use crate::origin::{Detected, Origin};
+use crate::image_ref::ImageRef;
+use crate::origin::{Origin, Sourced};
 use crate::repo::ci::{self, CiSystem};
 
 /// Where tags without a repository go.
 pub(super) struct Repositories {
-    pub list: Vec<Detected<Reference>>,
+    pub list: Vec<Sourced<ImageRef>>,
     pub place: Place,
 }
 
@@ -47,18 +47,18 @@ pub(super) fn plan_repositories(
     };
     let (place, text) = match named {
         Some(text) => (Place::Registry, text),
-        None => (Place::Local, Detected::new(name.to_owned(), Origin::Derived("the app's name".to_owned()))),
+        None => (Place::Local, Sourced::new(name.to_owned(), Origin::Derived("the app's name".to_owned()))),
     };
-    let reference = Reference::parse(&text.value).map_err(|reason| PlanError::InvalidRepository {
+    let reference = ImageRef::parse(&text.value).map_err(|reason| PlanError::InvalidRepository {
         repository: text.value.clone(),
         origin: text.origin.to_string(),
         reason: reason.to_string(),
     })?;
-    Ok(Repositories { list: vec![Detected::new(reference, text.origin)], place })
+    Ok(Repositories { list: vec![Sourced::new(reference, text.origin)], place })
 }
 
 /// What named the registry of `repository`: the name of the project below it may come from elsewhere.
-pub(super) fn registry_origin(inputs: Inputs<'_>, place: Place, repository: &Detected<Reference>) -> Origin {
+pub(super) fn registry_origin(inputs: Inputs<'_>, place: Place, repository: &Sourced<ImageRef>) -> Origin {
     match (place, &inputs.publish.registry) {
         (Place::Given | Place::Local, _) => repository.origin.clone(),
         (Place::Registry, Some(registry)) => registry.origin.clone(),
@@ -71,13 +71,13 @@ pub(super) fn registry_origin(inputs: Inputs<'_>, place: Place, repository: &Det
 
 fn of_registry(
     inputs: Inputs<'_>,
-    registry: &Detected<String>,
+    registry: &Sourced<String>,
     name: &str,
     warnings: &mut Vec<Warning>,
-) -> Result<Option<Detected<String>>, PlanError> {
+) -> Result<Option<Sourced<String>>, PlanError> {
     let host = registry.value.as_str();
     let derived = |text: String, from: &str| {
-        Detected::new(text.to_ascii_lowercase(), Origin::Derived(format!("{from} and {}", registry.origin)))
+        Sourced::new(text.to_ascii_lowercase(), Origin::Derived(format!("{from} and {}", registry.origin)))
     };
     let username = inputs.publish.username.as_ref().map(|username| username.value.as_str());
     let repository = match (host, username) {
@@ -109,19 +109,19 @@ fn of_registry(
     Ok(Some(repository))
 }
 
-fn of_gitlab(inputs: Inputs<'_>, name: &str) -> Option<Detected<String>> {
+fn of_gitlab(inputs: Inputs<'_>, name: &str) -> Option<Sourced<String>> {
     let image = inputs.ci.registry_image.as_ref()?.to_ascii_lowercase();
     let text = in_workspace(inputs, image, name);
-    Some(Detected::new(text, Origin::Variable("CI_REGISTRY_IMAGE".to_owned())))
+    Some(Sourced::new(text, Origin::Variable("CI_REGISTRY_IMAGE".to_owned())))
 }
 
 /// A job of GitHub's that was handed its token can push to GHCR.
-fn of_github_job(inputs: Inputs<'_>, name: &str) -> Option<Detected<String>> {
+fn of_github_job(inputs: Inputs<'_>, name: &str) -> Option<Sourced<String>> {
     let token = inputs.publish.github_token.as_ref()?;
     let is_github = inputs.ci.repository_url.as_deref().and_then(ci::host_of).is_some_and(|host| host == "github.com");
     let repository = inputs.ci.repository.as_ref().filter(|_| is_github && inputs.ci.system == CiSystem::GitHub)?;
     let text = in_workspace(inputs, format!("ghcr.io/{}", repository.to_ascii_lowercase()), name);
-    Some(Detected::new(text, Origin::Derived(format!("`GITHUB_REPOSITORY` and {}", token.origin))))
+    Some(Sourced::new(text, Origin::Derived(format!("`GITHUB_REPOSITORY` and {}", token.origin))))
 }
 
 /// An app of a workspace has an image of its own below the repository's.

@@ -2,7 +2,7 @@
 
 use super::{ImagePlan, Inputs, PlanError, plan_image};
 use crate::config::settings::{EnvScope, EnvSetting, EnvValue, PublishSettings, Settings};
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::project::*;
 use crate::rel_path::RelPath;
 use crate::repo::ci::CiContext;
@@ -13,12 +13,12 @@ pub(crate) fn path(text: &str) -> RelPath {
     RelPath::new(text).unwrap()
 }
 
-pub(crate) fn from_file<T>(value: T, file: &str) -> Detected<T> {
-    Detected::new(value, Origin::File(file.to_owned()))
+pub(crate) fn from_file<T>(value: T, file: &str) -> Sourced<T> {
+    Sourced::new(value, Origin::File(file.to_owned()))
 }
 
-pub(crate) fn from_flag<T>(value: T, flag: &str) -> Detected<T> {
-    Detected::new(value, Origin::Flag(flag.to_owned()))
+pub(crate) fn from_flag<T>(value: T, flag: &str) -> Sourced<T> {
+    Sourced::new(value, Origin::Flag(flag.to_owned()))
 }
 
 /// One project with everything that planning reads; tests change what they are about.

@@ -6,8 +6,8 @@ use super::repository::{self, Place, Repositories};
 use super::{Inputs, PlanError, identity};
 use crate::config::settings::PushPolicy;
 use crate::diagnostic::Warning;
-use crate::image_ref::{Reference, is_tag};
-use crate::origin::{Detected, Origin};
+use crate::image_ref::{ImageRef, is_tag};
+use crate::origin::{Origin, Sourced};
 use crate::repo::ci::{CiEvent, CiSystem};
 use crate::tags::{Evaluation, RunFacts, TagEntry, TagRule, evaluate};
 
@@ -15,9 +15,9 @@ use crate::tags::{Evaluation, RunFacts, TagEntry, TagRule, evaluate};
 #[derive(Debug)]
 pub(super) struct Names {
     /// Complete references; the first one is the primary.
-    pub tags: Vec<Detected<String>>,
+    pub tags: Vec<Sourced<String>>,
     /// Hosts of their registries, with what named the host.
-    pub registries: Vec<Detected<String>>,
+    pub registries: Vec<Sourced<String>>,
     /// The tag of highest priority that a rule gave.
     pub version: Option<String>,
 }
@@ -25,14 +25,14 @@ pub(super) struct Names {
 /// Names the image; a warning says when it gets another name than was asked for.
 pub(super) fn plan_names(inputs: Inputs<'_>, name: &str, warnings: &mut Vec<Warning>) -> Result<Names, PlanError> {
     let typed = typed_references(inputs);
-    let rules: Vec<Detected<TagRule>> = inputs
+    let rules: Vec<Sourced<TagRule>> = inputs
         .settings
         .tags
         .iter()
-        .filter_map(|tag| Some(Detected::new(tag.value.rule()?.clone(), tag.origin.clone())))
+        .filter_map(|tag| Some(Sourced::new(tag.value.rule()?.clone(), tag.origin.clone())))
         .collect();
     let registries =
-        typed.iter().filter_map(|tag| registry_of(&Reference::parse(&tag.value).ok()?, &tag.origin)).collect();
+        typed.iter().filter_map(|tag| registry_of(&ImageRef::parse(&tag.value).ok()?, &tag.origin)).collect();
     let mut names = Names { registries, tags: typed, version: None };
     if rules.is_empty() && inputs.settings.images.is_empty() && !names.tags.is_empty() {
         names.version = version_of(inputs);
@@ -54,22 +54,22 @@ pub(super) fn plan_names(inputs: Inputs<'_>, name: &str, warnings: &mut Vec<Warn
         let named_by = repository::registry_origin(inputs, repositories.place, repository);
         names.registries.extend(registry_of(&repository.value, &named_by));
         names.tags.extend(evaluation.tags.iter().map(|tag| {
-            let reference = Reference { tag: Some(tag.value.clone()), ..repository.value.clone() };
-            Detected::new(reference.to_string(), origin(tag, repository, repositories.place))
+            let reference = ImageRef { tag: Some(tag.value.clone()), ..repository.value.clone() };
+            Sourced::new(reference.to_string(), origin(tag, repository, repositories.place))
         }));
     }
     Ok(deduplicated(names))
 }
 
 /// The registry of `reference`. Images without a registry are Docker Hub's, but for those without a namespace, which stay here.
-fn registry_of(reference: &Reference, named_by: &Origin) -> Option<Detected<String>> {
+fn registry_of(reference: &ImageRef, named_by: &Origin) -> Option<Sourced<String>> {
     let is_local = reference.domain.is_none() && !reference.path.contains('/');
     let host = reference.domain.as_deref().unwrap_or("docker.io");
-    (!is_local).then(|| Detected::new(host.to_owned(), named_by.clone()))
+    (!is_local).then(|| Sourced::new(host.to_owned(), named_by.clone()))
 }
 
 /// Where the tag came from, and the repository, where nobody typed that.
-fn origin(tag: &Detected<String>, repository: &Detected<Reference>, place: Place) -> Origin {
+fn origin(tag: &Sourced<String>, repository: &Sourced<ImageRef>, place: Place) -> Origin {
     let with = |reason: &str| format!("{reason}; repository {}", repository.origin);
     match (place, &tag.origin) {
         (Place::Registry, Origin::Derived(reason)) => Origin::Derived(with(reason)),
@@ -84,15 +84,15 @@ fn deduplicated(mut names: Names) -> Names {
     names
 }
 
-fn typed_references(inputs: Inputs<'_>) -> Vec<Detected<String>> {
+fn typed_references(inputs: Inputs<'_>) -> Vec<Sourced<String>> {
     let references = inputs.settings.tags.iter().filter_map(|tag| match &tag.value {
-        TagEntry::Reference(reference) => Some((reference, &tag.origin)),
+        TagEntry::ImageRef(reference) => Some((reference, &tag.origin)),
         TagEntry::Rule(_) => None,
     });
     references
         .map(|(reference, origin)| {
             let tag = reference.tag.clone().or_else(|| Some("latest".to_owned()));
-            Detected::new(Reference { tag, ..reference.clone() }.to_string(), origin.clone())
+            Sourced::new(ImageRef { tag, ..reference.clone() }.to_string(), origin.clone())
         })
         .collect()
 }
@@ -100,7 +100,7 @@ fn typed_references(inputs: Inputs<'_>) -> Vec<Detected<String>> {
 /// The tag of the first reference that has one which says something.
 fn version_of(inputs: Inputs<'_>) -> Option<String> {
     inputs.settings.tags.iter().find_map(|tag| match &tag.value {
-        TagEntry::Reference(reference) => reference.tag.clone().filter(|tag| tag != "latest"),
+        TagEntry::ImageRef(reference) => reference.tag.clone().filter(|tag| tag != "latest"),
         TagEntry::Rule(_) => None,
     })
 }
@@ -131,7 +131,7 @@ fn run_facts(inputs: Inputs<'_>) -> RunFacts<'_> {
     }
 }
 
-fn by_rules(inputs: Inputs<'_>, rules: &[Detected<TagRule>]) -> Result<Evaluation, PlanError> {
+fn by_rules(inputs: Inputs<'_>, rules: &[Sourced<TagRule>]) -> Result<Evaluation, PlanError> {
     evaluate(rules, &inputs.settings.flavor, &run_facts(inputs))
         .map_err(|error| PlanError::Tag { origin: error.origin.to_string(), error: error.value })
 }
@@ -142,32 +142,32 @@ fn by_default(inputs: Inputs<'_>, repositories: &Repositories) -> Result<Evaluat
     if inputs.ci.system != CiSystem::None || repositories.place == Place::Given {
         let defaults: Vec<_> = TagRule::defaults()
             .into_iter()
-            .map(|rule| Detected::new(rule, Origin::Default("no `--tag`".to_owned())))
+            .map(|rule| Sourced::new(rule, Origin::Default("no `--tag`".to_owned())))
             .collect();
         let evaluation = by_rules(inputs, &defaults)?;
         if !evaluation.tags.is_empty() {
             return Ok(evaluation);
         }
     }
-    let latest = Detected::new("latest".to_owned(), Origin::Default("no `--tag`".to_owned()));
+    let latest = Sourced::new("latest".to_owned(), Origin::Default("no `--tag`".to_owned()));
     let latest = (repositories.place != Place::Given).then_some(latest);
     let tags = latest.into_iter().chain(commit_tag(inputs)).collect();
     Ok(Evaluation { tags, warnings: Vec::new() })
 }
 
 /// The first eight characters of the commit, which say when it is not what was built.
-fn commit_tag(inputs: Inputs<'_>) -> Option<Detected<String>> {
+fn commit_tag(inputs: Inputs<'_>) -> Option<Sourced<String>> {
     const SHORT: usize = 8;
     let short: String = identity::commit(inputs)?.chars().take(SHORT).collect();
     let dirty = inputs.tree.git.as_ref().is_some_and(|git| git.dirty);
     let tag = if dirty { format!("{short}-dirty") } else { short };
-    is_tag(&tag).then(|| Detected::new(tag, Origin::Derived("the commit".to_owned())))
+    is_tag(&tag).then(|| Sourced::new(tag, Origin::Derived("the commit".to_owned())))
 }
 
 /// No rule speaks for this run: an image that is to be pushed has no name, any other gets one on this machine.
 fn without_tags(
     inputs: Inputs<'_>,
-    rules: &[Detected<TagRule>],
+    rules: &[Sourced<TagRule>],
     name: &str,
     warnings: &mut Vec<Warning>,
 ) -> Result<Names, PlanError> {
@@ -177,7 +177,7 @@ fn without_tags(
         return Err(PlanError::NoTags { run, rules });
     }
     let tag = commit_tag(inputs)
-        .unwrap_or_else(|| Detected::new("latest".to_owned(), Origin::Default("no tag rule applies".to_owned())));
+        .unwrap_or_else(|| Sourced::new("latest".to_owned(), Origin::Default("no tag rule applies".to_owned())));
     let tag = tag.map(|tag| format!("{name}:{tag}"));
     let message = format!("no tag rule gives a tag for this run ({run}), so the image is called `{}`", tag.value);
     warnings

@@ -5,7 +5,7 @@ const NEXT: &str = r#"{"dependencies": {"next": "15"}, "scripts": {"build": "nex
 /// Name, folder and workspace of the app, or the error.
 fn found(files: &[(&str, &str)], asked: Option<&str>) -> String {
     let tree = SourceTree::from_texts(files.iter().copied());
-    let asked = asked.map(|app| Detected::new(app.to_owned(), Origin::Flag("--app".to_owned())));
+    let asked = asked.map(|app| Sourced::new(app.to_owned(), Origin::Flag("--app".to_owned())));
     match locate(&Manifests::new(&tree), asked.as_ref(), &mut Vec::new()) {
         Err(error) => error.to_string(),
         Ok(located) => {

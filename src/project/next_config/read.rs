@@ -6,7 +6,7 @@ use oxc_span::SourceType;
 
 use crate::diagnostic::{Location, Warning};
 use crate::host;
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::rel_path::RelPath;
 
 use super::Read;
@@ -159,7 +159,7 @@ impl<'a> Options<'a, '_, '_> {
         };
         match found {
             Ok(None) => Known::Absent,
-            Ok(Some(found)) => Known::Value(Detected::new(found, self.origin(keys))),
+            Ok(Some(found)) => Known::Value(Sourced::new(found, self.origin(keys))),
             Err(()) => self.unknown(keys, &value),
         }
     }
@@ -189,7 +189,7 @@ impl<'a> Options<'a, '_, '_> {
             let unset = |option: &Value<'a>| matches!(option, Value::Undefined | Value::Null);
             if options.iter().all(|option| standalone(option) || unset(option)) {
                 let origin = Origin::Derived(format!("`{}`: `standalone` or unset, as {}", self.path, why.reason));
-                return Known::Value(Detected::new(OutputMode::Default, origin));
+                return Known::Value(Sourced::new(OutputMode::Default, origin));
             }
         }
         let mode = |value: &Value<'a>| match value {
@@ -204,7 +204,7 @@ impl<'a> Options<'a, '_, '_> {
         let old = self.value(&["experimental", "outputStandalone"]);
         if output == Known::Absent && next.major == 12 && old.truthy() == Some(true) {
             let origin = self.origin(&["experimental", "outputStandalone"]);
-            return Known::Value(Detected::new(OutputMode::Standalone, origin));
+            return Known::Value(Sourced::new(OutputMode::Standalone, origin));
         }
         output
     }
@@ -230,7 +230,7 @@ impl<'a> Options<'a, '_, '_> {
                 Object { open: Some(why), .. } => self.unknown(&["env"], &Value::Unknown(why.clone())),
                 object => {
                     let keys = object.names().map(ToString::to_string).collect();
-                    Known::Value(Detected::new(keys, self.origin(&["env"])))
+                    Known::Value(Sourced::new(keys, self.origin(&["env"])))
                 }
             },
             Value::Undefined | Value::Null => Known::Absent,

@@ -8,7 +8,7 @@ fn resolved(files: &[(&str, &str)], asked: Option<&str>, floor: (u64, u64, u64))
     let tree = SourceTree::from_texts(files.iter().copied());
     let load = |dir: &str| Manifest::load(&tree, &RelPath::new(dir).unwrap()).unwrap();
     let manifests: Vec<Manifest> = [load("web"), load("")].into_iter().flatten().collect();
-    let asked = asked.map(|text| Detected::new(text.to_owned(), Origin::Flag("--node-version".to_owned())));
+    let asked = asked.map(|text| Sourced::new(text.to_owned(), Origin::Flag("--node-version".to_owned())));
     let sources = NodeSources {
         tree: &tree,
         manifests: manifests.iter().collect(),

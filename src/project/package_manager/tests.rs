@@ -16,7 +16,7 @@ fn chosen(files: &[(&str, &str)], asked: Option<PackageManagerKind>, node_major:
         Ok(manifest) => manifest.unwrap_or_default(),
         Err(error) => return error.to_string(),
     };
-    let asked = asked.map(|kind| Detected::new(kind, Origin::Flag("--package-manager".to_owned())));
+    let asked = asked.map(|kind| Sourced::new(kind, Origin::Flag("--package-manager".to_owned())));
     let sources = Sources {
         tree: &tree,
         dir: &root,

@@ -15,7 +15,7 @@ use crate::config::settings::PublishSettings;
 use crate::docker::connection::docker_config_dir;
 use crate::host::Environment;
 use crate::net::Network;
-use crate::origin::Detected;
+use crate::origin::Sourced;
 use crate::registry::aws;
 use crate::registry::{RegistryHost, RegistryKind};
 use crate::secret::Secret;
@@ -23,7 +23,7 @@ use crate::secret::Secret;
 /// Finds the credentials of registries and remembers them for this run. Its Debug shows nothing.
 pub struct Authenticator {
     explicit: Explicit,
-    github_token: Option<Detected<Secret>>,
+    github_token: Option<Sourced<Secret>>,
     environment: Environment,
     network: Arc<Network>,
     config_dir: Option<PathBuf>,
@@ -59,7 +59,7 @@ impl Authenticator {
     /// the only one of them that flags, variables or the CI system name. Secrets in files are read here.
     pub fn new(
         settings: &PublishSettings,
-        registries: &[Detected<RegistryHost>],
+        registries: &[Sourced<RegistryHost>],
         environment: &Environment,
         network: Arc<Network>,
     ) -> Result<Self, AuthError> {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::helper::{HelperFault, HelperUse};
 use crate::diagnostic::{Diagnostic, ExitCode, Location, printable, printable_path};
 use crate::net::NetworkError;
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::registry::RegistryHost;
 use crate::registry::aws::AwsError;
 
@@ -20,7 +20,7 @@ pub enum AuthError {
     #[error("one user name and password cannot be for {} registries: {}", hosts.len(), list(hosts))]
     SeveralRegistries { hosts: Vec<RegistryHost> },
     #[error("`--username` and `--password` are not sent to `{}`, which only a file of the repository names ({})", registry.value, registry.origin)]
-    RegistryOfFile { registry: Detected<RegistryHost> },
+    RegistryOfFile { registry: Sourced<RegistryHost> },
     #[error("the secret in `{}` ({origin}) cannot be used: {reason}", printable_path(file))]
     SecretFile { file: PathBuf, origin: Origin, reason: String },
     #[error("{source_name} cannot be read: {}", printable(reason))]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{AuthError, Login};
 use crate::config::settings::{PublishSettings, SecretValue};
 use crate::host::{FILE_LIMIT, read_named};
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::registry::RegistryHost;
 use crate::secret::Secret;
 
@@ -13,8 +13,8 @@ use crate::secret::Secret;
 pub(super) struct Explicit {
     /// `None`: no registry is meant, so nobody gets them.
     host: Option<RegistryHost>,
-    username: Option<Detected<String>>,
-    password: Option<Detected<Secret>>,
+    username: Option<Sourced<String>>,
+    password: Option<Sourced<Secret>>,
 }
 
 /// What the explicit inputs say about one registry.
@@ -31,7 +31,7 @@ pub(super) enum Given {
 impl Explicit {
     /// `registries` are those of this run. Without `--registry` the only one that the user or the CI system named is meant: what a
     /// file of the repository names would let whoever wrote it choose who gets the password.
-    pub(super) fn new(settings: &PublishSettings, registries: &[Detected<RegistryHost>]) -> Result<Self, AuthError> {
+    pub(super) fn new(settings: &PublishSettings, registries: &[Sourced<RegistryHost>]) -> Result<Self, AuthError> {
         let username = settings.username.clone();
         let password = settings.password.as_ref().map(read_secret).transpose()?;
         let is_trusted = |origin: &Origin| matches!(origin, Origin::Flag(_) | Origin::Variable(_));
@@ -108,7 +108,7 @@ pub(super) fn name(origin: &Origin) -> String {
 }
 
 /// The secret itself: a final line break is an editor's, not part of it.
-pub(super) fn read_secret(given: &Detected<SecretValue>) -> Result<Detected<Secret>, AuthError> {
+pub(super) fn read_secret(given: &Sourced<SecretValue>) -> Result<Sourced<Secret>, AuthError> {
     let text = match &given.value {
         SecretValue::Value(secret) => secret.expose().clone(),
         SecretValue::File(file) => {
@@ -122,5 +122,5 @@ pub(super) fn read_secret(given: &Detected<SecretValue>) -> Result<Detected<Secr
             text
         }
     };
-    Ok(Detected::new(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()), given.origin.clone()))
+    Ok(Sourced::new(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned()), given.origin.clone()))
 }

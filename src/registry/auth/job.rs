@@ -3,7 +3,7 @@
 use super::Login;
 use crate::diagnostic::shown;
 use crate::host::Environment;
-use crate::origin::Detected;
+use crate::origin::Sourced;
 use crate::registry::{RegistryHost, RegistryKind};
 use crate::secret::Secret;
 
@@ -16,7 +16,7 @@ pub(super) enum JobLogin {
 /// `token` is the setting `github-token`, `username` the user name that was given alone.
 pub(super) fn find(
     environment: &Environment,
-    token: Option<&Detected<Secret>>,
+    token: Option<&Sourced<Secret>>,
     username: Option<&str>,
     host: &RegistryHost,
 ) -> JobLogin {
@@ -49,7 +49,7 @@ pub(super) fn github_user(environment: &Environment) -> &str {
     set(environment, "GITHUB_ACTOR").or_else(|| set(environment, "GITHUB_REPOSITORY_OWNER")).unwrap_or("x-access-token")
 }
 
-fn github(environment: &Environment, token: Option<&Detected<Secret>>, username: Option<&str>) -> JobLogin {
+fn github(environment: &Environment, token: Option<&Sourced<Secret>>, username: Option<&str>) -> JobLogin {
     let user = username.unwrap_or_else(|| github_user(environment));
     let (token, origin) = match token {
         Some(token) => (token.value.expose().as_str(), super::explicit::name(&token.origin)),

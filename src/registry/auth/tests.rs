@@ -7,7 +7,7 @@ use crate::config::settings::{PublishSettings, SecretValue};
 use crate::diagnostic::{Diagnostic, ExitCode};
 use crate::host::Environment;
 use crate::net::Network;
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::registry::RegistryHost;
 
 /// One run: settings, variables and a folder with a Docker config and credential helpers.
@@ -18,8 +18,8 @@ struct Run {
     folder: tempfile::TempDir,
 }
 
-fn flag<T>(name: &str, value: T) -> Detected<T> {
-    Detected::new(value, Origin::Flag(name.to_owned()))
+fn flag<T>(name: &str, value: T) -> Sourced<T> {
+    Sourced::new(value, Origin::Flag(name.to_owned()))
 }
 
 fn secret(text: &str) -> SecretValue {
@@ -55,11 +55,11 @@ impl Run {
     }
 
     fn authenticator(&self) -> Result<Authenticator, AuthError> {
-        let typed = |host: &RegistryHost| Detected::new(host.clone(), Origin::Flag("--tag".to_owned()));
+        let typed = |host: &RegistryHost| Sourced::new(host.clone(), Origin::Flag("--tag".to_owned()));
         self.authenticator_for(&self.pushed.iter().map(typed).collect::<Vec<_>>())
     }
 
-    fn authenticator_for(&self, registries: &[Detected<RegistryHost>]) -> Result<Authenticator, AuthError> {
+    fn authenticator_for(&self, registries: &[Sourced<RegistryHost>]) -> Result<Authenticator, AuthError> {
         let pairs = self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let environment = Environment::from_pairs(pairs);
         let network = Arc::new(Network::new(&environment, None));
@@ -146,7 +146,7 @@ async fn inputs_are_for_the_named_registry_or_the_only_one() {
 
 #[tokio::test]
 async fn a_registry_that_only_a_file_names_gets_no_inputs() {
-    let named = |host: &str, origin: Origin| Detected::new(RegistryHost::new(host), origin);
+    let named = |host: &str, origin: Origin| Sourced::new(RegistryHost::new(host), origin);
     let of_file = || named("other.example", Origin::field("nextdeploy.yml", "docker.image"));
     let run = Run::new().login(Some("me"), Some("canary"));
     let error = run.authenticator_for(&[of_file()]).unwrap_err();

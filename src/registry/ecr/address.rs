@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::error::EcrError;
 use crate::diagnostic::shown;
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 use crate::registry::{EcrHost, RegistryHost, RegistryKind, partition};
 
 /// What a user named: a whole address, or only a name in the account of the credentials.
@@ -65,7 +65,7 @@ impl RepositoryTarget {
 
 impl RepositoryAddress {
     /// The repository of an image; `None` when the image is not for ECR.
-    pub fn of(reference: &Reference) -> Result<Option<Self>, EcrError> {
+    pub fn of(reference: &ImageRef) -> Result<Option<Self>, EcrError> {
         Self::on(&RegistryHost::of(reference), &reference.path)
     }
 
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn images_of_other_registries_are_none_of_ours() {
-        let of = |text: &str| RepositoryAddress::of(&Reference::parse(text).unwrap()).unwrap();
+        let of = |text: &str| RepositoryAddress::of(&ImageRef::parse(text).unwrap()).unwrap();
         assert_eq!(of("ghcr.io/acme/shop:1"), None);
         assert_eq!(of("shop:1"), None);
         let uri = of("012345678901.dkr.ecr.eu-central-1.amazonaws.com/shop:1").unwrap().uri();

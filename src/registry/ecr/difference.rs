@@ -168,10 +168,10 @@ mod tests {
     use super::super::address::RepositoryName;
     use super::*;
     use crate::config::settings::TagMutability;
-    use crate::origin::Detected;
+    use crate::origin::Sourced;
 
-    fn asked<T>(flag: &str, value: T) -> Detected<T> {
-        Detected::new(value, Origin::Flag(flag.to_owned()))
+    fn asked<T>(flag: &str, value: T) -> Sourced<T> {
+        Sourced::new(value, Origin::Flag(flag.to_owned()))
     }
 
     fn everything() -> EcrSettings {

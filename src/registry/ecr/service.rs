@@ -14,7 +14,7 @@ use super::request::RepositorySpec;
 use super::user::{self, ProvisionedUser, UserRequest};
 use crate::config::settings::EcrSettings;
 use crate::host::Environment;
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 use crate::net::Network;
 use crate::registry::aws::{AwsError, sdk_config};
 
@@ -140,7 +140,7 @@ impl EcrService {
 pub async fn ensure_for_push(
     network: &Network,
     environment: &Environment,
-    references: &[Reference],
+    references: &[ImageRef],
     settings: &EcrSettings,
 ) -> Result<Vec<PushRepository>, EcrError> {
     let wanted = push_repositories(references);
@@ -154,11 +154,11 @@ pub async fn ensure_for_push(
 }
 
 /// The repositories in ECR of these images, each once, with their addresses.
-pub(super) fn push_repositories(references: &[Reference]) -> Vec<(String, Result<RepositoryAddress, EcrError>)> {
+pub(super) fn push_repositories(references: &[ImageRef]) -> Vec<(String, Result<RepositoryAddress, EcrError>)> {
     let mut known = BTreeSet::new();
     references
         .iter()
-        .map(|reference| Reference { tag: None, digest: None, ..reference.clone() })
+        .map(|reference| ImageRef { tag: None, digest: None, ..reference.clone() })
         .filter(|reference| known.insert(reference.to_string()))
         .filter_map(|reference| Some((reference.to_string(), RepositoryAddress::of(&reference).transpose()?)))
         .collect()

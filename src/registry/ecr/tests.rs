@@ -4,15 +4,15 @@ use super::fake_aws::{Asked, FakeAws};
 use super::*;
 use crate::config::settings::{EcrSettings, RepositoryEncryption, TagMutability};
 use crate::diagnostic::Diagnostic;
-use crate::image_ref::Reference;
-use crate::origin::{Detected, Origin};
+use crate::image_ref::ImageRef;
+use crate::origin::{Origin, Sourced};
 
 const SHOP: &str = "012345678901.dkr.ecr.eu-central-1.amazonaws.com/acme/shop";
 const NOT_FOUND: &str = "RepositoryNotFoundException";
 const EXISTS: &str = "RepositoryAlreadyExistsException";
 
-fn asked<T>(value: T) -> Detected<T> {
-    Detected::new(value, Origin::Flag("--flag".to_owned()))
+fn asked<T>(value: T) -> Sourced<T> {
+    Sourced::new(value, Origin::Flag("--flag".to_owned()))
 }
 
 fn everything() -> EcrSettings {
@@ -178,7 +178,7 @@ async fn other_refusals_keep_the_words_of_aws() {
 
 #[tokio::test]
 async fn all_repositories_of_a_push_are_made_and_one_that_fails_does_not_stop_the_others() {
-    let references: Vec<Reference> = [
+    let references: Vec<ImageRef> = [
         format!("{SHOP}:1"),
         format!("{SHOP}:latest"),
         "ghcr.io/acme/shop:1".to_owned(),
@@ -186,7 +186,7 @@ async fn all_repositories_of_a_push_are_made_and_one_that_fails_does_not_stop_th
         "012345678901.dkr.ecr.eu-central-1.amazonaws.com/a__b:1".to_owned(),
     ]
     .iter()
-    .map(|text| Reference::parse(text).unwrap())
+    .map(|text| ImageRef::parse(text).unwrap())
     .collect();
     let aws = FakeAws::default()
         .refuses("DescribeRepositories", NOT_FOUND, "no")

@@ -5,7 +5,7 @@
 
 use super::remote::{Lookup, ManifestBytes, RemoteRepository};
 use crate::image::PushedReference;
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 
 pub(super) struct Arrived<'a> {
     /// Image id.
@@ -20,7 +20,7 @@ impl<'a> Arrived<'a> {
     /// What `pushed`, under `reference`, left in the repository.
     pub(super) async fn find(
         remote: &'a RemoteRepository<'a>,
-        reference: &Reference,
+        reference: &ImageRef,
         image: &str,
         pushed: &PushedReference,
     ) -> Option<Self> {
@@ -34,7 +34,7 @@ impl<'a> Arrived<'a> {
     }
 
     /// Makes `reference`, which pointed at `before`, point at this manifest.
-    pub(super) async fn tag(&self, reference: &Reference, before: Option<&str>) -> Option<PushedReference> {
+    pub(super) async fn tag(&self, reference: &ImageRef, before: Option<&str>) -> Option<PushedReference> {
         let unchanged = before == Some(&self.digest);
         if !unchanged {
             self.remote.tag(&self.manifest, reference).await?;

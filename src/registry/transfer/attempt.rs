@@ -10,7 +10,7 @@ use super::account::Account;
 use super::exchange::Ending;
 use super::explain::{Refusal, explain, shown};
 use super::{CredentialSource, Failure, TransferError, TransferEvent, TransferOptions};
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 use crate::registry::Credentials;
 
 /// Attempts when nothing listens: enough for a restart of the registry, few for a wrong port.
@@ -18,7 +18,7 @@ const NOT_LISTENING_ATTEMPTS: usize = 3;
 
 /// What all attempts have in common.
 pub(super) struct Attempts<'a, S> {
-    pub(super) reference: &'a Reference,
+    pub(super) reference: &'a ImageRef,
     pub(super) account: &'a Account<'a, S>,
     pub(super) events: &'a mpsc::Sender<TransferEvent>,
     pub(super) options: &'a TransferOptions,

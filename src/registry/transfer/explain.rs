@@ -4,7 +4,7 @@
 
 use super::failure::Failure;
 use crate::diagnostic::printable;
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 use crate::registry::{Access, Credentials, Login, RegistryHost, RegistryKind};
 
 mod denied;
@@ -25,7 +25,7 @@ pub struct Explanation {
 
 /// What is known about a refusal.
 pub(super) struct Refusal<'a> {
-    pub(super) reference: &'a Reference,
+    pub(super) reference: &'a ImageRef,
     pub(super) access: Access,
     pub(super) credentials: &'a Credentials,
     pub(super) failure: Failure,

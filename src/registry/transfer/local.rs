@@ -5,7 +5,7 @@ use bollard::query_parameters::TagImageOptionsBuilder;
 
 use super::TransferError;
 use crate::docker::connection::Engine;
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 
 /// An image in the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(super) struct LocalImage {
 
 impl LocalImage {
     /// Digests that the image is known by in the repository of `reference`.
-    pub(super) fn digests(&self, reference: &Reference) -> impl Iterator<Item = &str> {
+    pub(super) fn digests(&self, reference: &ImageRef) -> impl Iterator<Item = &str> {
         let repository = repository(reference);
         self.repo_digests.iter().filter_map(move |known| {
             let (name, digest) = known.split_once('@')?;
@@ -29,7 +29,7 @@ impl LocalImage {
     }
 
     /// The digest in the repository of `reference`, when there is exactly one.
-    pub(super) fn only_digest(&self, reference: &Reference) -> Option<String> {
+    pub(super) fn only_digest(&self, reference: &ImageRef) -> Option<String> {
         let mut digests = self.digests(reference);
         let digest = digests.next()?;
         digests.next().is_none().then(|| digest.to_owned())
@@ -37,18 +37,18 @@ impl LocalImage {
 }
 
 /// `docker.io/library/node`, however it was written.
-fn repository(reference: &Reference) -> String {
-    let mut name = Reference { tag: None, digest: None, ..reference.clone() }.fully_qualified();
+fn repository(reference: &ImageRef) -> String {
+    let mut name = ImageRef { tag: None, digest: None, ..reference.clone() }.fully_qualified();
     name.truncate(name.len() - ":latest".len());
     name
 }
 
 fn repository_of(name: &str) -> Option<String> {
-    Reference::parse(name).ok().map(|reference| repository(&reference))
+    ImageRef::parse(name).ok().map(|reference| repository(&reference))
 }
 
 /// The image that `reference` names.
-pub(super) async fn find_local(engine: &Engine, reference: &Reference) -> Result<LocalImage, TransferError> {
+pub(super) async fn find_local(engine: &Engine, reference: &ImageRef) -> Result<LocalImage, TransferError> {
     let name = reference.to_string();
     let image = match engine.api_client().inspect_image(&name).await {
         Ok(image) => image,
@@ -70,9 +70,9 @@ pub(super) async fn find_local(engine: &Engine, reference: &Reference) -> Result
 }
 
 /// Gives the image `source` the name `reference`.
-pub(super) async fn tag_local(engine: &Engine, source: &str, reference: &Reference) -> Result<(), TransferError> {
+pub(super) async fn tag_local(engine: &Engine, source: &str, reference: &ImageRef) -> Result<(), TransferError> {
     let options = TagImageOptionsBuilder::default()
-        .repo(&Reference { tag: None, ..reference.clone() }.to_string())
+        .repo(&ImageRef { tag: None, ..reference.clone() }.to_string())
         .tag(reference.tag.as_deref().unwrap_or("latest"))
         .build();
     match engine.api_client().tag_image(source, Some(options)).await {
@@ -101,7 +101,7 @@ mod tests {
             repo_digests: vec!["node@sha256:a".into(), "ghcr.io/acme/node@sha256:b".into(), "bad name@x".into()],
         };
         let digests =
-            |text: &str| image.digests(&Reference::parse(text).unwrap()).map(str::to_owned).collect::<Vec<_>>();
+            |text: &str| image.digests(&ImageRef::parse(text).unwrap()).map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(digests("docker.io/library/node:22"), ["sha256:a"]);
         assert_eq!(digests("ghcr.io/acme/node"), ["sha256:b"]);
         assert_eq!(digests("ghcr.io/acme/other"), Vec::<String>::new());

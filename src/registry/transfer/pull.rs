@@ -12,14 +12,14 @@ use super::push::tell_layer;
 use super::stream::Said;
 use super::{CredentialSource, PulledImage, TransferError, TransferEvent, TransferOptions};
 use crate::docker::connection::{Engine, Query};
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 use crate::registry::{Access, Credentials, RegistryHost, registry_auth_header};
 
 /// What runs a pull.
 pub struct PullRun<'a, S> {
     pub engine: &'a Engine,
     /// Without tag and digest, `latest` is meant.
-    pub reference: &'a Reference,
+    pub reference: &'a ImageRef,
     /// `linux/arm64`; `None` is the daemon's own.
     pub platform: Option<&'a str>,
     pub credentials: &'a S,
@@ -62,7 +62,7 @@ impl<S: CredentialSource> PullRun<'_, S> {
         result
     }
 
-    async fn run(&self, reference: &Reference) -> Result<PulledImage, TransferError> {
+    async fn run(&self, reference: &ImageRef) -> Result<PulledImage, TransferError> {
         let _ = self.events.send(TransferEvent::Started { reference: reference.to_string() }).await;
         let account = Account::new(self.credentials, RegistryHost::of(reference), Access::Pull, &self.events);
         let attempts = Attempts { reference, account: &account, events: &self.events, options: &self.options };
@@ -84,8 +84,8 @@ impl<S: CredentialSource> PullRun<'_, S> {
     }
 
     /// One request to the daemon.
-    async fn send(&self, reference: &Reference, credentials: &Credentials) -> Result<Heard, Ending> {
-        let name = Reference { tag: None, digest: None, ..reference.clone() };
+    async fn send(&self, reference: &ImageRef, credentials: &Credentials) -> Result<Heard, Ending> {
+        let name = ImageRef { tag: None, digest: None, ..reference.clone() };
         let mut query = Query::new("/images/create");
         query.add("fromImage", &name.to_string());
         if let Some(version) = reference.digest.as_deref().or(reference.tag.as_deref()) {

@@ -23,7 +23,7 @@ use super::{CredentialSource, Failure, LayerState, PushOutcome, TransferError, T
 use crate::diagnostic::Warning;
 use crate::docker::connection::{Engine, Query};
 use crate::image::PushedReference;
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 use crate::net::Network;
 use crate::registry::{Access, Credentials, RegistryHost, registry_auth_header};
 
@@ -33,7 +33,7 @@ pub struct PushRun<'a, S> {
     /// Image id or reference that is given these names first; `None` when the daemon knows the image by all of them.
     pub source: Option<&'a str>,
     /// Without a tag, `latest` is meant.
-    pub references: &'a [Reference],
+    pub references: &'a [ImageRef],
     pub credentials: &'a S,
     /// For what the registry itself is asked.
     pub network: &'a Network,
@@ -44,14 +44,14 @@ pub struct PushRun<'a, S> {
 
 /// References of one repository, as indices into the record.
 struct Repository {
-    references: Vec<(usize, Reference)>,
+    references: Vec<(usize, ImageRef)>,
 }
 
 /// What a push of one reference needs.
 struct Task<'a, S> {
     account: &'a Account<'a, S>,
     index: usize,
-    reference: &'a Reference,
+    reference: &'a ImageRef,
     image: &'a LocalImage,
     /// What the tag pointed at before, where that is known.
     before: Option<String>,
@@ -101,7 +101,7 @@ impl<S: CredentialSource> PushRun<'_, S> {
                 return self.fail(record, all, error).await;
             }
         };
-        let names: Vec<&Reference> = there.iter().map(|(_, reference, _)| *reference).collect();
+        let names: Vec<&ImageRef> = there.iter().map(|(_, reference, _)| *reference).collect();
         let before = remote.digests(&names).await;
         if remote.is_endless() {
             // The daemon reads such an answer until its memory is full.
@@ -163,7 +163,7 @@ impl<S: CredentialSource> PushRun<'_, S> {
         self.push_one(task).await
     }
 
-    async fn local_image(&self, reference: &Reference) -> Result<LocalImage, TransferError> {
+    async fn local_image(&self, reference: &ImageRef) -> Result<LocalImage, TransferError> {
         if reference.digest.is_some() {
             return Err(TransferError::DigestReference { reference: reference.to_string() });
         }
@@ -199,8 +199,8 @@ impl<S: CredentialSource> PushRun<'_, S> {
     }
 
     /// One request to the daemon.
-    async fn send(&self, reference: &Reference, credentials: &Credentials) -> Result<Heard, Ending> {
-        let name = Reference { tag: None, ..reference.clone() };
+    async fn send(&self, reference: &ImageRef, credentials: &Credentials) -> Result<Heard, Ending> {
+        let name = ImageRef { tag: None, ..reference.clone() };
         let mut query = Query::new(&format!("/images/{name}/push"));
         query.add("tag", reference.tag.as_deref().unwrap_or("latest"));
         let call = Call {
@@ -260,7 +260,7 @@ impl<S: CredentialSource> PushRun<'_, S> {
     }
 
     /// Whoever pushes a new package to GHCR looks for it in vain: it is private.
-    async fn notice_private(&self, remote: &RemoteRepository<'_>, references: &[&Reference]) {
+    async fn notice_private(&self, remote: &RemoteRepository<'_>, references: &[&ImageRef]) {
         let Some(first) = references.first() else { return };
         let Some(settings) = ghcr_settings(&RegistryHost::of(first), &first.path) else { return };
         let tags = remote.tags().await.unwrap_or_default();
@@ -279,7 +279,7 @@ impl<S: CredentialSource> PushRun<'_, S> {
 /// Progress may be lost when the receiver is slow; the other states may not.
 pub(super) async fn tell_layer(
     events: &mpsc::Sender<TransferEvent>,
-    reference: &Reference,
+    reference: &ImageRef,
     layer: String,
     state: LayerState,
 ) {
@@ -293,7 +293,7 @@ pub(super) async fn tell_layer(
 }
 
 /// The image id is the digest of the configuration, or that of the manifest in the containerd image store.
-fn is_same(ours: &LocalImage, reference: &Reference, theirs: &RemoteManifest) -> bool {
+fn is_same(ours: &LocalImage, reference: &ImageRef, theirs: &RemoteManifest) -> bool {
     theirs.config.as_ref() == Some(&ours.id)
         || theirs.digest == ours.id
         || ours.digests(reference).any(|digest| digest == theirs.digest)
@@ -306,8 +306,8 @@ fn stops_repository(error: &TransferError) -> bool {
 }
 
 /// Every reference once, with its tag.
-fn unique(references: &[Reference]) -> Vec<Reference> {
-    let mut unique: Vec<Reference> = Vec::new();
+fn unique(references: &[ImageRef]) -> Vec<ImageRef> {
+    let mut unique: Vec<ImageRef> = Vec::new();
     for reference in references {
         let mut reference = reference.clone();
         if reference.digest.is_none() {
@@ -320,10 +320,10 @@ fn unique(references: &[Reference]) -> Vec<Reference> {
     unique
 }
 
-fn repositories(references: Vec<Reference>) -> Vec<Repository> {
+fn repositories(references: Vec<ImageRef>) -> Vec<Repository> {
     let mut found: Vec<Repository> = Vec::new();
     for (index, reference) in references.into_iter().enumerate() {
-        let is_of = |other: &Reference| (&other.domain, &other.path) == (&reference.domain, &reference.path);
+        let is_of = |other: &ImageRef| (&other.domain, &other.path) == (&reference.domain, &reference.path);
         match found.iter_mut().find(|repository| is_of(&repository.references[0].1)) {
             Some(repository) => repository.references.push((index, reference)),
             None => found.push(Repository { references: vec![(index, reference)] }),

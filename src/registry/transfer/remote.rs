@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::distribution::{Protocol, Repository, RequestError, Scope};
 use crate::docker::connection::Engine;
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 use crate::net::{Network, is_loopback};
 use crate::registry::{Login, RegistryHost};
 
@@ -86,13 +86,13 @@ pub enum LoginAnswer {
 }
 
 /// Asks the registry of `reference` whether it takes `login`; whether that may push stays open.
-pub async fn ask_about_login(engine: &Engine, network: &Network, reference: &Reference, login: &Login) -> LoginAnswer {
+pub async fn ask_about_login(engine: &Engine, network: &Network, reference: &ImageRef, login: &Login) -> LoginAnswer {
     let repository = RemoteRepository::new(engine, network, reference, login);
     timeout(QUESTION, repository.login_answer(reference)).await.unwrap_or(LoginAnswer::Unknown)
 }
 
 impl<'a> RemoteRepository<'a> {
-    pub(super) fn new(engine: &'a Engine, network: &'a Network, reference: &Reference, login: &Login) -> Self {
+    pub(super) fn new(engine: &'a Engine, network: &'a Network, reference: &ImageRef, login: &Login) -> Self {
         let host = RegistryHost::of(reference);
         let is_official = host.as_str() == "docker.io" && !reference.path.contains('/');
         let path = if is_official { format!("library/{}", reference.path) } else { reference.path.clone() };
@@ -117,13 +117,13 @@ impl<'a> RemoteRepository<'a> {
     }
 
     /// What these tags point at now, in their order.
-    pub(super) async fn digests(&self, references: &[&Reference]) -> Vec<Lookup> {
+    pub(super) async fn digests(&self, references: &[&ImageRef]) -> Vec<Lookup> {
         let questions =
             stream::iter(references).map(|reference| self.digest(reference)).buffered(CONCURRENCY).collect();
         timeout(BEFORE_PUSH, questions).await.unwrap_or_else(|_| vec![Lookup::Unknown; references.len()])
     }
 
-    async fn digest(&self, reference: &Reference) -> Lookup {
+    async fn digest(&self, reference: &ImageRef) -> Lookup {
         let Some(repository) = self.repository().await else { return Lookup::Unknown };
         match self.noted(repository.digest(tag_of(reference)).await) {
             Ok(digest) => Lookup::Digest(digest),
@@ -133,7 +133,7 @@ impl<'a> RemoteRepository<'a> {
     }
 
     /// The manifest that `reference` points at, if the registry tells.
-    pub(super) async fn manifest(&self, reference: &Reference) -> Option<RemoteManifest> {
+    pub(super) async fn manifest(&self, reference: &ImageRef) -> Option<RemoteManifest> {
         #[derive(Deserialize)]
         struct Manifest {
             config: Option<Descriptor>,
@@ -169,7 +169,7 @@ impl<'a> RemoteRepository<'a> {
     }
 
     /// Puts a manifest of this repository under another tag; `None` when that did not go well.
-    pub(super) async fn tag(&self, manifest: &ManifestBytes, reference: &Reference) -> Option<()> {
+    pub(super) async fn tag(&self, manifest: &ManifestBytes, reference: &ImageRef) -> Option<()> {
         let repository = self.repository().await?;
         let put = repository.put(tag_of(reference), &manifest.media_type, &manifest.bytes);
         self.known(timeout(QUESTION, put).await.ok()?)
@@ -203,7 +203,7 @@ impl<'a> RemoteRepository<'a> {
         }
     }
 
-    async fn login_answer(&self, reference: &Reference) -> LoginAnswer {
+    async fn login_answer(&self, reference: &ImageRef) -> LoginAnswer {
         let answer = async {
             let repository = self.open().await?;
             // The service of tokens has said it.
@@ -231,6 +231,6 @@ impl<'a> RemoteRepository<'a> {
     }
 }
 
-fn tag_of(reference: &Reference) -> &str {
+fn tag_of(reference: &ImageRef) -> &str {
     reference.tag.as_deref().unwrap_or("latest")
 }

@@ -9,7 +9,7 @@ use super::annotation::Annotation;
 use super::dialect::{Dialect, FileMode, FileWrite, LogGroup, Published, file_of};
 use crate::diagnostic::printable_path;
 use crate::host::Environment;
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 
 /// The runners of this family, told apart by what they have.
 pub(super) struct GitHub {
@@ -119,7 +119,7 @@ fn entry(name: &str, value: &str, token: &str) -> String {
 fn artifact_lines(published: Published<'_>) -> String {
     let mut subjects: Vec<(String, &str)> = Vec::new();
     for pushed in published.pushed {
-        let Ok(reference) = Reference::parse(&pushed.reference) else { continue };
+        let Ok(reference) = ImageRef::parse(&pushed.reference) else { continue };
         let name = reference.repository();
         if !subjects.iter().any(|(known, _)| *known == name) {
             subjects.push((name, &pushed.digest));

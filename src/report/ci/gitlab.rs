@@ -4,7 +4,7 @@
 
 use super::dialect::{Dialect, FileMode, FileWrite, LogGroup, Published, file_of};
 use crate::host::Environment;
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 use crate::repo::{ANNOTATIONS_REPORT, DOTENV_REPORT};
 
 pub(super) struct GitLab;
@@ -64,7 +64,7 @@ fn links(published: Published<'_>, environment: &Environment) -> Vec<serde_json:
         .pushed
         .iter()
         .filter_map(|pushed| {
-            let reference = Reference::parse(&pushed.reference).ok()?;
+            let reference = ImageRef::parse(&pushed.reference).ok()?;
             let url = match project {
                 Some(project) if registry.is_some() && reference.domain.as_deref() == registry => {
                     format!("{project}/container_registry")

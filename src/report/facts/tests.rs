@@ -1,5 +1,5 @@
 use super::*;
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::project::{DetectOptions, ProjectError, detect};
 use crate::rel_path::RelPath;
 use crate::repo::SourceTree;
@@ -61,7 +61,7 @@ fn errors_of_a_project() {
         with(&[&[("package.json", APP), ("package-lock.json", LOCK)], more].concat())
     };
     let named = DetectOptions {
-        app: Some(Detected::new("admin".to_owned(), Origin::Flag("--app".to_owned()))),
+        app: Some(Sourced::new("admin".to_owned(), Origin::Flag("--app".to_owned()))),
         ..DetectOptions::default()
     };
     let apps = [("apps/a/package.json", APP), ("apps/b/package.json", APP)];

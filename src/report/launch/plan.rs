@@ -10,7 +10,7 @@ use crate::deploy::{LaunchPlan, SecretsAs};
 use crate::diagnostic::printable;
 use crate::docker::{Access, HealthCheck, Mount, PortMapping, Protocol, RestartPolicy, RootFilesystem};
 use crate::image::plan::secret_look;
-use crate::origin::Detected;
+use crate::origin::Sourced;
 
 /// `nextdeploy run --dry-run --json`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -151,7 +151,7 @@ impl Rows {
         self.rows.push(Choice { section, name, value, origin });
     }
 
-    fn found<T: Display>(&mut self, name: &str, found: &Detected<T>) {
+    fn found<T: Display>(&mut self, name: &str, found: &Sourced<T>) {
         self.add(name, found.value.to_string(), &found.origin);
     }
 

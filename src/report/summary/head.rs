@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::page::count;
 use super::{Ending, Summary};
 use crate::diagnostic::ExitCode;
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 use crate::report::markdown::{block, code};
 use crate::report::progress::{duration, size};
 
@@ -122,7 +122,7 @@ fn commands(summary: &Summary<'_>) -> String {
     let port = summary.plan.map_or(3000, |plan| plan.runtime.port.value);
     let pushed = summary.pushed.first();
     let pull = pushed.and_then(|pushed| {
-        let repository = Reference::parse(&pushed.reference).ok()?.repository();
+        let repository = ImageRef::parse(&pushed.reference).ok()?.repository();
         Some(format!("{repository}@{}", pushed.digest))
     });
     let run = pushed.map(|pushed| &pushed.reference).or_else(|| image.tags.first()).unwrap_or(&image.id);

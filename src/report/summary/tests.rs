@@ -46,7 +46,7 @@ fn layer(diff_id: &str, created_by: &str, size: u64) -> ImageLayer {
 impl Run {
     fn new() -> Self {
         let mut sample = Sample::new("pnpm", Some("10.12.4"), "16.4.5");
-        let shop = crate::image_ref::Reference::parse("ghcr.io/acme/shop").unwrap();
+        let shop = crate::image_ref::ImageRef::parse("ghcr.io/acme/shop").unwrap();
         sample.settings.images = vec![from_flag(shop, "--image")];
         sample.plain("NEXT_PUBLIC_API", "https://api.example.com");
         sample.plain("MOTTO", "hush-hush value");

@@ -7,7 +7,7 @@ use nextdeploy::config::settings::{EnvScope, EnvSetting, EnvValue, PublishSettin
 use nextdeploy::docker::build::ContextBody;
 use nextdeploy::image::dockerfile::{BuildContext, ContextContent, DOCKERFILE_NAME, Dialect, context, render};
 use nextdeploy::image::plan::{ImagePlan, Inputs, plan_image};
-use nextdeploy::origin::{Detected, Origin};
+use nextdeploy::origin::{Origin, Sourced};
 use nextdeploy::project::{
     BuildScript, InstallNeeds, Lockfile, NamedScript, NextConfig, NextVersion, NodeRequirement, PackageManager,
     PackageManagerKind, ProjectFacts, Routers, StartScript, Workspace, WorkspacePackage,
@@ -45,8 +45,8 @@ if (process.argv[2] !== 'env') {
 }
 ";
 
-fn value<T>(value: T) -> Detected<T> {
-    Detected::new(value, Origin::Default("test".to_owned()))
+fn value<T>(value: T) -> Sourced<T> {
+    Sourced::new(value, Origin::Default("test".to_owned()))
 }
 
 fn path(text: &str) -> RelPath {

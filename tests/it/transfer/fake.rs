@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use nextdeploy::docker::connection::{Address, Endpoint, Engine};
 use nextdeploy::host::Environment;
-use nextdeploy::image_ref::Reference;
+use nextdeploy::image_ref::ImageRef;
 use nextdeploy::net::Network;
 use nextdeploy::origin::Origin;
 use nextdeploy::registry::transfer::{CredentialSource, PushOutcome, PushRun, TransferEvent, TransferOptions};
@@ -85,7 +85,7 @@ impl Daemon {
     /// A whole push, and its events.
     pub async fn push(
         &self,
-        references: &[Reference],
+        references: &[ImageRef],
         credentials: &Passwords,
         options: TransferOptions,
         cancel: impl Future<Output = ()>,

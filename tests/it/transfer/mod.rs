@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use fake::{Daemon, ID, NewTags, Passwords, Registry, answer, chunk, end_stream, stream_lines};
 use nextdeploy::diagnostic::{Diagnostic, ExitCode};
-use nextdeploy::image_ref::Reference;
+use nextdeploy::image_ref::ImageRef;
 use nextdeploy::registry::transfer::{
     LayerOutcome, LayerState, PullRun, PushOutcome, TransferError, TransferEvent, TransferOptions,
 };
@@ -43,8 +43,8 @@ fn refused(text: &str) -> Vec<String> {
     ]
 }
 
-fn references(names: &[&str]) -> Vec<Reference> {
-    names.iter().map(|name| Reference::parse(&name.replace("HOST", HOST)).unwrap()).collect()
+fn references(names: &[&str]) -> Vec<ImageRef> {
+    names.iter().map(|name| ImageRef::parse(&name.replace("HOST", HOST)).unwrap()).collect()
 }
 
 fn options() -> TransferOptions {

@@ -18,7 +18,7 @@ fn failure(log: &str) -> Explanation {
 /// `file:line:column message` of every place that is found.
 fn places(tree: &SourceTree, app: &str, log: &str) -> Vec<String> {
     let app = (!app.is_empty())
-        .then(|| crate::origin::Detected::new(app.to_owned(), crate::origin::Origin::Flag("--app".to_owned())));
+        .then(|| crate::origin::Sourced::new(app.to_owned(), crate::origin::Origin::Flag("--app".to_owned())));
     let facts = detect(tree, &DetectOptions { app, ..DetectOptions::default() }).unwrap();
     let mut found = failure(log);
     found.locate(tree, &facts);

@@ -13,7 +13,7 @@ use crate::config::metadata::{BuildLock, CheckError, ConfigFiles, Metadata, Over
 use crate::config::settings::resolve;
 use crate::diagnostic::{Diagnostic, ExitCode};
 use crate::host::Environment;
-use crate::origin::{Detected, Origin};
+use crate::origin::{Origin, Sourced};
 use crate::project::{
     BuildScript, InstallNeeds, Known, Lockfile, NamedScript, NextConfig, NextVersion, NodeRequirement, OutputMode,
     PackageManager, PackageManagerKind, ProjectFacts, Routers, StartScript,
@@ -36,8 +36,8 @@ fn path(path: &str) -> RelPath {
     RelPath::new(path).unwrap()
 }
 
-fn from<T>(value: T) -> Detected<T> {
-    Detected::new(value, Origin::File("package.json".to_owned()))
+fn from<T>(value: T) -> Sourced<T> {
+    Sourced::new(value, Origin::File("package.json".to_owned()))
 }
 
 fn facts() -> ProjectFacts {

@@ -3,7 +3,7 @@ use std::fmt::Write as _;
 use super::super::sample::{Sample, from_flag};
 use crate::config::settings::{PushPolicy, SecretValue};
 use crate::diagnostic::Diagnostic;
-use crate::image_ref::Reference;
+use crate::image_ref::ImageRef;
 use crate::repo::ci::{CiContext, CiEvent, CiSystem, PullRequest, PullRequestSource};
 use crate::secret::Secret;
 use crate::tags::Flavor;
@@ -83,7 +83,7 @@ fn registry(sample: &mut Sample, host: &str) {
 }
 
 fn images(sample: &mut Sample, names: &[&str]) {
-    sample.settings.images = names.iter().map(|name| from_flag(Reference::parse(name).unwrap(), "--image")).collect();
+    sample.settings.images = names.iter().map(|name| from_flag(ImageRef::parse(name).unwrap(), "--image")).collect();
 }
 
 #[test]

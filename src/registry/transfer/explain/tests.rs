@@ -18,7 +18,7 @@ fn asked_by(reference: &str, message: &str, login: Login, origin: &str) -> (&'st
     let credentials =
         Credentials { login, origin: origin.into(), tried: vec!["`DOCKER_AUTH_CONFIG` is not set".into()] };
     let refusal = Refusal {
-        reference: &Reference::parse(reference).unwrap(),
+        reference: &ImageRef::parse(reference).unwrap(),
         access,
         credentials: &credentials,
         failure: Failure::of(message),
