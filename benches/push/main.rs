@@ -23,8 +23,8 @@ use nextdeploy::docker::connection::{Engine, find_endpoint};
 use nextdeploy::host::Environment;
 use nextdeploy::image_ref::ImageRef;
 use nextdeploy::net::Network;
-use nextdeploy::registry::transfer::{CredentialSource, PushRun, TransferOptions};
-use nextdeploy::registry::{Access, AuthError, Credentials, Login, RegistryHost};
+use nextdeploy::registry::Keychain;
+use nextdeploy::registry::transfer::{PushRun, TransferOptions};
 use tokio::sync::mpsc;
 
 const IMAGE: &str = "nd-bench-push";
@@ -35,18 +35,6 @@ fn main() {
     match arguments.get(1).map(String::as_str) {
         Some("push") => push(&arguments[2..]),
         other => compare(other.and_then(|rounds| rounds.parse().ok()).unwrap_or(7)),
-    }
-}
-
-struct Nobody;
-
-impl CredentialSource for Nobody {
-    async fn credentials(&self, _: &RegistryHost, _: Access) -> Result<Credentials, AuthError> {
-        Ok(Credentials { login: Login::Anonymous, origin: "nobody".into(), tried: Vec::new() })
-    }
-
-    async fn renew(&self, _: &RegistryHost, _: Access) -> Result<Option<Credentials>, AuthError> {
-        Ok(None)
     }
 }
 
@@ -70,7 +58,7 @@ fn push(references: &[String]) {
             engine: &engine,
             source: None,
             references: &references,
-            credentials: &Nobody,
+            keychain: &Keychain::fixed([]),
             network: &Network::new(&environment, None),
             events,
             options: TransferOptions::default(),

@@ -8,7 +8,7 @@ use crate::docker::connection::find_endpoint;
 use crate::error::Error;
 use crate::image::dockerfile::Dialect;
 use crate::image::plan::ImagePlan;
-use crate::registry::{RegistryHost, RegistryKind};
+use crate::image_ref::RegistryKind;
 use crate::report::{self, DryRun, OutsideCall};
 
 /// Prints everything; the answer is the Dockerfile.
@@ -87,7 +87,7 @@ fn push_calls(project: &Project, publication: &Publication) -> Vec<OutsideCall> 
         Publication::To(references) => {
             let mut calls = Vec::new();
             for reference in references {
-                let host = RegistryHost::of(reference);
+                let host = reference.registry();
                 if project.publish.create_repository
                     && matches!(host.kind(), RegistryKind::Ecr(_) | RegistryKind::EcrPublic)
                 {

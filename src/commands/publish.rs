@@ -14,12 +14,12 @@ use crate::docker::connection::{Engine, find_endpoint};
 use crate::error::{CommandError, Error};
 use crate::host;
 use crate::image::plan::ImagePlan;
-use crate::image_ref::ImageRef;
+use crate::image_ref::{ImageRef, RegistryHost, RegistryKind};
 use crate::net::Network;
 use crate::origin::{Origin, Sourced};
 use crate::registry::ecr::{RepositoryStatus, ensure_for_push};
 use crate::registry::transfer::{PushOutcome, PushRun, TransferError, TransferEvent, TransferOptions};
-use crate::registry::{Access, Authenticator, Credentials, Login, RegistryHost, RegistryKind};
+use crate::registry::{Access, Credential, Keychain, Login};
 use crate::repo::ci::{CiContext, CiSystem};
 use crate::report::Style;
 use crate::report::progress::{Colours, ProgressMode};
@@ -56,7 +56,7 @@ pub fn decide(
         .iter()
         .filter_map(|tag| ImageRef::parse(&tag.value).ok())
         // A name without a registry and without a namespace is local: nobody can push to `docker.io/library`.
-        .filter(|reference| reference.domain.is_some() || reference.path.contains('/'))
+        .filter(|reference| !reference.is_local())
         .collect();
     match (references.is_empty(), policy.value) {
         (false, _) => Ok(Publication::To(references)),
@@ -91,25 +91,28 @@ impl Publisher<'_> {
         Ok(Engine::connect(find_endpoint(environment, self.ca_bundle)?, environment).await?)
     }
 
-    /// Credentials for the registries of this run, found anew.
-    pub fn authenticator(&self) -> Result<Authenticator, Error> {
-        self.authenticator_for(&self.registries)
+    /// Credential for the registries of this run, found anew.
+    pub fn keychain(&self) -> Result<Keychain, Error> {
+        self.keychain_for(&self.registries, Arc::new(self.network()))
     }
 
-    fn authenticator_for(&self, registries: &[Sourced<RegistryHost>]) -> Result<Authenticator, Error> {
-        let network = Arc::new(Network::new(&self.session.environment, self.ca_bundle));
-        Ok(Authenticator::new(self.settings, registries, &self.session.environment, network)?)
+    fn network(&self) -> Network {
+        Network::new(&self.session.environment, self.ca_bundle)
     }
 
-    /// Credentials for the registries of base images, by host. A build may need none: what is wrong with them is a warning, and the
+    fn keychain_for(&self, registries: &[Sourced<RegistryHost>], network: Arc<Network>) -> Result<Keychain, Error> {
+        Ok(Keychain::new(self.settings, registries, &self.session.environment, network)?)
+    }
+
+    /// Credential for the registries of base images, by host. A build may need none: what is wrong with them is a warning, and the
     /// daemon then asks anonymously.
     pub async fn base_credentials(&self, images: &[&str]) -> Result<BTreeMap<String, RegistryCredentials>, Error> {
         let references: Vec<ImageRef> = images.iter().filter_map(|image| ImageRef::parse(image).ok()).collect();
         // `--username` and `--password` are for the push.
-        let authenticator = self.authenticator_for(&[])?;
+        let keychain = self.keychain_for(&[], Arc::new(self.network()))?;
         let mut found = BTreeMap::new();
         for host in hosts(&references) {
-            match authenticator.credentials(&host, Access::Pull).await {
+            match keychain.resolve(&host, Access::Pull).await {
                 Ok(credentials) => found.extend(for_builder(&host, &credentials.login)),
                 Err(error) => {
                     let message = format!("base images are asked for without credentials: {error}");
@@ -123,9 +126,9 @@ impl Publisher<'_> {
     /// Looks for the credentials before a long build, so that what is wrong with them is told at once. Nothing is kept: tokens are
     /// fetched again right before the push.
     pub async fn check_credentials(&self, references: &[ImageRef]) -> Result<(), Error> {
-        let authenticator = self.authenticator()?;
+        let keychain = self.keychain()?;
         for host in &hosts(references) {
-            let credentials = authenticator.credentials(host, Access::Push).await?;
+            let credentials = keychain.resolve(host, Access::Push).await?;
             refuse_anonymous(host, &credentials)?;
         }
         Ok(())
@@ -137,8 +140,8 @@ impl Publisher<'_> {
         if !self.settings.create_repository {
             return Ok(());
         }
-        let network = Network::new(&self.session.environment, self.ca_bundle);
-        let ensured = ensure_for_push(&network, &self.session.environment, references, &self.settings.ecr).await?;
+        let ensured =
+            ensure_for_push(&self.network(), &self.session.environment, references, &self.settings.ecr).await?;
         for repository in ensured {
             match repository.result {
                 Ok(outcome) => {
@@ -161,15 +164,16 @@ impl Publisher<'_> {
         references: &[ImageRef],
         stop: impl Future<Output = ()>,
     ) -> Result<(PushOutcome, TransferRecord), Error> {
-        let authenticator = self.authenticator()?;
+        let network = Arc::new(self.network());
+        let keychain = self.keychain_for(&self.registries, Arc::clone(&network))?;
         let (events, received) = mpsc::channel::<TransferEvent>(EVENT_QUEUE);
         let display = tokio::spawn(show_transfer(received, self.progress, self.session.log.writer()));
         let run = PushRun {
             engine,
             source,
             references,
-            credentials: &authenticator,
-            network: authenticator.network(),
+            keychain: &keychain,
+            network: &network,
             events,
             options: TransferOptions::default(),
         };
@@ -209,14 +213,14 @@ fn as_warning(error: &dyn Diagnostic, message: &str) -> Warning {
 
 /// The registries of these references, each once.
 fn hosts(references: &[ImageRef]) -> Vec<RegistryHost> {
-    let mut hosts: Vec<RegistryHost> = references.iter().map(RegistryHost::of).collect();
+    let mut hosts: Vec<RegistryHost> = references.iter().map(ImageRef::registry).collect();
     hosts.sort();
     hosts.dedup();
     hosts
 }
 
 /// Services that let nobody push anonymously; other registries may.
-fn refuse_anonymous(host: &RegistryHost, credentials: &Credentials) -> Result<(), CommandError> {
+fn refuse_anonymous(host: &RegistryHost, credentials: &Credential) -> Result<(), CommandError> {
     if credentials.login == Login::Anonymous && host.kind() != RegistryKind::Other {
         return Err(CommandError::NoCredentials { host: host.to_string(), tried: credentials.tried.clone() });
     }
@@ -225,7 +229,7 @@ fn refuse_anonymous(host: &RegistryHost, credentials: &Credentials) -> Result<()
 
 /// The registry of an image, with what named the image.
 pub fn named_registry(reference: &ImageRef, origin: &Origin) -> Sourced<RegistryHost> {
-    Sourced::new(RegistryHost::of(reference), origin.clone())
+    Sourced::new(reference.registry(), origin.clone())
 }
 
 /// The registries that a plan pushes to.
@@ -251,15 +255,12 @@ pub fn progress_mode(session: &Session, progress: Progress) -> ProgressMode {
 
 /// A reference that was typed; without tag and digest it is `latest`, as for the docker command line.
 pub fn typed_reference(text: &str) -> Result<ImageRef, CommandError> {
-    let mut reference = ImageRef::parse(text).map_err(|invalid| CommandError::InvalidReference {
+    let reference = ImageRef::parse(text).map_err(|invalid| CommandError::InvalidReference {
         text: text.to_owned(),
         reason: invalid.to_string(),
         hint: invalid.hint(),
     })?;
-    if reference.tag.is_none() && reference.digest.is_none() {
-        reference.tag = Some("latest".to_owned());
-    }
-    Ok(reference)
+    Ok(reference.or_latest())
 }
 
 #[cfg(test)]

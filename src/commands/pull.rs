@@ -55,11 +55,11 @@ pub async fn pull_missing(
     reference: &ImageRef,
     stop: &Stop,
 ) -> Result<(), Error> {
-    let authenticator = publisher.authenticator()?;
+    let keychain = publisher.keychain()?;
     let (events, received) = mpsc::channel(EVENT_QUEUE);
     let display = tokio::spawn(show_transfer(received, publisher.progress, publisher.session.log.writer()));
     let options = TransferOptions::default();
-    let run = PullRun { engine, reference, platform: None, credentials: &authenticator, events, options };
+    let run = PullRun { engine, reference, platform: None, keychain: &keychain, events, options };
     let pulled = run.pull(stop.clone().requested()).await;
     let record = display.await.unwrap_or_default();
     publisher.session.warn(&record.notices);
@@ -74,14 +74,14 @@ async fn pull(publisher: &Publisher<'_>, reference: &ImageRef, platform: Option<
     let stop = Stop::on_signals();
     let engine = publisher.connect().await?;
     session.tell(&format!("{engine} at {}", engine.address()));
-    let authenticator = publisher.authenticator()?;
+    let keychain = publisher.keychain()?;
     let (events, received) = mpsc::channel(EVENT_QUEUE);
     let display = tokio::spawn(show_transfer(received, publisher.progress, session.log.writer()));
     let run = PullRun {
         engine: &engine,
         reference,
         platform,
-        credentials: &authenticator,
+        keychain: &keychain,
         events,
         options: TransferOptions::default(),
     };

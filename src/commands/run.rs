@@ -19,8 +19,9 @@ use crate::deploy::{
 use crate::diagnostic::{ExitCode, Warning};
 use crate::docker::{self, ContainerError, ContainerFacts, Containers, ImageFacts, Mount, SwarmRole};
 use crate::error::Error;
+use crate::image_ref::RegistryHost;
 use crate::origin::{Origin, Sourced};
-use crate::registry::{Access, RegistryHost};
+use crate::registry::Access;
 use crate::report::launch::{PlanResult, RunResult, ServiceResult, render_launch_plan};
 
 /// What the argument names.
@@ -243,9 +244,9 @@ impl Asked<'_> {
         }
         let login = match typed_reference(&service.spec.container.image) {
             Ok(reference) if reference.digest.is_some() => {
-                let host = RegistryHost::of(&reference);
-                let authenticator = publisher.authenticator()?;
-                Some((authenticator.credentials(&host, Access::Pull).await?.login, host))
+                let host = reference.registry();
+                let keychain = publisher.keychain()?;
+                Some((keychain.resolve(&host, Access::Pull).await?.login, host))
             }
             _ => None,
         };

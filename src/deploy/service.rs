@@ -16,9 +16,9 @@ use crate::docker::{
     ContainerName, Direction, ImageFacts, LogLine, RollingUpdate, ServiceChange, ServiceFailure, ServiceProgress,
     ServiceSecret, ServiceSpec,
 };
-use crate::image_ref::ImageRef;
+use crate::image_ref::{ImageRef, RegistryHost};
 use crate::origin::Origin;
-use crate::registry::{Login, RegistryHost};
+use crate::registry::Login;
 
 /// Network of services that nobody gave another; a bridge may have the other name.
 const OVERLAY: &str = "nextdeploy-swarm";

@@ -1,32 +1,32 @@
-//! Why there are no credentials although somebody meant to give some: stable codes, one message, one action.
+//! Credentials that were configured but cannot be used: stable codes, one message, one action.
 //!
 //! Messages name files, variables, hosts and programs, never a value.
 
 use std::path::PathBuf;
 
-use super::helper::{HelperFault, HelperUse};
+use super::docker_config::{HelperCall, HelperError};
 use crate::diagnostic::{Diagnostic, ExitCode, Location, printable, printable_path};
+use crate::image_ref::RegistryHost;
 use crate::net::NetworkError;
 use crate::origin::{Origin, Sourced};
-use crate::registry::RegistryHost;
 use crate::registry::aws::AwsError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
-    #[error("there is a password for `{host}` ({password}), and no user name")]
+    #[error("a password is set for `{host}` ({password}), but no user name")]
     NoUsername { host: RegistryHost, password: Origin },
-    #[error("there is a user name for `{host}` ({username}), and no password")]
+    #[error("a user name is set for `{host}` ({username}), but no password")]
     NoPassword { host: RegistryHost, username: Origin },
-    #[error("one user name and password cannot be for {} registries: {}", hosts.len(), list(hosts))]
+    #[error("`--username` and `--password` are ambiguous for {} registries: {}", hosts.len(), list(hosts))]
     SeveralRegistries { hosts: Vec<RegistryHost> },
-    #[error("`--username` and `--password` are not sent to `{}`, which only a file of the repository names ({})", registry.value, registry.origin)]
+    #[error("refusing to send `--username` and `--password` to `{}`, which only a file in the repository names ({})", registry.value, registry.origin)]
     RegistryOfFile { registry: Sourced<RegistryHost> },
-    #[error("the secret in `{}` ({origin}) cannot be used: {reason}", printable_path(file))]
+    #[error("cannot use the secret in `{}` ({origin}): {reason}", printable_path(file))]
     SecretFile { file: PathBuf, origin: Origin, reason: String },
-    #[error("{source_name} cannot be read: {}", printable(reason))]
+    #[error("cannot read {source_name}: {}", printable(reason))]
     DockerConfig { source_name: String, location: Option<Location>, reason: String },
-    #[error("the credential helper `{}` ({} of {}) {fault}, asked for `{}`", helper.program, helper.field, helper.config, helper.host)]
-    Helper { helper: Box<HelperUse>, fault: HelperFault },
+    #[error("the credential helper `{}` ({} in {}) {error} (registry `{}`)", helper.program, helper.field, helper.config, helper.host)]
+    Helper { helper: Box<HelperCall>, error: HelperError },
     #[error(transparent)]
     Aws(#[from] AwsError),
     #[error(transparent)]
@@ -46,11 +46,11 @@ impl Diagnostic for AuthError {
             Self::RegistryOfFile { .. } => "auth/registry-of-file",
             Self::SecretFile { .. } => "auth/secret-file",
             Self::DockerConfig { .. } => "auth/docker-config",
-            Self::Helper { fault, .. } => match fault {
-                HelperFault::NotInstalled => "auth/helper-not-installed",
-                HelperFault::TimedOut(_) => "auth/helper-timeout",
-                HelperFault::Start(_) | HelperFault::Failed(_) => "auth/helper-failed",
-                HelperFault::Answer(_) => "auth/helper-answer",
+            Self::Helper { error, .. } => match error {
+                HelperError::NotInstalled => "auth/helper-not-installed",
+                HelperError::TimedOut(_) => "auth/helper-timeout",
+                HelperError::Start(_) | HelperError::Failed(_) => "auth/helper-failed",
+                HelperError::Response(_) => "auth/helper-answer",
             },
             Self::Aws(error) => error.code(),
             Self::Network(error) => error.code(),
@@ -59,25 +59,22 @@ impl Diagnostic for AuthError {
 
     fn hints(&self) -> Vec<String> {
         vec![match self {
-            Self::NoUsername { .. } => "set `--username` too (`NEXTDEPLOY_USERNAME`)".to_owned(),
+            Self::NoUsername { .. } => "also set `--username` (`NEXTDEPLOY_USERNAME`)".to_owned(),
             Self::NoPassword { .. } => {
-                "set `--password env:NAME` too (`NEXTDEPLOY_PASSWORD`, `file:PATH` works as well)".to_owned()
+                "also set `--password env:NAME` (or `file:PATH`, or `NEXTDEPLOY_PASSWORD`)".to_owned()
             }
             Self::SeveralRegistries { hosts } => format!(
-                "name the one with `--registry` (`--registry {}`), and give the others theirs in `DOCKER_AUTH_CONFIG`",
+                "choose the registry with `--registry` (such as `--registry {}`), and put the logins of the others into `DOCKER_AUTH_CONFIG`",
                 hosts.first().map_or("HOST", RegistryHost::as_str)
             ),
             Self::RegistryOfFile { registry } => {
-                format!(
-                    "if they are for this registry, say so with `--registry {}` (`NEXTDEPLOY_REGISTRY`)",
-                    registry.value
-                )
+                format!("to use them for this registry, set `--registry {}` (`NEXTDEPLOY_REGISTRY`)", registry.value)
             }
-            Self::SecretFile { .. } => "name a readable file that holds nothing but the secret".to_owned(),
+            Self::SecretFile { .. } => "use a readable file that contains only the secret".to_owned(),
             Self::DockerConfig { source_name, .. } => {
-                format!("repair {source_name}, or write it anew with `docker login`")
+                format!("fix {source_name}, or recreate it with `docker login`")
             }
-            Self::Helper { helper, fault: HelperFault::NotInstalled } => {
+            Self::Helper { helper, error: HelperError::NotInstalled } => {
                 format!("install `{}`, or remove `{}` from {}", helper.program, helper.field, helper.config)
             }
             Self::Helper { helper, .. } => format!(

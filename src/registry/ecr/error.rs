@@ -1,4 +1,4 @@
-//! Why something in ECR or IAM cannot be done: stable codes, one message, concrete actions. A refusal names action and resource.
+//! Errors of ECR and IAM: stable codes, one message, concrete actions. A denial names action and resource.
 
 use std::error::Error as StdError;
 use std::io;
@@ -9,31 +9,31 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::diagnostic::{Diagnostic, ExitCode, Location, printable, printable_path, shown};
-use crate::registry::aws::{AwsError, Denied};
+use crate::registry::aws::{AwsDenial, AwsError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum EcrError {
-    #[error("`{name}` is not a name that a repository in ECR can have: {rule}")]
+    #[error("invalid ECR repository name `{name}`: {rule}")]
     Name { name: String, rule: &'static str },
-    #[error("`{host}` is not a registry of ECR")]
+    #[error("`{host}` is not an ECR registry")]
     OtherRegistry { host: String },
-    #[error("`{name}` in the public gallery lacks the alias of the registry")]
+    #[error("missing registry alias before `{name}` in the public gallery")]
     NoAlias { name: String },
     #[error("`{}` is not {wanted}", shown(value))]
     GitHub { value: String, wanted: &'static str },
-    #[error("`{}` is not a name that an IAM user can have", shown(name))]
+    #[error("invalid IAM user name `{}`", shown(name))]
     UserName { name: String },
-    #[error("users for repositories of the public gallery are not made")]
+    #[error("cannot create users for repositories of the public gallery")]
     PublicUser,
     #[error("AWS does not allow `{}` on `{}`{}", .0.action, .0.resource, .0.by())]
     AccessDenied(Box<AccessDenied>),
     #[error("AWS refused `{action}` ({code}): {}", printable(message))]
     Refused { action: &'static str, code: String, message: String },
-    #[error("the answer to `{action}` has no {what}")]
+    #[error("the response to `{action}` has no {what}")]
     Incomplete { action: &'static str, what: &'static str },
     #[error(transparent)]
     Aws(#[from] AwsError),
-    #[error("the credentials are for another public registry than `{alias}`: {}", found(registries))]
+    #[error("the credentials belong to another public registry than `{alias}`: {}", found(registries))]
     OtherAlias { alias: String, registries: Vec<String> },
     #[error("`{uri}` was created, but its lifecycle policy was not set")]
     LifecycleNotSet {
@@ -41,22 +41,22 @@ pub enum EcrError {
         #[source]
         source: Box<EcrError>,
     },
-    #[error("the IAM user `{user}` was not made by this program, and is left as it is")]
+    #[error("the IAM user `{user}` was not created by nextdeploy and is not changed")]
     ForeignUser { user: String },
-    #[error("the IAM user `{user}` has two access keys, and AWS allows no more")]
+    #[error("the IAM user `{user}` has two access keys, which is the limit")]
     KeyLimit { user: String, keys: Vec<String> },
     #[error(
-        "an access key is not written to `{}`, which is inside the repository `{}`",
+        "refusing to write an access key to `{}`, which is inside the repository `{}`",
         printable_path(path),
         printable_path(root)
     )]
     KeyInRepository { path: PathBuf, root: PathBuf },
     #[error(
-        "an access key is not written to `{}`: environment files end in images and repositories",
+        "refusing to write an access key to `{}`: environment files end up in images and repositories",
         printable_path(path)
     )]
     KeyInEnvironmentFile { path: PathBuf },
-    #[error("`{}` is there already", printable_path(path))]
+    #[error("`{}` already exists", printable_path(path))]
     KeyFileExists { path: PathBuf },
     #[error("cannot write `{}`", printable_path(path))]
     KeyFile {
@@ -64,7 +64,7 @@ pub enum EcrError {
         #[source]
         source: io::Error,
     },
-    #[error("the IAM user `{user}` was not made completely, and this is left: {}", left.join(", "))]
+    #[error("the IAM user `{user}` is incomplete; left behind: {}", left.join(", "))]
     Unfinished {
         user: String,
         left: Vec<String>,
@@ -73,27 +73,27 @@ pub enum EcrError {
     },
 }
 
-/// A call that the policies of an account do not allow.
+/// A call that is denied by policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessDenied {
     pub action: String,
     /// ARN, or `*`.
     pub resource: String,
-    /// ARN of who asked, where AWS tells it.
+    /// ARN of the caller, if AWS names it.
     pub who: Option<String>,
-    /// An explicit deny stands above every allow.
+    /// An explicit deny overrides every allow.
     pub explicit: bool,
 }
 
-/// What is being asked of AWS.
+/// A call to AWS, for errors.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Call<'a> {
-    /// As policies name it: `ecr:CreateRepository`.
+pub(super) struct AwsCall<'a> {
+    /// As in IAM policies: `ecr:CreateRepository`.
     pub action: &'static str,
     pub resource: &'a str,
 }
 
-impl Call<'_> {
+impl AwsCall<'_> {
     /// The error of this call.
     pub fn failed<E>(self, error: SdkError<E, HttpResponse>) -> EcrError
     where
@@ -106,15 +106,15 @@ impl Call<'_> {
         }
     }
 
-    /// The error of an answer that lacks what it has to hold.
+    /// The error of an incomplete response.
     pub fn incomplete(self, what: &'static str) -> EcrError {
         EcrError::Incomplete { action: self.action, what }
     }
 }
 
 impl AccessDenied {
-    /// What AWS did not say is taken from the call.
-    fn of(call: Call<'_>, denied: Denied) -> Self {
+    /// Takes what AWS does not name from the call.
+    fn of(call: AwsCall<'_>, denied: AwsDenial) -> Self {
         Self {
             action: printable(denied.action.as_deref().unwrap_or(call.action)),
             resource: printable(denied.resource.as_deref().unwrap_or(call.resource)),
@@ -131,7 +131,7 @@ impl AccessDenied {
         let Self { action, resource, .. } = self;
         let mut hints = Vec::new();
         if self.explicit {
-            hints.push(format!("a policy denies `{action}` explicitly: change that policy, or use other credentials"));
+            hints.push(format!("a policy explicitly denies `{action}`: change that policy, or use other credentials"));
         } else {
             hints.push(format!(
                 "allow `{action}` on `{resource}`; `nextdeploy ecr policy` prints the policy for a push"
@@ -142,8 +142,8 @@ impl AccessDenied {
             && who != owner
         {
             hints.push(format!(
-                "the resource belongs to account {owner} and the credentials to account {who}: account {owner} has to \
-                 allow it in a policy of its own (docs/ecr.md, \"Another account\")"
+                "the resource belongs to account {owner} and the credentials to account {who}: a policy in account {owner} must \
+                 allow it (docs/ecr.md, \"Another account\")"
             ));
         }
         hints
@@ -159,7 +159,7 @@ impl EcrError {
         matches!(self, Self::AccessDenied(_))
     }
 
-    /// True for the code of AWS that the service answered.
+    /// Whether AWS returned this error code.
     pub(super) fn has_code(&self, wanted: &str) -> bool {
         matches!(self, Self::Refused { code, .. } if code == wanted)
     }
@@ -192,16 +192,16 @@ impl Diagnostic for EcrError {
 
     fn hints(&self) -> Vec<String> {
         let hint = match self {
-            Self::Name { .. } => "give a name such as `acme/shop`".to_owned(),
+            Self::Name { .. } => "use a name such as `acme/shop`".to_owned(),
             Self::OtherRegistry { .. } => {
-                "give `ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME`, `public.ecr.aws/ALIAS/NAME` or only the name".to_owned()
+                "use `ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME`, `public.ecr.aws/ALIAS/NAME` or only the name".to_owned()
             }
             Self::NoAlias { .. } => {
-                "give `public.ecr.aws/ALIAS/NAME`; `aws ecr-public describe-registries --region us-east-1` lists the alias".to_owned()
+                "use `public.ecr.aws/ALIAS/NAME`; `aws ecr-public describe-registries --region us-east-1` lists the alias".to_owned()
             }
-            Self::GitHub { wanted, .. } => format!("give {wanted}"),
+            Self::GitHub { wanted, .. } => format!("use {wanted}"),
             Self::UserName { .. } => {
-                "give `--user NAME` with 1 to 64 letters, digits and `+=,.@_-`".to_owned()
+                "set `--user NAME` with 1 to 64 letters, digits and `+=,.@_-`".to_owned()
             }
             Self::PublicUser => {
                 "use `ecr policy --github-repository`, or attach the policy of `ecr policy` to a user of your own".to_owned()
@@ -209,30 +209,30 @@ impl Diagnostic for EcrError {
             Self::AccessDenied(denied) => return denied.hints(),
             Self::Aws(error) => return error.hints(),
             Self::Refused { code, .. } => refusal_hint(code),
-            Self::Incomplete { .. } => "check `AWS_ENDPOINT_URL`: what answers there is not AWS".to_owned(),
+            Self::Incomplete { .. } => "check `AWS_ENDPOINT_URL`: the server there is not AWS".to_owned(),
             Self::OtherAlias { .. } => "use the alias of the account, or the credentials of the alias's account".to_owned(),
             Self::LifecycleNotSet { source, .. } => {
                 let mut hints = source.hints();
-                hints.push("the next run says how to set the policy of the repository that is there now".to_owned());
+                hints.push("the next run reports how to set the policy of the existing repository".to_owned());
                 return hints;
             }
             Self::ForeignUser { user } => format!(
-                "choose another name with `--user`, or hand it over: `aws iam tag-user --user-name {user} --tags Key=nextdeploy:managed,Value=true`"
+                "choose another name with `--user`, or let nextdeploy manage it: `aws iam tag-user --user-name {user} --tags Key=nextdeploy:managed,Value=true`"
             ),
             Self::KeyLimit { user, keys } => {
                 let key = keys.first().map_or("ID", String::as_str);
                 format!(
-                    "delete the one that nothing uses (`aws iam delete-access-key --user-name {user} --access-key-id {key}`), or remake the user with `--fresh`"
+                    "delete the unused one (`aws iam delete-access-key --user-name {user} --access-key-id {key}`), or recreate the user with `--fresh`"
                 )
             }
             Self::KeyInRepository { .. } | Self::KeyInEnvironmentFile { .. } => {
-                "give `--output` a file outside of it, or leave it out and take the key from standard output".to_owned()
+                "set `--output` to a file elsewhere, or omit it and read the key from standard output".to_owned()
             }
-            Self::KeyFileExists { .. } => "give `--output` a file that does not exist yet".to_owned(),
-            Self::KeyFile { .. } => "give `--output` a file in a folder that you may write to".to_owned(),
+            Self::KeyFileExists { .. } => "set `--output` to a file that does not exist yet".to_owned(),
+            Self::KeyFile { .. } => "set `--output` to a file in a writable directory".to_owned(),
             Self::Unfinished { source, .. } => {
                 let mut hints = source.hints();
-                hints.push("afterwards run the command again with `--fresh`".to_owned());
+                hints.push("then run the command again with `--fresh`".to_owned());
                 return hints;
             }
         };
@@ -266,12 +266,12 @@ impl Diagnostic for EcrError {
 fn refusal_hint(code: &str) -> String {
     match code {
         "LimitExceededException" | "LimitExceeded" => {
-            "delete what is not needed, or ask AWS for a higher quota in the console under \"Service Quotas\"".to_owned()
+            "delete unused resources, or request a higher quota in the console under \"Service Quotas\"".to_owned()
         }
         "KmsException" => {
             "check that the key exists in the repository's region, and that the credentials may `kms:CreateGrant` and `kms:DescribeKey` on it".to_owned()
         }
-        _ => "correct what AWS names, and try again".to_owned(),
+        _ => "fix what AWS reports, and try again".to_owned(),
     }
 }
 
@@ -280,13 +280,15 @@ mod tests {
     use super::*;
 
     fn denied(message: &str) -> EcrError {
-        let call =
-            Call { action: "ecr:CreateRepository", resource: "arn:aws:ecr:eu-central-1:111122223333:repository/shop" };
-        EcrError::AccessDenied(Box::new(AccessDenied::of(call, Denied::parse(message))))
+        let call = AwsCall {
+            action: "ecr:CreateRepository",
+            resource: "arn:aws:ecr:eu-central-1:111122223333:repository/shop",
+        };
+        EcrError::AccessDenied(Box::new(AccessDenied::of(call, AwsDenial::parse(message))))
     }
 
     #[test]
-    fn a_refusal_names_who_what_and_where() {
+    fn denials_name_caller_action_and_resource() {
         let error = denied(
             "User: arn:aws:sts::111122223333:assumed-role/ci/run is not authorized to perform: ecr:TagResource on resource: \
              arn:aws:ecr:eu-central-1:111122223333:repository/shop because no identity-based policy allows the ecr:TagResource action",
@@ -301,18 +303,18 @@ mod tests {
     }
 
     #[test]
-    fn another_account_and_an_explicit_deny_are_told() {
+    fn denials_explain_other_accounts_and_explicit_denies() {
         let error = denied(
             "User: arn:aws:iam::999999999999:user/ci is not authorized to perform: ecr:CreateRepository on resource: \
              arn:aws:ecr:eu-central-1:111122223333:repository/shop with an explicit deny in a service control policy",
         );
         let hints = error.hints().join("\n");
-        assert!(hints.contains("denies `ecr:CreateRepository` explicitly"), "{hints}");
+        assert!(hints.contains("explicitly denies `ecr:CreateRepository`"), "{hints}");
         assert!(hints.contains("account 111122223333 and the credentials to account 999999999999"), "{hints}");
     }
 
     #[test]
-    fn a_refusal_without_words_is_told_from_the_call() {
+    fn denials_without_details_are_completed_from_the_call() {
         let text = denied("").to_string();
         assert_eq!(
             text,
