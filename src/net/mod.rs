@@ -21,7 +21,7 @@ use rustls_pki_types::pem::PemObject;
 
 pub use proxy::{Proxies, ProxyUrl};
 
-use crate::diagnostic::{Diagnostic, ExitCode, Location, error_chain, printable, printable_path, size_text};
+use crate::diagnostic::{Location, diagnostics, error_chain, printable, printable_path, size_text};
 use crate::host::{Environment, FILE_LIMIT, read_named};
 use crate::origin::Origin;
 
@@ -256,47 +256,27 @@ where
     Ok(read)
 }
 
-/// A certificate file or proxy setting that prevents HTTP clients.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NetworkError {
-    #[error("cannot use the certificate authorities in `{}` ({origin}): {}", printable_path(file), printable(reason))]
-    Authorities { file: PathBuf, origin: Origin, reason: String },
-    /// Does not hold the value, which may contain a password.
-    #[error("invalid proxy in `{variable}`: {reason}")]
-    Proxy { variable: &'static str, reason: String },
-    #[error("cannot create an HTTP client: {reason}")]
-    Client { reason: String },
-}
+diagnostics! {
+    /// A certificate file or proxy setting that prevents HTTP clients.
+    #[exit(Usage)]
+    #[derive(Clone, PartialEq, Eq)]
+    pub enum NetworkError {
+        #[error("cannot use the certificate authorities in `{}` ({origin}): {}", printable_path(file), printable(reason))]
+        #[code("network/ca-bundle")]
+        #[hint("use a readable PEM file with the certificates of your authorities (`-----BEGIN CERTIFICATE-----`)")]
+        #[location(Some(Location::file(file.clone())))]
+        Authorities { file: PathBuf, origin: Origin, reason: String },
 
-impl Diagnostic for NetworkError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Authorities { .. } => "network/ca-bundle",
-            Self::Proxy { .. } => "network/proxy",
-            Self::Client { .. } => "network/client",
-        }
-    }
+        /// Does not hold the value, which may contain a password.
+        #[error("invalid proxy in `{variable}`: {reason}")]
+        #[code("network/proxy")]
+        #[hint("set `{variable}` to `http://host:port`, or unset it")]
+        Proxy { variable: &'static str, reason: String },
 
-    fn hints(&self) -> Vec<String> {
-        vec![match self {
-            Self::Authorities { .. } => {
-                "use a readable PEM file with the certificates of your authorities (`-----BEGIN CERTIFICATE-----`)"
-                    .to_owned()
-            }
-            Self::Proxy { variable, .. } => format!("set `{variable}` to `http://host:port`, or unset it"),
-            Self::Client { .. } => "check `--ca-bundle`, `SSL_CERT_FILE` and the proxy variables".to_owned(),
-        }]
-    }
-
-    fn exit_code(&self) -> ExitCode {
-        ExitCode::Usage
-    }
-
-    fn location(&self) -> Option<Location> {
-        match self {
-            Self::Authorities { file, .. } => Some(Location::file(file.clone())),
-            Self::Proxy { .. } | Self::Client { .. } => None,
-        }
+        #[error("cannot create an HTTP client: {reason}")]
+        #[code("network/client")]
+        #[hint("check `--ca-bundle`, `SSL_CERT_FILE` and the proxy variables")]
+        Client { reason: String },
     }
 }
 

@@ -249,6 +249,17 @@ pub enum HelperError {
     Response(&'static str),
 }
 
+impl HelperError {
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::NotInstalled => "auth/helper-not-installed",
+            Self::TimedOut(_) => "auth/helper-timeout",
+            Self::Start(_) | Self::Failed(_) => "auth/helper-failed",
+            Self::Response(_) => "auth/helper-answer",
+        }
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct HelperResponse {

@@ -10,66 +10,114 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::diagnostic::{Diagnostic, ExitCode, Location, error_chain, printable};
+use crate::diagnostic::{diagnostics, error_chain, printable};
 use crate::host::Environment;
 use crate::net::NetworkError;
 
-#[derive(Debug, thiserror::Error)]
-pub enum AwsError {
-    #[error("no AWS credentials found in environment, profile, web identity, container and instance")]
-    NoCredentials,
-    #[error("the AWS profile `{}` does not exist", printable(name))]
-    NoProfile { name: String },
-    #[error("invalid AWS configuration: {}", printable(reason))]
-    BadConfiguration { reason: String },
-    #[error("timed out while loading AWS credentials")]
-    CredentialsTimedOut,
-    #[error("cannot load AWS credentials: {}", printable(reason))]
-    CredentialsFailed { reason: String },
-    #[error("the AWS SSO session is not valid: {}", printable(reason))]
-    Sso { reason: String },
-    #[error("AWS does not let this job assume the role: {}", printable(reason))]
-    WebIdentity { reason: String },
-    #[error("no AWS region is set")]
-    NoRegion,
-    #[error("the AWS credentials have expired (`{operation}`)")]
-    Expired { operation: &'static str },
-    #[error("AWS rejected the credentials (`{operation}`: {})", printable(message))]
-    WrongCredentials { operation: &'static str, message: String },
-    #[error("the clock of this machine is wrong (`{operation}`: {})", printable(message))]
-    ClockSkew { operation: &'static str, message: String },
-    #[error("{}", denied_text(operation, denied))]
-    AccessDenied { operation: &'static str, denied: Box<AwsDenial> },
-    #[error("cannot reach AWS for `{operation}`: {}", printable(reason))]
-    Unreachable { operation: &'static str, reason: String },
-    #[error("AWS did not respond to `{operation}` in time")]
-    TimedOut { operation: &'static str },
-    #[error("AWS throttled the request (`{operation}`)")]
-    Throttled { operation: &'static str },
-    #[error("AWS refused `{operation}`: {}{}", printable(code), detail(message))]
-    Refused { operation: &'static str, code: String, message: String },
-    #[error("the response to `{operation}` is not from AWS ({})", printable(reason))]
-    NotAws { operation: &'static str, reason: String },
-    #[error(transparent)]
-    Network(#[from] NetworkError),
+diagnostics! {
+    #[exit(Authentication)]
+    pub enum AwsError {
+        #[error("no AWS credentials found in environment, profile, web identity, container and instance")]
+        #[code("aws/no-credentials")]
+        #[hint("{SET_CREDENTIALS}")]
+        NoCredentials,
+
+        #[error("the AWS profile `{}` does not exist", printable(name))]
+        #[code("aws/no-profile")]
+        #[hint(
+            "set `AWS_PROFILE` to a profile that `aws configure list-profiles` lists, or create `{}` with `aws configure`",
+            printable(name)
+        )]
+        NoProfile { name: String },
+
+        #[error("invalid AWS configuration: {}", printable(reason))]
+        #[code("aws/configuration")]
+        #[hint("run `aws sts get-caller-identity`, and fix what it reports")]
+        BadConfiguration { reason: String },
+
+        #[error("timed out while loading AWS credentials")]
+        #[code("aws/credentials-timeout")]
+        #[hint("{SET_CREDENTIALS}")]
+        CredentialsTimedOut,
+
+        #[error("cannot load AWS credentials: {}", printable(reason))]
+        #[code("aws/credentials-failed")]
+        #[hint("run `aws sts get-caller-identity`, and fix what it reports")]
+        CredentialsFailed { reason: String },
+
+        #[error("the AWS SSO session is not valid: {}", printable(reason))]
+        #[code("aws/sso")]
+        #[hint("log in again with `aws sso login`")]
+        Sso { reason: String },
+
+        #[error("AWS does not let this job assume the role: {}", printable(reason))]
+        #[code("aws/web-identity")]
+        #[hint("add `permissions: id-token: write` to the job, and allow this repository and branch in the role's trust policy")]
+        WebIdentity { reason: String },
+
+        #[error("no AWS region is set")]
+        #[code("aws/no-region")]
+        #[hint("set `--aws-region` (or `AWS_REGION`)")]
+        NoRegion,
+
+        #[error("the AWS credentials have expired (`{operation}`)")]
+        #[code("aws/expired-credentials")]
+        #[hint("renew them with `aws sso login`, or rerun the step that sets the credentials")]
+        Expired { operation: &'static str },
+
+        #[error("AWS rejected the credentials (`{operation}`: {})", printable(message))]
+        #[code("aws/wrong-credentials")]
+        #[hint(
+            "check that `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` belong to the same key, in the right account"
+        )]
+        WrongCredentials { operation: &'static str, message: String },
+
+        #[error("the clock of this machine is wrong (`{operation}`: {})", printable(message))]
+        #[code("aws/clock-skew")]
+        #[hint("set the clock of this machine (`timedatectl set-ntp true`)")]
+        ClockSkew { operation: &'static str, message: String },
+
+        #[error("{}", denied.text(operation))]
+        #[code("aws/access-denied")]
+        #[hints(vec![denied.hint(operation)])]
+        AccessDenied { operation: &'static str, denied: Box<AwsDenial> },
+
+        #[error("cannot reach AWS for `{operation}`: {}", printable(reason))]
+        #[code("aws/unreachable")]
+        #[hint("{CHECK_ENDPOINT}")]
+        Unreachable { operation: &'static str, reason: String },
+
+        #[error("AWS did not respond to `{operation}` in time")]
+        #[code("aws/timeout")]
+        #[hint("{CHECK_ENDPOINT}")]
+        TimedOut { operation: &'static str },
+
+        #[error("AWS throttled the request (`{operation}`)")]
+        #[code("aws/throttled")]
+        #[hint("try again in a minute")]
+        Throttled { operation: &'static str },
+
+        #[error("AWS refused `{operation}`: {}{}", printable(error_code), detail(message))]
+        #[code("aws/refused")]
+        #[hint("look up `{operation}` in the AWS API reference")]
+        Refused { operation: &'static str, error_code: String, message: String },
+
+        #[error("the response to `{operation}` is not from AWS ({})", printable(reason))]
+        #[code("aws/not-aws")]
+        #[hint("{CHECK_ENDPOINT}")]
+        NotAws { operation: &'static str, reason: String },
+
+        #[transparent]
+        Network(#[from] error: NetworkError),
+    }
 }
+
+const SET_CREDENTIALS: &str = "set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or `AWS_PROFILE`; in GitHub Actions run \
+     `aws-actions/configure-aws-credentials` before this step";
+const CHECK_ENDPOINT: &str = "check `AWS_ENDPOINT_URL`, the region, `HTTPS_PROXY`, `NO_PROXY` and `--ca-bundle`";
 
 fn detail(message: &str) -> String {
     if message.is_empty() { String::new() } else { format!(": {}", printable(message)) }
-}
-
-fn denied_text(operation: &str, denied: &AwsDenial) -> String {
-    let identity = denied
-        .identity
-        .as_deref()
-        .map_or("the AWS credentials are".to_owned(), |arn| format!("`{}` is", printable(arn)));
-    let action = denied.action.as_deref().unwrap_or(operation);
-    let resource = match denied.resource.as_deref() {
-        None => String::new(),
-        Some(resource) => format!(" on `{}`", printable(resource)),
-    };
-    let reason = denied.reason.as_deref().map_or(String::new(), |reason| format!(", {}", printable(reason)));
-    format!("{identity} not allowed to perform `{}`{resource}{reason}", printable(action))
 }
 
 impl AwsError {
@@ -142,7 +190,7 @@ fn refusal(operation: &'static str, code: &str, message: &str) -> AwsError {
         "Throttling" | "ThrottlingException" | "TooManyRequestsException" | "RequestLimitExceeded" => {
             AwsError::Throttled { operation }
         }
-        code => AwsError::Refused { operation, code: code.to_owned(), message: message() },
+        error_code => AwsError::Refused { operation, error_code: error_code.to_owned(), message: message() },
     }
 }
 
@@ -166,6 +214,25 @@ pub struct AwsDenial {
 }
 
 impl AwsDenial {
+    fn text(&self, operation: &str) -> String {
+        let identity = match &self.identity {
+            None => "the AWS credentials are".to_owned(),
+            Some(arn) => format!("`{}` is", printable(arn)),
+        };
+        let action = printable(self.action.as_deref().unwrap_or(operation));
+        let resource = self.resource.as_ref().map_or_else(String::new, |arn| format!(" on `{}`", printable(arn)));
+        let reason = self.reason.as_ref().map_or_else(String::new, |reason| format!(", {}", printable(reason)));
+        format!("{identity} not allowed to perform `{action}`{resource}{reason}")
+    }
+
+    fn hint(&self, operation: &str) -> String {
+        let action = printable(self.action.as_deref().unwrap_or(operation));
+        let resource = printable(self.resource.as_deref().unwrap_or("*"));
+        let identity =
+            self.identity.as_ref().map_or_else(|| "the identity".to_owned(), |arn| format!("`{}`", printable(arn)));
+        format!("allow `{action}` on `{resource}` in the policy of {identity}")
+    }
+
     pub fn parse(message: &str) -> Self {
         let after = |label: &str| {
             let (_, rest) = message.split_once(label)?;
@@ -266,84 +333,4 @@ fn last_cause(error: &(dyn Error + 'static)) -> String {
 fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
     let (before, _) = text.split_once(end)?;
     Some(before.rsplit_once(start)?.1)
-}
-
-impl Diagnostic for AwsError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::NoCredentials => "aws/no-credentials",
-            Self::NoProfile { .. } => "aws/no-profile",
-            Self::BadConfiguration { .. } => "aws/configuration",
-            Self::CredentialsTimedOut => "aws/credentials-timeout",
-            Self::CredentialsFailed { .. } => "aws/credentials-failed",
-            Self::Sso { .. } => "aws/sso",
-            Self::WebIdentity { .. } => "aws/web-identity",
-            Self::NoRegion => "aws/no-region",
-            Self::Expired { .. } => "aws/expired-credentials",
-            Self::WrongCredentials { .. } => "aws/wrong-credentials",
-            Self::ClockSkew { .. } => "aws/clock-skew",
-            Self::AccessDenied { .. } => "aws/access-denied",
-            Self::Unreachable { .. } => "aws/unreachable",
-            Self::TimedOut { .. } => "aws/timeout",
-            Self::Throttled { .. } => "aws/throttled",
-            Self::Refused { .. } => "aws/refused",
-            Self::NotAws { .. } => "aws/not-aws",
-            Self::Network(error) => error.code(),
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        vec![match self {
-            Self::NoCredentials | Self::CredentialsTimedOut => {
-                "set `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or `AWS_PROFILE`; in GitHub Actions run \
-                 `aws-actions/configure-aws-credentials` before this step"
-                    .to_owned()
-            }
-            Self::NoProfile { name } => format!(
-                "set `AWS_PROFILE` to a profile that `aws configure list-profiles` lists, or create `{}` with `aws configure`",
-                printable(name)
-            ),
-            Self::BadConfiguration { .. } | Self::CredentialsFailed { .. } => {
-                "run `aws sts get-caller-identity`, and fix what it reports".to_owned()
-            }
-            Self::Sso { .. } => "log in again with `aws sso login`".to_owned(),
-            Self::WebIdentity { .. } => {
-                "add `permissions: id-token: write` to the job, and allow this repository and branch in the role's trust policy"
-                    .to_owned()
-            }
-            Self::NoRegion => "set `--aws-region` (or `AWS_REGION`)".to_owned(),
-            Self::Expired { .. } => "renew them with `aws sso login`, or rerun the step that sets the credentials".to_owned(),
-            Self::WrongCredentials { .. } => {
-                "check that `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN` belong to the same key, in the right account"
-                    .to_owned()
-            }
-            Self::ClockSkew { .. } => "set the clock of this machine (`timedatectl set-ntp true`)".to_owned(),
-            Self::AccessDenied { operation, denied } => format!(
-                "allow `{}` on `{}` in the policy of {}",
-                printable(denied.action.as_deref().unwrap_or(operation)),
-                printable(denied.resource.as_deref().unwrap_or("*")),
-                denied.identity.as_deref().map_or_else(|| "the identity".to_owned(), |arn| format!("`{}`", printable(arn)))
-            ),
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::NotAws { .. } => {
-                "check `AWS_ENDPOINT_URL`, the region, `HTTPS_PROXY`, `NO_PROXY` and `--ca-bundle`".to_owned()
-            }
-            Self::Throttled { .. } => "try again in a minute".to_owned(),
-            Self::Refused { operation, .. } => format!("look up `{operation}` in the AWS API reference"),
-            Self::Network(error) => return error.hints(),
-        }]
-    }
-
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Network(error) => error.exit_code(),
-            _ => ExitCode::Authentication,
-        }
-    }
-
-    fn location(&self) -> Option<Location> {
-        match self {
-            Self::Network(error) => error.location(),
-            _ => None,
-        }
-    }
 }

@@ -8,69 +8,130 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::diagnostic::{Diagnostic, ExitCode, Location, printable, printable_path, shown};
+use crate::diagnostic::{Diagnostic as _, diagnostics, printable, printable_path, shown};
 use crate::registry::aws::{AwsDenial, AwsError};
 
-#[derive(Debug, thiserror::Error)]
-pub enum EcrError {
-    #[error("invalid ECR repository name `{name}`: {rule}")]
-    Name { name: String, rule: &'static str },
-    #[error("`{host}` is not an ECR registry")]
-    OtherRegistry { host: String },
-    #[error("missing registry alias before `{name}` in the public gallery")]
-    NoAlias { name: String },
-    #[error("`{}` is not {wanted}", shown(value))]
-    GitHub { value: String, wanted: &'static str },
-    #[error("invalid IAM user name `{}`", shown(name))]
-    UserName { name: String },
-    #[error("cannot create users for repositories of the public gallery")]
-    PublicUser,
-    #[error("AWS does not allow `{}` on `{}`{}", .0.action, .0.resource, .0.by())]
-    AccessDenied(Box<AccessDenied>),
-    #[error("AWS refused `{action}` ({code}): {}", printable(message))]
-    Refused { action: &'static str, code: String, message: String },
-    #[error("the response to `{action}` has no {what}")]
-    Incomplete { action: &'static str, what: &'static str },
-    #[error(transparent)]
-    Aws(#[from] AwsError),
-    #[error("the credentials belong to another public registry than `{alias}`: {}", found(registries))]
-    OtherAlias { alias: String, registries: Vec<String> },
-    #[error("`{uri}` was created, but its lifecycle policy was not set")]
-    LifecycleNotSet {
-        uri: String,
-        #[source]
-        source: Box<EcrError>,
-    },
-    #[error("the IAM user `{user}` was not created by nextdeploy and is not changed")]
-    ForeignUser { user: String },
-    #[error("the IAM user `{user}` has two access keys, which is the limit")]
-    KeyLimit { user: String, keys: Vec<String> },
-    #[error(
-        "refusing to write an access key to `{}`, which is inside the repository `{}`",
-        printable_path(path),
-        printable_path(root)
-    )]
-    KeyInRepository { path: PathBuf, root: PathBuf },
-    #[error(
-        "refusing to write an access key to `{}`: environment files end up in images and repositories",
-        printable_path(path)
-    )]
-    KeyInEnvironmentFile { path: PathBuf },
-    #[error("`{}` already exists", printable_path(path))]
-    KeyFileExists { path: PathBuf },
-    #[error("cannot write `{}`", printable_path(path))]
-    KeyFile {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("the IAM user `{user}` is incomplete; left behind: {}", left.join(", "))]
-    Unfinished {
-        user: String,
-        left: Vec<String>,
-        #[source]
-        source: Box<EcrError>,
-    },
+diagnostics! {
+    #[exit(Push)]
+    pub enum EcrError {
+        #[error("invalid ECR repository name `{name}`: {rule}")]
+        #[code("ecr/repository-name")]
+        #[hint("use a name such as `acme/shop`")]
+        #[exit(Usage)]
+        Name { name: String, rule: &'static str },
+
+        #[error("`{host}` is not an ECR registry")]
+        #[code("ecr/other-registry")]
+        #[hint("use `ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME`, `public.ecr.aws/ALIAS/NAME` or only the name")]
+        #[exit(Usage)]
+        OtherRegistry { host: String },
+
+        #[error("missing registry alias before `{name}` in the public gallery")]
+        #[code("ecr/no-alias")]
+        #[hint("use `public.ecr.aws/ALIAS/NAME`; `aws ecr-public describe-registries --region us-east-1` lists the alias")]
+        #[exit(Usage)]
+        NoAlias { name: String },
+
+        #[error("`{}` is not {wanted}", shown(value))]
+        #[code("ecr/github-subject")]
+        #[hint("use {wanted}")]
+        #[exit(Usage)]
+        GitHub { value: String, wanted: &'static str },
+
+        #[error("invalid IAM user name `{}`", shown(name))]
+        #[code("ecr/user-name")]
+        #[hint("set `--user NAME` with 1 to 64 letters, digits and `+=,.@_-`")]
+        #[exit(Usage)]
+        UserName { name: String },
+
+        #[error("cannot create users for repositories of the public gallery")]
+        #[code("ecr/public-user")]
+        #[hint("use `ecr policy --github-repository`, or attach the policy of `ecr policy` to a user of your own")]
+        #[exit(Usage)]
+        PublicUser,
+
+        #[error("AWS does not allow `{}` on `{}`{}", denied.action, denied.resource, denied.by())]
+        #[code("ecr/access-denied")]
+        #[hints(denied.hints())]
+        #[exit(Authentication)]
+        AccessDenied { denied: Box<AccessDenied> },
+
+        #[error("AWS refused `{action}` ({error_code}): {}", printable(message))]
+        #[code("ecr/refused")]
+        #[hint("{}", refusal_hint(error_code))]
+        Refused { action: &'static str, error_code: String, message: String },
+
+        #[error("the response to `{action}` has no {what}")]
+        #[code("ecr/incomplete-answer")]
+        #[hint("check `AWS_ENDPOINT_URL`: the server there is not AWS")]
+        Incomplete { action: &'static str, what: &'static str },
+
+        #[transparent]
+        Aws(#[from] error: AwsError),
+
+        #[error("the credentials belong to another public registry than `{alias}`: {}", list(registries))]
+        #[code("ecr/other-alias")]
+        #[hint("use the alias of the account, or the credentials of the alias's account")]
+        OtherAlias { alias: String, registries: Vec<String> },
+
+        #[error("`{uri}` was created, but its lifecycle policy was not set")]
+        #[code("ecr/lifecycle-not-set")]
+        #[hints(followed_by(source, "the next run reports how to set the policy of the existing repository"))]
+        #[exit(source.exit_code())]
+        LifecycleNotSet { uri: String, source: Box<EcrError> },
+
+        #[error("the IAM user `{user}` was not created by nextdeploy and is not changed")]
+        #[code("ecr/foreign-user")]
+        #[hint(
+            "choose another name with `--user`, or let nextdeploy manage it: `aws iam tag-user --user-name {user} --tags Key=nextdeploy:managed,Value=true`"
+        )]
+        ForeignUser { user: String },
+
+        #[error("the IAM user `{user}` has two access keys, which is the limit")]
+        #[code("ecr/key-limit")]
+        #[hint(
+            "delete the unused one (`aws iam delete-access-key --user-name {user} --access-key-id {}`), or recreate the user with `--fresh`",
+            keys.first().map_or("ID", String::as_str)
+        )]
+        KeyLimit { user: String, keys: Vec<String> },
+
+        #[error(
+            "refusing to write an access key to `{}`, which is inside the repository `{}`",
+            printable_path(path),
+            printable_path(root)
+        )]
+        #[code("ecr/key-in-repository")]
+        #[hint("set `--output` to a file elsewhere, or omit it and read the key from standard output")]
+        #[exit(Usage)]
+        KeyInRepository { path: PathBuf, root: PathBuf },
+
+        #[error(
+            "refusing to write an access key to `{}`: environment files end up in images and repositories",
+            printable_path(path)
+        )]
+        #[code("ecr/key-in-environment-file")]
+        #[hint("set `--output` to another file, or omit it and read the key from standard output")]
+        #[exit(Usage)]
+        KeyInEnvironmentFile { path: PathBuf },
+
+        #[error("`{}` already exists", printable_path(path))]
+        #[code("ecr/key-file-exists")]
+        #[hint("set `--output` to a file that does not exist yet")]
+        #[exit(Usage)]
+        KeyFileExists { path: PathBuf },
+
+        #[error("cannot write `{}`", printable_path(path))]
+        #[code("ecr/key-file")]
+        #[hint("set `--output` to a file in a writable directory")]
+        #[exit(Usage)]
+        KeyFile { path: PathBuf, source: io::Error },
+
+        #[error("the IAM user `{user}` is incomplete; left behind: {}", left.join(", "))]
+        #[code("ecr/unfinished")]
+        #[hints(followed_by(source, "then run the command again with `--fresh`"))]
+        #[exit(source.exit_code())]
+        Unfinished { user: String, left: Vec<String>, source: Box<EcrError> },
+    }
 }
 
 /// A call that is denied by policy.
@@ -100,8 +161,12 @@ impl AwsCall<'_> {
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
         match AwsError::of(self.action, error) {
-            AwsError::AccessDenied { denied, .. } => EcrError::AccessDenied(Box::new(AccessDenied::of(self, *denied))),
-            AwsError::Refused { code, message, .. } => EcrError::Refused { action: self.action, code, message },
+            AwsError::AccessDenied { denied, .. } => {
+                EcrError::AccessDenied { denied: Box::new(AccessDenied::of(self, *denied)) }
+            }
+            AwsError::Refused { error_code, message, .. } => {
+                EcrError::Refused { action: self.action, error_code, message }
+            }
             error => EcrError::Aws(error),
         }
     }
@@ -150,141 +215,50 @@ impl AccessDenied {
     }
 }
 
-fn found(registries: &[String]) -> String {
+fn list(registries: &[String]) -> String {
     if registries.is_empty() { "the account has none".to_owned() } else { format!("`{}`", registries.join("`, `")) }
 }
 
 impl EcrError {
     pub(super) fn is_access_denied(&self) -> bool {
-        matches!(self, Self::AccessDenied(_))
+        matches!(self, Self::AccessDenied { .. })
     }
 
     /// Whether AWS returned this error code.
     pub(super) fn has_code(&self, wanted: &str) -> bool {
-        matches!(self, Self::Refused { code, .. } if code == wanted)
+        matches!(self, Self::Refused { error_code, .. } if error_code == wanted)
     }
 }
 
-impl Diagnostic for EcrError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Name { .. } => "ecr/repository-name",
-            Self::OtherRegistry { .. } => "ecr/other-registry",
-            Self::NoAlias { .. } => "ecr/no-alias",
-            Self::GitHub { .. } => "ecr/github-subject",
-            Self::UserName { .. } => "ecr/user-name",
-            Self::PublicUser => "ecr/public-user",
-            Self::AccessDenied(_) => "ecr/access-denied",
-            Self::Aws(error) => error.code(),
-            Self::Refused { .. } => "ecr/refused",
-            Self::Incomplete { .. } => "ecr/incomplete-answer",
-            Self::OtherAlias { .. } => "ecr/other-alias",
-            Self::LifecycleNotSet { .. } => "ecr/lifecycle-not-set",
-            Self::ForeignUser { .. } => "ecr/foreign-user",
-            Self::KeyLimit { .. } => "ecr/key-limit",
-            Self::KeyInRepository { .. } => "ecr/key-in-repository",
-            Self::KeyInEnvironmentFile { .. } => "ecr/key-in-environment-file",
-            Self::KeyFileExists { .. } => "ecr/key-file-exists",
-            Self::KeyFile { .. } => "ecr/key-file",
-            Self::Unfinished { .. } => "ecr/unfinished",
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        let hint = match self {
-            Self::Name { .. } => "use a name such as `acme/shop`".to_owned(),
-            Self::OtherRegistry { .. } => {
-                "use `ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME`, `public.ecr.aws/ALIAS/NAME` or only the name".to_owned()
-            }
-            Self::NoAlias { .. } => {
-                "use `public.ecr.aws/ALIAS/NAME`; `aws ecr-public describe-registries --region us-east-1` lists the alias".to_owned()
-            }
-            Self::GitHub { wanted, .. } => format!("use {wanted}"),
-            Self::UserName { .. } => {
-                "set `--user NAME` with 1 to 64 letters, digits and `+=,.@_-`".to_owned()
-            }
-            Self::PublicUser => {
-                "use `ecr policy --github-repository`, or attach the policy of `ecr policy` to a user of your own".to_owned()
-            }
-            Self::AccessDenied(denied) => return denied.hints(),
-            Self::Aws(error) => return error.hints(),
-            Self::Refused { code, .. } => refusal_hint(code),
-            Self::Incomplete { .. } => "check `AWS_ENDPOINT_URL`: the server there is not AWS".to_owned(),
-            Self::OtherAlias { .. } => "use the alias of the account, or the credentials of the alias's account".to_owned(),
-            Self::LifecycleNotSet { source, .. } => {
-                let mut hints = source.hints();
-                hints.push("the next run reports how to set the policy of the existing repository".to_owned());
-                return hints;
-            }
-            Self::ForeignUser { user } => format!(
-                "choose another name with `--user`, or let nextdeploy manage it: `aws iam tag-user --user-name {user} --tags Key=nextdeploy:managed,Value=true`"
-            ),
-            Self::KeyLimit { user, keys } => {
-                let key = keys.first().map_or("ID", String::as_str);
-                format!(
-                    "delete the unused one (`aws iam delete-access-key --user-name {user} --access-key-id {key}`), or recreate the user with `--fresh`"
-                )
-            }
-            Self::KeyInRepository { .. } | Self::KeyInEnvironmentFile { .. } => {
-                "set `--output` to a file elsewhere, or omit it and read the key from standard output".to_owned()
-            }
-            Self::KeyFileExists { .. } => "set `--output` to a file that does not exist yet".to_owned(),
-            Self::KeyFile { .. } => "set `--output` to a file in a writable directory".to_owned(),
-            Self::Unfinished { source, .. } => {
-                let mut hints = source.hints();
-                hints.push("then run the command again with `--fresh`".to_owned());
-                return hints;
-            }
-        };
-        vec![hint]
-    }
-
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Name { .. }
-            | Self::OtherRegistry { .. }
-            | Self::NoAlias { .. }
-            | Self::GitHub { .. }
-            | Self::UserName { .. }
-            | Self::PublicUser
-            | Self::KeyInRepository { .. }
-            | Self::KeyInEnvironmentFile { .. }
-            | Self::KeyFileExists { .. }
-            | Self::KeyFile { .. } => ExitCode::Usage,
-            Self::AccessDenied(_) => ExitCode::Authentication,
-            Self::Aws(error) => error.exit_code(),
-            Self::LifecycleNotSet { source, .. } | Self::Unfinished { source, .. } => source.exit_code(),
-            _ => ExitCode::Push,
-        }
-    }
-
-    fn location(&self) -> Option<Location> {
-        if let Self::Aws(error) = self { error.location() } else { None }
-    }
+fn followed_by(error: &EcrError, hint: &str) -> Vec<String> {
+    let mut hints = error.hints();
+    hints.push(hint.to_owned());
+    hints
 }
 
-fn refusal_hint(code: &str) -> String {
-    match code {
+fn refusal_hint(error_code: &str) -> &'static str {
+    match error_code {
         "LimitExceededException" | "LimitExceeded" => {
-            "delete unused resources, or request a higher quota in the console under \"Service Quotas\"".to_owned()
+            "delete unused resources, or request a higher quota in the console under \"Service Quotas\""
         }
         "KmsException" => {
-            "check that the key exists in the repository's region, and that the credentials may `kms:CreateGrant` and `kms:DescribeKey` on it".to_owned()
+            "check that the key exists in the repository's region, and that the credentials may `kms:CreateGrant` and `kms:DescribeKey` on it"
         }
-        _ => "fix what AWS reports, and try again".to_owned(),
+        _ => "fix what AWS reports, and try again",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostic::ExitCode;
 
     fn denied(message: &str) -> EcrError {
         let call = AwsCall {
             action: "ecr:CreateRepository",
             resource: "arn:aws:ecr:eu-central-1:111122223333:repository/shop",
         };
-        EcrError::AccessDenied(Box::new(AccessDenied::of(call, AwsDenial::parse(message))))
+        EcrError::AccessDenied { denied: Box::new(AccessDenied::of(call, AwsDenial::parse(message))) }
     }
 
     #[test]
