@@ -150,11 +150,11 @@ pub fn is_loopback(host: &str) -> bool {
 
 /// The variables that this module reads.
 fn network_variables(environment: &Environment) -> Environment {
-    let wanted = |name: &str| {
+    let is_used = |name: &str| {
         name.to_ascii_lowercase().ends_with("_proxy")
             || matches!(name, "SSL_CERT_FILE" | "SSL_CERT_DIR" | "AWS_CA_BUNDLE" | "REQUEST_METHOD")
     };
-    Environment::from_pairs(environment.iter().filter(|(name, value)| wanted(name) && !value.is_empty()))
+    Environment::from_pairs(environment.iter().filter(|(name, value)| is_used(name) && !value.is_empty()))
 }
 
 fn get_or_try_init<T>(cell: &OnceLock<T>, make: impl FnOnce() -> Result<T, NetworkError>) -> Result<&T, NetworkError> {

@@ -59,7 +59,7 @@ impl From<reqwest::Error> for RegistryError {
 pub enum LoginStatus {
     Accepted,
     Rejected,
-    /// The registry is unreachable from here, or does not tell.
+    /// The registry is unreachable from here, or gives no answer.
     Unknown,
 }
 

@@ -63,9 +63,7 @@ pub(super) fn plan_names(inputs: Inputs<'_>, name: &str, warnings: &mut Vec<Warn
 
 /// The registry of `reference`. Images without a registry are Docker Hub's, but for those without a namespace, which stay here.
 fn registry_of(reference: &ImageRef, named_by: &Origin) -> Option<Sourced<String>> {
-    let is_local = reference.domain.is_none() && !reference.path.contains('/');
-    let host = reference.domain.as_deref().unwrap_or("docker.io");
-    (!is_local).then(|| Sourced::new(host.to_owned(), named_by.clone()))
+    (!reference.is_local()).then(|| Sourced::new(reference.registry().to_string(), named_by.clone()))
 }
 
 /// Where the tag came from, and the repository, where nobody typed that.
@@ -90,10 +88,7 @@ fn typed_references(inputs: Inputs<'_>) -> Vec<Sourced<String>> {
         TagEntry::Rule(_) => None,
     });
     references
-        .map(|(reference, origin)| {
-            let tag = reference.tag.clone().or_else(|| Some("latest".to_owned()));
-            Sourced::new(ImageRef { tag, ..reference.clone() }.to_string(), origin.clone())
-        })
+        .map(|(reference, origin)| Sourced::new(reference.clone().or_latest().to_string(), origin.clone()))
         .collect()
 }
 

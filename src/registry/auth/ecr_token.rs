@@ -11,8 +11,6 @@ use crate::registry::aws::{AwsError, caller_identity};
 
 const PRIVATE_TOKEN: &str = "ecr:GetAuthorizationToken";
 const PUBLIC_TOKEN: &str = "ecr-public:GetAuthorizationToken";
-/// The only region with an API for public registries (Amazon ECR Public user guide, "Registry authentication").
-pub(super) const PUBLIC_REGION: &str = "us-east-1";
 
 /// A token for all private registries in the region of `config` that the identity may use, including those of other accounts.
 pub(super) async fn private(config: &SdkConfig) -> Result<Login, AwsError> {

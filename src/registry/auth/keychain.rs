@@ -16,6 +16,7 @@ use crate::image_ref::{RegistryHost, RegistryKind};
 use crate::net::Network;
 use crate::origin::Sourced;
 use crate::registry::aws;
+use crate::registry::ecr::PublicRepository;
 use crate::secret::Secret;
 
 /// Resolves a registry to a credential; finds each credential once per run and renews it when the registry rejects it. Its Debug
@@ -238,7 +239,7 @@ impl Search {
     ) -> Result<Option<Match>, AuthError> {
         let (region, service) = match host.kind() {
             RegistryKind::Ecr(ecr) => (ecr.region, "ECR"),
-            RegistryKind::EcrPublic => (ecr_token::PUBLIC_REGION.to_owned(), "ECR Public"),
+            RegistryKind::EcrPublic => (PublicRepository::REGION.to_owned(), "ECR Public"),
             _ => return Ok(None),
         };
         let config = aws::sdk_config(&self.network, Some(&region), &self.environment).await?;

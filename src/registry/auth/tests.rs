@@ -224,7 +224,7 @@ async fn sources_are_searched_in_order() {
 async fn helpers_of_the_registry_precede_the_store_and_the_entries() {
     let write = |run: &Run, name: &str, answer: &str| {
         let file = run.folder.path().join(format!("docker-credential-{name}"));
-        std::fs::write(&file, format!("#!/bin/sh\necho asked >> \"$0.log\"\n{answer}\n")).unwrap();
+        std::fs::write(&file, format!("#!/bin/sh\necho run >> \"$0.log\"\n{answer}\n")).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
         file.with_extension("log")
     };

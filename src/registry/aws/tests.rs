@@ -205,7 +205,7 @@ async fn the_proxy_gets_its_password_and_no_proxy_is_respected() {
             let _ = stream.write_all(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
         }
     });
-    let asked = async |no_proxy: &str| {
+    let send = async |no_proxy: &str| {
         let environment = Environment::from_pairs([("HTTPS_PROXY", proxy.as_str()), ("NO_PROXY", no_proxy)]);
         let network = Network::new(&environment, None);
         let key = Credentials::new("AKIDEXAMPLE", "canary-secret-key", None, None, "test");
@@ -217,7 +217,7 @@ async fn the_proxy_gets_its_password_and_no_proxy_is_respected() {
         (of_aws, format!("{of_http:?}"))
     };
 
-    let (error, of_http) = asked("").await;
+    let (error, of_http) = send("").await;
     assert_eq!(error.code(), "aws/unreachable", "{error:?}");
     assert!(error.to_string().contains("proxy"), "{error}");
     for text in [format!("{error} {error:?}"), of_http] {
@@ -232,6 +232,6 @@ async fn the_proxy_gets_its_password_and_no_proxy_is_respected() {
     let expected = ["CONNECT ecr.aws.invalid:443 HTTP/1.1", "CONNECT registry.aws.invalid:443 HTTP/1.1"];
     assert_eq!(hosts.iter().map(String::as_str).collect::<Vec<_>>(), expected);
 
-    asked(".aws.invalid").await;
+    send(".aws.invalid").await;
     assert!(requests.try_recv().is_err(), "hosts of NO_PROXY are reached directly");
 }

@@ -136,7 +136,7 @@ impl PrivateRepository {
 }
 
 impl PublicRepository {
-    /// The only region with an API for public repositories.
+    /// The only region with an API for public registries (Amazon ECR Public user guide, "Registry authentication").
     pub const REGION: &str = "us-east-1";
 
     /// ARNs of public repositories have no region, but the account, which is not part of the address.

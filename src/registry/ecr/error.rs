@@ -32,11 +32,11 @@ diagnostics! {
         #[exit(Usage)]
         NoAlias { name: String },
 
-        #[error("`{}` is not {wanted}", shown(value))]
+        #[error("`{}` is not {expected}", shown(value))]
         #[code("ecr/github-subject")]
-        #[hint("use {wanted}")]
+        #[hint("use {expected}")]
         #[exit(Usage)]
-        GitHub { value: String, wanted: &'static str },
+        GitHub { value: String, expected: &'static str },
 
         #[error("invalid IAM user name `{}`", shown(name))]
         #[code("ecr/user-name")]
@@ -225,8 +225,8 @@ impl EcrError {
     }
 
     /// Whether AWS returned this error code.
-    pub(super) fn has_code(&self, wanted: &str) -> bool {
-        matches!(self, Self::Refused { error_code, .. } if error_code == wanted)
+    pub(super) fn has_code(&self, expected: &str) -> bool {
+        matches!(self, Self::Refused { error_code, .. } if error_code == expected)
     }
 }
 

@@ -130,11 +130,11 @@ impl EcrService {
 
     async fn ensure_all(
         &self,
-        wanted: Vec<(String, Result<RepositoryAddress, EcrError>)>,
+        repositories: Vec<(String, Result<RepositoryAddress, EcrError>)>,
         settings: &EcrSettings,
     ) -> Vec<PushRepository> {
         let mut results = Vec::new();
-        for (uri, address) in wanted {
+        for (uri, address) in repositories {
             let result = match address {
                 Ok(address) => self.ensure_repository(&RepositorySpec { address, settings: settings.clone() }).await,
                 Err(error) => Err(error),
@@ -156,14 +156,14 @@ pub async fn ensure_for_push(
     references: &[ImageRef],
     settings: &EcrSettings,
 ) -> Result<Vec<PushRepository>, EcrError> {
-    let wanted = push_repositories(references);
-    if wanted.is_empty() {
+    let repositories = push_repositories(references);
+    if repositories.is_empty() {
         return Ok(Vec::new());
     }
     // Each client uses the region of its repository; this one is for credentials, such as assuming a role.
-    let region = wanted.iter().find_map(|(_, address)| address.as_ref().ok()).map(RepositoryAddress::region);
+    let region = repositories.iter().find_map(|(_, address)| address.as_ref().ok()).map(RepositoryAddress::region);
     let service = EcrService::new(network, environment, Some(region.unwrap_or(PublicRepository::REGION))).await?;
-    Ok(service.ensure_all(wanted, settings).await)
+    Ok(service.ensure_all(repositories, settings).await)
 }
 
 /// The ECR repositories of these images, each once.

@@ -66,7 +66,7 @@ impl GitHubWorkflows {
 }
 
 fn github_repository(text: &str) -> Result<String, EcrError> {
-    let invalid = || EcrError::GitHub { value: text.to_owned(), wanted: "a GitHub repository such as `acme/shop`" };
+    let invalid = || EcrError::GitHub { value: text.to_owned(), expected: "a GitHub repository such as `acme/shop`" };
     let (owner, name) = text.split_once('/').ok_or_else(invalid)?;
     let fits = |part: &str, others: &[u8]| {
         !part.is_empty() && part.len() <= 100 && part.bytes().all(|b| b.is_ascii_alphanumeric() || others.contains(&b))
@@ -80,12 +80,12 @@ fn github_repository(text: &str) -> Result<String, EcrError> {
 }
 
 /// `${` would start a policy variable.
-fn subject(text: &str, wanted: &'static str) -> Result<String, EcrError> {
+fn subject(text: &str, expected: &'static str) -> Result<String, EcrError> {
     let fits = !text.is_empty()
         && text.len() <= 255
         && !text.contains("${")
         && !text.chars().any(|c| c.is_control() || c.is_whitespace() && c != ' ');
-    if fits { Ok(text.to_owned()) } else { Err(EcrError::GitHub { value: text.to_owned(), wanted }) }
+    if fits { Ok(text.to_owned()) } else { Err(EcrError::GitHub { value: text.to_owned(), expected }) }
 }
 
 /// The permissions for a push to the repository, which `account` owns.

@@ -252,26 +252,26 @@ impl Comparison<'_> {
     fn mutability(&mut self, settings: &EcrSettings, found: &ExistingRepository) {
         let Some(requested) = &settings.tag_mutability else { return };
         let actual = found.mutability.as_deref().unwrap_or("MUTABLE");
-        let wanted = requested.value.api_value();
+        let desired = requested.value.api_value();
         let sorted = |filters: &[String]| {
             let mut filters = filters.to_vec();
             filters.sort();
             filters
         };
-        if actual == wanted && sorted(&found.exclusions) == sorted(requested.value.exclusions()) {
+        if actual == desired && sorted(&found.exclusions) == sorted(requested.value.exclusions()) {
             return;
         }
         let shown = |word: &str, filters: &[String]| {
             if filters.is_empty() { word.to_owned() } else { format!("{word} ({})", filters.join(", ")) }
         };
-        let mut arguments = format!("--image-tag-mutability {wanted}");
+        let mut arguments = format!("--image-tag-mutability {desired}");
         if !requested.value.exclusions().is_empty() {
             arguments.push_str(" --image-tag-mutability-exclusion-filters");
             for filter in requested.value.exclusions() {
                 let _ = write!(arguments, " 'filterType=WILDCARD,filter={filter}'");
             }
         }
-        let both = (shown(actual, &found.exclusions), shown(wanted, requested.value.exclusions()));
+        let both = (shown(actual, &found.exclusions), shown(desired, requested.value.exclusions()));
         let hint = self.command("put-image-tag-mutability", &arguments);
         self.differs("tag mutability", (&both.0, &both.1), &requested.origin, hint);
     }
@@ -288,13 +288,13 @@ impl Comparison<'_> {
     fn encryption(&mut self, settings: &EcrSettings, found: &ExistingRepository) {
         let Some(requested) = &settings.encryption else { return };
         let actual = found.encryption.as_deref().unwrap_or("AES256");
-        let (wanted, key) = match &requested.value {
+        let (desired, key) = match &requested.value {
             RepositoryEncryption::Aes256 => ("AES256", None),
             RepositoryEncryption::Kms(key) => ("KMS", key.as_deref()),
         };
         // ECR answers with the ARN of the key; an alias cannot be compared with it.
         let key = key.filter(|key| key.contains(":key/"));
-        if actual == wanted && (key.is_none() || key == found.kms_key.as_deref()) {
+        if actual == desired && (key.is_none() || key == found.kms_key.as_deref()) {
             return;
         }
         let shown = |word: &str, key: Option<&str>| match key {
@@ -302,7 +302,7 @@ impl Comparison<'_> {
             None => word.to_owned(),
         };
         let hint = "the encryption of a repository cannot be changed: use another repository, or delete this one first";
-        let both = (shown(actual, found.kms_key.as_deref()), shown(wanted, key));
+        let both = (shown(actual, found.kms_key.as_deref()), shown(desired, key));
         self.differs("encryption", (&both.0, &both.1), &requested.origin, hint.to_owned());
     }
 
@@ -332,8 +332,8 @@ impl Comparison<'_> {
                 requested.value
             );
             let actual = found.map_or_else(|| "not set".to_owned(), |value| format!("`{value}`"));
-            let wanted = format!("`{}`", requested.value);
-            self.differs(&format!("resource tag `{key}`"), (&actual, &wanted), &requested.origin, hint);
+            let desired = format!("`{}`", requested.value);
+            self.differs(&format!("resource tag `{key}`"), (&actual, &desired), &requested.origin, hint);
         }
     }
 }

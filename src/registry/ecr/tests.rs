@@ -192,8 +192,8 @@ async fn a_failed_repository_does_not_stop_the_others() {
         .refuses("DescribeRepositories", NOT_FOUND, "no")
         .refuses("CreateRepository", "LimitExceededException", "enough")
         .answers("DescribeRepositories", 200, described(&json!({})));
-    let wanted = push_repositories(&references);
-    let results = aws.service().ensure_all(wanted, &EcrSettings::default()).await;
+    let repositories = push_repositories(&references);
+    let results = aws.service().ensure_all(repositories, &EcrSettings::default()).await;
     let seen: Vec<(&str, Option<&str>)> =
         results.iter().map(|one| (one.uri.as_str(), one.result.as_ref().err().map(Diagnostic::code))).collect();
     let expected = [

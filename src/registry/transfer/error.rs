@@ -63,10 +63,10 @@ diagnostics! {
         #[hint("inspect the tag with `docker manifest inspect {reference}`")]
         NoDigest { reference: String },
 
-        #[error("`{reference}` is an image for `{found}`, not for `{wanted}`")]
+        #[error("`{reference}` is an image for `{found}`, not for `{requested}`")]
         #[code("registry/no-platform")]
         #[hint("use `--platform {found}`, or an image for the other platform")]
-        OtherPlatform { reference: String, wanted: String, found: String },
+        OtherPlatform { reference: String, requested: String, found: String },
 
         #[error("the transfer was cancelled")]
         #[code("registry/cancelled")]

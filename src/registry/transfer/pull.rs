@@ -85,10 +85,10 @@ impl PullRun<'_> {
         };
         let progress = attempts.run(async |credential| self.send(reference, credential).await).await?;
         let image = LocalImage::find(self.engine, reference).await?;
-        if let Some(wanted) = self.platform.filter(|wanted| !is_platform(&image.platform, wanted)) {
+        if let Some(requested) = self.platform.filter(|requested| !is_platform(&image.platform, requested)) {
             return Err(TransferError::OtherPlatform {
                 reference: reference.to_string(),
-                wanted: wanted.to_owned(),
+                requested: requested.to_owned(),
                 found: image.platform,
             });
         }
@@ -131,9 +131,9 @@ impl PullRun<'_> {
 }
 
 /// `linux/arm64/v8` matches `linux/arm64`.
-fn is_platform(found: &str, wanted: &str) -> bool {
+fn is_platform(found: &str, requested: &str) -> bool {
     let mut found = found.split('/');
-    wanted.split('/').all(|part| found.next().is_none_or(|found| found == part))
+    requested.split('/').all(|part| found.next().is_none_or(|found| found == part))
 }
 
 #[cfg(test)]
