@@ -320,7 +320,7 @@ impl PublicEnsure<'_> {
         missing
             .map(|(key, value)| {
                 let message = format!(
-                    "`{}` exists without the resource tag `{key}={}` ({})",
+                    "`{}` already exists without the resource tag `{key}={}` ({})",
                     self.repository.uri(),
                     value.value,
                     value.origin

@@ -237,7 +237,7 @@ impl Comparison<'_> {
     fn differs(&mut self, what: &str, (actual, requested): (&str, &str), origin: &Origin, hint: String) {
         let uri = self.repository.uri();
         let (actual, requested) = (printable(actual), printable(requested));
-        let message = format!("`{uri}` exists with another {what}: {actual} instead of {requested} ({origin})");
+        let message = format!("`{uri}` already exists with {what} {actual} instead of {requested} ({origin})");
         self.warnings.push(Warning::new("ecr/differs", message).with_hint(hint));
     }
 

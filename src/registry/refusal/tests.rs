@@ -382,7 +382,7 @@ fn daemon_problems_name_the_setting_to_change() {
         ("error parsing HTTP 413 response body: <html>", "registry/too-large", "client_max_body_size"),
         ("write /var/lib/docker/tmp/x: no space left on device", "registry/no-space", "docker system df"),
         ("denied: quota exceeded", "registry/quota", "quota"),
-        ("name invalid: x", "registry/invalid-name", "lower case"),
+        ("name invalid: x", "registry/invalid-name", "lowercase"),
         ("what?", "registry/refused", "journalctl"),
     ] {
         let (found, _, action) = explained("r.example:5000/shop:1", message);
