@@ -169,7 +169,7 @@ impl Run<'_> {
 
     /// The first names that the image gets.
     fn names(&self) -> Vec<String> {
-        self.plan.tags.iter().take(PREVIOUS_NAMES).map(|tag| tag.value.clone()).collect()
+        self.plan.tags.iter().take(PREVIOUS_NAMES).map(|tag| tag.value.to_string()).collect()
     }
 
     async fn build(

@@ -42,7 +42,7 @@ pub enum Publication {
 pub fn decide(
     policy: Option<&Sourced<PushPolicy>>,
     ci: &CiContext,
-    tags: &[Sourced<String>],
+    tags: &[Sourced<ImageRef>],
 ) -> Result<Publication, CommandError> {
     let Some(policy) = policy.filter(|policy| policy.value != PushPolicy::Never) else {
         return Ok(Publication::None);
@@ -54,7 +54,7 @@ pub fn decide(
     }
     let references: Vec<ImageRef> = tags
         .iter()
-        .filter_map(|tag| ImageRef::parse(&tag.value).ok())
+        .map(|tag| tag.value.clone())
         // A name without a registry and without a namespace is local: nobody can push to `docker.io/library`.
         .filter(|reference| reference.domain.is_some() || reference.path.contains('/'))
         .collect();
@@ -63,7 +63,7 @@ pub fn decide(
         (true, PushPolicy::Auto) => Ok(Publication::Skipped("no image names a registry".to_owned())),
         (true, _) => Err(CommandError::NothingToPush {
             wanted_by: policy.origin.clone(),
-            tags: tags.iter().map(|tag| tag.value.clone()).collect(),
+            tags: tags.iter().map(|tag| tag.value.to_string()).collect(),
         }),
     }
 }
@@ -103,8 +103,8 @@ impl Publisher<'_> {
 
     /// Credentials for the registries of base images, by host. A build may need none: what is wrong with them is a warning, and the
     /// daemon then asks anonymously.
-    pub async fn base_credentials(&self, images: &[&str]) -> Result<BTreeMap<String, RegistryCredentials>, Error> {
-        let references: Vec<ImageRef> = images.iter().filter_map(|image| ImageRef::parse(image).ok()).collect();
+    pub async fn base_credentials(&self, images: &[&ImageRef]) -> Result<BTreeMap<String, RegistryCredentials>, Error> {
+        let references: Vec<ImageRef> = images.iter().copied().cloned().collect();
         // `--username` and `--password` are for the push.
         let authenticator = self.authenticator_for(&[])?;
         let mut found = BTreeMap::new();
@@ -251,15 +251,12 @@ pub fn progress_mode(session: &Session, progress: Progress) -> ProgressMode {
 
 /// A reference that was typed; without tag and digest it is `latest`, as for the docker command line.
 pub fn typed_reference(text: &str) -> Result<ImageRef, CommandError> {
-    let mut reference = ImageRef::parse(text).map_err(|invalid| CommandError::InvalidReference {
+    let reference = ImageRef::parse(text).map_err(|invalid| CommandError::InvalidReference {
         text: text.to_owned(),
         reason: invalid.to_string(),
         hint: invalid.hint(),
     })?;
-    if reference.tag.is_none() && reference.digest.is_none() {
-        reference.tag = Some("latest".to_owned());
-    }
-    Ok(reference)
+    Ok(reference.or_latest())
 }
 
 #[cfg(test)]
@@ -273,7 +270,8 @@ mod tests {
             ..CiContext::default()
         };
         let origin = Origin::Flag("--push".to_owned());
-        let tags: Vec<_> = tags.iter().map(|tag| Sourced::new((*tag).to_owned(), origin.clone())).collect();
+        let tags: Vec<_> =
+            tags.iter().map(|tag| Sourced::new(ImageRef::parse(tag).unwrap(), origin.clone())).collect();
         decide(Some(&Sourced::new(policy, origin)), &ci, &tags)
     }
 

@@ -119,7 +119,7 @@ fn request(
     BuildRequest {
         context,
         dockerfile,
-        tags: plan.tags.iter().map(|tag| tag.value.clone()).collect(),
+        tags: plan.tags.iter().map(|tag| tag.value.to_string()).collect(),
         platform: settings.platform.as_ref().map(|platform| platform.value.clone()),
         target: settings.target.as_ref().map(|target| target.value.clone()),
         build_args,

@@ -6,8 +6,6 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use serde::Deserialize;
-
 use crate::diagnostic::Warning;
 use crate::origin::{Origin, Sourced};
 use crate::rel_path::RelPath;
@@ -16,8 +14,7 @@ use crate::repo::SourceTree;
 use super::error::ProjectError;
 use super::facts::AppCandidate;
 use super::manifest::{Manifest, Manifests};
-use super::text;
-use super::workspace::{self, Members};
+use super::workspace::{self, Members, NxProject};
 
 /// Folders whose apps are material for tests or readers, unless they are asked for.
 const ASIDE: &[&str] =
@@ -226,21 +223,13 @@ impl<'m> Search<'m> {
     }
 }
 
-#[derive(Deserialize)]
-struct NxProject {
-    name: Option<String>,
-}
-
 /// The manifest's name, Nx's, or the folder's.
 fn name_of(tree: &SourceTree, dir: &RelPath, manifest: &Manifest) -> (String, Origin) {
     if let Some(name) = &manifest.name {
         return (name.clone(), Origin::field(manifest.path.as_str(), "name"));
     }
-    let project = dir.child("project.json");
-    if let Ok(Some(content)) = text::read(tree, &project)
-        && let Ok(NxProject { name: Some(name) }) = text::parse_jsonc(&project, content)
-    {
-        return (name, Origin::field(project.as_str(), "name"));
+    if let Ok(Some(NxProject { name: Some(name), .. })) = NxProject::load(tree, dir) {
+        return (name, Origin::field(dir.child("project.json").as_str(), "name"));
     }
     let folder = if dir.is_root() {
         tree.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()

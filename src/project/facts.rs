@@ -41,6 +41,13 @@ pub struct ProjectFacts {
     pub warnings: Vec<Warning>,
 }
 
+impl ProjectFacts {
+    /// Folder of the lockfile, where the install runs: the workspace root, or that of a standalone app.
+    pub fn install_dir(&self) -> RelPath {
+        self.lockfile.path.parent().unwrap_or_else(RelPath::root)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PackageManagerKind {
@@ -233,6 +240,9 @@ pub enum StartScript {
 pub struct Workspace {
     pub declared_in: RelPath,
     pub tool: Option<Sourced<WorkspaceTool>>,
+    /// The task of `tool` that builds the app with the packages it needs, where its configuration defines one.
+    #[serde(skip)]
+    pub build_task: Option<BuildTask>,
     /// Every package, sorted by folder; the root is not one.
     pub packages: Vec<WorkspacePackage>,
     /// Names of packages that the app needs, directly or not, dependencies before dependents, without the app.
@@ -247,6 +257,19 @@ pub enum WorkspaceTool {
     Turbo,
     Nx,
     Lerna,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BuildTask {
+    /// `turbo run SCRIPT --filter=PACKAGE`.
+    Turbo {
+        /// Name in the app's `package.json`.
+        package: String,
+        /// The root package depends on `turbo`, so that it is on the `PATH` of root scripts.
+        installed_in_root: bool,
+    },
+    /// `nx run PROJECT:build`.
+    Nx { project: String },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -272,7 +295,8 @@ pub struct InstallNeeds {
     pub manifests: Vec<RelPath>,
     /// Package manager configuration: `.npmrc`, `.yarnrc`, `.yarnrc.yml`, `pnpm-workspace.yaml`, `.pnpmfile.cjs`, `bunfig.toml`.
     pub config_files: Vec<RelPath>,
-    /// Files that the install reads: patches, Yarn releases and plugins, vendored tarballs, `file:` packages.
+    /// Files that the install reads: patches, Yarn releases and plugins, vendored tarballs, `file:` packages, programs (`bin`) of
+    /// workspace packages.
     pub files: Vec<RelPath>,
     /// Yarn's committed package cache (zero-install), a folder.
     pub yarn_cache: Option<RelPath>,

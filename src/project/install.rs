@@ -90,8 +90,15 @@ fn files(install: &Install<'_>) -> Result<Vec<RelPath>, ProjectError> {
     // Each file once, however many dependencies name a folder above it.
     let above = |path: &RelPath| std::iter::successors(path.parent(), RelPath::parent);
     let outermost = paths.iter().filter(|path| !above(path).any(|folder| paths.contains(&folder)));
-    let files: BTreeSet<RelPath> = outermost.flat_map(|path| files_below(install.tree, path)).collect();
+    let mut files: BTreeSet<RelPath> = outermost.flat_map(|path| files_below(install.tree, path)).collect();
+    files.extend(install.manifests.iter().flat_map(|manifest| programs(install.tree, manifest)));
     Ok(files.into_iter().collect())
+}
+
+/// Package managers link a program only when its file exists.
+fn programs(tree: &SourceTree, manifest: &Manifest) -> Vec<RelPath> {
+    let paths = manifest.programs.iter().filter_map(|program| manifest.dir.join(program).ok());
+    paths.filter(|path| tree.has_file(path)).collect()
 }
 
 /// The path in `file:`, `link:`, `portal:` and at the end of `patch:`.

@@ -42,6 +42,8 @@ pub(super) struct Manifest {
     /// Targets of Yarn's `resolutions`.
     pub resolutions: Vec<String>,
     pub prisma_schema: Option<String>,
+    /// Targets of `bin`.
+    pub programs: Vec<String>,
 }
 
 /// One entry of `devEngines`.
@@ -109,6 +111,7 @@ impl Manifest {
             patched_dependencies: patches(&fields)?,
             resolutions: fields.get("resolutions").map(string_values).unwrap_or_default(),
             prisma_schema: fields.object("prisma")?.map(|prisma| prisma.string("schema")).transpose()?.flatten(),
+            programs: fields.get("bin").map(programs).unwrap_or_default(),
         })
     }
 
@@ -175,6 +178,11 @@ fn workspaces(fields: &Fields<'_>) -> Result<Option<Vec<String>>, ProjectError> 
 /// Nested resolutions are none of ours.
 fn string_values(value: &Value) -> Vec<String> {
     value.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_str()).map(str::to_owned).collect()
+}
+
+/// One path, or a path per command; package managers ignore anything else.
+fn programs(bin: &Value) -> Vec<String> {
+    bin.as_str().map_or_else(|| string_values(bin), |path| vec![path.to_owned()])
 }
 
 fn patches(fields: &Fields<'_>) -> Result<Vec<String>, ProjectError> {

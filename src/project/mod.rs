@@ -19,7 +19,6 @@ mod routes;
 mod scripts;
 mod shell;
 mod text;
-mod turbo;
 mod version;
 mod workspace;
 mod yarn_config;
@@ -28,7 +27,6 @@ pub(crate) use dotenv::parse as parse_dotenv;
 pub use error::ProjectError;
 pub use facts::*;
 pub use text::line_of_key;
-pub use turbo::turbo_tasks;
 
 use std::rc::Rc;
 
@@ -94,7 +92,9 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
         locked: &choice.locked,
         yarn: &choice.yarn,
     })?;
-    let workspace = located.workspace.as_ref().map(|found| described(tree, found, &root, &located, &mut warnings));
+    let build = scripts::build(app);
+    let workspace =
+        located.workspace.as_ref().map(|found| described(tree, found, &root, (&located, &build), &mut warnings));
 
     let read = next_config::detect(tree, app_dir, &next.value, &mut warnings)?;
     warnings.extend(read.warning);
@@ -122,7 +122,7 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
         middleware,
         routers,
         config: read.config,
-        build: scripts::build(app),
+        build,
         start: start.script,
         port: start.port,
         workspace,
@@ -211,7 +211,7 @@ fn described(
     tree: &SourceTree,
     found: &workspace::Members,
     root: &Manifest,
-    located: &apps::Located,
+    (located, build): (&apps::Located, &BuildScript),
     warnings: &mut Vec<Warning>,
 ) -> Workspace {
     for (manifest, name) in workspace::missing(root, &found.manifests) {
@@ -225,9 +225,12 @@ fn described(
         dir: manifest.dir.clone(),
         scripts: manifest.scripts.clone(),
     };
+    let tool = workspace::tool(tree, root, &located.app, warnings);
+    let app = (&*located.app, &located.app_dir, build);
     Workspace {
         declared_in: found.declared_in.clone(),
-        tool: workspace::tool(tree, root, &located.app, warnings),
+        build_task: tool.as_ref().and_then(|tool| workspace::build_task(tree, tool.value, root, app, warnings)),
+        tool,
         packages: found.manifests.iter().map(|manifest| package(manifest)).collect(),
         build_order: workspace::build_order(&found.manifests, &located.app),
         apps: located.apps.clone(),

@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::environment::Environment;
-use super::{BuildPlan, CacheMount, CacheSharing, Inputs, PlannedCommand, WORKSPACE, identity, install, lifecycle};
+use super::{BuildPlan, CacheMount, CacheSharing, Inputs, PlannedCommand, WORKSPACE, identity, lifecycle};
 use crate::diagnostic::Warning;
-use crate::project::{PackageManagerKind as Kind, WorkspaceTool, turbo_tasks};
-use crate::rel_path::RelPath;
-use crate::repo::SourceText;
+use crate::project::{BuildTask, PackageManagerKind as Kind};
 
 pub(super) fn plan_build(inputs: Inputs<'_>, environment: &Environment, warnings: &mut Vec<Warning>) -> BuildPlan {
     BuildPlan {
@@ -94,72 +92,32 @@ fn plan_dependencies(inputs: Inputs<'_>) -> Vec<PlannedCommand> {
         .collect()
 }
 
-/// turbo and Nx know the order themselves, when they are installed and know the task.
+/// turbo and Nx build the packages that the app needs by themselves.
 fn plan_task_runner(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Option<PlannedCommand> {
     let facts = inputs.facts;
-    let tool = facts.workspace.as_ref()?.tool.as_ref()?;
-    let script = facts.build.script.as_ref().map(|script| script.value.name.as_str());
-    match (tool.value, script) {
-        (WorkspaceTool::Turbo, Some(script)) => {
-            let app = package_name(inputs)?;
-            if !turbo_knows(inputs, &app, script) {
-                return None;
-            }
-            if !root_depends_on(inputs, "turbo") {
-                warnings.push(
-                    Warning::new(
-                        "plan/turbo-not-installed",
-                        "`turbo.json` is there, and the root does not depend on `turbo`; packages are built one by one",
-                    )
-                    .with_hint("add `turbo` to `devDependencies` of the root package.json"),
-                );
-                return None;
-            }
-            let argv = ["turbo", "run", script, &format!("--filter={app}")].map(str::to_owned).to_vec();
-            Some(PlannedCommand { dir: install::install_dir(facts), argv, reason: format!("turbo ({})", tool.origin) })
+    let workspace = facts.workspace.as_ref()?;
+    let (argv, reason) = match workspace.build_task.as_ref()? {
+        BuildTask::Turbo { installed_in_root: false, .. } => {
+            warnings.push(
+                Warning::new(
+                    "plan/turbo-not-installed",
+                    "there is a `turbo.json`, but the root package does not depend on `turbo`; packages are built one by one",
+                )
+                .with_hint("add `turbo` to `devDependencies` of the root package.json"),
+            );
+            return None;
         }
-        (WorkspaceTool::Nx, None) => {
-            let project = nx_project_with_build(inputs)?;
-            let argv = ["nx", "run", &format!("{project}:build")].map(str::to_owned).to_vec();
-            Some(PlannedCommand {
-                dir: install::install_dir(facts),
-                argv,
-                reason: "`build` target in project.json".to_owned(),
-            })
+        BuildTask::Turbo { package, .. } => {
+            let (tool, script) = (workspace.tool.as_ref()?, facts.build.script.as_ref()?);
+            let argv = ["turbo", "run", &script.value.name, &format!("--filter={package}")].map(str::to_owned);
+            (argv.to_vec(), format!("turbo ({})", tool.origin))
         }
-        _ => None,
-    }
-}
-
-fn json(inputs: Inputs<'_>, path: &RelPath) -> Option<serde_json::Value> {
-    match inputs.tree.text(path)? {
-        SourceText::Text(text) => serde_json::from_str(text).ok(),
-        _ => None,
-    }
-}
-
-/// The name in the app's manifest, which is what turbo filters by.
-fn package_name(inputs: Inputs<'_>) -> Option<String> {
-    let manifest = json(inputs, &inputs.facts.app_dir.child("package.json"))?;
-    manifest.get("name")?.as_str().filter(|name| !name.is_empty()).map(str::to_owned)
-}
-
-fn turbo_knows(inputs: Inputs<'_>, app: &str, script: &str) -> bool {
-    turbo_tasks(inputs.tree).iter().any(|task| task == script || *task == format!("{app}#{script}"))
-}
-
-fn root_depends_on(inputs: Inputs<'_>, package: &str) -> bool {
-    let Some(manifest) = json(inputs, &install::install_dir(inputs.facts).child("package.json")) else { return false };
-    ["dependencies", "devDependencies", "optionalDependencies"]
-        .iter()
-        .any(|field| manifest.get(*field).is_some_and(|dependencies| dependencies.get(package).is_some()))
-}
-
-fn nx_project_with_build(inputs: Inputs<'_>) -> Option<String> {
-    let project = json(inputs, &inputs.facts.app_dir.child("project.json"))?;
-    project.get("targets")?.get("build")?;
-    let name = project.get("name").and_then(serde_json::Value::as_str);
-    Some(name.unwrap_or_else(|| inputs.facts.app_dir.name()).to_owned())
+        BuildTask::Nx { project } => {
+            let argv = ["nx", "run", &format!("{project}:build")].map(str::to_owned);
+            (argv.to_vec(), "`build` target in project.json".to_owned())
+        }
+    };
+    Some(PlannedCommand { dir: facts.install_dir(), argv, reason })
 }
 
 /// `.next/cache` of this project and no other: it holds keys.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::config::settings::{EnvFilePolicy, SecretValue};
 use crate::diagnostic::Warning;
+use crate::image_ref::ImageRef;
 use crate::origin::Sourced;
 use crate::project::{NextVersion, PackageManager};
 use crate::rel_path::RelPath;
@@ -18,7 +19,7 @@ pub struct ImagePlan {
     /// Last part of the default tags; a valid repository name.
     pub name: Sourced<String>,
     /// Complete references; the first one is the primary.
-    pub tags: Vec<Sourced<String>>,
+    pub tags: Vec<Sourced<ImageRef>>,
     /// Hosts of the registries in `tags`, each with what named it: decides who gets credentials, and is no part of the image.
     #[serde(skip)]
     pub registries: Vec<Sourced<String>>,
@@ -47,9 +48,9 @@ pub struct ImagePlan {
 pub struct BasePlan {
     pub flavour: BaseFlavour,
     /// Image of the stages that install and build.
-    pub build: Sourced<String>,
+    pub build: Sourced<ImageRef>,
     /// Image that the result stands on.
-    pub runtime: Sourced<String>,
+    pub runtime: Sourced<ImageRef>,
     pub libc: Libc,
     /// Node.js in the runtime image: a name on `PATH`, or an absolute path where there is no shell to look it up.
     pub node_path: String,

@@ -7,9 +7,8 @@ use super::{
     lifecycle,
 };
 use crate::diagnostic::Warning;
-use crate::project::{PackageManager, PackageManagerKind as Kind, ProjectFacts};
+use crate::project::{PackageManager, PackageManagerKind as Kind};
 use crate::rel_path::RelPath;
-use crate::repo::SourceText;
 
 /// Where the package stores live during the build.
 const STORE: &str = "/var/cache/nextdeploy";
@@ -22,7 +21,7 @@ pub(super) fn plan_install(
 ) -> InstallPlan {
     let facts = inputs.facts;
     let manager = &facts.package_manager.value;
-    let dir = install_dir(facts);
+    let dir = facts.install_dir();
     let npmrc = dir.child(".npmrc");
     warn_missing_variables(inputs, secrets, warnings);
     InstallPlan {
@@ -47,11 +46,6 @@ pub(super) fn plan_install(
             .map(|secret| secret.id.clone())
             .collect(),
     }
-}
-
-/// The folder of the lockfile: the workspace root, or that of an app that stands for itself.
-pub(super) fn install_dir(facts: &ProjectFacts) -> RelPath {
-    facts.lockfile.path.parent().unwrap_or_else(RelPath::root)
 }
 
 /// Major version; npm that comes with Node.js counts as a current one.
@@ -198,28 +192,11 @@ fn input_files(inputs: Inputs<'_>) -> Vec<RelPath> {
     files.extend(needs.config_files.iter().cloned());
     files.extend(needs.files.iter().cloned());
     files.extend(needs.prisma.iter().flat_map(|prisma| prisma.schemas.iter().cloned()));
-    files.extend(needs.manifests.iter().flat_map(|manifest| programs(inputs, manifest)));
     files.sort();
     files.dedup();
     let manifests: std::collections::BTreeSet<&RelPath> = needs.manifests.iter().collect();
     files.retain(|file| !manifests.contains(file));
     files
-}
-
-/// Files that `bin` of a workspace package names: package managers link only what is there.
-fn programs(inputs: Inputs<'_>, manifest: &RelPath) -> Vec<RelPath> {
-    let Some(SourceText::Text(text)) = inputs.tree.text(manifest) else { return Vec::new() };
-    let dir = manifest.parent().unwrap_or_else(RelPath::root);
-    let bin = serde_json::from_str::<serde_json::Value>(text).ok().and_then(|fields| fields.get("bin").cloned());
-    let targets: Vec<String> = match bin {
-        Some(serde_json::Value::String(target)) => vec![target],
-        Some(serde_json::Value::Object(targets)) => {
-            targets.values().filter_map(|target| target.as_str().map(str::to_owned)).collect()
-        }
-        _ => Vec::new(),
-    };
-    let files = targets.iter().filter_map(|target| dir.join(target).ok());
-    files.filter(|file| inputs.tree.has_file(file)).collect()
 }
 
 /// A variable in `.npmrc` that nobody gives makes private packages fail in a way that is hard to read.

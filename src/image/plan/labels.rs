@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::{BasePlan, Inputs, MAX_LINE_VALUE, PlanError, identity};
-use crate::image_ref::ImageRef;
 use crate::origin::Sourced;
 
 const OCI: &str = "org.opencontainers.image";
@@ -40,12 +39,8 @@ pub(super) fn plan_labels(
     set(format!("{OCI}.url"), identity::source_url(inputs));
     set(format!("{OCI}.source"), identity::source_url(inputs));
     set(format!("{OCI}.created"), git.and_then(|git| git.commit_time).and_then(timestamp));
-    let qualified =
-        ImageRef::parse(&base.runtime.value).map(|reference| (reference.fully_qualified(), reference.digest));
-    if let Ok((base_name, digest)) = qualified {
-        set(format!("{OCI}.base.name"), Some(base_name));
-        set(format!("{OCI}.base.digest"), digest);
-    }
+    set(format!("{OCI}.base.name"), Some(base.runtime.value.fully_qualified()));
+    set(format!("{OCI}.base.digest"), base.runtime.value.digest.clone());
     set("nextdeploy.app".to_owned(), Some(name.value.clone()));
     set("nextdeploy.next-version".to_owned(), Some(facts.next.value.text.clone()));
     set("nextdeploy.node-version".to_owned(), Some(node_major.to_string()));

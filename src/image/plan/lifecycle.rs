@@ -3,7 +3,7 @@
 //! The install sees manifests without scripts, so that editing a script never re-installs; those that matter run once the
 //! sources are there.
 
-use super::{Inputs, PlannedCommand, install};
+use super::{Inputs, PlannedCommand};
 use crate::project::{LifecycleScript, PackageManagerKind as Kind};
 use crate::rel_path::RelPath;
 
@@ -36,7 +36,7 @@ pub(super) fn plan_lifecycle(inputs: Inputs<'_>) -> Vec<PlannedCommand> {
 
 /// The root first (patches), then what the app needs, then the app.
 fn package_order(inputs: Inputs<'_>) -> Vec<RelPath> {
-    let mut order = vec![install::install_dir(inputs.facts)];
+    let mut order = vec![inputs.facts.install_dir()];
     if let Some(workspace) = &inputs.facts.workspace {
         for name in &workspace.build_order {
             order.extend(

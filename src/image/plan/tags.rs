@@ -15,7 +15,7 @@ use crate::tags::{Evaluation, RunFacts, TagEntry, TagRule, evaluate};
 #[derive(Debug)]
 pub(super) struct Names {
     /// Complete references; the first one is the primary.
-    pub tags: Vec<Sourced<String>>,
+    pub tags: Vec<Sourced<ImageRef>>,
     /// Hosts of their registries, with what named the host.
     pub registries: Vec<Sourced<String>>,
     /// The tag of highest priority that a rule gave.
@@ -31,8 +31,7 @@ pub(super) fn plan_names(inputs: Inputs<'_>, name: &str, warnings: &mut Vec<Warn
         .iter()
         .filter_map(|tag| Some(Sourced::new(tag.value.rule()?.clone(), tag.origin.clone())))
         .collect();
-    let registries =
-        typed.iter().filter_map(|tag| registry_of(&ImageRef::parse(&tag.value).ok()?, &tag.origin)).collect();
+    let registries = typed.iter().filter_map(|tag| registry_of(&tag.value, &tag.origin)).collect();
     let mut names = Names { registries, tags: typed, version: None };
     if rules.is_empty() && inputs.settings.images.is_empty() && !names.tags.is_empty() {
         names.version = version_of(inputs);
@@ -55,7 +54,7 @@ pub(super) fn plan_names(inputs: Inputs<'_>, name: &str, warnings: &mut Vec<Warn
         names.registries.extend(registry_of(&repository.value, &named_by));
         names.tags.extend(evaluation.tags.iter().map(|tag| {
             let reference = ImageRef { tag: Some(tag.value.clone()), ..repository.value.clone() };
-            Sourced::new(reference.to_string(), origin(tag, repository, repositories.place))
+            Sourced::new(reference, origin(tag, repository, repositories.place))
         }));
     }
     Ok(deduplicated(names))
@@ -84,15 +83,16 @@ fn deduplicated(mut names: Names) -> Names {
     names
 }
 
-fn typed_references(inputs: Inputs<'_>) -> Vec<Sourced<String>> {
+fn typed_references(inputs: Inputs<'_>) -> Vec<Sourced<ImageRef>> {
     let references = inputs.settings.tags.iter().filter_map(|tag| match &tag.value {
         TagEntry::ImageRef(reference) => Some((reference, &tag.origin)),
         TagEntry::Rule(_) => None,
     });
     references
         .map(|(reference, origin)| {
+            // Builders name images by tag, so that a digest alone is not enough.
             let tag = reference.tag.clone().or_else(|| Some("latest".to_owned()));
-            Sourced::new(ImageRef { tag, ..reference.clone() }.to_string(), origin.clone())
+            Sourced::new(ImageRef { tag, ..reference.clone() }, origin.clone())
         })
         .collect()
 }
@@ -178,7 +178,7 @@ fn without_tags(
     }
     let tag = commit_tag(inputs)
         .unwrap_or_else(|| Sourced::new("latest".to_owned(), Origin::Default("no tag rule applies".to_owned())));
-    let tag = tag.map(|tag| format!("{name}:{tag}"));
+    let tag = tag.map(|tag| ImageRef { domain: None, path: name.to_owned(), tag: Some(tag), digest: None });
     let message = format!("no tag rule gives a tag for this run ({run}), so the image is called `{}`", tag.value);
     warnings
         .push(Warning::new("plan/no-tags", message).with_hint("add a rule that always applies, such as `type=sha`"));

@@ -198,6 +198,11 @@ fn turbo_builds_when_it_knows_the_task() {
     };
     let turbo = Sample::new("pnpm", Some("10.12.4"), "16.4.5").in_workspace(Some(WorkspaceTool::Turbo));
     assert_eq!(commands(&turbo), [".: turbo run build --filter=@acme/web"]);
+    let mut elsewhere = Sample::new("pnpm", Some("10.12.4"), "16.4.5").in_workspace(Some(WorkspaceTool::Turbo));
+    elsewhere.facts.workspace.as_mut().unwrap().build_task =
+        Some(BuildTask::Turbo { package: "@acme/web".to_owned(), installed_in_root: false });
+    assert_eq!(commands(&elsewhere), ["packages/ui: pnpm run build", "apps/web: pnpm run build"]);
+    assert_eq!(codes(&elsewhere.plan()), ["plan/turbo-not-installed"]);
     let plain = Sample::new("pnpm", Some("10.12.4"), "16.4.5").in_workspace(None);
     assert_eq!(commands(&plain), ["packages/ui: pnpm run build", "apps/web: pnpm run build"]);
     let mut own = Sample::npm().in_workspace(None);
@@ -273,10 +278,10 @@ fn bases_are_known_by_name() {
         sample.settings.base = Some(from_flag(name.to_owned(), "--base"));
         sample.plan().base
     };
-    assert_eq!((base("alpine").runtime.value.as_str(), base("alpine").libc), ("node:22-alpine", Libc::Musl));
+    assert_eq!((base("alpine").runtime.value.to_string().as_str(), base("alpine").libc), ("node:22-alpine", Libc::Musl));
     let distroless = base("distroless");
-    assert_eq!(distroless.build.value, "node:22-slim");
-    assert_eq!(distroless.runtime.value, "gcr.io/distroless/nodejs22-debian13");
+    assert_eq!(distroless.build.value.to_string(), "node:22-slim");
+    assert_eq!(distroless.runtime.value.to_string(), "gcr.io/distroless/nodejs22-debian13");
     assert_eq!(distroless.node_path, "/nodejs/bin/node");
     assert_eq!(base("ghcr.io/acme/node:22-alpine").libc, Libc::Musl);
     assert_eq!(base("node:22.11.0-bookworm").flavour, BaseFlavour::Custom);
@@ -336,16 +341,4 @@ fn impossible_plans() {
         writeln!(text, "{name}\n  error[{}]: {error}\n  hint: {hints}", error.code()).unwrap();
     }
     insta::assert_snapshot!(text);
-}
-
-#[test]
-fn programs_of_workspace_packages_are_there_to_be_linked() {
-    let mut sample = Sample::npm().in_workspace(None);
-    let manifest = r#"{ "name": "@acme/ui", "bin": { "ui": "./cli.js", "built": "dist/x.js", "out": "../../../x" } }"#;
-    sample.tree = crate::repo::SourceTree::from_texts([
-        ("package.json", "{}"),
-        ("packages/ui/package.json", manifest),
-        ("packages/ui/cli.js", ""),
-    ]);
-    assert_eq!(sample.plan().install.files, [path("package-lock.json"), path("packages/ui/cli.js")]);
 }

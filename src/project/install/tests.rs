@@ -80,6 +80,16 @@ fn files_that_the_install_reads() {
 }
 
 #[test]
+fn programs_of_workspace_packages_can_be_linked() {
+    let manifest = r#"{ "name": "@acme/ui", "bin": { "ui": "./cli.js", "built": "dist/x.js", "out": "../../../x" } }"#;
+    let needs = found(&[("package.json", "{}"), ("packages/ui/package.json", manifest), ("packages/ui/cli.js", "")]);
+    assert_eq!(names(&needs.files), ["packages/ui/cli.js"]);
+    let needs = found(&[("package.json", r#"{ "bin": "cli.js" }"#), ("cli.js", "")]);
+    assert_eq!(names(&needs.files), ["cli.js"]);
+    assert_eq!(found(&[("package.json", r#"{ "bin": ["cli.js"] }"#), ("cli.js", "")]).files, []);
+}
+
+#[test]
 fn zero_install_caches_are_yarns() {
     let berry = ("yarn.lock", "__metadata:\n  version: 8\n");
     let cached = found(&[("package.json", "{}"), berry, (".yarn/cache/a.zip", "")]);
