@@ -2,7 +2,6 @@
 
 pub mod dockerfile;
 pub mod plan;
-pub mod scripts;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

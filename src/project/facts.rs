@@ -36,7 +36,7 @@ pub struct ProjectFacts {
     pub workspace: Option<Workspace>,
     pub install: InstallNeeds,
     /// `.env`, `.env.production` and every other `.env*` of the app and the root.
-    pub env_files: Vec<EnvFile>,
+    pub env_files: Vec<DotenvFile>,
     pub own_dockerfile: Option<RelPath>,
     pub warnings: Vec<Warning>,
 }
@@ -154,7 +154,7 @@ pub struct Routers {
 /// A value that `next.config` may state in a way that only running it would tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "camelCase", tag = "state", content = "value")]
-pub enum Known<T> {
+pub enum StaticValue<T> {
     /// Not set: Next.js' own default holds.
     #[default]
     Absent,
@@ -166,7 +166,7 @@ pub enum Known<T> {
     },
 }
 
-impl<T> Known<T> {
+impl<T> StaticValue<T> {
     pub fn value(&self) -> Option<&T> {
         match self {
             Self::Value(detected) => Some(&detected.value),
@@ -189,22 +189,22 @@ pub enum OutputMode {
 #[serde(rename_all = "camelCase")]
 pub struct NextConfig {
     pub file: Option<RelPath>,
-    pub output: Known<OutputMode>,
-    pub base_path: Known<String>,
-    pub asset_prefix: Known<String>,
-    pub dist_dir: Known<String>,
-    pub trailing_slash: Known<bool>,
-    pub generate_build_id: Known<bool>,
-    pub deployment_id: Known<String>,
-    pub output_file_tracing_root: Known<String>,
+    pub output: StaticValue<OutputMode>,
+    pub base_path: StaticValue<String>,
+    pub asset_prefix: StaticValue<String>,
+    pub dist_dir: StaticValue<String>,
+    pub trailing_slash: StaticValue<bool>,
+    pub generate_build_id: StaticValue<bool>,
+    pub deployment_id: StaticValue<String>,
+    pub output_file_tracing_root: StaticValue<String>,
     /// Locales of `i18n`.
-    pub locales: Known<Vec<String>>,
+    pub locales: StaticValue<Vec<String>>,
     /// `images.unoptimized`.
-    pub images_unoptimized: Known<bool>,
+    pub images_unoptimized: StaticValue<bool>,
     /// `images.loader` or `images.loaderFile`.
-    pub images_loader: Known<String>,
+    pub images_loader: StaticValue<String>,
     /// Keys of `env`, whose values Next.js inlines.
-    pub env_keys: Known<Vec<String>>,
+    pub env_keys: StaticValue<Vec<String>>,
 }
 
 /// The script that builds the app.
@@ -291,7 +291,7 @@ pub struct AppCandidate {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InstallNeeds {
-    /// Manifests (`package.json`) of the root and of every workspace package.
+    /// `package.json` of the root and of every workspace package.
     pub manifests: Vec<RelPath>,
     /// Package manager configuration: `.npmrc`, `.yarnrc`, `.yarnrc.yml`, `pnpm-workspace.yaml`, `.pnpmfile.cjs`, `bunfig.toml`.
     pub config_files: Vec<RelPath>,
@@ -331,7 +331,7 @@ pub struct LifecycleScript {
 /// One `.env*` file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct EnvFile {
+pub struct DotenvFile {
     pub path: RelPath,
     /// git tracks it; always false outside a git work tree.
     pub tracked: bool,

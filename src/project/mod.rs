@@ -3,27 +3,23 @@
 //! Pure: never reads the disk, never runs anything of the project. Every fact carries its [`Origin`](crate::origin::Origin).
 
 mod apps;
-mod dotenv;
 mod env_files;
 mod error;
 mod facts;
 mod install;
 mod lockfile;
-mod manifest;
+mod next;
 mod next_config;
-mod next_version;
 mod node;
+mod package_json;
 mod package_manager;
 mod releases;
-mod routes;
 mod scripts;
-mod shell;
 mod text;
 mod version;
 mod workspace;
-mod yarn_config;
 
-pub(crate) use dotenv::parse as parse_dotenv;
+pub(crate) use env_files::parse as parse_dotenv;
 pub use error::ProjectError;
 pub use facts::*;
 pub use text::line_of_key;
@@ -35,8 +31,8 @@ use crate::origin::{Origin, Sourced};
 use crate::rel_path::RelPath;
 use crate::repo::SourceTree;
 
-use manifest::{Manifest, Manifests};
-use node::{Floor, NodeSources};
+use node::{NodeFloor, NodeSources};
+use package_json::{PackageJson, PackageJsonCache};
 
 /// What the user said before detection; everything else is found.
 #[derive(Debug, Clone, Default)]
@@ -51,13 +47,13 @@ pub struct DetectOptions {
 /// Finds the app and everything about it.
 pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts, ProjectError> {
     let mut warnings = Vec::new();
-    let manifests = Manifests::new(tree);
+    let manifests = PackageJsonCache::new(tree);
     let located = apps::locate(&manifests, options.app.as_ref(), &mut warnings)?;
     let (app, app_dir) = (&*located.app, &located.app_dir);
     let install_dir = install_dir(tree, app_dir, located.workspace.as_ref(), &mut warnings);
     let root = root_manifest(&manifests, &install_dir, &located)?;
 
-    let sources = package_manager::Sources {
+    let sources = package_manager::PackageManagerSources {
         tree,
         dir: &install_dir,
         manifests: distinct(&root, app),
@@ -66,7 +62,7 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
     };
     let choice = package_manager::choose(&sources)?;
     let below = if install_dir.contains(app_dir) { workspace::relative(&install_dir, app_dir) } else { "" };
-    let next = next_version::detect(tree, app, &root, (&choice.locked, below), &mut warnings)?;
+    let next = next::version(tree, app, &root, (&choice.locked, below), &mut warnings)?;
 
     let asked_node = NodeSources {
         tree,
@@ -78,12 +74,12 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
     warnings.extend(node_warnings);
 
     let members = located.workspace.as_ref().map(|workspace| workspace.manifests.as_slice()).unwrap_or_default();
-    let mut installed: Vec<&Manifest> = vec![&*root];
+    let mut installed: Vec<&PackageJson> = vec![&*root];
     installed.extend(members.iter().map(|manifest| &**manifest).filter(|manifest| manifest.path != root.path));
     if !installed.iter().any(|manifest| manifest.path == app.path) {
         installed.push(app);
     }
-    let needs = install::needs(&install::Install {
+    let needs = install::needs(&install::InstallInputs {
         tree,
         dir: &install_dir,
         app_dir,
@@ -98,8 +94,8 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
 
     let read = next_config::detect(tree, app_dir, &next.value, &mut warnings)?;
     warnings.extend(read.warning);
-    let routers = routes::routers(tree, app_dir, has_app_router(&next.value, read.app_dir), &mut warnings);
-    let middleware = routes::middleware(tree, app_dir, &routers, &next.value, read.page_extensions.as_deref());
+    let routers = next::routers(tree, app_dir, has_app_router(&next.value, read.app_dir), &mut warnings);
+    let middleware = next::middleware(tree, app_dir, &routers, &next.value, read.page_extensions.as_deref());
     let start = scripts::start(tree, app)?;
     warnings.extend(start.warnings);
     let lockfile = Lockfile { path: choice.locked.path.clone(), format: choice.locked.format.clone() };
@@ -138,7 +134,7 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
 fn install_dir(
     tree: &SourceTree,
     app_dir: &RelPath,
-    workspace: Option<&workspace::Members>,
+    workspace: Option<&workspace::WorkspaceMembers>,
     warnings: &mut Vec<Warning>,
 ) -> RelPath {
     let lockfile = |dir: &RelPath| lockfile::NAMES.iter().map(|name| dir.child(name)).find(|path| tree.has_file(path));
@@ -165,10 +161,10 @@ fn install_dir(
 
 /// The manifest beside the lockfile; the app's where there is none.
 fn root_manifest(
-    manifests: &Manifests<'_>,
+    manifests: &PackageJsonCache<'_>,
     dir: &RelPath,
-    located: &apps::Located,
-) -> Result<Rc<Manifest>, ProjectError> {
+    located: &apps::ChosenApp,
+) -> Result<Rc<PackageJson>, ProjectError> {
     let app = || Rc::clone(&located.app);
     if *dir == located.app.dir {
         return Ok(app());
@@ -176,7 +172,7 @@ fn root_manifest(
     Ok(manifests.load(dir)?.unwrap_or_else(app))
 }
 
-fn distinct<'m>(first: &'m Manifest, second: &'m Manifest) -> Vec<&'m Manifest> {
+fn distinct<'m>(first: &'m PackageJson, second: &'m PackageJson) -> Vec<&'m PackageJson> {
     if first.path == second.path { vec![first] } else { vec![first, second] }
 }
 
@@ -191,10 +187,10 @@ fn pnpm_settings(tree: &SourceTree, dir: &RelPath) -> Result<bool, ProjectError>
     Ok(!values.contains_key("packages") || values.keys().any(|key| !known.contains(&key.as_str())))
 }
 
-fn floors(next: &NextVersion, choice: &package_manager::Choice) -> Vec<Floor> {
+fn floors(next: &NextVersion, choice: &package_manager::PackageManagerChoice) -> Vec<NodeFloor> {
     let version = releases::next_node_floor(next.major, next.minor);
-    let mut floors = vec![Floor { version, needed_by: format!("Next.js {next}") }];
-    floors.extend(choice.node_floor().map(|(needed_by, version)| Floor { version, needed_by }));
+    let mut floors = vec![NodeFloor { version, needed_by: format!("Next.js {next}") }];
+    floors.extend(choice.node_floor().map(|(needed_by, version)| NodeFloor { version, needed_by }));
     floors
 }
 
@@ -209,9 +205,9 @@ fn has_app_router(next: &NextVersion, asked_for: Option<bool>) -> bool {
 
 fn described(
     tree: &SourceTree,
-    found: &workspace::Members,
-    root: &Manifest,
-    (located, build): (&apps::Located, &BuildScript),
+    found: &workspace::WorkspaceMembers,
+    root: &PackageJson,
+    (located, build): (&apps::ChosenApp, &BuildScript),
     warnings: &mut Vec<Warning>,
 ) -> Workspace {
     for (manifest, name) in workspace::missing(root, &found.manifests) {
@@ -220,7 +216,7 @@ fn described(
         let place = Location::file(manifest.as_str());
         warnings.push(Warning::new("project/workspace-package-missing", message).with_hint(hint).at(place));
     }
-    let package = |manifest: &Manifest| WorkspacePackage {
+    let package = |manifest: &PackageJson| WorkspacePackage {
         name: manifest.display_name(),
         dir: manifest.dir.clone(),
         scripts: manifest.scripts.clone(),

@@ -16,7 +16,7 @@ use crate::repo::{SourceTree, is_workspace_pattern};
 
 use super::error::ProjectError;
 use super::facts::{BuildScript, BuildTask, WorkspaceTool};
-use super::manifest::{Manifest, Manifests};
+use super::package_json::{PackageJson, PackageJsonCache};
 use super::text;
 
 /// Folders that a workspace may list; some list each of their packages.
@@ -26,13 +26,13 @@ const MOST_PATTERNS: usize = 500;
 
 /// A workspace with its packages, sorted by folder.
 #[derive(Debug)]
-pub(super) struct Members {
+pub(super) struct WorkspaceMembers {
     pub dir: RelPath,
     pub declared_in: RelPath,
-    pub manifests: Vec<Rc<Manifest>>,
+    pub manifests: Vec<Rc<PackageJson>>,
 }
 
-impl Members {
+impl WorkspaceMembers {
     pub fn holds(&self, dir: &RelPath) -> bool {
         self.dir == *dir || self.manifests.binary_search_by(|manifest| manifest.dir.cmp(dir)).is_ok()
     }
@@ -40,10 +40,10 @@ impl Members {
 
 /// The workspace that `dir` declares; `None` when it declares none.
 pub(super) fn members(
-    all: &Manifests<'_>,
+    all: &PackageJsonCache<'_>,
     dir: &RelPath,
     warnings: &mut Vec<Warning>,
-) -> Result<Option<Members>, ProjectError> {
+) -> Result<Option<WorkspaceMembers>, ProjectError> {
     let Some((declared_in, globs)) = declaration(all, dir, warnings)? else { return Ok(None) };
     let (positive, negative) = globs_of(&declared_in, &globs, warnings)?;
     let mut manifests = Vec::new();
@@ -56,7 +56,7 @@ pub(super) fn members(
         }
     }
     manifests.sort_by(|a, b| a.dir.cmp(&b.dir));
-    Ok(Some(Members { dir: dir.clone(), declared_in, manifests }))
+    Ok(Some(WorkspaceMembers { dir: dir.clone(), declared_in, manifests }))
 }
 
 /// `path` as seen from `dir`, which contains it.
@@ -67,7 +67,7 @@ pub(super) fn relative<'p>(dir: &RelPath, path: &'p RelPath) -> &'p str {
 
 /// pnpm reads `pnpm-workspace.yaml` only; every other package manager reads `package.json#workspaces` only.
 fn declaration(
-    manifests: &Manifests<'_>,
+    manifests: &PackageJsonCache<'_>,
     dir: &RelPath,
     warnings: &mut Vec<Warning>,
 ) -> Result<Option<(RelPath, Vec<String>)>, ProjectError> {
@@ -169,8 +169,8 @@ fn manifest_glob(glob: &str) -> Result<Glob, globset::Error> {
 /// What runs the scripts of the workspace: only what is also installed counts.
 pub(super) fn tool(
     tree: &SourceTree,
-    root: &Manifest,
-    app: &Manifest,
+    root: &PackageJson,
+    app: &PackageJson,
     warnings: &mut Vec<Warning>,
 ) -> Option<Sourced<WorkspaceTool>> {
     let tools = [
@@ -222,8 +222,8 @@ impl NxProject {
 pub(super) fn build_task(
     tree: &SourceTree,
     tool: WorkspaceTool,
-    root: &Manifest,
-    (app, app_dir, build): (&Manifest, &RelPath, &BuildScript),
+    root: &PackageJson,
+    (app, app_dir, build): (&PackageJson, &RelPath, &BuildScript),
     warnings: &mut Vec<Warning>,
 ) -> Option<BuildTask> {
     let task = match (tool, &build.script) {
@@ -242,8 +242,8 @@ pub(super) fn build_task(
 
 fn turbo_task(
     tree: &SourceTree,
-    root: &Manifest,
-    app: &Manifest,
+    root: &PackageJson,
+    app: &PackageJson,
     script: &str,
 ) -> Result<Option<BuildTask>, ProjectError> {
     let Some(package) = &app.name else { return Ok(None) };
@@ -264,10 +264,10 @@ fn nx_task(tree: &SourceTree, app_dir: &RelPath) -> Result<Option<BuildTask>, Pr
 }
 
 /// Names of the packages that `app` needs, dependencies first; cycles are cut where they close.
-pub(super) fn build_order(members: &[Rc<Manifest>], app: &Manifest) -> Vec<String> {
-    let by_name: BTreeMap<&str, &Manifest> =
+pub(super) fn build_order(members: &[Rc<PackageJson>], app: &PackageJson) -> Vec<String> {
+    let by_name: BTreeMap<&str, &PackageJson> =
         members.iter().filter_map(|manifest| Some((manifest.name.as_deref()?, &**manifest))).collect();
-    let needs = |manifest: &Manifest| -> Vec<&Manifest> {
+    let needs = |manifest: &PackageJson| -> Vec<&PackageJson> {
         let mut found = BTreeMap::new();
         for (name, range) in manifest.all_dependencies().chain(&manifest.peer_dependencies) {
             if let Some(needed) = by_name.get(linked_name(name, range)) {
@@ -308,7 +308,7 @@ fn linked_name<'a>(name: &'a str, range: &'a str) -> &'a str {
 const MOST_MISSING: usize = 20;
 
 /// `workspace:` dependencies that no package provides: some package managers install without a word.
-pub(super) fn missing(root: &Manifest, members: &[Rc<Manifest>]) -> Vec<(RelPath, String)> {
+pub(super) fn missing(root: &PackageJson, members: &[Rc<PackageJson>]) -> Vec<(RelPath, String)> {
     let all = || members.iter().map(|manifest| &**manifest).chain([root]);
     let names: BTreeSet<&str> = all().filter_map(|manifest| manifest.name.as_deref()).collect();
     let unknown =
@@ -328,8 +328,8 @@ mod tests {
 
     fn names(files: &[(&str, &str)]) -> Result<Vec<String>, String> {
         let tree = SourceTree::from_texts(files.iter().copied());
-        let members =
-            members(&Manifests::new(&tree), &RelPath::root(), &mut Vec::new()).map_err(|error| error.to_string())?;
+        let members = members(&PackageJsonCache::new(&tree), &RelPath::root(), &mut Vec::new())
+            .map_err(|error| error.to_string())?;
         Ok(members.map(|found| found.manifests.iter().map(|m| m.dir.to_string()).collect()).unwrap_or_default())
     }
 
@@ -395,11 +395,11 @@ mod tests {
         let tree = SourceTree::from_texts([config]);
         let script = |command: &str| NamedScript { name: "build".to_owned(), command: command.to_owned() };
         let script = build.map(|command| Sourced::new(script(command), Origin::File("package.json".to_owned())));
-        let app = Manifest { name: Some("web".to_owned()), ..Manifest::default() };
+        let app = PackageJson { name: Some("web".to_owned()), ..PackageJson::default() };
         let mut warnings = Vec::new();
         let build = BuildScript { script, bundler_flag: None };
         let dir = RelPath::new("apps/web").unwrap();
-        let task = build_task(&tree, tool, &Manifest::default(), (&app, &dir, &build), &mut warnings);
+        let task = build_task(&tree, tool, &PackageJson::default(), (&app, &dir, &build), &mut warnings);
         (task, warnings.iter().map(|warning| warning.code).collect())
     }
 
@@ -426,11 +426,11 @@ mod tests {
     #[test]
     fn dependencies_come_before_dependents() {
         let package = |dir: &str, name: &str, needs: &[(&str, &str)]| {
-            Rc::new(Manifest {
+            Rc::new(PackageJson {
                 dir: RelPath::new(dir).unwrap(),
                 name: Some(name.to_owned()),
                 dependencies: needs.iter().map(|(n, r)| ((*n).to_owned(), (*r).to_owned())).collect(),
-                ..Manifest::default()
+                ..PackageJson::default()
             })
         };
         let members = [

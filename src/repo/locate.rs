@@ -19,7 +19,7 @@ use crate::rel_path::RelPath;
 
 /// The root of the repository or workspace, and the directory that was asked for below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Located {
+pub struct SourceRoot {
     /// Absolute, without links.
     pub root: PathBuf,
     pub start: RelPath,
@@ -37,15 +37,15 @@ const LOCKFILES: &[&str] =
 ///
 /// The nearest parent whose workspaces contain the directory is the root; else, inside a git work tree, the nearest parent with
 /// a lockfile when the directory has none; else the directory itself.
-pub fn locate(dir: &Path) -> Result<Located, SourceError> {
+pub fn locate(dir: &Path) -> Result<SourceRoot, SourceError> {
     let start = dir.canonicalize().map_err(|error| SourceError::from_io(dir, &error))?;
     fs::read_dir(&start).map_err(|error| SourceError::from_io(dir, &error))?;
     let root = find_root(&start);
     let below = start.strip_prefix(&root).ok().and_then(Path::to_str).and_then(|below| RelPath::new(below).ok());
     // A name that is not UTF-8 cannot be said in a Dockerfile: such a directory is its own root.
     Ok(match below {
-        Some(below) => Located { root, start: below },
-        None => Located { root: start, start: RelPath::root() },
+        Some(below) => SourceRoot { root, start: below },
+        None => SourceRoot { root: start, start: RelPath::root() },
     })
 }
 
@@ -138,12 +138,12 @@ fn glob(pattern: &str) -> Option<GlobMatcher> {
 }
 
 #[derive(Deserialize)]
-struct PnpmWorkspace {
+struct PnpmWorkspaces {
     packages: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
-struct Manifest {
+struct NpmWorkspaces {
     workspaces: Option<Workspaces>,
 }
 
@@ -156,7 +156,7 @@ enum Workspaces {
 }
 
 #[derive(Deserialize)]
-struct Lerna {
+struct LernaConfig {
     packages: Option<Vec<String>>,
 }
 
@@ -175,10 +175,10 @@ impl DeclarationReader<'_> {
     /// directory becomes the root, detection reports what is wrong with them.
     fn workspace_patterns(&self, directory: &Path) -> Vec<String> {
         if let Some(text) = self.text(directory, "pnpm-workspace.yaml") {
-            let workspace = serde_saphyr::from_str::<PnpmWorkspace>(&text).ok();
+            let workspace = serde_saphyr::from_str::<PnpmWorkspaces>(&text).ok();
             return workspace.and_then(|workspace| workspace.packages).unwrap_or_default();
         }
-        if let Some(manifest) = self.json::<Manifest>(directory, "package.json") {
+        if let Some(manifest) = self.json::<NpmWorkspaces>(directory, "package.json") {
             let patterns = match manifest.workspaces {
                 Some(Workspaces::Globs(globs) | Workspaces::Object { packages: Some(globs) }) => globs,
                 _ => Vec::new(),
@@ -187,10 +187,10 @@ impl DeclarationReader<'_> {
                 return patterns;
             }
         }
-        match self.json::<Lerna>(directory, "lerna.json") {
-            Some(Lerna { packages: Some(packages) }) => packages,
+        match self.json::<LernaConfig>(directory, "lerna.json") {
+            Some(LernaConfig { packages: Some(packages) }) => packages,
             // Lerna's own default.
-            Some(Lerna { packages: None }) => vec!["packages/*".to_owned()],
+            Some(LernaConfig { packages: None }) => vec!["packages/*".to_owned()],
             None => Vec::new(),
         }
     }

@@ -5,61 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use super::environment_file::is_environment_file;
 use super::error::SourceError;
-use super::exclusions::Exclusions;
+use super::exclusions::{Exclusions, is_environment_file};
 use super::git::{self, GitFacts, GitOptions};
-use super::texts::{LazyText, TextReader, may_be_read};
-use super::walk::walk;
+use super::texts::{LazyText, SourceText, TextReader, may_be_read};
+use super::walk::{EntryKind, SourceEntry, walk};
 use crate::diagnostic::Warning;
 use crate::host::Folder;
 use crate::rel_path::RelPath;
-
-/// What a path is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EntryKind {
-    /// A regular file of `size` bytes.
-    File {
-        size: u64,
-    },
-    Directory,
-    /// A symbolic link with its target as written.
-    Symlink {
-        target: PathBuf,
-    },
-    /// A socket, pipe or device; `what` names the kind in words.
-    Special {
-        what: &'static str,
-    },
-    /// A directory that could not be listed; the operating system's message.
-    UnreadableDirectory {
-        reason: String,
-    },
-}
-
-/// One path of the repository, relative to its root; names need not be UTF-8.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceEntry {
-    pub path: PathBuf,
-    pub kind: EntryKind,
-    /// Permission bits (`0o7777`).
-    pub mode: u32,
-}
-
-/// Text of one file that detection reads, or why it could not be had.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceText {
-    /// UTF-8, without byte order mark.
-    Text(String),
-    /// Binary by design (`bun.lockb`): only its presence and first bytes matter.
-    Binary(Vec<u8>),
-    /// Not UTF-8 although it should be; the byte offset of the first invalid sequence.
-    NotUtf8 { valid_up_to: usize },
-    /// Larger than any sane file of its kind, or too much together with all others; completes "`file` is too large: …".
-    TooLarge { reason: String },
-    /// Cannot be read; the operating system's message.
-    Unreadable { reason: String },
-}
 
 /// A repository as a value. Entries are sorted component by component (bytewise), so parents come before their children and
 /// the children of one directory stay together.

@@ -5,12 +5,10 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::entries::{ContextError, SHARP_LOCKFILE, SHARP_MANIFEST, plan_file};
-use super::manifest::FIELDS;
+use super::context::{BUILD_SCRIPTS, ContextError, FIELDS, LAUNCHER, SHARP_LOCKFILE, SHARP_MANIFEST, plan_file};
 use super::render::{Dialect, EJECTED_FOLDER, Layout, render_stages};
 use crate::config::settings::EnvFilePolicy;
 use crate::image::plan::{ImagePlan, ManagerSetup};
-use crate::image::scripts::{BUILD_SCRIPTS, LAUNCHER};
 use crate::rel_path::RelPath;
 use crate::repo::{ENVIRONMENT_FILE_PATTERNS, Excluded, STANDARD_EXCLUSIONS, SourceText, SourceTree};
 

@@ -6,8 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::quote::{exec_form, instruction_value, is_plain_word};
-use super::script::Script;
+use super::script::{Script, exec_form, instruction_value, is_plain_word};
 use crate::image::plan::{
     BaseFlavour, CA_SECRET, CacheMount, CacheSharing, ImagePlan, MANAGER_PREFIX, ManagerSetup, PlannedCommand,
     SecretUse, SystemPackage, WORKSPACE,
@@ -71,7 +70,7 @@ pub fn render(plan: &ImagePlan, dialect: Dialect) -> Result<String, RenderError>
 
 /// All stages, each after an empty line.
 pub(super) fn render_stages(plan: &ImagePlan, dialect: Dialect, layout: Layout) -> String {
-    let writer = Writer { plan, dialect, layout };
+    let writer = DockerfileWriter { plan, dialect, layout };
     let mut text = String::new();
     let stages = [
         writer.inputs_stage().unwrap_or_default(),
@@ -88,13 +87,13 @@ pub(super) fn render_stages(plan: &ImagePlan, dialect: Dialect, layout: Layout) 
 }
 
 #[derive(Clone, Copy)]
-struct Writer<'a> {
+struct DockerfileWriter<'a> {
     plan: &'a ImagePlan,
     dialect: Dialect,
     layout: Layout,
 }
 
-impl Writer<'_> {
+impl DockerfileWriter<'_> {
     /// `COPY` with what stands for `source` in this layout.
     fn copy(self, source: &str, target: &str) -> String {
         let source = match (self.layout, source) {

@@ -7,10 +7,10 @@ use crate::config::settings::{EnvFilePolicy, EnvScope, EnvSetting, EnvValue, Sec
 use crate::diagnostic::Location;
 use crate::diagnostic::Warning;
 use crate::origin::{Origin, Sourced};
-use crate::project::EnvFile;
+use crate::project::DotenvFile;
 
 /// Variables sorted by who sees them.
-pub(super) struct Environment {
+pub(super) struct PlannedEnvironment {
     pub(super) image: BTreeMap<String, Sourced<String>>,
     pub(super) build: BTreeMap<String, String>,
     /// By id.
@@ -35,8 +35,12 @@ pub const PREDEFINED_BUILD_ARGS: [&str; 12] = [
 /// Set by the launcher or by this program, whatever a project says.
 const FIXED: [&str; 3] = ["NODE_ENV", "HOSTNAME", "PORT"];
 
-pub(super) fn plan_environment(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Result<Environment, PlanError> {
-    let mut environment = Environment { image: BTreeMap::new(), build: BTreeMap::new(), secrets: BTreeMap::new() };
+pub(super) fn plan_environment(
+    inputs: Inputs<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<PlannedEnvironment, PlanError> {
+    let mut environment =
+        PlannedEnvironment { image: BTreeMap::new(), build: BTreeMap::new(), secrets: BTreeMap::new() };
     environment.take_env_files(inputs, warnings);
     for (name, argument) in &inputs.settings.build_args {
         if !PREDEFINED_BUILD_ARGS.contains(&name.as_str()) {
@@ -59,7 +63,7 @@ pub(super) fn plan_environment(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) 
     Ok(environment)
 }
 
-impl Environment {
+impl PlannedEnvironment {
     fn take_setting(
         &mut self,
         name: &str,
@@ -158,7 +162,7 @@ impl Environment {
     /// Values of the app's `.env` and `.env.production`, as Next.js loads them: the second one wins.
     fn take_env_files(&mut self, inputs: Inputs<'_>, warnings: &mut Vec<Warning>) {
         let policy = inputs.settings.env_files.as_ref().map_or(EnvFilePolicy::Auto, |policy| policy.value);
-        let of_app = |file: &&EnvFile| file.path.parent().as_ref() == Some(&inputs.facts.app_dir);
+        let of_app = |file: &&DotenvFile| file.path.parent().as_ref() == Some(&inputs.facts.app_dir);
         let mut values: BTreeMap<&str, (String, Origin)> = BTreeMap::new();
         for wanted in [".env", ".env.production"] {
             let Some(file) = inputs.facts.env_files.iter().filter(of_app).find(|file| file.path.name() == wanted)
@@ -248,7 +252,7 @@ fn warn_fixed(name: &str, value: &str, origin: &Origin, warnings: &mut Vec<Warni
     );
 }
 
-fn untracked(file: &EnvFile) -> Warning {
+fn untracked(file: &DotenvFile) -> Warning {
     Warning::new(
         "plan/untracked-env-file",
         format!("`{}` is not tracked by git, so the build does not see it", file.path),
@@ -257,7 +261,7 @@ fn untracked(file: &EnvFile) -> Warning {
     .at(Location::file(file.path.as_str()))
 }
 
-fn kept_secrets(file: &EnvFile) -> Option<Warning> {
+fn kept_secrets(file: &DotenvFile) -> Option<Warning> {
     let names: Vec<String> = file
         .variables
         .iter()

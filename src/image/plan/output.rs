@@ -1,12 +1,88 @@
-//! What the image serves, how it starts, and its runtime environment.
+//! What the image is based on and serves, how it starts, and its runtime environment.
 
 use std::collections::BTreeMap;
 
-use super::{BaseFlavour, BasePlan, ImageMode, Inputs, OutputPlan, PlanError, RuntimePlan};
+use super::{BaseFlavour, BasePlan, ImageMode, Inputs, Libc, OutputPlan, PlanError, RuntimePlan};
 use crate::config::settings::{EnvFilePolicy, EnvValue};
 use crate::diagnostic::Warning;
+use crate::image_ref::ImageRef;
 use crate::origin::{Origin, Sourced};
-use crate::project::{Known, OutputMode, StartScript};
+use crate::project::{OutputMode, StartScript, StaticValue};
+
+/// Node.js in distroless images, which have no shell to look it up.
+const DISTROLESS_NODE: &str = "/nodejs/bin/node";
+
+/// The images to build on and to run on.
+pub(super) fn plan_base(
+    inputs: Inputs<'_>,
+    node_major: u32,
+    warnings: &mut Vec<Warning>,
+) -> Result<BasePlan, PlanError> {
+    let default = || Sourced::new("slim".to_owned(), Origin::Default("small, and runs every native module".to_owned()));
+    let base = inputs.settings.base.clone().unwrap_or_else(default);
+    let official = |suffix: &str| {
+        let reference = ImageRef {
+            domain: None,
+            path: "node".to_owned(),
+            tag: Some(format!("{node_major}-{suffix}")),
+            digest: None,
+        };
+        Sourced::new(reference, base.origin.clone())
+    };
+    let plan = |flavour, build: Sourced<ImageRef>, runtime, libc, node_path: &str| BasePlan {
+        flavour,
+        build,
+        runtime,
+        libc,
+        node_path: node_path.to_owned(),
+    };
+    Ok(match base.value.as_str() {
+        "slim" => plan(BaseFlavour::Slim, official("slim"), official("slim"), Libc::Glibc, "node"),
+        "alpine" => plan(BaseFlavour::Alpine, official("alpine"), official("alpine"), Libc::Musl, "node"),
+        "distroless" => {
+            let runtime = ImageRef {
+                domain: Some("gcr.io".to_owned()),
+                path: format!("distroless/nodejs{node_major}-debian13"),
+                tag: None,
+                digest: None,
+            };
+            let runtime = Sourced::new(runtime, base.origin.clone());
+            plan(BaseFlavour::Distroless, official("slim"), runtime, Libc::Glibc, DISTROLESS_NODE)
+        }
+        text => {
+            let reference = ImageRef::parse(text).map_err(|invalid| PlanError::InvalidBase {
+                image: text.to_owned(),
+                origin: base.origin.to_string(),
+                reason: invalid.to_string(),
+            })?;
+            let custom = Sourced::new(reference, base.origin.clone());
+            if custom.value.path.contains("distroless") {
+                plan(BaseFlavour::Distroless, official("slim"), custom, Libc::Glibc, DISTROLESS_NODE)
+            } else {
+                let libc = libc_of(&custom.value, warnings);
+                plan(BaseFlavour::Custom, custom.clone(), custom, libc, "node")
+            }
+        }
+    })
+}
+
+/// The C library of a custom image, judged by its name.
+fn libc_of(image: &ImageRef, warnings: &mut Vec<Warning>) -> Libc {
+    let (path, tag) = (image.path.as_str(), image.tag.as_deref().unwrap_or_default());
+    if path.contains("alpine") || tag.contains("alpine") || tag.contains("musl") {
+        return Libc::Musl;
+    }
+    if path != "node" && path != "library/node" {
+        warnings.push(
+            Warning::new(
+                "plan/assumed-libc",
+                format!("`{image}` is assumed to have glibc, Node.js, npm and a shell; its name does not say"),
+            )
+            .with_hint("use an image whose name contains `alpine` if it is built on musl"),
+        );
+    }
+    Libc::Glibc
+}
 
 /// The last sharp that every Next.js before 15 accepts.
 const SHARP: &str = "0.33.5";
@@ -56,11 +132,11 @@ fn plan_mode(inputs: Inputs<'_>, start: Option<&Sourced<Vec<String>>>) -> Result
         return Ok((ImageMode::Server, format!("Next.js {next} has no standalone output")));
     }
     Ok(match &config.output {
-        Known::Unknown { reason, line } => (
+        StaticValue::Unknown { reason, line } => (
             ImageMode::Unknown,
             format!("`output` on line {line} of next.config is known only after the build: {reason}"),
         ),
-        Known::Value(value) if value.value == OutputMode::Standalone => {
+        StaticValue::Value(value) if value.value == OutputMode::Standalone => {
             (ImageMode::Standalone, "`output: 'standalone'` in next.config".to_owned())
         }
         _ => (ImageMode::Standalone, "next.config leaves `output` open".to_owned()),
@@ -190,8 +266,8 @@ pub(super) fn plan_runtime(
         port,
         health_path: inputs.settings.health_path.clone(),
         base_path: match &inputs.facts.config.base_path {
-            Known::Value(path) => Some(path.clone()),
-            Known::Absent | Known::Unknown { .. } => None,
+            StaticValue::Value(path) => Some(path.clone()),
+            StaticValue::Absent | StaticValue::Unknown { .. } => None,
         },
         user: "1001:0",
         health_check: [launcher.clone(), vec!["health".to_owned()]].concat(),

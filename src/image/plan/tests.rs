@@ -69,10 +69,10 @@ fn the_mode_follows_config_and_start_script() {
     let output = sample.plan().output;
     assert_eq!(output.mode, ImageMode::Server);
     assert_eq!(output.start_command.unwrap().value, ["NODE_ENV=production", "node", "server.js"]);
-    sample.facts.config.output = Known::Value(from_file(OutputMode::Export, "next.config.mjs"));
+    sample.facts.config.output = StaticValue::Value(from_file(OutputMode::Export, "next.config.mjs"));
     assert_eq!(sample.plan().output.mode, ImageMode::Export);
     sample.facts.start = StartScript::Next;
-    sample.facts.config.output = Known::Unknown { reason: "calls a function".to_owned(), line: 3 };
+    sample.facts.config.output = StaticValue::Unknown { reason: "calls a function".to_owned(), line: 3 };
     assert_eq!(sample.plan().output.mode, ImageMode::Unknown);
 }
 
@@ -154,9 +154,9 @@ fn what_the_launcher_owns_is_ignored_and_said() {
     assert_eq!((plan.runtime.port.value, image_value(&plan, "PORT")), (8080, Some("8080")));
 }
 
-fn env_file(name: &str, tracked: bool, variables: &[(&str, &str)]) -> EnvFile {
+fn env_file(name: &str, tracked: bool, variables: &[(&str, &str)]) -> DotenvFile {
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    EnvFile { path: path(name), tracked, variables }
+    DotenvFile { path: path(name), tracked, variables }
 }
 
 #[test]
@@ -278,7 +278,10 @@ fn bases_are_known_by_name() {
         sample.settings.base = Some(from_flag(name.to_owned(), "--base"));
         sample.plan().base
     };
-    assert_eq!((base("alpine").runtime.value.to_string().as_str(), base("alpine").libc), ("node:22-alpine", Libc::Musl));
+    assert_eq!(
+        (base("alpine").runtime.value.to_string().as_str(), base("alpine").libc),
+        ("node:22-alpine", Libc::Musl)
+    );
     let distroless = base("distroless");
     assert_eq!(distroless.build.value.to_string(), "node:22-slim");
     assert_eq!(distroless.runtime.value.to_string(), "gcr.io/distroless/nodejs22-debian13");
@@ -322,7 +325,7 @@ fn impossible_plans() {
         }),
         ("empty start command", |s| s.settings.start_command = Some(from_flag(Vec::new(), "--start-command"))),
         ("start command with export", |s| {
-            s.facts.config.output = Known::Value(from_file(OutputMode::Export, "next.config.mjs"));
+            s.facts.config.output = StaticValue::Value(from_file(OutputMode::Export, "next.config.mjs"));
             s.settings.start_command =
                 Some(from_flag(vec!["node".to_owned(), "main.js".to_owned()], "--start-command"));
         }),

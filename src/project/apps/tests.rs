@@ -6,7 +6,7 @@ const NEXT: &str = r#"{"dependencies": {"next": "15"}, "scripts": {"build": "nex
 fn found(files: &[(&str, &str)], asked: Option<&str>) -> String {
     let tree = SourceTree::from_texts(files.iter().copied());
     let asked = asked.map(|app| Sourced::new(app.to_owned(), Origin::Flag("--app".to_owned())));
-    match locate(&Manifests::new(&tree), asked.as_ref(), &mut Vec::new()) {
+    match locate(&PackageJsonCache::new(&tree), asked.as_ref(), &mut Vec::new()) {
         Err(error) => error.to_string(),
         Ok(located) => {
             let workspace =

@@ -4,13 +4,13 @@ use super::*;
 fn found(files: &[(&str, &str)]) -> InstallNeeds {
     let tree = SourceTree::from_texts(files.iter().copied());
     let (root, ui) = (RelPath::root(), RelPath::new("packages/ui").unwrap());
-    let manifests: Vec<Manifest> =
-        [&root, &ui].into_iter().filter_map(|dir| Manifest::load(&tree, dir).unwrap()).collect();
+    let manifests: Vec<PackageJson> =
+        [&root, &ui].into_iter().filter_map(|dir| PackageJson::load(&tree, dir).unwrap()).collect();
     let lockfile = super::super::lockfile::NAMES.iter().find_map(|name| Locked::load(&tree, &root, name).unwrap());
     let lock_path = RelPath::new("package-lock.json").unwrap();
     let locked = lockfile.unwrap_or_else(|| Locked::parse(&lock_path, r#"{"lockfileVersion": 3}"#).unwrap());
-    let yarn = super::super::yarn_config::read(&tree, &root, &mut Vec::new()).unwrap();
-    needs(&Install {
+    let yarn = super::super::package_manager::read_yarn_config(&tree, &root, &mut Vec::new()).unwrap();
+    needs(&InstallInputs {
         tree: &tree,
         dir: &root,
         app_dir: &root,

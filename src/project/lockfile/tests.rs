@@ -68,8 +68,8 @@ fn bun_text_and_binary() {
 
     let path = RelPath::new("bun.lockb").unwrap();
     let binary = SourceText::Binary(b"#!/usr/bin/env bun\nbun-lockfile-format-v0\n\0\xff".to_vec());
-    assert_eq!(bun::check_binary(Some(&binary), &path).unwrap().as_deref(), Some("binary"));
-    let error = bun::check_binary(Some(&SourceText::Binary(b"PK".to_vec())), &path).unwrap_err();
+    assert_eq!(check_bun_binary(Some(&binary), &path).unwrap().as_deref(), Some("binary"));
+    let error = check_bun_binary(Some(&SourceText::Binary(b"PK".to_vec())), &path).unwrap_err();
     assert_eq!(
         error.to_string(),
         "`bun.lockb` cannot be read as Bun lockfile: it does not begin as Bun's binary lockfiles do"

@@ -61,7 +61,7 @@ enum Bracket {
 
 /// One open bracket.
 #[derive(Debug, Clone, Copy)]
-struct Level {
+struct OpenBracket {
     bracket: Bracket,
     /// What nests inside of it without brackets, since the last separator.
     chain: u32,
@@ -93,7 +93,7 @@ struct Scanner<'t> {
     text: &'t [u8],
     at: usize,
     typescript: bool,
-    levels: Vec<Level>,
+    levels: Vec<OpenBracket>,
     /// Levels and their chains together.
     depth: u32,
     work: f64,
@@ -107,7 +107,7 @@ pub(super) fn too_deep(text: &str, typescript: bool) -> Option<usize> {
         text: text.as_bytes(),
         at: 0,
         typescript,
-        levels: vec![Level { bracket: Bracket::Brace, chain: 0, work: 1.0 }],
+        levels: vec![OpenBracket { bracket: Bracket::Brace, chain: 0, work: 1.0 }],
         depth: 1,
         work: 0.0,
         before: Before::Operator,
@@ -138,7 +138,7 @@ impl Scanner<'_> {
         self.text.get(self.at + ahead).copied()
     }
 
-    fn top(&mut self) -> &mut Level {
+    fn top(&mut self) -> &mut OpenBracket {
         let last = self.levels.len() - 1;
         &mut self.levels[last]
     }
@@ -339,7 +339,7 @@ impl Scanner<'_> {
     fn open(&mut self, bracket: Bracket, ambiguous: bool) {
         let factor = if self.typescript && ambiguous { REWIND } else { 1.0 };
         let work = self.top().work * factor;
-        self.levels.push(Level { bracket, chain: 0, work });
+        self.levels.push(OpenBracket { bracket, chain: 0, work });
         self.depth += 1;
     }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::project::Known;
+use crate::project::StaticValue;
 use crate::project::facts::OutputMode;
 
 /// The configuration in a file of this name, for this major of Next.js.
@@ -19,11 +19,11 @@ fn read(content: &str) -> NextConfig {
     read_as("next.config.ts", content, 15).unwrap()
 }
 
-fn show<T: std::fmt::Debug>(known: &Known<T>) -> String {
+fn show<T: std::fmt::Debug>(known: &StaticValue<T>) -> String {
     match known {
-        Known::Absent => "absent".to_owned(),
-        Known::Value(value) => format!("{:?}", value.value),
-        Known::Unknown { reason, line } => format!("line {line}: {reason}"),
+        StaticValue::Absent => "absent".to_owned(),
+        StaticValue::Value(value) => format!("{:?}", value.value),
+        StaticValue::Unknown { reason, line } => format!("line {line}: {reason}"),
     }
 }
 
@@ -152,7 +152,7 @@ fn standalone_or_unset_falls_through_to_the_default() {
         output(content, "Default");
     }
     let config = read("export default { output: process.env.DOCKER ? 'standalone' : undefined }");
-    let Known::Value(output) = config.output else { panic!("{config:?}") };
+    let StaticValue::Value(output) = config.output else { panic!("{config:?}") };
     assert_eq!(
         output.origin.to_string(),
         "from `next.config.ts`: `standalone` or unset, as it depends on the environment variable `DOCKER`"
@@ -204,7 +204,7 @@ fn every_option() {
     assert_eq!(show(&config.images_unoptimized), "true");
     assert_eq!(show(&config.images_loader), "\"./l.js\"");
     assert_eq!(show(&config.env_keys), "[\"A\", \"B\"]");
-    let Known::Value(value) = config.base_path else { panic!() };
+    let StaticValue::Value(value) = config.base_path else { panic!() };
     assert_eq!(value.origin.to_string(), "from `next.config.ts#basePath`");
 }
 

@@ -21,12 +21,12 @@ pub(super) type ScopeId = usize;
 
 /// Why a value is not known, and the byte offset of the expression that makes it so.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Why {
+pub(super) struct UnknownReason {
     pub reason: Rc<str>,
     pub offset: u32,
 }
 
-impl Why {
+impl UnknownReason {
     pub fn new(reason: impl Into<Rc<str>>, offset: u32) -> Self {
         let reason = reason.into();
         match reason.char_indices().nth(MAX_REASON) {
@@ -38,9 +38,9 @@ impl Why {
 
 /// A text of bounded length; [`Value::text`] and [`Value::path`] alone make one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Text(Rc<str>);
+pub(super) struct BoundedText(Rc<str>);
 
-impl Deref for Text {
+impl Deref for BoundedText {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -50,12 +50,12 @@ impl Deref for Text {
 
 /// A list of bounded length; [`ListBuilder`] alone makes one.
 #[derive(Debug, Clone)]
-pub(super) struct List<'a>(Rc<Vec<Value<'a>>>);
+pub(super) struct BoundedList<'a>(Rc<Vec<JsValue<'a>>>);
 
-impl<'a> Deref for List<'a> {
-    type Target = [Value<'a>];
+impl<'a> Deref for BoundedList<'a> {
+    type Target = [JsValue<'a>];
 
-    fn deref(&self) -> &[Value<'a>] {
+    fn deref(&self) -> &[JsValue<'a>] {
         &self.0
     }
 }
@@ -63,19 +63,19 @@ impl<'a> Deref for List<'a> {
 /// The elements of a list or the arguments of a call, as long as they are not too many.
 #[derive(Debug, Default)]
 pub(super) struct ListBuilder<'a> {
-    values: Vec<Value<'a>>,
+    values: Vec<JsValue<'a>>,
     full: bool,
 }
 
 impl<'a> ListBuilder<'a> {
-    pub fn push(&mut self, value: Value<'a>) {
+    pub fn push(&mut self, value: JsValue<'a>) {
         self.full |= self.values.len() >= MAX_LIST;
         if !self.full {
             self.values.push(value);
         }
     }
 
-    pub fn extend(&mut self, values: &[Value<'a>]) {
+    pub fn extend(&mut self, values: &[JsValue<'a>]) {
         self.full |= self.values.len() + values.len() > MAX_LIST;
         if !self.full {
             self.values.extend_from_slice(values);
@@ -83,13 +83,15 @@ impl<'a> ListBuilder<'a> {
     }
 
     /// `None` when there were too many.
-    pub fn finish(self) -> Option<Vec<Value<'a>>> {
+    pub fn finish(self) -> Option<Vec<JsValue<'a>>> {
         (!self.full).then_some(self.values)
     }
 
-    pub fn into_value(self, offset: u32) -> Value<'a> {
-        self.finish()
-            .map_or_else(|| Value::unknown("it is too long", offset), |values| Value::List(List(Rc::new(values))))
+    pub fn into_value(self, offset: u32) -> JsValue<'a> {
+        self.finish().map_or_else(
+            || JsValue::unknown("it is too long", offset),
+            |values| JsValue::List(BoundedList(Rc::new(values))),
+        )
     }
 }
 
@@ -100,15 +102,15 @@ pub(super) enum FunctionNode<'a> {
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Value<'a> {
+pub(super) enum JsValue<'a> {
     Undefined,
     Null,
     Bool(bool),
     Number(f64),
-    Text(Text),
+    Text(BoundedText),
     /// An absolute path at build time, relative to the app's folder (`__dirname`).
-    Path(Text),
-    List(List<'a>),
+    Path(BoundedText),
+    List(BoundedList<'a>),
     Object(ObjectId),
     Function(FunctionNode<'a>, ScopeId),
     /// `process` and `process.env`.
@@ -117,11 +119,11 @@ pub(super) enum Value<'a> {
     /// Something that another module exports: the module and the name, `*` for all of it.
     Import(Rc<str>, Rc<str>),
     /// One of several, depending on what is not known.
-    OneOf(Rc<Vec<Value<'a>>>, Why),
-    Unknown(Why),
+    OneOf(Rc<Vec<JsValue<'a>>>, UnknownReason),
+    Unknown(UnknownReason),
 }
 
-impl<'a> Value<'a> {
+impl<'a> JsValue<'a> {
     pub fn text(text: &str, offset: u32) -> Self {
         Self::of_text(text, offset, Self::Text)
     }
@@ -130,8 +132,8 @@ impl<'a> Value<'a> {
         Self::of_text(path, offset, Self::Path)
     }
 
-    fn of_text(text: &str, offset: u32, make: impl Fn(Text) -> Self) -> Self {
-        if text.len() > MAX_TEXT { Self::unknown("it is too long", offset) } else { make(Text(text.into())) }
+    fn of_text(text: &str, offset: u32, make: impl Fn(BoundedText) -> Self) -> Self {
+        if text.len() > MAX_TEXT { Self::unknown("it is too long", offset) } else { make(BoundedText(text.into())) }
     }
 
     /// Roughly the bytes that making it took.
@@ -145,12 +147,12 @@ impl<'a> Value<'a> {
     }
 
     pub fn unknown(reason: impl Into<Rc<str>>, offset: u32) -> Self {
-        Self::Unknown(Why::new(reason, offset))
+        Self::Unknown(UnknownReason::new(reason, offset))
     }
 
     /// All alternatives as one value; the same value twice is one.
-    pub fn one_of(options: impl IntoIterator<Item = Value<'a>>, why: &Why) -> Self {
-        let mut flat: Vec<Value<'a>> = Vec::new();
+    pub fn one_of(options: impl IntoIterator<Item = JsValue<'a>>, why: &UnknownReason) -> Self {
+        let mut flat: Vec<JsValue<'a>> = Vec::new();
         for option in options {
             let parts = match &option {
                 Self::OneOf(parts, _) => parts.as_slice(),
@@ -218,11 +220,11 @@ impl<'a> Value<'a> {
     }
 
     /// Why this is not one known value.
-    pub fn why(&self, offset: u32) -> Why {
+    pub fn why(&self, offset: u32) -> UnknownReason {
         match self {
             Self::Unknown(why) | Self::OneOf(_, why) => why.clone(),
-            Self::Import(module, _) => Why::new(format!("it comes from `{module}`"), offset),
-            _ => Why::new("it is computed", offset),
+            Self::Import(module, _) => UnknownReason::new(format!("it comes from `{module}`"), offset),
+            _ => UnknownReason::new("it is computed", offset),
         }
     }
 
@@ -246,23 +248,23 @@ impl<'a> Value<'a> {
 /// An object: properties in order, and whether it may have others or other values.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Object<'a> {
-    properties: Vec<(Rc<str>, Value<'a>)>,
+    properties: Vec<(Rc<str>, JsValue<'a>)>,
     places: HashMap<Rc<str>, usize>,
     /// Something unknown was merged into it.
-    pub open: Option<Why>,
+    pub open: Option<UnknownReason>,
 }
 
 impl<'a> Object<'a> {
-    pub fn own(&self, name: &str) -> Option<&Value<'a>> {
+    pub fn own(&self, name: &str) -> Option<&JsValue<'a>> {
         self.places.get(name).map(|at| &self.properties[*at].1)
     }
 
-    pub fn get(&self, name: &str) -> Value<'a> {
+    pub fn get(&self, name: &str) -> JsValue<'a> {
         let own = self.own(name).cloned();
-        own.or_else(|| self.open.clone().map(Value::Unknown)).unwrap_or(Value::Undefined)
+        own.or_else(|| self.open.clone().map(JsValue::Unknown)).unwrap_or(JsValue::Undefined)
     }
 
-    pub fn set(&mut self, name: &str, value: Value<'a>) {
+    pub fn set(&mut self, name: &str, value: JsValue<'a>) {
         if let Some(at) = self.places.get(name) {
             self.properties[*at].1 = value;
             return;
@@ -297,9 +299,9 @@ impl<'a> Object<'a> {
     }
 
     /// Anything may have been set or overwritten.
-    pub fn spoil(&mut self, why: &Why) {
+    pub fn spoil(&mut self, why: &UnknownReason) {
         for (_, value) in &mut self.properties {
-            *value = Value::Unknown(why.clone());
+            *value = JsValue::Unknown(why.clone());
         }
         self.open = Some(why.clone());
     }

@@ -6,8 +6,8 @@ const FLOOR: (u64, u64, u64) = (18, 18, 0);
 /// What a project of these files at the root (and in `web`, the app) gets: `22`, `20 exactly 20.11.1`, or the error.
 fn resolved(files: &[(&str, &str)], asked: Option<&str>, floor: (u64, u64, u64)) -> (String, String, Vec<Warning>) {
     let tree = SourceTree::from_texts(files.iter().copied());
-    let load = |dir: &str| Manifest::load(&tree, &RelPath::new(dir).unwrap()).unwrap();
-    let manifests: Vec<Manifest> = [load("web"), load("")].into_iter().flatten().collect();
+    let load = |dir: &str| PackageJson::load(&tree, &RelPath::new(dir).unwrap()).unwrap();
+    let manifests: Vec<PackageJson> = [load("web"), load("")].into_iter().flatten().collect();
     let asked = asked.map(|text| Sourced::new(text.to_owned(), Origin::Flag("--node-version".to_owned())));
     let sources = NodeSources {
         tree: &tree,
@@ -15,7 +15,7 @@ fn resolved(files: &[(&str, &str)], asked: Option<&str>, floor: (u64, u64, u64))
         dirs: vec![RelPath::new("web").unwrap(), RelPath::root()],
         asked: asked.as_ref(),
     };
-    let floors = [Floor { version: floor, needed_by: "Next.js 15.1.0".to_owned() }];
+    let floors = [NodeFloor { version: floor, needed_by: "Next.js 15.1.0".to_owned() }];
     match resolve(&sources, &floors) {
         Err(error) => (error.to_string(), error.location().map(|l| l.to_string()).unwrap_or_default(), Vec::new()),
         Ok((node, warnings)) => {

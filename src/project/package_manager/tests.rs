@@ -12,12 +12,12 @@ const BUN: (&str, &str) = ("bun.lock", r#"{"lockfileVersion": 1}"#);
 fn chosen(files: &[(&str, &str)], asked: Option<PackageManagerKind>, node_major: u32) -> String {
     let tree = SourceTree::from_texts(files.iter().copied());
     let root = RelPath::root();
-    let manifest = match Manifest::load(&tree, &root) {
+    let manifest = match PackageJson::load(&tree, &root) {
         Ok(manifest) => manifest.unwrap_or_default(),
         Err(error) => return error.to_string(),
     };
     let asked = asked.map(|kind| Sourced::new(kind, Origin::Flag("--package-manager".to_owned())));
-    let sources = Sources {
+    let sources = PackageManagerSources {
         tree: &tree,
         dir: &root,
         manifests: vec![&manifest],

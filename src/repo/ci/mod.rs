@@ -2,14 +2,7 @@
 //!
 //! Pure, and never asks the network: what the CI does not say stays `None`, and git fills it later.
 
-mod azure;
-mod bitbucket;
-mod buildkite;
-mod circleci;
-mod event;
-mod github;
-mod gitlab;
-mod jenkins;
+mod systems;
 #[cfg(test)]
 mod tests;
 
@@ -99,7 +92,6 @@ pub struct CiContext {
     pub repository_url: Option<String>,
     /// `owner/name`; in GitLab `group/subgroup/name`.
     pub repository: Option<String>,
-    pub owner: Option<String>,
     /// Who started the run.
     pub actor: Option<String>,
     pub default_branch: Option<String>,
@@ -133,11 +125,6 @@ impl CiSystem {
             () => Self::None,
         }
     }
-
-    /// Writes its workflow as GitHub does, with the same variables and event file.
-    pub fn is_github_like(self) -> bool {
-        matches!(self, Self::GitHub | Self::Forgejo | Self::Gitea)
-    }
 }
 
 /// The folder that the CI system has checked the repository out to, by its own variable; absolute.
@@ -163,37 +150,6 @@ pub fn workspace(system: CiSystem, environment: &Environment) -> Option<PathBuf>
 }
 
 impl CiContext {
-    /// Reads the variables of the CI system, and the text of the file that `GITHUB_EVENT_PATH` names. `now` is in seconds since
-    /// the epoch.
-    pub fn detect(environment: &Environment, event_file: Option<&str>, now: i64) -> Self {
-        Self::detect_as(CiSystem::detect(environment), environment, event_file, now)
-    }
-
-    /// The same for a system that is known.
-    pub fn detect_as(system: CiSystem, environment: &Environment, event_file: Option<&str>, now: i64) -> Self {
-        let variables = Variables(environment);
-        let mut context = match system {
-            CiSystem::GitHub | CiSystem::Forgejo | CiSystem::Gitea => github::read(variables, event_file),
-            CiSystem::GitLab => gitlab::read(variables),
-            CiSystem::Azure => azure::read(variables),
-            CiSystem::CircleCi => circleci::read(variables),
-            CiSystem::Buildkite => buildkite::read(variables),
-            CiSystem::Bitbucket => bitbucket::read(variables),
-            CiSystem::Jenkins => jenkins::read(variables),
-            CiSystem::Other | CiSystem::None => Self::default(),
-        };
-        context.system = system;
-        context.time = now;
-        if context.owner.is_none() {
-            context.owner =
-                context.repository.as_deref().and_then(|name| name.split_once('/')).map(|(o, _)| o.to_owned());
-        }
-        if let Some(head) = context.pull_request.as_ref().and_then(|request| request.head_commit.clone()) {
-            context.commit = Some(head);
-        }
-        context
-    }
-
     /// True when strangers may have written what is built: CI systems give such runs no secrets.
     pub fn is_fork_pull_request(&self) -> bool {
         self.pull_request.as_ref().is_some_and(|request| request.from == PullRequestSource::Fork)
@@ -214,9 +170,9 @@ impl CiContext {
 
 /// The environment, where an empty variable says nothing.
 #[derive(Clone, Copy)]
-struct Variables<'a>(&'a Environment);
+struct CiVariables<'a>(&'a Environment);
 
-impl<'a> Variables<'a> {
+impl<'a> CiVariables<'a> {
     fn text(self, name: &str) -> Option<&'a str> {
         self.0.get(name).filter(|value| !value.is_empty())
     }

@@ -15,8 +15,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::GitError;
-use super::work_tree::WorkTree;
+use super::work_tree::{GitError, WorkTree};
 use crate::diagnostic::printable;
 use crate::host::{ChildCall, ChildError, ChildLimits, Environment, find_program, run_blocking};
 use crate::repo::error::io_reason;
@@ -62,6 +61,69 @@ const IGNORED_EXTENSIONS: &[&str] = &[
 
 /// `(key, value)` as git prints them; section and name of a key are in lower case.
 pub(super) type ConfigEntries = Vec<(String, String)>;
+
+/// How git is used.
+#[derive(Debug, Clone)]
+pub struct GitOptions<'a> {
+    pub detail: GitDetail,
+    /// Where `git` and the user's own configuration are found.
+    pub environment: &'a Environment,
+    /// Folder that the CI system has made for this run. A checkout inside it may belong to another user, as is common in
+    /// containers.
+    pub workspace: Option<PathBuf>,
+}
+
+/// How much is asked of git.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GitDetail {
+    /// Everything; git compares every file of the work tree with its index.
+    Full,
+    /// Only which environment files are tracked, and the remote: the commit is unknown, and nothing is said to be dirty.
+    Tracking,
+}
+
+impl GitOptions<'_> {
+    fn is_workspace(&self, top: &Path) -> bool {
+        let workspace = self.workspace.as_ref().and_then(|folder| folder.canonicalize().ok());
+        workspace.is_some_and(|workspace| top.starts_with(workspace))
+    }
+}
+
+/// A work tree that may be believed, with a git of its own.
+#[derive(Debug)]
+pub(super) struct TrustedCheckout {
+    pub work_tree: WorkTree,
+    pub git: PrivateGit,
+    /// Working directory of `git`; facts are about what lies below it.
+    pub root: PathBuf,
+}
+
+/// Opens work trees by the user's configuration.
+#[derive(Debug)]
+pub(super) struct CheckoutOpener<'a> {
+    pub options: &'a GitOptions<'a>,
+    user: UserConfig,
+}
+
+impl<'a> CheckoutOpener<'a> {
+    pub fn new(options: &'a GitOptions<'a>) -> Result<Self, GitError> {
+        Ok(Self { options, user: UserConfig::read(options.environment)? })
+    }
+
+    /// The checkout at `top`, seen from `root`.
+    pub fn open(&self, top: &Path, root: &Path) -> Result<TrustedCheckout, GitError> {
+        let work_tree = WorkTree::open(top)?;
+        let environment = self.options.environment;
+        if let Some(path) = work_tree.foreign_part(environment)
+            && !self.options.is_workspace(top)
+            && !self.user.declares_safe(top, environment)
+        {
+            return Err(GitError::ForeignOwner { top: top.to_path_buf(), path: path.to_path_buf() });
+        }
+        let git = PrivateGit::open(&work_tree, root, environment, &self.user)?;
+        Ok(TrustedCheckout { work_tree, git, root: root.to_path_buf() })
+    }
+}
 
 /// git for one work tree.
 #[derive(Debug)]

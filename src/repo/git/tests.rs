@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::*;
-use crate::host::run_command;
+use crate::host::{Environment, run_command};
 
 /// A folder with a repository `r`, a folder `home`, and a program `evil` that leaves a file for each of its names that runs.
 struct Sandbox {
@@ -461,4 +461,35 @@ fn the_default_branch_is_that_of_the_remote() {
     sandbox.git("r", &["update-ref", "refs/remotes/origin/release/1", "HEAD"]);
     sandbox.git("r", &["symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/release/1"]);
     assert_eq!(branch().as_deref(), Some("release/1"));
+}
+
+#[test]
+fn remotes_lose_user_and_parameters() {
+    let check = |remote: &str, expected: Option<&str>| {
+        assert_eq!(without_user_information(remote).as_deref(), expected, "{remote}");
+    };
+    check("https://github.com/o/r.git", Some("https://github.com/o/r.git"));
+    check("https://u:ghp_x@github.com/o/r", Some("https://github.com/o/r"));
+    check("https://u:a@b@gitlab.example:8443/o/r", Some("https://gitlab.example:8443/o/r"));
+    check("https://gitlab.example/o/r?private_token=x", Some("https://gitlab.example/o/r"));
+    check("ssh://git@github.com/o/r", Some("ssh://github.com/o/r"));
+    check("git@github.com:o/r.git", Some("github.com:o/r.git"));
+    check("git@github.com:r", Some("github.com:r"));
+    check("/srv/r@2.git", Some("/srv/r@2.git"));
+    check("https://u:pa/ss@host/r", None);
+    check("https://u@[::1]/r", Some("https://[::1]/r"));
+    check("", None);
+}
+
+#[test]
+fn the_head_has_a_tag_when_exactly_one_points_at_it() {
+    let check = |decoration: &str, expected: Option<&str>| {
+        let mut facts = GitFacts::default();
+        facts.set_head(format!("abc\0{}\0{decoration}\n", 1_700_000_000).as_bytes());
+        assert_eq!((facts.commit.as_deref(), facts.commit_time), (Some("abc"), Some(1_700_000_000)));
+        assert_eq!(facts.tag.as_deref(), expected, "{decoration}");
+    };
+    check("", None);
+    check("tag: refs/tags/v1.0, with comma", Some("v1.0"));
+    check("tag: refs/tags/a, tag: refs/tags/b", None);
 }

@@ -1,4 +1,4 @@
-//! Where a checkout keeps its git data, and whether that data may be believed.
+//! Where a checkout keeps its git data, whether that data may be believed, and why the git facts of a repository are missing.
 //!
 //! In: a directory. Out: a [`WorkTree`]. Only `.git` at the top of a work tree counts: a folder that merely looks like a git
 //! directory, which a repository can hold as ordinary files, is never taken for one. Runs nothing.
@@ -8,9 +8,68 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::GitError;
+use crate::diagnostic::{Warning, printable_path};
 use crate::host::Environment;
 use crate::repo::error::io_reason;
+
+/// git could not be asked, or its data must not be believed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum GitError {
+    #[error("`git` is not installed")]
+    NotInstalled,
+    #[error("no folder for temporary files can be made: {reason}")]
+    NoPrivateFolder { reason: String },
+    #[error("{message}")]
+    Failed { message: String },
+    #[error("`git` did not finish within {seconds} s")]
+    TimedOut { seconds: u64 },
+    #[error("`git` printed far too much")]
+    TooMuchOutput,
+    #[error("there are too many submodules, or they are nested too deeply")]
+    TooManySubmodules,
+    #[error("not a git repository: `{}`", printable_path(path))]
+    NotARepository { path: PathBuf },
+    #[error("`{}`: {reason}", printable_path(path))]
+    Invalid { path: PathBuf, reason: String },
+    #[error("`{}`: {reason}", printable_path(path))]
+    Unreadable { path: PathBuf, reason: String },
+    #[error("the repository uses the extension `{name}`, which this version does not know")]
+    UnknownExtension { name: String },
+    #[error("`{}` belongs to another user, who could have prepared it", printable_path(path))]
+    ForeignOwner { top: PathBuf, path: PathBuf },
+}
+
+/// What an image lacks without the facts.
+const CONSEQUENCE: &str = "until then the image has no commit label and every environment file counts as untracked";
+
+impl GitError {
+    pub fn unreadable(path: &Path, error: &io::Error) -> Self {
+        Self::Unreadable { path: path.to_path_buf(), reason: io_reason(error) }
+    }
+
+    /// The warning when the commit is known, but not whether the work tree below `root` differs from it.
+    pub fn into_status_warning(self, root: &Path) -> Warning {
+        Warning::new("source/git-status", format!("it is unknown whether the work tree has changes: {self}")).with_hint(
+            format!("make `git -C {} status` work; until then the work tree counts as changed", printable_path(root)),
+        )
+    }
+
+    /// The warning about the checkout that holds `root`.
+    pub fn into_warning(self, root: &Path) -> Warning {
+        let message = format!("the state of the git repository is unknown: {self}");
+        match self {
+            Self::ForeignOwner { top, .. } => Warning::new("source/git-foreign-owner", message).with_hint(format!(
+                "if you trust it, run `git config --global --add safe.directory {}`; {CONSEQUENCE}",
+                printable_path(&top)
+            )),
+            Self::NotInstalled => {
+                Warning::new("source/git-unavailable", message).with_hint(format!("install `git`; {CONSEQUENCE}"))
+            }
+            _ => Warning::new("source/git-unavailable", message)
+                .with_hint(format!("make `git -C {} status` work; {CONSEQUENCE}", printable_path(root))),
+        }
+    }
+}
 
 /// Bytes of a `.git` or `commondir` file; git itself reads no more than a path from them.
 const LARGEST_POINTER: u64 = 8 * 1024;

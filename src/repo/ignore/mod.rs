@@ -6,14 +6,15 @@
 //! Docker's translation to regular expressions (`\d`, `a^b`, `[*]`) are not repeated: such characters mean themselves.
 //! Never looks at the disk.
 
-mod glob;
 mod pattern;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use self::pattern::Pattern;
-use super::tree::{EntryKind, SourceEntry, SourceText, SourceTree};
+use self::pattern::IgnorePattern;
+use super::texts::SourceText;
+use super::tree::SourceTree;
+use super::walk::{EntryKind, SourceEntry};
 use crate::diagnostic::{Diagnostic, ExitCode, Location, printable, printable_path};
 use crate::rel_path::RelPath;
 
@@ -21,7 +22,7 @@ use crate::rel_path::RelPath;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IgnoreRules {
     file: PathBuf,
-    patterns: Vec<Pattern>,
+    patterns: Vec<IgnorePattern>,
 }
 
 /// Lines of one file; generated ones have a few hundred.
@@ -40,7 +41,7 @@ pub enum IgnoreError {
 
 /// What the rules say about one path, kept to judge what is below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Verdict {
+pub struct IgnoreVerdict {
     pub excluded: bool,
     /// Per pattern, whether it matched the path or a parent of it.
     matched: Vec<bool>,
@@ -60,7 +61,7 @@ impl IgnoreRules {
             if line.starts_with('#') || line.trim().is_empty() {
                 continue;
             }
-            let pattern = Pattern::parse(line.trim()).map_err(|problem| IgnoreError::Pattern {
+            let pattern = IgnorePattern::parse(line.trim()).map_err(|problem| IgnoreError::Pattern {
                 file: file.to_path_buf(),
                 line: index + 1,
                 pattern: line.trim().to_owned(),
@@ -100,8 +101,8 @@ impl IgnoreRules {
     pub fn sent<'a>(&self, tree: &'a SourceTree, always: &[&Path]) -> Result<Vec<&'a SourceEntry>, IgnoreError> {
         let mut sent = Vec::new();
         // The directories that hold the current entry, outermost first.
-        let mut above: Vec<(&Path, Verdict)> = Vec::new();
-        let top = Verdict::default();
+        let mut above: Vec<(&Path, IgnoreVerdict)> = Vec::new();
+        let top = IgnoreVerdict::default();
         let mut steps = 0;
         let mut rest = tree.entries();
         while let [entry, after @ ..] = rest {
@@ -138,17 +139,17 @@ impl IgnoreRules {
     pub fn is_excluded(&self, path: &Path) -> bool {
         let mut above: Vec<&Path> = path.ancestors().filter(|path| !path.as_os_str().is_empty()).collect();
         above.reverse();
-        above.into_iter().fold(Verdict::default(), |verdict, path| self.judge(&verdict, path)).excluded
+        above.into_iter().fold(IgnoreVerdict::default(), |verdict, path| self.judge(&verdict, path)).excluded
     }
 
     /// The verdict on `path`, given the one on its parent directory (the default one at the top).
-    pub fn judge(&self, parent: &Verdict, path: &Path) -> Verdict {
+    pub fn judge(&self, parent: &IgnoreVerdict, path: &Path) -> IgnoreVerdict {
         self.judge_counting(parent, path, &mut 0)
     }
 
-    fn judge_counting(&self, parent: &Verdict, path: &Path, steps: &mut u64) -> Verdict {
+    fn judge_counting(&self, parent: &IgnoreVerdict, path: &Path, steps: &mut u64) -> IgnoreVerdict {
         let text = pattern_text(path);
-        let mut verdict = Verdict { excluded: false, matched: vec![false; self.patterns.len()] };
+        let mut verdict = IgnoreVerdict { excluded: false, matched: vec![false; self.patterns.len()] };
         for (index, pattern) in self.patterns.iter().enumerate() {
             let inherited = parent.matched.get(index).copied().unwrap_or(false);
             // As in Docker, a pattern that cannot change the verdict is not tried, and then does not count for what is below.

@@ -1,28 +1,29 @@
 //! Which package manager, in which exact version, from which lockfile.
 //!
-//! In: manifests, lockfiles and package manager configuration. Out: [`Choice`], then with the Node.js line known the
-//! [`PackageManager`]. Never asks the registry: versions that are not pinned come from the table in `releases.rs`.
+//! In: manifests, lockfiles and package manager configuration. Out: [`PackageManagerChoice`], then, once the Node.js line is
+//! known, the [`PackageManager`]. Never queries the registry: versions that are not pinned come from the table in `releases.rs`.
 
+use serde_json::Value;
+
+use super::error::ProjectError;
+use super::facts::{PackageManager, PackageManagerKind, YarnLinker};
+use super::lockfile::{Locked, NAMES};
+use super::package_json::PackageJson;
+use super::releases::{NODE_LINES, known_versions, package_manager_node_floor, pnpm_majors};
+use super::text;
+use super::version::{Range, Version, parse_version};
 use crate::diagnostic::{Location, Warning};
 use crate::origin::{Origin, Sourced};
 use crate::rel_path::RelPath;
 use crate::repo::SourceTree;
 
-use super::error::ProjectError;
-use super::facts::{PackageManager, PackageManagerKind, YarnLinker};
-use super::lockfile::{Locked, NAMES};
-use super::manifest::Manifest;
-use super::releases::{NODE_LINES, known_versions, package_manager_node_floor, pnpm_majors};
-use super::version::{Range, Version, parse_version};
-use super::yarn_config::{self, YarnConfig};
-
 /// Where the package manager may be named: the folder of the install, then the app.
-pub(super) struct Sources<'a> {
+pub(super) struct PackageManagerSources<'a> {
     pub tree: &'a SourceTree,
     /// Folder of the lockfile, where the install runs.
     pub dir: &'a RelPath,
-    /// Manifest of the install folder first, then the app's.
-    pub manifests: Vec<&'a Manifest>,
+    /// That of the install folder first, then the app's.
+    pub manifests: Vec<&'a PackageJson>,
     pub asked: Option<&'a Sourced<PackageManagerKind>>,
     /// `pnpm-workspace.yaml` is there for its settings, which pnpm 9 does not read.
     pub pnpm_settings: bool,
@@ -30,7 +31,7 @@ pub(super) struct Sources<'a> {
 
 /// The package manager before Node.js is known.
 #[derive(Debug)]
-pub(super) struct Choice {
+pub(super) struct PackageManagerChoice {
     pub kind: Sourced<PackageManagerKind>,
     pub locked: Locked,
     /// A version or range that the project names.
@@ -56,14 +57,14 @@ impl VersionRequest {
 }
 
 /// `name@version` somewhere, before it is held against the lockfiles.
-struct Named {
+struct NamedManager {
     command: &'static str,
     origin: Origin,
     location: Location,
 }
 
 /// Decides the package manager and reads its lockfile.
-pub(super) fn choose(sources: &Sources<'_>) -> Result<Choice, ProjectError> {
+pub(super) fn choose(sources: &PackageManagerSources<'_>) -> Result<PackageManagerChoice, ProjectError> {
     let mut warnings = Vec::new();
     let present: Vec<&'static str> = NAMES.iter().copied().filter(|name| has(sources, name)).collect();
     let named = named(sources)?;
@@ -85,9 +86,9 @@ pub(super) fn choose(sources: &Sources<'_>) -> Result<Choice, ProjectError> {
         file: sources.dir.child(file),
         reason: "it is not a regular file".to_owned(),
     })?;
-    let yarn = yarn_config::read(sources.tree, sources.dir, &mut warnings)?;
+    let yarn = read_yarn_config(sources.tree, sources.dir, &mut warnings)?;
     let origin = named.map_or_else(|| Origin::File(locked.path.as_str().to_owned()), |named| named.origin);
-    let mut choice = Choice {
+    let mut choice = PackageManagerChoice {
         kind: Sourced::new(locked.kind, origin),
         locked,
         request: None,
@@ -100,7 +101,7 @@ pub(super) fn choose(sources: &Sources<'_>) -> Result<Choice, ProjectError> {
     Ok(choice)
 }
 
-fn has(sources: &Sources<'_>, name: &str) -> bool {
+fn has(sources: &PackageManagerSources<'_>, name: &str) -> bool {
     let path = sources.dir.child(name);
     sources.tree.text(&path).is_some() || sources.tree.has_file(&path)
 }
@@ -115,10 +116,10 @@ fn command_of(lockfile: &str) -> &'static str {
 }
 
 /// The flag, then `packageManager`, then `devEngines.packageManager`.
-fn named(sources: &Sources<'_>) -> Result<Option<Named>, ProjectError> {
+fn named(sources: &PackageManagerSources<'_>) -> Result<Option<NamedManager>, ProjectError> {
     if let Some(asked) = sources.asked {
         let location = Location::file(sources.dir.child("package.json").as_str());
-        return Ok(Some(Named { command: asked.value.command(), origin: asked.origin.clone(), location }));
+        return Ok(Some(NamedManager { command: asked.value.command(), origin: asked.origin.clone(), location }));
     }
     for manifest in &sources.manifests {
         let Some(text) = &manifest.package_manager else { continue };
@@ -132,11 +133,16 @@ fn named(sources: &Sources<'_>) -> Result<Option<Named>, ProjectError> {
     Ok(None)
 }
 
-fn known(sources: &Sources<'_>, manifest: &Manifest, name: &str, keys: &[&str]) -> Result<Named, ProjectError> {
+fn known(
+    sources: &PackageManagerSources<'_>,
+    manifest: &PackageJson,
+    name: &str,
+    keys: &[&str],
+) -> Result<NamedManager, ProjectError> {
     let origin = Origin::field(manifest.path.as_str(), &keys.join("."));
     let location = manifest.place(sources.tree, keys);
     if let Some(command) = ["npm", "yarn", "pnpm", "bun"].into_iter().find(|command| *command == name.trim()) {
-        return Ok(Named { command, origin, location });
+        return Ok(NamedManager { command, origin, location });
     }
     let asked_in = field_name(&origin);
     Err(ProjectError::UnknownPackageManager { name: name.to_owned(), asked_in, location })
@@ -150,7 +156,7 @@ fn field_name(origin: &Origin) -> String {
 }
 
 /// Without a word of the project the lockfile decides; two of them need a sign that tells which one is meant.
-fn by_lockfile(sources: &Sources<'_>, present: &[&'static str]) -> Result<&'static str, ProjectError> {
+fn by_lockfile(sources: &PackageManagerSources<'_>, present: &[&'static str]) -> Result<&'static str, ProjectError> {
     let mut commands: Vec<&'static str> = present.iter().map(|name| command_of(name)).collect();
     commands.dedup();
     match commands.as_slice() {
@@ -167,21 +173,22 @@ fn by_lockfile(sources: &Sources<'_>, present: &[&'static str]) -> Result<&'stat
     }
 }
 
-fn has_sign(sources: &Sources<'_>, command: &str) -> bool {
+fn has_sign(sources: &PackageManagerSources<'_>, command: &str) -> bool {
     let configuration: &[&str] = match command {
         "yarn" => &[".yarnrc", ".yarnrc.yml"],
         "pnpm" => &["pnpm-workspace.yaml", ".pnpmfile.cjs"],
         "bun" => &["bunfig.toml"],
         _ => &[],
     };
-    let pinned = |manifest: &&Manifest| manifest.volta.contains_key(command) || manifest.engines.contains_key(command);
+    let pinned =
+        |manifest: &&PackageJson| manifest.volta.contains_key(command) || manifest.engines.contains_key(command);
     configuration.iter().any(|name| has(sources, name)) || sources.manifests.iter().any(pinned)
 }
 
 fn without_lockfile(
-    sources: &Sources<'_>,
+    sources: &PackageManagerSources<'_>,
     present: &[&str],
-    named: Option<Named>,
+    named: Option<NamedManager>,
     command: &'static str,
 ) -> ProjectError {
     let write = match command {
@@ -203,12 +210,12 @@ fn without_lockfile(
 }
 
 /// Yarn's own release first (it is what runs), then the fields in order of how exact they are meant.
-fn version_request(sources: &Sources<'_>, choice: &Choice) -> Option<VersionRequest> {
+fn version_request(sources: &PackageManagerSources<'_>, choice: &PackageManagerChoice) -> Option<VersionRequest> {
     if let Some(release) = choice.yarn.release.as_ref().filter(|_| choice.kind.value.command() == "yarn") {
         return Some(release.clone());
     }
     let command = choice.kind.value.command();
-    let request = |manifest: &Manifest, keys: &[&str], text: &str| VersionRequest {
+    let request = |manifest: &PackageJson, keys: &[&str], text: &str| VersionRequest {
         text: text.trim().trim_start_matches('v').to_owned(),
         origin: Origin::field(manifest.path.as_str(), &keys.join(".")),
         location: manifest.place(sources.tree, keys),
@@ -236,7 +243,7 @@ fn version_request(sources: &Sources<'_>, choice: &Choice) -> Option<VersionRequ
 }
 
 /// Versions that refuse the lockfile, or would rewrite it, when it is installed frozen.
-fn refuse_mismatch(choice: &Choice) -> Result<(), ProjectError> {
+fn refuse_mismatch(choice: &PackageManagerChoice) -> Result<(), ProjectError> {
     let Some(request) = &choice.request else { return Ok(()) };
     let format = choice.locked.format.as_str();
     let major = request.exact().map(|version| version.major).or_else(|| request.text.parse().ok());
@@ -266,7 +273,7 @@ fn refuse_mismatch(choice: &Choice) -> Result<(), ProjectError> {
     })
 }
 
-impl Choice {
+impl PackageManagerChoice {
     /// What the chosen version needs of Node.js; nothing when the version follows from Node.js.
     pub fn node_floor(&self) -> Option<(String, (u64, u64, u64))> {
         let version = self.request.as_ref()?.exact()?;
@@ -408,6 +415,95 @@ fn berry_major(format: &str) -> u64 {
         Ok(5..=7) => 3,
         _ => 4,
     }
+}
+
+/// What the configuration of Yarn says.
+#[derive(Debug, Default)]
+pub(super) struct YarnConfig {
+    /// The release file, when the repository carries it.
+    pub path: Option<RelPath>,
+    /// Its version, from its file name.
+    pub release: Option<VersionRequest>,
+    pub linker: Option<YarnLinker>,
+    /// `cacheFolder`, or its default.
+    pub cache_folder: Option<String>,
+}
+
+/// `.yarnrc.yml` (Berry) and `.yarnrc` (Yarn 1): linker and committed release.
+pub(super) fn read_yarn_config(
+    tree: &SourceTree,
+    dir: &RelPath,
+    warnings: &mut Vec<Warning>,
+) -> Result<YarnConfig, ProjectError> {
+    let mut config = YarnConfig::default();
+    let path = dir.child(".yarnrc.yml");
+    if let Some(content) = text::read(tree, &path)? {
+        let values = text::parse_yaml(&path, content)?;
+        let string = |key: &str| match values.get(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(wrong_yarn_type(&path, content, key, "a string")),
+        };
+        config.linker = match string("nodeLinker")?.as_deref() {
+            None => None,
+            Some("node-modules") => Some(YarnLinker::NodeModules),
+            Some("pnp") => Some(YarnLinker::Pnp),
+            Some("pnpm") => Some(YarnLinker::Pnpm),
+            Some(_) => {
+                return Err(wrong_yarn_type(&path, content, "nodeLinker", "one of `node-modules`, `pnp`, `pnpm`"));
+            }
+        };
+        config.cache_folder = string("cacheFolder")?;
+        let release = string("yarnPath")?.map(|release| (release, line_of(content, "yarnPath")));
+        set_release(&mut config, tree, (&path, "yarnPath"), release, warnings);
+    }
+    let path = dir.child(".yarnrc");
+    if config.release.is_none()
+        && let Some(content) = text::read(tree, &path)?
+    {
+        let line = content.lines().position(|line| line.trim_start_matches('"').starts_with("yarn-path"));
+        let release = line.and_then(|at| {
+            let (_, value) = content.lines().nth(at)?.split_once(char::is_whitespace)?;
+            Some((value.trim().trim_matches('"').to_owned(), at + 1))
+        });
+        set_release(&mut config, tree, (&path, "yarn-path"), release, warnings);
+    }
+    Ok(config)
+}
+
+fn set_release(
+    config: &mut YarnConfig,
+    tree: &SourceTree,
+    (file, key): (&RelPath, &str),
+    release: Option<(String, usize)>,
+    warnings: &mut Vec<Warning>,
+) {
+    let Some((release, line)) = release else { return };
+    let location = Location::line(file.as_str(), line);
+    let path = file.parent().unwrap_or_default().join(&release).ok().filter(|path| tree.has_file(path));
+    if path.is_none() {
+        let message = format!("`{release}`, which `{file}` names as `{key}`, is not in the repository");
+        let hint = "commit the release, or remove the setting and pin Yarn with `packageManager`";
+        warnings.push(Warning::new("project/yarn-release-missing", message).with_hint(hint).at(location.clone()));
+    }
+    config.path = path;
+    // `yarn-4.5.0.cjs`, `yarn-1.22.19.js`, `yarn-berry.cjs`
+    let name = release.rsplit('/').next().unwrap_or_default();
+    let version = name.strip_prefix("yarn-").map(|rest| rest.trim_end_matches(".cjs").trim_end_matches(".js"));
+    config.release = version.filter(|version| parse_version(version).is_some()).map(|version| VersionRequest {
+        text: version.to_owned(),
+        origin: Origin::field(file.as_str(), key),
+        location,
+    });
+}
+
+fn wrong_yarn_type(path: &RelPath, content: &str, key: &str, expected: &'static str) -> ProjectError {
+    let location = Location::line(path.as_str(), line_of(content, key));
+    ProjectError::WrongType { location, field: key.to_owned(), expected }
+}
+
+fn line_of(content: &str, key: &str) -> usize {
+    content.lines().position(|line| line.starts_with(key)).map_or(1, |at| at + 1)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `package.json` as typed values: `SourceTree` and folder in, [`Manifest`] out.
+//! `package.json` as typed values: `SourceTree` and folder in, [`PackageJson`] out.
 //!
 //! Only the fields that detection uses are looked at; a field of the wrong type is an error that names it.
 
@@ -17,7 +17,7 @@ use super::text::{self, Fields};
 
 /// One `package.json`.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Manifest {
+pub(super) struct PackageJson {
     pub path: RelPath,
     pub dir: RelPath,
     pub name: Option<String>,
@@ -53,15 +53,15 @@ pub(super) struct DevEngine {
     pub version: Option<String>,
 }
 
-type Parsed = Result<Option<Rc<Manifest>>, ProjectError>;
+type Parsed = Result<Option<Rc<PackageJson>>, ProjectError>;
 
 /// The manifests of a tree, each parsed once.
-pub(super) struct Manifests<'t> {
+pub(super) struct PackageJsonCache<'t> {
     pub tree: &'t SourceTree,
     parsed: RefCell<BTreeMap<RelPath, Parsed>>,
 }
 
-impl<'t> Manifests<'t> {
+impl<'t> PackageJsonCache<'t> {
     pub fn new(tree: &'t SourceTree) -> Self {
         Self { tree, parsed: RefCell::default() }
     }
@@ -71,13 +71,13 @@ impl<'t> Manifests<'t> {
         if let Some(parsed) = self.parsed.borrow().get(dir) {
             return parsed.clone();
         }
-        let parsed = Manifest::load(self.tree, dir).map(|manifest| manifest.map(Rc::new));
+        let parsed = PackageJson::load(self.tree, dir).map(|manifest| manifest.map(Rc::new));
         self.parsed.borrow_mut().insert(dir.clone(), parsed.clone());
         parsed
     }
 }
 
-impl Manifest {
+impl PackageJson {
     /// The manifest in `dir`; `None` when there is none.
     pub fn load(tree: &SourceTree, dir: &RelPath) -> Result<Option<Self>, ProjectError> {
         let path = dir.child("package.json");
@@ -198,9 +198,9 @@ mod tests {
     use super::*;
     use crate::diagnostic::Diagnostic;
 
-    fn check(text: &str) -> Result<Manifest, String> {
+    fn check(text: &str) -> Result<PackageJson, String> {
         let path = RelPath::new("apps/web/package.json").unwrap();
-        Manifest::parse(&path, text).map_err(|error| {
+        PackageJson::parse(&path, text).map_err(|error| {
             let place = error.location().map(|location| location.to_string()).unwrap_or_default();
             format!("{place}: {error}")
         })

@@ -125,7 +125,7 @@ fn holds(list: &[Comparator], version: &Version) -> bool {
 fn comparators(text: &str) -> Option<Vec<Comparator>> {
     let words: Vec<&str> = text.split_whitespace().collect();
     if let [from, "-", to] = words.as_slice()
-        && let (Some(from), Some(to)) = (Partial::parse(from), Partial::parse(to))
+        && let (Some(from), Some(to)) = (PartialVersion::parse(from), PartialVersion::parse(to))
     {
         return hyphen(&from, &to);
     }
@@ -141,7 +141,7 @@ fn comparators(text: &str) -> Option<Vec<Comparator>> {
     Some(list)
 }
 
-fn hyphen(from: &Partial, to: &Partial) -> Option<Vec<Comparator>> {
+fn hyphen(from: &PartialVersion, to: &PartialVersion) -> Option<Vec<Comparator>> {
     let mut list = Vec::new();
     if from.major.is_some() {
         list.push(Comparator::new(Operator::GreaterOrEqual, from.lowest()));
@@ -156,7 +156,7 @@ fn hyphen(from: &Partial, to: &Partial) -> Option<Vec<Comparator>> {
 
 /// An operator with a version or a part of one.
 fn simple(operator: &str, version: &str) -> Option<Vec<Comparator>> {
-    let partial = Partial::parse(version)?;
+    let partial = PartialVersion::parse(version)?;
     if partial.number_after_x && !operator.starts_with(['~', '^']) {
         return None;
     }
@@ -176,16 +176,16 @@ fn simple(operator: &str, version: &str) -> Option<Vec<Comparator>> {
         ("<", _) => vec![below(lowest)],
         ("<=", _) if whole => vec![Comparator::new(Operator::LessOrEqual, lowest)],
         ("<=", _) => vec![below(partial.next()?)],
-        ("~" | "~>", _) => vec![at_least(lowest), below(Partial { patch: None, ..partial }.next()?)],
+        ("~" | "~>", _) => vec![at_least(lowest), below(PartialVersion { patch: None, ..partial }.next()?)],
         ("^", Some(0)) => {
             let fixed = match (partial.minor, partial.patch) {
                 (Some(0), Some(_)) => partial,
-                (Some(_), _) => Partial { patch: None, ..partial },
-                (None, _) => Partial { minor: None, patch: None, ..partial },
+                (Some(_), _) => PartialVersion { patch: None, ..partial },
+                (None, _) => PartialVersion { minor: None, patch: None, ..partial },
             };
             vec![at_least(lowest), below(fixed.next()?)]
         }
-        ("^", _) => vec![at_least(lowest), below(Partial { minor: None, patch: None, ..partial }.next()?)],
+        ("^", _) => vec![at_least(lowest), below(PartialVersion { minor: None, patch: None, ..partial }.next()?)],
         _ => return None,
     })
 }
@@ -202,7 +202,7 @@ fn zero() -> Prerelease {
 
 /// `1`, `1.2`, `1.x`, `*`, `v1.2.3-rc.1`: what follows an `x` counts as one, too.
 #[derive(Debug, Clone)]
-struct Partial {
+struct PartialVersion {
     major: Option<u64>,
     minor: Option<u64>,
     patch: Option<u64>,
@@ -211,7 +211,7 @@ struct Partial {
     number_after_x: bool,
 }
 
-impl Partial {
+impl PartialVersion {
     fn parse(text: &str) -> Option<Self> {
         let text = text.trim_start_matches(['v', '=']);
         if text.len() > MAX_VERSION_LENGTH {

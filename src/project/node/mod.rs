@@ -10,21 +10,21 @@ use crate::repo::SourceTree;
 
 use super::error::ProjectError;
 use super::facts::NodeRequirement;
-use super::manifest::Manifest;
+use super::package_json::PackageJson;
 use super::releases::{DEFAULT_NODE_LINE, NODE_LINES, NodeLine};
 use super::text;
 use super::version::{Range, Version, parse_version};
 
 /// Oldest version that something needs, and what.
 #[derive(Debug, Clone)]
-pub(super) struct Floor {
+pub(super) struct NodeFloor {
     pub version: (u64, u64, u64),
     pub needed_by: String,
 }
 
 /// What was written, where, and the place for messages.
 #[derive(Debug, Clone)]
-struct Request {
+struct NodeRequest {
     text: String,
     origin: Origin,
     location: Option<Location>,
@@ -33,7 +33,7 @@ struct Request {
 /// Where the project may say which Node.js it wants: the app first, then the root that its packages are installed in.
 pub(super) struct NodeSources<'a> {
     pub tree: &'a SourceTree,
-    pub manifests: Vec<&'a Manifest>,
+    pub manifests: Vec<&'a PackageJson>,
     pub dirs: Vec<RelPath>,
     pub asked: Option<&'a Sourced<String>>,
 }
@@ -41,7 +41,7 @@ pub(super) struct NodeSources<'a> {
 /// Decides the release line; warnings say when a pin and a range disagree.
 pub(super) fn resolve(
     sources: &NodeSources<'_>,
-    floors: &[Floor],
+    floors: &[NodeFloor],
 ) -> Result<(Sourced<NodeRequirement>, Vec<Warning>), ProjectError> {
     let mut warnings = Vec::new();
     let Some(request) = find_request(sources)? else {
@@ -56,9 +56,9 @@ pub(super) fn resolve(
 }
 
 /// The order of precedence.
-fn find_request(sources: &NodeSources<'_>) -> Result<Option<Request>, ProjectError> {
+fn find_request(sources: &NodeSources<'_>) -> Result<Option<NodeRequest>, ProjectError> {
     if let Some(asked) = sources.asked {
-        let request = Request { text: asked.value.trim().to_owned(), origin: asked.origin.clone(), location: None };
+        let request = NodeRequest { text: asked.value.trim().to_owned(), origin: asked.origin.clone(), location: None };
         return Ok(Some(request));
     }
     if let Some(request) = volta(sources)? {
@@ -87,8 +87,8 @@ fn first_of<T>(
     Ok(None)
 }
 
-fn field(sources: &NodeSources<'_>, manifest: &Manifest, keys: &[&str], text: &str) -> Request {
-    Request {
+fn field(sources: &NodeSources<'_>, manifest: &PackageJson, keys: &[&str], text: &str) -> NodeRequest {
+    NodeRequest {
         text: text.trim().to_owned(),
         origin: Origin::field(manifest.path.as_str(), &keys.join(".")),
         location: Some(manifest.place(sources.tree, keys)),
@@ -96,7 +96,7 @@ fn field(sources: &NodeSources<'_>, manifest: &Manifest, keys: &[&str], text: &s
 }
 
 /// Volta's pin, also through `volta.extends`.
-fn volta(sources: &NodeSources<'_>) -> Result<Option<Request>, ProjectError> {
+fn volta(sources: &NodeSources<'_>) -> Result<Option<NodeRequest>, ProjectError> {
     for manifest in &sources.manifests {
         let mut current = (*manifest).clone();
         for _ in 0..5 {
@@ -105,7 +105,7 @@ fn volta(sources: &NodeSources<'_>) -> Result<Option<Request>, ProjectError> {
             }
             let extended = current.volta.get("extends").and_then(|path| current.dir.join(path).ok());
             let Some(dir) = extended.and_then(|path| path.parent()) else { break };
-            let Some(next) = Manifest::load(sources.tree, &dir)? else { break };
+            let Some(next) = PackageJson::load(sources.tree, &dir)? else { break };
             current = next;
         }
     }
@@ -113,7 +113,7 @@ fn volta(sources: &NodeSources<'_>) -> Result<Option<Request>, ProjectError> {
 }
 
 /// `.nvmrc` or `.node-version`: one version, comments and blank lines aside.
-fn version_file(tree: &SourceTree, path: &RelPath) -> Result<Option<Request>, ProjectError> {
+fn version_file(tree: &SourceTree, path: &RelPath) -> Result<Option<NodeRequest>, ProjectError> {
     let Some(text) = text::read(tree, path)? else { return Ok(None) };
     let mut lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.split('#').next().unwrap_or("").trim()));
     let Some((line, version)) = lines.find(|(_, version)| !version.is_empty()) else {
@@ -123,7 +123,7 @@ fn version_file(tree: &SourceTree, path: &RelPath) -> Result<Option<Request>, Pr
             message: "the file is empty".to_owned(),
         });
     };
-    Ok(Some(Request {
+    Ok(Some(NodeRequest {
         text: version.to_owned(),
         origin: Origin::File(path.as_str().to_owned()),
         location: Some(Location::line(path.as_str(), line)),
@@ -131,7 +131,7 @@ fn version_file(tree: &SourceTree, path: &RelPath) -> Result<Option<Request>, Pr
 }
 
 /// asdf and mise: `nodejs 20.1.0`; the first of several versions counts.
-fn tool_versions(tree: &SourceTree, path: &RelPath) -> Result<Option<Request>, ProjectError> {
+fn tool_versions(tree: &SourceTree, path: &RelPath) -> Result<Option<NodeRequest>, ProjectError> {
     let Some(text) = text::read(tree, path)? else { return Ok(None) };
     for (at, line) in text.lines().enumerate() {
         let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
@@ -139,7 +139,7 @@ fn tool_versions(tree: &SourceTree, path: &RelPath) -> Result<Option<Request>, P
         if version == "system" || version.starts_with("path:") || version.starts_with("ref:") {
             continue;
         }
-        return Ok(Some(Request {
+        return Ok(Some(NodeRequest {
             text: version.to_owned(),
             origin: Origin::field(path.as_str(), tool),
             location: Some(Location::line(path.as_str(), at + 1)),
@@ -148,21 +148,21 @@ fn tool_versions(tree: &SourceTree, path: &RelPath) -> Result<Option<Request>, P
     Ok(None)
 }
 
-fn dev_engines(sources: &NodeSources<'_>) -> Option<Request> {
+fn dev_engines(sources: &NodeSources<'_>) -> Option<NodeRequest> {
     sources.manifests.iter().find_map(|manifest| {
         let runtime = manifest.dev_runtime.iter().find(|engine| engine.name == "node")?;
         Some(field(sources, manifest, &["devEngines", "runtime"], runtime.version.as_deref()?))
     })
 }
 
-fn engines(sources: &NodeSources<'_>) -> Option<Request> {
+fn engines(sources: &NodeSources<'_>) -> Option<NodeRequest> {
     sources.manifests.iter().find_map(|manifest| {
         let range = manifest.engines.get("node")?;
         Some(field(sources, manifest, &["engines", "node"], range))
     })
 }
 
-fn default_line(floors: &[Floor]) -> Sourced<NodeRequirement> {
+fn default_line(floors: &[NodeFloor]) -> Sourced<NodeRequirement> {
     let wanted = DEFAULT_NODE_LINE.to_string();
     let fits = |line: &&NodeLine| floors.iter().all(|floor| line.newest >= floor.version);
     let major = preferred(NODE_LINES.iter().filter(fits)).map_or(DEFAULT_NODE_LINE, |line| line.major);
@@ -179,7 +179,7 @@ fn preferred<'l>(lines: impl Iterator<Item = &'l NodeLine> + Clone) -> Option<&'
         .or_else(|| lines.last())
 }
 
-fn understand(request: &Request, floors: &[Floor]) -> Result<NodeRequirement, ProjectError> {
+fn understand(request: &NodeRequest, floors: &[NodeFloor]) -> Result<NodeRequirement, ProjectError> {
     let requested = request.text.clone();
     let of_line = |line: &NodeLine| NodeRequirement { major: line.major, exact: None, requested: requested.clone() };
     let refuse = |problem: &str| unsupported(request, problem);
@@ -222,7 +222,7 @@ fn named_line(word: &str) -> Option<&'static NodeLine> {
 }
 
 /// The preferred line that a range admits; with an exact version when the line's newest one is not admitted.
-fn in_range(range: &Range, floors: &[Floor], requested: &str) -> Option<NodeRequirement> {
+fn in_range(range: &Range, floors: &[NodeFloor], requested: &str) -> Option<NodeRequirement> {
     let newest = |line: &NodeLine| version(line.newest);
     let lowest = |line: &NodeLine| range.lowest_of_major(u64::from(line.major));
     let admitted = |line: &&NodeLine| lowest(line).is_some();
@@ -244,7 +244,11 @@ fn version((major, minor, patch): (u64, u64, u64)) -> Version {
     Version::new(major, minor, patch)
 }
 
-fn refuse_too_old(requirement: &NodeRequirement, request: &Request, floors: &[Floor]) -> Result<(), ProjectError> {
+fn refuse_too_old(
+    requirement: &NodeRequirement,
+    request: &NodeRequest,
+    floors: &[NodeFloor],
+) -> Result<(), ProjectError> {
     let newest = NODE_LINES.iter().find(|line| line.major == requirement.major).map(|line| line.newest);
     let exact = requirement.exact.as_deref().and_then(parse_version);
     let runs = exact.map(|exact| (exact.major, exact.minor, exact.patch)).or(newest).unwrap_or_default();
@@ -260,7 +264,7 @@ fn refuse_too_old(requirement: &NodeRequirement, request: &Request, floors: &[Fl
     })
 }
 
-fn unsupported(request: &Request, problem: &str) -> ProjectError {
+fn unsupported(request: &NodeRequest, problem: &str) -> ProjectError {
     ProjectError::NodeUnsupported {
         requested: request.text.clone(),
         origin: request.origin.to_string(),
@@ -270,7 +274,7 @@ fn unsupported(request: &Request, problem: &str) -> ProjectError {
 }
 
 /// A pin outside `engines.node` makes `yarn` and engine-strict installs fail.
-fn disagreement(requirement: &NodeRequirement, request: &Request, engines: &Request) -> Option<Warning> {
+fn disagreement(requirement: &NodeRequirement, request: &NodeRequest, engines: &NodeRequest) -> Option<Warning> {
     let range = Range::parse(&engines.text)?;
     let exact = requirement.exact.as_deref().and_then(parse_version);
     let line = NODE_LINES.iter().find(|line| line.major == requirement.major)?;

@@ -1,19 +1,20 @@
 //! Names of the image: complete references as they were typed, and every repository with the tags that the rules give.
+//!
+//! Tags without a repository go to the repositories that were given, else to the registry's own place for this project.
 
 use std::collections::BTreeSet;
 
-use super::repository::{self, Place, Repositories};
 use super::{Inputs, PlanError, identity};
 use crate::config::settings::PushPolicy;
 use crate::diagnostic::Warning;
 use crate::image_ref::{ImageRef, is_tag};
 use crate::origin::{Origin, Sourced};
-use crate::repo::ci::{CiEvent, CiSystem};
+use crate::repo::ci::{self, CiEvent, CiSystem};
 use crate::tags::{Evaluation, RunFacts, TagEntry, TagRule, evaluate};
 
 /// All names of the image.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(super) struct ImageNames {
     /// Complete references; the first one is the primary.
     pub tags: Vec<Sourced<ImageRef>>,
     /// Hosts of their registries, with what named the host.
@@ -23,7 +24,7 @@ pub(super) struct Names {
 }
 
 /// Names the image; a warning says when it gets another name than was asked for.
-pub(super) fn plan_names(inputs: Inputs<'_>, name: &str, warnings: &mut Vec<Warning>) -> Result<Names, PlanError> {
+pub(super) fn plan_names(inputs: Inputs<'_>, name: &str, warnings: &mut Vec<Warning>) -> Result<ImageNames, PlanError> {
     let typed = typed_references(inputs);
     let rules: Vec<Sourced<TagRule>> = inputs
         .settings
@@ -32,12 +33,12 @@ pub(super) fn plan_names(inputs: Inputs<'_>, name: &str, warnings: &mut Vec<Warn
         .filter_map(|tag| Some(Sourced::new(tag.value.rule()?.clone(), tag.origin.clone())))
         .collect();
     let registries = typed.iter().filter_map(|tag| registry_of(&tag.value, &tag.origin)).collect();
-    let mut names = Names { registries, tags: typed, version: None };
+    let mut names = ImageNames { registries, tags: typed, version: None };
     if rules.is_empty() && inputs.settings.images.is_empty() && !names.tags.is_empty() {
         names.version = version_of(inputs);
         return Ok(deduplicated(names));
     }
-    let repositories = repository::plan_repositories(inputs, name, warnings)?;
+    let repositories = plan_repositories(inputs, name, warnings)?;
     let evaluation = if rules.is_empty() { by_default(inputs, &repositories)? } else { by_rules(inputs, &rules)? };
     warnings.extend(evaluation.warnings);
     if evaluation.tags.is_empty() && names.tags.is_empty() {
@@ -45,12 +46,12 @@ pub(super) fn plan_names(inputs: Inputs<'_>, name: &str, warnings: &mut Vec<Warn
     }
     // With `auto` the image is built, and a notice says that it goes nowhere.
     let insists = inputs.publish.push.as_ref().is_some_and(|push| push.value == PushPolicy::Always);
-    if repositories.place == Place::Local && insists && !evaluation.tags.is_empty() {
+    if repositories.place == RepositorySource::Local && insists && !evaluation.tags.is_empty() {
         return Err(PlanError::NoRegistry { tag: format!("{name}:{}", evaluation.tags[0].value) });
     }
     names.version = evaluation.tags.first().map(|tag| tag.value.clone()).filter(|tag| tag != "latest");
     for repository in &repositories.list {
-        let named_by = repository::registry_origin(inputs, repositories.place, repository);
+        let named_by = registry_origin(inputs, repositories.place, repository);
         names.registries.extend(registry_of(&repository.value, &named_by));
         names.tags.extend(evaluation.tags.iter().map(|tag| {
             let reference = ImageRef { tag: Some(tag.value.clone()), ..repository.value.clone() };
@@ -68,16 +69,16 @@ fn registry_of(reference: &ImageRef, named_by: &Origin) -> Option<Sourced<String
 }
 
 /// Where the tag came from, and the repository, where nobody typed that.
-fn origin(tag: &Sourced<String>, repository: &Sourced<ImageRef>, place: Place) -> Origin {
+fn origin(tag: &Sourced<String>, repository: &Sourced<ImageRef>, place: RepositorySource) -> Origin {
     let with = |reason: &str| format!("{reason}; repository {}", repository.origin);
     match (place, &tag.origin) {
-        (Place::Registry, Origin::Derived(reason)) => Origin::Derived(with(reason)),
-        (Place::Registry, Origin::Default(reason)) => Origin::Default(with(reason)),
+        (RepositorySource::Registry, Origin::Derived(reason)) => Origin::Derived(with(reason)),
+        (RepositorySource::Registry, Origin::Default(reason)) => Origin::Default(with(reason)),
         _ => tag.origin.clone(),
     }
 }
 
-fn deduplicated(mut names: Names) -> Names {
+fn deduplicated(mut names: ImageNames) -> ImageNames {
     let mut seen = BTreeSet::new();
     names.tags.retain(|tag| seen.insert(tag.value.clone()));
     names
@@ -139,7 +140,7 @@ fn by_rules(inputs: Inputs<'_>, rules: &[Sourced<TagRule>]) -> Result<Evaluation
 /// Rules that nobody gave: those of `docker/metadata-action` in CI and for images that were named; on a developer's machine, and
 /// where these give nothing, `latest` and the commit.
 fn by_default(inputs: Inputs<'_>, repositories: &Repositories) -> Result<Evaluation, PlanError> {
-    if inputs.ci.system != CiSystem::None || repositories.place == Place::Given {
+    if inputs.ci.system != CiSystem::None || repositories.place == RepositorySource::Given {
         let defaults: Vec<_> = TagRule::defaults()
             .into_iter()
             .map(|rule| Sourced::new(rule, Origin::Default("no `--tag`".to_owned())))
@@ -150,7 +151,7 @@ fn by_default(inputs: Inputs<'_>, repositories: &Repositories) -> Result<Evaluat
         }
     }
     let latest = Sourced::new("latest".to_owned(), Origin::Default("no `--tag`".to_owned()));
-    let latest = (repositories.place != Place::Given).then_some(latest);
+    let latest = (repositories.place != RepositorySource::Given).then_some(latest);
     let tags = latest.into_iter().chain(commit_tag(inputs)).collect();
     Ok(Evaluation { tags, warnings: Vec::new() })
 }
@@ -170,9 +171,9 @@ fn without_tags(
     rules: &[Sourced<TagRule>],
     name: &str,
     warnings: &mut Vec<Warning>,
-) -> Result<Names, PlanError> {
+) -> Result<ImageNames, PlanError> {
     let run = describe(&run_facts(inputs));
-    if repository::is_pushed(inputs) {
+    if is_pushed(inputs) {
         let rules = rules.iter().map(|rule| rule.value.text().to_owned()).collect();
         return Err(PlanError::NoTags { run, rules });
     }
@@ -182,7 +183,7 @@ fn without_tags(
     let message = format!("no tag rule gives a tag for this run ({run}), so the image is called `{}`", tag.value);
     warnings
         .push(Warning::new("plan/no-tags", message).with_hint("add a rule that always applies, such as `type=sha`"));
-    Ok(Names { tags: vec![tag], registries: Vec::new(), version: None })
+    Ok(ImageNames { tags: vec![tag], registries: Vec::new(), version: None })
 }
 
 /// `branch main`, as messages name a run.
@@ -195,6 +196,141 @@ fn describe(facts: &RunFacts<'_>) -> String {
     ];
     let known: Vec<String> = ways.into_iter().flatten().collect();
     if known.is_empty() { "neither branch, tag nor pull request is known".to_owned() } else { known.join(", ") }
+}
+
+/// Where tags without a repository go.
+pub(super) struct Repositories {
+    pub list: Vec<Sourced<ImageRef>>,
+    pub place: RepositorySource,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RepositorySource {
+    /// Named by `--image`.
+    Given,
+    /// Made from the registry and the project.
+    Registry,
+    /// A name on this machine only.
+    Local,
+}
+
+/// Pushing was asked for, and this run may have the credentials for it.
+pub(super) fn is_pushed(inputs: Inputs<'_>) -> bool {
+    match inputs.publish.push.as_ref().map(|push| push.value) {
+        Some(PushPolicy::Always) => true,
+        Some(PushPolicy::Auto) => inputs.ci.without_secrets().is_none(),
+        Some(PushPolicy::Never) | None => false,
+    }
+}
+
+pub(super) fn plan_repositories(
+    inputs: Inputs<'_>,
+    name: &str,
+    warnings: &mut Vec<Warning>,
+) -> Result<Repositories, PlanError> {
+    if !inputs.settings.images.is_empty() {
+        return Ok(Repositories { list: inputs.settings.images.clone(), place: RepositorySource::Given });
+    }
+    let named = match &inputs.publish.registry {
+        Some(registry) => of_registry(inputs, registry, name, warnings)?,
+        None if is_pushed(inputs) => of_gitlab(inputs, name).or_else(|| of_github_job(inputs, name)),
+        None => None,
+    };
+    let (place, text) = match named {
+        Some(text) => (RepositorySource::Registry, text),
+        None => (RepositorySource::Local, Sourced::new(name.to_owned(), Origin::Derived("the app's name".to_owned()))),
+    };
+    let reference = ImageRef::parse(&text.value).map_err(|reason| PlanError::InvalidRepository {
+        repository: text.value.clone(),
+        origin: text.origin.to_string(),
+        reason: reason.to_string(),
+    })?;
+    Ok(Repositories { list: vec![Sourced::new(reference, text.origin)], place })
+}
+
+/// What named the registry of `repository`: the name of the project below it may come from elsewhere.
+pub(super) fn registry_origin(inputs: Inputs<'_>, place: RepositorySource, repository: &Sourced<ImageRef>) -> Origin {
+    match (place, &inputs.publish.registry) {
+        (RepositorySource::Given | RepositorySource::Local, _) => repository.origin.clone(),
+        (RepositorySource::Registry, Some(registry)) => registry.origin.clone(),
+        (RepositorySource::Registry, None) if inputs.ci.registry_image.is_some() => {
+            Origin::Variable("CI_REGISTRY_IMAGE".to_owned())
+        }
+        (RepositorySource::Registry, None) => Origin::Variable("GITHUB_REPOSITORY".to_owned()),
+    }
+}
+
+fn of_registry(
+    inputs: Inputs<'_>,
+    registry: &Sourced<String>,
+    name: &str,
+    warnings: &mut Vec<Warning>,
+) -> Result<Option<Sourced<String>>, PlanError> {
+    let host = registry.value.as_str();
+    let derived = |text: String, from: &str| {
+        Sourced::new(text.to_ascii_lowercase(), Origin::Derived(format!("{from} and {}", registry.origin)))
+    };
+    let username = inputs.publish.username.as_ref().map(|username| username.value.as_str());
+    let repository = match (host, username) {
+        ("ghcr.io", _) => match (github_repository(inputs), username) {
+            (Some((repository, from)), _) => derived(in_workspace(inputs, format!("ghcr.io/{repository}"), name), from),
+            (None, Some(owner)) => derived(format!("ghcr.io/{owner}/{name}"), "the username"),
+            (None, None) if is_pushed(inputs) => return Err(PlanError::NoOwner { registry: host.to_owned() }),
+            (None, None) => return Ok(None),
+        },
+        ("docker.io", Some(owner)) => derived(format!("{owner}/{name}"), "the username"),
+        ("docker.io", None) => {
+            warnings.push(
+                Warning::new(
+                    "plan/no-namespace",
+                    format!("Docker Hub: `{name}` has no namespace, and no account of yours can push such a name"),
+                )
+                .with_hint("give `--username`, or `--image NAMESPACE/NAME`"),
+            );
+            derived(format!("docker.io/{name}"), "the app's name")
+        }
+        _ => {
+            let of_ci = inputs.ci.registry_image.as_deref().filter(|image| image.split('/').next() == Some(host));
+            match of_ci {
+                Some(image) => derived(in_workspace(inputs, image.to_owned(), name), "`CI_REGISTRY_IMAGE`"),
+                None => derived(format!("{host}/{name}"), "the app's name"),
+            }
+        }
+    };
+    Ok(Some(repository))
+}
+
+fn of_gitlab(inputs: Inputs<'_>, name: &str) -> Option<Sourced<String>> {
+    let image = inputs.ci.registry_image.as_ref()?.to_ascii_lowercase();
+    let text = in_workspace(inputs, image, name);
+    Some(Sourced::new(text, Origin::Variable("CI_REGISTRY_IMAGE".to_owned())))
+}
+
+/// A job of GitHub's that was handed its token can push to GHCR.
+fn of_github_job(inputs: Inputs<'_>, name: &str) -> Option<Sourced<String>> {
+    let token = inputs.publish.github_token.as_ref()?;
+    let is_github = inputs.ci.repository_url.as_deref().and_then(ci::host_of).is_some_and(|host| host == "github.com");
+    let repository = inputs.ci.repository.as_ref().filter(|_| is_github && inputs.ci.system == CiSystem::GitHub)?;
+    let text = in_workspace(inputs, format!("ghcr.io/{}", repository.to_ascii_lowercase()), name);
+    Some(Sourced::new(text, Origin::Derived(format!("`GITHUB_REPOSITORY` and {}", token.origin))))
+}
+
+/// An app of a workspace has an image of its own below the repository's.
+fn in_workspace(inputs: Inputs<'_>, repository: String, name: &str) -> String {
+    if inputs.facts.app_dir.is_root() { repository } else { format!("{repository}/{name}") }
+}
+
+/// `owner/name` on GitHub, and where it was read.
+fn github_repository(inputs: Inputs<'_>) -> Option<(String, &'static str)> {
+    if inputs.ci.system == CiSystem::GitHub
+        && let Some(repository) = &inputs.ci.repository
+    {
+        return Some((repository.clone(), "`GITHUB_REPOSITORY`"));
+    }
+    let url = identity::source_url(inputs)?;
+    let is_github = ci::host_of(&url).is_some_and(|host| host == "github.com");
+    let path = ci::repository_of(&url).filter(|path| is_github && path.matches('/').count() == 1)?;
+    Some((path.to_owned(), "the git remote"))
 }
 
 #[cfg(test)]
