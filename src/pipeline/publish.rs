@@ -279,8 +279,7 @@ mod tests {
             ..CiContext::default()
         };
         let origin = Origin::Flag("--push".to_owned());
-        let tags: Vec<_> =
-            tags.iter().map(|tag| Sourced::new(ImageRef::parse(tag).unwrap(), origin.clone())).collect();
+        let tags: Vec<_> = tags.iter().map(|tag| Sourced::new(ImageRef::parse(tag).unwrap(), origin.clone())).collect();
         Publication::decide(Some(&Sourced::new(policy, origin)), &ci, &tags)
     }
 

@@ -12,7 +12,7 @@ use crate::diagnostic::{Location, Warning};
 use crate::rel_path::RelPath;
 use crate::repo::{EntryKind, SourceText, SourceTree};
 
-/// Files in path order; variables are read of those that Next.js loads for a production build and that are shared.
+/// Files in path order, with the variables of those that Next.js loads for a production build.
 pub(super) fn detect(
     tree: &SourceTree,
     app_dir: &RelPath,
@@ -34,10 +34,10 @@ pub(super) fn detect(
         if !named || (folder != *app_dir && folder != *root) {
             continue;
         }
-        // Next.js passes over what is not there, such as a link to a local file of the root.
+        // Next.js ignores missing files, such as a link to a local file of the root.
         let link = matches!(entry.kind, EntryKind::Symlink { .. });
         if link && matches!(tree.text(&path), Some(SourceText::Unreadable { .. })) {
-            let message = format!("`{path}` links to a file that cannot be read: it is left out");
+            let message = format!("`{path}` links to a file that cannot be read, and is ignored");
             let warning =
                 Warning::new("project/env-file-dangling", message).with_hint("remove the link, or commit its target");
             warnings.push(warning.at(Location::file(path.as_str())));
@@ -64,12 +64,12 @@ pub(super) fn detect(
 
 /// More than a process can be started with (`ARG_MAX` of Linux).
 const MOST_VARIABLES: usize = 5_000;
-/// Bytes that values may have in total, in addition to the file's own.
+/// Bytes of all expanded values, in addition to the size of the file.
 const EXPANSION: usize = 4 * 1024 * 1024;
-/// What a reference costs of it, besides its value.
+/// Cost of a reference in bytes, in addition to its value.
 const REFERENCE_COST: usize = 64;
 
-/// What no honest file asks for. Completes "`file` is too large: …".
+/// Limits that no legitimate file exceeds. Completes "`file` is too large: …".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DotenvError {
     #[error("it sets more than {} variables", MOST_VARIABLES)]
@@ -83,7 +83,7 @@ pub fn parse(text: &str) -> Result<Vec<(String, String)>, DotenvError> {
     parse_after(text, &[])
 }
 
-/// As [`parse`], where the variables in `earlier` are set already: they keep their values, and references may name them.
+/// As [`parse`], with variables that are set already: they keep their values, and references resolve to them.
 pub fn parse_after(text: &str, earlier: &[(String, String)]) -> Result<Vec<(String, String)>, DotenvError> {
     let earlier = earlier.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let mut all = Assignments { earlier, ..Assignments::default() };
@@ -181,7 +181,7 @@ fn value_of(text: &str) -> (String, usize) {
     }
     let line = body.lines().next().unwrap_or_default();
     let value = line.split('#').next().unwrap_or_default().trim();
-    // A quote that is never closed belongs to the value, but one at each end goes.
+    // An unclosed quote is part of the value; a pair at both ends is removed.
     let unquoted = ['"', '\'', '`'].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
     (unquoted.unwrap_or(value).to_owned(), blank + line.len())
 }
@@ -226,7 +226,7 @@ fn expand(
             spend(left, value.len())?;
             out.push_str(value);
         } else if let Some(value) = all.get(reference).filter(|_| depth < 8) {
-            // Deeper than any honest chain: a cycle.
+            // Deeper than any legitimate chain: a cycle.
             expand(value, all, depth + 1, out, left)?;
         }
         if out.len() == start {
@@ -244,7 +244,7 @@ fn spend(left: &mut usize, cost: usize) -> Result<(), DotenvError> {
     Ok(())
 }
 
-/// Name, default and what follows, of the text behind a dollar sign.
+/// Name, default and rest of the text after a dollar sign.
 fn reference(text: &str) -> (&str, &str, &str) {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if let Some(inner) = text.strip_prefix('{') {
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_no_assignment_are_skipped() {
+    fn other_lines_are_skipped() {
         check("hello\n=5\nA\nB=1\n  \u{0}\n", &[("B", "1")]);
         check("", &[]);
         check("A=1\nA=2", &[("A", "2")]);

@@ -1,4 +1,4 @@
-//! The facts, as plain values in reading order.
+//! The facts of a project, as plain values.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use crate::diagnostic::Warning;
 use crate::origin::Sourced;
 use crate::rel_path::RelPath;
 
-/// Everything that detection knows about one app and the workspace around it.
+/// Everything that detection knows about one app and its workspace.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProjectFacts {
@@ -61,7 +61,7 @@ pub enum PackageManagerKind {
 }
 
 impl PackageManagerKind {
-    /// The word that users write: `npm`, `yarn`, `pnpm`, `bun`.
+    /// The command that users type: `npm`, `yarn`, `pnpm`, `bun`.
     pub fn command(self) -> &'static str {
         match self {
             Self::Npm => "npm",
@@ -77,11 +77,11 @@ impl PackageManagerKind {
 #[serde(rename_all = "camelCase")]
 pub struct PackageManager {
     pub kind: PackageManagerKind,
-    /// Exact `MAJOR.MINOR.PATCH`; `None` only for npm: the one that comes with Node.js.
+    /// Exact `MAJOR.MINOR.PATCH`; `None` only for npm: the version bundled with Node.js.
     pub version: Option<Sourced<String>>,
     /// Yarn Berry: the release that the repository carries (`yarnPath`).
     pub yarn_path: Option<RelPath>,
-    /// Yarn Berry: the linker that the repository asks for.
+    /// Yarn Berry: the linker that the repository configures.
     pub yarn_linker: Option<YarnLinker>,
 }
 
@@ -108,23 +108,23 @@ pub enum YarnLinker {
 #[serde(rename_all = "camelCase")]
 pub struct Lockfile {
     pub path: RelPath,
-    /// As the file says it: `3` (npm), `1` (Yarn 1), `8` (Berry `__metadata`), `9.0` (pnpm), `1` (bun.lock), `binary` (bun.lockb).
+    /// As written in the file: `3` (npm), `1` (Yarn 1), `8` (Berry `__metadata`), `9.0` (pnpm), `1` (bun.lock), `binary` (bun.lockb).
     pub format: String,
 }
 
-/// The Node.js release line that the project asks for.
+/// The Node.js release line that the project requires.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeRequirement {
     /// Release line of the base image.
     pub major: u32,
-    /// Exact version where the project pins one (`.nvmrc` with `22.11.0`).
+    /// Exact version if the project pins one (`.nvmrc` with `22.11.0`).
     pub exact: Option<String>,
-    /// What the project wrote.
+    /// As written in the project.
     pub requested: String,
 }
 
-/// Exact version from the lockfile, or the lowest one that the range in `package.json` admits.
+/// Exact version from the lockfile, or the lowest version in the range of `package.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NextVersion {
@@ -151,7 +151,7 @@ pub struct Routers {
     pub src_layout: bool,
 }
 
-/// A value that `next.config` may state in a way that only running it would tell.
+/// A value of `next.config`, which may be known only when the file is run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "camelCase", tag = "state", content = "value")]
 pub enum StaticValue<T> {
@@ -184,7 +184,7 @@ pub enum OutputMode {
     Export,
 }
 
-/// What `next.config.*` says, read statically; by default, without a file, nothing.
+/// Options of `next.config.*`, read statically; all absent without a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct NextConfig {
@@ -213,7 +213,7 @@ pub struct NextConfig {
 pub struct BuildScript {
     /// Name and text of the app's script; `None` when there is none and `next build` is called directly.
     pub script: Option<Sourced<NamedScript>>,
-    /// `--webpack` or `--turbopack` where the script says so.
+    /// `--webpack` or `--turbopack`, if the script passes it.
     pub bundler_flag: Option<String>,
 }
 
@@ -287,7 +287,7 @@ pub struct AppCandidate {
     pub dir: RelPath,
 }
 
-/// What the install step reads or runs besides manifests and lockfile.
+/// Files and scripts that the install needs besides manifests and lockfile.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InstallNeeds {

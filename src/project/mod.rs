@@ -1,4 +1,4 @@
-//! What kind of project the repository holds: `SourceTree` in, [`ProjectFacts`] out.
+//! Facts about the project in a repository: `SourceTree` in, [`ProjectFacts`] out.
 //!
 //! Pure: never reads the disk, never runs anything of the project. Every fact carries its [`Origin`](crate::origin::Origin).
 
@@ -34,7 +34,7 @@ use crate::repo::SourceTree;
 use node::{NodeFloor, NodeSources};
 use package_json::{PackageJson, PackageJsonCache};
 
-/// What the user said before detection; everything else is found.
+/// What the user specified; everything else is detected.
 #[derive(Debug, Clone, Default)]
 pub struct DetectOptions {
     /// Name or folder of the app: from `--app`, or the folder that the run was started in.
@@ -57,20 +57,20 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
         tree,
         dir: &install_dir,
         manifests: distinct(&root, app),
-        asked: options.package_manager.as_ref(),
+        requested: options.package_manager.as_ref(),
         pnpm_settings: pnpm_settings(tree, &install_dir)?,
     };
     let choice = package_manager::choose(&sources)?;
     let below = if install_dir.contains(app_dir) { workspace::relative(&install_dir, app_dir) } else { "" };
     let next = next::version(tree, app, &root, (&choice.locked, below), &mut warnings)?;
 
-    let asked_node = NodeSources {
+    let node_sources = NodeSources {
         tree,
         manifests: distinct(app, &root),
         dirs: if *app_dir == install_dir { vec![app_dir.clone()] } else { with_root(app_dir, &install_dir) },
-        asked: options.node.as_ref(),
+        requested: options.node.as_ref(),
     };
-    let (node, node_warnings) = node::resolve(&asked_node, &floors(&next.value, &choice))?;
+    let (node, node_warnings) = node::resolve(&node_sources, &floors(&next.value, &choice))?;
     warnings.extend(node_warnings);
 
     let members = located.workspace.as_ref().map(|workspace| workspace.manifests.as_slice()).unwrap_or_default();
@@ -148,12 +148,12 @@ fn install_dir(
     match (lockfile(&workspace.dir), lockfile(app_dir)) {
         (Some(used), Some(stray)) => {
             let message = format!("`{stray}` is not used: the workspace installs from `{used}`");
-            let hint = format!("delete `{stray}`, which also confuses the search of Next.js for the root");
+            let hint = format!("delete `{stray}`, which also confuses the root detection of Next.js");
             let place = Location::file(stray.as_str());
             warnings.push(Warning::new("project/stray-lockfile", message).with_hint(hint).at(place));
             workspace.dir.clone()
         }
-        // Every package has a lockfile of its own (`shared-workspace-lockfile=false`).
+        // Each package has its own lockfile (`shared-workspace-lockfile=false`).
         (None, Some(_)) => app_dir.clone(),
         _ => workspace.dir.clone(),
     }
@@ -194,11 +194,11 @@ fn floors(next: &NextVersion, choice: &package_manager::PackageManagerChoice) ->
     floors
 }
 
-/// The app router came as an experiment in 13.0 and for everyone in 13.4.
-fn has_app_router(next: &NextVersion, asked_for: Option<bool>) -> bool {
+/// The app router was experimental in 13.0 and became stable in 13.4.
+fn has_app_router(next: &NextVersion, requested: Option<bool>) -> bool {
     match (next.major, next.minor) {
         (..=12, _) => false,
-        (13, ..=3) => asked_for == Some(true),
+        (13, ..=3) => requested == Some(true),
         _ => true,
     }
 }

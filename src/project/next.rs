@@ -43,7 +43,7 @@ pub(super) fn version(
                 range: range.clone(),
             })?;
             let message =
-                format!("`{}` is binary: Next.js {version} is assumed, the lowest that `{range}` admits", locked.path);
+                format!("`{}` is binary: assuming Next.js {version}, the lowest version in `{range}`", locked.path);
             let hint = "write a text lockfile: `bun install --save-text-lockfile --frozen-lockfile --lockfile-only`";
             warnings.push(Warning::new("project/next-version-assumed", message).with_hint(hint).at(place()));
             (version, Origin::field(manifest.path.as_str(), &format!("{field}.next")))
@@ -64,8 +64,7 @@ pub(super) fn version(
         });
     }
     if version.major > NEWEST {
-        let message =
-            format!("Next.js {version} ({origin}) is newer than what this version of nextdeploy was tried with");
+        let message = format!("Next.js {version} ({origin}) is newer than the versions nextdeploy was tested with");
         warnings.push(Warning::new("project/next-untested", message).with_hint("update nextdeploy").at(place()));
     }
     let part = |part: u64| u32::try_from(part).unwrap_or(u32::MAX);

@@ -1,6 +1,6 @@
 //! `package.json` as typed values: `SourceTree` and folder in, [`PackageJson`] out.
 //!
-//! Only the fields that detection uses are looked at; a field of the wrong type is an error that names it.
+//! Reads only the fields that detection uses; a field of the wrong type is an error that names it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -94,7 +94,7 @@ impl PackageJson {
             dir: path.parent().unwrap_or_default(),
             name: fields.string("name")?.filter(|name| !name.trim().is_empty()),
             version: fields.string("version")?,
-            // Nothing is decided by these two, so another type than text is not worth an error.
+            // Nothing depends on these two, so a wrong type is not an error.
             description: text_of("description"),
             license: text_of("license"),
             scripts: map("scripts")?,
@@ -120,7 +120,7 @@ impl PackageJson {
         self.name.clone().unwrap_or_else(|| self.dir.name().to_owned())
     }
 
-    /// What the manifest asks of `name`, with the field that says it; installed dependencies before peers.
+    /// The range required of `name`, and the field that declares it.
     pub fn dependency(&self, name: &str) -> Option<(&'static str, &str)> {
         let places = [
             ("dependencies", &self.dependencies),
@@ -175,7 +175,7 @@ fn workspaces(fields: &Fields<'_>) -> Result<Option<Vec<String>>, ProjectError> 
     globs.iter().map(|glob| glob.as_str().map(str::to_owned).ok_or_else(wrong)).collect::<Result<_, _>>().map(Some)
 }
 
-/// Nested resolutions are none of ours.
+/// Nested values are ignored.
 fn string_values(value: &Value) -> Vec<String> {
     value.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_str()).map(str::to_owned).collect()
 }
@@ -256,7 +256,7 @@ mod tests {
         );
         says(
             "{\n<<<<<<< HEAD\n}",
-            "apps/web/package.json:2: `apps/web/package.json` holds an unresolved merge conflict",
+            "apps/web/package.json:2: `apps/web/package.json` contains an unresolved merge conflict",
         );
         let deep = check(&"[".repeat(100_000)).unwrap_err();
         assert!(deep.contains("recursion limit"), "{deep}");

@@ -10,14 +10,14 @@ use crate::diagnostic::Warning;
 use crate::origin::{Origin, Sourced};
 use crate::repo::SourceTree;
 
-/// Scripts that call scripts are followed this far.
+/// How deep calls of other scripts are followed.
 const MAX_DEPTH: u32 = 8;
-/// So many calls are followed in all.
+/// Calls that are followed in total.
 const MAX_CALLS: usize = 256;
-/// So many bytes of scripts are read in all.
+/// Bytes of scripts that are read in total.
 const MAX_TEXT: usize = 256 * 1024;
 
-/// What the start script amounts to.
+/// What the start script does.
 #[derive(Debug)]
 pub(super) struct StartDetection {
     pub script: StartScript,
@@ -97,20 +97,20 @@ fn follow(manifest: &PackageJson, script: &str) -> Vec<ScriptCommand> {
     let mut all = Vec::new();
     let mut budget = CallBudget { depth: MAX_DEPTH, calls: MAX_CALLS, text: MAX_TEXT };
     if !follow_into(manifest, script, &mut budget, &mut all) {
-        // Cut short, the last command is not the one that the script ends with.
+        // The script was not followed to its end, so the last command is unknown.
         all.push(ScriptCommand { words: vec![script.to_owned()], ..ScriptCommand::default() });
     }
     all
 }
 
-/// What is left of the effort: scripts that call each other many times over are nothing that a person wrote.
+/// What may still be followed: a person does not write scripts that call each other hundreds of times.
 struct CallBudget {
     depth: u32,
     calls: usize,
     text: usize,
 }
 
-/// False when the budget did not suffice.
+/// False when the budget is exhausted.
 fn follow_into(manifest: &PackageJson, script: &str, budget: &mut CallBudget, all: &mut Vec<ScriptCommand>) -> bool {
     let Some(text) = budget.text.checked_sub(script.len()) else { return false };
     budget.text = text;
@@ -155,7 +155,7 @@ fn called_scripts<'m>(manifest: &'m PackageJson, command: &ScriptCommand) -> Opt
         ("run-s" | "npm-run-all", first) if first != "-p" && first != "--parallel" => {
             let names = command.words[1..].iter().filter(|word| !word.starts_with('-')).take(MAX_CALLS + 1);
             let scripts = names.flat_map(|pattern| matching(manifest, pattern)).map(|script| (script, Vec::new()));
-            // One more than may be followed shows that they are too many.
+            // One more than the limit, so that exceeding it is noticed.
             Some(scripts.take(MAX_CALLS + 1).collect()).filter(|scripts: &Vec<_>| !scripts.is_empty())
         }
         _ => None,
@@ -180,7 +180,7 @@ fn runs_next(command: &ScriptCommand) -> bool {
             let Some(at) = command.words.iter().skip(1).position(|word| !word.starts_with('-')).map(|at| at + 1) else {
                 return false;
             };
-            // A module loaded beforehand (`-r ./tracing.js`) makes it a start of its own.
+            // A preloaded module (`-r ./tracing.js`) makes it a custom start.
             if at > 1 {
                 return false;
             }
@@ -193,7 +193,7 @@ fn runs_next(command: &ScriptCommand) -> bool {
     }
 }
 
-/// Commands before the server whose work the image build has done already, or that change nothing.
+/// Commands before the server that the image build has run already, or that have no effect.
 fn is_harmless(command: &ScriptCommand) -> bool {
     let next = command.program() == "next" && matches!(command.word(1), "build" | "telemetry");
     next || matches!(command.program(), "echo" | "cp" | "rm" | "mkdir" | "cd" | "set" | "true" | "rimraf" | "")
@@ -244,7 +244,7 @@ fn port_text(command: &ScriptCommand) -> Option<&str> {
 pub(super) struct ScriptCommand {
     /// `NAME=value` before the command, also those given through `cross-env`.
     pub variables: Vec<(String, String)>,
-    /// The command proper, without runners such as `npx` or `dotenv --`.
+    /// The command itself, without runners such as `npx` or `dotenv --`.
     pub words: Vec<String>,
     /// Runs beside the one before it or feeds it (`&`, `|`) rather than after it.
     pub concurrent: bool,
@@ -341,7 +341,7 @@ fn assignment(word: &str) -> Option<(String, String)> {
     (valid && !name.starts_with(|c: char| c.is_ascii_digit())).then(|| (name.to_owned(), value.to_owned()))
 }
 
-/// How many leading words only prepare the environment of the command behind them.
+/// How many leading words only prepare the environment of the command that follows.
 fn runner_words(words: &[String]) -> usize {
     let word = |at: usize| words.get(at).map_or("", String::as_str);
     let separator = || words.iter().position(|word| word == "--").map(|at| at + 1);
@@ -460,16 +460,16 @@ mod tests {
         check("PORT=4000 node server.js", "custom 4000");
         check(
             "next start -p 70000",
-            "port `70000` (from `package.json#scripts.start`) is no port: it must be a number from 1 to 65535",
+            "invalid port `70000` (from `package.json#scripts.start`): it must be a number from 1 to 65535",
         );
         check(
             "next start -p 0",
-            "port `0` (from `package.json#scripts.start`) is no port: it must be a number from 1 to 65535",
+            "invalid port `0` (from `package.json#scripts.start`): it must be a number from 1 to 65535",
         );
     }
 
     #[test]
-    fn what_the_image_does_not_do_is_said() {
+    fn skipped_parts_of_the_start_script_are_reported() {
         check("prisma migrate deploy && next start", "next project/start-does-more");
         check("next dev", "next project/start-is-dev");
         check("NODE_OPTIONS=--inspect next start", "next project/start-environment");

@@ -19,9 +19,9 @@ use super::facts::{BuildScript, BuildTask, WorkspaceTool};
 use super::package_json::{PackageJson, PackageJsonCache};
 use super::text;
 
-/// Folders that a workspace may list; some list each of their packages.
+/// Globs that a workspace may list; some list each package.
 const MOST_GLOBS: usize = 10_000;
-/// Among them with wildcards, each of which costs memory and is tried on each manifest.
+/// Globs with wildcards among them: each takes memory and is matched against each manifest.
 const MOST_PATTERNS: usize = 500;
 
 /// A workspace with its packages, sorted by folder.
@@ -131,14 +131,14 @@ fn globs_of(
     };
     let too_large = |reason: String| ProjectError::BeyondLimit { file: declared_in.clone(), reason };
     if globs.len() > MOST_GLOBS {
-        return Err(too_large(format!("it lists more than {MOST_GLOBS} folders of packages")));
+        return Err(too_large(format!("it lists more than {MOST_GLOBS} package folders")));
     }
     let is_pattern = |glob: &&String| glob.contains(['*', '?', '[', '{']);
     if globs.iter().filter(is_pattern).count() > MOST_PATTERNS {
-        return Err(too_large(format!("it lists more than {MOST_PATTERNS} patterns of packages")));
+        return Err(too_large(format!("it lists more than {MOST_PATTERNS} package patterns")));
     }
     if let Some(glob) = globs.iter().find(|glob| !is_workspace_pattern(glob)) {
-        return Err(too_large(format!("the pattern `{}` of its packages has too many wildcards", shown(glob))));
+        return Err(too_large(format!("the package pattern `{}` has too many wildcards", shown(glob))));
     }
     let (mut positive, mut negative) = (GlobSetBuilder::new(), GlobSetBuilder::new());
     for glob in globs {
@@ -148,7 +148,7 @@ fn globs_of(
         };
         let glob = glob.trim_start_matches("./").trim_end_matches('/');
         if glob.starts_with("../") || glob.starts_with('/') {
-            let message = format!("`{glob}` in `{declared_in}` names packages outside of the repository");
+            let message = format!("`{glob}` in `{declared_in}` names packages outside the repository");
             let hint = "run nextdeploy in the folder above, or move the packages";
             warnings.push(Warning::new("project/workspace-outside", message).with_hint(hint).at(place()));
             continue;
@@ -161,12 +161,12 @@ fn globs_of(
     Ok((build(&positive)?, build(&negative)?))
 }
 
-/// Package managers look for manifests, so `packages/**` holds `packages/a` and `packages/a/b`.
+/// Package managers match manifests, so `packages/**` includes `packages/a` and `packages/a/b`.
 fn manifest_glob(glob: &str) -> Result<Glob, globset::Error> {
     GlobBuilder::new(&format!("{glob}/package.json")).literal_separator(true).build()
 }
 
-/// What runs the scripts of the workspace: only what is also installed counts.
+/// The task runner of the workspace; it must be installed as well as configured.
 pub(super) fn tool(
     tree: &SourceTree,
     root: &PackageJson,
@@ -278,7 +278,7 @@ pub(super) fn build_order(members: &[Rc<PackageJson>], app: &PackageJson) -> Vec
     };
     let mut order = Vec::new();
     let mut seen = BTreeSet::new();
-    // Depth first with a stack of its own: each entry is a package and what it still waits for.
+    // Depth first with an explicit stack: each entry is a package and the dependencies it still waits for.
     let mut stack = vec![(app, needs(app))];
     while let Some((package, waiting)) = stack.last_mut() {
         if let Some(next) = waiting.pop() {
@@ -304,10 +304,10 @@ fn linked_name<'a>(name: &'a str, range: &'a str) -> &'a str {
     }
 }
 
-/// Warnings of one kind; more of them say nothing more.
+/// Limit of warnings of this kind.
 const MOST_MISSING: usize = 20;
 
-/// `workspace:` dependencies that no package provides: some package managers install without a word.
+/// `workspace:` dependencies that no package provides; some package managers silently install without them.
 pub(super) fn missing(root: &PackageJson, members: &[Rc<PackageJson>]) -> Vec<(RelPath, String)> {
     let all = || members.iter().map(|manifest| &**manifest).chain([root]);
     let names: BTreeSet<&str> = all().filter_map(|manifest| manifest.name.as_deref()).collect();
@@ -378,16 +378,10 @@ mod tests {
             names(&[("package.json", &manifest)]).unwrap_err()
         };
         let many = |count: usize, end: &str| (0..count).map(|n| format!("{n}{end}")).collect();
-        assert_eq!(
-            refused(many(10_001, "")),
-            "`package.json` is too large: it lists more than 10000 folders of packages"
-        );
-        assert_eq!(
-            refused(many(501, "/*")),
-            "`package.json` is too large: it lists more than 500 patterns of packages"
-        );
+        assert_eq!(refused(many(10_001, "")), "`package.json` is too large: it lists more than 10000 package folders");
+        assert_eq!(refused(many(501, "/*")), "`package.json` is too large: it lists more than 500 package patterns");
         let wildcards = refused(vec!["*a".repeat(17)]);
-        assert!(wildcards.ends_with("` of its packages has too many wildcards"), "{wildcards}");
+        assert!(wildcards.ends_with("` has too many wildcards"), "{wildcards}");
     }
 
     /// The build task of `web` with this configuration, and the codes of the warnings.

@@ -7,16 +7,16 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// Which paths the walk leaves out.
+/// Paths that the walk skips.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exclusions {
     /// Everything in [`STANDARD_EXCLUSIONS`].
     Standard,
-    /// Only [`REPORT_FILES`]: the user's own Dockerfile may copy anything else that `.dockerignore` leaves in.
+    /// Only [`REPORT_FILES`]: the user's own Dockerfile may copy anything else that `.dockerignore` does not exclude.
     Reports,
 }
 
-/// Reports of earlier runs, as they lie in a checkout: of no use to a build, and other after every run.
+/// Reports of earlier runs in a checkout: useless to a build, and different after every run.
 pub const REPORT_FILES: [&str; 3] = [DOTENV_REPORT, ANNOTATIONS_REPORT, SUMMARY_REPORT];
 pub const DOTENV_REPORT: &str = "nextdeploy.env";
 pub const ANNOTATIONS_REPORT: &str = "nextdeploy-annotations.json";
@@ -81,8 +81,8 @@ impl Exclusions {
 impl Excluded {
     fn matches(self, parent: &Path, name: &OsStr) -> bool {
         match self {
-            Self::Name(wanted) => name == wanted,
-            Self::Inside(folder, wanted) => name == wanted && parent.file_name().is_some_and(|last| last == folder),
+            Self::Name(expected) => name == expected,
+            Self::Inside(folder, expected) => name == expected && parent.file_name().is_some_and(|last| last == folder),
             Self::Suffix(end) => {
                 let name = name.as_encoded_bytes();
                 name.len() > end.len() && name.ends_with(end.as_bytes())
@@ -91,12 +91,12 @@ impl Excluded {
     }
 }
 
-/// Last words of names that are templates: they are made to be committed, and hold no values.
+/// Last words of the names of templates, which are meant to be committed and contain no values.
 const TEMPLATES: [&str; 9] =
     ["example", "examples", "sample", "template", "tpl", "tmpl", "dist", "default", "defaults"];
 
-/// Words that say which environment `env.…` and `….env.…` are of, or which copy. Anything else there is an extension, as in
-/// `env.ts` and `next-env.d.ts`, and the file is source code.
+/// Words that name the environment or the copy in `env.…` and `….env.…`. Anything else is a file extension, as in `env.ts` and
+/// `next-env.d.ts`, and the file is source code.
 const STAGES: [&str; 36] = [
     "local",
     "prod",
@@ -176,7 +176,7 @@ pub fn is_environment_file(name: &str) -> bool {
     }
 }
 
-/// Copies are counted and dated.
+/// Copies may have a counter or a date in their name.
 fn is_number(word: &str) -> bool {
     word.bytes().all(|b| b.is_ascii_digit())
 }
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_user_may_have_made_stays() {
+    fn folders_of_users_are_not_pruned() {
         for path in ["out", "dist", "cache", ".github", ".env", ".gitignore", "next", ".swp", "~", ".yarn/cache", ".nx"]
         {
             assert!(!prunes(path), "{path}");
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn templates_and_source_code_are_none() {
+    fn templates_and_source_code_are_not_environment_files() {
         for name in [
             ".env.example",
             ".env-example",

@@ -1,7 +1,7 @@
 //! Which directory is the repository or workspace root, and where the given directory lies below it.
 //!
-//! Looks upwards for marker files only; a parent is taken as the root when it says itself that the start directory is part
-//! of it. Never looks above the git top level, and without git only at parents that declare workspaces.
+//! Looks upwards for marker files only; a parent is the root if it declares the start directory as its member. Never looks above
+//! the git top level, and without git only at parents that declare workspaces.
 
 use std::cell::Cell;
 use std::fs;
@@ -17,7 +17,7 @@ use super::git::git_top_level;
 use crate::host::{FILE_LIMIT, Folder};
 use crate::rel_path::RelPath;
 
-/// The root of the repository or workspace, and the directory that was asked for below it.
+/// The root of the repository or workspace, and the requested directory below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceRoot {
     /// Absolute, without links.
@@ -42,7 +42,7 @@ pub fn locate(dir: &Path) -> Result<SourceRoot, SourceError> {
     fs::read_dir(&start).map_err(|error| SourceError::from_io(dir, &error))?;
     let root = find_root(&start);
     let below = start.strip_prefix(&root).ok().and_then(Path::to_str).and_then(|below| RelPath::new(below).ok());
-    // A name that is not UTF-8 cannot be said in a Dockerfile: such a directory is its own root.
+    // A name that is not UTF-8 cannot be written in a Dockerfile: such a directory is its own root.
     Ok(match below {
         Some(below) => SourceRoot { root, start: below },
         None => SourceRoot { root: start, start: RelPath::root() },
@@ -79,8 +79,8 @@ fn has_lockfile(directory: &Path, owners: Owners) -> bool {
     LOCKFILES.iter().map(|name| directory.join(name)).any(|path| path.is_file() && owners.include(&path))
 }
 
-/// Whose files above the start directory are believed: otherwise a `package.json` that another user puts into `/tmp` would make
-/// `/tmp` the root of every project below it.
+/// Users whose files above the start directory are trusted: otherwise a `package.json` that another user puts into `/tmp` would
+/// make `/tmp` the root of every project below it.
 #[derive(Debug, Clone, Copy)]
 struct Owners {
     /// User id of the start directory's owner; absent when it cannot be read.

@@ -19,11 +19,11 @@ const MOST_TEXTS: usize = 50_000;
 /// Bytes kept of a file that is binary by design: its header.
 const BINARY_HEADER: u64 = 4096;
 
-/// Files of the program itself, read besides `.dockerignore` files and what detection asks for.
+/// Files of the program itself, read in addition to `.dockerignore` files and what detection reads.
 const OWN_FILES: &[&str] =
     &["metadata.json", ".nextdeploy/metadata.json", ".nextdeploy/build.lock", "nextdeploy.yml", "nextdeploy.yaml"];
 
-/// Text of one file that detection reads, or why it could not be had.
+/// Text of one file that detection reads, or why it could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceText {
     /// UTF-8, without byte order mark.
@@ -32,7 +32,7 @@ pub enum SourceText {
     Binary(Vec<u8>),
     /// Not UTF-8 although it should be; the byte offset of the first invalid sequence.
     NotUtf8 { valid_up_to: usize },
-    /// Larger than any sane file of its kind, or too much together with all others; completes "`file` is too large: …".
+    /// Larger than any sensible file of its kind, or beyond the total limit; completes "`file` is too large: …".
     TooLarge { reason: String },
     /// Cannot be read; the operating system's message.
     Unreadable { reason: String },
@@ -49,7 +49,7 @@ fn ends_with_path(path: &str, end: &str) -> bool {
     path.strip_suffix(end).is_some_and(|before| before.ends_with('/'))
 }
 
-/// A text that is read when it is first asked for; `None` for a link to something that is not a file.
+/// A text that is read on first access; `None` for a link to something that is not a file.
 pub(super) type LazyText = OnceLock<Option<Box<SourceText>>>;
 
 /// Reads the texts of one repository and counts what they cost.

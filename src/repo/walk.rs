@@ -10,7 +10,7 @@ use super::exclusions::Exclusions;
 use crate::diagnostic::printable_path;
 use crate::host::{DEEPEST_PATH, Size, kind_of};
 
-/// What a path is.
+/// Kind of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryKind {
     /// A regular file of `size` bytes.
@@ -41,11 +41,10 @@ pub struct SourceEntry {
     pub mode: u32,
 }
 
-/// What the entries may take in memory: some 400,000 files and folders. A dry run takes eight times as much, and is to stay below
-/// 512 MiB.
+/// Memory limit of the entries: about 400,000 files and folders. A dry run takes eight times as much and has to stay below 512 MiB.
 const ENTRIES_LIMIT: u64 = 48 * 1024 * 1024;
 
-/// What is left of the limit.
+/// What is left of [`ENTRIES_LIMIT`].
 struct WalkBudget {
     memory: u64,
     entries: usize,
@@ -76,8 +75,7 @@ fn beginning(path: &Path) -> String {
 
 /// All entries below `root`, sorted component by component (bytewise), parents before children.
 ///
-/// A directory below the root that cannot be read becomes an [`EntryKind::UnreadableDirectory`]: it is an error only for
-/// those who want to send it.
+/// A directory below the root that cannot be read becomes an [`EntryKind::UnreadableDirectory`]: an error only if it is sent.
 pub(super) fn walk(root: &Path, exclusions: Exclusions) -> Result<Vec<SourceEntry>, SourceError> {
     let mut entries = Vec::new();
     let mut budget = WalkBudget { memory: ENTRIES_LIMIT, entries: 0 };

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::render::{DOCKERFILE_NAME, variables_for_launcher};
 use crate::config::metadata::RECORD_FOLDER;
 use crate::config::settings::EnvFilePolicy;
-use crate::diagnostic::{Diagnostic, ExitCode, Location, printable_path};
+use crate::diagnostic::{Location, diagnostics, printable_path};
 use crate::image::plan::{ImageMode, ImagePlan, Libc, ManagerSetup};
 use crate::rel_path::RelPath;
 use crate::repo::{EntryKind, SourceEntry, SourceText, SourceTree, is_environment_file};
@@ -80,52 +80,32 @@ pub(super) const BUILD_SCRIPTS: [(&str, &str); 5] = [
 pub(super) const SHARP_MANIFEST: &str = include_str!("../scripts/sharp/package.json");
 pub(super) const SHARP_LOCKFILE: &str = include_str!("../scripts/sharp/package-lock.json");
 
-/// What cannot be sent.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ContextError {
-    #[error("`{}` is a {what}, which no build context can hold", printable_path(path))]
-    SpecialFile { path: PathBuf, what: &'static str },
-    #[error("`{}` cannot be listed: {reason}", printable_path(path))]
-    UnreadableDirectory { path: PathBuf, reason: String },
-    #[error("`{}` links to `{}`, which leaves the build context", printable_path(path), printable_path(target))]
-    LinkLeaves { path: PathBuf, target: PathBuf },
-}
+diagnostics! {
+    /// Entries that cannot be part of a build context.
+    #[exit(Project)]
+    #[derive(Clone, PartialEq, Eq)]
+    pub enum ContextError {
+        #[error("`{}` is a {what}, which cannot be part of a build context", printable_path(path))]
+        #[code("dockerfile/special-file")]
+        #[hint("remove it, or exclude it in `.dockerignore`")]
+        #[location(Some(Location::file(path.clone())))]
+        SpecialFile { path: PathBuf, what: &'static str },
 
-impl Diagnostic for ContextError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::SpecialFile { .. } => "dockerfile/special-file",
-            Self::UnreadableDirectory { .. } => "dockerfile/unreadable-directory",
-            Self::LinkLeaves { .. } => "dockerfile/link-leaves-context",
-        }
-    }
+        #[error("`{}` cannot be listed: {reason}", printable_path(path))]
+        #[code("dockerfile/unreadable-directory")]
+        #[hint("make it readable for this user, or exclude it in `.dockerignore`")]
+        #[location(Some(Location::file(path.clone())))]
+        UnreadableDirectory { path: PathBuf, reason: String },
 
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::SpecialFile { .. } => vec!["remove it, or name it in `.dockerignore`".to_owned()],
-            Self::LinkLeaves { .. } => {
-                vec!["replace the link by what it points to, or name it in `.dockerignore`".to_owned()]
-            }
-            Self::UnreadableDirectory { .. } => {
-                vec!["make it readable for this user, or name it in `.dockerignore`".to_owned()]
-            }
-        }
-    }
-
-    fn exit_code(&self) -> ExitCode {
-        ExitCode::Project
-    }
-
-    fn location(&self) -> Option<Location> {
-        match self {
-            Self::SpecialFile { path, .. } | Self::UnreadableDirectory { path, .. } | Self::LinkLeaves { path, .. } => {
-                Some(Location::file(path.clone()))
-            }
-        }
+        #[error("`{}` links to `{}`, outside the build context", printable_path(path), printable_path(target))]
+        #[code("dockerfile/link-leaves-context")]
+        #[hint("replace the link with its target, or exclude it in `.dockerignore`")]
+        #[location(Some(Location::file(path.clone())))]
+        LinkLeaves { path: PathBuf, target: PathBuf },
     }
 }
 
-/// The context of a generated Dockerfile. `sources` are the entries of `tree` that `.dockerignore` leaves in.
+/// The context of a generated Dockerfile. `sources` are the entries of `tree` that `.dockerignore` does not exclude.
 pub fn context<'a>(
     plan: &ImagePlan,
     dockerfile: &str,
@@ -157,7 +137,7 @@ pub fn context<'a>(
 #[derive(Debug)]
 pub struct OwnContext {
     pub context: BuildContext,
-    /// Environment files that git does not track, which stay on this machine.
+    /// Untracked environment files, which are not sent.
     pub left_out: Vec<PathBuf>,
 }
 
@@ -178,7 +158,7 @@ pub fn own_context<'a>(
     Ok(OwnContext { context: entries.finish(), left_out })
 }
 
-/// `plan.json`, which the scripts inside the build read.
+/// `plan.json`, read by the scripts that run during the build.
 pub(super) fn plan_file(plan: &ImagePlan) -> String {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -219,12 +199,12 @@ pub(super) fn plan_file(plan: &ImagePlan) -> String {
 fn is_left_out(plan: &ImagePlan, path: &Path) -> bool {
     let name = path.file_name().map_or("", |name| name.to_str().unwrap_or_default());
     if is_environment_file(name) {
-        // Next.js loads `.env.*.local` last; git tracks them by accident only.
+        // Next.js gives `.env.*.local` precedence; if git tracks them, that is a mistake.
         return plan.env_files == EnvFilePolicy::Strip || name.split('.').next_back() == Some("local");
     }
-    // Loaders of Plug and Play, which the node-modules linker of the build replaces.
+    // Plug'n'Play loaders; the build uses the node-modules linker.
     let loader = matches!(name, ".pnp.cjs" | ".pnp.js" | ".pnp.loader.mjs" | ".pnp.data.json");
-    // The record names the commit, so that the sources would change with every commit; the settings may hold credentials.
+    // The record names the commit and would change the sources with every commit; the settings may contain credentials.
     let own = matches!(name, "nextdeploy.yml" | "nextdeploy.yaml")
         || path.components().any(|part| part.as_os_str() == RECORD_FOLDER);
     let package_cache = plan.install.folders.iter().any(|folder| path.starts_with(folder.as_str()));
@@ -236,7 +216,7 @@ fn is_left_out(plan: &ImagePlan, path: &Path) -> bool {
 struct ContextBuilder {
     /// Directories, and everything that is not a source.
     by_path: BTreeMap<OsString, ContextEntry>,
-    /// Files and links of the repository, which may be very many: each comes once, and is kept without a second copy of its path.
+    /// Files and links of the repository. There may be very many; each is added once, so its path is not stored a second time.
     sources: Vec<ContextEntry>,
 }
 
@@ -269,7 +249,7 @@ impl ContextBuilder {
         Ok(())
     }
 
-    /// As [`Self::add`], for a path that comes once.
+    /// As [`Self::add`], for a path that is added once.
     fn add_source(&mut self, below: &Path, entry: &SourceEntry, root: &Path) -> Result<(), ContextError> {
         let entry = on_disk(below, entry, root)?;
         if entry.content == ContextContent::Directory {
@@ -323,7 +303,7 @@ impl ContextBuilder {
     }
 }
 
-/// The entry `below` which the repository at `root` has on disk.
+/// The context entry below `below` for `entry` of the repository at `root`.
 fn on_disk(below: &Path, entry: &SourceEntry, root: &Path) -> Result<ContextEntry, ContextError> {
     let content = match &entry.kind {
         EntryKind::File { size } => ContextContent::File { disk: root.join(&entry.path), size: *size },
@@ -341,7 +321,7 @@ fn on_disk(below: &Path, entry: &SourceEntry, root: &Path) -> Result<ContextEntr
     Ok(ContextEntry { path: below.join(&entry.path), content, mode: normal_mode(entry) })
 }
 
-/// True when the link at `path` points to an absolute path or above the root. Judged by the words of the target alone.
+/// True when the link at `path` points to an absolute path or above the root. Only the text of the target counts.
 fn leaves(path: &Path, target: &Path) -> bool {
     let mut depth = path.components().count().saturating_sub(1);
     target.components().any(|component| match component {
@@ -359,7 +339,7 @@ fn leaves(path: &Path, target: &Path) -> bool {
     })
 }
 
-/// As git keeps modes: executable or not, so that a umask changes no layer.
+/// Modes as git stores them (executable or not), so that a umask does not change layers.
 fn normal_mode(entry: &SourceEntry) -> u32 {
     match entry.kind {
         EntryKind::Directory => 0o755,
@@ -369,7 +349,8 @@ fn normal_mode(entry: &SourceEntry) -> u32 {
     }
 }
 
-/// Fields that some package manager reads when it installs, or compares with its lockfile.
+/// Fields of `package.json` that a package manager reads during an install or compares with its lockfile; editing any other field
+/// never re-installs.
 pub(super) const FIELDS: [&str; 35] = [
     "name",
     "version",
@@ -408,7 +389,7 @@ pub(super) const FIELDS: [&str; 35] = [
     "prisma",
 ];
 
-/// The reduced manifest; the text itself when it is no JSON object, which the package manager will say better.
+/// The reduced manifest; the unchanged text when it is not a JSON object, so that the package manager reports the error.
 pub fn reduce_manifest(text: &str) -> String {
     let Ok(Value::Object(fields)) = serde_json::from_str(text) else {
         return text.to_owned();
@@ -443,9 +424,10 @@ impl Write for LimitedText {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnostic::Diagnostic;
 
     #[test]
-    fn links_may_point_anywhere_inside_and_nowhere_else() {
+    fn links_must_stay_inside_the_context() {
         for (path, target) in
             [("a/b/l", "../../x"), ("l", "."), ("a/l", "missing"), ("a/l", "../a/../x"), ("a/l", "..")]
         {
@@ -457,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn an_own_dockerfile_gets_no_untracked_environment_file() {
+    fn untracked_environment_files_are_not_sent_to_own_dockerfiles() {
         let texts = [".env", ".env.local", ".env.example", "apps/.dev.vars", "env.ts", "Dockerfile"];
         let mut tree = SourceTree::from_texts(texts.map(|path| (path, "x")));
         let check = |tree: &SourceTree, sent: &[&str], left_out: &[&str]| {
@@ -466,7 +448,7 @@ mod tests {
             assert_eq!(paths, sent);
             assert_eq!(own.left_out, left_out.iter().map(PathBuf::from).collect::<Vec<_>>());
         };
-        // Nothing is tracked where git says nothing.
+        // Without git facts nothing is tracked.
         check(&tree, &[".env.example", "Dockerfile", "apps", "env.ts"], &[".env", ".env.local", "apps/.dev.vars"]);
         let tracked_env_files = [".env", "apps/.dev.vars"].map(str::to_owned).into();
         tree.git = Some(crate::repo::GitFacts { tracked_env_files, ..Default::default() });
@@ -474,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_context_can_hold_is_named() {
+    fn entries_that_cannot_be_sent_are_errors() {
         let tree = SourceTree::default();
         let check = |kind: EntryKind, code: &str, message: &str| {
             let entry = SourceEntry { path: "a/x".into(), kind, mode: 0o644 };
@@ -485,12 +467,12 @@ mod tests {
         check(
             EntryKind::Symlink { target: "../../etc".into() },
             "dockerfile/link-leaves-context",
-            "`a/x` links to `../../etc`, which leaves the build context",
+            "`a/x` links to `../../etc`, outside the build context",
         );
         check(
             EntryKind::Special { what: "socket" },
             "dockerfile/special-file",
-            "`a/x` is a socket, which no build context can hold",
+            "`a/x` is a socket, which cannot be part of a build context",
         );
     }
 
@@ -520,7 +502,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_stays() {
+    fn other_values_are_unchanged() {
         assert_eq!(reduce_manifest("[1"), "[1");
     }
 }

@@ -1,6 +1,6 @@
 //! From an `ImagePlan` to Dockerfile text and the list of context entries. Pure: files are named, never opened.
 //!
-//! Nothing of the project, its settings or its file names can end an instruction or begin one: see `script`.
+//! No value of the project, its settings or its file names can end or start an instruction: see `script`.
 
 pub mod cache_transfer;
 mod context;

@@ -7,36 +7,36 @@ use std::fmt::Write as _;
 
 use crate::image::plan::MAX_LINE_VALUE;
 
-/// Commands that run one after the other, each only when the one before succeeded.
+/// Commands joined by `&&`.
 pub(super) struct Script {
     lines: Vec<String>,
-    /// A word needed quotes: the Dockerfile must not see it as text.
+    /// A word needed quotes, so the script is written in exec form.
     quoted: bool,
 }
 
 impl Script {
-    /// `title` is what builders and people see of the step: a text of ours, as the argument of the shell's no-operation.
+    /// `title` is shown for the step: a fixed text, passed to the shell's no-op command.
     pub(super) fn titled(title: &'static str) -> Self {
         Self { lines: vec![format!(": '{title}'")], quoted: false }
     }
 
-    /// A line of ours.
+    /// Adds a trusted line.
     pub(super) fn line(&mut self, line: impl Into<String>) {
         self.lines.push(line.into());
     }
 
-    /// A word of the project's, for use in a line.
+    /// Quotes a word of the project for use in a line.
     pub(super) fn word(&mut self, word: &str) -> String {
         self.quoted |= !is_plain_word(word);
         shell_word(word).into_owned()
     }
 
-    /// A command of the project's.
+    /// Quotes a command of the project.
     pub(super) fn command<T: AsRef<str>>(&mut self, argv: &[T]) -> String {
         argv.iter().map(|word| self.word(word.as_ref())).collect::<Vec<_>>().join(" ")
     }
 
-    /// `RUN` with its mounts: readable where every word is plain, else in exec form, where nothing can break out.
+    /// `RUN` with its mounts: in readable shell form when every word is plain, else in exec form, from which nothing can break out.
     pub(super) fn render(&self, mounts: &[String]) -> String {
         let mounts = mounts.iter().fold(String::new(), |mut text, mount| {
             let _ = write!(text, "--mount={mount} \\\n    ");
@@ -92,7 +92,7 @@ mod tests {
 
     use super::*;
 
-    /// What Docker's shell lexer makes of a double-quoted word (BuildKit, `frontend/dockerfile/shell/lex.go`).
+    /// A double-quoted word as Docker's shell lexer reads it (BuildKit, `frontend/dockerfile/shell/lex.go`).
     fn read_value(quoted: &str) -> Option<String> {
         let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
         let mut result = String::new();
@@ -110,7 +110,7 @@ mod tests {
         Some(result)
     }
 
-    /// What `sh` makes of a word.
+    /// A word as `sh` reads it.
     fn read_word(word: &str) -> Option<String> {
         let mut result = String::new();
         let mut quoted = false;
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_line_cannot_carry_is_refused() {
+    fn values_that_do_not_fit_on_a_line_are_refused() {
         assert_eq!(instruction_value("a\nRUN evil"), None);
         assert_eq!(instruction_value(&"x".repeat(MAX_LINE_VALUE + 1)), None);
         assert_eq!(instruction_value("ends in \\").as_deref(), Some(r#""ends in \\""#));

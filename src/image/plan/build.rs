@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 
 use super::environment::PlannedEnvironment;
-use super::{BuildPlan, CacheMount, CacheSharing, Inputs, PlannedCommand, WORKSPACE, identity};
+use super::identity;
+use super::image::{BuildPlan, CacheMount, CacheSharing, Inputs, PlannedCommand, WORKSPACE};
 use crate::diagnostic::Warning;
 use crate::project::{BuildTask, LifecycleScript, PackageManagerKind as Kind};
 use crate::rel_path::RelPath;
@@ -27,7 +28,7 @@ pub(super) fn plan_build(
     }
 }
 
-/// Ours win: the image depends on them.
+/// The program's variables win: the image depends on them.
 fn build_environment(project: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut variables = project.clone();
     let mut options = "--require /nextdeploy/pin-build-id.cjs".to_owned();
@@ -101,7 +102,7 @@ fn plan_dependencies(inputs: Inputs<'_>) -> Vec<PlannedCommand> {
         .collect()
 }
 
-/// turbo and Nx build the packages that the app needs by themselves.
+/// turbo and Nx build the packages that the app needs themselves.
 fn plan_task_runner(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Option<PlannedCommand> {
     let facts = inputs.facts;
     let workspace = facts.workspace.as_ref()?;
@@ -129,7 +130,7 @@ fn plan_task_runner(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Option<P
     Some(PlannedCommand { dir: facts.install_dir(), argv, reason })
 }
 
-/// `.next/cache` of this project and no other: it holds keys.
+/// `.next/cache`, never shared between projects because it contains keys.
 fn plan_cache(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Option<CacheMount> {
     let facts = inputs.facts;
     let dist_dir = facts.config.dist_dir.value().map_or(".next", String::as_str);
@@ -177,7 +178,7 @@ pub(super) fn plan_lifecycle(inputs: Inputs<'_>) -> Vec<PlannedCommand> {
     commands
 }
 
-/// The root first (patches), then what the app needs, then the app.
+/// The root first (patches), then the packages that the app needs, then the app.
 fn package_order(inputs: Inputs<'_>) -> Vec<RelPath> {
     let mut order = vec![inputs.facts.install_dir()];
     if let Some(workspace) = &inputs.facts.workspace {
@@ -193,7 +194,7 @@ fn package_order(inputs: Inputs<'_>) -> Vec<RelPath> {
     order
 }
 
-/// True for scripts whose every command sets up git hooks, or checks which package manager runs.
+/// True for scripts that only set up git hooks or check which package manager runs.
 fn is_guard(command: &str) -> bool {
     command.split(['&', '|', ';']).map(str::trim).filter(|part| !part.is_empty()).all(|part| {
         let words: Vec<&str> =
@@ -221,7 +222,8 @@ fn is_guard(command: &str) -> bool {
     })
 }
 
-/// `@prisma/client` generates when it is installed, up to version 6 and where dependencies may run scripts.
+/// `prisma generate`, unless something else runs it: `@prisma/client` does so on install up to version 6, where the package manager
+/// runs scripts of dependencies.
 fn plan_prisma(inputs: Inputs<'_>) -> Option<PlannedCommand> {
     let facts = inputs.facts;
     let prisma = facts.install.prisma.as_ref()?;
@@ -243,7 +245,7 @@ fn plan_prisma(inputs: Inputs<'_>) -> Option<PlannedCommand> {
     })
 }
 
-/// Folder of the innermost package that holds `file`.
+/// Folder of the innermost package that contains `file`.
 fn package_of(inputs: Inputs<'_>, file: &RelPath) -> Option<RelPath> {
     let folders = inputs.facts.install.manifests.iter().filter_map(RelPath::parent);
     folders.filter(|folder| folder.contains(file)).max_by_key(|folder| folder.as_str().len())
@@ -254,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn guards_and_git_hooks_are_no_work() {
+    fn guards_and_git_hooks_are_skipped() {
         for command in [
             "npx only-allow pnpm",
             "husky",

@@ -1,15 +1,17 @@
-//! Who sees which variable: the build, the image, or only the container. Every value takes exactly one of these ways.
+//! Which variables are visible to the build, to the image, or only to the container.
 
 use std::collections::BTreeMap;
 
-use super::{CA_SECRET, Inputs, KEY_SECRET, PlanError, PlannedSecret, SecretUse, secret_look};
+use super::error::PlanError;
+use super::image::{CA_SECRET, Inputs, KEY_SECRET, PlannedSecret, SecretUse};
+use super::secret_looking::secret_look;
 use crate::config::settings::{EnvFilePolicy, EnvScope, EnvSetting, EnvValue, SecretSource, SecretValue};
 use crate::diagnostic::Location;
 use crate::diagnostic::Warning;
 use crate::origin::{Origin, Sourced};
 use crate::project::DotenvFile;
 
-/// Variables sorted by who sees them.
+/// Variables by where they are visible.
 pub(super) struct PlannedEnvironment {
     pub(super) image: BTreeMap<String, Sourced<String>>,
     pub(super) build: BTreeMap<String, String>,
@@ -17,7 +19,7 @@ pub(super) struct PlannedEnvironment {
     pub(super) secrets: BTreeMap<String, PlannedSecret>,
 }
 
-/// Build arguments that every Dockerfile has without declaring them.
+/// Build arguments that are predefined in every Dockerfile.
 pub const PREDEFINED_BUILD_ARGS: [&str; 12] = [
     "HTTP_PROXY",
     "http_proxy",
@@ -32,7 +34,7 @@ pub const PREDEFINED_BUILD_ARGS: [&str; 12] = [
     "BUILDKIT_INLINE_CACHE",
     "SOURCE_DATE_EPOCH",
 ];
-/// Set by the launcher or by this program, whatever a project says.
+/// Always set by the launcher or by this program.
 const FIXED: [&str; 3] = ["NODE_ENV", "HOSTNAME", "PORT"];
 
 pub(super) fn plan_environment(
@@ -119,7 +121,7 @@ impl PlannedEnvironment {
         Ok(())
     }
 
-    /// Secret-looking values reach the build as a secret, so that no Dockerfile and no image history shows them.
+    /// Secret-looking values are passed to the build as secrets, so that they appear in no Dockerfile and no image history.
     fn take_for_build(&mut self, name: &str, value: &str) {
         if secret_look(name, value).is_some() {
             self.build.remove(name);
@@ -164,8 +166,8 @@ impl PlannedEnvironment {
         let policy = inputs.settings.env_files.as_ref().map_or(EnvFilePolicy::Auto, |policy| policy.value);
         let of_app = |file: &&DotenvFile| file.path.parent().as_ref() == Some(&inputs.facts.app_dir);
         let mut values: BTreeMap<&str, (String, Origin)> = BTreeMap::new();
-        for wanted in [".env", ".env.production"] {
-            let Some(file) = inputs.facts.env_files.iter().filter(of_app).find(|file| file.path.name() == wanted)
+        for file_name in [".env", ".env.production"] {
+            let Some(file) = inputs.facts.env_files.iter().filter(of_app).find(|file| file.path.name() == file_name)
             else {
                 continue;
             };
@@ -235,12 +237,12 @@ fn left_out(name: &str, origin: &Origin) -> Warning {
 }
 
 fn warn_fixed(name: &str, value: &str, origin: &Origin, warnings: &mut Vec<Warning>) {
-    // The port has its own setting, which the planner reads; the launcher owns the host.
+    // The port is planned separately; the launcher sets the host.
     if name == "PORT" || (name == "NODE_ENV" && value == "production") || (name == "HOSTNAME" && value == "0.0.0.0") {
         return;
     }
     let (reason, hint) = if name == "NODE_ENV" {
-        ("Next.js runs only as `production` in an image", "use a variable of your own, like `APP_ENV`")
+        ("images always run Next.js in `production`", "use another variable, such as `APP_ENV`")
     } else {
         (
             "the launcher listens on all addresses",
@@ -272,7 +274,7 @@ fn kept_secrets(file: &DotenvFile) -> Option<Warning> {
         Warning::new(
             "plan/env-file-kept",
             format!(
-                "`{}` stays in the image as asked, with values that look like secrets: {}",
+                "`{}` is kept in the image as requested, with values that look like secrets: {}",
                 file.path,
                 names.join(", ")
             ),

@@ -5,30 +5,34 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use super::{BasePlan, Inputs, MAX_LINE_VALUE, PlanError};
+use super::error::PlanError;
+use super::image::{BasePlan, Inputs, MAX_LINE_VALUE};
 use crate::diagnostic::Warning;
 use crate::origin::Sourced;
 
 /// Longest image name that is made from an app name.
 const MAX_NAME: usize = 128;
 
-/// The app's name as a repository name; a warning says when it had to be changed.
+/// The app's name as a repository name, with a warning if it had to be changed.
 pub(super) fn plan_name(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Result<Sourced<String>, PlanError> {
-    let wanted = inputs.settings.name.as_ref().unwrap_or(&inputs.facts.name);
-    let name = normalise(&wanted.value);
+    let app_name = inputs.settings.name.as_ref().unwrap_or(&inputs.facts.name);
+    let name = normalise(&app_name.value);
     if name.is_empty() {
-        return Err(PlanError::NoImageName { name: wanted.value.clone(), origin: wanted.origin.to_string() });
+        return Err(PlanError::NoImageName { name: app_name.value.clone(), origin: app_name.origin.to_string() });
     }
-    if name != wanted.value {
+    if name != app_name.value {
         warnings.push(
             Warning::new(
                 "plan/image-name-changed",
-                format!("the image is called `{name}`: `{}` ({}) is no image name", wanted.value, wanted.origin),
+                format!(
+                    "the image is named `{name}`: `{}` ({}) is not a valid image name",
+                    app_name.value, app_name.origin
+                ),
             )
-            .with_hint("choose a name of lower case letters, digits and `-` with `--name`"),
+            .with_hint("set a name of lower case letters, digits and `-` with `--name`"),
         );
     }
-    Ok(Sourced::new(name, wanted.origin.clone()))
+    Ok(Sourced::new(name, app_name.origin.clone()))
 }
 
 /// `@scope/My App` becomes `scope-my-app`.
@@ -51,12 +55,12 @@ fn normalise(name: &str) -> String {
     result.trim_end_matches(['-', '.', '_']).to_owned()
 }
 
-/// The commit that is built: what the CI says, else git.
+/// The commit that is built, from the CI or else from git.
 pub(super) fn commit(inputs: Inputs<'_>) -> Option<&str> {
     inputs.ci.commit.as_deref().or_else(|| inputs.tree.git.as_ref()?.commit.as_deref())
 }
 
-/// Where the sources live on the web.
+/// Web address of the sources.
 pub(super) fn source_url(inputs: Inputs<'_>) -> Option<String> {
     inputs
         .ci
@@ -65,7 +69,7 @@ pub(super) fn source_url(inputs: Inputs<'_>) -> Option<String> {
         .or_else(|| inputs.tree.git.as_ref()?.remote.as_deref().map(crate::repo::ci::web_url))
 }
 
-/// Stands for this project on this daemon: caches that hold keys are never shared between two of them.
+/// Identifies this project on this daemon: caches that contain keys are never shared between projects.
 pub(super) fn project_id(inputs: Inputs<'_>) -> String {
     let remote = inputs.tree.git.as_ref().and_then(|git| git.remote.clone());
     let place = remote.unwrap_or_else(|| inputs.tree.root.to_string_lossy().into_owned());
@@ -102,7 +106,7 @@ pub(super) fn plan_labels(
     let git = inputs.tree.git.as_ref();
     let mut labels = BTreeMap::new();
     let mut set = |name: String, value: Option<String>| {
-        // Anything from outside that is not one printable line tells nothing, and is left out.
+        // Values from outside that are not one printable line are left out.
         let usable =
             |value: &String| !value.is_empty() && value.len() <= MAX_LINE_VALUE && !value.chars().any(char::is_control);
         if let Some(value) = value.filter(usable) {
@@ -111,14 +115,14 @@ pub(super) fn plan_labels(
     };
     let name = inputs.settings.name.as_ref().unwrap_or(&facts.name);
     set(format!("{OCI}.title"), Some(name.value.clone()));
-    let told = |fact: &Option<Sourced<String>>| fact.as_ref().map(|fact| fact.value.trim().to_owned());
-    set(format!("{OCI}.description"), told(&facts.description).or_else(|| inputs.ci.description.clone()));
+    let trimmed = |fact: &Option<Sourced<String>>| fact.as_ref().map(|fact| fact.value.trim().to_owned());
+    set(format!("{OCI}.description"), trimmed(&facts.description).or_else(|| inputs.ci.description.clone()));
     set(
         format!("{OCI}.licenses"),
-        told(&facts.license).filter(|license| is_spdx(license)).or_else(|| inputs.ci.license.clone()),
+        trimmed(&facts.license).filter(|license| is_spdx(license)).or_else(|| inputs.ci.license.clone()),
     );
     let tagged = || inputs.ci.tag.clone().or_else(|| git?.tag.clone());
-    set(format!("{OCI}.version"), version.or_else(tagged).or_else(|| told(&facts.version)));
+    set(format!("{OCI}.version"), version.or_else(tagged).or_else(|| trimmed(&facts.version)));
     set(format!("{OCI}.revision"), commit(inputs).map(str::to_owned));
     set(format!("{OCI}.url"), source_url(inputs));
     set(format!("{OCI}.source"), source_url(inputs));
@@ -143,7 +147,7 @@ pub(super) fn plan_labels(
     Ok(labels)
 }
 
-/// npm's `UNLICENSED` and `SEE LICENSE IN …` are no SPDX expressions.
+/// npm's `UNLICENSED` and `SEE LICENSE IN …` are not SPDX expressions.
 fn is_spdx(license: &str) -> bool {
     license != "UNLICENSED" && !license.starts_with("SEE LICENSE")
 }

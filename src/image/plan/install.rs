@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::build;
-use super::{
+use super::image::{
     CacheMount, CacheSharing, ImageMode, Inputs, InstallPlan, ManagerSetup, PlannedSecret, SecretUse, SystemPackage,
 };
 use crate::diagnostic::Warning;
 use crate::project::{PackageManager, PackageManagerKind as Kind};
 use crate::rel_path::RelPath;
 
-/// Where the package stores live during the build.
+/// Folder of the package stores during the build.
 const STORE: &str = "/var/cache/nextdeploy";
 
 pub(super) fn plan_install(
@@ -48,7 +48,7 @@ pub(super) fn plan_install(
     }
 }
 
-/// Major version; npm that comes with Node.js counts as a current one.
+/// Major version; the npm bundled with Node.js counts as current.
 fn major(manager: &PackageManager) -> u32 {
     let version = manager.version.as_ref().map_or("", |version| version.value.as_str());
     version.split('.').next().and_then(|text| text.parse().ok()).unwrap_or(u32::MAX)
@@ -73,7 +73,7 @@ fn plan_setup(manager: &PackageManager) -> ManagerSetup {
 
 fn command(manager: &PackageManager, major: u32) -> Vec<String> {
     let text = match manager.kind {
-        // `--include` is unknown before npm 7, which installs everything unless `--only` says otherwise.
+        // `--include` is unknown before npm 7, which installs everything unless `--only` is given.
         Kind::Npm if major < 7 => "npm ci --no-audit --no-fund",
         Kind::Npm => "npm ci --include=dev --no-audit --no-fund",
         Kind::YarnClassic => "yarn install --frozen-lockfile --non-interactive --production=false",
@@ -84,8 +84,8 @@ fn command(manager: &PackageManager, major: u32) -> Vec<String> {
     words(text, manager)
 }
 
-/// A second install without development dependencies, unless the first one is changed afterwards (patches, generated
-/// clients): what changes it is itself a development dependency.
+/// A second install without development dependencies. Not possible when scripts change the first one (patches, generated
+/// clients), because the tools that do so are development dependencies themselves.
 fn plan_production(inputs: Inputs<'_>, mode: ImageMode, warnings: &mut Vec<Warning>) -> Option<Vec<String>> {
     if mode != ImageMode::Server {
         return None;
@@ -100,7 +100,7 @@ fn plan_production(inputs: Inputs<'_>, mode: ImageMode, warnings: &mut Vec<Warni
                 "plan/development-dependencies-kept",
                 format!("the image keeps development dependencies: {reason}"),
             )
-            .with_hint("let the app start by `next start`, which needs none, if a server of its own is not needed"),
+            .with_hint("start the app with `next start`, which does not need them, unless it needs a custom server"),
         );
     }
     command
@@ -133,7 +133,7 @@ fn environment(inputs: Inputs<'_>) -> BTreeMap<String, String> {
     let manager = &inputs.facts.package_manager.value;
     let mut variables: Vec<(&str, String)> = vec![
         ("CI", "1".into()),
-        // Git hooks and downloads of browsers are of no use in an image.
+        // Git hooks and browser downloads are useless in an image.
         ("HUSKY", "0".into()),
         ("LEFTHOOK", "0".into()),
         ("SKIP_INSTALL_SIMPLE_GIT_HOOKS", "1".into()),
@@ -146,14 +146,14 @@ fn environment(inputs: Inputs<'_>) -> BTreeMap<String, String> {
         Kind::Npm => variables.push(("npm_config_cache", format!("{STORE}/npm"))),
         Kind::YarnClassic => variables.extend([
             ("YARN_CACHE_FOLDER", format!("{STORE}/yarn")),
-            // Yarn 1 takes `engines` as exact, also when it runs a script.
+            // Yarn 1 enforces `engines`, even when it runs a script.
             ("YARN_IGNORE_ENGINES", "true".into()),
             ("YARN_IGNORE_PATH", "1".into()),
         ]),
         Kind::YarnBerry => {
             variables.extend([
                 ("YARN_GLOBAL_FOLDER", format!("{STORE}/yarn-berry")),
-                // Plug and Play output cannot be traced; the lockfile is the same for both linkers.
+                // Plug'n'Play output cannot be traced; the lockfile is the same for both linkers.
                 ("YARN_NODE_LINKER", "node-modules".into()),
                 ("YARN_ENABLE_TELEMETRY", "0".into()),
                 ("YARN_ENABLE_PROGRESS_BARS", "0".into()),
@@ -163,7 +163,7 @@ fn environment(inputs: Inputs<'_>) -> BTreeMap<String, String> {
             }
         }
         Kind::Pnpm => variables.extend([
-            // The version is exact already; pnpm's own switch needs signatures that mirrors do not have.
+            // The version is exact already; pnpm's own version switch needs signatures that mirrors lack.
             ("npm_config_manage_package_manager_versions", "false".into()),
             ("npm_config_verify_deps_before_run", "false".into()),
             ("pnpm_config_verify_deps_before_run", "false".into()),
@@ -176,7 +176,7 @@ fn environment(inputs: Inputs<'_>) -> BTreeMap<String, String> {
 fn store(manager: &PackageManager) -> CacheMount {
     let (name, sharing) = match manager.kind {
         Kind::Npm => ("npm", CacheSharing::Shared),
-        // Two Yarns that write one cache at a time damage it.
+        // Concurrent Yarn processes corrupt a shared cache.
         Kind::YarnClassic => ("yarn", CacheSharing::Locked),
         Kind::YarnBerry => ("yarn-berry", CacheSharing::Locked),
         Kind::Pnpm => ("pnpm", CacheSharing::Shared),
@@ -199,7 +199,7 @@ fn input_files(inputs: Inputs<'_>) -> Vec<RelPath> {
     files
 }
 
-/// A variable in `.npmrc` that nobody gives makes private packages fail in a way that is hard to read.
+/// If a variable of `.npmrc` is not set, private packages fail with a message that does not name the cause.
 fn warn_missing_variables(inputs: Inputs<'_>, secrets: &BTreeMap<String, PlannedSecret>, warnings: &mut Vec<Warning>) {
     for variable in &inputs.facts.install.variables {
         let name = &variable.value;
@@ -208,7 +208,7 @@ fn warn_missing_variables(inputs: Inputs<'_>, secrets: &BTreeMap<String, Planned
             warnings.push(
                 Warning::new(
                     "plan/missing-install-variable",
-                    format!("the install reads `{name}` ({}), and nobody gives it", variable.origin),
+                    format!("the install reads `{name}` ({}), which is not set", variable.origin),
                 )
                 .with_hint(format!("pass it with `--secret {name}`")),
             );
@@ -216,7 +216,7 @@ fn warn_missing_variables(inputs: Inputs<'_>, secrets: &BTreeMap<String, Planned
     }
 }
 
-/// Programs that native dependencies call and slim images lack.
+/// Packages that native dependencies need and slim images lack.
 pub(super) fn plan_system_packages(inputs: Inputs<'_>) -> Vec<SystemPackage> {
     let mut packages = Vec::new();
     let needs = &inputs.facts.install;

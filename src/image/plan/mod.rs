@@ -1,7 +1,7 @@
-//! Every choice about the image, made once: `Settings` + `CiContext` + `ProjectFacts` in, [`ImagePlan`] out.
+//! Every decision about the image, made once: `Settings` + `CiContext` + `ProjectFacts` in, [`ImagePlan`] out.
 //!
-//! Pure: the same input gives the same plan, and a plan can be printed without a daemon. It names no file that it did not
-//! get from the facts, and never holds a secret in what it serialises.
+//! Pure: the same input gives the same plan, and a plan can be printed without a daemon. Reads no file: what a file says is a fact.
+//! Serialised plans never contain secrets.
 
 mod build;
 mod environment;
@@ -23,22 +23,8 @@ pub use secret_looking::{SecretLook, secret_look};
 
 use std::collections::HashSet;
 
-use crate::config::settings::{EnvFilePolicy, PublishSettings, Settings};
+use crate::config::settings::EnvFilePolicy;
 use crate::diagnostic::Warning;
-use crate::project::ProjectFacts;
-use crate::repo::SourceTree;
-use crate::repo::ci::CiContext;
-
-/// What every part of planning reads.
-#[derive(Clone, Copy)]
-pub struct Inputs<'a> {
-    pub settings: &'a Settings,
-    /// Where the image goes decides how it is called, and nothing else.
-    pub publish: &'a PublishSettings,
-    pub ci: &'a CiContext,
-    pub facts: &'a ProjectFacts,
-    pub tree: &'a SourceTree,
-}
 
 /// Plans the image.
 pub fn plan_image(inputs: Inputs<'_>) -> Result<ImagePlan, PlanError> {

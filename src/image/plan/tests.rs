@@ -25,7 +25,7 @@ fn the_plan_of_an_npm_project() {
 }
 
 #[test]
-fn a_name_that_no_image_can_have_is_changed_and_said() {
+fn invalid_image_names_are_changed_with_a_warning() {
     let mut sample = Sample::npm();
     sample.facts.name.value = "@Acme/Web Shop".to_owned();
     let plan = sample.plan();
@@ -77,7 +77,7 @@ fn the_mode_follows_config_and_start_script() {
 }
 
 #[test]
-fn a_package_manager_never_stands_between_app_and_signals() {
+fn start_scripts_run_without_the_package_manager() {
     let mut sample = Sample::npm();
     let mut mode = |words: &[&str]| {
         let words = words.iter().map(|word| (*word).to_owned()).collect();
@@ -131,7 +131,7 @@ fn secrets_reach_the_build_as_secrets_and_never_the_image() {
 }
 
 #[test]
-fn scopes_are_obeyed() {
+fn scopes_limit_where_a_variable_is_visible() {
     let mut sample = Sample::npm();
     for (name, scope) in [("B", EnvScope::Build), ("I", EnvScope::Image), ("C", EnvScope::Container)] {
         sample.env(name, EnvValue::Plain("x".to_owned()), scope);
@@ -142,7 +142,7 @@ fn scopes_are_obeyed() {
 }
 
 #[test]
-fn what_the_launcher_owns_is_ignored_and_said() {
+fn variables_of_the_launcher_are_ignored_with_a_warning() {
     let mut sample = Sample::npm();
     for (name, value) in [("NODE_ENV", "development"), ("HOSTNAME", "127.0.0.1"), ("PORT", "8080")] {
         sample.plain(name, value);
@@ -183,7 +183,7 @@ fn harmless_values_of_tracked_files_become_the_image_environment() {
 }
 
 #[test]
-fn untracked_files_are_not_read_and_named() {
+fn untracked_env_files_are_reported_and_not_read() {
     let mut sample = Sample::npm();
     sample.facts.env_files = vec![env_file(".env", false, &[("SITE", "dev")])];
     let plan = sample.plan();
@@ -246,7 +246,7 @@ fn prisma_needs_openssl_its_schema_and_a_client() {
 }
 
 #[test]
-fn variables_of_npmrc_are_asked_for() {
+fn missing_variables_of_npmrc_are_reported() {
     let mut sample = Sample::npm();
     sample.facts.install.variables = vec![from_file("NPM_TOKEN".to_owned(), ".npmrc")];
     assert_eq!(codes(&sample.plan()), ["plan/missing-install-variable"]);

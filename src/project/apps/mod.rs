@@ -1,7 +1,6 @@
-//! Which folder of the repository is the Next.js app that is meant.
+//! Which folder of the repository is the Next.js app to build.
 //!
-//! In: the tree and what was asked for. Out: the app with its manifest and the workspace around it. Never picks one of
-//! several apps by itself.
+//! In: the tree and the requested app. Out: the app with its manifest and its workspace. Never picks one of several apps by itself.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -16,7 +15,7 @@ use super::facts::AppCandidate;
 use super::package_json::{PackageJson, PackageJsonCache};
 use super::workspace::{self, NxProject, WorkspaceMembers};
 
-/// Folders whose apps are material for tests or readers, unless they are asked for.
+/// Folders whose apps are examples or test fixtures; only selected explicitly.
 const ASIDE: &[&str] =
     &["examples", "example", "fixtures", "__fixtures__", "test", "tests", "__tests__", "e2e", "templates", "template"];
 
@@ -32,15 +31,15 @@ pub(super) struct ChosenApp {
     pub apps: Vec<AppCandidate>,
 }
 
-/// Finds the app, by what was asked for or because there is only one.
+/// Finds the app: the requested one, else the only one.
 pub(super) fn locate(
     manifests: &PackageJsonCache<'_>,
-    asked: Option<&Sourced<String>>,
+    requested: Option<&Sourced<String>>,
     warnings: &mut Vec<Warning>,
 ) -> Result<ChosenApp, ProjectError> {
     let search = AppSearch::new(manifests, warnings)?;
-    let chosen = match asked {
-        Some(asked) => search.asked(asked)?,
+    let chosen = match requested {
+        Some(requested) => search.requested(requested)?,
         None => search.only()?,
     };
     search.located(chosen, warnings)
@@ -121,7 +120,7 @@ impl<'m> AppSearch<'m> {
         self.candidates.push(LoadedApp { app: AppCandidate { name, dir: dir.clone() }, manifest, named });
     }
 
-    /// The candidates that count when nothing was asked for: of the workspace, else not aside, else all.
+    /// The candidates to choose from without `--app`: those of the workspace, else all outside of `ASIDE` folders, else all.
     fn likely(&self) -> Vec<&LoadedApp> {
         let pick = |keep: &dyn Fn(&&LoadedApp) -> bool| self.candidates.iter().filter(keep).collect::<Vec<_>>();
         if let Some(root) = &self.root {
@@ -165,15 +164,15 @@ impl<'m> AppSearch<'m> {
     }
 
     /// A folder, a full name, or the last part of a name or folder where that is unique.
-    fn asked(&self, asked: &Sourced<String>) -> Result<&LoadedApp, ProjectError> {
-        let wanted = asked.value.trim();
-        let dir = RelPath::new(wanted).ok().filter(|dir| self.tree().has_directory(dir));
+    fn requested(&self, requested: &Sourced<String>) -> Result<&LoadedApp, ProjectError> {
+        let selector = requested.value.trim();
+        let dir = RelPath::new(selector).ok().filter(|dir| self.tree().has_directory(dir));
         let exact = self.candidates.iter().find(|candidate| dir.as_ref() == Some(&candidate.app.dir));
-        if let Some(candidate) = exact.or_else(|| self.candidates.iter().find(|c| c.app.name == wanted)) {
+        if let Some(candidate) = exact.or_else(|| self.candidates.iter().find(|c| c.app.name == selector)) {
             return Ok(candidate);
         }
         let last = |candidate: &&LoadedApp| {
-            candidate.app.dir.name() == wanted || candidate.app.name.rsplit('/').next() == Some(wanted)
+            candidate.app.dir.name() == selector || candidate.app.name.rsplit('/').next() == Some(selector)
         };
         if let Some(found) = Self::one_of(&self.candidates.iter().filter(last).collect::<Vec<_>>()) {
             return found;
@@ -188,8 +187,8 @@ impl<'m> AppSearch<'m> {
             }
         }
         Err(ProjectError::UnknownApp {
-            asked: asked.value.clone(),
-            origin: asked.origin.to_string(),
+            requested: requested.value.clone(),
+            origin: requested.origin.to_string(),
             apps: self.candidates.iter().map(|candidate| candidate.app.clone()).collect(),
         })
     }
@@ -200,11 +199,11 @@ impl<'m> AppSearch<'m> {
         let mut workspace = None;
         let mut folder = Some(dir.clone());
         while let Some(current) = folder {
-            // What the root has to say was said when the search began.
-            let mut said = Vec::new();
+            // Warnings about the root were reported when the search began.
+            let mut reported = Vec::new();
             let found =
-                workspace::members(self.manifests, &current, if current.is_root() { &mut said } else { warnings })?;
-            // An Nx app without a manifest belongs to the root that has its dependencies.
+                workspace::members(self.manifests, &current, if current.is_root() { &mut reported } else { warnings })?;
+            // An Nx app without a manifest belongs to the root, which declares its dependencies.
             let adopted = chosen.manifest.path.parent().as_ref() == Some(&current) && current != *dir;
             if let Some(members) = found.filter(|members| adopted || members.holds(dir)) {
                 workspace = Some(members);
@@ -251,7 +250,7 @@ fn has_routes(tree: &SourceTree, dir: &RelPath) -> bool {
         .any(|folder| dir.join(folder).is_ok_and(|path| tree.has_directory(&path)))
 }
 
-/// Libraries and component workshops depend on `next` too; an app also has routes or a script that builds it.
+/// Libraries and component workshops depend on `next` too; an app also has routes or a script that runs `next`.
 fn has_marker(tree: &SourceTree, manifest: &PackageJson) -> bool {
     let builds =
         || manifest.scripts.values().any(|script| script.contains("next build") || script.contains("next start"));

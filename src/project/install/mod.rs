@@ -1,4 +1,4 @@
-//! What the frozen install reads or runs besides manifests and lockfile: [`InstallNeeds`].
+//! What the frozen install needs besides manifests and lockfile: [`InstallNeeds`].
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -83,11 +83,11 @@ fn files(install: &InstallInputs<'_>) -> Result<Vec<RelPath>, ProjectError> {
         }
         let ranges = manifest.all_dependencies().map(|(_, range)| range).chain(&manifest.resolutions);
         for local in ranges.filter_map(|range| local_path(range)) {
-            // A package of the workspace is there by its manifest.
+            // Packages of the workspace are sent as manifests.
             add(manifest.dir.join(local).ok().filter(|path| !members.contains(path)));
         }
     }
-    // Each file once, however many dependencies name a folder above it.
+    // Each file once, even if several dependencies name a folder above it.
     let above = |path: &RelPath| std::iter::successors(path.parent(), RelPath::parent);
     let outermost = paths.iter().filter(|path| !above(path).any(|folder| paths.contains(&folder)));
     let mut files: BTreeSet<RelPath> = outermost.flat_map(|path| files_below(install.tree, path)).collect();
@@ -127,7 +127,7 @@ fn is_file(entry: &SourceEntry) -> bool {
     matches!(entry.kind, EntryKind::File { .. } | EntryKind::Symlink { .. })
 }
 
-/// A committed cache makes the install need no network (zero-install).
+/// A committed package cache (zero-install).
 fn yarn_cache(install: &InstallInputs<'_>) -> Option<RelPath> {
     let folder = install.yarn.cache_folder.as_deref().unwrap_or(".yarn/cache");
     let path = install.dir.join(folder).ok().filter(|path| !path.is_root() && install.tree.has_directory(path))?;
@@ -145,7 +145,7 @@ fn prisma(install: &InstallInputs<'_>) -> Option<Prisma> {
     }
     let mut schemas = Schemas::new(install.tree);
     for manifest in &users {
-        // `prisma.config.ts` may name any place; only Prisma can run it.
+        // `prisma.config.ts` may name any path, but only Prisma can run it.
         if !schemas.add_usual(manifest) && manifest.dependency("prisma").is_some() {
             schemas.add(&manifest.dir);
         }
@@ -160,7 +160,7 @@ fn prisma(install: &InstallInputs<'_>) -> Option<Prisma> {
     Some(Prisma { version, schemas: schemas.found() })
 }
 
-/// Schema files, of which very many packages may name the same.
+/// Schema files; many packages may refer to the same ones.
 struct Schemas<'t> {
     /// All in the tree, in the order of its entries.
     all: Vec<&'t Path>,
@@ -175,7 +175,7 @@ impl<'t> Schemas<'t> {
         Self { all: files.filter(is_schema).collect(), chosen: BTreeSet::new() }
     }
 
-    /// Adds the file or the folder at `path`; false when there is no schema.
+    /// Adds the schemas at or below `path`; false if there are none.
     fn add(&mut self, path: &RelPath) -> bool {
         let path = Path::new(path.as_str());
         let start = self.all.partition_point(|schema| *schema < path);
@@ -186,7 +186,7 @@ impl<'t> Schemas<'t> {
         length > 0
     }
 
-    /// Adds `prisma.schema`, `--schema` in a script, and the places where Prisma looks by itself.
+    /// Adds `prisma.schema`, `--schema` of scripts, and Prisma's default paths.
     fn add_usual(&mut self, manifest: &PackageJson) -> bool {
         let in_scripts = manifest.scripts.values().filter_map(|script| {
             let (_, rest) = script.split_once("--schema")?;

@@ -18,10 +18,10 @@ use crate::diagnostic::Location;
 use crate::rel_path::RelPath;
 use crate::repo::{SourceText, SourceTree};
 
-/// Packages whose locked version detection asks for.
+/// Packages whose locked version detection needs.
 const TRACKED: &[&str] = &["next", "prisma", "@prisma/client", "sharp"];
 
-/// File names of lockfiles, the one that wins first within each package manager.
+/// File names of lockfiles, in order of precedence within each package manager.
 pub(super) const NAMES: &[&str] =
     &["npm-shrinkwrap.json", "package-lock.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock", "bun.lockb"];
 
@@ -44,11 +44,11 @@ pub(super) struct LockedPackages {
     length: usize,
 }
 
-/// Versions that are taken over: at most four for each package of a workspace.
+/// Versions that are kept: at most four for each package of a workspace.
 const MOST_LOCKED: usize = 100_000;
 
 impl LockedPackages {
-    /// Takes over a version of a tracked package; others are passed over.
+    /// Adds a version of a tracked package; other packages are ignored.
     fn add(&mut self, name: &str, place: LockKey, version: &str) {
         if self.is_full() {
             return;
@@ -68,7 +68,7 @@ impl LockedPackages {
         self.by_name.get(name)?.get(place).map(String::as_str)
     }
 
-    /// The one version of `name`, when all entries agree.
+    /// The version of `name`, if all entries agree.
     fn only(&self, name: &str) -> Option<&str> {
         let mut all = self.by_name.get(name)?.values();
         let first = all.next()?;
@@ -76,20 +76,20 @@ impl LockedPackages {
     }
 }
 
-/// For whom a version is locked; every kind of lockfile says it in its own way.
+/// The dependent that a version is locked for; each kind of lockfile identifies it differently.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum LockKey {
     /// Installed into the `node_modules` of this folder, relative to the lockfile (npm).
     Folder(String),
-    /// Asked for by the package in this folder, relative to the lockfile (pnpm).
+    /// Required by the package in this folder, relative to the lockfile (pnpm).
     Importer(String),
-    /// Asked for by this range (Yarn).
+    /// Required with this range (Yarn).
     Range(String),
     /// Installed below the workspace package of this name; empty for everyone (Bun).
     Package(String),
 }
 
-/// Who asks for a package: a version is looked up the way the package manager resolves it.
+/// A package with a dependency, whose version is looked up as the package manager resolves it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Dependent<'a> {
     /// Folder relative to the lockfile.
@@ -117,7 +117,7 @@ impl Locked {
             _ => parse_npm(path, text),
         }?;
         if locked.packages.is_full() {
-            let reason = format!("it locks {MOST_LOCKED} versions of {}", TRACKED.join(", "));
+            let reason = format!("it locks more than {MOST_LOCKED} versions of {}", TRACKED.join(", "));
             return Err(ProjectError::BeyondLimit { file: path.clone(), reason });
         }
         Ok(locked)
@@ -151,7 +151,7 @@ fn binary(path: RelPath, format: String) -> Locked {
     Locked { kind: PackageManagerKind::Bun, path, format, packages: LockedPackages::default(), git: false }
 }
 
-/// `a/b`, `a`, and the root, as Node.js looks for `node_modules`.
+/// `a/b`, `a` and the root: the folders in which Node.js searches `node_modules`.
 fn folders_up(dir: &str) -> impl Iterator<Item = &str> {
     let parents = std::iter::successors(Some(dir), |dir| dir.rsplit_once('/').map(|(parent, _)| parent));
     parents.chain((!dir.is_empty()).then_some(""))
@@ -165,7 +165,7 @@ fn is_version(text: &str) -> bool {
     parse_version(text).is_some()
 }
 
-/// A JSON value, of which only a text is kept; others are passed over without being built.
+/// A JSON value of which only a string is kept; other values are skipped without being built.
 struct JsonText<'a>(Option<Cow<'a, str>>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for JsonText<'a> {
@@ -211,7 +211,7 @@ impl<'de> Visitor<'de> for JsonTextVisitor {
         Ok(JsonText(None))
     }
 
-    /// The text at the beginning of a list stands for it: Bun writes `["next@15.0.0", …]`.
+    /// A list is represented by its first text: Bun writes `["next@15.0.0", …]`.
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let first = items.next_element::<JsonText<'de>>()?;
         while items.next_element::<IgnoredAny>()?.is_some() {}
@@ -224,7 +224,7 @@ impl<'de> Visitor<'de> for JsonTextVisitor {
     }
 }
 
-/// Bytes that only matter to the binary lockfile.
+/// The content of a binary lockfile, as far as it was read.
 fn first_bytes(text: &SourceText) -> Option<&[u8]> {
     match text {
         SourceText::Binary(bytes) => Some(bytes),
@@ -283,7 +283,7 @@ impl<'de> Visitor<'de> for NpmPackagesVisitor {
             let url = entry.resolved.as_ref().and_then(|JsonText(url)| url.as_deref()).unwrap_or(version);
             entries.git |= url.starts_with("git+") || url.starts_with("git:");
             let name = key.rsplit_once("node_modules/").map_or(&*key, |(_, name)| name);
-            // One more than is taken over, so that it is seen.
+            // One more than the limit, so that exceeding it is noticed.
             if TRACKED.contains(&name) && entries.tracked.len() <= MOST_LOCKED {
                 entries.tracked.push((key.into_owned(), version.to_owned()));
             }
@@ -388,12 +388,12 @@ fn check_bun_binary(text: Option<&SourceText>, path: &RelPath) -> Result<Option<
     let Some(text) = text else { return Ok(None) };
     match first_bytes(text) {
         Some(bytes) if bytes.starts_with(BUN_BINARY) => Ok(Some("binary".to_owned())),
-        Some(_) => Err(malformed(path, "Bun lockfile", "it does not begin as Bun's binary lockfiles do")),
+        Some(_) => Err(malformed(path, "Bun lockfile", "it does not start like a binary Bun lockfile")),
         None => match text {
             SourceText::Unreadable { reason } => {
                 Err(ProjectError::Unreadable { file: path.clone(), reason: reason.clone() })
             }
-            // Whatever its size or bytes, a binary lockfile is only asked for its presence.
+            // Only the presence of a binary lockfile matters, not its size or content.
             _ => Ok(Some("binary".to_owned())),
         },
     }
@@ -411,7 +411,7 @@ fn parse_yarn(path: &RelPath, text: &str) -> Result<Locked, ProjectError> {
     let berry = scan.berry_version.is_some();
     if !berry && !scan.classic && !text.starts_with("# yarn lockfile v1") && !text.contains("\n# yarn lockfile v1") {
         let message =
-            if text.trim().is_empty() { "the file is empty" } else { "no version of Yarn writes such a file" };
+            if text.trim().is_empty() { "the file is empty" } else { "no version of Yarn writes this format" };
         return Err(malformed(path, "Yarn lockfile", message));
     }
     Ok(Locked {
@@ -507,8 +507,8 @@ impl<'t> PnpmScan<'t> {
     fn line(&mut self, line: &'t str) {
         let content = line.trim_start_matches(' ');
         let indent = line.len() - content.len();
-        let wanted = |section: &&str| is_group(section) || *section == "importers";
-        if indent > 0 && !self.keys.first().is_some_and(wanted) {
+        let is_relevant = |section: &&str| is_group(section) || *section == "importers";
+        if indent > 0 && !self.keys.first().is_some_and(is_relevant) {
             self.git |= content.starts_with("resolution:") && content.contains("type: git");
             return;
         }

@@ -43,7 +43,7 @@ pub(super) struct Evaluator<'a, 'f> {
     pub uncertain: Option<UnknownReason>,
     /// Inside of a loop: what is assigned there is unknown.
     pub looping: bool,
-    /// Below a property: a call of an unknown function is no wrapper of the configuration.
+    /// Inside a property: a call of an unknown function does not wrap the configuration.
     pub in_property: u32,
     /// What the current function may have returned before.
     pub possible_returns: Vec<(JsValue<'a>, UnknownReason)>,

@@ -23,19 +23,19 @@ use crate::repo::SourceTree;
 use evaluate::Evaluator;
 use value::{JsValue, Object, UnknownReason};
 
-/// The names that Next.js looks for, the first that exists wins; `.cjs` is none of them but is met in projects.
+/// The file names that Next.js supports, in order of precedence, and `.cjs`, which it does not support but projects use.
 pub(super) const NAMES: &[&str] =
     &["next.config.js", "next.config.mjs", "next.config.ts", "next.config.mts", "next.config.cjs"];
 
-/// Larger configurations are no configurations.
+/// Largest configuration that is read, in bytes.
 const MAX_SIZE: usize = 256 * 1024;
 
-/// The configuration and what else of it detection needs.
+/// The evaluated configuration, with options that are not facts themselves.
 #[derive(Debug, Clone)]
 pub(super) struct EvaluatedConfig {
     pub config: NextConfig,
     pub page_extensions: Option<Vec<String>>,
-    /// `experimental.appDir`, which Next.js 13.0 to 13.3 ask for.
+    /// `experimental.appDir`, which Next.js 13.0 to 13.3 require.
     pub app_dir: Option<bool>,
     pub warning: Option<Warning>,
 }
@@ -62,7 +62,7 @@ pub(super) fn detect(
     parse(&path, content, next, &exists)
 }
 
-/// Reads the text of a configuration; `module_exists` answers for relative imports.
+/// Reads the text of a configuration; `module_exists` says whether a relative import can be resolved.
 pub(super) fn parse(
     path: &RelPath,
     content: &str,
@@ -89,8 +89,7 @@ fn choose(tree: &SourceTree, dir: &RelPath, next: &NextVersion, warnings: &mut V
             Some(chosen) => format!("`{other}` is not used: Next.js {next} reads `{chosen}`"),
             None => format!("`{other}` is not used: Next.js {next} does not read it"),
         };
-        let hint =
-            if chosen.is_some() { "delete the file that is not meant" } else { "rename it to `next.config.mjs`" };
+        let hint = if chosen.is_some() { "delete the unused file" } else { "rename it to `next.config.mjs`" };
         let warning = Warning::new("project/next-config-not-used", message).with_hint(hint);
         warnings.push(warning.at(Location::file(other.as_str())));
     }
@@ -102,10 +101,10 @@ fn absent() -> EvaluatedConfig {
     EvaluatedConfig { config, page_extensions: None, app_dir: None, warning: None }
 }
 
-/// Enough for the parser at the deepest nesting that is let through, and for the evaluator, in a debug build.
+/// Enough for the parser at the deepest accepted nesting, and for the evaluator, in a debug build.
 const STACK: usize = 64 * 1024 * 1024;
 
-/// Reads the configuration in a thread whose stack no nesting that is let through can exhaust.
+/// Reads the configuration in a thread whose stack no accepted nesting can exhaust.
 fn on_own_stack(
     path: &RelPath,
     content: &str,
@@ -172,7 +171,7 @@ fn configuration<'a>(evaluator: &mut Evaluator<'a, '_>) -> JsValue<'a> {
         let context = evaluator.allocate(context);
         value = evaluator.call(function, scope, vec![JsValue::text("phase-production-build", 0), context], 0);
     }
-    // What was not followed may have changed anything.
+    // Skipped code may have changed anything.
     if evaluator.exceeded() {
         return JsValue::unknown("the configuration is too complicated to follow", 0);
     }
@@ -257,7 +256,7 @@ impl<'a> Options<'a, '_, '_> {
                 let why = value.why(0);
                 (why.clone(), why.reason.to_string())
             }
-            other => (UnknownReason::new("", 0), format!("{} is no value that it can have", other.describe())),
+            other => (UnknownReason::new("", 0), format!("{} is not a valid value", other.describe())),
         };
         let line = match why.offset {
             0 => keys.last().and_then(|key| line_of_key(self.content, key)),
@@ -266,7 +265,7 @@ impl<'a> Options<'a, '_, '_> {
         StaticValue::Unknown { reason, line: line.unwrap_or(1) }
     }
 
-    /// `standalone` or unset come to the same, as an unset output falls through to the default that the build sets.
+    /// `standalone` and unset are equivalent: an unset output gets the default that the build sets.
     fn output(&self, next: &NextVersion) -> StaticValue<OutputMode> {
         let value = self.value(&["output"]);
         if let JsValue::OneOf(options, why) = &value {
@@ -294,7 +293,7 @@ impl<'a> Options<'a, '_, '_> {
         output
     }
 
-    /// An `output` that no Next.js knows: some versions fail on it after minutes, others build as if it were not there.
+    /// Warns about an `output` that Next.js does not know: some versions fail after minutes, others ignore it.
     fn impossible_output(&self) -> Option<Warning> {
         let value = self.value(&["output"]);
         match &value {

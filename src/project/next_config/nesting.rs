@@ -433,7 +433,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// From where strings, comments and regular expressions cannot be told from code: everything that may nest counts.
+    /// Once strings, comments and regular expressions cannot be distinguished from code, everything that may nest counts.
     fn count_everything(&mut self, from: usize) -> Result<(), usize> {
         let mut work = self.top().work;
         let rest = &self.text[from..];
@@ -466,7 +466,7 @@ mod tests {
 
     /// A hundred times over, as what nests must not add up over statements, elements and comments.
     #[test]
-    fn statements_one_after_the_other_are_no_nesting() {
+    fn consecutive_statements_do_not_nest() {
         for line in [
             "a = b ? c : d\n",
             "if (a) b()\n",

@@ -86,7 +86,7 @@ impl<'a> Evaluator<'a, '_> {
                     }
                     other => match other.as_expression() {
                         Some(expression) => self.evaluate(expression, scope),
-                        None => JsValue::unknown("it is no configuration", export.span.start),
+                        None => JsValue::unknown("it is not a configuration", export.span.start),
                     },
                 });
             }
@@ -383,7 +383,7 @@ fn declared_function<'a>(statement: &'a Statement<'a>) -> Option<&'a Function<'a
     }
 }
 
-/// Options of Next.js by which the configuration is told from the options of a wrapper.
+/// Options of Next.js, which distinguish a configuration from the options of a wrapper.
 const OPTIONS: &[&str] = &[
     "assetPrefix",
     "basePath",
@@ -472,7 +472,7 @@ impl<'a> Evaluator<'a, '_> {
         values.finish().unwrap_or_else(|| vec![JsValue::unknown("it has too many arguments", offset)])
     }
 
-    /// What an unknown function makes of a configuration: the argument that looks like one, else the first that may be.
+    /// The assumed result of an unknown wrapper: the argument that looks like a configuration, else the first that may be one.
     fn wrapped(&self, arguments: Vec<JsValue<'a>>) -> Option<JsValue<'a>> {
         let like_configuration = |value: &JsValue<'a>| match value {
             JsValue::Object(id) => OPTIONS.iter().any(|name| self.heap[*id].own(name).is_some()),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use oxc_ast::ast::{ArrowFunctionExpression, Function};
 
-/// More alternatives than this are as good as unknown.
+/// More alternatives than this count as unknown.
 const MAX_OPTIONS: usize = 16;
 /// Longest text or path, in bytes.
 const MAX_TEXT: usize = 16 * 1024;

@@ -1,7 +1,7 @@
-//! The Node.js release line: what the project asks for in, [`NodeRequirement`] out.
+//! The Node.js release line: the project's requirements in, [`NodeRequirement`] out.
 //!
-//! A pinned version (what developers run) goes before a range (what is accepted); within a range the default line is
-//! taken when it is admitted. `docs/detection.md` explains the order. Never asks the network which versions exist.
+//! A pinned version (what developers run) takes precedence over a range (what is accepted); within a range the default line is
+//! preferred. `docs/detection.md` explains the order. Never queries the network for existing versions.
 
 use crate::diagnostic::{Location, Warning};
 use crate::origin::{Origin, Sourced};
@@ -15,14 +15,14 @@ use super::releases::{DEFAULT_NODE_LINE, NODE_LINES, NodeLine};
 use super::text;
 use super::version::{Range, Version, parse_version};
 
-/// Oldest version that something needs, and what.
+/// A minimum version, and what needs it.
 #[derive(Debug, Clone)]
 pub(super) struct NodeFloor {
     pub version: (u64, u64, u64),
     pub needed_by: String,
 }
 
-/// What was written, where, and the place for messages.
+/// A requested version, and where it was written.
 #[derive(Debug, Clone)]
 struct NodeRequest {
     text: String,
@@ -30,15 +30,15 @@ struct NodeRequest {
     location: Option<Location>,
 }
 
-/// Where the project may say which Node.js it wants: the app first, then the root that its packages are installed in.
+/// Where a Node.js version may be specified: the app first, then the root.
 pub(super) struct NodeSources<'a> {
     pub tree: &'a SourceTree,
     pub manifests: Vec<&'a PackageJson>,
     pub dirs: Vec<RelPath>,
-    pub asked: Option<&'a Sourced<String>>,
+    pub requested: Option<&'a Sourced<String>>,
 }
 
-/// Decides the release line; warnings say when a pin and a range disagree.
+/// Chooses the release line, with a warning if a pin and a range disagree.
 pub(super) fn resolve(
     sources: &NodeSources<'_>,
     floors: &[NodeFloor],
@@ -57,8 +57,9 @@ pub(super) fn resolve(
 
 /// The order of precedence.
 fn find_request(sources: &NodeSources<'_>) -> Result<Option<NodeRequest>, ProjectError> {
-    if let Some(asked) = sources.asked {
-        let request = NodeRequest { text: asked.value.trim().to_owned(), origin: asked.origin.clone(), location: None };
+    if let Some(requested) = sources.requested {
+        let request =
+            NodeRequest { text: requested.value.trim().to_owned(), origin: requested.origin.clone(), location: None };
         return Ok(Some(request));
     }
     if let Some(request) = volta(sources)? {
@@ -130,7 +131,7 @@ fn version_file(tree: &SourceTree, path: &RelPath) -> Result<Option<NodeRequest>
     }))
 }
 
-/// asdf and mise: `nodejs 20.1.0`; the first of several versions counts.
+/// asdf and mise: `nodejs 20.1.0`; the first of several versions is used.
 fn tool_versions(tree: &SourceTree, path: &RelPath) -> Result<Option<NodeRequest>, ProjectError> {
     let Some(text) = text::read(tree, path)? else { return Ok(None) };
     for (at, line) in text.lines().enumerate() {
@@ -163,11 +164,11 @@ fn engines(sources: &NodeSources<'_>) -> Option<NodeRequest> {
 }
 
 fn default_line(floors: &[NodeFloor]) -> Sourced<NodeRequirement> {
-    let wanted = DEFAULT_NODE_LINE.to_string();
+    let requested = DEFAULT_NODE_LINE.to_string();
     let fits = |line: &&NodeLine| floors.iter().all(|floor| line.newest >= floor.version);
     let major = preferred(NODE_LINES.iter().filter(fits)).map_or(DEFAULT_NODE_LINE, |line| line.major);
-    let requirement = NodeRequirement { major, exact: None, requested: wanted };
-    Sourced::new(requirement, Origin::Default("the project asks for no Node.js version".to_owned()))
+    let requirement = NodeRequirement { major, exact: None, requested: requested };
+    Sourced::new(requirement, Origin::Default("the project specifies no Node.js version".to_owned()))
 }
 
 /// The default line, else the newest long-term support line, else the newest.
@@ -191,14 +192,14 @@ fn understand(request: &NodeRequest, floors: &[NodeFloor]) -> Result<NodeRequire
     let version = word.strip_prefix('v').unwrap_or(word);
     if let Some(exact) = parse_version(version) {
         if !exact.pre.is_empty() {
-            return Err(refuse("is a prerelease, of which there is no image"));
+            return Err(refuse("is a prerelease, which has no official image"));
         }
         let line = NODE_LINES.iter().find(|line| u64::from(line.major) == exact.major);
-        let line = line.ok_or_else(|| refuse("is no version that there is an image of"))?;
+        let line = line.ok_or_else(|| refuse("has no official image"))?;
         return Ok(NodeRequirement { exact: Some(exact.to_string()), ..of_line(line) });
     }
-    let range = Range::parse(version).ok_or_else(|| refuse("is neither a version nor a range of versions"))?;
-    in_range(&range, floors, &requested).ok_or_else(|| refuse("admits no version that there is an image of"))
+    let range = Range::parse(version).ok_or_else(|| refuse("is not a version or a version range"))?;
+    in_range(&range, floors, &requested).ok_or_else(|| refuse("matches no version with an official image"))
 }
 
 /// `lts/*`, `lts/jod`, `node` and their relatives rather than numbers.
@@ -282,9 +283,11 @@ fn disagreement(requirement: &NodeRequirement, request: &NodeRequest, engines: &
     if range.admits(&chosen) {
         return None;
     }
-    let message =
-        format!("Node.js {} ({}) is outside of `{}` ({})", request.text, request.origin, engines.text, engines.origin);
-    let warning = Warning::new("project/node-mismatch", message).with_hint("make both name the same release line");
+    let message = format!(
+        "Node.js {} ({}) is outside the range `{}` ({})",
+        request.text, request.origin, engines.text, engines.origin
+    );
+    let warning = Warning::new("project/node-mismatch", message).with_hint("use the same release line in both");
     Some(match &engines.location {
         Some(location) => warning.at(location.clone()),
         None => warning,

@@ -17,15 +17,15 @@ use crate::origin::{Origin, Sourced};
 use crate::rel_path::RelPath;
 use crate::repo::SourceTree;
 
-/// Where the package manager may be named: the folder of the install, then the app.
+/// Where the package manager may be specified: the folder of the install, then the app.
 pub(super) struct PackageManagerSources<'a> {
     pub tree: &'a SourceTree,
     /// Folder of the lockfile, where the install runs.
     pub dir: &'a RelPath,
     /// That of the install folder first, then the app's.
     pub manifests: Vec<&'a PackageJson>,
-    pub asked: Option<&'a Sourced<PackageManagerKind>>,
-    /// `pnpm-workspace.yaml` is there for its settings, which pnpm 9 does not read.
+    pub requested: Option<&'a Sourced<PackageManagerKind>>,
+    /// `pnpm-workspace.yaml` contains settings, which pnpm 9 does not read.
     pub pnpm_settings: bool,
 }
 
@@ -56,7 +56,7 @@ impl VersionRequest {
     }
 }
 
-/// `name@version` somewhere, before it is held against the lockfiles.
+/// A package manager named by the project or the user.
 struct NamedManager {
     command: &'static str,
     origin: Origin,
@@ -117,9 +117,13 @@ fn command_of(lockfile: &str) -> &'static str {
 
 /// The flag, then `packageManager`, then `devEngines.packageManager`.
 fn named(sources: &PackageManagerSources<'_>) -> Result<Option<NamedManager>, ProjectError> {
-    if let Some(asked) = sources.asked {
+    if let Some(requested) = sources.requested {
         let location = Location::file(sources.dir.child("package.json").as_str());
-        return Ok(Some(NamedManager { command: asked.value.command(), origin: asked.origin.clone(), location }));
+        return Ok(Some(NamedManager {
+            command: requested.value.command(),
+            origin: requested.origin.clone(),
+            location,
+        }));
     }
     for manifest in &sources.manifests {
         let Some(text) = &manifest.package_manager else { continue };
@@ -144,8 +148,8 @@ fn known(
     if let Some(command) = ["npm", "yarn", "pnpm", "bun"].into_iter().find(|command| *command == name.trim()) {
         return Ok(NamedManager { command, origin, location });
     }
-    let asked_in = field_name(&origin);
-    Err(ProjectError::UnknownPackageManager { name: name.to_owned(), asked_in, location })
+    let required_by = field_name(&origin);
+    Err(ProjectError::UnknownPackageManager { name: name.to_owned(), required_by, location })
 }
 
 fn field_name(origin: &Origin) -> String {
@@ -155,7 +159,7 @@ fn field_name(origin: &Origin) -> String {
     }
 }
 
-/// Without a word of the project the lockfile decides; two of them need a sign that tells which one is meant.
+/// Without an explicit package manager the lockfile decides; if there are two, configuration files decide between them.
 fn by_lockfile(sources: &PackageManagerSources<'_>, present: &[&'static str]) -> Result<&'static str, ProjectError> {
     let mut commands: Vec<&'static str> = present.iter().map(|name| command_of(name)).collect();
     commands.dedup();
@@ -202,14 +206,14 @@ fn without_lockfile(
     };
     ProjectError::LockfileMismatch {
         location: Box::new(named.location),
-        asked_in: field_name(&named.origin),
-        asked: command.to_owned(),
+        required_by: field_name(&named.origin),
+        required: command.to_owned(),
         problem: format!("the only lockfile is `{}`", sources.dir.child(other)),
         action: format!("run `{write}` and commit its lockfile, or name {} there", command_of(other)),
     }
 }
 
-/// Yarn's own release first (it is what runs), then the fields in order of how exact they are meant.
+/// Yarn's committed release first (it is what runs), then the fields, most specific first.
 fn version_request(sources: &PackageManagerSources<'_>, choice: &PackageManagerChoice) -> Option<VersionRequest> {
     if let Some(release) = choice.yarn.release.as_ref().filter(|_| choice.kind.value.command() == "yarn") {
         return Some(release.clone());
@@ -242,7 +246,7 @@ fn version_request(sources: &PackageManagerSources<'_>, choice: &PackageManagerC
     field.or_else(dev).or_else(|| map("volta")).or_else(|| map("engines"))
 }
 
-/// Versions that refuse the lockfile, or would rewrite it, when it is installed frozen.
+/// Refuses versions whose frozen install rejects or rewrites the lockfile.
 fn refuse_mismatch(choice: &PackageManagerChoice) -> Result<(), ProjectError> {
     let Some(request) = &choice.request else { return Ok(()) };
     let format = choice.locked.format.as_str();
@@ -266,15 +270,15 @@ fn refuse_mismatch(choice: &PackageManagerChoice) -> Result<(), ProjectError> {
     let command = choice.kind.value.command();
     Err(ProjectError::LockfileMismatch {
         location: Box::new(request.location.clone()),
-        asked_in: field_name(&request.origin),
-        asked: format!("{command} {}", request.text),
+        required_by: field_name(&request.origin),
+        required: format!("{command} {}", request.text),
         problem: format!("`{}` has version {format}, which it does not install from", choice.locked.path),
         action: format!("run `{command} install` with {command} {} and commit the lockfile", request.text),
     })
 }
 
 impl PackageManagerChoice {
-    /// What the chosen version needs of Node.js; nothing when the version follows from Node.js.
+    /// The Node.js version that the requested version needs; `None` when the version follows from Node.js.
     pub fn node_floor(&self) -> Option<(String, (u64, u64, u64))> {
         let version = self.request.as_ref()?.exact()?;
         let floor = package_manager_node_floor(self.kind.value, &version)?;
@@ -306,9 +310,11 @@ impl PackageManagerChoice {
             return found;
         }
         let fallback = self.by_lockfile(None, node_major);
-        let taken = fallback.as_ref().map_or_else(|| "the one of Node.js".to_owned(), |version| version.value.clone());
+        let taken = fallback
+            .as_ref()
+            .map_or_else(|| "the version bundled with Node.js".to_owned(), |version| version.value.clone());
         let message = format!(
-            "`{}` ({}) does not say which version of {} fits `{}`: {taken} is used",
+            "`{}` ({}) does not determine a version of {} for `{}`: using {taken}",
             request.text,
             request.origin,
             self.kind.value.command(),
@@ -320,8 +326,8 @@ impl PackageManagerChoice {
         fallback
     }
 
-    /// The pinned version, or the nearest one that can be had and runs: the npm registry has Yarn Berry from 2.4.1 on,
-    /// and pnpm before 7.33 cannot reach a registry from Node.js 20 on (`ERR_INVALID_THIS`).
+    /// The pinned version, or the nearest one that is published and runs: the npm registry has Yarn Berry from 2.4.1 on,
+    /// and pnpm before 7.33 fails on Node.js 20 and later (`ERR_INVALID_THIS`).
     fn installable(
         &self,
         exact: &Version,
@@ -342,32 +348,32 @@ impl PackageManagerChoice {
                 known_versions(kind)[1],
                 "project/pnpm-too-old",
                 format!("does not run on Node.js {node_major}"),
-                "upgrade pnpm, or ask for Node.js 18",
+                "upgrade pnpm, or use Node.js 18",
             ),
             _ => return Sourced::new(exact.to_string(), request.origin.clone()),
         };
         let command = kind.command();
-        let message = format!("{command} {exact} ({}) {problem}: {stand_in} is used", request.origin);
+        let message = format!("{command} {exact} ({}) {problem}: using {stand_in}", request.origin);
         warnings.push(Warning::new(code, message).with_hint(hint).at(request.location.clone()));
         Sourced::new(stand_in.to_owned(), Origin::Derived(format!("{command} {exact}, which {problem}")))
     }
 
-    /// The version that installs from the lockfile (and is in the range); `None` for npm is the one of Node.js.
-    fn by_lockfile(&self, wanted: Option<(&Range, &Origin)>, node_major: u32) -> Option<Sourced<String>> {
+    /// The version that installs from the lockfile (and is in the range); `None` for npm: the version bundled with Node.js.
+    fn by_lockfile(&self, required: Option<(&Range, &Origin)>, node_major: u32) -> Option<Sourced<String>> {
         let kind = self.kind.value;
         let line = NODE_LINES.iter().find(|line| line.major == node_major);
         let format = self.locked.format.as_str();
         let newest = line.map_or((0, 0, 0), |line| line.newest);
         let known = known_versions(kind).iter().filter_map(|text| Version::parse(text).ok());
         let runs = |version: &Version| package_manager_node_floor(kind, version).is_none_or(|floor| floor <= newest);
-        let admitted = |version: &Version| wanted.is_none_or(|(range, _)| range.admits(version));
+        let admitted = |version: &Version| required.is_none_or(|(range, _)| range.admits(version));
         let usable: Vec<Version> = known.filter(|version| runs(version) && admitted(version)).collect();
         let of_major = |major: u64| usable.iter().find(|version| version.major == major);
         let chosen = match kind {
             PackageManagerKind::Npm => {
                 let bundled = u64::from(line.map_or(0, |line| line.npm_major));
                 let fits =
-                    wanted.is_none_or(|(range, _)| admits_major(range, bundled)) && (bundled > 6 || format != "3");
+                    required.is_none_or(|(range, _)| admits_major(range, bundled)) && (bundled > 6 || format != "3");
                 if fits {
                     return None;
                 }
@@ -382,15 +388,15 @@ impl PackageManagerChoice {
             PackageManagerKind::Bun if format == "binary" => usable.first(),
             PackageManagerKind::YarnClassic | PackageManagerKind::Bun => usable.last(),
         };
-        let origin = || match wanted {
+        let origin = || match required {
             Some((_, origin)) => origin.clone(),
             None => Origin::Derived(format!("`{}`, version {format}", self.locked.path)),
         };
         if let Some(version) = chosen {
             return Some(Sourced::new(version.to_string(), origin()));
         }
-        // A range narrower than the table: its lowest version exists.
-        let lowest = wanted.and_then(|(range, _)| range.lowest()).filter(|version| self.reads_lockfile(version))?;
+        // The range contains no version of the table; its lowest version exists.
+        let lowest = required.and_then(|(range, _)| range.lowest()).filter(|version| self.reads_lockfile(version))?;
         Some(Sourced::new(lowest.to_string(), origin()))
     }
 
@@ -417,7 +423,7 @@ fn berry_major(format: &str) -> u64 {
     }
 }
 
-/// What the configuration of Yarn says.
+/// Yarn's configuration.
 #[derive(Debug, Default)]
 pub(super) struct YarnConfig {
     /// The release file, when the repository carries it.

@@ -1,13 +1,13 @@
-//! Versions and ranges of versions as npm reads them: the only place that parses either.
+//! Versions and version ranges, parsed as npm does.
 //!
-//! In: what manifests, lockfiles and version files say. Out: [`Version`] and [`Range`], `None` for what npm's `semver` 7.8
-//! refuses. No input makes it panic, and its work is linear in the length of the input.
+//! In: texts of manifests, lockfiles and version files. Out: [`Version`] and [`Range`], `None` for what npm's `semver` 7.8
+//! refuses. Own code because `node-semver` panics on some input; this one never does, and is linear in the length of the input.
 
 use semver::{BuildMetadata, Prerelease};
 
 pub(super) use semver::Version;
 
-/// Largest number that JavaScript counts exactly; npm refuses larger ones.
+/// Largest integer that JavaScript represents exactly; npm refuses larger ones.
 const MAX_NUMBER: u64 = (1 << 53) - 1;
 /// Longest version that npm reads.
 const MAX_VERSION_LENGTH: usize = 256;
@@ -249,7 +249,7 @@ impl PartialVersion {
         Version { pre: self.pre.clone(), ..Version::new(part(self.major), part(self.minor), part(self.patch)) }
     }
 
-    /// The first version behind all that this stands for.
+    /// The first version after all that this matches.
     fn next(&self) -> Option<Version> {
         let (major, minor, patch) = match (self.major?, self.minor, self.patch) {
             (major, Some(minor), Some(patch)) => (major, minor, patch + 1),

@@ -1,6 +1,6 @@
-//! Which CI the program runs in and what it says about this run: environment and event file in, [`CiContext`] out.
+//! The CI system and what it says about this run: environment and event file in, [`CiContext`] out.
 //!
-//! Pure, and never asks the network: what the CI does not say stays `None`, and git fills it later.
+//! Pure, without network access: what the CI does not provide is `None`, and may be filled from git later.
 
 mod systems;
 #[cfg(test)]
@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::diagnostic::Warning;
 use crate::host::Environment;
 
-/// The CI systems that are told apart.
+/// Supported CI systems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum CiSystem {
@@ -32,7 +32,7 @@ pub enum CiSystem {
     Jenkins,
     Forgejo,
     Gitea,
-    /// `CI` is set, by nobody that is known.
+    /// `CI` is set, but the system is unknown.
     Other,
 }
 
@@ -69,12 +69,12 @@ pub struct PullRequest {
 pub enum PullRequestSource {
     SameRepository,
     Fork,
-    /// The CI does not say it, or its event file cannot be read.
+    /// The CI does not provide it, or its event file cannot be read.
     #[default]
     Unknown,
 }
 
-/// What the CI says about this run; git fills what is missing.
+/// What the CI system says about this run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CiContext {
@@ -85,7 +85,7 @@ pub struct CiContext {
     /// Of a pull request the branch that it comes from.
     pub branch: Option<String>,
     pub tag: Option<String>,
-    /// Branch that a pushed tag was made from, where the CI tells it.
+    /// Branch that a pushed tag was created from, if the CI provides it.
     pub base_branch: Option<String>,
     pub pull_request: Option<PullRequest>,
     /// `https://github.com/owner/name`.
@@ -95,7 +95,7 @@ pub struct CiContext {
     /// Who started the run.
     pub actor: Option<String>,
     pub default_branch: Option<String>,
-    /// What the hosting service says about the repository, on one line.
+    /// Description of the repository on the hosting service, on one line.
     pub description: Option<String>,
     /// SPDX expression.
     pub license: Option<String>,
@@ -145,12 +145,12 @@ pub fn workspace(system: CiSystem, environment: &Environment) -> Option<PathBuf>
         Some(below) => PathBuf::from(environment.get("HOME")?).join(below),
         None => PathBuf::from(folder),
     };
-    // The root of the file system would trust every checkout of the machine.
+    // The file system root would make every checkout of the machine trusted.
     (folder.is_absolute() && folder.parent().is_some()).then_some(folder)
 }
 
 impl CiContext {
-    /// True when strangers may have written what is built: CI systems give such runs no secrets.
+    /// True when the code may come from strangers: CI systems give such runs no secrets.
     pub fn is_fork_pull_request(&self) -> bool {
         self.pull_request.as_ref().is_some_and(|request| request.from == PullRequestSource::Fork)
     }
@@ -168,7 +168,7 @@ impl CiContext {
     }
 }
 
-/// The environment, where an empty variable says nothing.
+/// Variables of the environment; an empty one counts as unset.
 #[derive(Clone, Copy)]
 struct CiVariables<'a>(&'a Environment);
 

@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 
-use super::{CiContext, CiEvent, CiSystem, CiVariables, GitRef, PullRequest, PullRequestSource, repository_of, web_url};
+use super::{
+    CiContext, CiEvent, CiSystem, CiVariables, GitRef, PullRequest, PullRequestSource, repository_of, web_url,
+};
 use crate::diagnostic::{Location, Warning, printable};
 use crate::host::Environment;
 
@@ -13,7 +15,7 @@ impl CiContext {
         Self::detect_as(CiSystem::detect(environment), environment, event_file, now)
     }
 
-    /// The same for a system that is known.
+    /// As [`Self::detect`], for a known system.
     pub fn detect_as(system: CiSystem, environment: &Environment, event_file: Option<&str>, now: i64) -> Self {
         let variables = CiVariables(environment);
         let mut context = match system {
@@ -35,7 +37,7 @@ impl CiContext {
     }
 }
 
-/// GitHub Actions, and Forgejo and Gitea, which have taken over its variables.
+/// GitHub Actions, and Forgejo and Gitea, which use the same variables.
 fn read_github(variables: CiVariables<'_>, event_file: Option<&str>) -> CiContext {
     let mut warnings = Vec::new();
     let event = GitHubEvent::read(variables, event_file, &mut warnings).unwrap_or_default();
@@ -97,11 +99,11 @@ fn github_pull_request(
     if github_kind(event_name) != CiEvent::PullRequest && reference.and_then(GitRef::pull_request).is_none() {
         return None;
     }
-    let told = event.pull_request.as_ref();
-    let number = told.and_then(|told| told.number).or_else(|| reference?.pull_request())?;
-    let head = told.and_then(|told| told.head.as_ref());
-    let base = told.and_then(|told| told.base.as_ref());
-    // `pull_request_target` checks out the base branch unless the workflow says otherwise, and git knows that better.
+    let request = event.pull_request.as_ref();
+    let number = request.and_then(|request| request.number).or_else(|| reference?.pull_request())?;
+    let head = request.and_then(|request| request.head.as_ref());
+    let base = request.and_then(|request| request.base.as_ref());
+    // `pull_request_target` checks out the base branch by default; git knows the actual commit.
     let head_commit = head.and_then(|head| head.sha.clone()).filter(|_| event_name != "pull_request_target");
     Some(PullRequest {
         number,
@@ -175,7 +177,7 @@ impl GitHubEvent {
         match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
             Ok(event) => Some(event),
             Err(error) => {
-                let message = format!("the event file is not what GitHub writes ({error}); {lost}");
+                let message = format!("the event file is malformed ({error}); {lost}");
                 let warning = Warning::new("ci/event-file", message)
                     .with_hint("check the file that `GITHUB_EVENT_PATH` names")
                     .at(Location::column(path, error.line(), error.column()));
@@ -214,7 +216,7 @@ fn gitlab_kind(variables: CiVariables<'_>) -> CiEvent {
         "merge_request_event" | "external_pull_request_event" => CiEvent::PullRequest,
         "schedule" => CiEvent::Schedule,
         "web" | "chat" | "trigger" | "api" => CiEvent::Manual,
-        // Child pipelines say `parent_pipeline` also for a merge request.
+        // Child pipelines have the source `parent_pipeline`, even for a merge request.
         _ if variables.text("CI_MERGE_REQUEST_IID").is_some() => CiEvent::PullRequest,
         _ => CiEvent::Other,
     }
@@ -323,7 +325,7 @@ fn read_buildkite(variables: CiVariables<'_>) -> CiContext {
             "ui" | "api" => CiEvent::Manual,
             _ => CiEvent::Other,
         },
-        // A build that somebody started by hand may say `HEAD`; git knows which commit that is.
+        // Manually started builds may have `HEAD`; git knows which commit that is.
         commit: variables.get("BUILDKITE_COMMIT").filter(|commit| commit != "HEAD"),
         branch: variables.get("BUILDKITE_BRANCH").filter(|_| variables.text("BUILDKITE_TAG").is_none()),
         tag: variables.get("BUILDKITE_TAG"),

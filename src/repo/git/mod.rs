@@ -1,5 +1,5 @@
-//! Facts that git knows about the repository, from the git program itself; nothing is written, not even git's index, and nothing
-//! that the repository configures is run (see `private.rs`).
+//! Facts about the repository from the git program. Nothing is written, not even git's index, and nothing that the repository
+//! configures is run (see `private.rs`).
 
 mod private;
 mod status;
@@ -15,8 +15,8 @@ use serde::Serialize;
 
 use crate::diagnostic::Warning;
 
-pub use private::{GitDetail, GitOptions};
 use private::{CheckoutOpener, PrivateGit, TrustedCheckout};
+pub use private::{GitDetail, GitOptions};
 use status::{GitIndex, WorkTreeStatus};
 use work_tree::GitError;
 pub use work_tree::git_top_level;
@@ -28,7 +28,7 @@ pub(super) struct GitReading {
     pub warning: Option<Warning>,
 }
 
-/// Reads the facts of the work tree that holds `root`; runs nothing when there is none.
+/// Reads the facts of the work tree that contains `root`; runs nothing if there is none.
 pub(super) fn read(root: &Path, options: &GitOptions<'_>) -> GitReading {
     let Some(top) = git_top_level(root) else { return GitReading::default() };
     match CheckoutOpener::new(options).and_then(|opener| read_facts(&opener.open(&top, root)?, &opener)) {
@@ -130,7 +130,7 @@ impl GitFacts {
 }
 
 /// `https://user:token@host/x` → `https://host/x`, `git@host:x` → `host:x`; parameters are dropped, they may carry tokens.
-/// `None` for what cannot be told apart from a secret.
+/// `None` if it may contain a secret.
 fn without_user_information(remote: &str) -> Option<String> {
     let remote = remote.split(['?', '#']).next().filter(|remote| !remote.is_empty())?;
     let Some((scheme, rest)) = remote.split_once("://") else {

@@ -143,7 +143,7 @@ fn next_blob(output: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((content, output.get(end + 1 + size + 1..)?))
 }
 
-/// What stands in a repository for a large file (Git LFS specification, version 1).
+/// What a repository contains in place of a large file (Git LFS specification, version 1).
 #[derive(Debug, PartialEq, Eq)]
 struct LfsPointer {
     /// In hexadecimal digits.
@@ -248,7 +248,7 @@ impl GitIndex {
     fn parse(output: &[u8]) -> Self {
         let mut index = Self::default();
         for record in output.split(|byte| *byte == 0) {
-            // A name that is not UTF-8 is no environment file of any tool: it counts as untracked.
+            // No tool reads environment files with names that are not UTF-8: they count as untracked.
             let Some((head, path)) = std::str::from_utf8(record).ok().and_then(|record| record.split_once('\t')) else {
                 continue;
             };

@@ -158,7 +158,7 @@ fn hostile_config(sandbox: &Sandbox) -> String {
 const ATTRIBUTES: &str = "*.json filter=x diff=x\n*.txt filter=i\n*.md filter=p\n";
 
 #[test]
-fn nothing_that_the_configuration_of_a_repository_names_is_run() {
+fn programs_in_the_configuration_of_a_repository_are_not_run() {
     let files = [("a.json", "{}\n"), ("a.txt", "x\n"), ("a.md", "x\n"), (".gitattributes", ATTRIBUTES)];
     let sandbox = Sandbox::with_commit(&files);
     let config = sandbox.root().join(".git/config");
@@ -186,7 +186,7 @@ fn nothing_that_the_configuration_of_a_repository_names_is_run() {
 }
 
 #[test]
-fn a_folder_that_looks_like_a_git_directory_is_an_ordinary_folder() {
+fn folders_that_look_like_git_directories_are_ordinary_folders() {
     let sandbox = Sandbox::with_commit(&[("a.json", "{}\n"), (".gitattributes", ATTRIBUTES)]);
     let planted = sandbox.root().join("app");
     fs::create_dir_all(planted.join("refs/heads")).unwrap();
@@ -272,7 +272,7 @@ fn large_files_are_compared_with_their_pointers() {
 }
 
 #[test]
-fn a_repository_of_another_user_is_read_when_the_user_or_the_ci_says_so() {
+fn repositories_of_other_users_are_read_only_when_declared_safe() {
     if !rustix::process::geteuid().is_root() {
         // Only root can give files away.
         return;
@@ -360,7 +360,7 @@ fn linked_work_trees_and_shallow_clones() {
 }
 
 #[test]
-fn sparse_checkouts_and_line_ends_are_no_changes() {
+fn sparse_checkouts_and_line_endings_are_not_changes() {
     let sandbox = Sandbox::with_commit(&[("a/x", "1"), ("b/x", "1"), ("c.txt", "1\n"), ("d.txt", "1\n")]);
     sandbox.git("r", &["sparse-checkout", "set", "--cone", "--sparse-index", "a"]);
     assert!(!sandbox.root().join("b").exists() && !sandbox.dirty());
@@ -377,7 +377,7 @@ fn sparse_checkouts_and_line_ends_are_no_changes() {
 }
 
 #[test]
-fn what_the_user_ignores_everywhere_is_ignored() {
+fn the_global_ignore_file_of_the_user_is_respected() {
     let sandbox = Sandbox::with_commit(&[("a", "1")]);
     sandbox.write(&[("notes.mine", "")]);
     assert!(sandbox.dirty());
@@ -445,7 +445,7 @@ fn broken_git_data_is_a_warning() {
             let config = "[core]\n\trepositoryFormatVersion = 1\n[extensions]\n\ttomorrow = 1\n";
             fs::write(git.join("config"), config).unwrap();
         },
-        "the extension `tomorrow`",
+        "the unsupported extension `tomorrow`",
     );
 }
 

@@ -15,7 +15,7 @@ use self::pattern::IgnorePattern;
 use super::texts::SourceText;
 use super::tree::SourceTree;
 use super::walk::{EntryKind, SourceEntry};
-use crate::diagnostic::{Diagnostic, ExitCode, Location, printable, printable_path};
+use crate::diagnostic::{Location, diagnostics, printable, printable_path};
 use crate::rel_path::RelPath;
 
 /// The rules of one `.dockerignore`, in the order of the file.
@@ -30,16 +30,26 @@ const MOST_PATTERNS: usize = 10_000;
 /// Steps of matching all paths of a repository against all patterns: fifty patterns with wildcards for 100,000 long paths.
 const MOST_STEPS: u64 = 4_000_000_000;
 
-/// The file with the rules cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum IgnoreError {
-    #[error("pattern `{}` in `{}` {problem}", printable(pattern), printable_path(file))]
-    Pattern { file: PathBuf, line: usize, pattern: String, problem: &'static str },
-    #[error("`{}` cannot be used: {reason}", printable_path(file))]
-    File { file: PathBuf, reason: String },
+diagnostics! {
+    /// Why an ignore file cannot be used.
+    #[exit(Project)]
+    #[derive(Clone, PartialEq, Eq)]
+    pub enum IgnoreError {
+        #[error("pattern `{}` in `{}` {problem}", printable(pattern), printable_path(file))]
+        #[code("source/ignore-pattern")]
+        #[hint("fix or remove the line; `\\` before a character makes it literal")]
+        #[location(Some(Location::line(file, *line)))]
+        Pattern { file: PathBuf, line: usize, pattern: String, problem: &'static str },
+
+        #[error("`{}` cannot be used: {reason}", printable_path(file))]
+        #[code("source/ignore-file")]
+        #[hint("make `{}` a readable UTF-8 text, or remove it", printable_path(file))]
+        #[location(Some(Location::file(file)))]
+        File { file: PathBuf, reason: String },
+    }
 }
 
-/// What the rules say about one path, kept to judge what is below it.
+/// The verdict on one path, kept to judge paths below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IgnoreVerdict {
     pub excluded: bool,
@@ -185,35 +195,6 @@ fn pattern_text(path: &Path) -> Cow<'_, str> {
         text.extend(chunk.invalid().iter().map(|_| '\u{fffd}'));
     }
     Cow::Owned(text)
-}
-
-impl Diagnostic for IgnoreError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Pattern { .. } => "source/ignore-pattern",
-            Self::File { .. } => "source/ignore-file",
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        vec![match self {
-            Self::Pattern { .. } => "correct or remove the line; `\\` before a character takes it literally".to_owned(),
-            Self::File { file, .. } => {
-                format!("make `{}` a readable UTF-8 text, or remove it", printable_path(file))
-            }
-        }]
-    }
-
-    fn exit_code(&self) -> ExitCode {
-        ExitCode::Project
-    }
-
-    fn location(&self) -> Option<Location> {
-        Some(match self {
-            Self::Pattern { file, line, .. } => Location::line(file, *line),
-            Self::File { file, .. } => Location::file(file),
-        })
-    }
 }
 
 #[cfg(test)]

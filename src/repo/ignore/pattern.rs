@@ -47,7 +47,7 @@ impl IgnorePattern {
     pub fn matches(&self, path: &str, steps: &mut u64) -> bool {
         *steps += 1;
         match &self.matcher {
-            Matcher::Exact(wanted) => path == wanted,
+            Matcher::Exact(exact) => path == exact,
             Matcher::Prefix(prefix) => path.starts_with(prefix.as_str()),
             Matcher::Suffix(suffix) => path.ends_with(suffix.as_str()) || suffix.strip_prefix('/') == Some(path),
             Matcher::Glob(glob) => glob.matches(path, steps),
@@ -57,7 +57,7 @@ impl IgnorePattern {
     /// False only when no path inside `directory` can match. Wildcards may reach anywhere.
     pub fn may_match_below(&self, directory: &str) -> bool {
         match &self.matcher {
-            Matcher::Exact(wanted) => wanted.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/')),
+            Matcher::Exact(exact) => exact.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/')),
             Matcher::Prefix(prefix) => prefix.starts_with(directory) || directory.starts_with(prefix.as_str()),
             Matcher::Suffix(_) | Matcher::Glob(_) => true,
         }
@@ -238,7 +238,7 @@ impl Glob {
     fn step(&self, state: usize, c: char, next: &mut GlobStates) {
         let Some(token) = self.0.get(state) else { return };
         match token {
-            GlobToken::Char(wanted) if c == *wanted => self.enter(state + 1, next),
+            GlobToken::Char(exact) if c == *exact => self.enter(state + 1, next),
             GlobToken::One if c != '/' => self.enter(state + 1, next),
             GlobToken::Class { is_negated, ranges }
                 if *is_negated != ranges.iter().any(|(low, high)| (low..=high).contains(&&c)) =>

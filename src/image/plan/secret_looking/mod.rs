@@ -9,7 +9,7 @@ use value::{holds_a_secret, is_harmless, is_plain_word, is_public, is_random, is
 /// Why a variable looks like a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretLook {
-    /// Its name says so.
+    /// By its name.
     Name,
     /// Its value has the shape of a token, a key or an address with a password.
     Value,
@@ -54,7 +54,7 @@ const LAST_ENDINGS: [&str; 2] = ["PASS", "PWD"];
 const WEAK_WORDS: [&str; 10] =
     ["KEY", "KEYS", "AUTH", "JWT", "HMAC", "COOKIE", "COOKIES", "PIN", "PRIVATE", "SIGNATURE"];
 const PASSWORD_WORDS: [&str; 5] = ["PASSWORD", "PASSWD", "PASS", "PWD", "PASSCODE"];
-/// Not what their ending says.
+/// Exceptions: not secrets despite their ending.
 const OTHER_WORDS: [&str; 7] = ["BYPASS", "COMPASS", "TRESPASS", "SURPASS", "ENCOMPASS", "OVERPASS", "UNDERPASS"];
 /// Words that make a `KEY` a secret one.
 const KEY_KINDS: [&str; 14] = [
@@ -98,7 +98,7 @@ const QUALIFIERS: [&str; 22] = [
     "VALUE",
     "HASH",
 ];
-/// Words after that for a secret which say that something about it is meant: `TOKEN_TTL`, `API_KEY_HEADER`.
+/// Words after the word for a secret that make the name one of its properties: `TOKEN_TTL`, `API_KEY_HEADER`.
 const DESCRIPTIONS: [&str; 93] = [
     "ADDRESS",
     "AGE",
@@ -219,7 +219,7 @@ const IDENTIFIER_WORDS: [&str; 17] = [
 /// Values in values (JSON, base64, pairs) are looked at this deep.
 const DEEPEST: u8 = 3;
 
-/// Tells whether a variable looks like a secret; `NEXT_PUBLIC_*` never does, since Next.js sends it to every browser.
+/// Why a variable looks like a secret, if it does. `NEXT_PUBLIC_*` never does, since Next.js sends it to every browser.
 pub fn secret_look(name: &str, value: &str) -> Option<SecretLook> {
     // Folders of a shell.
     let is_folder = matches!(name, "PWD" | "OLDPWD") && value.starts_with('/');

@@ -84,7 +84,7 @@ const WEBHOOKS: [&str; 13] = [
     ".infura.io/v3/",
     ".alchemy.com/v2/",
 ];
-/// What stands before a `:` and is no user name, in values such as `npm:react@18`.
+/// Prefixes before a `:` that are not user names, in values such as `npm:react@18`.
 const SCHEMES: [&str; 14] = [
     "acct",
     "docker",
@@ -109,7 +109,7 @@ pub(super) fn is_reference(value: &str) -> bool {
     (whole("${", "}") && value.matches('$').count() == 1) || whole("{{", "}}") || whole("<", ">") || is_arn || is_hidden
 }
 
-/// Switches, numbers, durations, addresses and paths are no secrets, whatever their name.
+/// Switches, numbers, durations, addresses and paths are not secrets, whatever their name.
 pub(super) fn is_harmless(value: &str, is_password: bool) -> bool {
     const WORDS: [&str; 14] = [
         "true",
@@ -157,7 +157,7 @@ fn is_duration(value: &str) -> bool {
     (1..=4).contains(&parts)
 }
 
-/// `https://…`; one with a password was found before this is asked.
+/// `https://…`; URLs with a password were matched before.
 fn is_plain_address(value: &str) -> bool {
     let scheme = value.split_once("://").map(|(scheme, _)| scheme);
     let is_scheme = |scheme: &str| !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+');
@@ -382,7 +382,7 @@ pub(super) fn holds_a_secret(value: &str, is_secret: impl Fn(&str, &str) -> bool
     value.split(is_end).filter_map(|pair| pair.split_once('=')).any(|(name, value)| {
         let name = name.trim_matches(['"', '\'', '-']);
         let value = value.trim_matches(['"', '\'']);
-        // The signature of a shared access (Azure, AWS) stands for a password.
+        // A shared access signature (Azure, AWS) is as good as a password.
         let is_signature = name.eq_ignore_ascii_case("sig") || name.eq_ignore_ascii_case("x-amz-signature");
         is_secret(name, value) || (is_signature && value.len() >= 16)
     })

@@ -4,7 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Inputs, PlanError, identity};
+use super::error::PlanError;
+use super::identity;
+use super::image::Inputs;
 use crate::config::settings::PushPolicy;
 use crate::diagnostic::Warning;
 use crate::image_ref::{ImageRef, is_tag};
@@ -17,13 +19,13 @@ use crate::tags::{Evaluation, RunFacts, TagEntry, TagRule, evaluate};
 pub(super) struct ImageNames {
     /// Complete references; the first one is the primary.
     pub tags: Vec<Sourced<ImageRef>>,
-    /// Hosts of their registries, with what named the host.
+    /// Hosts of their registries, each with its origin.
     pub registries: Vec<Sourced<String>>,
-    /// The tag of highest priority that a rule gave.
+    /// The tag of highest priority that a rule produced.
     pub version: Option<String>,
 }
 
-/// Names the image; a warning says when it gets another name than was asked for.
+/// Names the image, with a warning if it gets another name than requested.
 pub(super) fn plan_names(inputs: Inputs<'_>, name: &str, warnings: &mut Vec<Warning>) -> Result<ImageNames, PlanError> {
     let typed = typed_references(inputs);
     let rules: Vec<Sourced<TagRule>> = inputs
@@ -44,7 +46,7 @@ pub(super) fn plan_names(inputs: Inputs<'_>, name: &str, warnings: &mut Vec<Warn
     if evaluation.tags.is_empty() && names.tags.is_empty() {
         return without_tags(inputs, &rules, name, warnings);
     }
-    // With `auto` the image is built, and a notice says that it goes nowhere.
+    // With `auto` the image is built without a push, which the run reports.
     let insists = inputs.publish.push.as_ref().is_some_and(|push| push.value == PushPolicy::Always);
     if repositories.place == RepositorySource::Local && insists && !evaluation.tags.is_empty() {
         return Err(PlanError::NoRegistry { tag: format!("{name}:{}", evaluation.tags[0].value) });
@@ -61,14 +63,14 @@ pub(super) fn plan_names(inputs: Inputs<'_>, name: &str, warnings: &mut Vec<Warn
     Ok(deduplicated(names))
 }
 
-/// The registry of `reference`. Images without a registry are Docker Hub's, but for those without a namespace, which stay here.
+/// The registry of `reference`: Docker Hub if it names none; `None` for local images, which have no namespace either.
 fn registry_of(reference: &ImageRef, named_by: &Origin) -> Option<Sourced<String>> {
     let is_local = reference.domain.is_none() && !reference.path.contains('/');
     let host = reference.domain.as_deref().unwrap_or("docker.io");
     (!is_local).then(|| Sourced::new(host.to_owned(), named_by.clone()))
 }
 
-/// Where the tag came from, and the repository, where nobody typed that.
+/// The origin of the tag, and of the repository unless it was given explicitly.
 fn origin(tag: &Sourced<String>, repository: &Sourced<ImageRef>, place: RepositorySource) -> Origin {
     let with = |reason: &str| format!("{reason}; repository {}", repository.origin);
     match (place, &tag.origin) {
@@ -98,7 +100,7 @@ fn typed_references(inputs: Inputs<'_>) -> Vec<Sourced<ImageRef>> {
         .collect()
 }
 
-/// The tag of the first reference that has one which says something.
+/// The tag of the first reference that has one other than `latest`.
 fn version_of(inputs: Inputs<'_>) -> Option<String> {
     inputs.settings.tags.iter().find_map(|tag| match &tag.value {
         TagEntry::ImageRef(reference) => reference.tag.clone().filter(|tag| tag != "latest"),
@@ -106,11 +108,11 @@ fn version_of(inputs: Inputs<'_>) -> Option<String> {
     })
 }
 
-/// What the CI says about the run; where it names no branch, tag or pull request, what git says.
+/// Facts of the run from the CI, or from git if the CI provides no branch, tag or pull request.
 fn run_facts(inputs: Inputs<'_>) -> RunFacts<'_> {
     let ci = inputs.ci;
     let git = inputs.tree.git.as_ref();
-    // A push stays one also while a pull request is open for its branch.
+    // A push remains a push while a pull request is open for its branch.
     let request = ci.pull_request.as_ref().filter(|_| ci.event != CiEvent::Push);
     let (branch, tag) = match (request, &ci.branch, &ci.tag) {
         (Some(_), ..) => (None, None),
@@ -137,8 +139,8 @@ fn by_rules(inputs: Inputs<'_>, rules: &[Sourced<TagRule>]) -> Result<Evaluation
         .map_err(|error| PlanError::Tag { origin: error.origin.to_string(), error: error.value })
 }
 
-/// Rules that nobody gave: those of `docker/metadata-action` in CI and for images that were named; on a developer's machine, and
-/// where these give nothing, `latest` and the commit.
+/// Default rules: those of `docker/metadata-action` in CI and for explicit images; on a developer's machine, and where those
+/// produce no tag, `latest` and the commit.
 fn by_default(inputs: Inputs<'_>, repositories: &Repositories) -> Result<Evaluation, PlanError> {
     if inputs.ci.system != CiSystem::None || repositories.place == RepositorySource::Given {
         let defaults: Vec<_> = TagRule::defaults()
@@ -156,7 +158,7 @@ fn by_default(inputs: Inputs<'_>, repositories: &Repositories) -> Result<Evaluat
     Ok(Evaluation { tags, warnings: Vec::new() })
 }
 
-/// The first eight characters of the commit, which say when it is not what was built.
+/// The first eight characters of the commit, with `-dirty` if the work tree differs from it.
 fn commit_tag(inputs: Inputs<'_>) -> Option<Sourced<String>> {
     const SHORT: usize = 8;
     let short: String = identity::commit(inputs)?.chars().take(SHORT).collect();
@@ -165,7 +167,7 @@ fn commit_tag(inputs: Inputs<'_>) -> Option<Sourced<String>> {
     is_tag(&tag).then(|| Sourced::new(tag, Origin::Derived("the commit".to_owned())))
 }
 
-/// No rule speaks for this run: an image that is to be pushed has no name, any other gets one on this machine.
+/// No rule applies to this run: an error for an image that is to be pushed; any other gets a local name.
 fn without_tags(
     inputs: Inputs<'_>,
     rules: &[Sourced<TagRule>],
@@ -180,13 +182,13 @@ fn without_tags(
     let tag = commit_tag(inputs)
         .unwrap_or_else(|| Sourced::new("latest".to_owned(), Origin::Default("no tag rule applies".to_owned())));
     let tag = tag.map(|tag| ImageRef { domain: None, path: name.to_owned(), tag: Some(tag), digest: None });
-    let message = format!("no tag rule gives a tag for this run ({run}), so the image is called `{}`", tag.value);
+    let message = format!("no tag rule applies to this run ({run}), so the image is named `{}`", tag.value);
     warnings
         .push(Warning::new("plan/no-tags", message).with_hint("add a rule that always applies, such as `type=sha`"));
     Ok(ImageNames { tags: vec![tag], registries: Vec::new(), version: None })
 }
 
-/// `branch main`, as messages name a run.
+/// The run in messages: `branch main`.
 fn describe(facts: &RunFacts<'_>) -> String {
     let ways = [
         facts.pull_request.map(|number| format!("pull request {number}")),
@@ -195,7 +197,7 @@ fn describe(facts: &RunFacts<'_>) -> String {
         facts.is_schedule.then(|| "schedule".to_owned()),
     ];
     let known: Vec<String> = ways.into_iter().flatten().collect();
-    if known.is_empty() { "neither branch, tag nor pull request is known".to_owned() } else { known.join(", ") }
+    if known.is_empty() { "branch, tag and pull request are unknown".to_owned() } else { known.join(", ") }
 }
 
 /// Where tags without a repository go.
@@ -206,15 +208,15 @@ pub(super) struct Repositories {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RepositorySource {
-    /// Named by `--image`.
+    /// Given with `--image`.
     Given,
-    /// Made from the registry and the project.
+    /// Derived from the registry and the project.
     Registry,
-    /// A name on this machine only.
+    /// A local name without a registry.
     Local,
 }
 
-/// Pushing was asked for, and this run may have the credentials for it.
+/// Pushing was requested, and this run may have the credentials for it.
 pub(super) fn is_pushed(inputs: Inputs<'_>) -> bool {
     match inputs.publish.push.as_ref().map(|push| push.value) {
         Some(PushPolicy::Always) => true,
@@ -248,7 +250,7 @@ pub(super) fn plan_repositories(
     Ok(Repositories { list: vec![Sourced::new(reference, text.origin)], place })
 }
 
-/// What named the registry of `repository`: the name of the project below it may come from elsewhere.
+/// The origin of the registry of `repository`; the path below it may come from elsewhere.
 pub(super) fn registry_origin(inputs: Inputs<'_>, place: RepositorySource, repository: &Sourced<ImageRef>) -> Origin {
     match (place, &inputs.publish.registry) {
         (RepositorySource::Given | RepositorySource::Local, _) => repository.origin.clone(),
@@ -283,9 +285,9 @@ fn of_registry(
             warnings.push(
                 Warning::new(
                     "plan/no-namespace",
-                    format!("Docker Hub: `{name}` has no namespace, and no account of yours can push such a name"),
+                    format!("Docker Hub: `{name}` has no namespace, so no user account can push it"),
                 )
-                .with_hint("give `--username`, or `--image NAMESPACE/NAME`"),
+                .with_hint("pass `--username`, or `--image NAMESPACE/NAME`"),
             );
             derived(format!("docker.io/{name}"), "the app's name")
         }
@@ -306,7 +308,7 @@ fn of_gitlab(inputs: Inputs<'_>, name: &str) -> Option<Sourced<String>> {
     Some(Sourced::new(text, Origin::Variable("CI_REGISTRY_IMAGE".to_owned())))
 }
 
-/// A job of GitHub's that was handed its token can push to GHCR.
+/// A GitHub job with access to its token can push to GHCR.
 fn of_github_job(inputs: Inputs<'_>, name: &str) -> Option<Sourced<String>> {
     let token = inputs.publish.github_token.as_ref()?;
     let is_github = inputs.ci.repository_url.as_deref().and_then(ci::host_of).is_some_and(|host| host == "github.com");
@@ -315,12 +317,12 @@ fn of_github_job(inputs: Inputs<'_>, name: &str) -> Option<Sourced<String>> {
     Some(Sourced::new(text, Origin::Derived(format!("`GITHUB_REPOSITORY` and {}", token.origin))))
 }
 
-/// An app of a workspace has an image of its own below the repository's.
+/// Each app of a workspace has its own image below the repository's.
 fn in_workspace(inputs: Inputs<'_>, repository: String, name: &str) -> String {
     if inputs.facts.app_dir.is_root() { repository } else { format!("{repository}/{name}") }
 }
 
-/// `owner/name` on GitHub, and where it was read.
+/// `owner/name` on GitHub, and its origin.
 fn github_repository(inputs: Inputs<'_>) -> Option<(String, &'static str)> {
     if inputs.ci.system == CiSystem::GitHub
         && let Some(repository) = &inputs.ci.repository
