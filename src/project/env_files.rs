@@ -110,7 +110,7 @@ pub fn parse_after(text: &str, earlier: &[(String, String)]) -> Result<Vec<(Stri
     expanded.collect()
 }
 
-/// In file order, and by name.
+/// Assignments in file order, and by name.
 #[derive(Default)]
 struct Assignments<'t> {
     earlier: HashMap<&'t str, &'t str>,

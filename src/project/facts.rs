@@ -79,7 +79,7 @@ pub struct PackageManager {
     pub kind: PackageManagerKind,
     /// Exact `MAJOR.MINOR.PATCH`; `None` only for npm: the version bundled with Node.js.
     pub version: Option<Sourced<String>>,
-    /// Yarn Berry: the release that the repository carries (`yarnPath`).
+    /// Yarn Berry: the release committed to the repository (`yarnPath`).
     pub yarn_path: Option<RelPath>,
     /// Yarn Berry: the linker that the repository configures.
     pub yarn_linker: Option<YarnLinker>,
@@ -178,7 +178,7 @@ impl<T> StaticValue<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OutputMode {
-    /// `output` is `undefined`: the standalone default can be switched on from outside.
+    /// `output` is not set: the build can set the standalone default.
     Default,
     Standalone,
     Export,
@@ -234,7 +234,7 @@ pub enum StartScript {
     Custom(Sourced<NamedScript>),
 }
 
-/// A repository of several packages.
+/// A repository with several packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Workspace {

@@ -71,8 +71,8 @@ pub(super) fn parse_jsonc<T: serde::de::DeserializeOwned>(path: &RelPath, text: 
     parse_json(path, &strict(text))
 }
 
-/// The same JSON without comments and trailing commas, with each character at its place. Nothing is built of it, because a syntax tree
-/// takes up to fifty times the memory of a lockfile.
+/// Replaces comments and trailing commas by spaces, so that positions stay the same. A syntax tree would take up to fifty times the
+/// memory of a lockfile.
 pub(super) fn strict(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let mut comma = None;
@@ -164,7 +164,7 @@ pub(super) fn locate(path: &RelPath, text: &str, keys: &[&str]) -> Location {
     place.map_or(file, |offset| Location::at_offset(path.as_str(), text, offset))
 }
 
-/// A JSON object together with the file that it came from, read field by field so that errors name the field.
+/// A JSON object and its file, read field by field so that errors name the field.
 pub(super) struct Fields<'v> {
     pub path: &'v RelPath,
     pub text: &'v str,

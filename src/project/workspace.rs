@@ -263,7 +263,7 @@ fn nx_task(tree: &SourceTree, app_dir: &RelPath) -> Result<Option<BuildTask>, Pr
     Ok(builds.then(|| BuildTask::Nx { project: project.name.unwrap_or_else(|| app_dir.name().to_owned()) }))
 }
 
-/// Names of the packages that `app` needs, dependencies first; cycles are cut where they close.
+/// Names of the packages that `app` needs, dependencies first; cycles are broken.
 pub(super) fn build_order(members: &[Rc<PackageJson>], app: &PackageJson) -> Vec<String> {
     let by_name: BTreeMap<&str, &PackageJson> =
         members.iter().filter_map(|manifest| Some((manifest.name.as_deref()?, &**manifest))).collect();
@@ -295,7 +295,7 @@ pub(super) fn build_order(members: &[Rc<PackageJson>], app: &PackageJson) -> Vec
     order
 }
 
-/// `workspace:other@*` (an alias) names another package than its key.
+/// The package that a dependency refers to: `workspace:other@*` is an alias.
 fn linked_name<'a>(name: &'a str, range: &'a str) -> &'a str {
     let Some(rest) = range.strip_prefix("workspace:") else { return name };
     match rest.rsplit_once('@') {

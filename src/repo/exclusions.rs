@@ -1,7 +1,7 @@
-//! What by its name never belongs to a build: output of tools, reports, environment files.
+//! Files that are recognised by name: output of tools, reports, environment files.
 //!
-//! Exclusions list only what tools make (installed packages, build output, caches, litter); folders that a user may have made are
-//! left to `.dockerignore`. Environment files stay visible: detection warns about them, and the build context leaves out those
+//! Exclusions only list files created by tools (installed packages, build output, caches, litter); folders that a user may have created
+//! are left to `.dockerignore`. Environment files stay visible: detection warns about them, and the build context leaves out those
 //! that git does not track.
 
 use std::ffi::OsStr;
@@ -22,7 +22,7 @@ pub const DOTENV_REPORT: &str = "nextdeploy.env";
 pub const ANNOTATIONS_REPORT: &str = "nextdeploy-annotations.json";
 pub const SUMMARY_REPORT: &str = "nextdeploy-summary.md";
 
-/// How a name is recognised, always at any depth.
+/// How a name is matched, at any depth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Excluded {
     /// The last component.
@@ -69,7 +69,7 @@ pub const STANDARD_EXCLUSIONS: &[(Excluded, &str)] = &[
 ];
 
 impl Exclusions {
-    /// True when the path `name` inside `parent` (relative to the root) is left out, with everything below it.
+    /// True when the path `name` inside `parent` (relative to the root) is excluded, with everything below it.
     pub fn prunes(self, parent: &Path, name: &OsStr) -> bool {
         match self {
             Self::Standard => STANDARD_EXCLUSIONS.iter().any(|(excluded, _)| excluded.matches(parent, name)),
@@ -136,7 +136,7 @@ const STAGES: [&str; 36] = [
     "enc",
 ];
 
-/// Patterns of `.dockerignore` for what [`is_environment_file`] recognises, templates and declarations brought back.
+/// Patterns of `.dockerignore` that match the same files as [`is_environment_file`].
 pub const ENVIRONMENT_FILE_PATTERNS: [&str; 15] = [
     "**/.env*",
     "**/*.env",

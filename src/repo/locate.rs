@@ -25,9 +25,9 @@ pub struct SourceRoot {
     pub start: RelPath,
 }
 
-/// Everything that is read on the way up.
+/// Bytes of all files that are read on the way up.
 const DECLARATIONS_LIMIT: u64 = 8 * 1024 * 1024;
-/// Patterns that are looked at; detection reports when a root has more.
+/// Patterns that are matched; detection reports roots with more.
 const MOST_PATTERNS: usize = 10_000;
 
 const LOCKFILES: &[&str] =
@@ -122,7 +122,7 @@ fn declares_member(reader: &DeclarationReader<'_>, parent: &Path, start: &Path) 
     is_member
 }
 
-/// False for a pattern of packages that would take very long to compile or to match.
+/// False for a package pattern that would take very long to compile or match.
 pub fn is_workspace_pattern(pattern: &str) -> bool {
     const LONGEST: usize = 1_024;
     const MOST_WILDCARDS: usize = 16;
@@ -160,9 +160,9 @@ struct LernaConfig {
     packages: Option<Vec<String>>,
 }
 
-/// Reads what folders declare, as long as it is not too much.
+/// Reads the declarations of folders, up to a limit.
 struct DeclarationReader<'a> {
-    /// Of the git work tree, which links do not leave; else they do not leave the folder that they are in.
+    /// Top of the git work tree, which links must not leave; without git they must not leave their own folder.
     top: Option<&'a Path>,
     owners: Owners,
     /// Bytes.

@@ -10,11 +10,11 @@ use crate::host::{FILE_LIMIT, FileError, Folder, Size};
 const MIB: u64 = 1024 * 1024;
 /// The largest lockfiles of public monorepos have 10 MiB, a few private ones 30.
 const LOCKFILE_LIMIT: u64 = 48 * MIB;
-/// All lockfiles together: a folder may hold those of several package managers.
+/// All lockfiles together: a folder may contain those of several package managers.
 const LOCKFILES_LIMIT: u64 = 96 * MIB;
 /// Everything else together. As values, manifests take up to 15 times the memory of their text.
 const TEXTS_LIMIT: u64 = 16 * MIB;
-/// Files that are read at all, most of them manifests of a workspace.
+/// Number of files, most of them manifests of a workspace.
 const MOST_TEXTS: usize = 50_000;
 /// Bytes kept of a file that is binary by design: its header.
 const BINARY_HEADER: u64 = 4096;
@@ -52,7 +52,7 @@ fn ends_with_path(path: &str, end: &str) -> bool {
 /// A text that is read on first access; `None` for a link to something that is not a file.
 pub(super) type LazyText = OnceLock<Option<Box<SourceText>>>;
 
-/// Reads the texts of one repository and counts what they cost.
+/// Reads the texts of one repository within a budget.
 #[derive(Debug)]
 pub(super) struct TextReader {
     folder: Folder,

@@ -1,6 +1,6 @@
 //! The Dockerfile text of a plan.
 //!
-//! Written for the oldest BuildKit frontend in use (Docker 20.10): no `# syntax` line, which would be fetched from a
+//! Compatible with the oldest BuildKit frontend in use (Docker 20.10): no `# syntax` line, which would be fetched from a
 //! registry, no here-documents, no `COPY --link`.
 
 use std::collections::BTreeMap;

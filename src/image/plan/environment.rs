@@ -161,7 +161,7 @@ impl PlannedEnvironment {
         self.secrets.insert(id.to_owned(), PlannedSecret { id: id.to_owned(), use_as, value });
     }
 
-    /// Values of the app's `.env` and `.env.production`, as Next.js loads them: the second one wins.
+    /// Values of the app's `.env` and `.env.production`; as in Next.js, the second one takes precedence.
     fn take_env_files(&mut self, inputs: Inputs<'_>, warnings: &mut Vec<Warning>) {
         let policy = inputs.settings.env_files.as_ref().map_or(EnvFilePolicy::Auto, |policy| policy.value);
         let of_app = |file: &&DotenvFile| file.path.parent().as_ref() == Some(&inputs.facts.app_dir);

@@ -10,7 +10,7 @@ use super::image::{BasePlan, Inputs, MAX_LINE_VALUE};
 use crate::diagnostic::Warning;
 use crate::origin::Sourced;
 
-/// Longest image name that is made from an app name.
+/// Longest image name that is derived from an app name.
 const MAX_NAME: usize = 128;
 
 /// The app's name as a repository name, with a warning if it had to be changed.

@@ -13,7 +13,7 @@ use crate::rel_path::RelPath;
 use crate::repo::SourceTree;
 use crate::repo::ci::CiContext;
 
-/// What every part of planning reads.
+/// Input of planning.
 #[derive(Clone, Copy)]
 pub struct Inputs<'a> {
     pub settings: &'a Settings,
@@ -31,7 +31,7 @@ pub struct ImagePlan {
     pub schema_version: u32,
     /// Last part of the default tags; a valid repository name.
     pub name: Sourced<String>,
-    /// Complete references; the first one is the primary.
+    /// Complete references, the primary one first.
     pub tags: Vec<Sourced<ImageRef>>,
     /// Hosts of the registries in `tags`, each with the origin of the host. Determines who gets credentials; not part of the image.
     #[serde(skip)]
@@ -106,12 +106,12 @@ pub struct InstallPlan {
     pub setup: ManagerSetup,
     /// Folder of the lockfile, in which the install runs.
     pub dir: RelPath,
-    /// `.npmrc` beside the lockfile, which may name another registry for the package manager itself.
+    /// `.npmrc` next to the lockfile, which may name another registry for the package manager itself.
     pub npmrc: Option<RelPath>,
     /// Variables of the install steps, not of the image.
     pub environment: BTreeMap<String, String>,
     pub command: Vec<String>,
-    /// Second install without development dependencies, for apps with a server of their own.
+    /// Second install without development dependencies, for apps with a custom server.
     pub production_command: Option<Vec<String>>,
     pub cache: CacheMount,
     /// Manifests, sent without the fields that no install reads.
@@ -132,7 +132,7 @@ pub enum ManagerSetup {
     Bundled,
     /// An exact package from the npm registry: `pnpm@10.12.4`.
     Package(String),
-    /// The Yarn release that the repository carries.
+    /// The Yarn release committed to the repository.
     File(RelPath),
 }
 
@@ -163,7 +163,7 @@ pub struct BuildPlan {
     pub commands: Vec<PlannedCommand>,
     /// `.next/cache`, never shared between projects; `None` if its path cannot be used as a mount target.
     pub cache: Option<CacheMount>,
-    /// Heap limit of Node.js in MiB; `None` keeps Node.js' default.
+    /// Heap limit of Node.js in MiB; `None`: derived from the memory limit found during the build.
     pub heap_limit: Option<u64>,
     /// Ids of the secrets that these steps read.
     pub secrets: Vec<String>,
@@ -186,7 +186,7 @@ pub struct OutputPlan {
     pub reason: String,
     /// How the app starts when it has a custom server.
     pub start_command: Option<Sourced<Vec<String>>>,
-    /// Version of the image optimiser that is added, where Next.js brings none.
+    /// Version of the added image optimiser, if Next.js has none.
     pub sharp: Option<&'static str>,
     /// `.env` files stay in the image.
     pub keep_env_files: bool,
@@ -252,5 +252,5 @@ pub const MANAGER_PREFIX: &str = "/opt/nextdeploy";
 pub const KEY_SECRET: &str = "nextdeploy-key";
 /// Id of the secret with certificate authorities.
 pub const CA_SECRET: &str = "nextdeploy-ca";
-/// Longest value that one line of a Dockerfile carries (bytes); Docker reads lines of at most 64 KiB.
+/// Longest value on one line of a Dockerfile, in bytes; Docker reads lines of at most 64 KiB.
 pub const MAX_LINE_VALUE: usize = 24 * 1024;

@@ -112,7 +112,7 @@ fn production_command(manager: &PackageManager, major: u32) -> Option<Vec<String
         Kind::Npm => "npm ci --omit=dev --no-audit --no-fund",
         Kind::YarnClassic => "yarn install --frozen-lockfile --non-interactive --production=true",
         Kind::YarnBerry if major >= 4 => "yarn workspaces focus --all --production",
-        // Before Yarn 4 that is a plugin that few projects have.
+        // Before Yarn 4 this needs a plugin that few projects have.
         Kind::YarnBerry => return None,
         Kind::Pnpm => "pnpm install --frozen-lockfile --prod",
         Kind::Bun => "bun install --frozen-lockfile --production",
@@ -185,7 +185,7 @@ fn store(manager: &PackageManager) -> CacheMount {
     CacheMount { id: format!("nextdeploy-{name}"), target: format!("{STORE}/{name}"), sharing }
 }
 
-/// Lockfile, configuration, patches, and the schemas that `@prisma/client` reads when it is installed.
+/// Lockfile, configuration, patches, and the schemas that `@prisma/client` reads on install.
 fn input_files(inputs: Inputs<'_>) -> Vec<RelPath> {
     let needs = &inputs.facts.install;
     let mut files = vec![inputs.facts.lockfile.path.clone()];

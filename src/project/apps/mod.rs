@@ -22,7 +22,7 @@ const ASIDE: &[&str] =
 /// The app that is built.
 #[derive(Debug)]
 pub(super) struct ChosenApp {
-    /// The app's own manifest; the root's without its scripts where the app has none (Nx).
+    /// The app's manifest; without one (Nx), the root's without its scripts.
     pub app: Rc<PackageJson>,
     pub app_dir: RelPath,
     pub name: Sourced<String>,
@@ -55,7 +55,7 @@ struct AppSearch<'m> {
     manifests: &'m PackageJsonCache<'m>,
     root: Option<WorkspaceMembers>,
     candidates: Vec<LoadedApp>,
-    /// The first manifest outside of the workspace that could not be read.
+    /// The first unreadable manifest outside the workspace.
     unreadable: Option<ProjectError>,
 }
 

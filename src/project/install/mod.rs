@@ -10,7 +10,7 @@ use crate::rel_path::RelPath;
 use crate::repo::{EntryKind, SourceEntry, SourceTree};
 
 use super::error::ProjectError;
-use super::facts::{InstallNeeds, LifecycleScript, Prisma};
+use super::facts::{InstallNeeds, LifecycleScript, PackageManagerKind, Prisma};
 use super::lockfile::{Dependent, Locked};
 use super::package_json::PackageJson;
 use super::package_manager::YarnConfig;
@@ -19,11 +19,11 @@ use super::workspace;
 
 const CONFIG_FILES: &[&str] =
     &[".npmrc", ".yarnrc", ".yarnrc.yml", "pnpm-workspace.yaml", ".pnpmfile.cjs", ".pnpmfile.mjs", "bunfig.toml"];
-/// Environment variables that the install may read; there is one for each registry.
+/// Limit of environment variables that the install may read; there is usually one per registry.
 const MOST_VARIABLES: usize = 1_000;
 const LIFECYCLE: &[&str] = &["preinstall", "install", "postinstall", "prepare"];
 
-/// The install and everything around it.
+/// What [`needs`] depends on.
 pub(super) struct InstallInputs<'a> {
     pub tree: &'a SourceTree,
     /// Folder of the lockfile.
@@ -74,7 +74,7 @@ fn files(install: &InstallInputs<'_>) -> Result<Vec<RelPath>, ProjectError> {
     }
     let members: BTreeSet<&RelPath> = install.manifests.iter().map(|manifest| &manifest.dir).collect();
     for manifest in &install.manifests {
-        // patch-package looks in the folder that it runs in.
+        // patch-package reads the folder that it runs in.
         if manifest.dependency("patch-package").is_some() {
             add(manifest.dir.join("patches").ok());
         }
@@ -131,7 +131,7 @@ fn is_file(entry: &SourceEntry) -> bool {
 fn yarn_cache(install: &InstallInputs<'_>) -> Option<RelPath> {
     let folder = install.yarn.cache_folder.as_deref().unwrap_or(".yarn/cache");
     let path = install.dir.join(folder).ok().filter(|path| !path.is_root() && install.tree.has_directory(path))?;
-    let berry = install.locked.kind == super::PackageManagerKind::YarnBerry;
+    let berry = install.locked.kind == PackageManagerKind::YarnBerry;
     let archive = |file: &RelPath| has_extension(file.as_str(), "zip");
     (berry && files_below(install.tree, &path).iter().any(archive)).then_some(path)
 }

@@ -25,7 +25,7 @@ const TRACKED: &[&str] = &["next", "prisma", "@prisma/client", "sharp"];
 pub(super) const NAMES: &[&str] =
     &["npm-shrinkwrap.json", "package-lock.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock", "bun.lockb"];
 
-/// A lockfile that was read.
+/// A parsed lockfile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Locked {
     pub kind: PackageManagerKind,
@@ -33,11 +33,11 @@ pub(super) struct Locked {
     /// See [`super::Lockfile::format`].
     pub format: String,
     pub packages: LockedPackages,
-    /// A dependency is fetched by git.
+    /// A dependency is fetched with git.
     pub git: bool,
 }
 
-/// The versions of tracked packages, by package and place; the first one where a lockfile repeats itself.
+/// The versions of tracked packages, by package and dependent; the first one counts if a lockfile repeats itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct LockedPackages {
     by_name: BTreeMap<&'static str, BTreeMap<LockKey, String>>,
@@ -85,7 +85,7 @@ pub(super) enum LockKey {
     Importer(String),
     /// Required with this range (Yarn).
     Range(String),
-    /// Installed below the workspace package of this name; empty for everyone (Bun).
+    /// Installed below the workspace package of this name; empty for all packages (Bun).
     Package(String),
 }
 
@@ -241,7 +241,7 @@ struct PackageLock {
     dependencies: Option<NpmPackages>,
 }
 
-/// What is kept of a map of packages.
+/// The parts of a map of packages that are kept.
 #[derive(Default)]
 struct NpmPackages {
     tracked: Vec<(String, String)>,
@@ -516,7 +516,7 @@ impl<'t> PnpmScan<'t> {
             return;
         }
         let Some((key, value)) = content.split_once(':') else { return };
-        // Keys with a colon of their own (`'git@host:x'`) never are names that matter.
+        // Keys that contain a colon (`'git@host:x'`) are irrelevant.
         let (key, value) = (unquote(key), unquote(value.trim()));
         self.keys.truncate(indent / 2);
         self.keys.push(key);

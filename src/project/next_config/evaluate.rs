@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use oxc_ast::ast::{
-    ArrayExpressionElement, BinaryExpression, BinaryOperator, ChainElement, Expression, LogicalExpression,
-    LogicalOperator, MemberExpression, ObjectExpression, ObjectPropertyKind, PropertyKey, TemplateLiteral,
-    UnaryOperator,
+    ArrayExpression, ArrayExpressionElement, BinaryExpression, BinaryOperator, ChainElement, Expression,
+    LogicalExpression, LogicalOperator, MemberExpression, ObjectExpression, ObjectPropertyKind, PropertyKey,
+    TemplateLiteral, UnaryOperator,
 };
 use oxc_span::GetSpan;
 
@@ -17,9 +17,9 @@ use super::value::{FunctionNode, JsValue, ListBuilder, Object, ObjectId, ScopeId
 
 const MAX_STEPS: u32 = 50_000;
 const MAX_DEPTH: u32 = 400;
-/// Bytes of all values that are made, and of all properties that are copied or overwritten.
+/// Bytes of all created values, and of all copied or overwritten properties.
 const MAX_SIZE: usize = 32 * 1024 * 1024;
-/// What copying one property counts as.
+/// Cost of copying one property, in bytes.
 const PROPERTY: usize = 64;
 
 /// Names of one block or function.
@@ -35,22 +35,22 @@ pub(super) struct VariableScope<'a> {
 pub(super) struct Evaluator<'a, 'f> {
     pub heap: Vec<Object<'a>>,
     pub scopes: Vec<VariableScope<'a>>,
-    /// Whether a module beside the configuration exists, by its relative path.
+    /// Whether a module exists, by its path relative to the configuration.
     pub module_exists: &'f dyn Fn(&str) -> bool,
     /// What `module.exports` or `export default` is.
     pub exported: Option<JsValue<'a>>,
-    /// Inside of a branch that may not be taken: assignments add to what was there.
+    /// Set inside a branch that may not be taken: assignments add alternatives.
     pub uncertain: Option<UnknownReason>,
-    /// Inside of a loop: what is assigned there is unknown.
+    /// Inside a loop: assigned values are unknown.
     pub looping: bool,
     /// Inside a property: a call of an unknown function does not wrap the configuration.
     pub in_property: u32,
-    /// What the current function may have returned before.
+    /// Values that the current function may have returned already.
     pub possible_returns: Vec<(JsValue<'a>, UnknownReason)>,
     budget: EvaluationBudget,
 }
 
-/// What one evaluation has used; every value and every copy of properties counts.
+/// Resources that the evaluation has used.
 #[derive(Debug, Default)]
 struct EvaluationBudget {
     steps: u32,
@@ -79,7 +79,7 @@ impl<'a, 'f> Evaluator<'a, 'f> {
         JsValue::Object(self.heap.len() - 1)
     }
 
-    /// One more step and one more level, unless it is too much.
+    /// Counts a step and a level; false when a limit is exceeded.
     pub fn enter(&mut self) -> bool {
         let budget = &mut self.budget;
         budget.steps += 1;
@@ -88,19 +88,19 @@ impl<'a, 'f> Evaluator<'a, 'f> {
         !budget.exceeded
     }
 
-    /// Counts so many bytes; false when they are too many.
+    /// Counts `size` bytes; false when the limit is exceeded.
     fn spend(&mut self, size: usize) -> bool {
         self.budget.size = self.budget.size.saturating_add(size);
         self.budget.exceeded |= self.budget.size > MAX_SIZE;
         !self.budget.exceeded
     }
 
-    /// Counts the copying or overwriting of so many properties or names; false when they are too many.
+    /// Counts `count` copied or overwritten properties or names; false when the limit is exceeded.
     pub fn spend_properties(&mut self, count: usize) -> bool {
         self.spend(count.saturating_mul(PROPERTY))
     }
 
-    /// True when not everything was followed, so that nothing that was found holds.
+    /// True when a limit was exceeded, so that no result is reliable.
     pub fn exceeded(&self) -> bool {
         self.budget.exceeded
     }
@@ -128,23 +128,7 @@ impl<'a, 'f> Evaluator<'a, 'f> {
             Expression::TemplateLiteral(template) => self.template(template, scope, offset),
             Expression::Identifier(name) => self.lookup(&name.name, scope, offset),
             Expression::ObjectExpression(object) => self.object(object, scope),
-            Expression::ArrayExpression(array) => {
-                let mut values = ListBuilder::default();
-                for element in &array.elements {
-                    match element {
-                        ArrayExpressionElement::SpreadElement(spread) => match self.evaluate(&spread.argument, scope) {
-                            JsValue::List(more) => values.extend(&more),
-                            other => return JsValue::Unknown(other.why(offset)),
-                        },
-                        ArrayExpressionElement::Elision(_) => values.push(JsValue::Undefined),
-                        other => {
-                            let Some(element) = other.as_expression() else { continue };
-                            values.push(self.evaluate(element, scope));
-                        }
-                    }
-                }
-                values.into_value(offset)
-            }
+            Expression::ArrayExpression(array) => self.array(array, scope, offset),
             Expression::ArrowFunctionExpression(arrow) => JsValue::Function(FunctionNode::Arrow(arrow), scope),
             Expression::FunctionExpression(function) => JsValue::Function(FunctionNode::Function(function), scope),
             Expression::ParenthesizedExpression(inner) => self.evaluate(&inner.expression, scope),
@@ -201,7 +185,7 @@ impl<'a, 'f> Evaluator<'a, 'f> {
         }
     }
 
-    /// A relative module that does not exist throws, which configurations catch to make it optional.
+    /// Importing a relative module that does not exist throws, which configurations catch to make it optional.
     pub fn import(&self, module: &JsValue<'a>, offset: u32) -> JsValue<'a> {
         match module {
             JsValue::Text(name) if name.starts_with('.') && !(self.module_exists)(name) => JsValue::Undefined,
@@ -240,7 +224,7 @@ impl<'a, 'f> Evaluator<'a, 'f> {
                 JsValue::Path(part) if at == 0 && text.is_empty() => path = Some(part),
                 other => return JsValue::Unknown(other.why(offset)),
             }
-            // A longer text is refused here already, as every part may be long.
+            // Checked for every part, since each may be long.
             if let too_long @ JsValue::Unknown(_) = JsValue::text(&text, offset) {
                 return too_long;
             }
@@ -295,6 +279,24 @@ impl<'a, 'f> Evaluator<'a, 'f> {
             },
             _ => JsValue::unknown("it is computed", offset),
         }
+    }
+
+    fn array(&mut self, array: &'a ArrayExpression<'a>, scope: ScopeId, offset: u32) -> JsValue<'a> {
+        let mut values = ListBuilder::default();
+        for element in &array.elements {
+            match element {
+                ArrayExpressionElement::SpreadElement(spread) => match self.evaluate(&spread.argument, scope) {
+                    JsValue::List(more) => values.extend(&more),
+                    other => return JsValue::Unknown(other.why(offset)),
+                },
+                ArrayExpressionElement::Elision(_) => values.push(JsValue::Undefined),
+                other => {
+                    let Some(element) = other.as_expression() else { continue };
+                    values.push(self.evaluate(element, scope));
+                }
+            }
+        }
+        values.into_value(offset)
     }
 
     fn object(&mut self, expression: &'a ObjectExpression<'a>, scope: ScopeId) -> JsValue<'a> {
@@ -375,7 +377,7 @@ impl<'a, 'f> Evaluator<'a, 'f> {
     }
 }
 
-/// What is left of the left side when it decides: the options that end the evaluation there.
+/// The options of the left side for which the right side is not evaluated.
 fn kept(left: JsValue<'_>, operator: LogicalOperator) -> JsValue<'_> {
     match (&left, operator) {
         (JsValue::OneOf(options, why), _) => {
@@ -386,13 +388,13 @@ fn kept(left: JsValue<'_>, operator: LogicalOperator) -> JsValue<'_> {
             };
             JsValue::one_of(options.iter().filter(ends).cloned(), why)
         }
-        // When an unknown condition is false, it is as good as unset.
+        // An unknown condition that is false counts as unset.
         (_, LogicalOperator::And) => JsValue::Undefined,
         _ => left,
     }
 }
 
-/// What an object is after one of several things was merged into it.
+/// An object after one of several alternatives was merged into it.
 fn merge<'a>(results: &[Object<'a>], why: &UnknownReason) -> Object<'a> {
     let mut merged = Object::default();
     for name in results.iter().flat_map(Object::names) {
@@ -432,7 +434,7 @@ impl<'a> Evaluator<'a, '_> {
         }
     }
 
-    /// `module.exports`, an object from the beginning.
+    /// `module.exports`, which is initially an empty object.
     pub fn exports(&mut self) -> JsValue<'a> {
         if self.exported.is_none() {
             self.exported = Some(self.allocate(Object::default()));

@@ -4,11 +4,11 @@
 //! oxc 0.146 needs time and memory quadratic in the nesting of JavaScript, and exponential in that of TypeScript. In: the
 //! text. Out: where it becomes too much. One linear pass over the tokens; never builds anything.
 
-/// Levels of brackets, prefix operators, conditionals, arrows and `else if` together.
+/// Levels of brackets, prefix operators, conditionals, arrows and `else if` in total.
 const MAX_DEPTH: u32 = 512;
 /// Estimated work of the parser, in tokens read.
 const MAX_WORK: f64 = 5_000_000.0;
-/// By how much a level of TypeScript multiplies the work, measured: the worst combinations double it every second level.
+/// Factor by which a level of TypeScript multiplies the work, measured: the worst combinations double it every second level.
 const REWIND: f64 = 1.4;
 
 /// Words that do not end an operand: a `/` after them begins a regular expression.
@@ -63,12 +63,12 @@ enum Bracket {
 #[derive(Debug, Clone, Copy)]
 struct OpenBracket {
     bracket: Bracket,
-    /// What nests inside of it without brackets, since the last separator.
+    /// Nesting inside it without brackets, since the last separator.
     chain: u32,
     work: f64,
 }
 
-/// What the token before was.
+/// Kind of the previous token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Before {
     /// An operator or a separator: an operand follows.
@@ -79,7 +79,7 @@ enum Before {
     Brace,
     /// `)` of `if (…)`.
     Condition,
-    /// A name or operator behind which `/` may be either.
+    /// A name or operator after which `/` may be either.
     Ambiguous,
     /// `if` and its like.
     ControlWord,
@@ -143,7 +143,7 @@ impl Scanner<'_> {
         &mut self.levels[last]
     }
 
-    /// One token; false when what follows can be read in two ways.
+    /// Reads one token; false when what follows is ambiguous.
     fn token(&mut self, byte: u8) -> Result<bool, usize> {
         let start = self.at;
         let rest = &self.text[start..];
@@ -170,7 +170,7 @@ impl Scanner<'_> {
                 self.at += end;
                 return Ok(true);
             }
-            // Comments of HTML, which only scripts have, and letters and spaces that are not ASCII.
+            // HTML comments, which only exist in scripts, and letters and spaces that are not ASCII.
             _ if rest.starts_with(b"<!--") || (self.newline && rest.starts_with(b"-->")) || !byte.is_ascii() => {
                 return Ok(false);
             }
@@ -276,7 +276,7 @@ impl Scanner<'_> {
         true
     }
 
-    /// Opens or closes; `None` when a template goes on behind the bracket.
+    /// Opens or closes a bracket; `None` when a template continues after it.
     fn bracket(&mut self, byte: u8, operand: bool) -> Option<Before> {
         match byte {
             b'(' => {
@@ -361,7 +361,7 @@ impl Scanner<'_> {
         Some(level.bracket)
     }
 
-    /// Closes the innermost bracket of this kind; one that was not opened is the parser's to complain about.
+    /// Closes the innermost bracket of this kind; the parser reports unmatched ones.
     fn close(&mut self, byte: u8) -> Option<Bracket> {
         while self.top().bracket == Bracket::Angle {
             self.pop();
@@ -464,7 +464,7 @@ fn is_word(byte: u8) -> bool {
 mod tests {
     use super::too_deep;
 
-    /// A hundred times over, as what nests must not add up over statements, elements and comments.
+    /// Repeated many times, since nesting must not add up over statements, elements and comments.
     #[test]
     fn consecutive_statements_do_not_nest() {
         for line in [

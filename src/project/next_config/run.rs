@@ -1,5 +1,5 @@
-//! Statements and calls of `next.config`: functions of the file are followed, wrappers from other modules are assumed to hand the
-//! configuration through.
+//! Statements and calls of `next.config`: functions of the file are followed, wrappers from other modules are assumed to return
+//! the configuration they are given.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use oxc_span::GetSpan;
 use super::evaluate::{Evaluator, VariableScope, join_paths, phase};
 use super::value::{FunctionNode, JsValue, ListBuilder, Object, ScopeId, UnknownReason};
 
-/// Where control goes after a statement.
+/// Control flow after a statement.
 enum Flow<'a> {
     Next,
     Return(JsValue<'a>),
@@ -133,7 +133,7 @@ impl<'a> Evaluator<'a, '_> {
         self.run(statements, inner)
     }
 
-    /// Runs something that may not be reached.
+    /// Runs code that may not be reached.
     fn perhaps(&mut self, why: &UnknownReason, run: impl FnOnce(&mut Self) -> Flow<'a>) -> Flow<'a> {
         let outer = self.uncertain.replace(why.clone());
         let flow = run(self);
@@ -203,7 +203,7 @@ impl<'a> Evaluator<'a, '_> {
         Flow::Next
     }
 
-    /// Anything in a `try` may be left out by an error before it.
+    /// Any statement in a `try` may be skipped after an error.
     fn attempt(&mut self, statement: &'a TryStatement<'a>, scope: ScopeId) -> Flow<'a> {
         let why = UnknownReason::new("an error may prevent it", statement.span.start);
         let flow = self.perhaps(&why, |this| this.block(&statement.block.body, scope));
@@ -298,7 +298,7 @@ impl<'a> Evaluator<'a, '_> {
         }
     }
 
-    /// Destructuring into names that exist: rare enough to give up on them.
+    /// Destructuring into existing names is rare: all names become unknown.
     fn assign_pattern(&mut self, target: &'a AssignmentTarget<'a>, scope: ScopeId, offset: u32) {
         let span = target.span();
         let mut current = Some(scope);
@@ -358,7 +358,7 @@ impl<'a> Evaluator<'a, '_> {
         }
     }
 
-    /// What is there after an assignment that may not happen, or happens again and again.
+    /// The value after an assignment that may not happen or is repeated.
     fn as_assigned(&self, before: &JsValue<'a>, value: JsValue<'a>) -> JsValue<'a> {
         match &self.uncertain {
             Some(why) if self.looping => JsValue::Unknown(why.clone()),
@@ -570,7 +570,7 @@ impl<'a> Evaluator<'a, '_> {
                             .iter()
                             .any(|property| property.key.static_name().is_some_and(|key| key == name))
                     };
-                    // Every name is compared with every one that is taken.
+                    // Compares every name with every taken one.
                     if !self.spend_properties(copy.len().saturating_mul(object.properties.len())) {
                         return;
                     }
@@ -689,7 +689,7 @@ fn path_of<'a>(arguments: &[JsValue<'a>], resolve: bool, offset: u32) -> JsValue
             }
             other => return JsValue::Unknown(other.why(offset)),
         }
-        // A longer one is refused here already, as every part may be long.
+        // Checked for every part, since each may be long.
         if let too_long @ JsValue::Unknown(_) = JsValue::text(base.as_deref().unwrap_or(&text), offset) {
             return too_long;
         }

@@ -1,4 +1,4 @@
-//! Values of the static evaluation: what an expression is known to be, and why not where it is not.
+//! Values of the static evaluation: what an expression is known to be, or why it is unknown.
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -12,10 +12,10 @@ const MAX_OPTIONS: usize = 16;
 const MAX_TEXT: usize = 16 * 1024;
 /// Longest list.
 const MAX_LIST: usize = 4096;
-/// Longest explanation, in characters: it repeats names of the file.
+/// Longest explanation, in characters, since it quotes names of the file.
 const MAX_REASON: usize = 300;
 
-/// Place in the heap of objects, so that aliases see each other's changes.
+/// Index into the heap of objects, so that aliases see each other's changes.
 pub(super) type ObjectId = usize;
 pub(super) type ScopeId = usize;
 
@@ -36,7 +36,7 @@ impl UnknownReason {
     }
 }
 
-/// A text of bounded length; [`Value::text`] and [`Value::path`] alone make one.
+/// A text of bounded length; only [`JsValue::text`] and [`JsValue::path`] create one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BoundedText(Rc<str>);
 
@@ -48,7 +48,7 @@ impl Deref for BoundedText {
     }
 }
 
-/// A list of bounded length; [`ListBuilder`] alone makes one.
+/// A list of bounded length; only [`ListBuilder`] creates one.
 #[derive(Debug, Clone)]
 pub(super) struct BoundedList<'a>(Rc<Vec<JsValue<'a>>>);
 
@@ -60,7 +60,7 @@ impl<'a> Deref for BoundedList<'a> {
     }
 }
 
-/// The elements of a list or the arguments of a call, as long as they are not too many.
+/// The elements of a list or the arguments of a call, up to a limit.
 #[derive(Debug, Default)]
 pub(super) struct ListBuilder<'a> {
     values: Vec<JsValue<'a>>,
@@ -82,7 +82,7 @@ impl<'a> ListBuilder<'a> {
         }
     }
 
-    /// `None` when there were too many.
+    /// `None` if there were too many.
     pub fn finish(self) -> Option<Vec<JsValue<'a>>> {
         (!self.full).then_some(self.values)
     }
@@ -116,9 +116,9 @@ pub(super) enum JsValue<'a> {
     /// `process` and `process.env`.
     Process,
     Env,
-    /// Something that another module exports: the module and the name, `*` for all of it.
+    /// An export of another module: the module and the name, `*` for all of it.
     Import(Rc<str>, Rc<str>),
-    /// One of several, depending on what is not known.
+    /// One of several values, depending on something unknown.
     OneOf(Rc<Vec<JsValue<'a>>>, UnknownReason),
     Unknown(UnknownReason),
 }
@@ -136,7 +136,7 @@ impl<'a> JsValue<'a> {
         if text.len() > MAX_TEXT { Self::unknown("it is too long", offset) } else { make(BoundedText(text.into())) }
     }
 
-    /// Roughly the bytes that making it took.
+    /// Approximate size in bytes.
     pub fn size(&self) -> usize {
         match self {
             Self::Text(text) | Self::Path(text) => text.len(),
@@ -150,7 +150,7 @@ impl<'a> JsValue<'a> {
         Self::Unknown(UnknownReason::new(reason, offset))
     }
 
-    /// All alternatives as one value; the same value twice is one.
+    /// All alternatives as one value, without duplicates.
     pub fn one_of(options: impl IntoIterator<Item = JsValue<'a>>, why: &UnknownReason) -> Self {
         let mut flat: Vec<JsValue<'a>> = Vec::new();
         for option in options {
@@ -177,7 +177,7 @@ impl<'a> JsValue<'a> {
         }
     }
 
-    /// Strict equality of what is known; objects are the same by identity.
+    /// Strict equality of known values; objects are compared by identity.
     pub fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Undefined, Self::Undefined) | (Self::Null, Self::Null) => true,
@@ -189,7 +189,7 @@ impl<'a> JsValue<'a> {
         }
     }
 
-    /// True and false as JavaScript sees them; `None` when it is not known.
+    /// Truthiness in JavaScript; `None` if unknown.
     pub fn truthy(&self) -> Option<bool> {
         match self {
             Self::Undefined | Self::Null => Some(false),
@@ -245,7 +245,7 @@ impl<'a> JsValue<'a> {
     }
 }
 
-/// An object: properties in order, and whether it may have others or other values.
+/// An object: its properties in order, and whether unknown ones may exist.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Object<'a> {
     properties: Vec<(Rc<str>, JsValue<'a>)>,
@@ -282,7 +282,7 @@ impl<'a> Object<'a> {
         self.properties.len()
     }
 
-    /// Without some of its properties.
+    /// The object without some of its properties.
     pub fn without(self, taken: impl Fn(&str) -> bool) -> Self {
         let mut rest = Self { open: self.open, ..Self::default() };
         let kept = self.properties.into_iter().filter(|(name, _)| !taken(name));
@@ -290,7 +290,7 @@ impl<'a> Object<'a> {
         rest
     }
 
-    /// Every property of `source`, over what is here.
+    /// Sets every property of `source`.
     pub fn overlay(&mut self, source: &Self) {
         if let Some(why) = &source.open {
             self.spoil(why);
@@ -298,7 +298,7 @@ impl<'a> Object<'a> {
         source.properties.iter().for_each(|(name, value)| self.set(name, value.clone()));
     }
 
-    /// Anything may have been set or overwritten.
+    /// Makes every property unknown: anything may have been set.
     pub fn spoil(&mut self, why: &UnknownReason) {
         for (_, value) in &mut self.properties {
             *value = JsValue::Unknown(why.clone());

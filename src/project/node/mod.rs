@@ -202,7 +202,7 @@ fn understand(request: &NodeRequest, floors: &[NodeFloor]) -> Result<NodeRequire
     in_range(&range, floors, &requested).ok_or_else(|| refuse("matches no version with an official image"))
 }
 
-/// `lts/*`, `lts/jod`, `node` and their relatives rather than numbers.
+/// True for aliases such as `lts/*`, `lts/jod` and `node`.
 fn is_name(word: &str) -> bool {
     word.starts_with("lts") || matches!(word, "--lts" | "node" | "stable" | "current" | "latest")
 }
@@ -222,7 +222,7 @@ fn named_line(word: &str) -> Option<&'static NodeLine> {
     }
 }
 
-/// The preferred line that a range admits; with an exact version when the line's newest one is not admitted.
+/// The preferred line in the range, with an exact version if the newest one of that line is not in it.
 fn in_range(range: &Range, floors: &[NodeFloor], requested: &str) -> Option<NodeRequirement> {
     let newest = |line: &NodeLine| version(line.newest);
     let lowest = |line: &NodeLine| range.lowest_of_major(u64::from(line.major));

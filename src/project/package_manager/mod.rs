@@ -34,14 +34,14 @@ pub(super) struct PackageManagerSources<'a> {
 pub(super) struct PackageManagerChoice {
     pub kind: Sourced<PackageManagerKind>,
     pub locked: Locked,
-    /// A version or range that the project names.
+    /// The version or range that the project requires.
     pub request: Option<VersionRequest>,
     pub yarn: YarnConfig,
     pub warnings: Vec<Warning>,
     pnpm_settings: bool,
 }
 
-/// A version of the package manager as the project writes it.
+/// A version of the package manager as written in the project.
 #[derive(Debug, Clone)]
 pub(super) struct VersionRequest {
     pub text: String,
@@ -50,7 +50,7 @@ pub(super) struct VersionRequest {
 }
 
 impl VersionRequest {
-    /// The version, when it is one rather than a range.
+    /// The version, unless it is a range.
     pub fn exact(&self) -> Option<Version> {
         parse_version(&self.text)
     }
@@ -63,7 +63,7 @@ struct NamedManager {
     location: Location,
 }
 
-/// Decides the package manager and reads its lockfile.
+/// Chooses the package manager and reads its lockfile.
 pub(super) fn choose(sources: &PackageManagerSources<'_>) -> Result<PackageManagerChoice, ProjectError> {
     let mut warnings = Vec::new();
     let present: Vec<&'static str> = NAMES.iter().copied().filter(|name| has(sources, name)).collect();
@@ -285,7 +285,7 @@ impl PackageManagerChoice {
         Some((format!("{} {version}", self.kind.value.command()), floor))
     }
 
-    /// The package manager with its exact version, for a Node.js of this line.
+    /// The package manager with its exact version, for this Node.js line.
     pub fn finish(self, node_major: u32, warnings: &mut Vec<Warning>) -> Sourced<PackageManager> {
         let version = self.exact_version(node_major, warnings);
         let kind = self.kind.value;
@@ -414,7 +414,7 @@ fn admits_major(range: &Range, major: u64) -> bool {
     range.lowest_of_major(major).is_some()
 }
 
-/// `__metadata.version` by the major of Yarn that writes it.
+/// The major of Yarn that writes this `__metadata.version`.
 fn berry_major(format: &str) -> u64 {
     match format.parse::<u32>() {
         Ok(..=4) => 2,
@@ -426,7 +426,7 @@ fn berry_major(format: &str) -> u64 {
 /// Yarn's configuration.
 #[derive(Debug, Default)]
 pub(super) struct YarnConfig {
-    /// The release file, when the repository carries it.
+    /// The release file, if it is committed.
     pub path: Option<RelPath>,
     /// Its version, from its file name.
     pub release: Option<VersionRequest>,

@@ -14,7 +14,7 @@ const MAX_VERSION_LENGTH: usize = 256;
 /// Longest range that is read here.
 const MAX_RANGE_LENGTH: usize = 64 * 1024;
 
-/// One version; metadata of the build does not count.
+/// Parses a version; build metadata is dropped.
 pub(super) fn parse_version(text: &str) -> Option<Version> {
     let text = text.trim();
     let mut version = Version::parse(text.strip_prefix('v').unwrap_or(text)).ok()?;
@@ -38,7 +38,7 @@ struct Comparator {
     version: Version,
 }
 
-/// A range: one of these lists of comparators holds entirely.
+/// A range: all comparators of at least one list must match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Range(Vec<Vec<Comparator>>);
 
@@ -121,7 +121,7 @@ fn holds(list: &[Comparator], version: &Version) -> bool {
         && (version.pre.is_empty() || list.iter().any(|comparator| same(&comparator.version)))
 }
 
-/// What is between two `||`.
+/// The comparators between two `||`.
 fn comparators(text: &str) -> Option<Vec<Comparator>> {
     let words: Vec<&str> = text.split_whitespace().collect();
     if let [from, "-", to] = words.as_slice()
@@ -164,7 +164,7 @@ fn simple(operator: &str, version: &str) -> Option<Vec<Comparator>> {
     let at_least = |version: Version| Comparator::new(Operator::GreaterOrEqual, version);
     let whole = partial.patch.is_some();
     Some(match (operator, partial.major) {
-        // No version is above or below all of them.
+        // No version is above or below all versions.
         ("<" | ">", None) => vec![below(Version { pre: zero(), ..Version::new(0, 0, 0) })],
         ("" | "=" | ">=" | "<=" | "~" | "~>" | "^", None) => Vec::new(),
         ("" | "=", _) if whole => vec![Comparator::new(Operator::Equal, lowest)],
@@ -200,14 +200,14 @@ fn zero() -> Prerelease {
     Prerelease::new("0").unwrap_or(Prerelease::EMPTY)
 }
 
-/// `1`, `1.2`, `1.x`, `*`, `v1.2.3-rc.1`: what follows an `x` counts as one, too.
+/// `1`, `1.2`, `1.x`, `*`, `v1.2.3-rc.1`: parts after an `x` count as `x` as well.
 #[derive(Debug, Clone)]
 struct PartialVersion {
     major: Option<u64>,
     minor: Option<u64>,
     patch: Option<u64>,
     pre: Prerelease,
-    /// `1.x.3`, which npm takes behind `~` and `^` only.
+    /// `1.x.3`, which npm accepts only after `~` and `^`.
     number_after_x: bool,
 }
 

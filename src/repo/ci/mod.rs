@@ -57,7 +57,7 @@ pub enum CiEvent {
 #[serde(rename_all = "camelCase")]
 pub struct PullRequest {
     pub number: u64,
-    /// The commit that was proposed, not the one that a trial merge made.
+    /// The proposed commit, not the one created by a trial merge.
     pub head_commit: Option<String>,
     pub head_branch: Option<String>,
     pub base_branch: Option<String>,
@@ -80,9 +80,9 @@ pub enum PullRequestSource {
 pub struct CiContext {
     pub system: CiSystem,
     pub event: CiEvent,
-    /// Of a pull request its head, not the merge commit that some systems check out.
+    /// For a pull request its head, not the merge commit that some systems check out.
     pub commit: Option<String>,
-    /// Of a pull request the branch that it comes from.
+    /// For a pull request its source branch.
     pub branch: Option<String>,
     pub tag: Option<String>,
     /// Branch that a pushed tag was created from, if the CI provides it.
@@ -127,7 +127,7 @@ impl CiSystem {
     }
 }
 
-/// The folder that the CI system has checked the repository out to, by its own variable; absolute.
+/// The absolute path of the checkout, from a variable of the CI system.
 pub fn workspace(system: CiSystem, environment: &Environment) -> Option<PathBuf> {
     let name = match system {
         CiSystem::GitHub | CiSystem::Forgejo | CiSystem::Gitea => "GITHUB_WORKSPACE",

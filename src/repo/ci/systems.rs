@@ -114,14 +114,14 @@ fn github_pull_request(
     })
 }
 
-/// The fork test that GitHub's documentation gives: the head's repository against the one that the workflow runs in.
+/// GitHub's documented test for forks: compares the head's repository with the one that the workflow runs in.
 fn github_source(variables: CiVariables<'_>, event: &GitHubEvent, head: &EventBranch) -> PullRequestSource {
     let here = variables.text("GITHUB_REPOSITORY").or_else(|| event.repository.as_ref()?.full_name.as_deref());
     let Some(here) = here else { return PullRequestSource::Unknown };
     match head.repo.as_ref().map(|repo| repo.full_name.as_deref()) {
         Some(None) => PullRequestSource::Unknown,
         Some(Some(name)) if name.eq_ignore_ascii_case(here) => PullRequestSource::SameRepository,
-        // None: a fork that is deleted; the repository itself is there.
+        // None: a deleted fork, since the repository itself exists.
         None | Some(Some(_)) => PullRequestSource::Fork,
     }
 }
@@ -130,7 +130,7 @@ fn github_source(variables: CiVariables<'_>, event: &GitHubEvent, head: &EventBr
 pub(super) struct GitHubEvent {
     pub repository: Option<EventRepository>,
     pub pull_request: Option<EventPullRequest>,
-    /// Of a push: the full reference of the branch that a tag was made from.
+    /// For a push: the full reference of the branch that a tag was created from.
     pub base_ref: Option<String>,
 }
 
@@ -164,7 +164,7 @@ pub(super) struct EventBranch {
 }
 
 impl GitHubEvent {
-    /// `None` with a warning when the file cannot be used; the run goes on without it.
+    /// `None` with a warning if the file cannot be used.
     pub fn read(variables: CiVariables<'_>, text: Option<&str>, warnings: &mut Vec<Warning>) -> Option<Self> {
         let path = variables.text("GITHUB_EVENT_PATH")?;
         let lost = "fork, default branch and head commit of a pull request are unknown";
@@ -270,7 +270,7 @@ fn read_azure(variables: CiVariables<'_>) -> CiContext {
 }
 
 fn azure_pull_request(variables: CiVariables<'_>, reference: Option<GitRef<'_>>) -> Option<PullRequest> {
-    // The number is the one that people see on GitHub; the id is the one of Azure Repos.
+    // The number is the one shown on GitHub, the id the one of Azure Repos.
     let number = variables
         .number("SYSTEM_PULLREQUEST_PULLREQUESTNUMBER")
         .or_else(|| variables.number("SYSTEM_PULLREQUEST_PULLREQUESTID"))
@@ -339,7 +339,7 @@ fn read_buildkite(variables: CiVariables<'_>) -> CiContext {
 }
 
 fn buildkite_pull_request(variables: CiVariables<'_>) -> Option<PullRequest> {
-    // `false` where there is none.
+    // `false` without a pull request.
     let number = variables.number("BUILDKITE_PULL_REQUEST")?;
     let here = variables.text("BUILDKITE_REPO").and_then(repository_of);
     let head = variables.text("BUILDKITE_PULL_REQUEST_REPO").and_then(repository_of);
@@ -365,7 +365,7 @@ fn read_circleci(variables: CiVariables<'_>) -> CiContext {
         .zip(variables.get("CIRCLE_PROJECT_REPONAME"))
         .map(|(owner, name)| format!("{owner}/{name}"));
     CiContext {
-        // Runs are for pushes; one of the repository's own branches stays that when a pull request is open for it.
+        // Runs are for pushes, even when a pull request is open for the branch, unless it comes from a fork.
         event: if from_fork { CiEvent::PullRequest } else { CiEvent::Push },
         commit: variables.get("CIRCLE_SHA1"),
         branch: variables.get("CIRCLE_BRANCH"),

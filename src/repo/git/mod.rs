@@ -39,7 +39,7 @@ pub(super) fn read(root: &Path, options: &GitOptions<'_>) -> GitReading {
     }
 }
 
-/// The facts, and whether the state of the work tree could be read; where not, it counts as changed.
+/// The facts, and whether the state of the work tree could be read; otherwise it counts as changed.
 fn read_facts(
     checkout: &TrustedCheckout,
     opener: &CheckoutOpener<'_>,
@@ -66,7 +66,7 @@ fn read_facts(
     Ok((facts, status))
 }
 
-/// What `origin` calls its default branch, else the branch that is checked out.
+/// The default branch of `origin`, else the branch that is checked out.
 pub fn default_branch(root: &Path, options: &GitOptions<'_>) -> Option<String> {
     let checkout = CheckoutOpener::new(options).ok()?.open(&git_top_level(root)?, root).ok()?;
     let branch = |reference: &str, prefix: &str| {
@@ -91,7 +91,7 @@ pub struct GitFacts {
     pub dirty: bool,
     /// URL of `origin`, without user information.
     pub remote: Option<String>,
-    /// The history was cut off when it was cloned.
+    /// The clone is shallow.
     pub shallow: bool,
     /// Paths of the environment files ([`crate::repo::is_environment_file`]) and of their templates that git tracks, relative to
     /// the source root.
@@ -111,7 +111,7 @@ impl GitFacts {
         ];
         match git.run(&arguments, &[]) {
             Ok(output) => self.set_head(&output),
-            // Before the first commit git fails, which is a state and not a problem.
+            // Before the first commit git fails, which is not an error.
             Err(GitError::Failed { .. }) => {}
             Err(error) => return Err(error),
         }

@@ -67,7 +67,7 @@ impl IgnoreRules {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut patterns = Vec::new();
         for (index, line) in text.split('\n').enumerate() {
-            // Only in the first column: with blanks before it, `#` is part of a pattern.
+            // Only in the first column: after spaces `#` is part of a pattern.
             if line.starts_with('#') || line.trim().is_empty() {
                 continue;
             }
@@ -103,8 +103,8 @@ impl IgnoreRules {
         Err(IgnoreError::File { file, reason })
     }
 
-    /// The entries of `tree` that are sent: those that the rules leave in, and the paths in `always` (as Docker does with the
-    /// Dockerfile and `.dockerignore`). Directories that are excluded themselves are not among them.
+    /// The entries of `tree` that are sent: those that the rules do not exclude, and the paths in `always` (as Docker does with the
+    /// Dockerfile and `.dockerignore`). Excluded directories are not included.
     ///
     /// # Errors
     /// When matching takes too long.
@@ -162,7 +162,7 @@ impl IgnoreRules {
         let mut verdict = IgnoreVerdict { excluded: false, matched: vec![false; self.patterns.len()] };
         for (index, pattern) in self.patterns.iter().enumerate() {
             let inherited = parent.matched.get(index).copied().unwrap_or(false);
-            // As in Docker, a pattern that cannot change the verdict is not tried, and then does not count for what is below.
+            // As in Docker, a pattern that cannot change the verdict is not tried, and does not count for paths below.
             let matches = inherited || (pattern.is_negated == verdict.excluded && pattern.matches(&text, steps));
             verdict.matched[index] = matches;
             if matches {

@@ -32,7 +32,7 @@ impl IgnorePattern {
         if pattern.len() > 1 && pattern.starts_with('/') {
             pattern.remove(0);
         }
-        // Docker cleans the line a second time, with the mark on it; so `!../../x` loses the mark.
+        // Docker cleans the line a second time, including the mark, so `!../../x` loses it.
         let line = clean(&format!("{mark}{pattern}"));
         let (is_negated, pattern) = match line.strip_prefix('!') {
             Some("") => return Err("excludes nothing: `!` needs a path"),
@@ -43,7 +43,7 @@ impl IgnorePattern {
         Ok(Self { is_negated, matcher: Matcher::new(pattern) })
     }
 
-    /// Adds to `steps` what it costs, in about a nanosecond each.
+    /// Adds the cost to `steps`, of about a nanosecond each.
     pub fn matches(&self, path: &str, steps: &mut u64) -> bool {
         *steps += 1;
         match &self.matcher {
@@ -187,7 +187,7 @@ impl Glob {
                 '\\' => GlobToken::Char(input.next().unwrap_or('\\')),
                 c => GlobToken::Char(c),
             };
-            // Repeated wildcards mean the same as one; so ways without a character stay short.
+            // Repeated wildcards are equivalent to one, which keeps transitions without input short.
             match token {
                 GlobToken::Many if tokens.last() == Some(&GlobToken::Many) => {}
                 GlobToken::Within if tokens.ends_with(&[GlobToken::Within, GlobToken::Folders]) => drop(tokens.pop()),
@@ -197,7 +197,7 @@ impl Glob {
         Self(tokens)
     }
 
-    /// Follows all ways through the tokens at once, and counts them.
+    /// Follows all paths through the tokens at once, and counts the steps.
     pub fn matches(&self, text: &str, steps: &mut u64) -> bool {
         *steps += self.0.len() as u64;
         let mut states = GlobStates::new(self.0.len() + 1);
@@ -220,7 +220,7 @@ impl Glob {
         states.is_active[self.0.len()]
     }
 
-    /// Adds `state` and every state that needs no character to reach from it.
+    /// Adds `state` and every state reachable from it without input.
     fn enter(&self, state: usize, states: &mut GlobStates) {
         if !states.add(state) {
             return;
@@ -269,7 +269,7 @@ impl GlobStates {
         Self { active: Vec::new(), is_active: vec![false; length] }
     }
 
-    /// False when it was there already.
+    /// False if it was already in the set.
     fn add(&mut self, state: usize) -> bool {
         let is_new = !self.is_active[state];
         if is_new {

@@ -1,6 +1,6 @@
-//! Names of the image: complete references as they were typed, and every repository with the tags that the rules give.
+//! Names of the image: complete references as given, and every repository with the tags of the rules.
 //!
-//! Tags without a repository go to the repositories that were given, else to the registry's own place for this project.
+//! Tags without a repository apply to the given repositories, else to the default repository of the registry for this project.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::tags::{Evaluation, RunFacts, TagEntry, TagRule, evaluate};
 /// All names of the image.
 #[derive(Debug)]
 pub(super) struct ImageNames {
-    /// Complete references; the first one is the primary.
+    /// Complete references, the primary one first.
     pub tags: Vec<Sourced<ImageRef>>,
     /// Hosts of their registries, each with its origin.
     pub registries: Vec<Sourced<String>>,
