@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::Publisher;
 use super::event::{Event, EventSender, Phase};
-use super::record::{TransferRecord, record_transfer};
+use super::record::TransferRecord;
 use super::stop::Stop;
 use crate::builder::RegistryCredentials;
 use crate::config::settings::{PublishSettings, PushPolicy};
@@ -183,7 +183,7 @@ impl DaemonPublisher<'_> {
         };
         events.send(Event::Started(Phase::Push)).await;
         let push = run.push(stop.clone().requested());
-        let (outcome, (record, notices)) = tokio::join!(push, record_transfer(received, events));
+        let (outcome, (record, notices)) = tokio::join!(push, events.record_transfer(received));
         events.warnings(notices).await;
         events.send(Event::Finished(Phase::Push)).await;
         Ok((outcome, record))
