@@ -9,7 +9,7 @@ use super::Session;
 use super::stop::Stop;
 use crate::config::cli::ContainerArgs;
 use crate::config::settings::SecretValue;
-use crate::deploy::proxy::Admin;
+use crate::deploy::proxy::CaddyAdmin;
 use crate::deploy::{
     EnvFile, LaunchError, LaunchEvent, Launched, Replacement, SecretFile, StopSignal, Wishes, duration_of_flag,
     read_document, wishes_of_flags,
@@ -53,7 +53,7 @@ pub fn wait_timeout(text: Option<&String>) -> Result<Duration, Error> {
 }
 
 pub fn replacement(proxy: Option<&String>, drain: Option<&String>) -> Result<Replacement, Error> {
-    let proxy = proxy.map(|url| Admin::new(url)).transpose().map_err(LaunchError::from)?;
+    let proxy = proxy.map(|url| CaddyAdmin::new(url)).transpose().map_err(LaunchError::from)?;
     Ok(Replacement { proxy, drain: duration_of_flag("--drain", drain)?.unwrap_or(DRAIN) })
 }
 

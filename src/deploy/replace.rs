@@ -12,7 +12,7 @@ use super::hooks::run_pre_stop;
 use super::plan::LaunchPlan;
 use super::secrets::{SecretFile, remove_with_secrets};
 use super::start::{Launched, Launcher, Made, StopSignal, address};
-use crate::deploy::proxy::{Admin, Upstream};
+use crate::deploy::proxy::{CaddyAdmin, Upstream};
 use crate::docker::{
     ContainerError, ContainerFacts, ContainerName, ContainerStatus, ContainerSummary, Containers, ListQuery, Owner,
     PortMapping, Protocol, Removal, Running,
@@ -26,7 +26,7 @@ const ATTEMPTS: u32 = 10;
 #[derive(Debug, Clone)]
 pub struct Replacement {
     /// The Caddy in front; without it the port itself moves.
-    pub proxy: Option<Admin>,
+    pub proxy: Option<CaddyAdmin>,
     /// How long the old one may go on answering.
     pub drain: Duration,
 }
@@ -163,7 +163,7 @@ impl Launcher<'_> {
         &self,
         new: Candidate<'_>,
         old: Option<&ContainerFacts>,
-        admin: &Admin,
+        admin: &CaddyAdmin,
         drain: Duration,
     ) -> Result<Replaced, LaunchError> {
         let Candidate { mut plan, secrets } = new;
@@ -201,7 +201,7 @@ impl Launcher<'_> {
     /// Sends the requests to `new`, and waits until the old one has answered its own.
     pub(super) async fn switch(
         &self,
-        admin: &Admin,
+        admin: &CaddyAdmin,
         app: &str,
         new: &ContainerFacts,
         drain: Duration,
@@ -311,7 +311,7 @@ impl Launcher<'_> {
 }
 
 /// The site of the app has to be there before anything begins.
-pub(super) async fn check_site(admin: &Admin, app: &str) -> Result<(), LaunchError> {
+pub(super) async fn check_site(admin: &CaddyAdmin, app: &str) -> Result<(), LaunchError> {
     if admin.has_site(app).await? {
         return Ok(());
     }

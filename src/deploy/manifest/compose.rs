@@ -2,9 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::error::ManifestError;
-use super::workload::{Place, PlaceKind, Workload};
-use super::{Manifest, yaml};
+use super::workload::{ManifestError, RenderedManifest, VolumeKind, Workload, WorkloadVolume, to_yaml};
 use crate::deploy::{LaunchPlan, SecretsAs};
 use crate::docker::{Access, HealthCheck, Mount, RestartPolicy};
 use crate::origin::Origin;
@@ -19,11 +17,11 @@ pub struct ComposeOptions {
     pub secrets_folder: String,
 }
 
-pub fn render_compose(plan: &LaunchPlan, options: &ComposeOptions) -> Result<Manifest, ManifestError> {
+pub fn render_compose(plan: &LaunchPlan, options: &ComposeOptions) -> Result<RenderedManifest, ManifestError> {
     let mut workload = Workload::new(plan)?;
     workload.warnings.retain(|warning| !matches!(warning.code, "manifest/host-folder" | "manifest/local-image"));
-    workload.look_at_replicas(options.replicas);
-    tell_what_must_be_there(&mut workload, options);
+    workload.warn_about_replicas(options.replicas);
+    warn_about_prerequisites(&mut workload, options);
     let mut services = Map::new();
     services.insert(workload.name.clone(), service(&workload, options));
     if let Some(image) = &options.caddy {
@@ -43,10 +41,10 @@ pub fn render_compose(plan: &LaunchPlan, options: &ComposeOptions) -> Result<Man
         document["secrets"] = Value::Object(workload.secrets().map(file).collect());
     }
     escape(&mut document);
-    Ok(Manifest { text: yaml::render(&document), warnings: workload.warnings })
+    Ok(RenderedManifest { text: to_yaml(&document), warnings: workload.warnings })
 }
 
-fn tell_what_must_be_there(workload: &mut Workload<'_>, options: &ComposeOptions) {
+fn warn_about_prerequisites(workload: &mut Workload<'_>, options: &ComposeOptions) {
     let plan = workload.plan;
     let ids: Vec<&str> = workload.secrets().collect();
     if are_files(plan) {
@@ -228,7 +226,7 @@ fn volumes(workload: &Workload<'_>, options: &ComposeOptions) -> Map<String, Val
     let mut volumes = Map::new();
     for volume in &workload.plan.volumes {
         let is_asked =
-            |place: &Place| matches!(&place.kind, PlaceKind::Volume(name, _) if name == volume.name.as_str());
+            |place: &WorkloadVolume| matches!(&place.kind, VolumeKind::Volume(name, _) if name == volume.name.as_str());
         // Only what the user named has that name outside of this project.
         let mut value =
             if workload.places.iter().any(is_asked) { json!({ "name": volume.name.as_str() }) } else { json!({}) };

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::error::ManifestError;
-use super::workload::{Place, PlaceKind, Workload, copy_script};
-use super::{Manifest, fargate};
+use super::workload::{ManifestError, RenderedManifest, VolumeKind, Workload, WorkloadVolume, copy_script};
 use crate::deploy::LaunchPlan;
 
 /// Where the container that prepares volumes sees them.
@@ -30,26 +28,26 @@ pub struct EcsOptions {
     pub platform: String,
 }
 
-pub fn render_ecs(plan: &LaunchPlan, options: &EcsOptions) -> Result<Manifest, ManifestError> {
+pub fn render_ecs(plan: &LaunchPlan, options: &EcsOptions) -> Result<RenderedManifest, ManifestError> {
     check_options(options)?;
     let mut workload = Workload::new(plan)?;
-    tell_what_is_left_out(&mut workload);
-    let task = Task { workload: &workload, options };
+    warn_about_omissions(&mut workload);
+    let task = TaskDefinition { workload: &workload, options };
     let document = task.definition()?;
     let text = serde_json::to_string_pretty(&document).expect("values of this program have string keys only");
-    Ok(Manifest { text: text + "\n", warnings: workload.warnings })
+    Ok(RenderedManifest { text: text + "\n", warnings: workload.warnings })
 }
 
-fn tell_what_is_left_out(workload: &mut Workload<'_>) {
+fn warn_about_omissions(workload: &mut Workload<'_>) {
     // A service of ECS may run any number of the task.
-    workload.look_at_replicas(2);
+    workload.warn_about_replicas(2);
     for warning in workload.warnings.iter_mut().filter(|warning| warning.code == "manifest/cache-per-replica") {
         warning.message = warning.message.replace("the 2 replicas", "several tasks of one service");
     }
     let volumes: Vec<String> = workload
         .places
         .iter()
-        .filter(|place| matches!(place.kind, PlaceKind::Volume(..)))
+        .filter(|place| matches!(place.kind, VolumeKind::Volume(..)))
         .map(|place| format!("`{}`", place.name))
         .collect();
     if !volumes.is_empty() {
@@ -68,16 +66,16 @@ fn tell_what_is_left_out(workload: &mut Workload<'_>) {
     }
 }
 
-struct Task<'a> {
+struct TaskDefinition<'a> {
     workload: &'a Workload<'a>,
     options: &'a EcsOptions,
 }
 
-impl Task<'_> {
+impl TaskDefinition<'_> {
     fn definition(&self) -> Result<Value, ManifestError> {
         let (workload, options) = (self.workload, self.options);
         let mebibytes = workload.plan.memory.value.map_or(0, |bytes| bytes.div_ceil(1024 * 1024));
-        let (cpu, memory) = fargate::size(cpu_units(workload.plan.cpus.value), mebibytes)?;
+        let (cpu, memory) = task_size(cpu_units(workload.plan.cpus.value), mebibytes)?;
         let mut task = json!({
             "family": workload.name,
             "requiresCompatibilities": ["FARGATE"],
@@ -127,8 +125,8 @@ impl Task<'_> {
         set("logConfiguration", Some(self.logs()));
         set("readonlyRootFilesystem", Some(json!(workload.is_read_only())));
         set("linuxParameters", Some(json!({ "capabilities": { "drop": plan.privileges.value.drop } })));
-        let mount = |place: &Place| {
-            let read_only = matches!(place.kind, PlaceKind::Volume(_, crate::docker::Access::ReadOnly));
+        let mount = |place: &WorkloadVolume| {
+            let read_only = matches!(place.kind, VolumeKind::Volume(_, crate::docker::Access::ReadOnly));
             json!({ "sourceVolume": place.name, "containerPath": place.target, "readOnly": read_only })
         };
         let mounts: Vec<Value> = workload.places.iter().map(mount).collect();
@@ -179,7 +177,7 @@ impl Task<'_> {
         if workload.places.is_empty() {
             return None;
         }
-        let place = |place: &Place| format!("{FILLED}/{}", place.name);
+        let place = |place: &WorkloadVolume| format!("{FILLED}/{}", place.name);
         let copied: Vec<[String; 2]> = workload.seeded().map(|seeded| [seeded.target.clone(), place(seeded)]).collect();
         let owned: Vec<String> = workload.places.iter().map(place).collect();
         let script = format!(
@@ -253,4 +251,51 @@ fn check_options(options: &EcsOptions) -> Result<(), ManifestError> {
         text: region.clone(),
         reason: "it is one such as `eu-central-1`",
     })
+}
+
+/// The sizes of Fargate tasks (Amazon ECS developer guide, «TaskDefinition CPU and memory», Linux): CPU units (1024 are one processor), and MiB of
+/// memory as first, last and step.
+const SIZES: &[(u32, u64, u64, u64)] = &[
+    (256, 512, 512, 512),
+    (256, 1024, 2048, 1024),
+    (512, 1024, 4096, 1024),
+    (1024, 2048, 8192, 1024),
+    (2048, 4096, 16384, 1024),
+    (4096, 8192, 30720, 1024),
+    (8192, 16384, 61440, 4096),
+    (16384, 32768, 122_880, 8192),
+];
+
+/// The smallest task with at least this much of both.
+fn task_size(units: u32, mebibytes: u64) -> Result<(u32, u64), ManifestError> {
+    let fits = SIZES.iter().filter(|(cpu, _, last, _)| *cpu >= units && *last >= mebibytes);
+    let found = fits.min_by_key(|(cpu, first, ..)| (*cpu, *first)).map(|(cpu, first, _, step)| {
+        let above = mebibytes.saturating_sub(*first).div_ceil(*step);
+        (*cpu, first + above * step)
+    });
+    found.ok_or_else(|| ManifestError::TooLarge {
+        wanted: format!("{} processors and {mebibytes} MiB", f64::from(units) / 1024.0),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_have_the_sizes_of_the_guide() {
+        for (wanted, found) in [
+            ((0, 0), (256, 512)),
+            ((256, 513), (256, 1024)),
+            ((256, 2048), (256, 2048)),
+            ((256, 2049), (512, 3072)),
+            ((300, 100), (512, 1024)),
+            ((1024, 8192), (1024, 8192)),
+            ((4096, 30721), (8192, 32768)),
+            ((16384, 122_880), (16384, 122_880)),
+        ] {
+            assert_eq!(task_size(wanted.0, wanted.1), Ok(found), "{wanted:?}");
+        }
+        assert!(task_size(16385, 512).is_err() && task_size(256, 122_881).is_err());
+    }
 }

@@ -1,13 +1,10 @@
 //! Deployment, Service, Ingress and `PodDisruptionBudget` for Kubernetes 1.30 and later.
 
-mod options;
-
 use serde_json::{Map, Value, json};
 
-pub use self::options::KubernetesOptions;
-use super::error::ManifestError;
-use super::workload::{LEAVE_SECONDS, Place, PlaceKind, Workload, copy_script, object_name};
-use super::{Manifest, yaml};
+use super::workload::{
+    LEAVE_SECONDS, ManifestError, RenderedManifest, VolumeKind, Workload, WorkloadVolume, copy_script, object_name, to_yaml,
+};
 use crate::deploy::{LaunchPlan, SecretsAs};
 use crate::docker::{Access, HealthCheck};
 
@@ -16,14 +13,66 @@ const FILLED: &str = "/nextdeploy-volumes";
 /// Processors that a pod is counted with when nothing says more.
 const CPU_REQUEST: &str = "100m";
 
+/// What a cluster needs to know besides the plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KubernetesOptions {
+    pub namespace: Option<String>,
+    pub replicas: u32,
+    /// Names that an Ingress leads to the app; empty makes none.
+    pub hosts: Vec<String>,
+    pub ingress_class: Option<String>,
+    /// Secret with the certificate of the hosts.
+    pub tls_secret: Option<String>,
+    /// Secret with the values of the app's secrets, one key each.
+    pub secret: Option<String>,
+    /// Secret with the credentials of the registry.
+    pub pull_secret: Option<String>,
+}
+
+impl KubernetesOptions {
+    /// Every name is one that the cluster takes.
+    fn check(&self) -> Result<(), ManifestError> {
+        let names = [
+            ("namespace", &self.namespace),
+            ("Secret", &self.secret),
+            ("Secret", &self.tls_secret),
+            ("Secret", &self.pull_secret),
+            ("class of an Ingress", &self.ingress_class),
+        ];
+        for (what, name) in names {
+            name.as_deref().map_or(Ok(()), |name| check_name(what, name))?;
+        }
+        self.hosts.iter().try_for_each(|host| check_name("host", host.strip_prefix("*.").unwrap_or(host)))
+    }
+}
+
+/// A subdomain of DNS (RFC 1123).
+fn check_name(what: &'static str, name: &str) -> Result<(), ManifestError> {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    if name.len() <= 253 && name.split('.').all(label) {
+        return Ok(());
+    }
+    Err(ManifestError::Value {
+        what,
+        text: name.to_owned(),
+        reason: "it has lower case letters, digits, `-` and `.` only",
+    })
+}
+
 /// One text with all objects.
-pub fn render_kubernetes(plan: &LaunchPlan, options: &KubernetesOptions) -> Result<Manifest, ManifestError> {
+pub fn render_kubernetes(plan: &LaunchPlan, options: &KubernetesOptions) -> Result<RenderedManifest, ManifestError> {
     options.check()?;
     let mut workload = Workload::new(plan)?;
-    workload.look_at_replicas(options.replicas);
+    workload.warn_about_replicas(options.replicas);
     let secret = options.secret.clone().unwrap_or_else(|| format!("{}-secrets", workload.name));
-    tell_what_must_be_there(&mut workload, &secret);
-    let cluster = Cluster { workload: &workload, options, secret };
+    warn_about_prerequisites(&mut workload, &secret);
+    let cluster = KubernetesObjects { workload: &workload, options, secret };
     let mut objects = vec![cluster.deployment(), cluster.service()];
     if !options.hosts.is_empty() {
         objects.push(cluster.ingress());
@@ -31,11 +80,11 @@ pub fn render_kubernetes(plan: &LaunchPlan, options: &KubernetesOptions) -> Resu
     if options.replicas > 1 {
         objects.push(cluster.disruption_budget());
     }
-    let documents: Vec<String> = objects.iter().map(yaml::render).collect();
-    Ok(Manifest { text: documents.join("---\n"), warnings: workload.warnings })
+    let documents: Vec<String> = objects.iter().map(to_yaml).collect();
+    Ok(RenderedManifest { text: documents.join("---\n"), warnings: workload.warnings })
 }
 
-fn tell_what_must_be_there(workload: &mut Workload<'_>, secret: &str) {
+fn warn_about_prerequisites(workload: &mut Workload<'_>, secret: &str) {
     let keys: Vec<&str> = workload.secrets().collect();
     if !keys.is_empty() {
         let literals: Vec<String> = keys.iter().map(|key| format!("--from-file={key}=FILE")).collect();
@@ -43,8 +92,8 @@ fn tell_what_must_be_there(workload: &mut Workload<'_>, secret: &str) {
         let hint = format!("`kubectl create secret generic {secret} {}`", literals.join(" "));
         workload.warn("manifest/secret-missing", message, hint);
     }
-    let claim = |place: &Place| match &place.kind {
-        PlaceKind::Volume(name, _) => Some(format!("`{}`", object_name(name))),
+    let claim = |place: &WorkloadVolume| match &place.kind {
+        VolumeKind::Volume(name, _) => Some(format!("`{}`", object_name(name))),
         _ => None,
     };
     let claims: Vec<String> = workload.places.iter().filter_map(claim).collect();
@@ -63,13 +112,13 @@ fn tell_what_must_be_there(workload: &mut Workload<'_>, secret: &str) {
     }
 }
 
-struct Cluster<'a> {
+struct KubernetesObjects<'a> {
     workload: &'a Workload<'a>,
     options: &'a KubernetesOptions,
     secret: String,
 }
 
-impl Cluster<'_> {
+impl KubernetesObjects<'_> {
     fn metadata(&self) -> Value {
         let mut metadata = Map::new();
         metadata.insert("name".to_owned(), json!(self.workload.name));
@@ -290,7 +339,7 @@ impl Cluster<'_> {
     fn init_container(&self) -> Option<Value> {
         let workload = self.workload;
         let node = workload.node?;
-        let filled: Vec<&Place> = workload.seeded().collect();
+        let filled: Vec<&WorkloadVolume> = workload.seeded().collect();
         if filled.is_empty() {
             return None;
         }
@@ -318,7 +367,7 @@ impl Cluster<'_> {
             .iter()
             .map(|place| {
                 let mut mount = json!({ "name": place.name, "mountPath": place.target });
-                if matches!(place.kind, PlaceKind::Volume(_, Access::ReadOnly)) {
+                if matches!(place.kind, VolumeKind::Volume(_, Access::ReadOnly)) {
                     mount["readOnly"] = json!(true);
                 }
                 mount
@@ -378,17 +427,17 @@ impl Cluster<'_> {
     }
 }
 
-fn volume(place: &Place) -> Value {
+fn volume(place: &WorkloadVolume) -> Value {
     let mut volume = json!({ "name": place.name });
     match &place.kind {
-        PlaceKind::Scratch => volume["emptyDir"] = json!({}),
-        PlaceKind::Memory(size) => {
+        VolumeKind::Scratch => volume["emptyDir"] = json!({}),
+        VolumeKind::Memory(size) => {
             volume["emptyDir"] = json!({ "medium": "Memory" });
             if let Some(size) = size {
                 volume["emptyDir"]["sizeLimit"] = json!(memory_quantity(*size));
             }
         }
-        PlaceKind::Volume(name, _) => volume["persistentVolumeClaim"] = json!({ "claimName": object_name(name) }),
+        VolumeKind::Volume(name, _) => volume["persistentVolumeClaim"] = json!({ "claimName": object_name(name) }),
     }
     volume
 }

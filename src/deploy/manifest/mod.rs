@@ -5,26 +5,13 @@
 
 mod compose;
 mod ecs;
-mod error;
-mod fargate;
 mod kubernetes;
 mod workload;
-mod yaml;
 
 pub use compose::{ComposeOptions, render_compose};
 pub use ecs::{EcsOptions, render_ecs};
-pub use error::ManifestError;
 pub use kubernetes::{KubernetesOptions, render_kubernetes};
-
-use crate::diagnostic::Warning;
-
-/// A document as it is written to a file.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Manifest {
-    pub text: String,
-    /// What the engine must be given besides, and what several replicas need.
-    pub warnings: Vec<Warning>,
-}
+pub use workload::{ManifestError, RenderedManifest};
 
 #[cfg(test)]
 mod tests;

@@ -107,7 +107,7 @@ fn compose() -> ComposeOptions {
     ComposeOptions { replicas: 1, caddy: None, secrets_folder: "./secrets".into() }
 }
 
-fn codes(manifest: &Manifest) -> Vec<&'static str> {
+fn codes(manifest: &RenderedManifest) -> Vec<&'static str> {
     manifest.warnings.iter().map(|warning| warning.code).collect()
 }
 
@@ -303,7 +303,7 @@ mod properties {
         #[test]
         fn yaml_reads_back_what_was_written(key in any::<String>(), values in prop::collection::vec(any::<String>(), 0..4)) {
             let value = json!({ "list": values, "map": { key.clone(): values }, "nested": [[{ "a": values }], {}, []], "number": 1, "no": null });
-            let back: Value = serde_saphyr::from_str(&yaml::render(&value)).unwrap();
+            let back: Value = serde_saphyr::from_str(&workload::to_yaml(&value)).unwrap();
             prop_assert_eq!(back, value);
         }
     }

@@ -1,10 +1,9 @@
-//! What all engines want of a [`LaunchPlan`], in words that none of them owns.
+//! What all engines need of a [`LaunchPlan`], independent of any of them, and what comes out: a [`RenderedManifest`] or a [`ManifestError`].
 
 use std::time::Duration;
 
-use super::error::ManifestError;
 use crate::deploy::{LaunchPlan, RunDocument};
-use crate::diagnostic::Warning;
+use crate::diagnostic::{Diagnostic, ExitCode, Warning, shown};
 use crate::docker::{Access, HealthCheck, Mount, RootFilesystem};
 use crate::origin::Origin;
 
@@ -14,6 +13,56 @@ const OWN_USER: (u32, u32) = (1001, 0);
 pub(super) const LEAVE_SECONDS: u64 = 5;
 pub(super) const KEY_VARIABLE: &str = "NEXT_SERVER_ACTIONS_ENCRYPTION_KEY";
 
+/// A document as it is written to a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RenderedManifest {
+    pub text: String,
+    /// What has to be provided outside of the document, and what several replicas need.
+    pub warnings: Vec<Warning>,
+}
+
+/// Why an engine cannot run the container as planned.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    #[error("nothing says which port the app in `{image}` listens on")]
+    NoPort { image: String },
+    /// `what` is the thing in words, `reason` its grammar.
+    #[error("`{}` is no {what}: {reason}", shown(text))]
+    Value { what: &'static str, text: String, reason: &'static str },
+    #[error("nothing says where Amazon ECS finds the secret `{id}`")]
+    NoSecretSource { id: String },
+    #[error("Fargate has no task with {wanted}: it ends at 16 processors and 120 GB")]
+    TooLarge { wanted: String },
+}
+
+impl Diagnostic for ManifestError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoPort { .. } => "manifest/no-port",
+            Self::Value { .. } => "manifest/invalid-value",
+            Self::NoSecretSource { .. } => "manifest/no-secret-source",
+            Self::TooLarge { .. } => "manifest/too-large",
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        vec![match self {
+            Self::NoPort { .. } => "say it with `--env PORT=3000`".to_owned(),
+            Self::Value { .. } => "correct the value".to_owned(),
+            Self::NoSecretSource { id } => {
+                format!(
+                    "name it with `--secret-arn {id}=ARN` (of Secrets Manager or of a parameter of Systems Manager)"
+                )
+            }
+            Self::TooLarge { .. } => "lower `--memory` or `--cpus`".to_owned(),
+        }]
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Usage
+    }
+}
+
 pub(super) struct Workload<'a> {
     pub plan: &'a LaunchPlan,
     /// As names in Kubernetes, Compose and ECS may be: lower case, digits and `-`.
@@ -22,21 +71,21 @@ pub(super) struct Workload<'a> {
     /// Node.js in the image, when this program built it.
     pub node: Option<&'a str>,
     pub user: Option<(u32, u32)>,
-    pub places: Vec<Place>,
+    pub places: Vec<WorkloadVolume>,
     pub warnings: Vec<Warning>,
 }
 
 /// A folder that is not the image's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct WorkloadVolume {
     /// Name of its volume.
     pub name: String,
     pub target: String,
-    pub kind: PlaceKind,
+    pub kind: VolumeKind,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum PlaceKind {
+pub(super) enum VolumeKind {
     /// In memory; bytes.
     Memory(Option<u64>),
     /// Goes with the container, and begins with what the image has there.
@@ -47,7 +96,7 @@ pub(super) enum PlaceKind {
 
 /// What the container is asked, to know whether it is well.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Check<'a> {
+pub(super) struct CommandCheck<'a> {
     pub argv: &'a [String],
     pub interval: Duration,
     pub timeout: Duration,
@@ -70,16 +119,16 @@ impl<'a> Workload<'a> {
         };
         workload.node = plan.launcher.first().map(String::as_str);
         workload.find_places();
-        workload.look_at_image();
+        workload.warn_about_image();
         Ok(workload)
     }
 
     /// The health check by a command, with Docker's defaults for what it leaves open.
-    pub fn check(&self) -> Option<Check<'a>> {
+    pub fn check(&self) -> Option<CommandCheck<'a>> {
         let seconds = Duration::from_secs;
         match &self.plan.health.as_ref()?.value {
             HealthCheck::Command { argv, interval, timeout, start_period, retries } if !argv.is_empty() => {
-                Some(Check {
+                Some(CommandCheck {
                     argv,
                     interval: interval.unwrap_or(seconds(30)),
                     timeout: timeout.unwrap_or(seconds(30)),
@@ -108,7 +157,7 @@ impl<'a> Workload<'a> {
     }
 
     /// What Next.js needs where several containers answer for one app.
-    pub fn look_at_replicas(&mut self, replicas: u32) {
+    pub fn warn_about_replicas(&mut self, replicas: u32) {
         let Some(run) = self.plan.run.as_ref().filter(|run| replicas > 1 && run.renders()) else { return };
         let (isr, has_key) = (run.routes.isr.len(), self.secrets().any(|id| id == KEY_VARIABLE));
         let what = match isr {
@@ -133,8 +182,8 @@ impl<'a> Workload<'a> {
     }
 
     /// Scratch folders that have content in the image.
-    pub fn seeded(&self) -> impl Iterator<Item = &Place> {
-        self.places.iter().filter(|place| place.kind == PlaceKind::Scratch)
+    pub fn seeded(&self) -> impl Iterator<Item = &WorkloadVolume> {
+        self.places.iter().filter(|place| place.kind == VolumeKind::Scratch)
     }
 
     fn find_places(&mut self) {
@@ -143,12 +192,12 @@ impl<'a> Workload<'a> {
         for mount in &self.plan.mounts {
             let is_ours = matches!(mount.origin, Origin::Default(_)) && Some(mount.value.target()) == cache.as_deref();
             let (name, kind) = match &mount.value {
-                Mount::Volume { .. } if is_ours => ("cache".to_owned(), PlaceKind::Scratch),
+                Mount::Volume { .. } if is_ours => ("cache".to_owned(), VolumeKind::Scratch),
                 Mount::Volume { name, access, .. } => {
-                    (object_name(name.as_str()), PlaceKind::Volume(name.to_string(), *access))
+                    (object_name(name.as_str()), VolumeKind::Volume(name.to_string(), *access))
                 }
-                Mount::Unnamed { target } => (object_name(target), PlaceKind::Scratch),
-                Mount::Tmpfs { target, size, .. } => (object_name(target), PlaceKind::Memory(*size)),
+                Mount::Unnamed { target } => (object_name(target), VolumeKind::Scratch),
+                Mount::Tmpfs { target, size, .. } => (object_name(target), VolumeKind::Memory(*size)),
                 _ => {
                     dropped.push(mount.value.target().to_owned());
                     continue;
@@ -156,7 +205,7 @@ impl<'a> Workload<'a> {
             };
             let taken = self.places.iter().any(|place| place.name == name);
             let name = if taken { format!("{name}-{}", self.places.len()) } else { name };
-            self.places.push(Place { name, target: mount.value.target().to_owned(), kind });
+            self.places.push(WorkloadVolume { name, target: mount.value.target().to_owned(), kind });
         }
         for target in dropped {
             self.warn(
@@ -169,7 +218,7 @@ impl<'a> Workload<'a> {
         }
     }
 
-    fn look_at_image(&mut self) {
+    fn warn_about_image(&mut self) {
         let image = &self.plan.image.value;
         let first = image.split('/').next().unwrap_or_default();
         let has_registry = first.len() < image.len() && (first.contains(['.', ':']) || first == "localhost");
@@ -222,4 +271,10 @@ pub(super) fn copy_script(pairs: &str) -> String {
          for(const name of fs.readdirSync(from))copy(from+'/'+name,to+'/'+name)}}else fs.copyFileSync(from,to)}};\
          for(const [from,to] of {pairs})if(fs.existsSync(from))copy(from,to)"
     )
+}
+
+/// One YAML document that ends with a line break. Texts that a YAML 1.1 parser would read as something else (`yes`, `0o17`, `1:30`) are quoted.
+pub(super) fn to_yaml(document: &serde_json::Value) -> String {
+    let options = serde_saphyr::ser_options! { compact_list_indent: false, prefer_block_scalars: false };
+    serde_saphyr::to_string_with_options(document, options).expect("JSON values are YAML")
 }

@@ -1,8 +1,7 @@
 use serde_json::{Value, json};
 
-use super::address::SiteAddress;
 use super::config::{pair, pair_for, upstreams, with_side, with_site, with_upstream, without_site};
-use super::switch::{Pair, Side};
+use super::switch::{UpstreamPair, Side};
 use super::*;
 use crate::diagnostic::Diagnostic as _;
 
@@ -19,7 +18,7 @@ const SHOP: Given<'_> =
 impl Given<'_> {
     fn of(&self, app: &str, upstream: &str) -> Result<Site, ProxyError> {
         let addresses: Vec<String> = self.addresses.iter().map(|text| (*text).to_owned()).collect();
-        Site::new(&SiteWords {
+        Site::new(&SiteInput {
             app,
             addresses: &addresses,
             upstream,
@@ -141,14 +140,14 @@ fn hostile_values_are_refused() {
 #[test]
 fn caddyfile_of_a_public_site() {
     let given = Given { base_path: Some("/docs"), assets: Some("/srv/my shop/"), ..SHOP };
-    insta::assert_snapshot!(render_caddyfile(&given.site(), Scope::Whole { admin: "127.0.0.1:2019" }));
+    insta::assert_snapshot!(render_caddyfile(&given.site(), CaddyfileScope::Whole { admin: "127.0.0.1:2019" }));
 }
 
 #[test]
 fn caddyfile_of_several_addresses() {
     let given =
         Given { addresses: &["a.example.org", "localhost:8080", "b.example.org", ":9000"], health_path: None, ..SHOP };
-    insta::assert_snapshot!(render_caddyfile(&given.site(), Scope::Site));
+    insta::assert_snapshot!(render_caddyfile(&given.site(), CaddyfileScope::Site));
 }
 
 #[test]
@@ -267,7 +266,7 @@ fn switch_folder() -> SwitchFolder {
 }
 
 /// Blue is the site's own upstream, green another.
-fn switchable() -> (Value, Pair) {
+fn switchable() -> (Value, UpstreamPair) {
     let site = at(&["shop.example.com", "localhost:8080"]);
     let pair = pair_for(&Value::Null, &site, &switch_folder(), Side::Blue, upstream("127.0.0.1:20001"));
     (with_site(Value::Null, &site, Some(&pair)).unwrap(), pair)
@@ -275,7 +274,7 @@ fn switchable() -> (Value, Pair) {
 
 #[test]
 fn json_of_a_site_with_a_switch() {
-    let pair = Pair::new(switch_folder(), Side::Blue, upstream("127.0.0.1:3000"), upstream("127.0.0.1:20001"));
+    let pair = UpstreamPair::new(switch_folder(), Side::Blue, upstream("127.0.0.1:3000"), upstream("127.0.0.1:20001"));
     insta::assert_json_snapshot!(with_site(Value::Null, &SHOP.site(), Some(&pair)).unwrap());
 }
 
@@ -327,11 +326,11 @@ fn the_admin_api_is_an_address_without_password_and_path() {
         ("http://[::1]:2019", "http://[::1]:2019", true),
         ("https://caddy.example.com", "https://caddy.example.com", false),
     ] {
-        let admin = Admin::new(text).unwrap();
+        let admin = CaddyAdmin::new(text).unwrap();
         assert_eq!((admin.address(), admin.is_on_loopback(), admin.listen_address().is_ok()), (address, near, near));
     }
     for text in ["", "http://", "unix:///run/x", "http://a:b@127.0.0.1:2019", "http://127.0.0.1:2019/config"] {
-        let error = Admin::new(text).unwrap_err();
+        let error = CaddyAdmin::new(text).unwrap_err();
         assert_eq!(error.code(), "proxy/admin-address", "{text}");
         assert!(!error.to_string().contains("a:b"), "{error}");
     }
@@ -374,11 +373,11 @@ mod properties {
             for (base_path, health_path, assets) in
                 [(Some(path.as_str()), None, None), (None, Some(path.as_str()), None), (None, None, Some(path.as_str()))]
             {
-                let words = SiteWords { app: &app, addresses: &addresses, upstream: &upstream, base_path, health_path, assets };
-                let tame = SiteWords { app: "shop", upstream: "127.0.0.1:3000", ..words };
-                for words in [&words, &tame, &SiteWords { addresses: &addresses[..1], ..tame }] {
+                let words = SiteInput { app: &app, addresses: &addresses, upstream: &upstream, base_path, health_path, assets };
+                let tame = SiteInput { app: "shop", upstream: "127.0.0.1:3000", ..words };
+                for words in [&words, &tame, &SiteInput { addresses: &addresses[..1], ..tame }] {
                     let Ok(site) = Site::new(words) else { continue };
-                    let text = render_caddyfile(&site, Scope::Site);
+                    let text = render_caddyfile(&site, CaddyfileScope::Site);
                     prop_assert_eq!(heads(&text).join(", ").split(", ").count(), site.addresses().len(), "{}", text);
                     prop_assert!(!text.contains("{$") && !text.contains('`') && !text.contains('\\'), "{}", text);
                     prop_assert!(text.lines().all(|line| line.matches('"').count() % 2 == 0), "{}", text);
