@@ -274,7 +274,7 @@ fn task_size(units: u32, mebibytes: u64) -> Result<(u32, u64), ManifestError> {
         (*cpu, first + above * step)
     });
     found.ok_or_else(|| ManifestError::TooLarge {
-        wanted: format!("{} processors and {mebibytes} MiB", f64::from(units) / 1024.0),
+        requested: format!("{} processors and {mebibytes} MiB", f64::from(units) / 1024.0),
     })
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::deploy::{LaunchPlan, RunDocument};
-use crate::diagnostic::{Diagnostic, ExitCode, Warning, shown};
+use crate::diagnostic::{Warning, diagnostics, shown};
 use crate::docker::{Access, HealthCheck, Mount, RootFilesystem};
 use crate::origin::Origin;
 
@@ -21,45 +21,31 @@ pub struct RenderedManifest {
     pub warnings: Vec<Warning>,
 }
 
-/// Why an engine cannot run the container as planned.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ManifestError {
-    #[error("nothing says which port the app in `{image}` listens on")]
-    NoPort { image: String },
-    /// `what` is the thing in words, `reason` its grammar.
-    #[error("`{}` is no {what}: {reason}", shown(text))]
-    Value { what: &'static str, text: String, reason: &'static str },
-    #[error("nothing says where Amazon ECS finds the secret `{id}`")]
-    NoSecretSource { id: String },
-    #[error("Fargate has no task with {wanted}: it ends at 16 processors and 120 GB")]
-    TooLarge { wanted: String },
-}
+diagnostics! {
+    /// Why an engine cannot run the container as planned.
+    #[exit(Usage)]
+    #[derive(Clone, PartialEq, Eq)]
+    pub enum ManifestError {
+        #[error("unknown port: the image `{image}` does not say which one the app listens on")]
+        #[code("manifest/no-port")]
+        #[hint("set it with `--env PORT=3000`")]
+        NoPort { image: String },
 
-impl Diagnostic for ManifestError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::NoPort { .. } => "manifest/no-port",
-            Self::Value { .. } => "manifest/invalid-value",
-            Self::NoSecretSource { .. } => "manifest/no-secret-source",
-            Self::TooLarge { .. } => "manifest/too-large",
-        }
-    }
+        /// `what` is the kind of value in words, `reason` its grammar.
+        #[error("invalid {what} `{}`: {reason}", shown(text))]
+        #[code("manifest/invalid-value")]
+        #[hint("correct the value")]
+        Value { what: &'static str, text: String, reason: &'static str },
 
-    fn hints(&self) -> Vec<String> {
-        vec![match self {
-            Self::NoPort { .. } => "say it with `--env PORT=3000`".to_owned(),
-            Self::Value { .. } => "correct the value".to_owned(),
-            Self::NoSecretSource { id } => {
-                format!(
-                    "name it with `--secret-arn {id}=ARN` (of Secrets Manager or of a parameter of Systems Manager)"
-                )
-            }
-            Self::TooLarge { .. } => "lower `--memory` or `--cpus`".to_owned(),
-        }]
-    }
+        #[error("no source for the secret `{id}` in Amazon ECS")]
+        #[code("manifest/no-secret-source")]
+        #[hint("pass `--secret-arn {id}=ARN` (a secret of Secrets Manager or a parameter of Systems Manager)")]
+        NoSecretSource { id: String },
 
-    fn exit_code(&self) -> ExitCode {
-        ExitCode::Usage
+        #[error("no Fargate task is large enough for {requested}: the limits are 16 processors and 120 GB")]
+        #[code("manifest/too-large")]
+        #[hint("lower `--memory` or `--cpus`")]
+        TooLarge { requested: String },
     }
 }
 
