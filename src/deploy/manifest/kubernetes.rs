@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::workload::{
-    LEAVE_SECONDS, ManifestError, RenderedManifest, VolumeKind, Workload, WorkloadVolume, copy_script, object_name, to_yaml,
+    LEAVE_SECONDS, ManifestError, RenderedManifest, VolumeKind, Workload, WorkloadVolume, copy_script, object_name,
+    to_yaml,
 };
 use crate::deploy::{LaunchPlan, SecretsAs};
 use crate::docker::{Access, HealthCheck};

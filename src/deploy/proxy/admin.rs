@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::config;
 use super::error::ProxyError;
 use super::site::{Site, Upstream, check_app};
-use super::switch::{UpstreamPair, SwitchFolder, SwitchRoot};
+use super::switch::{SwitchFolder, SwitchRoot, UpstreamPair};
 use crate::diagnostic::{Warning, error_chain, shown, size_text};
 use crate::net::{BodyError, read_body};
 use crate::{host, net};
@@ -298,7 +298,13 @@ impl CaddyAdmin {
     }
 
     /// The switch of a pair. An upstream that it does not know needs a configuration first.
-    async fn turn(&self, app: &str, pair: &UpstreamPair, upstream: &Upstream, limit: Duration) -> Result<Switched, ProxyError> {
+    async fn turn(
+        &self,
+        app: &str,
+        pair: &UpstreamPair,
+        upstream: &Upstream,
+        limit: Duration,
+    ) -> Result<Switched, ProxyError> {
         let live = pair.folder.live()?;
         let (mut previous, mut by) = (Vec::new(), SwitchedBy::Folder);
         if pair.at(live) != upstream {
@@ -420,7 +426,9 @@ impl CaddyAdmin {
     fn error(&self, failure: AdminFailure) -> ProxyError {
         let url = self.address().to_owned();
         match failure {
-            AdminFailure::Connection(error) => ProxyError::Unreachable { url, reason: error_chain(&error.without_url()) },
+            AdminFailure::Connection(error) => {
+                ProxyError::Unreachable { url, reason: error_chain(&error.without_url()) }
+            }
             AdminFailure::TooLong { limit } => {
                 ProxyError::NotCaddy { url, reason: format!("its answer is longer than {}", size_text(limit as u64)) }
             }

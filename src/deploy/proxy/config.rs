@@ -4,10 +4,11 @@ use serde_json::{Map, Value, json};
 
 use super::error::ProxyError;
 use super::route::{
-    DRAINING, SiteListener, PROXY, SECOND, SWITCH, dials, draining_handlers, id_prefix, listeners, render_route, route_id,
+    DRAINING, PROXY, SECOND, SWITCH, SiteListener, dials, draining_handlers, id_prefix, listeners, render_route,
+    route_id,
 };
 use super::site::{Scheme, Site, Upstream};
-use super::switch::{UpstreamPair, Side, SwitchFolder};
+use super::switch::{Side, SwitchFolder, UpstreamPair};
 
 /// Begins the names of the servers that are made here; they may carry the routes of several apps.
 const SERVER_PREFIX: &str = "nextdeploy_";
@@ -50,7 +51,13 @@ pub(super) fn without_site(mut config: Value, app: &str) -> Option<Value> {
 }
 
 /// The pair for `site` in `config`: what the app has already, with the site's upstream at the side that is live.
-pub(super) fn pair_for(config: &Value, site: &Site, folder: &SwitchFolder, live: Side, spare: Upstream) -> UpstreamPair {
+pub(super) fn pair_for(
+    config: &Value,
+    site: &Site,
+    folder: &SwitchFolder,
+    live: Side,
+    spare: Upstream,
+) -> UpstreamPair {
     let spare = match pair(config, &site.app) {
         None => spare,
         Some(known) if *known.at(live.other()) == site.upstream => known.at(live).clone(),

@@ -4,9 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::site::{
     COMPRESSED_TYPES, DEFAULT_HEADERS, DIAL_TIMEOUT_MS, HEALTH_INTERVAL_MS, HEALTH_TIMEOUT_MS, IMMUTABLE,
-    KEEP_ALIVE_MS, REMOVED_HEADERS, TRANSPORT_SECURITY, TRY_DURATION_MS, TRY_INTERVAL_MS, Scheme, Site, Upstream,
+    KEEP_ALIVE_MS, REMOVED_HEADERS, Scheme, Site, TRANSPORT_SECURITY, TRY_DURATION_MS, TRY_INTERVAL_MS, Upstream,
 };
-use super::switch::{GREEN, UpstreamPair, SwitchFolder};
+use super::switch::{GREEN, SwitchFolder, UpstreamPair};
 
 /// Caddy counts in nanoseconds.
 const NANOSECONDS: u64 = 1_000_000;
@@ -60,7 +60,12 @@ pub(super) const SECOND: &str = ":second";
 pub(super) const SWITCH: &str = ":switch";
 
 /// The route of `site` on `listener`, to its upstream or to a pair. Upstreams in `draining` get no request and stay counted.
-pub(super) fn render_route(site: &Site, pair: Option<&UpstreamPair>, listener: &SiteListener, draining: &[Upstream]) -> Value {
+pub(super) fn render_route(
+    site: &Site,
+    pair: Option<&UpstreamPair>,
+    listener: &SiteListener,
+    draining: &[Upstream],
+) -> Value {
     let id = route_id(&site.app, listener);
     let mut first = headers(listener.scheme);
     first.push(encode());

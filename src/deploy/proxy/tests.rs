@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::config::{pair, pair_for, upstreams, with_side, with_site, with_upstream, without_site};
-use super::switch::{UpstreamPair, Side};
+use super::switch::{Side, UpstreamPair};
 use super::*;
 use crate::diagnostic::Diagnostic as _;
 

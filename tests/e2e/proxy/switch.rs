@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use nextdeploy::deploy::proxy::{CaddyAdmin, Drained, SiteChange, ProxyError, Site, SiteInput, SwitchFolder, SwitchedBy};
+use nextdeploy::deploy::proxy::{
+    CaddyAdmin, Drained, ProxyError, Site, SiteChange, SiteInput, SwitchFolder, SwitchedBy,
+};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -232,7 +234,8 @@ fn changes_at_the_same_time_are_all_made() {
         let app = App::start("app").await;
         let names = ["a", "b", "c", "d", "e"];
         let made = names.map(|name| {
-            let (admin, site) = (CaddyAdmin::new(&caddy.admin).unwrap(), site(name, "http", free_port(), &app.upstream()));
+            let (admin, site) =
+                (CaddyAdmin::new(&caddy.admin).unwrap(), site(name, "http", free_port(), &app.upstream()));
             tokio::spawn(async move { admin.ensure_site(&site, None).await })
         });
         for task in made {
