@@ -3,11 +3,11 @@
 use futures_util::FutureExt as _;
 
 use super::Session;
-use super::stop::Stop;
 use crate::deploy::{LaunchError, LaunchEvent, Launched, StopSignal};
 use crate::diagnostic::{ExitCode, Warning};
 use crate::error::Error;
 use crate::host::Cache;
+use crate::pipeline::Stop;
 use crate::registry::transfer::TransferError;
 use crate::report::launch::{render_event, render_failure, render_service_failure};
 

@@ -1,6 +1,5 @@
 //! `nextdeploy proxy`.
 
-use super::project::Project;
 use super::{Session, block_on};
 use crate::config::cli::{Caddy, CaddyFormat, Proxy, ProxyCommand, Words};
 use crate::config::metadata::ConfigFiles;
@@ -71,7 +70,7 @@ fn proxied_app(session: &Session, verb: &Caddy, words: &Words) -> Result<Proxied
             health_path: resolved.settings.health_path.map(|path| path.value),
         });
     }
-    let project = Project::open_with(session, words, GitDetail::Tracking)?;
+    let project = session.open(words, GitDetail::Tracking)?;
     let plan = project.plan()?;
     session.warn(&project.warnings);
     Ok(ProxiedApp {

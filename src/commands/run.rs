@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::display::progress_mode;
 use super::launching::{explain, known_images, launch_listener, print_addresses, stop_signal};
-use super::publish::{Publisher, named_registry, progress_mode, typed_reference};
-use super::stop::Stop;
 use super::{Session, block_on, build, pull};
 use crate::config::cli::{Run, Words};
 use crate::config::metadata::ConfigFiles;
@@ -21,6 +20,7 @@ use crate::docker::connection::Engine;
 use crate::docker::{ContainerError, Containers, ImageFacts};
 use crate::error::Error;
 use crate::origin::{Origin, Sourced};
+use crate::pipeline::{RegistryAccess, Stop, named_registry, typed_reference};
 use crate::registry::{Access, RegistryHost};
 use crate::report::launch::{PlanResult, RunResult, ServiceResult, render_launch_plan};
 
@@ -118,24 +118,23 @@ struct ContainerRun<'a> {
 impl ContainerRun<'_> {
     async fn launch(&self, reference: Sourced<String>, stop: &Stop) -> Result<RunOutcome, Error> {
         let session = self.session;
-        let publisher = Publisher {
-            session,
-            settings: &self.resolved.publish,
+        let access = RegistryAccess {
+            environment: session.environment.clone(),
+            settings: self.resolved.publish.clone(),
             // The tag of a build may come from a file of the repository.
             registries: typed_reference(&reference.value)
                 .iter()
                 .map(|image| named_registry(image, &reference.origin))
                 .collect(),
-            ca_bundle: self.resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path()),
-            progress: progress_mode(session, self.resolved.run.progress),
+            ca_bundle: self.resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.clone()),
         };
         let engine = tokio::select! {
             () = stop.clone().requested() => return Err(LaunchError::Interrupted.into()),
-            engine = publisher.connect_for_containers() => engine?,
+            engine = access.connect() => engine?,
         };
         session.tell(&format!("{engine} at {}", engine.address()));
         let containers = Containers::new(&engine);
-        let image = self.image(&publisher, &engine, &containers, (&reference, stop)).await?;
+        let image = self.image(&access, &engine, &containers, (&reference, stop)).await?;
         let run = read_run_document(&containers, &image.id, &known_images(session)).await?;
         let inputs = LaunchInputs {
             reference: &reference,
@@ -146,7 +145,7 @@ impl ContainerRun<'_> {
             machine: MachineFacts::default(),
         };
         if self.verb.swarm.swarm {
-            return Box::pin(self.serve(&publisher, &containers, (plan_launch(inputs)?, &image), stop)).await;
+            return Box::pin(self.serve(&access, &containers, (plan_launch(inputs)?, &image), stop)).await;
         }
         Box::pin(self.run_container(&containers, inputs, stop)).await
     }
@@ -154,7 +153,7 @@ impl ContainerRun<'_> {
     /// The facts of the image, which is pulled if the daemon lacks it.
     async fn image(
         &self,
-        publisher: &Publisher<'_>,
+        access: &RegistryAccess,
         engine: &Engine,
         containers: &Containers,
         (reference, stop): (&Sourced<String>, &Stop),
@@ -163,7 +162,9 @@ impl ContainerRun<'_> {
             Err(ContainerError::ImageMissing { .. })
                 if !self.verb.dry_run && !reference.value.starts_with("sha256:") =>
             {
-                pull::pull_missing(publisher, engine, &typed_reference(&reference.value)?, stop).await?;
+                let mode = progress_mode(self.session, self.resolved.run.progress);
+                let wanted = typed_reference(&reference.value)?;
+                pull::pull_missing(self.session, mode, access, engine, &wanted, stop).await?;
                 Ok(containers.image_facts(&reference.value).await.map_err(LaunchError::from)?)
             }
             found => Ok(found.map_err(LaunchError::from)?),
@@ -221,7 +222,7 @@ impl ContainerRun<'_> {
     /// Deploys a service of a Swarm.
     async fn serve(
         &self,
-        publisher: &Publisher<'_>,
+        access: &RegistryAccess,
         containers: &Containers,
         (mut plan, image): (LaunchPlan, &ImageFacts),
         stop: &Stop,
@@ -236,7 +237,7 @@ impl ContainerRun<'_> {
         let login = match typed_reference(&service.spec.container.image) {
             Ok(reference) if reference.digest.is_some() => {
                 let host = RegistryHost::of(&reference);
-                let authenticator = publisher.authenticator()?;
+                let authenticator = access.authenticator()?;
                 Some((authenticator.credentials(&host, Access::Pull).await?.login, host))
             }
             _ => None,
