@@ -122,7 +122,7 @@ fn unpack(archive: impl Read, target: &Folder, limits: ArchiveLimits) -> io::Res
         if folder.file_size(&name)? == Some(entry.size()) {
             continue;
         }
-        // ExactReader or not at all: the proxy may ask for it at any time.
+        // Written atomically: the proxy may serve it at any time.
         let left = entry.size();
         folder.replace_file(&name, MODE, &mut ExactReader { of: &mut entry, left })?;
         new += 1;

@@ -43,7 +43,7 @@ impl<'a> HelperContainer<'a> {
     }
 }
 
-/// What the image with the id `image` says of its app; `None` when this program did not build it. `known` caches the documents of images,
+/// The document of the image with the id `image`; `None` when this program did not build it. `known` caches the documents of images,
 /// since reading one takes the daemon a tenth of a second.
 ///
 /// # Errors

@@ -301,7 +301,7 @@ pub(super) struct HealthRequest {
 }
 
 impl HealthRequest {
-    /// `None` when there can be no HTTP client.
+    /// `None` if no HTTP client can be created.
     pub fn new(address: SocketAddr, run: &RunDocument) -> Option<Self> {
         net::install_provider();
         let client = reqwest::Client::builder()
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_healthy_is_what_the_launcher_says() {
+    fn requests_and_the_launcher_agree_on_what_is_healthy() {
         let request = |run: &RunDocument| HealthRequest::new(([127, 0, 0, 1], 1).into(), run).unwrap();
         let lenient = request(&run(None, "/docs"));
         assert_eq!(lenient.url.path(), "/docs");

@@ -7,7 +7,7 @@
 //! in its place, or to look into it. So each container has a folder of its own, whose name cannot be guessed, made by root with mode 0700
 //! in a place that belongs to root, and that is sticky where others may write: there only root renames or removes it. In it is the
 //! folder that is mounted, also with a name that cannot be guessed: memory is empty after a restart of the machine, when anybody may make
-//! the outer folder, whose name was to be seen, but not one with the inner name, by which the daemon asks for it.
+//! the outer folder, whose name was visible, but not one with the inner name, which the daemon mounts.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -49,7 +49,7 @@ pub struct SecretFile {
 /// The part of memory in which a folder is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum MemoryRoot {
-    /// `/run`, where it is in memory (systemd): nobody but root writes there.
+    /// `/run`, where it is in memory (systemd): only root can write there.
     Run,
     /// Shared memory (`shm_open(3)`), where every user writes.
     Shm,
@@ -71,7 +71,7 @@ impl MemoryRoot {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretsFolder {
     memory: MemoryRoot,
-    /// Below the memory; nobody but root looks into it.
+    /// Below the memory; only root can read it.
     folder: String,
     /// In that folder; what is mounted.
     name: String,
@@ -273,7 +273,7 @@ async fn empty(
     let entry = ArchiveEntry { path: place.folder.clone(), mode: 0, user: 0, group: 0, content };
     containers.copy_in(&helper.id, INSIDE, packed(&[entry])?).await?;
     if containers.engine().is_local() {
-        // Only root may; nothing is in it any more.
+        // Needs root. The file is empty by now.
         let _ = std::fs::remove_file(Path::new(place.memory.root()).join(&place.folder));
     }
     Ok(())
@@ -284,7 +284,7 @@ fn packed(entries: &[ArchiveEntry]) -> Result<Vec<u8>, LaunchError> {
 }
 
 /// On another machine `/dev/shm` is taken unseen for memory: it is what POSIX shared memory of Linux is made of (`shm_open(3)`), and `/run`
-/// is on a disk where there is no systemd. Whose it is, is asked of the daemon in any case.
+/// is on a disk where there is no systemd. Its owner is checked through the daemon in any case.
 fn memory(containers: &Containers) -> Result<MemoryRoot, LaunchError> {
     if !containers.engine().is_local() {
         return Ok(MemoryRoot::Shm);
@@ -305,7 +305,7 @@ fn memory(containers: &Containers) -> Result<MemoryRoot, LaunchError> {
     Err(LaunchError::Secrets { reason: reason.to_owned() })
 }
 
-/// Asked of one handle, so that all answers are about one folder.
+/// Through one handle, so that all answers are about one folder.
 fn is_memory_of_root(path: &Path) -> bool {
     let Some(handle) = handle(path) else { return false };
     let in_memory = fstatfs(&handle).is_ok_and(|found| IN_MEMORY.contains(&found.f_type));

@@ -42,7 +42,7 @@ pub struct LaunchedService {
 }
 
 /// What differs for a Swarm: the service has the name of the app, its image is named so that every machine gets the same one, and
-/// a port is published only when it was asked for, because Swarm opens it on all addresses of all machines.
+/// a port is published only if it is configured, because Swarm opens it on all addresses of all machines.
 pub fn plan_service(plan: &LaunchPlan, image: &ImageFacts, replicas: u64) -> Result<ServicePlan, LaunchError> {
     if !plan.hooks.post_start.is_empty() || !plan.hooks.pre_stop.is_empty() {
         return Err(LaunchError::NotInSwarm { what: "hooks".to_owned() });

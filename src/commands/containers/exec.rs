@@ -47,7 +47,7 @@ async fn execute(session: &Session, verb: &Exec, words: &Words, spec: &ExecSpec)
             () = &mut stopped => return Ok(stop.code().unwrap_or(ExitCode::Interrupted) as u8),
         };
         let Some(output) = output else { break };
-        // Its end is waited for all the same: its exit code is wanted.
+        // Wait for the end in any case, for the exit code.
         if reader == Reader::Listens {
             reader = outlet.write(output.stream, &output.bytes)?;
         }

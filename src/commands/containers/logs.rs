@@ -14,7 +14,7 @@ use crate::host;
 use crate::pipeline::Stop;
 use crate::report::containers::{LineFormat, LineJson, render_line};
 
-/// Bytes that are written at once when they come fast.
+/// How many bytes are written at once.
 const BATCH: usize = 64 * 1024;
 
 pub fn run(session: &Session, verb: &Logs, words: &Words) -> Result<ExitCode, Error> {
@@ -37,14 +37,14 @@ async fn print(session: &Session, verb: &Logs, words: &Words, options: &LogOptio
     let containers = connect(session, words).await?;
     let container = containers.find(&verb.container, owner(verb.any)).await?;
     let mut lines = containers.logs(&container.id, options).await.map_err(|error| error.about(&container.name))?;
-    let mut page = Page::new(session, verb);
+    let mut page = LineBuffer::new(session, verb);
     let mut stopped = std::pin::pin!(stop.clone().requested());
     loop {
         let mut next = tokio::select! {
             line = lines.next() => line,
             () = &mut stopped => return Ok(stop.code().unwrap_or(ExitCode::Interrupted)),
         };
-        // What is there already goes out in one piece.
+        // Write everything that has already arrived in one piece.
         loop {
             let Some(line) = next else {
                 page.flush()?;
@@ -72,8 +72,8 @@ async fn print(session: &Session, verb: &Logs, words: &Words, options: &LogOptio
     }
 }
 
-/// Lines on their way out: those of one stream at a time, so that their order stays.
-struct Page {
+/// Buffers lines of one stream at a time, which keeps their order.
+struct LineBuffer {
     outlet: Outlet,
     stream: LogStream,
     waiting: Vec<u8>,
@@ -83,7 +83,7 @@ struct Page {
     timestamps: bool,
 }
 
-impl Page {
+impl LineBuffer {
     fn new(session: &Session, verb: &Logs) -> Self {
         let log_of_ci = session.log.dialect().has_commands();
         let format = |terminal: bool| {

@@ -7,7 +7,7 @@ use crate::deploy::{LaunchPlan, SecretsAs};
 use crate::docker::{Access, HealthCheck, Mount, RestartPolicy};
 use crate::origin::Origin;
 
-/// What Compose needs to know besides the plan.
+/// What Compose needs besides the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ComposeOptions {
     pub replicas: u32,
@@ -29,7 +29,7 @@ pub fn render_compose(plan: &LaunchPlan, options: &ComposeOptions) -> Result<Ren
     }
     let mut document = json!({ "name": workload.name, "services": services });
     if !matches!(plan.network.origin, Origin::Default(_)) {
-        // Compose makes no network that others use, too.
+        // Compose must not create a network that others use, too.
         document["networks"] = json!({ "default": { "name": plan.network.value.as_str(), "external": true } });
     }
     let volumes = volumes(&workload, options);
@@ -50,18 +50,26 @@ fn warn_about_prerequisites(workload: &mut Workload<'_>, options: &ComposeOption
     if are_files(plan) {
         workload.warn(
             "manifest/secret-missing",
-            format!("the files of {} must be in `{}`, readable by the app", ids.join(", "), options.secrets_folder),
-            "one file for each; keep the folder out of the repository",
+            format!(
+                "create the files of the secrets {} in `{}`, readable by the app",
+                ids.join(", "),
+                options.secrets_folder
+            ),
+            "one file each; keep the folder out of the repository",
         );
     } else if !ids.is_empty() {
-        let message = format!("{} must be in the environment of `docker compose`", ids.join(", "));
-        workload.warn("manifest/secret-missing", message, "export them, or write them into a `.env` beside the file");
+        let message = format!("set {} in the environment of `docker compose`", ids.join(", "));
+        workload.warn(
+            "manifest/secret-missing",
+            message,
+            "export them, or write them to a `.env` beside the Compose file",
+        );
     }
     if !plan.hooks.pre_stop.is_empty() || !plan.hooks.post_start.is_empty() {
         workload.warn(
             "manifest/no-hooks",
-            "the commands of `hooks` are left out: Compose knows them from 2.30 on only",
-            "add `post_start` and `pre_stop` where Compose is new enough",
+            "`hooks` are left out: Compose supports them only since 2.30",
+            "add `post_start` and `pre_stop` if your Compose is newer",
         );
     }
     if options.caddy.is_some() {
@@ -75,7 +83,7 @@ fn warn_about_prerequisites(workload: &mut Workload<'_>, options: &ComposeOption
     if options.replicas > 1 && options.caddy.is_none() && !plan.ports.is_empty() {
         workload.warn(
             "manifest/port-shared",
-            "several replicas cannot publish one port of a machine: the port is chosen by Docker",
+            "several replicas cannot publish the same host port: Docker chooses the ports",
             "put a proxy in front with `--caddy`",
         );
     }
@@ -119,7 +127,7 @@ fn service(workload: &Workload<'_>, options: &ComposeOptions) -> Value {
     set("cap_drop", json!(privileges.drop));
     set("cap_add", json!(privileges.add));
     set("security_opt", if privileges.no_new_privileges { json!(["no-new-privileges:true"]) } else { Value::Null });
-    // Beside `deploy.resources` Compose would refuse `pids_limit`, and before 2 it knows no processes there.
+    // Compose rejects `pids_limit` beside `deploy.resources`, where versions before 2 support no such limit.
     set("cpus", plan.cpus.value.map_or(Value::Null, |cpus| json!(cpus)));
     set("mem_limit", plan.memory.value.map_or(Value::Null, |memory| json!(memory_text(memory))));
     set("pids_limit", plan.pids.value.map_or(Value::Null, |pids| json!(pids)));
@@ -141,7 +149,7 @@ fn service(workload: &Workload<'_>, options: &ComposeOptions) -> Value {
     service
 }
 
-/// Labels by which `run` and `supervise` know their own containers.
+/// Labels by which `run` and `supervise` recognise their own containers.
 fn is_of_run(label: &str) -> bool {
     label == crate::docker::MANAGED_LABEL || label.starts_with("nextdeploy.hook.")
 }
@@ -227,7 +235,7 @@ fn volumes(workload: &Workload<'_>, options: &ComposeOptions) -> Map<String, Val
     for volume in &workload.plan.volumes {
         let is_asked =
             |place: &WorkloadVolume| matches!(&place.kind, VolumeKind::Volume(name, _) if name == volume.name.as_str());
-        // Only what the user named has that name outside of this project.
+        // Only volumes named by the user have that name outside of this project.
         let mut value =
             if workload.places.iter().any(is_asked) { json!({ "name": volume.name.as_str() }) } else { json!({}) };
         if volume.driver != "local" || !volume.options.is_empty() {
@@ -237,7 +245,7 @@ fn volumes(workload: &Workload<'_>, options: &ComposeOptions) -> Map<String, Val
         volumes.insert(volume.name.to_string(), value);
     }
     if options.caddy.is_some() {
-        // Certificates: an authority gives only so many.
+        // Keeps certificates, since authorities limit how many they issue.
         volumes.insert("caddy-data".to_owned(), json!({}));
         volumes.insert("caddy-config".to_owned(), json!({}));
     }
@@ -257,7 +265,7 @@ fn caddy(workload: &Workload<'_>, image: &str) -> Value {
     })
 }
 
-/// `$` begins a variable in every value.
+/// `$` starts a variable in every value.
 fn escape(value: &mut Value) {
     match value {
         Value::String(text) if text.contains('$') => *text = text.replace('$', "$$"),

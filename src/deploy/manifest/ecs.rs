@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use super::workload::{ManifestError, RenderedManifest, VolumeKind, Workload, WorkloadVolume, copy_script};
 use crate::deploy::LaunchPlan;
 
-/// Where the container that prepares volumes sees them.
+/// Where the init container mounts the volumes.
 const FILLED: &str = "/nextdeploy-volumes";
-/// The longest time that Fargate gives a container to end, in seconds.
+/// The longest stop timeout of Fargate, in seconds.
 const LONGEST_STOP: u64 = 120;
 
-/// What AWS needs to know besides the plan.
+/// What AWS needs besides the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EcsOptions {
     /// Of the log group.
@@ -24,7 +24,7 @@ pub struct EcsOptions {
     pub log_group: Option<String>,
     /// ARN of each secret, by the name of its variable.
     pub secret_arns: BTreeMap<String, String>,
-    /// `linux/amd64`, as the image says.
+    /// Of the image, such as `linux/amd64`.
     pub platform: String,
 }
 
@@ -39,7 +39,7 @@ pub fn render_ecs(plan: &LaunchPlan, options: &EcsOptions) -> Result<RenderedMan
 }
 
 fn warn_about_omissions(workload: &mut Workload<'_>) {
-    // A service of ECS may run any number of the task.
+    // An ECS service may run any number of tasks.
     workload.warn_about_replicas(2);
     for warning in workload.warnings.iter_mut().filter(|warning| warning.code == "manifest/cache-per-replica") {
         warning.message = warning.message.replace("the 2 replicas", "several tasks of one service");
@@ -53,15 +53,15 @@ fn warn_about_omissions(workload: &mut Workload<'_>) {
     if !volumes.is_empty() {
         workload.warn(
             "manifest/volume-is-scratch",
-            format!("what {} holds goes with the task", volumes.join(", ")),
-            "add an `efsVolumeConfiguration` to the volume when it has to stay",
+            format!("the content of {} is lost when the task ends", volumes.join(", ")),
+            "add an `efsVolumeConfiguration` to the volume to keep it",
         );
     }
     if !workload.plan.hooks.pre_stop.is_empty() || !workload.plan.hooks.post_start.is_empty() {
         workload.warn(
             "manifest/no-hooks",
-            "Amazon ECS has no hooks: the commands of `hooks` are left out",
-            "do the work in the app, or in a container of its own",
+            "`hooks` are left out: Amazon ECS does not support them",
+            "run the commands in the app or in a container of their own",
         );
     }
 }
@@ -170,7 +170,7 @@ impl TaskDefinition<'_> {
         })
     }
 
-    /// Volumes of Fargate begin empty, and only root may write to them.
+    /// Fargate volumes start empty and are writable by root only.
     fn prepare(&self) -> Option<Value> {
         let workload = self.workload;
         let (node, (user, group)) = (workload.node?, workload.user?);
@@ -215,9 +215,9 @@ fn architecture(platform: &str) -> Result<&'static str, ManifestError> {
         Some("amd64") => Ok("X86_64"),
         Some("arm64") => Ok("ARM64"),
         _ => Err(ManifestError::Value {
-            what: "platform of Fargate",
+            what: "platform for Fargate",
             text: platform.to_owned(),
-            reason: "it runs `linux/amd64` and `linux/arm64`",
+            reason: "supported are `linux/amd64` and `linux/arm64`",
         }),
     }
 }
@@ -236,7 +236,7 @@ fn check_options(options: &EcsOptions) -> Result<(), ManifestError> {
             return Err(ManifestError::Value {
                 what,
                 text: arn.clone(),
-                reason: "it is an ARN: `arn:aws:SERVICE:REGION:ACCOUNT:NAME`",
+                reason: "expected an ARN such as `arn:aws:SERVICE:REGION:ACCOUNT:NAME`",
             });
         }
     }
@@ -247,9 +247,9 @@ fn check_options(options: &EcsOptions) -> Result<(), ManifestError> {
         return Ok(());
     }
     Err(ManifestError::Value {
-        what: "region of AWS",
+        what: "AWS region",
         text: region.clone(),
-        reason: "it is one such as `eu-central-1`",
+        reason: "expected a region such as `eu-central-1`",
     })
 }
 

@@ -9,17 +9,17 @@ use super::workload::{
 use crate::deploy::{LaunchPlan, SecretsAs};
 use crate::docker::{Access, HealthCheck};
 
-/// Where the init container sees the volumes that it fills.
+/// Where the init container mounts the volumes that it fills.
 const FILLED: &str = "/nextdeploy-volumes";
-/// Processors that a pod is counted with when nothing says more.
+/// The CPU request of a pod without a limit.
 const CPU_REQUEST: &str = "100m";
 
-/// What a cluster needs to know besides the plan.
+/// What a cluster needs besides the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct KubernetesOptions {
     pub namespace: Option<String>,
     pub replicas: u32,
-    /// Names that an Ingress leads to the app; empty makes none.
+    /// Host names that an Ingress routes to the app; without any there is no Ingress.
     pub hosts: Vec<String>,
     pub ingress_class: Option<String>,
     /// Secret with the certificate of the hosts.
@@ -31,7 +31,7 @@ pub struct KubernetesOptions {
 }
 
 impl KubernetesOptions {
-    /// Every name is one that the cluster takes.
+    /// Checks every name.
     fn check(&self) -> Result<(), ManifestError> {
         let names = [
             ("namespace", &self.namespace),
@@ -62,7 +62,7 @@ fn check_name(what: &'static str, name: &str) -> Result<(), ManifestError> {
     Err(ManifestError::Value {
         what,
         text: name.to_owned(),
-        reason: "it has lower case letters, digits, `-` and `.` only",
+        reason: "only lower case letters, digits, `-` and `.` are allowed",
     })
 }
 
@@ -89,7 +89,7 @@ fn warn_about_prerequisites(workload: &mut Workload<'_>, secret: &str) {
     let keys: Vec<&str> = workload.secrets().collect();
     if !keys.is_empty() {
         let literals: Vec<String> = keys.iter().map(|key| format!("--from-file={key}=FILE")).collect();
-        let message = format!("the Secret `{secret}` must be in the namespace, with {}", keys.join(", "));
+        let message = format!("create the Secret `{secret}` in the namespace, with the keys {}", keys.join(", "));
         let hint = format!("`kubectl create secret generic {secret} {}`", literals.join(" "));
         workload.warn("manifest/secret-missing", message, hint);
     }
@@ -99,15 +99,14 @@ fn warn_about_prerequisites(workload: &mut Workload<'_>, secret: &str) {
     };
     let claims: Vec<String> = workload.places.iter().filter_map(claim).collect();
     if !claims.is_empty() {
-        let message =
-            format!("claims of volumes (PersistentVolumeClaim) must be in the namespace: {}", claims.join(", "));
-        let hint = "make them with the size and class that the cluster has; several replicas need `ReadWriteMany`";
+        let message = format!("create these PersistentVolumeClaims in the namespace: {}", claims.join(", "));
+        let hint = "choose a size and a class that the cluster supports; several replicas need `ReadWriteMany`";
         workload.warn("manifest/claim-missing", message, hint);
     }
     if workload.user.is_none() {
         workload.warn(
             "manifest/user-unknown",
-            "the image does not say in numbers which user it runs as, so that nothing keeps it from being root",
+            "the user of the image is not numeric, so Kubernetes cannot ensure that it is not root",
             "set `user: \"1001:0\"` in a container document",
         );
     }
@@ -130,7 +129,7 @@ impl KubernetesObjects<'_> {
         Value::Object(metadata)
     }
 
-    /// What finds the pods; it may never change.
+    /// Selects the pods; it must never change.
     fn selector(&self) -> Value {
         json!({ "app.kubernetes.io/name": self.workload.name })
     }
@@ -282,7 +281,7 @@ impl KubernetesObjects<'_> {
         }
     }
 
-    /// By HTTP where a path is known that answers 2xx; else the app's own check runs inside.
+    /// By HTTP if the health path is known, else by the app's own check inside the container.
     fn probe(&self) -> Option<Value> {
         let plan = self.workload.plan;
         let is_own =
@@ -298,7 +297,7 @@ impl KubernetesObjects<'_> {
         })
     }
 
-    /// A pod gets requests until all nodes know that it leaves.
+    /// A pod receives requests until all nodes know that it is going to stop.
     fn lifecycle(&self) -> Value {
         let hooks = &self.workload.plan.hooks;
         let words = |list: &[crate::origin::Sourced<Vec<String>>]| -> Vec<Vec<String>> {
@@ -317,7 +316,7 @@ impl KubernetesObjects<'_> {
         lifecycle
     }
 
-    /// One command that runs all of them and then waits. Without Node.js there is a shell, or nothing could run them one by one.
+    /// One command that runs all of them and then waits `wait` seconds: a Node.js program or, in images of others, a shell.
     fn run_all(&self, commands: &[Vec<String>], wait: u64) -> Vec<String> {
         if let Some(node) = self.workload.node {
             let list = json!(commands);
@@ -327,7 +326,7 @@ impl KubernetesObjects<'_> {
                  setTimeout(()=>process.exit(failed),{})",
                 wait * 1000
             );
-            // By the launcher, which gives them the app's secrets.
+            // Run by the launcher, which passes the app's secrets on.
             return self.workload.plan.inside(&[node.to_owned(), "-e".to_owned(), script]);
         }
         let word = |text: &String| format!("'{}'", text.replace('\'', "'\\''"));
@@ -336,7 +335,7 @@ impl KubernetesObjects<'_> {
         vec!["/bin/sh".to_owned(), "-c".to_owned(), format!("{}; sleep {wait}", lines.join("; "))]
     }
 
-    /// Volumes begin empty; what the image has at their place is copied into them.
+    /// Fills volumes, which start empty, with the content of the image.
     fn init_container(&self) -> Option<Value> {
         let workload = self.workload;
         let node = workload.node?;
@@ -385,7 +384,7 @@ impl KubernetesObjects<'_> {
         let mut volumes: Vec<Value> = workload.places.iter().map(volume).collect();
         let items: Vec<Value> = workload.secrets().map(|id| json!({ "key": id, "path": id })).collect();
         if self.secrets_are_files() && !items.is_empty() {
-            // Readable for the group of the app.
+            // Readable by the group of the app.
             let secret = json!({ "secretName": self.secret, "defaultMode": 0o440, "items": items });
             volumes.push(json!({ "name": "secrets", "secret": secret }));
         }
@@ -443,7 +442,7 @@ fn volume(place: &WorkloadVolume) -> Value {
     volume
 }
 
-/// `$(NAME)` would be replaced by another variable.
+/// Kubernetes would expand `$(NAME)`.
 fn literal(value: &str) -> String {
     value.replace("$(", "$$(")
 }

@@ -1,7 +1,7 @@
-//! What Kubernetes, Compose and Amazon ECS need for the container that `run` would start.
+//! Manifests of Kubernetes, Compose and Amazon ECS for the container that `run` would start.
 //!
-//! In: a [`LaunchPlan`](crate::deploy::LaunchPlan) and what an engine wants to know besides. Out: a document and warnings. Values of
-//! secrets never stand in it, and no engine is asked.
+//! In: a [`LaunchPlan`](crate::deploy::LaunchPlan) and the options of an engine. Out: a document and warnings. Never contains the value of
+//! a secret, and never connects to an engine.
 
 mod compose;
 mod ecs;

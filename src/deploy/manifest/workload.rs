@@ -9,7 +9,7 @@ use crate::origin::Origin;
 
 /// User and group of the images that this program builds.
 const OWN_USER: (u32, u32) = (1001, 0);
-/// How long an engine goes on sending requests to a container that it is about to stop.
+/// How long an engine keeps sending requests to a container that it is about to stop.
 pub(super) const LEAVE_SECONDS: u64 = 5;
 pub(super) const KEY_VARIABLE: &str = "NEXT_SERVER_ACTIONS_ENCRYPTION_KEY";
 
@@ -51,10 +51,10 @@ diagnostics! {
 
 pub(super) struct Workload<'a> {
     pub plan: &'a LaunchPlan,
-    /// As names in Kubernetes, Compose and ECS may be: lower case, digits and `-`.
+    /// Valid in Kubernetes, Compose and ECS: lower case letters, digits and `-`.
     pub name: String,
     pub port: u16,
-    /// Node.js in the image, when this program built it.
+    /// Path of Node.js in the image, if this program built it.
     pub node: Option<&'a str>,
     pub user: Option<(u32, u32)>,
     pub places: Vec<WorkloadVolume>,
@@ -74,13 +74,13 @@ pub(super) struct WorkloadVolume {
 pub(super) enum VolumeKind {
     /// In memory; bytes.
     Memory(Option<u64>),
-    /// Goes with the container, and begins with what the image has there.
+    /// Removed with the container; starts with the content of the image.
     Scratch,
-    /// A volume of the user's with that name.
+    /// A volume of the user with that name.
     Volume(String, Access),
 }
 
-/// What the container is asked, to know whether it is well.
+/// A health check by a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CommandCheck<'a> {
     pub argv: &'a [String],
@@ -109,7 +109,7 @@ impl<'a> Workload<'a> {
         Ok(workload)
     }
 
-    /// The health check by a command, with Docker's defaults for what it leaves open.
+    /// The health check by a command, with Docker's defaults for unset values.
     pub fn check(&self) -> Option<CommandCheck<'a>> {
         let seconds = Duration::from_secs;
         match &self.plan.health.as_ref()?.value {
@@ -142,27 +142,27 @@ impl<'a> Workload<'a> {
         self.warnings.push(Warning::new(code, message).with_hint(hint));
     }
 
-    /// What Next.js needs where several containers answer for one app.
+    /// What Next.js needs when several containers serve one app.
     pub fn warn_about_replicas(&mut self, replicas: u32) {
         let Some(run) = self.plan.run.as_ref().filter(|run| replicas > 1 && run.renders()) else { return };
         let (isr, has_key) = (run.routes.isr.len(), self.secrets().any(|id| id == KEY_VARIABLE));
         let what = match isr {
             0 => "fetched data and optimised images".to_owned(),
-            1 => "fetched data, optimised images and the route that is rendered again".to_owned(),
-            many => format!("fetched data, optimised images and the {many} routes that are rendered again"),
+            1 => "fetched data, optimised images and the revalidated route".to_owned(),
+            many => format!("fetched data, optimised images and the {many} revalidated routes"),
         };
         self.warn(
             "manifest/cache-per-replica",
             format!(
-                "each of the {replicas} replicas keeps {what} for itself, and `revalidateTag` reaches one of them only"
+                "each of the {replicas} replicas has its own cache of {what}, and `revalidateTag` reaches only one of them"
             ),
             "set a shared `cacheHandler` in next.config (`cacheMaxMemorySize: 0` with it)",
         );
         if !has_key {
             self.warn(
                 "manifest/encryption-key",
-                "while two versions run side by side, a server action of a page of one is not understood by the other",
-                format!("build with `--reproducible-key`, or give the same `{KEY_VARIABLE}` to every build and as `--secret`"),
+                "while two versions run side by side, neither accepts server actions from pages of the other",
+                format!("build with `--reproducible-key`, or pass the same `{KEY_VARIABLE}` to every build and as `--secret`"),
             );
         }
     }
@@ -196,10 +196,8 @@ impl<'a> Workload<'a> {
         for target in dropped {
             self.warn(
                 "manifest/host-folder",
-                format!(
-                    "a folder of this machine is mounted at `{target}`, and is left out: other machines do not have it"
-                ),
-                "put its content into the image, a volume or a secret",
+                format!("the mount at `{target}` is left out: other machines do not have this folder"),
+                "move its content into the image, a volume or a secret",
             );
         }
     }
@@ -211,28 +209,28 @@ impl<'a> Workload<'a> {
         if !has_registry {
             self.warn(
                 "manifest/local-image",
-                format!("`{image}` names no registry: other machines look for it on Docker Hub"),
-                "push it (`nextdeploy push`), and name it with its registry, best with its digest",
+                format!("`{image}` has no registry: other machines will pull it from Docker Hub"),
+                "push it (`nextdeploy push`), and name it with its registry and preferably its digest",
             );
         }
     }
 }
 
-/// Warnings of the plan that speak of what only `run` does.
+/// Warnings of the plan about what only `run` does.
 fn is_about_docker(warning: &Warning) -> bool {
     matches!(warning.code, "launch/published-everywhere" | "launch/secret-in-environment")
 }
 
-/// The numbers that the processes run as, when they are known.
+/// The user and group ids that the processes run as, if known.
 fn user(plan: &LaunchPlan) -> Result<Option<(u32, u32)>, ManifestError> {
-    let Some(asked) = &plan.user else { return Ok(plan.run.as_ref().map(|_| OWN_USER)) };
-    let (user, group) = asked.value.split_once(':').unwrap_or((&asked.value, "0"));
-    match (user.parse(), group.parse()) {
+    let Some(user) = &plan.user else { return Ok(plan.run.as_ref().map(|_| OWN_USER)) };
+    let (id, group) = user.value.split_once(':').unwrap_or((&user.value, "0"));
+    match (id.parse(), group.parse()) {
         (Ok(user), Ok(group)) => Ok(Some((user, group))),
         _ => Err(ManifestError::Value {
-            what: "user of a manifest",
-            text: asked.value.clone(),
-            reason: "engines take numbers, `1001` or `1001:0`",
+            what: "user",
+            text: user.value.clone(),
+            reason: "manifests need numbers, such as `1001` or `1001:0`",
         }),
     }
 }
@@ -250,7 +248,7 @@ pub(super) fn object_name(text: &str) -> String {
     if name.is_empty() { "app".to_owned() } else { name.to_owned() }
 }
 
-/// A program for Node.js that copies folders of the image to where volumes wait to be filled; `pairs` is JSON.
+/// A Node.js program that copies folders of the image into volumes; `pairs` is JSON: `[[FROM, TO], …]`.
 pub(super) fn copy_script(pairs: &str) -> String {
     format!(
         "const fs=require('fs');const copy=(from,to)=>{{if(fs.statSync(from).isDirectory()){{fs.mkdirSync(to,{{recursive:true}});\

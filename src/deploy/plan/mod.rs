@@ -91,7 +91,7 @@ pub struct LaunchPlan {
     pub image: Sourced<String>,
     /// `sha256:…`; this image runs even if the name refers to another one by then.
     pub image_id: String,
-    /// What the image says of the app; absent in images of others.
+    /// What the build recorded about the app; `None` for images of others.
     pub run: Option<RunDocument>,
     /// The app listens on it inside the container.
     pub port: Option<Sourced<u16>>,
@@ -393,7 +393,7 @@ impl LaunchPlan {
         self.launcher.iter().chain(command).cloned().collect()
     }
 
-    /// What the image says of the app, if the health check is the launcher's own.
+    /// What the build recorded about the app, if the health check is the launcher's own.
     pub(super) fn own_check(&self) -> Option<&RunDocument> {
         let argv = self.probe()?;
         self.run

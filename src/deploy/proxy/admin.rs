@@ -20,12 +20,12 @@ use crate::{host, net};
 const MAX_ANSWER: usize = 32 * 1024 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often a change is tried when somebody else changes the configuration at the same time.
+/// Attempts to change a configuration that others change at the same time.
 const ATTEMPTS: u32 = 8;
 /// A connection that the previous configuration accepted may send its first request for five seconds (Go's `Server.Shutdown`),
 /// and that request goes to the previous upstream.
 const SETTLE: Duration = Duration::from_millis(5_500);
-/// From a look at the file of a switch to a request that is counted.
+/// From the moment Caddy checks the file of a switch until it counts the request.
 const SETTLE_OF_SWITCH: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_millis(100);
 
@@ -72,7 +72,7 @@ pub enum Drained {
     Idle(Duration),
     /// The time was over before that.
     TimedOut { requests: u64 },
-    /// The requests go to the new upstream, but Caddy does not tell how many run at the old one.
+    /// The requests go to the new upstream, but the number of those at the old one is unknown.
     Unknown { reason: String },
 }
 
@@ -83,11 +83,11 @@ struct UpstreamStatus {
 }
 
 impl CaddyAdmin {
-    /// `url` as `http://127.0.0.1:2019`. Nothing is asked yet. Proxies of the environment are not used.
+    /// `url` as `http://127.0.0.1:2019`. Sends no request yet. Proxies of the environment are not used.
     pub fn new(url: &str) -> Result<Self, ProxyError> {
         let wrong = |reason| ProxyError::AdminAddress { reason };
         let text = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        let url = Url::parse(&text).map_err(|_| wrong("it is no URL"))?;
+        let url = Url::parse(&text).map_err(|_| wrong("invalid URL"))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong("it is neither `http://` nor `https://`"));
         }
@@ -152,7 +152,7 @@ impl CaddyAdmin {
         Ok(config::upstreams(&config, app).is_some())
     }
 
-    /// Whether Caddy reads what this machine has in `folder`, which is there: it is asked to import a file that only this program knows.
+    /// Whether Caddy can read `folder` of this machine: it has to import a file there whose name only this program knows.
     pub async fn sees(&self, folder: &SwitchFolder) -> Result<bool, ProxyError> {
         let word = format!("nextdeploy-{}", host::random_word());
         let probe = folder.probe(&word, &word)?;
@@ -224,7 +224,7 @@ impl CaddyAdmin {
         }
     }
 
-    /// A folder that is gone or closed is no error: a configuration does it, too.
+    /// An unusable folder is not an error: a configuration can be loaded instead.
     async fn serves_by(&self, pair: &UpstreamPair) -> Result<bool, ProxyError> {
         match self.sees(&pair.folder).await {
             Err(ProxyError::SwitchFolder { .. }) => Ok(false),
@@ -356,7 +356,7 @@ impl CaddyAdmin {
         Ok(all.iter().filter(|status| upstreams.contains(&status.address)).map(|status| status.num_requests).sum())
     }
 
-    /// Applies `edit` to the configuration as it is, again when it was changed meanwhile.
+    /// Applies `edit` to the current configuration, and again if others change it in between.
     async fn change<T>(&self, edit: impl Fn(&Value) -> Result<(Value, T), ProxyError>) -> Result<T, ProxyError> {
         for _ in 0..ATTEMPTS {
             let (before, tag) = self.config().await?;

@@ -5,7 +5,7 @@ use super::site::{
     KEEP_ALIVE_MS, REMOVED_HEADERS, Scheme, Site, SiteAddress, TRANSPORT_SECURITY, TRY_DURATION_MS, TRY_INTERVAL_MS,
 };
 
-/// How much of a Caddyfile is wanted.
+/// How much of a Caddyfile to render.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CaddyfileScope<'a> {
     /// With the global options, among them where the admin API listens (`127.0.0.1:2019`).

@@ -148,7 +148,7 @@ fn dialled(handler: &Map<String, Value>) -> Vec<Upstream> {
     list.iter().filter_map(|upstream| Upstream::parse(upstream.get("dial")?.as_str()?).ok()).collect()
 }
 
-/// A host or listener that somebody else has.
+/// Fails if another site has one of the hosts or listeners.
 fn check_free(config: &Value, site: &Site, wanted: &[SiteListener]) -> Result<(), ProxyError> {
     let own = id_prefix(&site.app);
     for listener in wanted {

@@ -8,12 +8,12 @@ use crate::host;
 
 /// Next.js names these files by their content (`headers` of its own server say the same).
 pub(super) const IMMUTABLE: &str = "public, max-age=31536000, immutable";
-/// What browsers are told unless the app says otherwise.
+/// Headers that are added unless the app sets them.
 pub(super) const DEFAULT_HEADERS: &[(&str, &str)] =
     &[("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "strict-origin-when-cross-origin")];
 /// The same where there is TLS.
 pub(super) const TRANSPORT_SECURITY: (&str, &str) = ("Strict-Transport-Security", "max-age=31536000");
-/// Headers that only tell attackers what runs.
+/// Headers that reveal what software runs.
 pub(super) const REMOVED_HEADERS: &[&str] = &["Server", "X-Powered-By"];
 /// Types that get smaller. Only answers of a known length are compressed here: Caddy's encoder holds back what is streamed.
 pub(super) const COMPRESSED_TYPES: &[&str] = &[
@@ -46,7 +46,7 @@ pub struct SiteInput<'a> {
     pub upstream: &'a str,
     /// `basePath` of the app; empty is none.
     pub base_path: Option<&'a str>,
-    /// What answers with 2xx when the app is well; `None` is no check by the proxy.
+    /// Responds with 2xx if the app is healthy; with `None` the proxy performs no check.
     pub health_path: Option<&'a str>,
     /// Folder on the machine of the proxy, laid out as the addresses are: `FOLDER/_next/static/…`.
     pub assets: Option<&'a str>,
@@ -86,7 +86,7 @@ impl Upstream {
         Ok(Self(format!("{host}:{port}")))
     }
 
-    /// A port of this machine that nobody listens on.
+    /// A free port of this machine.
     pub fn free() -> Self {
         Self(format!("127.0.0.1:{}", host::free_port(FREE_PORTS)))
     }
@@ -314,7 +314,7 @@ impl fmt::Display for SiteAddress {
     }
 }
 
-/// The text before the port, and the port; `None` when that is no port.
+/// The text before the port, and the port; `None` for an invalid port.
 fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     match text.rsplit_once(':') {
         // Inside of `[::1]`.
@@ -330,7 +330,7 @@ fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
 pub(super) fn check_host(host: &str) -> Result<(), &'static str> {
     if let Some(inner) = host.strip_prefix('[') {
         let address = inner.strip_suffix(']').and_then(|inner| inner.parse::<std::net::Ipv6Addr>().ok());
-        return address.map(|_| ()).ok_or("what stands in brackets is no IPv6 address");
+        return address.map(|_| ()).ok_or("the address in brackets is not a valid IPv6 address");
     }
     if host.starts_with("*.") {
         return Err("a certificate for all names of a domain needs a module of its DNS provider");
@@ -348,7 +348,7 @@ pub(super) fn check_host(host: &str) -> Result<(), &'static str> {
         let last = host.rsplit('.').next().unwrap_or_default();
         let number = last.bytes().all(|b| b.is_ascii_digit());
         return if number && host.parse::<IpAddr>().is_err() {
-            Err("it ends in a number and is no IP address")
+            Err("it ends in a number but is not an IP address")
         } else {
             Ok(())
         };
