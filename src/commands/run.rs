@@ -10,10 +10,9 @@ use crate::config::cli::{Run, Words};
 use crate::config::metadata::ConfigFiles;
 use crate::config::settings::{self, Resolved};
 use crate::deploy::{
-    AppContainers, ContainerConfig, DaemonMachine, EnvFile, ImageSource, LaunchError, LaunchEvent, LaunchInputs,
-    LaunchPlan, LaunchedService, Launcher, MachineFacts, Replaced, Replacement, RunDocument, RunTarget, SecretFile,
-    app_name, copy_assets, current_folder, plan_launch, plan_service, present_replicas, read_config, read_env_files,
-    read_run_document, read_secrets, wait_timeout,
+    ContainerConfig, DeployOptions, Deployment, ImageSource, LaunchError, LaunchInputs, LaunchPlan, LaunchedService,
+    Launcher, LoadedEnvFile, MachineFacts, Replaced, Replacement, RunTarget, SecretFile, current_folder, plan_launch,
+    plan_service, present_replicas, read_config, read_env_files, read_run_document, read_secrets, wait_timeout,
 };
 use crate::diagnostic::ExitCode;
 use crate::docker::connection::Engine;
@@ -26,7 +25,11 @@ use crate::report::launch::{PlanResult, RunResult, ServiceResult, render_launch_
 
 pub fn run(session: &Session, verb: &Run, words: &Words) -> Result<ExitCode, Error> {
     let flags = ContainerConfig::from_flags(&verb.container, &current_folder(), &session.environment)?;
-    let how = Replacement::from_flags(verb.replace.proxy.as_ref(), verb.replace.drain.as_ref())?;
+    let options = DeployOptions {
+        replace: verb.replace.replace,
+        replacement: Replacement::from_flags(verb.replace.proxy.as_ref(), verb.replace.drain.as_ref())?,
+        assets: verb.replace.assets.as_ref().map(|folder| current_folder().join(folder)),
+    };
     let wait = wait_timeout(verb.wait_timeout.as_ref())?;
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
     session.warn(&resolved.warnings);
@@ -48,7 +51,7 @@ pub fn run(session: &Session, verb: &Run, words: &Words) -> Result<ExitCode, Err
         (ImageSource::Document, Some(image)) => image.clone(),
         (ImageSource::Document, None) => return Err(LaunchError::NoImage.into()),
     };
-    let run = ContainerRun { session, verb, resolved, config, env_files, secrets, how, wait };
+    let run = ContainerRun { session, verb, resolved, config, env_files, secrets, options, wait };
     let (ended, stop) = block_on(async {
         let stop = Stop::on_signals();
         (Box::pin(run.launch(image, &stop)).await, stop)
@@ -109,9 +112,9 @@ struct ContainerRun<'a> {
     verb: &'a Run,
     resolved: Resolved,
     config: ContainerConfig,
-    env_files: Vec<EnvFile>,
+    env_files: Vec<LoadedEnvFile>,
     secrets: Vec<SecretFile>,
-    how: Replacement,
+    options: DeployOptions,
     wait: Duration,
 }
 
@@ -177,46 +180,17 @@ impl ContainerRun<'_> {
         inputs: LaunchInputs<'_>,
         stop: &Stop,
     ) -> Result<RunOutcome, Error> {
-        let (session, is_local) = (self.session, containers.engine().is_local());
-        let app = AppContainers::find(containers, &app_name(inputs.reference, inputs.image).value).await?;
-        let present = app.present(containers).await?;
-        let assets = self.verb.replace.assets.as_ref().map(|folder| current_folder().join(folder));
-        // A proxy keeps its port, and serves the assets.
-        let without_proxy = self.how.proxy.is_none();
-        let machine = MachineFacts {
-            replaces: present.as_ref().filter(|_| self.verb.replace.replace && without_proxy),
-            assets: assets.as_deref().filter(|_| without_proxy),
-            daemon: if is_local { DaemonMachine::Local } else { DaemonMachine::Remote },
-        };
-        let plan = plan_launch(LaunchInputs { machine, ..inputs })?;
-        session.warn(&plan.warnings);
+        let session = self.session;
+        let deployment = Deployment::plan(containers, inputs, &self.options).await?;
+        session.warn(&deployment.plan.warnings);
         if self.verb.dry_run {
-            return Ok(RunOutcome::Planned(Box::new(plan)));
+            return Ok(RunOutcome::Planned(Box::new(deployment.plan)));
         }
         let listener = launch_listener(session);
-        if let Some(folder) = &assets {
-            let files = self.copy_assets(containers, &app, inputs, folder).await?;
-            listener(&LaunchEvent::AssetsCopied { files, folder: &folder.to_string_lossy() });
-        }
         let launcher = Launcher { containers, listener: &listener, stop: stop_signal(stop), wait: self.wait };
-        let replaced = if self.verb.replace.replace {
-            Box::pin(launcher.replace(&plan, &self.secrets, &self.how)).await?
-        } else {
-            Replaced::nothing(launcher.launch_alone(&plan, &self.secrets).await?)
-        };
-        print_addresses(session, &replaced.launched, is_local);
-        Ok(RunOutcome::Runs(Box::new(replaced), Box::new(plan)))
-    }
-
-    async fn copy_assets(
-        &self,
-        containers: &Containers,
-        app: &AppContainers,
-        inputs: LaunchInputs<'_>,
-        folder: &Path,
-    ) -> Result<usize, LaunchError> {
-        let Some(run): Option<&RunDocument> = inputs.run else { return Ok(0) };
-        copy_assets(containers, app, (inputs.image, run), folder, &known_images(self.session)).await
+        let replaced = deployment.carry_out(&launcher, &self.secrets, &known_images(session)).await?;
+        print_addresses(session, &replaced.launched, containers.engine().is_local());
+        Ok(RunOutcome::Runs(Box::new(replaced), Box::new(deployment.plan)))
     }
 
     /// Deploys a service of a Swarm.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::container_config::ContainerConfig;
 use super::document::read_document;
 use super::error::LaunchError;
-use super::plan::EnvFile;
+use super::plan::LoadedEnvFile;
 use super::secrets::SecretFile;
 use crate::config::settings::SecretValue;
 use crate::host::{Environment, FILE_LIMIT, read_named, read_named_text};
@@ -79,13 +79,13 @@ pub fn read_config(path: &Path, environment: &Environment) -> Result<ContainerCo
 }
 
 /// The files with variables, in their order.
-pub fn read_env_files(config: &ContainerConfig) -> Result<Vec<EnvFile>, LaunchError> {
+pub fn read_env_files(config: &ContainerConfig) -> Result<Vec<LoadedEnvFile>, LaunchError> {
     let mut files = Vec::new();
     for file in &config.env_files {
         let failed = |reason: String| unreadable(&file.value, &file.origin, reason);
         let text = read_named_text(&file.value, FILE_LIMIT).map_err(|error| failed(error.to_string()))?;
         let variables = parse_dotenv(&text).map_err(|error| failed(error.to_string()))?;
-        files.push(EnvFile { origin: Origin::File(file.value.display().to_string()), variables });
+        files.push(LoadedEnvFile { origin: Origin::File(file.value.display().to_string()), variables });
     }
     Ok(files)
 }

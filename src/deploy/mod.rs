@@ -6,6 +6,7 @@
 mod app_containers;
 mod assets;
 mod container_config;
+mod deployment;
 mod document;
 mod error;
 mod helper_container;
@@ -22,16 +23,15 @@ mod schema;
 mod secrets;
 mod service;
 
-pub use app_containers::AppContainers;
-pub use assets::copy_assets;
 pub use container_config::{ContainerConfig, SecretsAs, container_schema, duration_of_flag};
+pub use deployment::{DeployOptions, Deployment};
 pub use document::read_document;
 pub use error::{LaunchError, NotHealthy, ServiceNotHealthy, UnhealthyReason};
 pub use helper_container::read_run_document;
 pub use inputs::{ImageSource, RunTarget, current_folder, read_config, read_env_files, read_secrets};
 pub use launch::run_pre_stop;
 pub use launcher::{LaunchEvent, LaunchListener, Launched, Launcher, StopSignal, wait_timeout};
-pub use plan::{DaemonMachine, EnvFile, LaunchInputs, LaunchPlan, MachineFacts, app_name, plan_launch};
+pub use plan::{DaemonMachine, LaunchInputs, LaunchPlan, LoadedEnvFile, MachineFacts, plan_launch};
 pub use replace::{Replaced, Replacement};
 pub use run_document::{RunDocument, RunMode};
 pub use secrets::{SecretFile, remove_with_secrets};

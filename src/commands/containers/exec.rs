@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::connect;
-use super::outlet::{Outlet, Reader};
+use super::outlet::{Outlet, OutputReader};
 use crate::commands::{Session, block_on};
 use crate::config::cli::{Exec, Words};
 use crate::diagnostic::ExitCode;
@@ -40,7 +40,7 @@ async fn execute(session: &Session, verb: &Exec, words: &Words, spec: &ExecSpec)
     let mut execution = containers.exec(&container.id, spec).await.map_err(|error| error.about(&container.name))?;
     let mut outlet = Outlet::filtered(session);
     let mut stopped = std::pin::pin!(stop.clone().requested());
-    let mut reader = Reader::Listens;
+    let mut reader = OutputReader::Open;
     loop {
         let output = tokio::select! {
             output = execution.next() => output?,
@@ -48,7 +48,7 @@ async fn execute(session: &Session, verb: &Exec, words: &Words, spec: &ExecSpec)
         };
         let Some(output) = output else { break };
         // Wait for the end in any case, for the exit code.
-        if reader == Reader::Listens {
+        if reader == OutputReader::Open {
             reader = outlet.write(output.stream, &output.bytes)?;
         }
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use futures_util::{FutureExt, StreamExt};
 
-use super::outlet::{Outlet, Reader};
+use super::outlet::{Outlet, OutputReader};
 use super::{connect, owner};
 use crate::commands::{Session, block_on};
 use crate::config::cli::{Logs, Words};
@@ -58,7 +58,7 @@ async fn print(session: &Session, verb: &Logs, words: &Words, options: &LogOptio
                     return Err(error.into());
                 }
             };
-            if page.add(&line)? == Reader::Gone {
+            if page.add(&line)? == OutputReader::Closed {
                 return Ok(ExitCode::Ok);
             }
             match lines.next().now_or_never() {
@@ -66,7 +66,7 @@ async fn print(session: &Session, verb: &Logs, words: &Words, options: &LogOptio
                 None => break,
             }
         }
-        if page.flush()? == Reader::Gone {
+        if page.flush()? == OutputReader::Closed {
             return Ok(ExitCode::Ok);
         }
     }
@@ -100,11 +100,11 @@ impl LineBuffer {
         }
     }
 
-    fn add(&mut self, line: &LogLine) -> Result<Reader, Error> {
+    fn add(&mut self, line: &LogLine) -> Result<OutputReader, Error> {
         let stream = if self.json { LogStream::Stdout } else { line.stream };
         let full = self.waiting.len() >= BATCH;
-        if (full || stream != self.stream) && self.flush()? == Reader::Gone {
-            return Ok(Reader::Gone);
+        if (full || stream != self.stream) && self.flush()? == OutputReader::Closed {
+            return Ok(OutputReader::Closed);
         }
         self.stream = stream;
         if self.json {
@@ -118,12 +118,12 @@ impl LineBuffer {
             };
             render_line(line, format, self.timestamps, &mut self.waiting);
         }
-        Ok(Reader::Listens)
+        Ok(OutputReader::Open)
     }
 
-    fn flush(&mut self) -> Result<Reader, Error> {
+    fn flush(&mut self) -> Result<OutputReader, Error> {
         if self.waiting.is_empty() {
-            return Ok(Reader::Listens);
+            return Ok(OutputReader::Open);
         }
         let written = self.outlet.write(self.stream, &self.waiting)?;
         self.waiting.clear();

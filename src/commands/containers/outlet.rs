@@ -11,9 +11,9 @@ use crate::report::containers::TerminalFilter;
 
 /// Whether standard output is still read; a closed pipe is not an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reader {
-    Listens,
-    Gone,
+pub enum OutputReader {
+    Open,
+    Closed,
 }
 
 /// Ensures that no line of a container is taken for a command by the CI system.
@@ -40,7 +40,7 @@ impl Outlet {
         Self { filters: [filter(host::output_is_terminal()), filter(host::is_terminal())], ..Self::new(session) }
     }
 
-    pub fn write(&mut self, stream: LogStream, bytes: &[u8]) -> Result<Reader, CommandError> {
+    pub fn write(&mut self, stream: LogStream, bytes: &[u8]) -> Result<OutputReader, CommandError> {
         let mut shown = Vec::new();
         let bytes = match self.filter(stream) {
             Some(filter) => {
@@ -82,10 +82,10 @@ impl Outlet {
     }
 }
 
-fn reader(written: io::Result<()>) -> Result<Reader, CommandError> {
+fn reader(written: io::Result<()>) -> Result<OutputReader, CommandError> {
     match written {
-        Ok(()) => Ok(Reader::Listens),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Ok(()) => Ok(OutputReader::Open),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(OutputReader::Closed),
         Err(error) => Err(CommandError::Stdout(error)),
     }
 }

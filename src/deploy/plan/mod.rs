@@ -52,7 +52,7 @@ pub struct LaunchInputs<'a> {
     pub run: Option<&'a RunDocument>,
     pub config: &'a ContainerConfig,
     /// In the order in which they were given; later ones win.
-    pub env_files: &'a [EnvFile],
+    pub env_files: &'a [LoadedEnvFile],
     pub machine: MachineFacts<'a>,
 }
 
@@ -77,7 +77,7 @@ pub enum DaemonMachine {
 
 /// The variables of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EnvFile {
+pub struct LoadedEnvFile {
     pub origin: Origin,
     pub variables: Vec<(String, String)>,
 }

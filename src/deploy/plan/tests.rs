@@ -10,7 +10,7 @@ struct Sample {
     image: ImageFacts,
     run: Option<RunDocument>,
     config: ContainerConfig,
-    env_files: Vec<EnvFile>,
+    env_files: Vec<LoadedEnvFile>,
 }
 
 impl Sample {
@@ -213,7 +213,7 @@ fn the_root_is_read_only_where_the_folders_are_known() {
 #[test]
 fn variables_of_files_give_way_to_those_of_the_document() {
     let mut sample = Sample::app().configured("env: {A: document}");
-    let file = |name: &str, variables: &[(&str, &str)]| EnvFile {
+    let file = |name: &str, variables: &[(&str, &str)]| LoadedEnvFile {
         origin: Origin::File(name.to_owned()),
         variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
     };

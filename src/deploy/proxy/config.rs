@@ -8,7 +8,7 @@ use super::route::{
     route_id,
 };
 use super::site::{Scheme, Site, Upstream};
-use super::switch::{Side, SwitchFolder, UpstreamPair};
+use super::switch::{SwitchFolder, UpstreamPair, UpstreamSide};
 
 /// Begins the names of the servers that are made here; they may carry the routes of several apps.
 const SERVER_PREFIX: &str = "nextdeploy_";
@@ -55,7 +55,7 @@ pub(super) fn pair_for(
     config: &Value,
     site: &Site,
     folder: &SwitchFolder,
-    live: Side,
+    live: UpstreamSide,
     spare: Upstream,
 ) -> UpstreamPair {
     let spare = match pair(config, &site.app) {
@@ -83,10 +83,10 @@ pub(super) fn pair(config: &Value, app: &str) -> Option<UpstreamPair> {
 }
 
 /// `config` with `upstream` at one side of the pair of `app`; `None` when there is no such side.
-pub(super) fn with_side(mut config: Value, app: &str, side: Side, upstream: &Upstream) -> Option<Value> {
+pub(super) fn with_side(mut config: Value, app: &str, side: UpstreamSide, upstream: &Upstream) -> Option<Value> {
     let part = match side {
-        Side::Blue => PROXY,
-        Side::Green => SECOND,
+        UpstreamSide::Blue => PROXY,
+        UpstreamSide::Green => SECOND,
     };
     let mut found = false;
     visit_mut(&mut config, &mut |object| {

@@ -54,14 +54,14 @@ fn default_root(environment: &Environment, is_root: bool) -> PathBuf {
 
 /// One of two upstreams, as blue-green deployments call them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum UpstreamSide {
     /// Without the file.
     Blue,
     /// With it.
     Green,
 }
 
-impl Side {
+impl UpstreamSide {
     pub fn other(self) -> Self {
         match self {
             Self::Blue => Self::Green,
@@ -79,17 +79,17 @@ pub(super) struct UpstreamPair {
 }
 
 impl UpstreamPair {
-    pub fn new(folder: SwitchFolder, live: Side, upstream: Upstream, spare: Upstream) -> Self {
+    pub fn new(folder: SwitchFolder, live: UpstreamSide, upstream: Upstream, spare: Upstream) -> Self {
         match live {
-            Side::Blue => Self { folder, blue: upstream, green: spare },
-            Side::Green => Self { folder, blue: spare, green: upstream },
+            UpstreamSide::Blue => Self { folder, blue: upstream, green: spare },
+            UpstreamSide::Green => Self { folder, blue: spare, green: upstream },
         }
     }
 
-    pub fn at(&self, side: Side) -> &Upstream {
+    pub fn at(&self, side: UpstreamSide) -> &Upstream {
         match side {
-            Side::Blue => &self.blue,
-            Side::Green => &self.green,
+            UpstreamSide::Blue => &self.blue,
+            UpstreamSide::Green => &self.green,
         }
     }
 
@@ -135,19 +135,19 @@ impl SwitchFolder {
         let _ = fs::remove_dir(self.path());
     }
 
-    pub(super) fn live(&self) -> Result<Side, ProxyError> {
+    pub(super) fn live(&self) -> Result<UpstreamSide, ProxyError> {
         let there = self.green().try_exists().map_err(|error| self.unusable(&error))?;
-        Ok(if there { Side::Green } else { Side::Blue })
+        Ok(if there { UpstreamSide::Green } else { UpstreamSide::Blue })
     }
 
     /// From the next request on.
-    pub(super) fn turn(&self, to: Side) -> Result<(), ProxyError> {
+    pub(super) fn turn(&self, to: UpstreamSide) -> Result<(), ProxyError> {
         let turned = match to {
-            Side::Green => match write_new(&self.green(), "") {
+            UpstreamSide::Green => match write_new(&self.green(), "") {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
                 written => written,
             },
-            Side::Blue => match fs::remove_file(self.green()) {
+            UpstreamSide::Blue => match fs::remove_file(self.green()) {
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
                 removed => removed,
             },
@@ -164,7 +164,7 @@ impl SwitchFolder {
 
     /// Takes away what this program made in it, and the folder when nothing else is there.
     pub fn remove(&self) -> Result<(), ProxyError> {
-        self.turn(Side::Blue)?;
+        self.turn(UpstreamSide::Blue)?;
         match fs::remove_dir(self.path()) {
             Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => {
                 Err(self.unusable(&error))
@@ -221,8 +221,10 @@ mod tests {
         let folder = SwitchFolder::of(&root.path().join("a/b"), "shop").unwrap();
         folder.make().unwrap();
         assert_eq!(fs::metadata(root.path().join("a")).unwrap().permissions().mode() & 0o777, FOLDER_MODE);
-        assert_eq!(folder.live().unwrap(), Side::Blue);
-        for side in [Side::Green, Side::Green, Side::Blue, Side::Blue, Side::Green] {
+        assert_eq!(folder.live().unwrap(), UpstreamSide::Blue);
+        for side in
+            [UpstreamSide::Green, UpstreamSide::Green, UpstreamSide::Blue, UpstreamSide::Blue, UpstreamSide::Green]
+        {
             folder.turn(side).unwrap();
             assert_eq!(folder.live().unwrap(), side);
         }

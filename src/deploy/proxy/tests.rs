@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::config::{pair, pair_for, upstreams, with_side, with_site, with_upstream, without_site};
-use super::switch::{Side, UpstreamPair};
+use super::switch::{UpstreamPair, UpstreamSide};
 use super::*;
 use crate::diagnostic::Diagnostic as _;
 
@@ -268,13 +268,14 @@ fn switch_folder() -> SwitchFolder {
 /// Blue is the site's own upstream, green another.
 fn switchable() -> (Value, UpstreamPair) {
     let site = at(&["shop.example.com", "localhost:8080"]);
-    let pair = pair_for(&Value::Null, &site, &switch_folder(), Side::Blue, upstream("127.0.0.1:20001"));
+    let pair = pair_for(&Value::Null, &site, &switch_folder(), UpstreamSide::Blue, upstream("127.0.0.1:20001"));
     (with_site(Value::Null, &site, Some(&pair)).unwrap(), pair)
 }
 
 #[test]
 fn json_of_a_site_with_a_switch() {
-    let pair = UpstreamPair::new(switch_folder(), Side::Blue, upstream("127.0.0.1:3000"), upstream("127.0.0.1:20001"));
+    let pair =
+        UpstreamPair::new(switch_folder(), UpstreamSide::Blue, upstream("127.0.0.1:3000"), upstream("127.0.0.1:20001"));
     insta::assert_json_snapshot!(with_site(Value::Null, &SHOP.site(), Some(&pair)).unwrap());
 }
 
@@ -287,12 +288,12 @@ fn a_pair_is_found_again_and_keeps_its_sides() {
     let site = |to: &str| Given { addresses: &["shop.example.com", "localhost:8080"], ..SHOP }.of("shop", to).unwrap();
     // (the site's upstream, the side that is live) and what becomes of the pair.
     for (to, live, blue, green) in [
-        ("127.0.0.1:3000", Side::Blue, "127.0.0.1:3000", "127.0.0.1:20001"),
-        ("127.0.0.1:20001", Side::Green, "127.0.0.1:3000", "127.0.0.1:20001"),
-        ("127.0.0.1:3000", Side::Green, "127.0.0.1:20001", "127.0.0.1:3000"),
-        ("127.0.0.1:20001", Side::Blue, "127.0.0.1:20001", "127.0.0.1:3000"),
-        ("127.0.0.1:4000", Side::Blue, "127.0.0.1:4000", "127.0.0.1:20001"),
-        ("127.0.0.1:4000", Side::Green, "127.0.0.1:3000", "127.0.0.1:4000"),
+        ("127.0.0.1:3000", UpstreamSide::Blue, "127.0.0.1:3000", "127.0.0.1:20001"),
+        ("127.0.0.1:20001", UpstreamSide::Green, "127.0.0.1:3000", "127.0.0.1:20001"),
+        ("127.0.0.1:3000", UpstreamSide::Green, "127.0.0.1:20001", "127.0.0.1:3000"),
+        ("127.0.0.1:20001", UpstreamSide::Blue, "127.0.0.1:20001", "127.0.0.1:3000"),
+        ("127.0.0.1:4000", UpstreamSide::Blue, "127.0.0.1:4000", "127.0.0.1:20001"),
+        ("127.0.0.1:4000", UpstreamSide::Green, "127.0.0.1:3000", "127.0.0.1:4000"),
     ] {
         let next = pair_for(&config, &site(to), &switch_folder(), live, upstream("127.0.0.1:29999"));
         assert_eq!((next.blue.as_str(), next.green.as_str()), (blue, green), "{to} {live:?}");
@@ -301,8 +302,8 @@ fn a_pair_is_found_again_and_keeps_its_sides() {
         let drains = after.to_string().contains(r#":draining","match":[{"not":[{}]}],"handle":[{"#);
         assert_eq!(drains, to == "127.0.0.1:4000", "what is in the pair is counted there: {after}");
     }
-    let moved = with_side(config.clone(), "shop", Side::Green, &upstream("127.0.0.1:5000")).unwrap();
-    assert_eq!(with_side(config.clone(), "blog", Side::Green, &upstream("127.0.0.1:5000")), None);
+    let moved = with_side(config.clone(), "shop", UpstreamSide::Green, &upstream("127.0.0.1:5000")).unwrap();
+    assert_eq!(with_side(config.clone(), "blog", UpstreamSide::Green, &upstream("127.0.0.1:5000")), None);
     assert_eq!(pair(&moved, "shop").unwrap().green.as_str(), "127.0.0.1:5000");
     assert_eq!(pair(&moved, "shop").unwrap().blue, first.blue);
     assert_eq!(without_site(config, "shop"), Some(json!({})));
