@@ -6,6 +6,8 @@ mod registry_host;
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 pub use registry_host::{EcrHost, RegistryHost, RegistryKind, aws_partition};
 
 use crate::diagnostic::shown;
@@ -19,7 +21,7 @@ const MAX_TAG: usize = 128;
 const DEFAULT_TAG: &str = "latest";
 
 /// A reference whose parts follow the grammar. Parsing adds nothing: a tag that was left out is `None`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ImageRef {
     /// `ghcr.io`, `localhost:5000`; `None` is Docker Hub.
     pub domain: Option<String>,
@@ -153,6 +155,12 @@ impl ImageRef {
             self.tag.get_or_insert_with(|| DEFAULT_TAG.to_owned());
         }
         self
+    }
+}
+
+impl Serialize for ImageRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -46,7 +46,7 @@ impl Publication {
     pub fn decide(
         policy: Option<&Sourced<PushPolicy>>,
         ci: &CiContext,
-        tags: &[Sourced<String>],
+        tags: &[Sourced<ImageRef>],
     ) -> Result<Self, CommandError> {
         let Some(policy) = policy.filter(|policy| policy.value != PushPolicy::Never) else {
             return Ok(Publication::NotRequested);
@@ -58,7 +58,7 @@ impl Publication {
         }
         let references: Vec<ImageRef> = tags
             .iter()
-            .filter_map(|tag| ImageRef::parse(&tag.value).ok())
+            .map(|tag| tag.value.clone())
             // A name without a registry and a namespace is local: `docker.io/library` takes no pushes.
             .filter(|reference| !reference.is_local())
             .collect();
@@ -67,7 +67,7 @@ impl Publication {
             (true, PushPolicy::Auto) => Ok(Publication::Skipped("no image names a registry".to_owned())),
             (true, _) => Err(CommandError::NothingToPush {
                 wanted_by: policy.origin.clone(),
-                tags: tags.iter().map(|tag| tag.value.clone()).collect(),
+                tags: tags.iter().map(|tag| tag.value.to_string()).collect(),
             }),
         }
     }
@@ -113,10 +113,10 @@ impl RegistryAccess {
     /// and the daemon pulls anonymously.
     pub(super) async fn base_credentials(
         &self,
-        images: &[&str],
+        images: &[&ImageRef],
         events: &EventSender,
     ) -> Result<BTreeMap<String, RegistryCredentials>, Error> {
-        let references: Vec<ImageRef> = images.iter().filter_map(|image| ImageRef::parse(image).ok()).collect();
+        let references: Vec<ImageRef> = images.iter().copied().cloned().collect();
         // `--username` and `--password` are for the push.
         let keychain = self.keychain_for(&[], Arc::new(self.network()))?;
         let mut found = BTreeMap::new();
@@ -281,7 +281,7 @@ mod tests {
             ..CiContext::default()
         };
         let origin = Origin::Flag("--push".to_owned());
-        let tags: Vec<_> = tags.iter().map(|tag| Sourced::new((*tag).to_owned(), origin.clone())).collect();
+        let tags: Vec<_> = tags.iter().map(|tag| Sourced::new(ImageRef::parse(tag).unwrap(), origin.clone())).collect();
         Publication::decide(Some(&Sourced::new(policy, origin)), &ci, &tags)
     }
 
