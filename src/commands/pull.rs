@@ -12,9 +12,7 @@ use crate::docker::connection::Engine;
 use crate::error::Error;
 use crate::image_ref::ImageRef;
 use crate::origin::Origin;
-use crate::pipeline::{
-    EventSender, RegistryAccess, Stop, TransferRecord, named_registry, typed_reference,
-};
+use crate::pipeline::{EventSender, RegistryAccess, Stop, TransferRecord, named_registry, typed_reference};
 use crate::registry::transfer::{PullRun, PulledImage, TransferError, TransferOptions};
 use crate::report::progress::ProgressMode;
 use crate::report::transfer::{PullResult, render_pull};
