@@ -54,7 +54,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("aws_sdk_sts", &["registry"]),
     ("octocrab", &["report::forge"]),
     ("prometheus_client", &["supervise"]),
-    ("reqwest", &["deploy::proxy", "net", "registry", "report::forge", "supervise"]),
+    ("reqwest", &["deploy", "net", "registry", "report::forge", "supervise"]),
     ("tar", &["builder", "deploy", "docker"]),
     ("oxc_ast", &["project"]),
     ("oxc_parser", &["project"]),
