@@ -17,7 +17,7 @@ use crate::error::{CommandError, Error};
 use crate::image::plan::ImagePlan;
 use crate::image_ref::{ImageRef, RegistryHost};
 use crate::net::Network;
-use crate::pipeline::{Opened, planned_registries};
+use crate::pipeline::Opened;
 use crate::registry::transfer::check_login;
 use crate::registry::{Access, Keychain, Login, LoginStatus};
 use crate::repo::GitDetail;
@@ -108,7 +108,7 @@ async fn registries(session: &Session, project: &Opened, plan: &ImagePlan, engin
     let hosts: Vec<RegistryHost> = asked.keys().cloned().collect();
     let push = project.publish.push.as_ref().map_or(PushPolicy::Never, |push| push.value);
     let mut findings = Vec::new();
-    match Keychain::new(&project.publish, &planned_registries(plan), &session.environment, Arc::clone(&network)) {
+    match Keychain::new(&project.publish, &plan.registries, &session.environment, Arc::clone(&network)) {
         Err(error) => findings.push(Finding::problem(Area::Registry, &error)),
         Ok(keychain) => {
             let mut states = Vec::new();
