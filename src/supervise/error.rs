@@ -1,4 +1,4 @@
-//! Why supervision cannot begin. Once it has begun, nothing but a signal ends it.
+//! Why supervision cannot start. Once it has started, only a signal ends it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,13 +20,13 @@ pub enum SuperviseError {
         #[source]
         source: io::Error,
     },
-    #[error("{address} can be reached from other machines, and what is served there is not encrypted")]
+    #[error("`{address}` can be reached from other machines, and the connection is not encrypted")]
     RemoteListen { address: SocketAddr },
-    /// The token is not part of this.
-    #[error("the token of `{flag}` cannot be used: {reason}")]
+    /// Never contains the token.
+    #[error("invalid `{flag}`: {reason}")]
     Token { flag: &'static str, reason: String },
-    /// The URL may hold a password, so it is not part of this.
-    #[error("`--log-url` cannot be used: {reason}")]
+    /// Never contains the URL, which may hold a password.
+    #[error("invalid `--log-url`: {reason}")]
     LogUrl { reason: String },
     #[error("cannot write the log file `{}`", printable_path(path))]
     LogFile {
@@ -40,9 +40,9 @@ pub enum SuperviseError {
         #[source]
         source: io::Error,
     },
-    #[error("another `nextdeploy supervise` uses the state folder `{}`", printable_path(folder))]
+    #[error("another `nextdeploy supervise` is using the state folder `{}`", printable_path(folder))]
     StateInUse { folder: PathBuf },
-    #[error("`{}` holds no log positions: {reason}", printable_path(file))]
+    #[error("invalid log positions in `{}`: {reason}", printable_path(file))]
     Positions { file: PathBuf, reason: String },
 }
 
@@ -70,19 +70,18 @@ impl Diagnostic for SuperviseError {
                 "choose another address with `--listen 127.0.0.1:PORT`, or `--listen none`".to_owned()
             }
             Self::RemoteListen { .. } => {
-                "listen on 127.0.0.1 behind a proxy with TLS, or say `--allow-remote` where the network is trusted"
-                    .to_owned()
+                "listen on 127.0.0.1 behind a TLS proxy, or pass `--allow-remote` if the network is trusted".to_owned()
             }
             Self::Token { flag, .. } => {
-                format!("give `{flag} env:NAME` or `{flag} file:PATH`, with at least 16 characters")
+                format!("pass `{flag} env:NAME` or `{flag} file:PATH`, with a token of at least 16 characters")
             }
             Self::LogUrl { .. } => {
-                "write `https://host/path`, and give a token with `--log-token env:NAME` or `--log-token file:PATH`"
+                "use `https://host/path`, and pass a token with `--log-token env:NAME` or `--log-token file:PATH`"
                     .to_owned()
             }
-            Self::LogFile { .. } => "choose a path that can be written".to_owned(),
+            Self::LogFile { .. } => "choose a writable path".to_owned(),
             Self::State { .. } | Self::StateInUse { .. } => "choose another folder with `--state-dir`".to_owned(),
-            Self::Positions { .. } => "remove the file: logs are then forwarded from now on".to_owned(),
+            Self::Positions { .. } => "delete the file: logs are then forwarded from now on".to_owned(),
         }]
     }
 

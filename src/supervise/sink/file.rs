@@ -1,6 +1,6 @@
-//! Logs into a file that rotates by size: `FILE`, `FILE.1` (younger) … `FILE.N` (oldest).
+//! Writes logs to a file that rotates by size: `FILE`, `FILE.1` (newest) … `FILE.N` (oldest).
 //!
-//! Lines are never split between files. Also goes on when somebody else moved the file away.
+//! A line is never split between files. Continues in a new file when the current one is moved away.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -16,7 +16,7 @@ pub struct FileOptions {
     pub path: PathBuf,
     /// Bytes of one file.
     pub size: u64,
-    /// Old files that are kept.
+    /// Number of old files to keep.
     pub count: usize,
 }
 
@@ -31,7 +31,7 @@ pub struct FileSink {
 impl FileSink {
     pub fn open(mut options: FileOptions) -> io::Result<Self> {
         options.path = std::path::absolute(&options.path)?;
-        // The library is silent about a file that it cannot open, and panics about a folder.
+        // `FileRotate` ignores a file that it cannot open, and panics on a folder.
         let metadata = open(&options.path)?.metadata()?;
         let suffix = AppendCount::new(options.count);
         let file = FileRotate::new(&options.path, suffix, ContentLimit::None, Compression::None, Some(open_options()));
@@ -51,7 +51,7 @@ impl FileSink {
         if written.is_ok() {
             self.written += lines.len() as u64;
         } else if let Ok(file) = open(&self.options.path) {
-            // Half a line would spoil the next one.
+            // A partial line would corrupt the next one.
             let _ = file.set_len(self.written);
         }
         written
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn files_rotate_by_size_and_the_oldest_goes() {
+    fn files_rotate_by_size_and_the_oldest_is_deleted() {
         let folder = tempfile::tempdir().unwrap();
         let mut sink = sink(folder.path(), 8, 2);
         for line in ["one\n", "two\n", "three\n", "a line that is longer\n", "four\n", "five\n"] {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_there_is_continued() {
+    fn an_existing_file_is_continued() {
         let folder = tempfile::tempdir().unwrap();
         sink(folder.path(), 8, 1).write(b"one\n").unwrap();
         let mut again = sink(folder.path(), 8, 1);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn without_old_files_the_one_begins_anew() {
+    fn without_old_files_the_file_is_truncated() {
         let folder = tempfile::tempdir().unwrap();
         let mut sink = sink(folder.path(), 6, 0);
         for line in ["one\n", "two\n", "six\n"] {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_moved_away_is_made_again() {
+    fn a_file_that_was_moved_away_is_recreated() {
         let folder = tempfile::tempdir().unwrap();
         let mut sink = sink(folder.path(), 1000, 2);
         sink.write(b"one\n").unwrap();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_an_error_and_no_panic() {
+    fn an_unwritable_file_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let inner = folder.path().join("logs");
         fs::create_dir(&inner).unwrap();

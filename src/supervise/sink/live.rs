@@ -1,6 +1,6 @@
-//! Logs to WebSocket clients, as they come. Each message is one or more JSON lines.
+//! Streams logs to WebSocket clients. Each message is one or more JSON lines.
 //!
-//! Nothing waits for a client: one that does not keep up is disconnected.
+//! Nothing waits for a client: one that cannot keep up is disconnected.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,50 +10,52 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{interval, timeout};
 
-use super::{Batch, Counters};
-use crate::supervise::notice::{Notice, Teller};
+use crate::supervise::event::{EventSender, SupervisorEvent};
+use crate::supervise::metrics::LogCounters;
+use crate::supervise::record::LogBatch;
 
-/// What a client may be behind.
+/// How far a client may fall behind.
 const BEHIND_BATCHES: usize = 4096;
 const BEHIND_BYTES: usize = 4 << 20;
-/// For one message to leave.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// So that a client that is gone is noticed while nothing is printed.
-const PING: Duration = Duration::from_secs(30);
+/// For sending one message.
+const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+/// Detects clients that are gone while nothing is printed.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Where clients get their lines from.
+/// Publishes batches to the connected clients.
 #[derive(Clone)]
 pub struct LiveLogs {
-    clients: Arc<Mutex<Vec<Client>>>,
-    counters: Arc<Counters>,
-    teller: Teller,
+    clients: Arc<Mutex<Vec<Subscriber>>>,
+    counters: Arc<LogCounters>,
+    events: EventSender,
 }
 
-struct Client {
+/// The publishing end of a client's queue.
+struct Subscriber {
     filter: LiveFilter,
-    batches: mpsc::Sender<Batch>,
-    /// Bytes that wait.
+    batches: mpsc::Sender<LogBatch>,
+    /// Queued bytes.
     behind: Arc<AtomicUsize>,
 }
 
-impl Client {
-    /// False when it is too slow, or left.
-    fn offer(&self, batch: &Batch) -> bool {
+impl Subscriber {
+    /// False if it is too slow or has disconnected.
+    fn offer(&self, batch: &LogBatch) -> bool {
         let size = batch.text.len();
         let behind = self.behind.fetch_add(size, Ordering::Relaxed);
-        // A single batch is taken whatever its size.
+        // A single batch is accepted whatever its size.
         (behind == 0 || behind + size <= BEHIND_BYTES) && self.batches.try_send(batch.clone()).is_ok()
     }
 }
 
 impl LiveLogs {
-    pub fn new(counters: Arc<Counters>, teller: Teller) -> Self {
-        Self { clients: Arc::default(), counters, teller }
+    pub fn new(counters: Arc<LogCounters>, events: EventSender) -> Self {
+        Self { clients: Arc::default(), counters, events }
     }
 
-    pub(super) fn publish(&self, batch: &Batch) {
+    pub(super) fn publish(&self, batch: &LogBatch) {
         self.locked().retain(|client| {
-            let kept = !client.filter.wants(batch) || client.offer(batch);
+            let kept = !client.filter.matches(batch) || client.offer(batch);
             if !kept {
                 self.counters.live.dropped.add(batch.lines);
             }
@@ -61,32 +63,32 @@ impl LiveLogs {
         });
     }
 
-    /// Clients at this moment.
+    /// Number of connected clients.
     pub fn clients(&self) -> usize {
         usize::try_from(self.counters.clients.get()).unwrap_or(usize::MAX)
     }
 
-    fn locked(&self) -> MutexGuard<'_, Vec<Client>> {
+    fn locked(&self) -> MutexGuard<'_, Vec<Subscriber>> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn join(&self, filter: LiveFilter) -> Joined {
+    fn subscribe(&self, filter: LiveFilter) -> Subscription {
         let (batches, received) = mpsc::channel(BEHIND_BATCHES);
         let behind = Arc::new(AtomicUsize::new(0));
-        self.locked().push(Client { filter, batches, behind: Arc::clone(&behind) });
+        self.locked().push(Subscriber { filter, batches, behind: Arc::clone(&behind) });
         self.counters.clients.add(1);
-        Joined { batches: received, behind, logs: self.clone() }
+        Subscription { batches: received, behind, logs: self.clone() }
     }
 }
 
-/// The client's end.
-struct Joined {
-    batches: mpsc::Receiver<Batch>,
+/// The receiving end of a client's queue.
+struct Subscription {
+    batches: mpsc::Receiver<LogBatch>,
     behind: Arc<AtomicUsize>,
     logs: LiveLogs,
 }
 
-impl Drop for Joined {
+impl Drop for Subscription {
     fn drop(&mut self) {
         self.batches.close();
         self.logs.locked().retain(|client| !client.batches.is_closed());
@@ -95,7 +97,7 @@ impl Drop for Joined {
     }
 }
 
-/// Which lines a client wants.
+/// Which lines a client receives.
 #[derive(Debug, Clone, Default)]
 pub struct LiveFilter {
     pub app: Option<String>,
@@ -103,63 +105,64 @@ pub struct LiveFilter {
 }
 
 impl LiveFilter {
-    fn wants(&self, batch: &Batch) -> bool {
-        let origin = &batch.origin;
-        self.app.as_ref().is_none_or(|app| origin.app.as_ref() == Some(app))
-            && self.container.as_ref().is_none_or(|container| origin.container == *container)
+    fn matches(&self, batch: &LogBatch) -> bool {
+        let source = &batch.source;
+        self.app.as_ref().is_none_or(|app| source.app.as_ref() == Some(app))
+            && self.container.as_ref().is_none_or(|container| source.container == *container)
     }
 }
 
-enum Ended {
-    /// By the client, or its connection broke.
-    Left,
+/// Why a client is served no longer.
+enum Disconnect {
+    /// By the client, or the connection broke.
+    Closed,
     Slow,
     Stopping,
 }
 
 /// Serves one client until it leaves, is too slow, or the program ends.
 pub async fn serve_client(mut socket: WebSocket, logs: LiveLogs, filter: LiveFilter, end: watch::Receiver<bool>) {
-    let mut joined = logs.join(filter);
-    let ended = talk(&mut socket, &mut joined, end).await;
-    drop(joined);
-    let (code, reason) = match ended {
-        Ended::Left => return,
-        Ended::Slow => {
-            logs.teller.tell(Notice::ClientDropped);
+    let mut subscription = logs.subscribe(filter);
+    let reason = stream(&mut socket, &mut subscription, end).await;
+    drop(subscription);
+    let (code, reason) = match reason {
+        Disconnect::Closed => return,
+        Disconnect::Slow => {
+            logs.events.send(SupervisorEvent::ClientDropped);
             (close_code::POLICY, "too slow")
         }
-        Ended::Stopping => (close_code::AWAY, "the program ends"),
+        Disconnect::Stopping => (close_code::AWAY, "shutting down"),
     };
     let close = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
     let _ = timeout(Duration::from_secs(1), socket.send(Message::Close(Some(close)))).await;
 }
 
-async fn talk(socket: &mut WebSocket, joined: &mut Joined, mut end: watch::Receiver<bool>) -> Ended {
-    let mut pings = interval(PING);
+async fn stream(socket: &mut WebSocket, subscription: &mut Subscription, mut end: watch::Receiver<bool>) -> Disconnect {
+    let mut pings = interval(PING_INTERVAL);
     loop {
         let (message, lines) = tokio::select! {
-            received = joined.batches.recv() => {
-                // The other end let go of it.
-                let Some(batch) = received else { return Ended::Slow };
-                joined.behind.fetch_sub(batch.text.len(), Ordering::Relaxed);
+            received = subscription.batches.recv() => {
+                // The publishing end dropped it.
+                let Some(batch) = received else { return Disconnect::Slow };
+                subscription.behind.fetch_sub(batch.text.len(), Ordering::Relaxed);
                 let Ok(text) = Utf8Bytes::try_from(batch.text) else { continue };
                 (Message::Text(text), batch.lines)
             }
-            told = socket.recv() => match told {
-                // Nothing that a client says matters.
+            received = socket.recv() => match received {
+                // Messages from clients are ignored.
                 Some(Ok(message)) if !matches!(message, Message::Close(_)) => continue,
-                _ => return Ended::Left,
+                _ => return Disconnect::Closed,
             },
             _ = pings.tick() => (Message::Ping(axum::body::Bytes::new()), 0),
-            _ = end.wait_for(|end| *end) => return Ended::Stopping,
+            _ = end.wait_for(|end| *end) => return Disconnect::Stopping,
         };
-        let count = &joined.logs.counters.live;
-        match timeout(PATIENCE, socket.send(message)).await {
+        let count = &subscription.logs.counters.live;
+        match timeout(SEND_TIMEOUT, socket.send(message)).await {
             Ok(Ok(())) => count.forwarded.add(lines),
-            Ok(Err(_)) => return Ended::Left,
+            Ok(Err(_)) => return Disconnect::Closed,
             Err(_) => {
                 count.dropped.add(lines);
-                return Ended::Slow;
+                return Disconnect::Slow;
             }
         }
     }

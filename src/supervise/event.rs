@@ -1,4 +1,4 @@
-//! What is told to people while it runs. Each state is told once, when it begins or ends.
+//! What supervision reports to people while it runs. Each state is reported once, when it begins or ends.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::policy::Reason;
+use super::policy::RestartReason;
 use crate::diagnostic::{printable, size_text};
 use crate::docker::RestartPolicy;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notice {
+pub enum SupervisorEvent {
     Listening(SocketAddr),
     Watching { containers: usize },
     Found { name: String },
     Gone { name: String },
-    Restarting { name: String, reason: Reason, attempt: u32, budget: u32 },
+    Restarting { name: String, reason: RestartReason, attempt: u32, budget: u32 },
     RestartFailed { name: String, reason: String },
-    GivenUp { name: String, reason: Reason, attempts: u32, window: Duration },
+    GivenUp { name: String, reason: RestartReason, attempts: u32, window: Duration },
     Recovered { name: String },
     StoppedMeanwhile { name: String },
     OutOfMemory { name: String, limit: Option<u64>, times: u32, policy: RestartPolicy },
@@ -30,7 +30,7 @@ pub enum Notice {
     FileWorks { dropped: u64 },
     UrlFailing { reason: String },
     UrlWorks { after: Duration },
-    UrlRefused { reason: String, lines: u64 },
+    UrlRejected { reason: String, lines: u64 },
     BufferFull { limit: u64 },
     BufferFailing { reason: String },
     StateFailing { reason: String },
@@ -39,13 +39,13 @@ pub enum Notice {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
+pub enum EventLevel {
     Information,
     Warning,
 }
 
-impl Notice {
-    pub fn severity(&self) -> Severity {
+impl SupervisorEvent {
+    pub fn level(&self) -> EventLevel {
         match self {
             Self::Listening(_)
             | Self::Watching { .. }
@@ -57,25 +57,25 @@ impl Notice {
             | Self::FileWorks { dropped: 0 }
             | Self::UrlWorks { .. }
             | Self::ClientDropped
-            | Self::Unsent { .. } => Severity::Information,
-            _ => Severity::Warning,
+            | Self::Unsent { .. } => EventLevel::Information,
+            _ => EventLevel::Warning,
         }
     }
 }
 
-impl fmt::Display for Notice {
+impl fmt::Display for SupervisorEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Listening(address) => write!(f, "metrics at http://{address}/metrics"),
             Self::Watching { containers: 1 } => f.write_str("watching 1 container"),
             Self::Watching { containers } => write!(f, "watching {containers} containers"),
-            Self::Found { name } => write!(f, "`{}` is watched", printable(name)),
+            Self::Found { name } => write!(f, "watching `{}`", printable(name)),
             Self::Gone { name } => write!(f, "`{}` is gone", printable(name)),
             Self::Restarting { name, reason, attempt, budget } => {
                 write!(f, "`{}` {reason}: restart {attempt} of {budget}", printable(name))
             }
             Self::RestartFailed { name, reason } => {
-                write!(f, "`{}` cannot be restarted: {}", printable(name), printable(reason))
+                write!(f, "cannot restart `{}`: {}", printable(name), printable(reason))
             }
             Self::GivenUp { name, reason, attempts: 0, .. } => {
                 write!(f, "`{}` {reason}, and restarts are off", printable(name))
@@ -86,67 +86,69 @@ impl fmt::Display for Notice {
                 printable(name),
                 window.as_secs().div_ceil(60)
             ),
-            Self::Recovered { name } => write!(f, "`{}` is well again", printable(name)),
+            Self::Recovered { name } => write!(f, "`{}` has recovered", printable(name)),
             Self::StoppedMeanwhile { name } => {
-                write!(f, "`{}` was stopped meanwhile: it is not started again", printable(name))
+                write!(f, "`{}` was stopped during a restart and is not started again", printable(name))
             }
             Self::OutOfMemory { name, limit, times, policy } => {
                 let limit = limit.map_or_else(|| "no limit".to_owned(), |limit| format!("limit {}", size_text(limit)));
-                write!(f, "`{}` was ended for its memory ({limit})", printable(name))?;
+                write!(f, "`{}` ran out of memory ({limit})", printable(name))?;
                 if *times > 1 {
                     write!(f, " {times} times")?;
                 }
                 if *policy == RestartPolicy::No { Ok(()) } else { f.write_str("; the daemon restarts it") }
             }
             Self::DaemonLost { reason } => {
-                write!(f, "the daemon is gone, and asked again until it answers: {}", printable(reason))
+                write!(f, "lost the connection to the daemon, reconnecting: {}", printable(reason))
             }
-            Self::DaemonBack { after } => write!(f, "the daemon answers again, after {} s", after.as_secs()),
+            Self::DaemonBack { after } => write!(f, "reconnected to the daemon after {} s", after.as_secs()),
             Self::LogsUnreadable { name, reason } => {
-                write!(f, "the logs of `{}` cannot be read: {}", printable(name), printable(reason))
+                write!(f, "cannot read the logs of `{}`: {}", printable(name), printable(reason))
             }
-            Self::StdoutFailing { reason } => write!(f, "logs cannot be written to standard output: {reason}"),
-            Self::FileFailing { reason } => write!(f, "the log file cannot be written: {}", printable(reason)),
-            Self::FileWorks { dropped } => write!(f, "the log file is written again; {dropped} lines were dropped"),
+            Self::StdoutFailing { reason } => write!(f, "cannot write logs to standard output: {reason}"),
+            Self::FileFailing { reason } => write!(f, "cannot write the log file: {}", printable(reason)),
+            Self::FileWorks { dropped } => write!(f, "writing the log file again; {dropped} lines were dropped"),
             Self::UrlFailing { reason } => {
-                write!(f, "logs cannot be sent, and are kept on disk meanwhile: {}", printable(reason))
+                write!(f, "cannot send logs, buffering them on disk: {}", printable(reason))
             }
-            Self::UrlWorks { after } => write!(f, "logs are sent again, after {} s", after.as_secs()),
-            Self::UrlRefused { reason, lines } => {
-                write!(f, "the log endpoint refuses {lines} lines, which are dropped: {}", printable(reason))
+            Self::UrlWorks { after } => write!(f, "sending logs again after {} s", after.as_secs()),
+            Self::UrlRejected { reason, lines } => {
+                write!(f, "the log endpoint rejected {lines} lines, which are dropped: {}", printable(reason))
             }
             Self::BufferFull { limit } => write!(
                 f,
-                "the log buffer of {} is full: the oldest lines are dropped until the endpoint takes them",
+                "the log buffer of {} is full: the oldest lines are dropped until the endpoint accepts logs",
                 size_text(*limit)
             ),
             Self::BufferFailing { reason } => {
-                write!(f, "the log buffer cannot be written, lines are dropped: {}", printable(reason))
+                write!(f, "cannot write the log buffer, lines are dropped: {}", printable(reason))
             }
             Self::StateFailing { reason } => {
-                write!(f, "the log positions cannot be written: {}", printable(reason))
+                write!(f, "cannot save the log positions: {}", printable(reason))
             }
-            Self::ClientDropped => f.write_str("a log client was too slow, and is disconnected"),
-            Self::Unsent { lines } => write!(f, "{lines} lines are not sent yet; the next start sends them"),
+            Self::ClientDropped => f.write_str("disconnected a log client that was too slow"),
+            Self::Unsent { lines } => {
+                write!(f, "{lines} log lines are not sent yet; they are sent after the next start")
+            }
         }
     }
 }
 
-/// Takes notices from every part. What nobody reads in time is dropped: nothing waits for it.
+/// Takes events from every part. Events that are not read in time are dropped, so that no sender ever waits.
 #[derive(Debug, Clone)]
-pub struct Teller(mpsc::Sender<Notice>);
+pub struct EventSender(mpsc::Sender<SupervisorEvent>);
 
-impl Teller {
-    const WAITING: usize = 256;
+impl EventSender {
+    const CAPACITY: usize = 256;
 
-    pub fn new() -> (Self, mpsc::Receiver<Notice>) {
-        let (sender, receiver) = mpsc::channel(Self::WAITING);
+    pub fn new() -> (Self, mpsc::Receiver<SupervisorEvent>) {
+        let (sender, receiver) = mpsc::channel(Self::CAPACITY);
         (Self(sender), receiver)
     }
 
-    pub fn tell(&self, notice: Notice) {
-        // Full or closed: nobody listens.
-        let _ = self.0.try_send(notice);
+    pub fn send(&self, event: SupervisorEvent) {
+        // Full or closed: the event is dropped.
+        let _ = self.0.try_send(event);
     }
 }
 
@@ -155,23 +157,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_size_of_the_buffer_is_as_it_was_given() {
-        for (limit, told) in
+    fn buffer_limits_are_shown_in_the_unit_they_were_given_in() {
+        for (limit, expected) in
             [(4096, "4 KiB"), (5000, "5000 bytes"), (1 << 19, "512 KiB"), (256 << 20, "256 MiB"), (2 << 30, "2 GiB")]
         {
-            let full = Notice::BufferFull { limit }.to_string();
-            assert!(full.starts_with(&format!("the log buffer of {told} is full: ")), "{full}");
+            let full = SupervisorEvent::BufferFull { limit }.to_string();
+            assert!(full.starts_with(&format!("the log buffer of {expected} is full: ")), "{full}");
         }
     }
 
     #[test]
-    fn ends_for_memory_are_told_with_their_number_and_limit() {
-        let told =
-            |limit, times, policy| Notice::OutOfMemory { name: "shop-1".into(), limit, times, policy }.to_string();
+    fn out_of_memory_events_name_count_and_limit() {
+        let message = |limit, times, policy| {
+            SupervisorEvent::OutOfMemory { name: "shop-1".into(), limit, times, policy }.to_string()
+        };
         assert_eq!(
-            told(Some(256 << 20), 4, RestartPolicy::UnlessStopped),
-            "`shop-1` was ended for its memory (limit 256 MiB) 4 times; the daemon restarts it"
+            message(Some(256 << 20), 4, RestartPolicy::UnlessStopped),
+            "`shop-1` ran out of memory (limit 256 MiB) 4 times; the daemon restarts it"
         );
-        assert_eq!(told(None, 1, RestartPolicy::No), "`shop-1` was ended for its memory (no limit)");
+        assert_eq!(message(None, 1, RestartPolicy::No), "`shop-1` ran out of memory (no limit)");
     }
 }
