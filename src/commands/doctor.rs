@@ -47,7 +47,7 @@ async fn examine(session: &Session, words: &Words) -> Vec<Finding> {
             Some((project, plan))
         }
         Err(error) => {
-            findings.push(Finding::problem(Area::Repository, error.diagnostic()));
+            findings.push(Finding::problem(Area::Repository, &error));
             None
         }
     };

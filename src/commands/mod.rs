@@ -37,7 +37,7 @@ use std::process;
 use self::log::Log;
 use crate::config::cli::{Cli, ColorChoice, Command};
 use crate::config::settings::{self, Reporting};
-use crate::diagnostic::{ExitCode, Warning, printable_json};
+use crate::diagnostic::{Diagnostic as _, ExitCode, Warning, printable_json};
 use crate::error::{CommandError, Error};
 use crate::host::{self, Environment, Streams};
 use crate::net;
@@ -68,8 +68,8 @@ pub fn main() -> process::ExitCode {
     };
     let session = Session::new(&cli, environment);
     let code = session.run(&cli).unwrap_or_else(|error| {
-        session.log.error(error.diagnostic());
-        error.diagnostic().exit_code() as u8
+        session.log.error(&error);
+        error.exit_code() as u8
     });
     session.log.end();
     process::ExitCode::from(code)

@@ -39,7 +39,7 @@ impl Told {
     /// Tells the CI system how the run ended.
     pub fn report(&self, session: &Session, ended: &Result<ExitCode, Error>) {
         let error: Option<&dyn Diagnostic> = match ended {
-            Err(error) => Some(error.diagnostic()),
+            Err(error) => Some(error as &dyn Diagnostic),
             Ok(_) => self.pushed.get().and_then(PushOutcome::error).map(|error| error as &dyn Diagnostic),
         };
         let ending = match (error, ended) {
