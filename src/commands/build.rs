@@ -3,7 +3,7 @@
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::announce::{Announced, Announcement};
+use super::announce::{Announced, ForgeReport};
 use super::caches::Caches;
 use super::output::write_file;
 use super::project::Project;
@@ -51,7 +51,7 @@ fn build(session: &Session, verb: &Build, words: &Words, told: &Told) -> Result<
     let (ended, announced, signal) = block_on(async {
         let stop = Stop::on_signals();
         let run = Run { session, project, plan, publication: &publication, stop: stop.clone(), told };
-        let announcement = Announcement::begin(session, project);
+        let announcement = ForgeReport::begin(session, project);
         let ended = Box::pin(run.work()).await;
         let mut announced = Announced::Completely;
         if let Some(announcement) = announcement {

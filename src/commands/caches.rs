@@ -12,7 +12,7 @@ use crate::docker::build::{CacheTransfer, CacheTransferError};
 use crate::docker::connection::{BuilderKind, Engine};
 use crate::image::plan::ImagePlan;
 use crate::report::BuildRecord;
-use crate::report::progress::{duration, size};
+use crate::report::text::{duration, size};
 
 /// The caches of one build, when a folder for them was named.
 pub struct Caches<'a> {

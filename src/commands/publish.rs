@@ -22,7 +22,8 @@ use crate::registry::transfer::{PushOutcome, PushRun, TransferError, TransferEve
 use crate::registry::{Access, Authenticator, Credentials, Login, RegistryHost, RegistryKind};
 use crate::repo::ci::{CiContext, CiSystem};
 use crate::report::Style;
-use crate::report::progress::{Colours, ProgressMode};
+use crate::report::progress::ProgressMode;
+use crate::report::text::Colours;
 use crate::report::transfer::{TransferRecord, show_transfer};
 
 /// Events that wait for the display.

@@ -1,17 +1,17 @@
-//! The end of a build as text: the image with its layers, what was reused, and how long each step took.
+//! The record of a build, and its result as text: the image with its layers, what was reused, and the time of each step.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::progress::{Colours, clean_line, duration, size};
+use super::text::{Colours, clean_line, count, duration, size};
 use crate::builder::{BuildError, BuildEvent, StepId, StepOutcome, shorten, step_name};
 use crate::image::{AppRoutes, BuiltImage};
 
-/// How a script inside the build marks a line for the end of the report.
+/// Marks a line of a script inside the build as a notice for the end of the report.
 const NOTICE: &str = "nextdeploy: notice: ";
-/// How it tells the routes of the app, as JSON.
+/// Marks a line with the routes of the app as JSON.
 const ROUTES: &str = "nextdeploy: routes: ";
 
 /// What happened in a build, step by step, in the order in which the steps started.
@@ -22,9 +22,9 @@ pub struct BuildRecord {
     /// Bytes of the build context that were sent.
     pub context_bytes: u64,
     pub warnings: Vec<String>,
-    /// What the scripts inside the build had to say.
+    /// Notices of the scripts inside the build.
     pub notices: Vec<String>,
-    /// From the build itself; a step from the cache says nothing.
+    /// Printed by the build step; `None` if it came from the cache.
     #[serde(skip)]
     pub routes: Option<AppRoutes>,
     #[serde(skip)]
@@ -36,12 +36,12 @@ pub struct BuildRecord {
 pub struct StepRecord {
     #[serde(skip)]
     id: StepId,
-    /// As the builder calls it.
+    /// As reported by the builder.
     pub name: String,
-    /// The builder's own: no instruction asked for it.
+    /// A step of the builder itself, not of an instruction.
     pub internal: bool,
     pub result: StepResult,
-    /// After the beginning of the build.
+    /// Since the start of the build.
     #[serde(skip)]
     pub started: Duration,
     #[serde(rename = "seconds", serialize_with = "as_seconds")]
@@ -59,7 +59,7 @@ pub enum StepResult {
 }
 
 impl StepResult {
-    /// The word for machines, as in JSON.
+    /// As in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Running => "running",
@@ -75,13 +75,13 @@ fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Resul
     serializer.serialize_f64(duration.as_secs_f64())
 }
 
-/// True for output that is meant for this program and not for people.
-pub(super) fn is_for_the_record(event: &BuildEvent) -> bool {
+/// Whether this is output for this program rather than for people.
+pub(super) fn is_machine_output(event: &BuildEvent) -> bool {
     matches!(event, BuildEvent::StepLog { bytes, .. } if bytes.starts_with(ROUTES.as_bytes()))
 }
 
 impl BuildRecord {
-    /// Takes in an event that came `now` after the beginning of the build.
+    /// Records an event, `now` after the start of the build.
     pub fn observe(&mut self, event: &BuildEvent, now: Duration) {
         match event {
             BuildEvent::StepStarted { id, name, internal } => self.steps.push(StepRecord {
@@ -108,7 +108,7 @@ impl BuildRecord {
             BuildEvent::StepLog { bytes, .. } => {
                 let text = String::from_utf8_lossy(bytes);
                 let routes = text.lines().filter_map(|line| line.strip_prefix(ROUTES));
-                // The project's own scripts print there too, and come first.
+                // Scripts of the project print to the same log, earlier: the last valid line counts.
                 self.routes =
                     routes.filter_map(|json| serde_json::from_str(json).ok()).next_back().or(self.routes.take());
                 let notices = text.lines().filter_map(|line| line.strip_prefix(NOTICE));
@@ -118,7 +118,7 @@ impl BuildRecord {
         }
     }
 
-    /// Steps that came from the cache, and steps that could have. Base images and the builder's own steps do not count.
+    /// Cached steps, and steps that could have been cached. Base images and internal steps do not count.
     pub fn cache_hits(&self) -> (usize, usize) {
         let counted = self.steps.iter().filter(|step| !step.internal && !step.is_base());
         let hits = counted.clone().filter(|step| step.result == StepResult::Cached).count();
@@ -132,9 +132,9 @@ impl StepRecord {
     }
 }
 
-/// Steps that took less are left out of the summary, cached ones aside; the builder's own must take longer to be of interest.
-const WORTH: Duration = Duration::from_millis(50);
-const INTERNAL_WORTH: Duration = Duration::from_secs(1);
+/// Shorter steps are omitted, unless they are cached; internal steps must take longer to be shown.
+const SHORTEST_STEP: Duration = Duration::from_millis(50);
+const SHORTEST_INTERNAL_STEP: Duration = Duration::from_secs(1);
 
 /// The image and the build as text for people; ends with a newline.
 pub fn render_build(image: &BuiltImage, record: &BuildRecord) -> String {
@@ -144,15 +144,14 @@ pub fn render_build(image: &BuiltImage, record: &BuildRecord) -> String {
         let _ = writeln!(text, "{}{tag}", if index == 0 { "Tags      " } else { "          " });
     }
     let _ = writeln!(text, "Platform  {}", image.platform);
-    let layers = image.layers.len();
-    let _ = writeln!(text, "Size      {} in {layers} layer{}", size(image.size), if layers == 1 { "" } else { "s" });
+    let _ = writeln!(text, "Size      {} in {}", size(image.size), count(image.layers.len(), "layer"));
     let (hits, steps) = record.cache_hits();
     let _ = writeln!(text, "Cache     {hits} of {steps} steps reused");
     let _ = writeln!(text, "Time      {}, build context {}", duration(record.total), size(record.context_bytes));
     text.push_str("\nLayers, base first\n");
     for layer in &image.layers {
-        let maker = if layer.created_by.is_empty() { "base image".to_owned() } else { step_name(&layer.created_by) };
-        let _ = writeln!(text, "  {:>9}  {}", size(layer.size), shorten(&maker, 96));
+        let source = if layer.created_by.is_empty() { "base image".to_owned() } else { step_name(&layer.created_by) };
+        let _ = writeln!(text, "  {:>9}  {}", size(layer.size), shorten(&source, 96));
     }
     let shown: Vec<_> = record.steps.iter().filter(|step| is_shown(step)).collect();
     if !shown.is_empty() {
@@ -169,11 +168,11 @@ pub fn render_build(image: &BuiltImage, record: &BuildRecord) -> String {
 }
 
 pub(super) fn is_shown(step: &StepRecord) -> bool {
-    let worth = if step.internal { INTERNAL_WORTH } else { WORTH };
-    (step.result == StepResult::Cached && !step.internal) || step.duration >= worth
+    let shortest = if step.internal { SHORTEST_INTERNAL_STEP } else { SHORTEST_STEP };
+    (step.result == StepResult::Cached && !step.internal) || step.duration >= shortest
 }
 
-/// The last lines of the log of a step that failed, to stand before the error itself; empty when there is no log.
+/// The last log lines of a failed step, to be shown before the error; empty without a log.
 pub fn render_failed_step(error: &BuildError) -> String {
     let BuildError::StepFailed { step, tail, .. } = error else { return String::new() };
     let mut text = String::new();
@@ -192,7 +191,7 @@ mod tests {
     use crate::image::ImageLayer;
 
     #[test]
-    fn the_summary_names_layers_cache_hits_and_times() {
+    fn result_with_layers_cache_hits_and_times() {
         let mut record =
             BuildRecord { context_bytes: 12_000, total: Duration::from_secs(34), ..BuildRecord::default() };
         for (name, internal, outcome, seconds) in [
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn notices_of_the_scripts_inside_come_at_the_end() {
+    fn notices_of_scripts_are_recorded() {
         let mut record = BuildRecord::default();
         let bytes = b"compiling\nnextdeploy: notice: 2 files are other in each build\x1b[2J\n".to_vec();
         let stream = crate::builder::LogStream::Stdout;
@@ -230,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn routes_are_kept_and_not_shown() {
+    fn routes_are_recorded_and_not_shown() {
         let mut record = BuildRecord::default();
         for (line, api) in
             [(r#"{"api":["/api/x"],"later":1}"#, "/api/x"), ("{broken", "/api/x"), (r#"{"api":["/y"]}"#, "/y")]
@@ -238,14 +237,14 @@ mod tests {
             let bytes = format!("nextdeploy: routes: {line}\n").into_bytes();
             let stream = crate::builder::LogStream::Stdout;
             let event = BuildEvent::StepLog { id: StepId("build".into()), stream, bytes };
-            assert!(is_for_the_record(&event));
+            assert!(is_machine_output(&event));
             record.observe(&event, Duration::ZERO);
             assert_eq!(record.routes.as_ref().unwrap().api, [api]);
         }
     }
 
     #[test]
-    fn the_log_of_a_failed_step_comes_with_its_name() {
+    fn the_log_of_a_failed_step_has_its_name() {
         let error = BuildError::StepFailed {
             step: "[deps 2/2] RUN npm ci".into(),
             exit_code: Some(1),

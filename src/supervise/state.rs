@@ -167,7 +167,7 @@ impl LogPositions {
 
     /// `None` when there is no such file yet.
     pub fn load(file: &Path) -> Result<Option<Self>, SuperviseError> {
-        let malformed = |reason: String| SuperviseError::LogPositions { file: file.to_path_buf(), reason };
+        let malformed = |reason: String| SuperviseError::Positions { file: file.to_path_buf(), reason };
         match read_file(file, POSITIONS_LIMIT) {
             Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|error| malformed(error.to_string())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -59,7 +59,7 @@ pub struct Supervisor<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sampling {
     Idle,
-    Underway,
+    Running,
 }
 
 /// The result of a background task.
@@ -143,7 +143,7 @@ impl Supervisor<'_> {
         }
         if !link.listed {
             link.listed = true;
-            self.events.send(SupervisorEvent::Watching { containers: self.containers.containers.len() });
+            self.events.send(SupervisorEvent::Watching { containers: self.containers.by_id.len() });
         }
     }
 
@@ -161,7 +161,7 @@ impl Supervisor<'_> {
     }
 
     fn report_out_of_memory(&self, id: &str, times: u32) {
-        if let Some(facts) = self.containers.containers.get(id).map(|container| &container.facts) {
+        if let Some(facts) = self.containers.by_id.get(id).map(|container| &container.facts) {
             let (name, limit, policy) = (facts.name.clone(), facts.memory_limit, facts.restart);
             self.events.send(SupervisorEvent::OutOfMemory { name, limit, times, policy });
         }
@@ -220,11 +220,10 @@ impl Supervisor<'_> {
 
     fn decide(&mut self, id: &str, tasks: &mut JoinSet<TaskResult>) {
         let now = Instant::now();
-        if let Some(verdict) = self.containers.containers.get(id).and_then(|container| container.next_step(now)) {
-            return self.advance_restart(id, verdict, tasks);
+        if let Some(step) = self.containers.by_id.get(id).and_then(|container| container.next_step(now)) {
+            return self.advance_restart(id, step, tasks);
         }
-        let Some(container) = self.containers.containers.get_mut(id).filter(|container| container.restart.is_none())
-        else {
+        let Some(container) = self.containers.by_id.get_mut(id).filter(|container| container.restart.is_none()) else {
             return;
         };
         let name = container.facts.name.clone();
@@ -246,8 +245,7 @@ impl Supervisor<'_> {
     /// Starts a log reader, unless one is running.
     fn start_reader(&mut self, id: &str, tasks: &mut JoinSet<TaskResult>) {
         let Some(logs) = &self.logs else { return };
-        let Some(container) = self.containers.containers.get_mut(id).filter(|container| container.needs_reader())
-        else {
+        let Some(container) = self.containers.by_id.get_mut(id).filter(|container| container.needs_reader()) else {
             return;
         };
         container.logs.reading = true;
@@ -272,7 +270,7 @@ impl Supervisor<'_> {
     }
 
     fn publish_metrics(&self, id: &str) {
-        if let Some(container) = self.containers.containers.get(id) {
+        if let Some(container) = self.containers.by_id.get(id) {
             self.metrics.snapshot().containers.insert(id.to_owned(), container.metrics());
         }
     }
@@ -283,12 +281,12 @@ impl Supervisor<'_> {
             return self.clear_stats();
         }
         let running = |status| status == ContainerStatus::Running;
-        let ids = self.containers.containers.iter().filter(|(_, container)| running(container.facts.state.status));
+        let ids = self.containers.by_id.iter().filter(|(_, container)| running(container.facts.state.status));
         let ids: Vec<String> = ids.map(|(id, _)| id.clone()).collect();
-        if self.sampling == Sampling::Underway || ids.is_empty() {
+        if self.sampling == Sampling::Running || ids.is_empty() {
             return;
         }
-        self.sampling = Sampling::Underway;
+        self.sampling = Sampling::Running;
         let containers = self.docker.clone();
         tasks.spawn(async move {
             let sample = |id: String| {
@@ -302,7 +300,7 @@ impl Supervisor<'_> {
     }
 
     fn clear_stats(&mut self) {
-        for container in self.containers.containers.values_mut() {
+        for container in self.containers.by_id.values_mut() {
             container.stats = None;
         }
         for row in self.metrics.snapshot().containers.values_mut() {
@@ -317,7 +315,7 @@ impl Supervisor<'_> {
             TaskResult::End { id, result } => self.on_stopped(&id, result),
             TaskResult::Start { id, result } => self.on_started(&id, result),
             TaskResult::LogReader { id, cursor, result } => {
-                let Some(container) = self.containers.containers.get_mut(&id) else { return };
+                let Some(container) = self.containers.by_id.get_mut(&id) else { return };
                 container.logs.reading = false;
                 container.logs.cursor = cursor;
                 match result {
@@ -333,7 +331,7 @@ impl Supervisor<'_> {
             TaskResult::Samples(samples) => {
                 self.sampling = Sampling::Idle;
                 for (id, stats) in samples {
-                    if let Some(container) = self.containers.containers.get_mut(&id) {
+                    if let Some(container) = self.containers.by_id.get_mut(&id) {
                         container.stats = stats;
                         self.publish_metrics(&id);
                     }
@@ -344,7 +342,7 @@ impl Supervisor<'_> {
 
     /// Triggers the health check where the engine does not run it by itself (Podman without systemd).
     fn run_health_check(&mut self, id: &str, tasks: &mut JoinSet<TaskResult>) {
-        let Some(container) = self.containers.containers.get_mut(id).filter(|_| self.docker.leaves_checks()) else {
+        let Some(container) = self.containers.by_id.get_mut(id).filter(|_| self.docker.leaves_checks()) else {
             return;
         };
         let now = Instant::now();
@@ -363,14 +361,14 @@ impl Supervisor<'_> {
 
     fn on_health_checked(&mut self, id: &str) {
         let now = Instant::now();
-        let Some(container) = self.containers.containers.get_mut(id) else { return };
+        let Some(container) = self.containers.by_id.get_mut(id) else { return };
         container.checking = false;
         container.checks.checked(now);
         self.containers.schedule(id, now);
     }
 
     fn begin_restart(&mut self, id: &str, reason: RestartReason, tasks: &mut JoinSet<TaskResult>) {
-        let Some(container) = self.containers.containers.get_mut(id) else { return };
+        let Some(container) = self.containers.by_id.get_mut(id) else { return };
         match reason {
             RestartReason::Unhealthy => {
                 container.restart = Some(OwnRestart::of_running());
@@ -385,9 +383,9 @@ impl Supervisor<'_> {
     }
 
     /// Continues a restart after the container has stopped, unless someone else intervened.
-    fn advance_restart(&mut self, id: &str, verdict: NextStep, tasks: &mut JoinSet<TaskResult>) {
-        let Some(container) = self.containers.containers.get_mut(id) else { return };
-        match verdict {
+    fn advance_restart(&mut self, id: &str, step: NextStep, tasks: &mut JoinSet<TaskResult>) {
+        let Some(container) = self.containers.by_id.get_mut(id) else { return };
+        match step {
             NextStep::Wait(until) => self.containers.schedule(id, until),
             NextStep::Start => self.start_container(id, tasks),
             NextStep::Done => container.restart = None,
@@ -399,7 +397,7 @@ impl Supervisor<'_> {
     }
 
     fn start_container(&mut self, id: &str, tasks: &mut JoinSet<TaskResult>) {
-        if let Some(restart) = self.containers.containers.get_mut(id).and_then(|container| container.restart.as_mut()) {
+        if let Some(restart) = self.containers.by_id.get_mut(id).and_then(|container| container.restart.as_mut()) {
             restart.step = RestartStep::Starting;
         }
         let (containers, id) = (self.docker.clone(), id.to_owned());
@@ -411,7 +409,7 @@ impl Supervisor<'_> {
 
     fn on_stopped(&mut self, id: &str, result: Result<End, ContainerError>) {
         let now = Instant::now();
-        let Some(container) = self.containers.containers.get_mut(id) else { return };
+        let Some(container) = self.containers.by_id.get_mut(id) else { return };
         match (result, &mut container.restart) {
             (Ok(End::Asked), Some(restart)) => restart.step = RestartStep::Stopped(now),
             // It exited on its own or was stopped by someone else: the next inspection decides.
@@ -425,7 +423,7 @@ impl Supervisor<'_> {
     }
 
     fn on_started(&mut self, id: &str, result: Result<(), ContainerError>) {
-        let Some(container) = self.containers.containers.get_mut(id) else { return };
+        let Some(container) = self.containers.by_id.get_mut(id) else { return };
         container.restart = None;
         if let Err(error) = result {
             self.report_restart_failure(id, &error);
@@ -438,7 +436,7 @@ impl Supervisor<'_> {
         if matches!(error, ContainerError::Daemon(_) | ContainerError::NotFound { .. }) {
             return;
         }
-        if let Some(container) = self.containers.containers.get(id) {
+        if let Some(container) = self.containers.by_id.get(id) {
             let (name, reason) = (container.facts.name.clone(), error.to_string());
             self.events.send(SupervisorEvent::RestartFailed { name, reason });
         }
@@ -446,7 +444,7 @@ impl Supervisor<'_> {
 
     /// Hands the restarts under way to the daemon when this program exits: otherwise a container that was stopped would stay stopped.
     pub fn complete_restarts(&self) -> impl Future<Output = ()> + use<> {
-        let unfinished = self.containers.containers.iter();
+        let unfinished = self.containers.by_id.iter();
         let unfinished = unfinished.filter_map(|(id, container)| Some((id.clone(), container.unfinished_restart()?)));
         let requests: Vec<_> = unfinished.map(|(id, step)| complete_restart(self.docker.clone(), id, step)).collect();
         async move {

@@ -181,7 +181,8 @@ fn is_alive(status: ContainerStatus) -> bool {
 pub struct ContainerSet {
     /// Names of apps or containers; empty for all.
     names: Vec<String>,
-    pub containers: HashMap<String, SupervisedContainer>,
+    /// Known containers by id.
+    pub by_id: HashMap<String, SupervisedContainer>,
     inspections: HashMap<String, Instant>,
     /// Saved positions of containers that have not been seen yet.
     positions: BTreeMap<String, LogPosition>,
@@ -217,7 +218,7 @@ pub enum EventEffect {
 
 impl ContainerSet {
     pub fn new(names: Vec<String>, positions: BTreeMap<String, LogPosition>, stop_events: StopEvents) -> Self {
-        Self { names, containers: HashMap::new(), inspections: HashMap::new(), positions, stop_events }
+        Self { names, by_id: HashMap::new(), inspections: HashMap::new(), positions, stop_events }
     }
 
     fn includes(&self, name: &str, labels: &BTreeMap<String, String>) -> bool {
@@ -242,14 +243,14 @@ impl ContainerSet {
     }
 
     pub fn on_event(&mut self, event: &ContainerEvent, now: Instant) -> EventEffect {
-        if !self.containers.contains_key(&event.id) && !self.includes(&event.name, &event.labels) {
+        if !self.by_id.contains_key(&event.id) && !self.includes(&event.name, &event.labels) {
             return EventEffect::None;
         }
         if event.kind == EventKind::Removed {
             return EventEffect::Removed;
         }
         let stops = self.stop_events;
-        let times = self.containers.get_mut(&event.id).and_then(|known| known.on_event(&event.kind, stops, now));
+        let times = self.by_id.get_mut(&event.id).and_then(|known| known.on_event(&event.kind, stops, now));
         let matters = match &event.kind {
             EventKind::Signalled(_) => false,
             EventKind::Other(word) => {
@@ -260,7 +261,7 @@ impl ContainerSet {
         if matters {
             // Between the two steps of a restart there is no time to settle: a `docker stop` then only finds that the container is not
             // running, and emits no event.
-            let between = self.containers.get(&event.id).is_some_and(|known| known.next_step(now).is_some());
+            let between = self.by_id.get(&event.id).is_some_and(|known| known.next_step(now).is_some());
             self.schedule(&event.id, if between { now } else { now + SETTLE });
         }
         times.map_or(EventEffect::None, |times| EventEffect::OutOfMemory { times })
@@ -271,7 +272,7 @@ impl ContainerSet {
         let included: Vec<&ContainerSummary> =
             list.iter().filter(|entry| self.includes(&entry.name, &entry.labels)).collect();
         for entry in included {
-            let same = self.containers.get(&entry.id).is_some_and(|known| {
+            let same = self.by_id.get(&entry.id).is_some_and(|known| {
                 let health = known.facts.state.health.as_ref().map(|health| health.status);
                 // Unhealthy containers are inspected every time: whatever delayed the restart may be over.
                 health != Some(HealthStatus::Unhealthy)
@@ -284,7 +285,7 @@ impl ContainerSet {
             }
         }
         let is_listed = |id: &String| list.iter().any(|entry| entry.id == *id);
-        let known = self.containers.keys().chain(self.positions.keys()).chain(self.inspections.keys());
+        let known = self.by_id.keys().chain(self.positions.keys()).chain(self.inspections.keys());
         let mut gone: Vec<String> = known.filter(|id| !is_listed(id)).cloned().collect();
         gone.sort_unstable();
         gone.dedup();
@@ -293,15 +294,15 @@ impl ContainerSet {
 
     /// Updates the set with the result of an inspection; `None` if the container is not supervised.
     pub fn on_inspected(&mut self, facts: ContainerFacts) -> Option<Inspected> {
-        if !self.includes(&facts.name, &facts.labels) && !self.containers.contains_key(&facts.id) {
+        if !self.includes(&facts.name, &facts.labels) && !self.by_id.contains_key(&facts.id) {
             return None;
         }
-        if let Some(known) = self.containers.get_mut(&facts.id) {
+        if let Some(known) = self.by_id.get_mut(&facts.id) {
             known.update(facts);
             return Some(Inspected::Known);
         }
         let position = self.positions.remove(&facts.id).unwrap_or_default();
-        self.containers.insert(facts.id.clone(), SupervisedContainer::new(facts, position));
+        self.by_id.insert(facts.id.clone(), SupervisedContainer::new(facts, position));
         Some(Inspected::New)
     }
 
@@ -309,7 +310,7 @@ impl ContainerSet {
     pub fn remove(&mut self, id: &str) -> Option<SupervisedContainer> {
         self.inspections.remove(id);
         self.positions.remove(id);
-        self.containers.remove(id)
+        self.by_id.remove(id)
     }
 }
 

@@ -48,7 +48,7 @@ fn one_container() -> ContainerSet {
 }
 
 fn intent(set: &ContainerSet, now: Instant) -> Intent {
-    set.containers["a"].observe(now).intent
+    set.by_id["a"].observe(now).intent
 }
 
 const TERM: EventKind = EventKind::Signalled(Some(15));
@@ -79,10 +79,10 @@ fn a_stop_is_distinguished_from_a_kill() {
 /// The next step of a restart by this program after these events.
 fn next_step(kinds: &[EventKind], now: Instant) -> (Option<NextStep>, Intent) {
     let mut set = one_container();
-    set.containers.get_mut("a").unwrap().restart = Some(OwnRestart::of_running());
+    set.by_id.get_mut("a").unwrap().restart = Some(OwnRestart::of_running());
     send(&mut set, kinds, now);
     set.on_inspected(facts("a", "shop", ContainerStatus::Exited));
-    let container = set.containers.get_mut("a").unwrap();
+    let container = set.by_id.get_mut("a").unwrap();
     assert_eq!(container.next_step(now), None, "it is not known to have exited yet");
     container.restart.as_mut().unwrap().step = RestartStep::Stopped(now);
     (container.next_step(now), intent(&set, now))
@@ -104,9 +104,9 @@ fn a_stop_by_someone_else_during_a_restart_wins() {
 #[test]
 fn a_stop_right_after_a_restart_counts() {
     let (mut set, now) = (one_container(), Instant::now());
-    set.containers.get_mut("a").unwrap().restart = Some(OwnRestart::of_running());
+    set.by_id.get_mut("a").unwrap().restart = Some(OwnRestart::of_running());
     send(&mut set, &[TERM, KILLED, EventKind::Started], now);
-    set.containers.get_mut("a").unwrap().restart = None;
+    set.by_id.get_mut("a").unwrap().restart = None;
     send(&mut set, &[TERM, KILLED, EventKind::Stopped], now);
     assert_eq!(intent(&set, now), Intent::Stop);
 }
@@ -139,7 +139,7 @@ fn an_exit_without_a_signal_is_a_stop_where_no_stop_event_exists() {
     assert_eq!(intent(&killed, now), Intent::Ending);
 
     let mut own = without_stop_events();
-    own.containers.get_mut("a").unwrap().restart = Some(OwnRestart::of_running());
+    own.by_id.get_mut("a").unwrap().restart = Some(OwnRestart::of_running());
     own.on_event(&died, now);
     assert_eq!(intent(&own, now), Intent::Run);
 
@@ -213,7 +213,7 @@ fn a_list_shows_what_is_new_changed_and_gone() {
 #[test]
 fn logs_are_read_once_per_run() {
     let mut set = one_container();
-    let container = set.containers.get_mut("a").unwrap();
+    let container = set.by_id.get_mut("a").unwrap();
     assert!(container.needs_reader());
     (container.logs.reading, container.logs.run) = (true, container.facts.state.started_at);
     assert!(!container.needs_reader());

@@ -82,8 +82,8 @@ impl fmt::Display for RestartReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unhealthy => f.write_str("is unhealthy"),
-            Self::Exited(Some(code)) => write!(f, "ended with exit code {code}"),
-            Self::Exited(None) => f.write_str("ended"),
+            Self::Exited(Some(code)) => write!(f, "exited with code {code}"),
+            Self::Exited(None) => f.write_str("exited"),
         }
     }
 }

@@ -40,7 +40,7 @@ fn a_killed_container_comes_back_and_a_stopped_one_does_not() {
         engine.docker(&["kill", &container.name]);
     }
     engine.docker(&["stop", "--time", "5", &stopped.name]);
-    supervisor.wait_for_words("`nd-sup-kill-a` ended with exit code 137: restart 1 of 5");
+    supervisor.wait_for_words("`nd-sup-kill-a` exited with code 137: restart 1 of 5");
     wait_for("the restart", || (killed.status() == "running" && killed.started_at() != before).then_some(()));
     // Longer than several looks and the first delay.
     sleep(Duration::from_secs(6));

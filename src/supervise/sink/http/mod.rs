@@ -229,14 +229,14 @@ impl Sender<'_> {
                     (pause, limit) = (FIRST_PAUSE, (limit * 2).min(BATCH_BYTES));
                 }
                 Some(SendOutcome::TooLarge { bytes }) => limit = (bytes / 2).max(1),
-                Some(SendOutcome::Failed { reason, pause: wanted }) => {
+                Some(SendOutcome::Failed { reason, pause: requested }) => {
                     if failing_since.is_none() {
                         failing_since = Some(Instant::now());
                         self.sink.events.send(SupervisorEvent::UrlFailing {
                             reason: format!("{}: {reason}", self.target.display_url()),
                         });
                     }
-                    sleep(wanted.unwrap_or(pause).min(LONGEST_PAUSE)).await;
+                    sleep(requested.unwrap_or(pause).min(LONGEST_PAUSE)).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
