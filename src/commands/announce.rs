@@ -3,20 +3,22 @@
 use tokio::task::JoinHandle;
 
 use super::Session;
-use super::project::Project;
 use crate::builder::BuildError;
 use crate::diagnostic::{Diagnostic, Warning};
 use crate::error::Error;
+use crate::format::size;
 use crate::image::BuiltImage;
 use crate::net::Network;
+use crate::pipeline::{BuildRecord, Opened};
 use crate::report::forge::{ForgeAction, ForgeClient, ForgeTarget, ForgeTokens, ReportedOutcome, RequestedReports};
-use crate::report::text::size;
-use crate::report::{BuildRecord, Comment, CommentResult, PushReport, render_comment};
+use crate::report::{Comment, CommentResult, PushReport, render_comment};
 
 /// The report of one build.
 pub struct ForgeReport<'a> {
     session: &'a Session,
-    project: &'a Project,
+    app: String,
+    commit: Option<String>,
+    environment_url: Option<String>,
     run_url: Option<String>,
     /// `None` if reporting could not start.
     client: Option<JoinHandle<ForgeClient>>,
@@ -32,21 +34,27 @@ pub enum Announced {
 
 impl<'a> ForgeReport<'a> {
     /// Starts reporting alongside the build, if requested; must be called within the async runtime.
-    pub fn begin(session: &'a Session, project: &'a Project) -> Option<Self> {
+    pub fn begin(session: &'a Session, project: &Opened) -> Option<Self> {
         let requested = RequestedReports::from(&project.forge);
         let action = requested.first()?;
-        Some(Self::try_begin(session, project, requested, action).unwrap_or_else(|warning| {
-            session.warn(&[warning]);
-            Self { session, project, run_url: None, client: None }
-        }))
+        let environment_url = requested.environment_url.clone();
+        let (run_url, client) = match Self::try_begin(session, project, requested, action) {
+            Ok((run_url, client)) => (run_url, Some(client)),
+            Err(warning) => {
+                session.warn(&[warning]);
+                (None, None)
+            }
+        };
+        let (app, commit) = (app(project).to_owned(), project.ci.commit.clone());
+        Some(Self { session, app, commit, environment_url, run_url, client })
     }
 
     fn try_begin(
-        session: &'a Session,
-        project: &'a Project,
+        session: &Session,
+        project: &Opened,
         requested: RequestedReports,
         action: ForgeAction,
-    ) -> Result<Self, Warning> {
+    ) -> Result<(Option<String>, JoinHandle<ForgeClient>), Warning> {
         let target = ForgeTarget::find(&session.environment, &project.ci, action).map_err(|error| error.warning())?;
         if requested.comment && target.pull_request.is_none() {
             session.tell("notice: no comment is written, because this run is not for a pull request");
@@ -59,7 +67,7 @@ impl<'a> ForgeReport<'a> {
             client.begin().await;
             client
         });
-        Ok(Self { session, project, run_url, client: Some(client) })
+        Ok((run_url, client))
     }
 
     /// Reports that the image was built; `push` may have failed for some references.
@@ -121,10 +129,10 @@ impl<'a> ForgeReport<'a> {
 
     fn comment(&self, result: CommentResult<'_>) -> String {
         render_comment(&Comment {
-            app: app(self.project),
-            commit: self.project.ci.commit.as_deref(),
+            app: &self.app,
+            commit: self.commit.as_deref(),
             run_url: self.run_url.as_deref(),
-            environment_url: self.project.forge.environment_url.as_ref().map(|url| url.value.as_str()),
+            environment_url: self.environment_url.as_deref(),
             result,
         })
     }
@@ -141,7 +149,7 @@ impl<'a> ForgeReport<'a> {
 /// A client with the token of this run; must be called within the async runtime.
 pub fn forge_client(
     session: &Session,
-    project: &Project,
+    project: &Opened,
     target: ForgeTarget,
     requested: RequestedReports,
     network: &Network,
@@ -155,6 +163,6 @@ pub fn forge_client(
 }
 
 /// The display name of the app.
-fn app(project: &Project) -> &str {
+fn app(project: &Opened) -> &str {
     project.settings.name.as_ref().map_or(&project.facts.name.value, |name| &name.value)
 }

@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use super::Session;
 use super::announce::forge_client;
-use super::project::Project;
-use super::publish::planned_registries;
 use crate::config::cli::{Doctor, Words};
 use crate::config::settings::PushPolicy;
 use crate::diagnostic::ExitCode;
@@ -18,7 +16,9 @@ use crate::doctor::{
 use crate::error::{CommandError, Error};
 use crate::image::plan::ImagePlan;
 use crate::net::Network;
+use crate::pipeline::{Opened, planned_registries};
 use crate::registry::{Authenticator, RegistryHost};
+use crate::repo::GitDetail;
 use crate::report::forge::{ForgeAction, ForgeTarget, RequestedReports};
 use crate::report::render_findings;
 
@@ -36,7 +36,8 @@ pub fn run(session: &Session, verb: &Doctor, words: &Words) -> Result<ExitCode, 
 /// A problem in one area does not prevent the checks of the others.
 async fn examine(session: &Session, words: &Words) -> Vec<DoctorFinding> {
     let mut findings = Vec::new();
-    let known = match Project::open(session, words).and_then(|project| project.plan().map(|plan| (project, plan))) {
+    let opened = session.open(words, GitDetail::Full);
+    let known = match opened.and_then(|project| project.plan().map(|plan| (project, plan))) {
         Ok((project, plan)) => {
             let warnings = project.tree.warnings.iter();
             findings.extend(warnings.map(|warning| DoctorFinding::of_warning(FindingArea::Repository, warning)));
@@ -59,14 +60,14 @@ async fn examine(session: &Session, words: &Words) -> Vec<DoctorFinding> {
     findings
 }
 
-fn ca_bundle(project: &Project) -> Option<&Path> {
+fn ca_bundle(project: &Opened) -> Option<&Path> {
     project.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path())
 }
 
 /// Credentials for the registries of the tags, and the permissions of the job.
 async fn examine_job(
     session: &Session,
-    project: &Project,
+    project: &Opened,
     plan: &ImagePlan,
     engine: Option<&Engine>,
 ) -> Vec<DoctorFinding> {
@@ -85,7 +86,7 @@ async fn examine_job(
 
 async fn check_token(
     session: &Session,
-    project: &Project,
+    project: &Opened,
     requested: &RequestedReports,
     network: &Network,
 ) -> TokenState {

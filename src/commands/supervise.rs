@@ -5,7 +5,6 @@ use std::path::Path;
 use chrono::DateTime;
 use tokio::sync::mpsc;
 
-use super::stop::Stop;
 use super::{Session, block_on};
 use crate::config::cli::{Listen, LogOutput, Supervise, Words};
 use crate::config::metadata::ConfigFiles;
@@ -16,9 +15,10 @@ use crate::docker::connection::{Engine, find_endpoint};
 use crate::error::Error;
 use crate::host;
 use crate::net::Network;
+use crate::pipeline::Stop;
 use crate::supervise::{
-    EventLevel, EventSender, Exposure, FileOptions, HttpTarget, ListenOptions, RestartLimits, SuperviseError,
-    SuperviseOptions, SupervisorEvent, UrlOptions, default_state_folder, supervise, token_source,
+    EventLevel, Exposure, FileOptions, HttpTarget, ListenOptions, RestartLimits, SuperviseError, SuperviseOptions,
+    SupervisorEvent, SupervisorEventSender, UrlOptions, default_state_folder, supervise, token_source,
 };
 
 pub fn run(session: &Session, verb: &Supervise, words: &Words) -> Result<ExitCode, Error> {
@@ -31,7 +31,7 @@ pub fn run(session: &Session, verb: &Supervise, words: &Words) -> Result<ExitCod
         let engine = Engine::connect(find_endpoint(&session.environment, ca_bundle)?, &session.environment).await?;
         session.tell(&format!("{engine} at {}", engine.address()));
         let containers = Containers::new(&engine);
-        let (sender, mut events) = EventSender::new();
+        let (sender, mut events) = SupervisorEventSender::new();
         let supervision = supervise(&containers, options, sender, stop.clone().requested());
         let (ended, ()) = tokio::join!(supervision, print_events(session, &mut events));
         ended?;

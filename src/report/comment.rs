@@ -5,7 +5,8 @@
 use std::fmt::Write as _;
 
 use super::markdown;
-use super::text::{count, size};
+use super::text::count;
+use crate::format::size;
 use crate::secret::redact;
 
 /// The contents of the comment.

@@ -14,12 +14,12 @@ pub mod progress;
 mod project;
 mod result;
 pub mod summary;
-pub mod text;
+mod text;
 pub mod transfer;
 
 use schemars::{Schema, schema_for};
 
-pub use build::{BuildRecord, StepRecord, StepResult, render_build, render_failed_step};
+pub use build::{render_build, render_failed_step};
 pub use comment::{Comment, CommentResult, render_comment};
 pub use diagnostics::{render_error, render_findings, render_warning};
 pub use ecr::{Policies, key_document, render_planned_calls, render_repository, user_document};

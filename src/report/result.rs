@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::build::BuildRecord;
 use super::transfer::PushResult;
 use crate::diagnostic::printable_path;
 use crate::image::dockerfile::{BuildContext, ContextContent};
 use crate::image::plan::ImagePlan;
 use crate::image::{BuiltImage, ImageLayer, PushedReference};
+use crate::pipeline::{Attempted, BuildRecord, Built, Planned};
 use crate::project::ProjectFacts;
 
 /// `nextdeploy build --json`.
@@ -87,7 +87,12 @@ impl From<&ImageLayer> for ResultLayer {
 }
 
 impl BuildResult {
-    pub fn new(image: &BuiltImage, record: &BuildRecord, facts: &ProjectFacts, plan: &ImagePlan) -> Self {
+    pub fn of(built: &Built, push: &PushReport) -> Self {
+        let Built { image, attempted: Attempted { record, planned: Planned { opened, plan, .. }, .. }, .. } = built;
+        Self::new(image, record, &opened.facts, plan).with_push(push)
+    }
+
+    fn new(image: &BuiltImage, record: &BuildRecord, facts: &ProjectFacts, plan: &ImagePlan) -> Self {
         let (cached_steps, counted_steps) = record.cache_hits();
         let steps = record.steps.iter().filter(|step| !step.internal).map(|step| ResultStep {
             name: crate::builder::step_name(&step.name),
@@ -120,8 +125,7 @@ impl BuildResult {
         }
     }
 
-    #[must_use]
-    pub fn with_push(mut self, report: &PushReport) -> Self {
+    fn with_push(mut self, report: &PushReport) -> Self {
         match report {
             PushReport::NotWanted => {}
             PushReport::Skipped(reason) => self.push_skipped = Some(reason.clone()),

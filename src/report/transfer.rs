@@ -1,4 +1,4 @@
-//! Pushes and pulls for people and machines: events → progress and a [`TransferRecord`], outcomes → text and JSON.
+//! Pushes and pulls for people and machines: events → progress, outcomes → text and JSON.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -11,34 +11,23 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::progress::{ProgressMode, show_progress};
-use super::text::{count, duration, size};
+use super::text::count;
 use crate::builder::{BuildEvent, LogStream, StepId, StepOutcome};
-use crate::diagnostic::{Diagnostic, Warning};
+use crate::diagnostic::Diagnostic;
+use crate::format::{duration, size};
 use crate::image::PushedReference;
-use crate::registry::transfer::{LayerOutcome, LayerState, PulledImage, PushOutcome, TransferEvent};
+use crate::pipeline::TransferRecord;
+use crate::registry::transfer::{LayerState, PulledImage, PushOutcome, TransferEvent};
 
 /// Queued events for the display.
 const QUEUE: usize = 64;
 
-/// The statistics of a transfer.
-#[derive(Debug, Clone, Default)]
-pub struct TransferRecord {
-    /// Transferred layers, and their uncompressed bytes.
-    pub moved_layers: usize,
-    pub moved_bytes: u64,
-    /// Layers that existed already, or were mounted from another repository.
-    pub present_layers: usize,
-    pub retries: usize,
-    pub notices: Vec<Warning>,
-    pub total: Duration,
-}
-
-/// Shows events until their sender is gone, each reference as a step; returns the statistics.
+/// Shows events until their sender is gone, each reference as a step.
 pub async fn show_transfer(
     mut events: mpsc::Receiver<TransferEvent>,
     mode: ProgressMode,
     writer: impl Write + Send + 'static,
-) -> TransferRecord {
+) {
     let start = Instant::now();
     let (shown, received) = mpsc::channel(QUEUE);
     let display = tokio::spawn(show_progress(received, mode, writer));
@@ -51,7 +40,6 @@ pub async fn show_transfer(
     }
     drop(shown);
     let _ = display.await;
-    TransferRecord { total: start.elapsed(), ..steps.into_record() }
 }
 
 /// Translates transfer events into the steps of a build: a reference is a step, its layers are the progress of the step.
@@ -60,9 +48,6 @@ struct TransferSteps {
     references: BTreeMap<String, RunningReference>,
     /// Registries and credentials that were shown.
     logins: BTreeSet<(String, String)>,
-    /// Layers that were counted: every reference of a repository has the same ones.
-    counted: BTreeSet<(String, String)>,
-    record: TransferRecord,
 }
 
 #[derive(Debug)]
@@ -97,7 +82,6 @@ impl TransferSteps {
             }
             TransferEvent::Layer { reference, layer, state } => self.layer(reference, layer, state),
             TransferEvent::Retrying { reference, reason, attempt, attempts, wait } => {
-                self.record.retries += 1;
                 let text = format!("{reason}; attempt {attempt} of {attempts} in {}", duration(*wait));
                 vec![line(reference, &text)]
             }
@@ -108,15 +92,8 @@ impl TransferSteps {
             TransferEvent::Failed { reference } => {
                 vec![self.finish(reference, StepOutcome::Failed(String::new()), now)]
             }
-            TransferEvent::Notice(warning) => {
-                self.record.notices.push(warning.clone());
-                Vec::new()
-            }
+            TransferEvent::Notice(_) => Vec::new(),
         }
-    }
-
-    fn into_record(self) -> TransferRecord {
-        self.record
     }
 
     /// A step that ends immediately.
@@ -139,14 +116,9 @@ impl TransferSteps {
                 layer.current = *current;
                 layer.total = total.unwrap_or(0).max(*current).max(layer.total);
             }
-            LayerState::Done(outcome) => {
+            LayerState::Done(_) => {
                 layer.done = true;
                 layer.current = layer.total;
-                let bytes = layer.total;
-                let repository = reference.rsplit_once(':').map_or(reference, |(repository, _)| repository);
-                if self.counted.insert((repository.to_owned(), name.to_owned())) {
-                    self.record.add(*outcome, bytes);
-                }
             }
         }
         let done = running.layers.values().filter(|layer| layer.done).count();
@@ -164,30 +136,6 @@ impl TransferSteps {
         let running = self.references.remove(reference);
         let duration = running.map_or(Duration::ZERO, |running| now.saturating_sub(running.started));
         BuildEvent::StepFinished { id: StepId(reference.to_owned()), outcome, duration }
-    }
-}
-
-impl TransferRecord {
-    fn add(&mut self, outcome: LayerOutcome, bytes: u64) {
-        match outcome {
-            LayerOutcome::Moved => {
-                self.moved_layers += 1;
-                self.moved_bytes += bytes;
-            }
-            LayerOutcome::Exists | LayerOutcome::Mounted => self.present_layers += 1,
-        }
-    }
-
-    /// `5 layers (45.2 MB) transferred, 3 layers already present`.
-    fn layers(&self) -> String {
-        let moved = match self.moved_layers {
-            0 => "nothing transferred".to_owned(),
-            layers => format!("{} ({}) transferred", count(layers, "layer"), size(self.moved_bytes)),
-        };
-        match self.present_layers {
-            0 => moved,
-            layers => format!("{moved}, {} already present", count(layers, "layer")),
-        }
     }
 }
 
@@ -292,6 +240,18 @@ impl PullResult {
     }
 }
 
+/// `5 layers (45.2 MB) transferred, 3 layers already present`.
+fn layers_text(record: &TransferRecord) -> String {
+    let moved = match record.moved_layers {
+        0 => "nothing transferred".to_owned(),
+        layers => format!("{} ({}) transferred", count(layers, "layer"), size(record.moved_bytes)),
+    };
+    match record.present_layers {
+        0 => moved,
+        layers => format!("{moved}, {} already present", count(layers, "layer")),
+    }
+}
+
 /// The result of a push for people; ends with a newline.
 pub fn render_push(outcome: &PushOutcome, record: &TransferRecord) -> String {
     let mut text = String::new();
@@ -306,7 +266,7 @@ pub fn render_push(outcome: &PushOutcome, record: &TransferRecord) -> String {
         let title = if index == 0 { "Failed    " } else { "          " };
         let _ = writeln!(text, "{title}{reference}");
     }
-    let _ = writeln!(text, "Layers    {}", record.layers());
+    let _ = writeln!(text, "Layers    {}", layers_text(record));
     let retries = match record.retries {
         0 => String::new(),
         1 => ", 1 retry".to_owned(),
@@ -327,7 +287,7 @@ pub fn render_pull(image: &PulledImage, record: &TransferRecord) -> String {
         image.reference,
         image.digest,
         image.id,
-        record.layers(),
+        layers_text(record),
         duration(record.total)
     )
 }
@@ -364,7 +324,6 @@ mod tests {
             moved_bytes: 45_200_000,
             present_layers: 3,
             retries: 1,
-            notices: Vec::new(),
             total: Duration::from_millis(2_100),
         };
         let result = PushResult::new(&outcome, &record);

@@ -136,9 +136,9 @@ impl fmt::Display for SupervisorEvent {
 
 /// Takes events from every part. Events that are not read in time are dropped, so that no sender ever waits.
 #[derive(Debug, Clone)]
-pub struct EventSender(mpsc::Sender<SupervisorEvent>);
+pub struct SupervisorEventSender(mpsc::Sender<SupervisorEvent>);
 
-impl EventSender {
+impl SupervisorEventSender {
     const CAPACITY: usize = 256;
 
     pub fn new() -> (Self, mpsc::Receiver<SupervisorEvent>) {

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 
-use super::event::{EventSender, SupervisorEvent};
+use super::event::{SupervisorEvent, SupervisorEventSender};
 use super::record::{LogBatch, SharedSource, append_record};
 use super::sink::Sinks;
 use super::state::{LogCursor, LogPositions};
@@ -46,7 +46,7 @@ pub struct Forwarder {
     pub sinks: Sinks,
     /// `None` when no positions are kept.
     pub file: Option<PositionFile>,
-    pub events: EventSender,
+    pub events: SupervisorEventSender,
 }
 
 impl Forwarder {

@@ -40,7 +40,7 @@ use crate::host::{Environment, Streams};
 use crate::secret::Secret;
 
 pub use error::SuperviseError;
-pub use event::{EventLevel, EventSender, SupervisorEvent};
+pub use event::{EventLevel, SupervisorEvent, SupervisorEventSender};
 pub use policy::RestartLimits;
 pub use sink::{FileOptions, HttpTarget, TokenSource};
 
@@ -99,7 +99,7 @@ pub struct SuperviseOptions {
 pub async fn supervise(
     containers: &Containers,
     options: SuperviseOptions,
-    events: EventSender,
+    events: SupervisorEventSender,
     stop: impl Future<Output = ()>,
 ) -> Result<(), SuperviseError> {
     let state = Arc::new(StateFolder::open(&options.state)?);
@@ -178,7 +178,7 @@ fn open_sinks(
     options: &SuperviseOptions,
     state: &StateFolder,
     counters: &Arc<LogCounters>,
-    events: &EventSender,
+    events: &SupervisorEventSender,
 ) -> Result<OpenedSinks, SuperviseError> {
     let file = options.file.clone().map(|file| {
         let path = file.path.clone();
@@ -215,7 +215,7 @@ impl OpenedSinks {
         self,
         options: &SuperviseOptions,
         state: &Arc<StateFolder>,
-        events: &EventSender,
+        events: &SupervisorEventSender,
     ) -> (Option<LogIntake>, Option<JoinHandle<()>>) {
         if !self.sinks.any() {
             return (None, None);

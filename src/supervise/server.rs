@@ -31,7 +31,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Sleep, interval, sleep, timeout};
 
 use super::error::SuperviseError;
-use super::event::{EventSender, SupervisorEvent};
+use super::event::{SupervisorEvent, SupervisorEventSender};
 use super::metrics::{LogCounters, MetricsRegistry, TextFormat};
 use super::record::LogBatch;
 use crate::host;
@@ -251,7 +251,7 @@ impl AsyncWrite for ClientStream {
 pub struct LiveLogs {
     clients: Arc<Mutex<Vec<Subscriber>>>,
     counters: Arc<LogCounters>,
-    events: EventSender,
+    events: SupervisorEventSender,
 }
 
 /// The publishing end of a client's queue.
@@ -273,7 +273,7 @@ impl Subscriber {
 }
 
 impl LiveLogs {
-    pub fn new(counters: Arc<LogCounters>, events: EventSender) -> Self {
+    pub fn new(counters: Arc<LogCounters>, events: SupervisorEventSender) -> Self {
         Self { clients: Arc::default(), counters, events }
     }
 

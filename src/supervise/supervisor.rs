@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
 
 use super::container_set::{ContainerSet, EventEffect, Inspected, NextStep, OwnRestart, RestartStep};
-use super::event::{EventSender, SupervisorEvent};
+use super::event::{SupervisorEvent, SupervisorEventSender};
 use super::forward::{ForwardMessage, LogReader};
 use super::metrics::MetricsRegistry;
 use super::policy::{RestartDecision, RestartLimits, RestartReason};
@@ -51,7 +51,7 @@ pub struct Supervisor<'a> {
     pub containers: ContainerSet,
     pub sampling: Sampling,
     pub metrics: Arc<MetricsRegistry>,
-    pub events: EventSender,
+    pub events: SupervisorEventSender,
     /// `None` without sinks.
     pub logs: Option<LogIntake>,
 }

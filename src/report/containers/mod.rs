@@ -9,12 +9,13 @@ use std::fmt::Write as _;
 use chrono::SecondsFormat;
 use serde::Serialize;
 
-use super::text::{columns, size};
+use super::text::columns;
 use crate::diagnostic::{Diagnostic, printable};
 use crate::docker::{
     ContainerFacts, ContainerState, ContainerStats, ContainerStatus, ContainerSummary, HealthStatus, Probe, Protocol,
     PublishedPort,
 };
+use crate::format::size;
 
 pub use output::{LineFormat, LineJson, TerminalFilter, render_line};
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use crate::builder::{BuildEvent, StepId, StepOutcome, shorten, step_name};
-use crate::report::text::{Colours, clean_line, duration, size};
+use crate::format::{Colours, clean_line, duration, size};
 
 /// Most running steps that are shown.
 const SHOWN_STEPS: usize = 6;

@@ -1,6 +1,6 @@
 //! The progress of a build: events → lines for logs, or a live view for terminals, on a writer of the caller.
 //!
-//! Also keeps the [`BuildRecord`]. Never writes to a standard stream by itself.
+//! Never writes to a standard stream by itself.
 
 mod live;
 
@@ -11,9 +11,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval};
 
-use super::build::{BuildRecord, is_machine_output};
-use super::text::{Colours, clean_line, duration, size};
 use crate::builder::{BuildEvent, StepId, StepOutcome, step_name};
+use crate::format::{Colours, clean_line, duration, size};
+use crate::pipeline::is_for_the_record;
 
 pub use live::LiveProgress;
 
@@ -25,7 +25,7 @@ pub enum ProgressMode {
     Live {
         width: u16,
     },
-    /// Not shown; only the record is kept.
+    /// Not shown.
     Quiet,
 }
 
@@ -36,24 +36,21 @@ const LINES_PER_SECOND: f64 = 20.0;
 const SHORTEST_INTERNAL_STEP: Duration = Duration::from_secs(1);
 const FRAME: Duration = Duration::from_millis(120);
 
-/// Shows events until their sender is gone; returns the record of the build.
+/// Shows events until their sender is gone.
 pub async fn show_progress(
     mut events: mpsc::Receiver<BuildEvent>,
     mode: ProgressMode,
     writer: impl Write + Send + 'static,
-) -> BuildRecord {
+) {
     let start = Instant::now();
-    let mut record = BuildRecord::default();
     let mut view = ProgressView::new(mode, writer);
     let mut frames = interval(FRAME);
     loop {
         tokio::select! {
             event = events.recv() => match event {
                 Some(event) => {
-                    let now = start.elapsed();
-                    record.observe(&event, now);
-                    if !is_machine_output(&event) {
-                        view.event(&event, now);
+                    if !is_for_the_record(&event) {
+                        view.event(&event, start.elapsed());
                     }
                 }
                 None => break,
@@ -62,8 +59,6 @@ pub async fn show_progress(
         }
     }
     view.close();
-    record.total = start.elapsed();
-    record
 }
 
 enum ProgressView<W> {

@@ -6,15 +6,17 @@ use std::fmt::Write as _;
 use crate::builder::{shorten, step_name};
 use crate::config::settings::EnvFilePolicy;
 use crate::diagnostic::{Diagnostic, ExitCode, Warning};
+use crate::format::{duration, size};
 use crate::image::plan::{ImagePlan, SecretUse};
 use crate::image::{AppRoutes, BuiltImage, ImageLayer, PushedReference};
 use crate::image_ref::ImageRef;
 use crate::origin::Origin;
+use crate::pipeline::{BuildRecord, StepRecord, StepResult};
 use crate::project::ProjectFacts;
-use crate::report::build::{BuildRecord, StepRecord, StepResult, is_shown};
+use crate::report::build::is_shown;
 use crate::report::markdown::{bar, block, code, cut, folded, prose, share, table, text};
 use crate::report::project::{fact_sections, render_plan};
-use crate::report::text::{count, duration, size};
+use crate::report::text::count;
 
 /// Most tags that are listed.
 const SHOWN_TAGS: usize = 12;

@@ -10,8 +10,8 @@ use crate::diagnostic::{Location, Warning};
 use crate::image::plan::ImagePlan;
 use crate::image::plan::sample::{Sample, from_flag};
 use crate::image::{AppRoutes, BuiltImage, ImageLayer, PushedReference};
+use crate::pipeline::BuildRecord;
 use crate::project::{EnvFile, ProjectFacts};
-use crate::report::BuildRecord;
 use crate::secret::Secret;
 
 /// A run with all parts; tests change what they are about.

@@ -19,7 +19,7 @@ use file_rotate::{ContentLimit, FileRotate};
 pub use http::{HttpSink, HttpTarget, TokenSource};
 pub use spool::Spool;
 
-use super::event::{EventSender, SupervisorEvent};
+use super::event::{SupervisorEvent, SupervisorEventSender};
 use super::metrics::LogCounters;
 use super::record::LogBatch;
 use super::server::LiveLogs;
@@ -32,7 +32,7 @@ pub struct Sinks {
     pub url: Option<Arc<HttpSink>>,
     pub live: Option<LiveLogs>,
     pub counters: Arc<LogCounters>,
-    pub events: EventSender,
+    pub events: SupervisorEventSender,
     pub failing: FailingSinks,
 }
 

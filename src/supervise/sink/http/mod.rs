@@ -17,7 +17,7 @@ use crate::diagnostic::error_chain;
 use crate::host::{FILE_LIMIT, read_text_file};
 use crate::secret::Secret;
 use crate::supervise::error::SuperviseError;
-use crate::supervise::event::{EventSender, SupervisorEvent};
+use crate::supervise::event::{SupervisorEvent, SupervisorEventSender};
 use crate::supervise::metrics::{LogCounters, SinkCounters};
 
 /// Largest body of a request.
@@ -114,7 +114,7 @@ pub struct HttpSink {
     filled: Notify,
     limit: u64,
     counters: Arc<LogCounters>,
-    events: EventSender,
+    events: SupervisorEventSender,
     reported: Mutex<ReportedFailures>,
 }
 
@@ -130,7 +130,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl HttpSink {
-    pub fn new(spool: Spool, limit: u64, counters: Arc<LogCounters>, events: EventSender) -> Self {
+    pub fn new(spool: Spool, limit: u64, counters: Arc<LogCounters>, events: SupervisorEventSender) -> Self {
         counters.buffered.set(spool.bytes());
         let reported = Mutex::default();
         Self { spool: Mutex::new(spool), filled: Notify::new(), limit, counters, events, reported }

@@ -76,7 +76,7 @@ fn target(port: u16) -> HttpTarget {
 
 fn start(folder: &TempDir, target: HttpTarget) -> Sending {
     crate::net::install_provider();
-    let (events, received_events) = EventSender::new();
+    let (events, received_events) = SupervisorEventSender::new();
     let counters = Arc::new(LogCounters::default());
     let spool = Spool::open(folder.path(), 1 << 20).unwrap();
     let sink = Arc::new(HttpSink::new(spool, 1 << 20, Arc::clone(&counters), events));
