@@ -13,7 +13,7 @@ use super::stop::Stop;
 use super::told::Told;
 use super::{Session, block_on, dry_run, reporting, to_json, without_secrets};
 use crate::builder::{BuildError, BuildEvent, BuildRequest};
-use crate::config::cli::{Build, Words};
+use crate::config::cli::{Build, CliSettings};
 use crate::diagnostic::{Diagnostic as _, ExitCode};
 use crate::docker::build::{self, BuildRun, ContextBody};
 use crate::docker::connection::{BuilderKind, Engine, find_endpoint};
@@ -28,14 +28,14 @@ use crate::report::{self, BuildRecord, BuildResult, PushReport};
 /// Names of the image under which the previous build is looked for.
 const PREVIOUS_NAMES: usize = 5;
 
-pub fn run(session: &Session, verb: &Build, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Build, words: &CliSettings) -> Result<ExitCode, Error> {
     let told = Told::default();
     let ended = build(session, verb, words, &told);
     told.report(session, &ended);
     ended
 }
 
-fn build(session: &Session, verb: &Build, words: &Words, told: &Told) -> Result<ExitCode, Error> {
+fn build(session: &Session, verb: &Build, words: &CliSettings, told: &Told) -> Result<ExitCode, Error> {
     let project = Told::keep(&told.project, Project::open(session, words)?);
     let plan = Told::keep(&told.plan, project.plan()?);
     session.tell_folded("detect", "Project", || report::render_facts(&project.facts));
@@ -83,7 +83,7 @@ fn build(session: &Session, verb: &Build, words: &Words, told: &Told) -> Result<
 
 /// Builds the image of a container: nothing is pushed or announced, and standard output stays empty. An interrupted build answers its
 /// exit code.
-pub fn build_image(session: &Session, words: &Words) -> Result<Result<BuiltImage, ExitCode>, Error> {
+pub fn build_image(session: &Session, words: &CliSettings) -> Result<Result<BuiltImage, ExitCode>, Error> {
     let told = Told::default();
     let project = Told::keep(&told.project, Project::open(session, words)?);
     let plan = Told::keep(&told.plan, project.plan()?);

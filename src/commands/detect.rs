@@ -2,13 +2,13 @@
 
 use super::Session;
 use super::project::Project;
-use crate::config::cli::{Detect, Words};
+use crate::config::cli::{CliSettings, Detect};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
 use crate::repo::GitDetail;
 use crate::report::render_facts;
 
-pub fn run(session: &Session, verb: &Detect, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Detect, words: &CliSettings) -> Result<ExitCode, Error> {
     let project = Project::open_with(session, words, GitDetail::Tracking)?;
     session.warn(&project.warnings);
     if verb.json {

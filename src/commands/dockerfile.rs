@@ -6,12 +6,12 @@ use super::Session;
 use super::output::create_inside;
 use super::project::Project;
 use super::recipe::{Secrets, write_recipe};
-use crate::config::cli::{Dockerfile, Words};
+use crate::config::cli::{CliSettings, Dockerfile};
 use crate::diagnostic::ExitCode;
 use crate::error::{CommandError, Error};
 use crate::image::dockerfile::{self, Dialect};
 
-pub fn run(session: &Session, verb: &Dockerfile, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Dockerfile, words: &CliSettings) -> Result<ExitCode, Error> {
     let project = Project::open(session, words)?;
     let plan = project.plan()?;
     session.warn(&project.warnings);

@@ -7,7 +7,7 @@ use super::Session;
 use super::announce;
 use super::project::Project;
 use super::publish::planned_registries;
-use crate::config::cli::{Doctor, Words};
+use crate::config::cli::{CliSettings, Doctor};
 use crate::config::settings::PushPolicy;
 use crate::diagnostic::ExitCode;
 use crate::docker::connection::{Engine, find_endpoint};
@@ -24,7 +24,7 @@ use crate::registry::{Access, Authenticator, Login, RegistryHost};
 use crate::report::forge::{Action, Announcer, Place};
 use crate::report::{DoctorResult, render_findings};
 
-pub fn run(session: &Session, verb: &Doctor, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Doctor, words: &CliSettings) -> Result<ExitCode, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Runtime)?;
     let findings = runtime.block_on(examine(session, words));
     if verb.json {
@@ -36,7 +36,7 @@ pub fn run(session: &Session, verb: &Doctor, words: &Words) -> Result<ExitCode, 
 }
 
 /// A problem in one place keeps nobody from looking at the others.
-async fn examine(session: &Session, words: &Words) -> Vec<Finding> {
+async fn examine(session: &Session, words: &CliSettings) -> Vec<Finding> {
     let mut findings = Vec::new();
     let known = match Project::open(session, words).and_then(|project| project.plan().map(|plan| (project, plan))) {
         Ok((project, plan)) => {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Session;
 use super::output::{create_inside, write_inside};
 use super::project::{Project, git_options};
-use crate::config::cli::{Init, Words};
+use crate::config::cli::{CliSettings, Init};
 use crate::diagnostic::{ExitCode, Warning, printable_path};
 use crate::error::{CommandError, Error};
 use crate::host::{FILE_LIMIT, Folder};
@@ -18,7 +18,7 @@ use crate::workflow::{
 /// What git calls a branch that nobody has named.
 const USUAL_BRANCH: &str = "main";
 
-pub fn run(session: &Session, verb: &Init, ci: Option<&str>, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Init, ci: Option<&str>, words: &CliSettings) -> Result<ExitCode, Error> {
     // Whatever cannot be built here cannot be built in CI.
     let project = Project::open_with(session, words, GitDetail::Tracking)?;
     session.warn(&project.warnings);

@@ -3,12 +3,12 @@
 use super::Session;
 use super::output::write_inside;
 use super::project::Project;
-use crate::config::cli::{Metadata, Words};
+use crate::config::cli::{CliSettings, Metadata};
 use crate::config::metadata::{self, Overrides, Record};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
 
-pub fn run(session: &Session, verb: &Metadata, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Metadata, words: &CliSettings) -> Result<ExitCode, Error> {
     let project = Project::open(session, words)?;
     session.warn(&project.warnings);
     session.warn(&project.facts.warnings);

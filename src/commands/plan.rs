@@ -2,12 +2,12 @@
 
 use super::Session;
 use super::project::Project;
-use crate::config::cli::{Plan, Words};
+use crate::config::cli::{CliSettings, Plan};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
 use crate::report;
 
-pub fn run(session: &Session, verb: &Plan, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Plan, words: &CliSettings) -> Result<ExitCode, Error> {
     let project = Project::open(session, words)?;
     let plan = project.plan()?;
     session.warn(&project.warnings);

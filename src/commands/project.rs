@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Session;
-use crate::config::cli::{Setting, Words};
+use crate::config::cli::{CliSettings, Setting};
 use crate::config::metadata::{ConfigFiles, FileAuthor};
 use crate::config::settings::{
     self, EnvValue, ForgeSettings, PublishSettings, Resolved, RunSettings, SecretValue, Settings, SummaryChoice,
@@ -38,12 +38,12 @@ pub struct Project {
 
 impl Project {
     /// Reads the repository that `words` names. Nothing is written, no project code runs.
-    pub fn open(session: &Session, words: &Words) -> Result<Self, Error> {
+    pub fn open(session: &Session, words: &CliSettings) -> Result<Self, Error> {
         Self::open_with(session, words, GitDetail::Full)
     }
 
     /// The same for a verb that has no use for the commit.
-    pub fn open_with(session: &Session, words: &Words, detail: GitDetail) -> Result<Self, Error> {
+    pub fn open_with(session: &Session, words: &CliSettings, detail: GitDetail) -> Result<Self, Error> {
         let place = settings::locate(words, &session.environment)?;
         let located = repo::locate(&place.directory.value)?;
         session.log.set_root(&located.root);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::project::Project;
 use super::{Session, block_on};
-use crate::config::cli::{Caddy, CaddyFormat, Proxy, ProxyCommand, Words};
+use crate::config::cli::{Caddy, CaddyFormat, CliSettings, Proxy, ProxyCommand};
 use crate::config::metadata::ConfigFiles;
 use crate::config::settings;
 use crate::deploy::proxy::{
@@ -18,7 +18,7 @@ use crate::repo::GitDetail;
 /// The port of the app when nothing says another one.
 const DEFAULT_PORT: u16 = 3000;
 
-pub fn run(session: &Session, verb: &Proxy, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Proxy, words: &CliSettings) -> Result<ExitCode, Error> {
     match &verb.command {
         ProxyCommand::Caddy(verb) => caddy(session, verb, words),
     }
@@ -32,7 +32,7 @@ struct AppFacts {
     health_path: Option<String>,
 }
 
-fn caddy(session: &Session, verb: &Caddy, words: &Words) -> Result<ExitCode, Error> {
+fn caddy(session: &Session, verb: &Caddy, words: &CliSettings) -> Result<ExitCode, Error> {
     let admin = Admin::new(&verb.admin)?;
     let app = app_facts(session, verb, words)?;
     if verb.remove {
@@ -60,7 +60,7 @@ fn caddy(session: &Session, verb: &Caddy, words: &Words) -> Result<ExitCode, Err
 }
 
 /// From flags and variables alone when they say all that is needed, else from the repository.
-fn app_facts(session: &Session, verb: &Caddy, words: &Words) -> Result<AppFacts, Error> {
+fn app_facts(session: &Session, verb: &Caddy, words: &CliSettings) -> Result<AppFacts, Error> {
     let enough = verb.app.directory.is_none() && verb.app.app.is_none() && (verb.upstream.is_some() || verb.remove);
     if let (true, Some(name)) = (enough, &verb.app.name) {
         let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;

@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use super::publish::{EVENT_QUEUE, Publisher, named_registry, progress_mode, typed_reference};
 use super::stop::Stop;
 use super::{Session, block_on};
-use crate::config::cli::{Pull, Words};
+use crate::config::cli::{CliSettings, Pull};
 use crate::config::metadata::ConfigFiles;
 use crate::config::settings;
 use crate::diagnostic::ExitCode;
@@ -16,7 +16,7 @@ use crate::origin::Origin;
 use crate::registry::transfer::{PullRun, PulledImage, TransferError, TransferOptions};
 use crate::report::transfer::{PullResult, TransferRecord, render_pull, show_transfer};
 
-pub fn run(session: &Session, verb: &Pull, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Pull, words: &CliSettings) -> Result<ExitCode, Error> {
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
     session.warn(&resolved.warnings);
     let reference = typed_reference(&verb.image)?;

@@ -3,7 +3,7 @@
 use super::publish::{Publisher, named_registry, progress_mode, typed_reference};
 use super::stop::Stop;
 use super::{Session, block_on};
-use crate::config::cli::{Push, Words};
+use crate::config::cli::{CliSettings, Push};
 use crate::config::metadata::ConfigFiles;
 use crate::config::settings;
 use crate::diagnostic::ExitCode;
@@ -13,7 +13,7 @@ use crate::origin::Origin;
 use crate::registry::transfer::PushOutcome;
 use crate::report::transfer::{PushResult, TransferRecord, render_push};
 
-pub fn run(session: &Session, verb: &Push, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Push, words: &CliSettings) -> Result<ExitCode, Error> {
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
     session.warn(&resolved.warnings);
     let references = verb.images.iter().map(|text| pushable(text)).collect::<Result<Vec<_>, _>>()?;

@@ -3,7 +3,7 @@
 use super::launching::{explain, listener, replacement, stop_signal, tell_addresses, wait_timeout};
 use super::stop::Stop;
 use super::{Session, block_on};
-use crate::config::cli::{Rollback, Words};
+use crate::config::cli::{CliSettings, Rollback};
 use crate::config::metadata::ConfigFiles;
 use crate::config::settings;
 use crate::deploy::{LaunchedService, Launcher, Replaced};
@@ -19,7 +19,7 @@ enum Back {
     Service(LaunchedService),
 }
 
-pub fn run(session: &Session, verb: &Rollback, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Rollback, words: &CliSettings) -> Result<ExitCode, Error> {
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
     session.warn(&resolved.warnings);
     let ca_bundle = resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path());

@@ -9,7 +9,7 @@ use super::launching::{
 use super::publish::{Publisher, named_registry, progress_mode, typed_reference};
 use super::stop::Stop;
 use super::{Session, block_on, build, pull};
-use crate::config::cli::{Run, Words};
+use crate::config::cli::{CliSettings, Run};
 use crate::config::metadata::ConfigFiles;
 use crate::config::settings::{self, Resolved};
 use crate::deploy::{
@@ -30,7 +30,7 @@ enum Target {
     Document(PathBuf),
 }
 
-pub fn run(session: &Session, verb: &Run, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Run, words: &CliSettings) -> Result<ExitCode, Error> {
     let typed = typed_wishes(session, &verb.container)?;
     let how = replacement(verb.replace.proxy.as_ref(), verb.replace.drain.as_ref())?;
     let wait = wait_timeout(verb.wait_timeout.as_ref())?;
@@ -126,7 +126,7 @@ fn build(
     session: &Session,
     verb: &Run,
     folder: &Path,
-    words: &Words,
+    words: &CliSettings,
 ) -> Result<Result<Sourced<String>, ExitCode>, Error> {
     if verb.dry_run {
         return Err(LaunchError::DryRunOfFolder { folder: folder.to_path_buf() }.into());

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::stop::Stop;
 use super::{Session, block_on};
-use crate::config::cli::{Listen, LogOutput, Supervise, Words};
+use crate::config::cli::{CliSettings, Listen, LogOutput, Supervise};
 use crate::config::metadata::ConfigFiles;
 use crate::config::settings;
 use crate::diagnostic::ExitCode;
@@ -22,7 +22,7 @@ use crate::supervise::{
     Teller, TokenSource, UrlOptions, supervise,
 };
 
-pub fn run(session: &Session, verb: &Supervise, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Supervise, words: &CliSettings) -> Result<ExitCode, Error> {
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
     session.warn(&resolved.warnings);
     let ca_bundle = resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path());

@@ -9,7 +9,7 @@ use super::error::{LaunchError, Problem};
 use super::grammar;
 use super::wishes::Wishes;
 use crate::config::metadata::{Node, Value, parse_json, parse_yaml};
-use crate::config::settings::{Fault, Giver, parse};
+use crate::config::settings::{InvalidValue, ValueSource, parse};
 use crate::diagnostic::{Location, nearest, shown};
 use crate::docker::RootFilesystem;
 use crate::host::Environment;
@@ -156,8 +156,8 @@ impl Reader<'_> {
     }
 
     fn fail(&self, field: &Field<'_>, problem: impl Into<Problem>) -> LaunchError {
-        let giver = Giver { origin: self.origin(field), location: Some(self.place(field.node)) };
-        LaunchError::value(giver, problem)
+        let source = ValueSource { origin: self.origin(field), location: Some(self.place(field.node)) };
+        LaunchError::value(source, problem)
     }
 
     fn origin(&self, field: &Field<'_>) -> Origin {
@@ -171,7 +171,7 @@ impl Reader<'_> {
     /// A scalar as it is written.
     fn text<'n>(&self, field: &Field<'n>) -> Read<&'n str> {
         match &field.node.value {
-            Value::Text(text) if text.contains('\0') => Err(self.fail(field, Fault::Nul)),
+            Value::Text(text) if text.contains('\0') => Err(self.fail(field, InvalidValue::Nul)),
             Value::Text(text) | Value::Number(text) => Ok(text),
             _ => Err(self.wrong(field, "a text")),
         }
@@ -200,7 +200,7 @@ impl Reader<'_> {
     fn switch(&self, parent: &Field<'_>, key: &str) -> Read<Option<Sourced<bool>>> {
         let Some(field) = parent.get(key) else { return Ok(None) };
         let Value::Bool(text) = &field.node.value else { return Err(self.wrong(&field, "true or false")) };
-        let on = parse::switch(text).map_err(|fault| self.fail(&field, fault))?;
+        let on = parse::switch(text).map_err(|invalid| self.fail(&field, invalid))?;
         Ok(Some(self.found(&field, on)))
     }
 

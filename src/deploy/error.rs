@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::service::ServiceNotHealthy;
 use crate::config::metadata::MetadataError;
-use crate::config::settings::{Fault, Giver};
+use crate::config::settings::{InvalidValue, ValueSource};
 use crate::deploy::proxy::ProxyError;
 use crate::diagnostic::{Diagnostic, ExitCode, Location, printable, printable_path, shown};
 use crate::docker::{ContainerError, LogLine, Probe, ServiceFailure};
@@ -19,9 +19,9 @@ pub struct Problem {
     pub hint: String,
 }
 
-impl From<Fault> for Problem {
-    fn from(fault: Fault) -> Self {
-        Self { code: fault.code(), message: fault.to_string(), hint: fault.hint() }
+impl From<InvalidValue> for Problem {
+    fn from(invalid: InvalidValue) -> Self {
+        Self { code: invalid.code(), message: invalid.to_string(), hint: invalid.hint() }
     }
 }
 
@@ -34,8 +34,8 @@ pub enum LaunchError {
     UnknownField { location: Box<Location>, field: String, near: Option<String>, known: Vec<&'static str> },
     #[error("`{}` is {found}, not {wanted}", shown(field))]
     WrongType { location: Box<Location>, field: String, wanted: &'static str, found: &'static str },
-    #[error("{giver}: {}", problem.message)]
-    Value { giver: Box<Giver>, problem: Box<Problem> },
+    #[error("{from}: {}", problem.message)]
+    Value { from: Box<ValueSource>, problem: Box<Problem> },
     #[error("no image is named")]
     NoImage,
     #[error("the image `{}` does not say which port the app listens on", shown(image))]
@@ -174,8 +174,8 @@ impl ServiceNotHealthy {
 
 impl LaunchError {
     /// A value that does not fit, and who gave it.
-    pub(super) fn value(giver: Giver, problem: impl Into<Problem>) -> Self {
-        Self::Value { giver: Box::new(giver), problem: Box::new(problem.into()) }
+    pub(super) fn value(source: ValueSource, problem: impl Into<Problem>) -> Self {
+        Self::Value { from: Box::new(source), problem: Box::new(problem.into()) }
     }
 }
 
@@ -299,7 +299,7 @@ impl Diagnostic for LaunchError {
         match self {
             Self::Document(error) => error.location(),
             Self::UnknownField { location, .. } | Self::WrongType { location, .. } => Some((**location).clone()),
-            Self::Value { giver, .. } => giver.location.clone(),
+            Self::Value { from, .. } => from.location.clone(),
             _ => None,
         }
     }

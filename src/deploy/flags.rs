@@ -7,7 +7,7 @@ use super::error::{LaunchError, Problem};
 use super::grammar;
 use super::wishes::{SecretsAs, Wishes};
 use crate::config::cli::{ContainerArgs, SecretsAsArg};
-use crate::config::settings::{Fault, Giver, SecretValue, parse, typed_secret};
+use crate::config::settings::{InvalidValue, SecretValue, ValueSource, parse, typed_secret};
 use crate::docker::RootFilesystem;
 use crate::host::Environment;
 use crate::origin::{Origin, Sourced};
@@ -35,18 +35,18 @@ pub fn wishes_of_flags(args: &ContainerArgs, folder: &Path, environment: &Enviro
     }
     for text in &args.env {
         let (name, value) = text.split_once('=').map_or((text.as_str(), None), |(name, value)| (name, Some(value)));
-        let name = parse::variable_name(name).map_err(|fault| fail("--env", fault))?;
+        let name = parse::variable_name(name).map_err(|invalid| fail("--env", invalid))?;
         let value = value.or_else(|| environment.get(&name));
-        let value = value.ok_or_else(|| fail("--env", Fault::VariableNotSet(name.clone())))?;
+        let value = value.ok_or_else(|| fail("--env", InvalidValue::VariableNotSet(name.clone())))?;
         wishes.env.insert(name, typed("--env", value.to_owned()));
     }
     for text in &args.secret {
-        let mut secret = typed_secret(text, environment).map_err(|fault| fail("--secret", fault))?;
+        let mut secret = typed_secret(text, environment).map_err(|invalid| fail("--secret", invalid))?;
         if let SecretValue::File(path) = &mut secret.value {
             *path = folder.join(&*path);
         }
         if wishes.secrets.iter().any(|known| known.value.id == secret.id) {
-            return Err(fail("--secret", Fault::SecretTwice(secret.id)));
+            return Err(fail("--secret", InvalidValue::SecretTwice(secret.id)));
         }
         wishes.secrets.push(typed("--secret", secret));
     }
@@ -77,7 +77,7 @@ fn typed<T>(flag: &str, value: T) -> Sourced<T> {
 }
 
 pub(super) fn fail(flag: &str, problem: impl Into<Problem>) -> LaunchError {
-    LaunchError::value(Giver { origin: Origin::Flag(flag.to_owned()), location: None }, problem)
+    LaunchError::value(ValueSource { origin: Origin::Flag(flag.to_owned()), location: None }, problem)
 }
 
 fn one<T, P: Into<Problem>>(

@@ -11,7 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::{connect, owner};
 use crate::commands::stop::Stop;
 use crate::commands::{Session, block_on};
-use crate::config::cli::{Stats, Words};
+use crate::config::cli::{CliSettings, Stats};
 use crate::diagnostic::ExitCode;
 use crate::docker::{
     ContainerError, ContainerStats, ContainerStatus, ContainerSummary, Containers, ListQuery, Running,
@@ -23,11 +23,11 @@ use crate::report::containers::{UsageResult, render_usage};
 /// The daemon sends a sample of each container so often.
 const PACE: Duration = Duration::from_secs(1);
 
-pub fn run(session: &Session, verb: &Stats, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Stats, words: &CliSettings) -> Result<ExitCode, Error> {
     block_on(show(session, verb, words))?
 }
 
-async fn show(session: &Session, verb: &Stats, words: &Words) -> Result<ExitCode, Error> {
+async fn show(session: &Session, verb: &Stats, words: &CliSettings) -> Result<ExitCode, Error> {
     let stop = Stop::on_signals();
     let containers = connect(session, words).await?;
     if verb.follow {

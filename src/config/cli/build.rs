@@ -5,7 +5,7 @@ use clap::Args;
 use super::ecr::EcrRepositoryArgs;
 use super::groups::{ConnectionArgs, ForgeArgs, ImageArgs, ProjectArgs, RegistryArgs};
 use super::setting::Setting;
-use super::words::Words;
+use super::words::CliSettings;
 
 /// Build the image.
 ///
@@ -46,7 +46,7 @@ pub struct PushArgs {
 }
 
 impl PushArgs {
-    pub(super) fn collect(&self, words: &mut Words) {
+    pub(super) fn collect(&self, words: &mut CliSettings) {
         words.one(Setting::Push, self.push.as_ref());
         words.switch(Setting::CreateRepository, self.create_repository);
     }
@@ -101,7 +101,7 @@ pub struct BuildRunArgs {
 }
 
 impl Build {
-    pub(super) fn collect(&self, words: &mut Words) {
+    pub(super) fn collect(&self, words: &mut CliSettings) {
         self.project.collect(words);
         self.image.collect(words);
         let run = &self.run;

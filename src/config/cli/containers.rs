@@ -3,7 +3,7 @@
 use clap::{ArgAction, Args};
 
 use super::setting::Setting;
-use super::words::Words;
+use super::words::CliSettings;
 
 /// How the daemon is reached.
 #[derive(Debug, Clone, Default, Args)]
@@ -14,7 +14,7 @@ pub struct DaemonArgs {
 }
 
 impl DaemonArgs {
-    pub(super) fn collect(&self, words: &mut Words) {
+    pub(super) fn collect(&self, words: &mut CliSettings) {
         words.one(Setting::CaBundle, self.ca_bundle.as_ref());
     }
 }

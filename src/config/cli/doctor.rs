@@ -5,7 +5,7 @@ use clap::Args;
 use super::build::PushArgs;
 use super::groups::{ForgeArgs, ImageArgs, ProjectArgs, RegistryArgs};
 use super::setting::Setting;
-use super::words::Words;
+use super::words::CliSettings;
 
 /// Say what stands in the way of a build, each with one action.
 ///
@@ -32,7 +32,7 @@ pub struct Doctor {
 }
 
 impl Doctor {
-    pub(super) fn collect(&self, words: &mut Words) {
+    pub(super) fn collect(&self, words: &mut CliSettings) {
         self.project.collect(words);
         self.image.collect(words);
         self.push.collect(words);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::setting::Setting;
-use super::words::Words;
+use super::words::CliSettings;
 
 /// Repositories, policies and users in Amazon ECR.
 #[derive(Debug, Clone, Args)]
@@ -134,7 +134,7 @@ impl Ecr {
         }
     }
 
-    pub(super) fn collect(&self, words: &mut Words) {
+    pub(super) fn collect(&self, words: &mut CliSettings) {
         let target = self.target();
         words.one(Setting::AwsRegion, target.aws_region.as_ref());
         words.one(Setting::CaBundle, target.ca_bundle.as_ref());
@@ -180,7 +180,7 @@ pub struct EcrRepositoryArgs {
 }
 
 impl EcrRepositoryArgs {
-    pub(super) fn collect(&self, words: &mut Words) {
+    pub(super) fn collect(&self, words: &mut CliSettings) {
         words.one(Setting::EcrTagMutability, self.ecr_tag_mutability.as_ref());
         words.list(Setting::EcrMutabilityExclusion, &self.ecr_mutability_exclusion);
         words.one(Setting::EcrScanOnPush, self.ecr_scan_on_push.as_ref());

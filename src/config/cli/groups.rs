@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::setting::Setting;
-use super::words::Words;
+use super::words::CliSettings;
 
 /// What the project is.
 #[derive(Debug, Clone, Default, Args)]
@@ -70,7 +70,7 @@ pub struct ProjectArgs {
 }
 
 impl ProjectArgs {
-    pub(super) fn collect(&self, words: &mut Words) {
+    pub(super) fn collect(&self, words: &mut CliSettings) {
         words.directory.clone_from(&self.directory);
         words.one(Setting::App, self.app.as_ref());
         words.one(Setting::Metadata, self.metadata.as_ref());
@@ -140,7 +140,7 @@ pub struct ImageArgs {
 }
 
 impl ImageArgs {
-    pub(super) fn collect(&self, words: &mut Words) {
+    pub(super) fn collect(&self, words: &mut CliSettings) {
         words.one(Setting::Base, self.base.as_ref());
         words.list(Setting::Image, &self.image);
         words.list(Setting::Tag, &self.tag);
@@ -182,7 +182,7 @@ pub struct RegistryArgs {
 }
 
 impl RegistryArgs {
-    pub(super) fn collect(&self, words: &mut Words) {
+    pub(super) fn collect(&self, words: &mut CliSettings) {
         words.one(Setting::Registry, self.registry.as_ref());
         words.one(Setting::Username, self.username.as_ref());
         words.one(Setting::Password, self.password.as_ref());
@@ -218,7 +218,7 @@ pub struct ForgeArgs {
 }
 
 impl ForgeArgs {
-    pub(super) fn collect(&self, words: &mut Words) {
+    pub(super) fn collect(&self, words: &mut CliSettings) {
         words.switch(Setting::Comment, self.comment);
         words.switch(Setting::CommitStatus, self.commit_status);
         words.one(Setting::Deployment, self.deployment.as_ref());
@@ -240,7 +240,7 @@ pub struct ConnectionArgs {
 }
 
 impl ConnectionArgs {
-    pub(super) fn collect(&self, words: &mut Words) {
+    pub(super) fn collect(&self, words: &mut CliSettings) {
         words.one(Setting::CaBundle, self.ca_bundle.as_ref());
         words.one(Setting::Progress, self.progress.as_ref());
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::setting::Setting;
-use super::words::Words;
+use super::words::CliSettings;
 
 /// Write what a repository needs to build its image in CI: a workflow or job, and lines in ignore files.
 ///
@@ -31,7 +31,7 @@ pub struct Init {
 }
 
 impl Init {
-    pub(super) fn collect(&self, words: &mut Words) {
+    pub(super) fn collect(&self, words: &mut CliSettings) {
         words.directory.clone_from(&self.directory);
         words.one(Setting::App, self.app.as_ref());
     }

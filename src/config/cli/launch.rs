@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 
 use super::groups::{ConnectionArgs, RegistryArgs};
 use super::setting::Setting;
-use super::words::Words;
+use super::words::CliSettings;
 
 /// Run an app in a container and wait until it is healthy.
 ///
@@ -140,7 +140,7 @@ pub struct SwarmArgs {
 }
 
 impl Run {
-    pub(super) fn collect(&self, words: &mut Words) {
+    pub(super) fn collect(&self, words: &mut CliSettings) {
         words.one(Setting::App, self.app.as_ref());
         self.registry.collect(words);
         self.connection.collect(words);
@@ -177,7 +177,7 @@ pub struct Rollback {
 }
 
 impl Rollback {
-    pub(super) fn collect(&self, words: &mut Words) {
+    pub(super) fn collect(&self, words: &mut CliSettings) {
         self.connection.collect(words);
     }
 }

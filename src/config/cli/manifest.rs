@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::containers::DaemonArgs;
 use super::launch::ContainerArgs;
-use super::words::Words;
+use super::words::CliSettings;
 
 /// Print what other engines need to run the same container.
 ///
@@ -117,7 +117,7 @@ impl Manifest {
         }
     }
 
-    pub(super) fn collect(&self, words: &mut Words) {
+    pub(super) fn collect(&self, words: &mut CliSettings) {
         self.args().daemon.collect(words);
     }
 }

@@ -1,6 +1,6 @@
 //! The command line as types: what was typed, not yet what is meant.
 //!
-//! In: an argument vector. Out: [`Cli`], and from it the [`Words`] that `settings/` weighs against variables and files. Values stay
+//! In: an argument vector. Out: [`Cli`], and from it the [`CliSettings`] that `settings/` weighs against variables and files. Values stay
 //! text here, because flags, variables and files share one grammar, which lives in `settings/`. Nothing here looks at the
 //! environment or at the disk.
 
@@ -49,7 +49,7 @@ pub use push::Push;
 pub use schema::Schema;
 pub use setting::{Setting, Shape};
 pub use supervise::{Listen, LogOutput, Supervise};
-pub use words::Words;
+pub use words::CliSettings;
 
 /// Turns a Next.js repository into a small production container image, with no Dockerfile.
 ///
@@ -134,8 +134,8 @@ pub enum Command {
 
 impl Cli {
     /// The settings that were typed.
-    pub fn words(&self) -> Words {
-        let mut words = Words::default();
+    pub fn words(&self) -> CliSettings {
+        let mut words = CliSettings::default();
         // `init` writes for that system, on another machine.
         if !matches!(self.command, Command::Init(_)) {
             words.one(Setting::Ci, self.global.ci.as_ref());

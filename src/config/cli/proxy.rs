@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::setting::Setting;
-use super::words::Words;
+use super::words::CliSettings;
 
 /// Configure the proxy in front of the app.
 #[derive(Debug, Clone, Args)]
@@ -100,7 +100,7 @@ pub struct AppArgs {
 }
 
 impl AppArgs {
-    pub(super) fn collect(&self, words: &mut Words) {
+    pub(super) fn collect(&self, words: &mut CliSettings) {
         words.directory.clone_from(&self.directory);
         words.one(Setting::App, self.app.as_ref());
         words.one(Setting::Metadata, self.metadata.as_ref());
@@ -111,7 +111,7 @@ impl AppArgs {
 }
 
 impl Proxy {
-    pub(super) fn collect(&self, words: &mut Words) {
+    pub(super) fn collect(&self, words: &mut CliSettings) {
         match &self.command {
             ProxyCommand::Caddy(verb) => verb.app.collect(words),
         }

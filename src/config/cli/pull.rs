@@ -28,7 +28,7 @@ pub struct Pull {
 }
 
 impl Pull {
-    pub(super) fn collect(&self, words: &mut super::Words) {
+    pub(super) fn collect(&self, words: &mut super::CliSettings) {
         words.one(Setting::Platform, self.platform.as_ref());
         self.registry.collect(words);
         self.connection.collect(words);

@@ -31,7 +31,7 @@ pub struct Push {
 }
 
 impl Push {
-    pub(super) fn collect(&self, words: &mut super::Words) {
+    pub(super) fn collect(&self, words: &mut super::CliSettings) {
         self.registry.collect(words);
         words.switch(Setting::CreateRepository, self.create_repository);
         self.ecr.collect(words);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::setting::Setting;
-use super::words::Words;
+use super::words::CliSettings;
 
 /// Look after the containers of this program: restart them, forward their logs, serve metrics.
 ///
@@ -76,7 +76,7 @@ pub struct LogArgs {
 }
 
 impl Supervise {
-    pub(super) fn collect(&self, words: &mut Words) {
+    pub(super) fn collect(&self, words: &mut CliSettings) {
         words.one(Setting::CaBundle, self.logs.ca_bundle.as_ref());
     }
 }

@@ -7,13 +7,13 @@ use super::setting::Setting;
 
 /// Values of flags in the order in which they were typed. A switch that is on has the value `true`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Words {
+pub struct CliSettings {
     values: BTreeMap<Setting, Vec<String>>,
     /// `DIR`, which need not be UTF-8.
     pub directory: Option<PathBuf>,
 }
 
-impl Words {
+impl CliSettings {
     /// The values typed for `setting`; empty when its flag was not given.
     pub fn get(&self, setting: Setting) -> &[String] {
         self.values.get(&setting).map_or(&[], Vec::as_slice)

@@ -9,22 +9,22 @@ use crate::tags::TagError;
 
 /// A setting whose value makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{giver}: {fault}")]
+#[error("{from}: {invalid}")]
 pub struct SettingsError {
     /// Boxed, so that results stay small.
-    pub giver: Box<Giver>,
-    pub fault: Fault,
+    pub from: Box<ValueSource>,
+    pub invalid: InvalidValue,
 }
 
 /// Who gave the value; decides the exit code.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Giver {
+pub struct ValueSource {
     pub origin: Origin,
     /// Place in the file, for values from files.
     pub location: Option<Location>,
 }
 
-impl fmt::Display for Giver {
+impl fmt::Display for ValueSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {
             Origin::Flag(name) | Origin::Variable(name) | Origin::File(name) => write!(f, "`{}`", printable(name)),
@@ -33,9 +33,9 @@ impl fmt::Display for Giver {
     }
 }
 
-/// What is wrong with a value. Values shown are cut and on one line; secrets are never part of a fault.
+/// What is wrong with a value. Values shown are cut and on one line; secrets are never part of a invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum InvalidValue {
     #[error("the value is empty")]
     Empty,
     #[error("the value contains a NUL character")]
@@ -136,7 +136,7 @@ pub enum Fault {
     OutsideRepository(String),
 }
 
-impl Fault {
+impl InvalidValue {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Empty => "settings/empty-value",
@@ -264,18 +264,18 @@ impl Fault {
 
 impl Diagnostic for SettingsError {
     fn code(&self) -> &'static str {
-        self.fault.code()
+        self.invalid.code()
     }
 
     fn hints(&self) -> Vec<String> {
-        vec![self.fault.hint()]
+        vec![self.invalid.hint()]
     }
 
     fn exit_code(&self) -> ExitCode {
-        if matches!(self.giver.origin, Origin::File(_)) { ExitCode::Project } else { ExitCode::Usage }
+        if matches!(self.from.origin, Origin::File(_)) { ExitCode::Project } else { ExitCode::Usage }
     }
 
     fn location(&self) -> Option<Location> {
-        self.giver.location.clone()
+        self.from.location.clone()
     }
 }

@@ -4,7 +4,7 @@
 //! and those that this program was given need a flag, a variable or an input that names them; to a pull request from a fork nothing is
 //! handed over without one.
 
-use super::error::{Fault, SettingsError};
+use super::error::{InvalidValue, SettingsError};
 use super::parse;
 use super::sources::{Given, Sources};
 use super::values::{SecretSource, SecretValue};
@@ -49,11 +49,11 @@ impl<'a> Sources<'a> {
     /// The variable `name` of the environment, which `given` names without a value.
     pub(super) fn variable(self, given: &Given, name: &str) -> Result<Handover<'a>, SettingsError> {
         let Some(value) = self.environment.get(name) else { return Ok(Handover::NotSet) };
-        if !matches!(given.giver.origin, Origin::File(_)) || self.is_named_outside_files(name) {
+        if !matches!(given.source.origin, Origin::File(_)) || self.is_named_outside_files(name) {
             return Ok(Handover::Value(value));
         }
         if is_credential(name) || self.holds_own_credential(value) {
-            return Err(given.fail(Fault::CredentialOfRun(name.to_owned())));
+            return Err(given.fail(InvalidValue::CredentialOfRun(name.to_owned())));
         }
         Ok(if self.files.author == FileAuthor::Fork { Handover::Withheld } else { Handover::Value(value) })
     }
@@ -95,9 +95,9 @@ impl Given {
         let text = self.checked_text()?;
         if text.contains('=') {
             let problem = "names more than a variable, which only a flag, a variable or an input may do";
-            return Err(self.fail(Fault::SecretSyntax(problem.into())));
+            return Err(self.fail(InvalidValue::SecretSyntax(problem.into())));
         }
-        let name = parse::variable_name(text).map_err(|fault| self.fail(fault))?;
+        let name = parse::variable_name(text).map_err(|invalid| self.fail(invalid))?;
         match sources.variable(self, &name)? {
             Handover::Value(value) if !value.is_empty() => {
                 let value = SecretValue::Value(Secret::new(value.to_owned()));
@@ -106,7 +106,7 @@ impl Given {
             Handover::Withheld => warnings.push(self.withheld(&name)),
             // A file names what the app needs when it runs, too; the build may do without.
             Handover::Value(_) | Handover::NotSet => {
-                let message = format!("{}: the secret `{name}` is empty or not set, and is left out", self.giver);
+                let message = format!("{}: the secret `{name}` is empty or not set, and is left out", self.source);
                 let hint = "a CI system hands empty secrets to builds of forks; check that the secret exists";
                 warnings.push(Warning::new("settings/empty-secret", message).with_hint(hint));
             }
@@ -116,7 +116,7 @@ impl Given {
 
     /// The warning for [`Handover::Withheld`].
     pub(super) fn withheld(&self, name: &str) -> Warning {
-        let message = format!("{}: `{name}` is not read for a file of a pull request from a fork", self.giver);
+        let message = format!("{}: `{name}` is not read for a file of a pull request from a fork", self.source);
         Warning::new("settings/withheld-from-fork", message)
             .with_hint(format!("if the build of a fork may have it, name it with `--secret {name}` or `--env {name}`"))
     }

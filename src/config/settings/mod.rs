@@ -15,7 +15,7 @@ mod variables;
 
 pub use crate::config::metadata::EnvScope;
 pub use ecr::{EcrSettings, RepositoryEncryption, TagMutability};
-pub use error::{Fault, Giver, SettingsError};
+pub use error::{InvalidValue, SettingsError, ValueSource};
 pub use reporting::{Reporting, SummaryChoice, resolve_reporting};
 pub use resolve::{Place, Resolved, locate, resolve, resolve_publish};
 pub use values::*;

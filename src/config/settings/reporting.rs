@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::error::{Fault, SettingsError};
+use super::error::{InvalidValue, SettingsError};
 use super::parse;
 use super::sources::Sources;
-use crate::config::cli::{Setting, Words};
+use crate::config::cli::{CliSettings, Setting};
 use crate::config::metadata::ConfigFiles;
 use crate::diagnostic::shown;
 use crate::host::Environment;
@@ -50,7 +50,7 @@ const NAMES: &[&str] =
 ///
 /// # Errors
 /// For a value that does not fit.
-pub fn resolve_reporting(words: &Words, environment: &Environment) -> Result<Reporting, SettingsError> {
+pub fn resolve_reporting(words: &CliSettings, environment: &Environment) -> Result<Reporting, SettingsError> {
     let files = ConfigFiles::default();
     let sources = Sources { words, environment, files: &files };
     let system = sources.one(Setting::Ci).map(|given| given.parsed(system)).transpose()?;
@@ -61,12 +61,12 @@ pub fn resolve_reporting(words: &Words, environment: &Environment) -> Result<Rep
     })
 }
 
-fn system(text: &str) -> Result<CiSystem, Fault> {
+fn system(text: &str) -> Result<CiSystem, InvalidValue> {
     let known = SYSTEMS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
-    known.map(|(_, system)| *system).ok_or_else(|| Fault::Choice { value: shown(text), known: NAMES })
+    known.map(|(_, system)| *system).ok_or_else(|| InvalidValue::Choice { value: shown(text), known: NAMES })
 }
 
-fn summary(text: &str) -> Result<SummaryChoice, Fault> {
+fn summary(text: &str) -> Result<SummaryChoice, InvalidValue> {
     match parse::switch(text) {
         Ok(true) => Ok(SummaryChoice::On),
         Ok(false) => Ok(SummaryChoice::Off),
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     fn check(variables: &[(&str, &str)]) -> Result<Reporting, SettingsError> {
-        resolve_reporting(&Words::default(), &Environment::from_pairs(variables.iter().copied()))
+        resolve_reporting(&CliSettings::default(), &Environment::from_pairs(variables.iter().copied()))
     }
 
     #[test]

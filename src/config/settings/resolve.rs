@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::error::{Fault, SettingsError};
+use super::error::{InvalidValue, SettingsError};
 use super::parse;
 use super::sources::{Given, Sources};
 use super::values::{
     CacheUse, ForgeSettings, Progress, PublishSettings, PullPolicy, RunSettings, SecretValue, Settings,
 };
 use super::variables;
-use crate::config::cli::{Setting, Words};
+use crate::config::cli::{CliSettings, Setting};
 use crate::config::metadata::{ConfigFiles, FileValue};
 use crate::diagnostic::Warning;
 use crate::host::Environment;
@@ -40,7 +40,7 @@ pub struct Place {
 ///
 /// # Errors
 /// For a value that cannot be a path.
-pub fn locate(words: &Words, environment: &Environment) -> Result<Place, SettingsError> {
+pub fn locate(words: &CliSettings, environment: &Environment) -> Result<Place, SettingsError> {
     let files = ConfigFiles::default();
     let sources = Sources { words, environment, files: &files };
     let directory = match &words.directory {
@@ -57,7 +57,7 @@ pub fn locate(words: &Words, environment: &Environment) -> Result<Place, Setting
 ///
 /// # Errors
 /// The first value that does not fit, in the order of `docs/settings.md`.
-pub fn resolve(words: &Words, environment: &Environment, files: &ConfigFiles) -> Result<Resolved, SettingsError> {
+pub fn resolve(words: &CliSettings, environment: &Environment, files: &ConfigFiles) -> Result<Resolved, SettingsError> {
     let sources = Sources { words, environment, files };
     let mut warnings = files.warnings.clone();
     warnings.extend(sources.unknown_variables());
@@ -109,7 +109,7 @@ pub fn resolve(words: &Words, environment: &Environment, files: &ConfigFiles) ->
 ///
 /// # Errors
 /// The first value that does not fit.
-pub fn resolve_publish(words: &Words, environment: &Environment) -> Result<PublishSettings, SettingsError> {
+pub fn resolve_publish(words: &CliSettings, environment: &Environment) -> Result<PublishSettings, SettingsError> {
     Sources { words, environment, files: &ConfigFiles::default() }.publish()
 }
 
@@ -117,7 +117,7 @@ impl Sources<'_> {
     pub(super) fn parsed<T>(
         self,
         setting: Setting,
-        parse: impl FnOnce(&str) -> Result<T, Fault>,
+        parse: impl FnOnce(&str) -> Result<T, InvalidValue>,
     ) -> Result<Option<Sourced<T>>, SettingsError> {
         self.one(setting).map(|given| given.parsed(parse)).transpose()
     }
@@ -126,7 +126,7 @@ impl Sources<'_> {
     pub(super) fn parsed_list<T>(
         self,
         setting: Setting,
-        parse: impl Fn(&str) -> Result<T, Fault>,
+        parse: impl Fn(&str) -> Result<T, InvalidValue>,
     ) -> Result<Vec<Sourced<T>>, SettingsError> {
         let values = self.levels(setting).into_iter().next().unwrap_or_default();
         values.iter().map(|given| given.parsed(&parse)).collect()
@@ -147,7 +147,7 @@ impl Sources<'_> {
         for given in self.lines(Setting::Image) {
             let Sourced { value: Some(image), origin } = given.parsed(parse::image)? else { continue };
             if given.checked_text()?.contains(|c: char| c.is_ascii_uppercase()) {
-                let message = format!("{}: the image is called `{image}`, in lower case", given.giver);
+                let message = format!("{}: the image is called `{image}`, in lower case", given.source);
                 warnings.push(
                     Warning::new("settings/image-lower-case", message)
                         .with_hint(format!("write `{image}`; registries know no upper case letters")),
@@ -164,8 +164,8 @@ impl Sources<'_> {
         let mut flavor = Flavor::default();
         for given in self.lines(Setting::Flavor) {
             flavor
-                .apply(parse::line(given.checked_text()?).map_err(|fault| given.fail(fault))?)
-                .map_err(|error| given.fail(Fault::Tag(error)))?;
+                .apply(parse::line(given.checked_text()?).map_err(|invalid| given.fail(invalid))?)
+                .map_err(|error| given.fail(InvalidValue::Tag(error)))?;
         }
         Ok(flavor)
     }
@@ -187,8 +187,8 @@ impl Sources<'_> {
         let Some(given) = self.one(Setting::Network) else { return Ok(None) };
         let network = given.parsed(parse::word)?;
         let is_of_machine = network.value == "host" || network.value.starts_with("container:");
-        if is_of_machine && matches!(given.giver.origin, Origin::File(_)) {
-            return Err(given.fail(Fault::NetworkOfFile(network.value)));
+        if is_of_machine && matches!(given.source.origin, Origin::File(_)) {
+            return Err(given.fail(InvalidValue::NetworkOfFile(network.value)));
         }
         Ok(Some(network))
     }
@@ -205,11 +205,12 @@ impl Sources<'_> {
         let words = match &given.value {
             FileValue::Words(words) => {
                 let words = words.clone();
-                let fault = match words.first().map(String::as_str) {
-                    None | Some("") => Some(Fault::Empty),
-                    Some(_) => words.iter().any(|word| word.contains('\0')).then_some(Fault::Nul),
+                let invalid = match words.first().map(String::as_str) {
+                    None | Some("") => Some(InvalidValue::Empty),
+                    Some(_) => words.iter().any(|word| word.contains('\0')).then_some(InvalidValue::Nul),
                 };
-                fault.map_or(Ok(Sourced::new(words, given.giver.origin.clone())), |fault| Err(given.fail(fault)))?
+                invalid
+                    .map_or(Ok(Sourced::new(words, given.source.origin.clone())), |invalid| Err(given.fail(invalid)))?
             }
             _ => given.parsed(parse::words)?,
         };
@@ -245,7 +246,7 @@ impl Sources<'_> {
         let Some(given) = self.one(Setting::ReproducibleKey) else { return Ok(None) };
         match self.secret_value(Setting::ReproducibleKey)? {
             Some(Sourced { value: SecretValue::Value(key), .. }) if key.expose().len() < SHORTEST => {
-                Err(given.fail(Fault::ShortKey))
+                Err(given.fail(InvalidValue::ShortKey))
             }
             key => Ok(key),
         }
@@ -258,33 +259,36 @@ impl Sources<'_> {
         let value = if let Some(path) = text.strip_prefix("file:").filter(|path| !path.is_empty()) {
             SecretValue::File(PathBuf::from(path))
         } else if let Some(name) = text.strip_prefix("env:") {
-            let name = parse::variable_name(name).map_err(|fault| given.fail(fault))?;
+            let name = parse::variable_name(name).map_err(|invalid| given.fail(invalid))?;
             let value = self.environment.get(&name).filter(|value| !value.is_empty());
-            let value = value.ok_or_else(|| given.fail(Fault::VariableNotSet(name)))?;
+            let value = value.ok_or_else(|| given.fail(InvalidValue::VariableNotSet(name)))?;
             SecretValue::Value(Secret::new(value.to_owned()))
         } else if given.is_typed() {
-            return Err(given.fail(Fault::KeySource));
+            return Err(given.fail(InvalidValue::KeySource));
         } else {
             SecretValue::Value(Secret::new(text.to_owned()))
         };
-        Ok(Some(Sourced::new(value, given.giver.origin)))
+        Ok(Some(Sourced::new(value, given.source.origin)))
     }
 }
 
 impl Given {
     /// The value as text, neither empty nor with a NUL.
     pub(super) fn checked_text(&self) -> Result<&str, SettingsError> {
-        let FileValue::Text(text) = &self.value else { return Err(self.fail(Fault::NotText)) };
+        let FileValue::Text(text) = &self.value else { return Err(self.fail(InvalidValue::NotText)) };
         match text {
-            text if text.trim().is_empty() => Err(self.fail(Fault::Empty)),
-            text if text.contains('\0') => Err(self.fail(Fault::Nul)),
+            text if text.trim().is_empty() => Err(self.fail(InvalidValue::Empty)),
+            text if text.contains('\0') => Err(self.fail(InvalidValue::Nul)),
             text => Ok(text),
         }
     }
 
-    pub(super) fn parsed<T>(&self, parse: impl FnOnce(&str) -> Result<T, Fault>) -> Result<Sourced<T>, SettingsError> {
+    pub(super) fn parsed<T>(
+        &self,
+        parse: impl FnOnce(&str) -> Result<T, InvalidValue>,
+    ) -> Result<Sourced<T>, SettingsError> {
         let text = self.checked_text()?;
-        let value = parse(text).map_err(|fault| self.fail(fault))?;
-        Ok(Sourced::new(value, self.giver.origin.clone()))
+        let value = parse(text).map_err(|invalid| self.fail(invalid))?;
+        Ok(Sourced::new(value, self.source.origin.clone()))
     }
 }

@@ -1,8 +1,8 @@
 //! Where a setting may come from, in order of precedence: flag, `NEXTDEPLOY_*`, `INPUT_*`, files.
 
-use super::error::{Fault, Giver, SettingsError};
+use super::error::{InvalidValue, SettingsError, ValueSource};
 use super::parse;
-use crate::config::cli::{Setting, Shape, Words};
+use crate::config::cli::{CliSettings, Setting, Shape};
 use crate::config::metadata::{ConfigFiles, FileValue};
 use crate::diagnostic::{Warning, nearest};
 use crate::host::Environment;
@@ -11,7 +11,7 @@ use crate::origin::Origin;
 /// All sources of one run.
 #[derive(Clone, Copy)]
 pub(super) struct Sources<'a> {
-    pub words: &'a Words,
+    pub words: &'a CliSettings,
     pub environment: &'a Environment,
     pub files: &'a ConfigFiles,
 }
@@ -20,7 +20,7 @@ pub(super) struct Sources<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Given {
     pub value: FileValue,
-    pub giver: Giver,
+    pub source: ValueSource,
     /// Place of the source in the order of precedence, highest first.
     pub rank: usize,
     /// Line in a variable that holds a list.
@@ -29,25 +29,30 @@ pub(super) struct Given {
 
 impl Given {
     pub fn text(text: &str, origin: Origin) -> Self {
-        Self { value: FileValue::Text(text.to_owned()), giver: Giver { origin, location: None }, rank: 0, line: None }
+        Self {
+            value: FileValue::Text(text.to_owned()),
+            source: ValueSource { origin, location: None },
+            rank: 0,
+            line: None,
+        }
     }
 
-    pub fn fail(&self, fault: Fault) -> SettingsError {
-        SettingsError { giver: Box::new(self.giver.clone()), fault }
+    pub fn fail(&self, invalid: InvalidValue) -> SettingsError {
+        SettingsError { from: Box::new(self.source.clone()), invalid }
     }
 
     /// What is wrong with an entry that gives no value under `name`. A line of a variable that does not look like a name is part of a value
     /// of several lines, which may be secret.
-    pub fn fail_without_value(&self, name: &str, fault: Fault) -> SettingsError {
+    pub fn fail_without_value(&self, name: &str, invalid: InvalidValue) -> SettingsError {
         match self.line {
-            Some(line) if !parse::looks_like_variable(name) => self.fail(Fault::UnknownLine(line)),
-            _ => self.fail(fault),
+            Some(line) if !parse::looks_like_variable(name) => self.fail(InvalidValue::UnknownLine(line)),
+            _ => self.fail(invalid),
         }
     }
 
     /// True when the value was typed, so that everyone on the machine can see it.
     pub fn is_typed(&self) -> bool {
-        matches!(self.giver.origin, Origin::Flag(_))
+        matches!(self.source.origin, Origin::Flag(_))
     }
 }
 
@@ -58,7 +63,7 @@ impl Sources<'_> {
             file.entries_of(setting)
                 .map(|entry| Given {
                     value: entry.value.clone(),
-                    giver: Giver { origin: entry.origin(file), location: Some(entry.location.clone()) },
+                    source: ValueSource { origin: entry.origin(file), location: Some(entry.location.clone()) },
                     rank: 0,
                     line: None,
                 })

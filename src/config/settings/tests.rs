@@ -3,7 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::cli::{Setting, Shape, Words};
+use crate::config::cli::{CliSettings, Setting, Shape};
 use crate::config::metadata::{ConfigFile, ConfigFiles, FileEntry, FileEnvValue, FileValue};
 use crate::diagnostic::{Diagnostic, ExitCode, Location};
 use crate::host::Environment;
@@ -11,8 +11,8 @@ use crate::project::PackageManagerKind;
 use crate::secret::Secret;
 use crate::tags::TagEntry;
 
-fn words(given: &[(Setting, &str)]) -> Words {
-    let mut words = Words::default();
+fn words(given: &[(Setting, &str)]) -> CliSettings {
+    let mut words = CliSettings::default();
     for (setting, value) in given {
         words.push(*setting, *value);
     }
@@ -123,7 +123,7 @@ fn origins_name_flag_variable_and_field() {
         files: vec![file("nextdeploy.yml", &[(Setting::Port, FileValue::Text("1".into()))])],
         ..Default::default()
     };
-    let seen = resolve(&Words::default(), &Environment::default(), &files).unwrap().settings;
+    let seen = resolve(&CliSettings::default(), &Environment::default(), &files).unwrap().settings;
     assert_eq!(seen.port.unwrap().to_string(), "1 (from `nextdeploy.yml#port`)");
 }
 
@@ -174,7 +174,7 @@ fn values_marked_secret_in_a_file_stay_secret() {
     let pair =
         FileValue::Pair { name: "TOKEN".into(), value: FileEnvValue::Secret(Secret::new("hush".into())), scope: None };
     let files = ConfigFiles { files: vec![file("nextdeploy.yml", &[(Setting::Env, pair)])], ..Default::default() };
-    let resolved = resolve(&Words::default(), &Environment::default(), &files).unwrap();
+    let resolved = resolve(&CliSettings::default(), &Environment::default(), &files).unwrap();
     assert_eq!(resolved.settings.env["TOKEN"].value.value, EnvValue::Secret(Secret::new("hush".into())));
     assert!(!format!("{resolved:?}").contains("hush"));
 }
@@ -183,7 +183,7 @@ fn values_marked_secret_in_a_file_stay_secret() {
 fn a_file_of_the_repository_names_no_file_of_the_machine_as_secret() {
     let text = FileValue::Text("id=x,src=/etc/passwd".into());
     let files = ConfigFiles { files: vec![file("nextdeploy.yml", &[(Setting::Secret, text)])], ..Default::default() };
-    let error = resolve(&Words::default(), &Environment::default(), &files).unwrap_err();
+    let error = resolve(&CliSettings::default(), &Environment::default(), &files).unwrap_err();
     assert_eq!((error.code(), error.location()), ("settings/secret", Some(Location::line("nextdeploy.yml", 3))));
     assert!(error.to_string().contains("names more than a variable"), "{error}");
 }
@@ -281,10 +281,10 @@ fn a_mistyped_variable_is_told() {
 #[test]
 fn folder_and_metadata_file_come_before_everything_else() {
     let environment = Environment::from_pairs([("INPUT_WORKING-DIRECTORY", "web"), ("NEXTDEPLOY_METADATA", "m.json")]);
-    let place = locate(&Words::default(), &environment).unwrap();
+    let place = locate(&CliSettings::default(), &environment).unwrap();
     assert_eq!(place.directory.value.to_str(), Some("web"));
     assert_eq!(place.metadata.unwrap().value.to_str(), Some("m.json"));
-    assert_eq!(locate(&Words::default(), &Environment::default()).unwrap().directory.value.to_str(), Some("."));
+    assert_eq!(locate(&CliSettings::default(), &Environment::default()).unwrap().directory.value.to_str(), Some("."));
 }
 
 #[test]
@@ -365,7 +365,7 @@ fn bad_values() {
         files: vec![file("nextdeploy.yml", &[(Setting::Port, FileValue::Text("0".into()))])],
         ..Default::default()
     };
-    let error = resolve(&Words::default(), &Environment::default(), &files).unwrap_err();
+    let error = resolve(&CliSettings::default(), &Environment::default(), &files).unwrap_err();
     seen.push_str(&rendered(&error));
     seen.push_str(&rendered(&check(&[], &[("INPUT_PORT", "eighty")]).unwrap_err()));
     seen.push_str(&rendered(&check(&[], &[("DOCKER_METADATA_SHORT_SHA_LENGTH", "many")]).unwrap_err()));
@@ -401,7 +401,7 @@ proptest! {
         let line = words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
         match parse::words(&line) {
             Ok(split) => prop_assert_eq!(split, words),
-            Err(fault) => prop_assert!(matches!(fault, Fault::ShellSyntax(_)), "{:?}", fault),
+            Err(invalid) => prop_assert!(matches!(invalid, InvalidValue::ShellSyntax(_)), "{:?}", invalid),
         }
     }
 }
@@ -429,7 +429,7 @@ fn every_list_setting_takes_a_line_each() {
 fn environments_and_addresses_are_checked() {
     let resolve = |name: &str, value: &str| {
         let environment = Environment::from_pairs([(name, value)]);
-        resolve(&Words::default(), &environment, &ConfigFiles::default()).map(|resolved| resolved.forge)
+        resolve(&CliSettings::default(), &environment, &ConfigFiles::default()).map(|resolved| resolved.forge)
     };
     let forge = resolve("NEXTDEPLOY_ENVIRONMENT_URL", "https://pr-7.example.com/?a=1").unwrap();
     assert_eq!(forge.environment_url.unwrap().value, "https://pr-7.example.com/?a=1");

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::error::{Fault, SettingsError};
+use super::error::{InvalidValue, SettingsError};
 use super::handover::Handover;
 use super::parse;
 use super::sources::{Given, Sources};
@@ -44,12 +44,12 @@ pub(super) fn environment(
             match ranks.get(&pair.name) {
                 Some(known) if *known < given.rank => continue,
                 Some(known) if *known == given.rank && merged.get(&pair.name).is_some_and(other_scope) => {
-                    return Err(given.fail(Fault::TwoScopes(shown(&pair.name))));
+                    return Err(given.fail(InvalidValue::TwoScopes(shown(&pair.name))));
                 }
                 _ => {}
             }
             ranks.insert(pair.name.clone(), given.rank);
-            merged.insert(pair.name, Sourced::new(wanted, given.giver.origin));
+            merged.insert(pair.name, Sourced::new(wanted, given.source.origin));
         }
     }
     Ok(merged)
@@ -80,10 +80,10 @@ fn plain_pairs(
         for given in level {
             let pair = given.pair(sources, name)?;
             if setting == Setting::Label && pair.value.is_none() {
-                return Err(given.fail_without_value(&pair.name, Fault::NoValue(shown(&pair.name))));
+                return Err(given.fail_without_value(&pair.name, InvalidValue::NoValue(shown(&pair.name))));
             }
             let Some(EnvValue::Plain(value)) = given.value_or_warning(&pair, warnings) else { continue };
-            merged.insert(pair.name, Sourced::new(value, given.giver.origin));
+            merged.insert(pair.name, Sourced::new(value, given.source.origin));
         }
     }
     Ok(merged)
@@ -98,25 +98,25 @@ pub(super) fn secrets(
         let mut of_level: Vec<Sourced<SecretSource>> = Vec::new();
         let mut ids = BTreeSet::new();
         for given in level {
-            if matches!(given.giver.origin, Origin::File(_)) {
+            if matches!(given.source.origin, Origin::File(_)) {
                 let source = given.secret_of_file(sources, warnings)?;
-                of_level.extend(source.map(|source| Sourced::new(source, given.giver.origin)));
+                of_level.extend(source.map(|source| Sourced::new(source, given.source.origin)));
                 continue;
             }
             let Some(source) = given.secret(sources)? else {
                 warnings.push(
                     Warning::new(
                         "settings/empty-secret",
-                        format!("the secret of {} is empty or not set, and is left out", given.giver),
+                        format!("the secret of {} is empty or not set, and is left out", given.source),
                     )
                     .with_hint("a CI system hands empty secrets to builds of forks; check that the secret exists"),
                 );
                 continue;
             };
             if !ids.insert(source.id.clone()) {
-                return Err(given.fail(Fault::SecretTwice(shown(&source.id))));
+                return Err(given.fail(InvalidValue::SecretTwice(shown(&source.id))));
             }
-            of_level.push(Sourced::new(source, given.giver.origin));
+            of_level.push(Sourced::new(source, given.source.origin));
         }
         add_new(&mut merged, of_level);
     }
@@ -127,9 +127,9 @@ pub(super) fn secrets(
         for given in level {
             let source = given.secret_file()?;
             if !ids.insert(source.id.clone()) {
-                return Err(given.fail(Fault::SecretTwice(shown(&source.id))));
+                return Err(given.fail(InvalidValue::SecretTwice(shown(&source.id))));
             }
-            of_level.push(Sourced::new(source, given.giver.origin));
+            of_level.push(Sourced::new(source, given.source.origin));
         }
         add_new(&mut files, of_level);
     }
@@ -146,7 +146,11 @@ fn add_new(merged: &mut Vec<Sourced<SecretSource>>, mut of_level: Vec<Sourced<Se
 
 impl Given {
     /// `NAME=VALUE`, or `NAME` for the environment's value.
-    fn pair(&self, sources: Sources<'_>, check_name: fn(&str) -> Result<String, Fault>) -> Result<Pair, SettingsError> {
+    fn pair(
+        &self,
+        sources: Sources<'_>,
+        check_name: fn(&str) -> Result<String, InvalidValue>,
+    ) -> Result<Pair, SettingsError> {
         let pair = if let FileValue::Pair { name, value, scope } = &self.value {
             let value = match value {
                 FileEnvValue::Plain(value) => EnvValue::Plain(value.clone()),
@@ -166,13 +170,13 @@ impl Given {
             let value = value.map(|value| EnvValue::Plain(value.to_owned()));
             Pair { name: name.to_owned(), value, scope: None, withheld }
         };
-        check_name(&pair.name).map_err(|fault| self.fail_without_value(&pair.name, fault))?;
+        check_name(&pair.name).map_err(|invalid| self.fail_without_value(&pair.name, invalid))?;
         let text = match &pair.value {
             Some(EnvValue::Plain(value)) => value.as_str(),
             Some(EnvValue::Secret(value)) => value.expose().as_str(),
             None => "",
         };
-        if text.contains('\0') { Err(self.fail(Fault::Nul)) } else { Ok(pair) }
+        if text.contains('\0') { Err(self.fail(InvalidValue::Nul)) } else { Ok(pair) }
     }
 
     fn value_or_warning(&self, pair: &Pair, warnings: &mut Vec<Warning>) -> Option<EnvValue> {
@@ -180,13 +184,13 @@ impl Given {
             _ if pair.withheld => warnings.push(self.withheld(&pair.name)),
             (Some(_), _) => {}
             (None, Some(line)) if !parse::looks_like_variable(&pair.name) => {
-                let message = format!("{}: line {line} names no variable that is set, so it is left out", self.giver);
+                let message = format!("{}: line {line} names no variable that is set, so it is left out", self.source);
                 let hint = "write each entry on one line, as `NAME=VALUE`";
                 warnings.push(Warning::new("settings/variable-not-set", message).with_hint(hint));
             }
             (None, _) => {
                 let message =
-                    format!("{}: the environment variable `{}` is not set, so it is left out", self.giver, pair.name);
+                    format!("{}: the environment variable `{}` is not set, so it is left out", self.source, pair.name);
                 let hint = format!("set `{0}`, or give `{0}=VALUE`", pair.name);
                 warnings.push(Warning::new("settings/variable-not-set", message).with_hint(hint));
             }
@@ -198,35 +202,35 @@ impl Given {
     fn secret(&self, sources: Sources<'_>) -> Result<Option<SecretSource>, SettingsError> {
         let text = self.checked_text()?;
         let from_variable = |id: &str, name: &str| -> Result<Option<SecretSource>, SettingsError> {
-            let name = parse::variable_name(name).map_err(|fault| self.fail_without_value(name, fault))?;
+            let name = parse::variable_name(name).map_err(|invalid| self.fail_without_value(name, invalid))?;
             match sources.environment.get(&name) {
                 Some(value) => Ok(secret_value(id, value)),
-                None => Err(self.fail_without_value(&name, Fault::VariableNotSet(name.clone()))),
+                None => Err(self.fail_without_value(&name, InvalidValue::VariableNotSet(name.clone()))),
             }
         };
         let Some((key, value)) = text.split_once('=') else { return from_variable(text, text) };
         if !matches!(key, "id" | "src" | "source" | "env" | "type") {
             if self.is_typed() {
-                return Err(
-                    self.fail(Fault::SecretSyntax("is typed in clear, where every user of the machine sees it".into()))
-                );
+                return Err(self.fail(InvalidValue::SecretSyntax(
+                    "is typed in clear, where every user of the machine sees it".into(),
+                )));
             }
             // What is left of a line of Base64 is its padding.
             let is_padding = !value.is_empty() && value.bytes().all(|byte| byte == b'=');
             let id = parse::variable_name(key)
                 .ok()
                 .filter(|id| !is_padding || parse::looks_like_variable(id))
-                .ok_or_else(|| self.fail_without_value("", Fault::SecretSyntax("has no usable name".into())))?;
+                .ok_or_else(|| self.fail_without_value("", InvalidValue::SecretSyntax("has no usable name".into())))?;
             return Ok(secret_value(&id, value));
         }
-        let fields = DockerSecret::parse(text).map_err(|problem| self.fail(Fault::SecretSyntax(problem)))?;
+        let fields = DockerSecret::parse(text).map_err(|problem| self.fail(InvalidValue::SecretSyntax(problem)))?;
         match (fields.file, fields.variable) {
             (Some(file), None) => {
                 Ok(Some(SecretSource { id: fields.id, value: SecretValue::File(PathBuf::from(file)) }))
             }
             (None, Some(name)) => from_variable(&fields.id, &name),
             (None, None) => from_variable(&fields.id, &fields.id),
-            (Some(_), Some(_)) => Err(self.fail(Fault::SecretSyntax("has both `src` and `env`".into()))),
+            (Some(_), Some(_)) => Err(self.fail(InvalidValue::SecretSyntax("has both `src` and `env`".into()))),
         }
     }
 
@@ -237,29 +241,29 @@ impl Given {
             Some((id, path)) if is_secret_id(id) && !path.is_empty() => {
                 Ok(SecretSource { id: id.to_owned(), value: SecretValue::File(PathBuf::from(path)) })
             }
-            _ => Err(self.fail(Fault::SecretFileSyntax)),
+            _ => Err(self.fail(InvalidValue::SecretFileSyntax)),
         }
     }
 }
 
 /// A secret as it is typed for a container: `NAME`, `id=ID,src=FILE` or `id=ID,env=NAME`. The app counts on it, so it may not be empty.
-pub(crate) fn typed_secret(text: &str, environment: &Environment) -> Result<SecretSource, Fault> {
+pub(crate) fn typed_secret(text: &str, environment: &Environment) -> Result<SecretSource, InvalidValue> {
     let from_variable = |id: &str, name: &str| {
         let name = parse::variable_name(name)?;
-        let value = environment.get(&name).ok_or_else(|| Fault::VariableNotSet(name.clone()))?;
+        let value = environment.get(&name).ok_or_else(|| InvalidValue::VariableNotSet(name.clone()))?;
         secret_value(id, value)
-            .ok_or_else(|| Fault::SecretSyntax(format!("is empty: the variable `{name}` has no value")))
+            .ok_or_else(|| InvalidValue::SecretSyntax(format!("is empty: the variable `{name}` has no value")))
     };
     let Some((key, _)) = text.split_once('=') else { return from_variable(text, text) };
     if !matches!(key, "id" | "src" | "source" | "env" | "type") {
-        return Err(Fault::SecretSyntax("is given in clear, where others see it".into()));
+        return Err(InvalidValue::SecretSyntax("is given in clear, where others see it".into()));
     }
-    let fields = DockerSecret::parse(text).map_err(Fault::SecretSyntax)?;
+    let fields = DockerSecret::parse(text).map_err(InvalidValue::SecretSyntax)?;
     match (fields.file, fields.variable) {
         (Some(file), None) => Ok(SecretSource { id: fields.id, value: SecretValue::File(PathBuf::from(file)) }),
         (None, Some(name)) => from_variable(&fields.id, &name),
         (None, None) => from_variable(&fields.id, &fields.id),
-        (Some(_), Some(_)) => Err(Fault::SecretSyntax("has both `src` and `env`".into())),
+        (Some(_), Some(_)) => Err(InvalidValue::SecretSyntax("has both `src` and `env`".into())),
     }
 }
 

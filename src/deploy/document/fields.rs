@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Field, Read, Reader};
 use crate::config::metadata::Value;
-use crate::config::settings::{Fault, SecretSource, SecretValue, parse, typed_secret};
+use crate::config::settings::{InvalidValue, SecretSource, SecretValue, parse, typed_secret};
 use crate::deploy::error::{LaunchError, Problem};
 use crate::deploy::grammar;
 use crate::deploy::wishes::{HealthWish, Publish, VolumeWish};
@@ -18,9 +18,9 @@ impl Reader<'_> {
         let Some(field) = root.get("env") else { return Ok(BTreeMap::new()) };
         let mut variables = BTreeMap::new();
         let mut add = |field: &Field<'_>, name: &str, value: Option<&str>| {
-            let name = parse::variable_name(name).map_err(|fault| self.fail(field, fault))?;
+            let name = parse::variable_name(name).map_err(|invalid| self.fail(field, invalid))?;
             let value = value.or_else(|| self.environment.get(&name));
-            let value = value.ok_or_else(|| self.fail(field, Fault::VariableNotSet(name.clone())))?;
+            let value = value.ok_or_else(|| self.fail(field, InvalidValue::VariableNotSet(name.clone())))?;
             variables.insert(name, self.found(field, value.to_owned()));
             Ok::<(), LaunchError>(())
         };
@@ -45,7 +45,7 @@ impl Reader<'_> {
     pub(super) fn env_files(&self, root: &Field<'_>) -> Read<Vec<Sourced<std::path::PathBuf>>> {
         let items = root.list("envFiles").unwrap_or_default();
         let read = |item: &Field<'_>| {
-            let path = parse::path(self.text(item)?).map_err(|fault| self.fail(item, fault))?;
+            let path = parse::path(self.text(item)?).map_err(|invalid| self.fail(item, invalid))?;
             Ok(self.found(item, self.folder.join(path)))
         };
         items.iter().map(read).collect()
@@ -64,7 +64,7 @@ impl Reader<'_> {
         let protocol = |text: &str| match text {
             "tcp" => Ok(Protocol::Tcp),
             "udp" => Ok(Protocol::Udp),
-            other => Err(Fault::Choice { value: shown(other), known: &["tcp", "udp"] }),
+            other => Err(InvalidValue::Choice { value: shown(other), known: &["tcp", "udp"] }),
         };
         let address = |text: &str| {
             text.parse().map_err(|_| Problem {
@@ -200,7 +200,7 @@ impl Reader<'_> {
                 *path = self.folder.join(&*path);
             }
             if secrets.iter().any(|known| known.value.id == secret.id) {
-                return Err(self.fail(&item, Fault::SecretTwice(shown(&secret.id))));
+                return Err(self.fail(&item, InvalidValue::SecretTwice(shown(&secret.id))));
             }
             secrets.push(self.found(&item, secret));
         }
@@ -209,19 +209,21 @@ impl Reader<'_> {
 
     pub(super) fn secret(&self, item: &Field<'_>) -> Read<SecretSource> {
         if !matches!(item.node.value, Value::Map(_)) {
-            return typed_secret(self.text(item)?, self.environment).map_err(|fault| self.fail(item, fault));
+            return typed_secret(self.text(item)?, self.environment).map_err(|invalid| self.fail(item, invalid));
         }
         self.known(item, &["name", "file", "env"])?;
         let name = self.required(item, "name", "the name that the app knows it by")?;
         let (name, file) = (self.text(&name)?, self.plain(item, "file", parse::path)?);
         let typed = match (file, self.plain(item, "env", parse::variable_name)?) {
-            (Some(_), Some(_)) => return Err(self.fail(item, Fault::SecretSyntax("has both `file` and `env`".into()))),
+            (Some(_), Some(_)) => {
+                return Err(self.fail(item, InvalidValue::SecretSyntax("has both `file` and `env`".into())));
+            }
             (Some(file), None) => typed_secret(&format!("id={name},src=x"), self.environment)
                 .map(|secret| SecretSource { value: SecretValue::File(file.into()), ..secret }),
             (None, Some(variable)) => typed_secret(&format!("id={name},env={variable}"), self.environment),
             (None, None) => typed_secret(&format!("id={name}"), self.environment),
         };
-        typed.map_err(|fault| self.fail(item, fault))
+        typed.map_err(|invalid| self.fail(item, invalid))
     }
 
     /// A text of words, or a list of words.
@@ -235,7 +237,7 @@ impl Reader<'_> {
             Some(items) => items.iter().map(|item| self.text(item).map(str::to_owned)).collect::<Read<_>>()?,
         };
         if words.first().is_none_or(String::is_empty) {
-            return Err(self.fail(field, Fault::Empty));
+            return Err(self.fail(field, InvalidValue::Empty));
         }
         Ok(self.found(field, words))
     }
@@ -268,7 +270,7 @@ impl Reader<'_> {
         self.known(&field, &["command", "interval", "timeout", "startPeriod", "retries"])?;
         let times = |text: &str| {
             let number = text.parse::<u32>().ok().filter(|number| (1..=1000).contains(number));
-            number.ok_or_else(|| Fault::Count(shown(text)))
+            number.ok_or_else(|| InvalidValue::Count(shown(text)))
         };
         let check = HealthWish::Check {
             command: self.command(&field, "command")?.map(|command| command.value),
@@ -284,7 +286,7 @@ impl Reader<'_> {
         let Some(field) = root.get("labels") else { return Ok(BTreeMap::new()) };
         let mut labels = BTreeMap::new();
         for (name, field) in field.members().ok_or_else(|| self.wrong(&field, "an object"))? {
-            let name = parse::label_name(name).map_err(|fault| self.fail(&field, fault))?;
+            let name = parse::label_name(name).map_err(|invalid| self.fail(&field, invalid))?;
             let value = match &field.node.value {
                 Value::Bool(text) => text,
                 _ => self.text(&field)?,

@@ -57,7 +57,7 @@ pub(super) fn container(
     let origin = Origin::Derived(origin.to_owned());
     let name = grammar::name(&format!("{}-{suffix}", app.value));
     let name = name.map_err(|problem| {
-        LaunchError::value(crate::config::settings::Giver { origin: origin.clone(), location: None }, problem)
+        LaunchError::value(crate::config::settings::ValueSource { origin: origin.clone(), location: None }, problem)
     })?;
     Ok(Sourced::new(name, origin))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::config::cli::Words;
+use crate::config::cli::CliSettings;
 use crate::config::metadata::check as check_record;
 use crate::config::metadata::metadata_json::FLAT_KEYS;
 use crate::config::metadata::nextdeploy_yml::FIELDS;
@@ -121,7 +121,7 @@ fn settings_are_recorded_and_the_record_reads_back_as_the_same_settings() {
     let text = record.metadata_text();
     let file = (std::path::Path::new("apps/web/.nextdeploy/metadata.json"), text.as_bytes());
     let files = ConfigFiles::read(&tree, &path("apps/web"), Some(file)).unwrap();
-    let settings = resolve(&Words::default(), &Environment::default(), &files).unwrap().settings;
+    let settings = resolve(&CliSettings::default(), &Environment::default(), &files).unwrap().settings;
     let again = Record::of(&tree, &facts(), &settings.overrides());
     assert_eq!(again, record);
     assert_eq!(settings.app.unwrap().value, "apps/web");
