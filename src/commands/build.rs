@@ -44,7 +44,7 @@ fn build(session: &Session, verb: &Build, words: &CliSettings, told: &Told) -> R
     session.warn(&plan.warnings);
     let publication = publish::decide(project.publish.push.as_ref(), &project.ci, &plan.tags)?;
     if project.run.dry_run {
-        let dockerfile = dry_run::run(session, verb.run.json, project, plan, &publication)?;
+        let dockerfile = dry_run::run(session, verb.json, project, plan, &publication)?;
         Told::keep(&told.dockerfile, dockerfile);
         return Ok(ExitCode::Ok);
     }
@@ -72,7 +72,7 @@ fn build(session: &Session, verb: &Build, words: &CliSettings, told: &Told) -> R
         }
         Err(error) => Err(error),
         Ok(built) => {
-            let code = signal.unwrap_or(finish(session, verb.run.json, told, &built)?);
+            let code = signal.unwrap_or(finish(session, verb.json, told, &built)?);
             if code == ExitCode::Ok && announced == Announced::Incompletely && project.forge.announce_required {
                 return Err(CommandError::NotAnnounced.into());
             }

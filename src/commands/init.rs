@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::Session;
 use super::output::{create_inside, write_inside};
 use super::project::{Project, git_options};
-use crate::config::cli::{CliSettings, Init};
+use crate::config::cli::Init;
+use crate::config::{CliSettings, Setting};
 use crate::diagnostic::{ExitCode, Warning, printable_path};
 use crate::error::{CommandError, Error};
 use crate::host::{FILE_LIMIT, Folder};
@@ -18,17 +19,17 @@ use crate::workflow::{
 /// What git calls a branch that nobody has named.
 const USUAL_BRANCH: &str = "main";
 
-pub fn run(session: &Session, verb: &Init, ci: Option<&str>, words: &CliSettings) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Init, words: &CliSettings) -> Result<ExitCode, Error> {
     // Whatever cannot be built here cannot be built in CI.
     let project = Project::open_with(session, words, GitDetail::Tracking)?;
     session.warn(&project.warnings);
     let root = &project.tree.root;
     let top = git_top_level(root).unwrap_or_else(|| root.clone());
-    let target = target(ci, &project)?;
+    let target = target(verb.ci.as_deref(), &project)?;
     let choices = Choices {
         target,
         registry: TargetRegistry::parse(verb.registry.as_deref(), target)?,
-        directory: directory(verb, &project, &top),
+        directory: directory(words, &project, &top),
         branch: default_branch(root, &git_options(session, GitDetail::Tracking))
             .unwrap_or_else(|| USUAL_BRANCH.to_owned()),
         program: Program::new(target, verb.uses.as_deref(), Release::of_this_program())?,
@@ -66,10 +67,10 @@ fn target(ci: Option<&str>, project: &Project) -> Result<CiTarget, WorkflowError
 }
 
 /// The app that was named, else the folder that was given; relative to the top of the repository.
-fn directory(verb: &Init, project: &Project, top: &Path) -> RelPath {
-    let folder = match (&verb.app, &verb.directory) {
-        (Some(_), _) => project.tree.root.join(project.facts.app_dir.as_str()),
-        (None, directory) => {
+fn directory(words: &CliSettings, project: &Project, top: &Path) -> RelPath {
+    let folder = match (words.get(Setting::App), &words.directory) {
+        ([_, ..], _) => project.tree.root.join(project.facts.app_dir.as_str()),
+        ([], directory) => {
             let directory = directory.clone().unwrap_or_else(|| PathBuf::from("."));
             directory.canonicalize().unwrap_or(directory)
         }

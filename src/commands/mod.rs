@@ -107,7 +107,7 @@ impl Session {
         };
         let style = if coloured { Style::Coloured } else { Style::Plain };
         // A value that does not fit is told by `run`, in the words of the system that was detected.
-        let reporting = settings::resolve_reporting(&cli.words(), &environment)
+        let reporting = settings::resolve_reporting(&cli.settings, &environment)
             .unwrap_or_else(|_| Reporting { system: CiSystem::detect(&environment), ..Reporting::default() });
         let log = Log::new(reporting.system, style, &environment);
         Self { environment, streams: Streams, log, reporting, style, verbosity }
@@ -115,33 +115,33 @@ impl Session {
 
     /// The exit code: one of ours, or that of the command that `exec` ran.
     fn run(&self, cli: &Cli) -> Result<u8, Error> {
-        let words = cli.words();
-        settings::resolve_reporting(&words, &self.environment)?;
+        let words = &cli.settings;
+        settings::resolve_reporting(words, &self.environment)?;
         let code = match &cli.command {
-            Command::Detect(verb) => detect::run(self, verb, &words),
-            Command::Metadata(verb) => metadata::run(self, verb, &words),
-            Command::Plan(verb) => plan::run(self, verb, &words),
-            Command::Dockerfile(verb) => dockerfile::run(self, verb, &words),
-            Command::Build(verb) => build::run(self, verb, &words),
-            Command::Ecr(verb) => ecr::run(self, verb, &words),
-            Command::Doctor(verb) => doctor::run(self, verb, &words),
-            Command::Push(verb) => push::run(self, verb, &words),
-            Command::Pull(verb) => pull::run(self, verb, &words),
-            Command::Run(verb) => run::run(self, verb, &words),
-            Command::Rollback(verb) => rollback::run(self, verb, &words),
-            Command::Proxy(verb) => proxy::run(self, verb, &words),
-            Command::Manifest(verb) => manifest::run(self, verb, &words),
-            Command::Ps(verb) => containers::ps(self, verb, &words),
-            Command::Logs(verb) => containers::logs(self, verb, &words),
-            Command::Exec(verb) => return containers::exec(self, verb, &words),
-            Command::Stats(verb) => containers::stats(self, verb, &words),
-            Command::Health(verb) => containers::health(self, verb, &words),
-            Command::Stop(verb) => containers::stop(self, verb, &words),
-            Command::Restart(verb) => containers::restart(self, verb, &words),
-            Command::Rm(verb) => containers::rm(self, verb, &words),
-            Command::Init(verb) => init::run(self, verb, cli.global.ci.as_deref(), &words),
+            Command::Detect(verb) => detect::run(self, verb, words),
+            Command::Metadata(verb) => metadata::run(self, verb, words),
+            Command::Plan(verb) => plan::run(self, verb, words),
+            Command::Dockerfile(verb) => dockerfile::run(self, verb, words),
+            Command::Build(verb) => build::run(self, verb, words),
+            Command::Ecr(verb) => ecr::run(self, verb, words),
+            Command::Doctor(verb) => doctor::run(self, verb, words),
+            Command::Push(verb) => push::run(self, verb, words),
+            Command::Pull(verb) => pull::run(self, verb, words),
+            Command::Run(verb) => run::run(self, verb, words),
+            Command::Rollback(verb) => rollback::run(self, verb, words),
+            Command::Proxy(verb) => proxy::run(self, verb, words),
+            Command::Manifest(verb) => manifest::run(self, verb, words),
+            Command::Ps(verb) => containers::ps(self, verb, words),
+            Command::Logs(verb) => containers::logs(self, verb, words),
+            Command::Exec(verb) => return containers::exec(self, verb, words),
+            Command::Stats(verb) => containers::stats(self, verb, words),
+            Command::Health(verb) => containers::health(self, verb, words),
+            Command::Stop(verb) => containers::stop(self, verb, words),
+            Command::Restart(verb) => containers::restart(self, verb, words),
+            Command::Rm(verb) => containers::rm(self, verb, words),
+            Command::Init(verb) => init::run(self, verb, words),
             Command::Schema(verb) => schema::run(self, verb),
-            Command::Supervise(verb) => supervise::run(self, verb, &words),
+            Command::Supervise(verb) => supervise::run(self, verb, words),
         };
         code.map(|code| code as u8)
     }

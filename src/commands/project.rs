@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::Session;
-use crate::config::cli::{CliSettings, Setting};
 use crate::config::metadata::{ConfigFiles, FileAuthor};
 use crate::config::settings::{
     self, EnvValue, ForgeSettings, PublishSettings, Resolved, RunSettings, SecretValue, Settings, SummaryChoice,
 };
+use crate::config::{CliSettings, Setting};
 use crate::diagnostic::Warning;
 use crate::error::{CommandError, Error};
 use crate::host::{self, FILE_LIMIT};

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::project::Project;
 use super::{Session, block_on};
-use crate::config::cli::{Caddy, CaddyFormat, CliSettings, Proxy, ProxyCommand};
+use crate::config::cli::{Caddy, CaddyFormat, Proxy, ProxyCommand};
 use crate::config::metadata::ConfigFiles;
-use crate::config::settings;
+use crate::config::{CliSettings, Setting, settings};
 use crate::deploy::proxy::{
     Admin, Ensured, ProxyError, Scope, Site, SiteWords, SwitchFolder, render_caddyfile, render_json,
 };
@@ -61,8 +61,9 @@ fn caddy(session: &Session, verb: &Caddy, words: &CliSettings) -> Result<ExitCod
 
 /// From flags and variables alone when they say all that is needed, else from the repository.
 fn app_facts(session: &Session, verb: &Caddy, words: &CliSettings) -> Result<AppFacts, Error> {
-    let enough = verb.app.directory.is_none() && verb.app.app.is_none() && (verb.upstream.is_some() || verb.remove);
-    if let (true, Some(name)) = (enough, &verb.app.name) {
+    let needs_project = words.directory.is_some() || !words.get(Setting::App).is_empty();
+    let enough = !needs_project && (verb.upstream.is_some() || verb.remove);
+    if let (true, [name]) = (enough, words.get(Setting::Name)) {
         let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
         session.warn(&resolved.warnings);
         return Ok(AppFacts {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::cli::Setting;
+use crate::config::Setting;
 use crate::diagnostic::{Location, Warning};
 use crate::origin::{Origin, Sourced};
 use crate::project::OutputMode;

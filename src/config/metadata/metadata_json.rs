@@ -3,7 +3,7 @@
 use super::document::{Node, Value};
 use super::error::MetadataError;
 use super::reader::{Author, Reader};
-use crate::config::cli::Setting;
+use crate::config::Setting;
 
 /// Keys that only programs write; one of them tells the generated payload from the file that a person writes.
 const PAYLOAD_KEYS: &[&str] = &[

@@ -8,7 +8,7 @@ use super::error::{InvalidValue, SettingsError};
 use super::parse;
 use super::sources::{Given, Sources};
 use super::values::{SecretSource, SecretValue};
-use crate::config::cli::Setting;
+use crate::config::Setting;
 use crate::config::metadata::FileAuthor;
 use crate::diagnostic::Warning;
 use crate::origin::Origin;

@@ -9,8 +9,8 @@ use super::values::{
     CacheUse, ForgeSettings, Progress, PublishSettings, PullPolicy, RunSettings, SecretValue, Settings,
 };
 use super::variables;
-use crate::config::cli::{CliSettings, Setting};
 use crate::config::metadata::{ConfigFiles, FileValue};
+use crate::config::{CliSettings, Setting};
 use crate::diagnostic::Warning;
 use crate::host::Environment;
 use crate::image_ref::ImageRef;
@@ -44,7 +44,7 @@ pub fn locate(words: &CliSettings, environment: &Environment) -> Result<Place, S
     let files = ConfigFiles::default();
     let sources = Sources { words, environment, files: &files };
     let directory = match &words.directory {
-        Some(path) => Some(Sourced::new(path.clone(), Origin::Flag(Setting::Directory.flag()))),
+        Some(path) => Some(Sourced::new(path.clone(), Origin::Flag(Setting::Directory.flag().to_owned()))),
         None => sources.parsed(Setting::Directory, parse::path)?.map(|path| path.map(PathBuf::from)),
     };
     let directory =

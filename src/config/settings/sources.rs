@@ -2,8 +2,8 @@
 
 use super::error::{InvalidValue, SettingsError, ValueSource};
 use super::parse;
-use crate::config::cli::{CliSettings, Setting, Shape};
 use crate::config::metadata::{ConfigFiles, FileValue};
+use crate::config::{CliSettings, Setting, SettingKind};
 use crate::diagnostic::{Warning, nearest};
 use crate::host::Environment;
 use crate::origin::Origin;
@@ -81,8 +81,12 @@ impl Sources<'_> {
 
     /// The values of flags, of `NEXTDEPLOY_*` and of `INPUT_*`.
     pub fn outside_files(self, setting: Setting) -> [Vec<Given>; 3] {
-        let typed =
-            self.words.get(setting).iter().map(|word| Given::text(word, Origin::Flag(setting.flag()))).collect();
+        let typed = self
+            .words
+            .get(setting)
+            .iter()
+            .map(|word| Given::text(word, Origin::Flag(setting.flag().to_owned())))
+            .collect();
         let own = self.of_variable(setting, setting.variable());
         let inputs = setting.input_variables().map(|variable| self.of_variable(setting, variable));
         let input = inputs.into_iter().find(|values| !values.is_empty()).unwrap_or_default();
@@ -99,7 +103,7 @@ impl Sources<'_> {
             return Vec::new();
         };
         let origin = Origin::Variable(variable);
-        if setting.shape() == Shape::List {
+        if setting.kind() == SettingKind::List {
             let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
             lines.map(|(at, line)| Given { line: Some(at + 1), ..Given::text(line, origin.clone()) }).collect()
         } else {

@@ -3,8 +3,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::cli::{CliSettings, Setting, Shape};
 use crate::config::metadata::{ConfigFile, ConfigFiles, FileEntry, FileEnvValue, FileValue};
+use crate::config::{CliSettings, Setting, SettingKind};
 use crate::diagnostic::{Diagnostic, ExitCode, Location};
 use crate::host::Environment;
 use crate::project::PackageManagerKind;
@@ -408,7 +408,7 @@ proptest! {
 
 #[test]
 fn every_list_setting_takes_a_line_each() {
-    for setting in Setting::ALL.iter().filter(|s| s.shape() == Shape::List) {
+    for setting in Setting::ALL.iter().filter(|s| s.kind() == SettingKind::List) {
         let resolved = check(&[], &[(&setting.variable(), "a=1\nb=2\n")]);
         let both = match setting {
             // Neither references nor patterns hold `=`, and these are no names of a flavor.

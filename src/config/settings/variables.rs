@@ -10,7 +10,7 @@ use super::handover::Handover;
 use super::parse;
 use super::sources::{Given, Sources};
 use super::values::{EnvSetting, EnvValue, SecretSource, SecretValue};
-use crate::config::cli::Setting;
+use crate::config::Setting;
 use crate::config::metadata::{EnvScope, FileEnvValue, FileValue};
 use crate::diagnostic::{Warning, shown};
 use crate::host::Environment;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::config::cli::CliSettings;
+use crate::config::CliSettings;
 use crate::config::metadata::check as check_record;
 use crate::config::metadata::metadata_json::FLAT_KEYS;
 use crate::config::metadata::nextdeploy_yml::FIELDS;
