@@ -1,7 +1,7 @@
 //! What holds for all rules: the `latest` tag, and a prefix and suffix.
 
-use super::entry::split;
 use super::error::TagError;
+use super::rule::split;
 use super::template::{Template, Vocabulary};
 
 const KNOWN: &[&str] = &["latest", "prefix", "suffix", "onlatest"];
