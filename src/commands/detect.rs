@@ -1,15 +1,14 @@
 //! `nextdeploy detect`.
 
 use super::Session;
-use super::project::Project;
-use crate::config::cli::{CliSettings, Detect};
+use crate::config::cli::{Detect, CliSettings};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
 use crate::repo::GitDetail;
 use crate::report::render_facts;
 
 pub fn run(session: &Session, verb: &Detect, words: &CliSettings) -> Result<ExitCode, Error> {
-    let project = Project::open_with(session, words, GitDetail::Tracking)?;
+    let project = session.open(words, GitDetail::Tracking)?;
     session.warn(&project.warnings);
     if verb.json {
         session.json(&project.facts)?;
