@@ -1,7 +1,7 @@
 //! `nextdeploy detect`.
 
 use super::Session;
-use crate::config::cli::{Detect, CliSettings};
+use crate::config::cli::{CliSettings, Detect};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
 use crate::repo::GitDetail;

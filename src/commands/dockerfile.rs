@@ -5,7 +5,7 @@ use std::fs;
 
 use super::Session;
 use super::output::create_inside;
-use crate::config::cli::{Dockerfile, CliSettings};
+use crate::config::cli::{CliSettings, Dockerfile};
 use crate::diagnostic::ExitCode;
 use crate::error::{CommandError, Error};
 use crate::image::dockerfile::{self, Dialect};

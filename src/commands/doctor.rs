@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Session;
 use super::announce;
-use crate::config::cli::{Doctor, CliSettings};
+use crate::config::cli::{CliSettings, Doctor};
 use crate::config::settings::PushPolicy;
 use crate::diagnostic::ExitCode;
 use crate::docker::connection::{Engine, find_endpoint};

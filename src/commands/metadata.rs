@@ -2,7 +2,7 @@
 
 use super::Session;
 use super::output::write_inside;
-use crate::config::cli::{Metadata, CliSettings};
+use crate::config::cli::{CliSettings, Metadata};
 use crate::config::metadata::{self, Overrides, Record};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;

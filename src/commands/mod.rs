@@ -31,7 +31,7 @@ mod supervise;
 use std::process;
 
 use self::log::Log;
-use crate::config::cli::{Cli, ColorChoice, Command, CliSettings};
+use crate::config::cli::{Cli, CliSettings, ColorChoice, Command};
 use crate::config::settings::{self, Reporting};
 use crate::diagnostic::{Diagnostic as _, ExitCode, Warning, printable_json};
 use crate::error::{CommandError, Error};

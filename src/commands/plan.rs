@@ -1,7 +1,7 @@
 //! `nextdeploy plan`.
 
 use super::Session;
-use crate::config::cli::{Plan, CliSettings};
+use crate::config::cli::{CliSettings, Plan};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
 use crate::repo::GitDetail;

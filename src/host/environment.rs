@@ -58,7 +58,7 @@ impl Environment {
     }
 }
 
-/// Seconds since the epoch; 0 where the clock stands before it.
+/// Seconds since the epoch; 0 if the clock is before it.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
 pub fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -77,7 +77,7 @@ pub fn random_word() -> String {
 /// How many are tried.
 const ATTEMPTS: usize = 100;
 
-/// One of `range` that nobody listens on at 127.0.0.1 at this moment, by chance; when all that were tried are taken, one that is.
+/// A random port of `range` that is free at 127.0.0.1 at this moment; a taken one if all that were tried are taken.
 pub fn free_port(range: Range<u16>) -> u16 {
     let mut port = range.start;
     for _ in 0..ATTEMPTS {
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_that_is_taken_is_not_chosen() {
+    fn a_taken_port_is_not_chosen() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = listener.local_addr().unwrap().port();
         let range = taken..taken.saturating_add(8);

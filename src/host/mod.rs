@@ -1,4 +1,4 @@
-//! The only door to environment variables, clock, standard streams, signals and child processes, and the one reader of files.
+//! The only access to environment variables, clock, standard streams, signals and child processes, and the one reader of files.
 
 mod cache;
 mod environment;

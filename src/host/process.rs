@@ -35,7 +35,7 @@ pub fn run_command(program: &str, arguments: &[&str], directory: &Path) -> io::R
     Ok(CommandOutput { success: output.status.success(), stdout: output.stdout, stderr: output.stderr })
 }
 
-/// How long a child may take and how much it may say.
+/// Limits of a child.
 #[derive(Debug, Clone, Copy)]
 pub struct ChildLimits {
     pub time: Duration,
@@ -43,7 +43,7 @@ pub struct ChildLimits {
     pub output: u64,
 }
 
-/// Why a child with limits did not end by itself.
+/// Why a child with limits did not exit.
 #[derive(Debug, thiserror::Error)]
 pub enum ChildError {
     #[error("{0}")]
@@ -60,7 +60,7 @@ pub enum ChildError {
 pub fn find_program(name: &str, environment: &Environment) -> Option<PathBuf> {
     let is_executable =
         |path: &PathBuf| path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok();
-    // An empty or relative entry means the working directory, which may be a stranger's repository.
+    // An empty or relative entry means the working directory, which may be an untrusted repository.
     let folders = environment.get("PATH")?.split(':').map(Path::new).filter(|folder| folder.is_absolute());
     folders.map(|folder| folder.join(name)).find(is_executable)
 }
@@ -123,13 +123,13 @@ pub async fn run_child(call: &ChildCall<'_>) -> Result<CommandOutput, ChildError
     };
     let ended = tokio::time::timeout(limits.time, talk).await.unwrap_or(Err(ChildError::TimedOut(limits.time)));
     if let (Ok(_), Some(group)) = (&ended, &mut group) {
-        // Its number may belong to somebody else by now.
+        // Its number may already belong to another process.
         group.0 = None;
     }
     ended
 }
 
-/// A child to talk with. It ends, with what it started, when this value does.
+/// A child with open pipes. It is killed, with what it started, when this value is dropped.
 #[derive(Debug)]
 pub struct PipedChild {
     pub stdin: tokio::process::ChildStdin,
@@ -196,12 +196,12 @@ impl Drop for Group {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessId(String);
 
-/// What is known of a process.
+/// Whether a process still runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
     Runs,
     Ended,
-    /// It is, or was, of another machine or container.
+    /// It belongs to another machine or container.
     Unknown,
 }
 
@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_process_is_known_by_more_than_its_number() {
+    fn a_process_is_identified_by_more_than_its_number() {
         let own = ProcessId::own();
         assert_eq!(own.life(), Life::Runs, "{own:?}");
         let parts: Vec<&str> = own.as_str().split('.').collect();
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_behind_the_guard_is_an_answer() {
+    fn a_guarded_panic_is_none() {
         assert_eq!(guarded(|| 1), Some(1));
         let text = String::from("é");
         assert_eq!(guarded(|| text[1..].len()), None);

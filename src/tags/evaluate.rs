@@ -95,7 +95,7 @@ impl Evaluation {
         }
     }
 
-    /// The tag nearest to `text`, said aloud when it is another one; `None` when there is none.
+    /// The tag nearest to `text`, with a warning if it differs; `None` if there is none.
     fn sanitised(&mut self, text: &str, rule: &Sourced<TagRule>) -> Option<String> {
         let tag = sanitise(text);
         if tag == text {
@@ -103,13 +103,13 @@ impl Evaluation {
         }
         let rule_text = printable(&rule.value.text);
         if tag.is_empty() {
-            let message = format!("`{}` of `{rule_text}` has nothing that a tag could be made of", shown(text));
-            self.warn(Warning::new("tags/no-tag", message).with_hint("give the rule a `prefix=` of letters"));
+            let message = format!("`{}` of `{rule_text}` has no characters that a tag can have", shown(text));
+            self.warn(Warning::new("tags/no-tag", message).with_hint("add a `prefix=` of letters to the rule"));
             return None;
         }
-        let message = format!("the tag `{tag}` stands for `{}` of `{rule_text}`", shown(text));
+        let message = format!("`{}` of `{rule_text}` becomes the tag `{tag}`", shown(text));
         self.warn(Warning::new("tags/sanitised", message).with_hint(
-            "a tag holds ASCII letters, digits, `_`, `.` and `-`, at most 128, and begins with none of the last two",
+            "a tag has at most 128 ASCII letters, digits, `_`, `.` and `-`, and does not start with `.` or `-`",
         ));
         Some(tag)
     }
@@ -136,11 +136,11 @@ fn latest_text(flavor: &Flavor, facts: &RunFacts<'_>) -> String {
 
 fn default_branch_unknown(rule: &Sourced<TagRule>) -> Warning {
     let message = format!(
-        "the default branch of the repository is not known, so `{}` takes no branch for it",
+        "the default branch of the repository is unknown, so `{}` matches no branch",
         printable(&rule.value.text)
     );
     Warning::new("tags/default-branch-unknown", message)
-        .with_hint("outside CI name the branch: `type=edge,branch=main`, or `enable=true`")
+        .with_hint("outside CI, name the branch: `type=edge,branch=main`, or use `enable=true`")
 }
 
 impl TagRule {
@@ -241,14 +241,14 @@ impl TagRule {
             self.skipped(
                 "tags/no-match",
                 &format!("`{}` does not match `{}`", shown(&pattern.text), shown(text)),
-                "correct the pattern, or let only fitting git tags start the run",
+                "correct the pattern, or start the run only for matching git tags",
             )
         })?;
         let found = found.get(group).map(|found| found.as_str().to_owned());
         found.ok_or_else(|| {
             self.skipped(
                 "tags/no-group",
-                &format!("`{}` has found no group {group} in `{}`", shown(&pattern.text), shown(text)),
+                &format!("`{}` has no group {group} in `{}`", shown(&pattern.text), shown(text)),
                 "put the part that becomes the tag in parentheses, and count them from 1",
             )
         })
@@ -257,13 +257,13 @@ impl TagRule {
     fn no_version(&self, text: &str, scheme: &str) -> Nothing {
         self.skipped(
             "tags/no-version",
-            &format!("`{}` is no version ({scheme})", shown(text)),
-            "tag releases like `v1.2.3`, or cut the version out with `match=`",
+            &format!("`{}` is not a version ({scheme})", shown(text)),
+            "tag releases like `v1.2.3`, or extract the version with `match=`",
         )
     }
 
     fn unknown(&self, Unknown(what): Unknown) -> Nothing {
-        self.skipped("tags/unknown-fact", &format!("{what} is not known"), "run in a git checkout that has a commit")
+        self.skipped("tags/unknown-fact", &format!("{what} is unknown"), "run in a git checkout with a commit")
     }
 
     fn skipped(&self, code: &'static str, message: &str, hint: &str) -> Nothing {

@@ -4,27 +4,41 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::config_file::usable;
+use super::document::parse_json;
 use super::error::MetadataError;
-use super::json::parse_json;
-use super::metadata_json::{Shape, shape_of};
-use super::read::usable;
+use super::reader::{MetadataShape, shape_of};
 use super::record::{Record, digest};
-use crate::diagnostic::{Diagnostic, ExitCode, Location, printable, shown};
+use crate::diagnostic::{Location, diagnostics, printable, shown};
 use crate::rel_path::RelPath;
 use crate::repo::SourceTree;
 
-/// The record cannot be relied upon.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CheckError {
-    #[error("there is no `{file}`")]
-    Missing { file: RelPath },
-    #[error("`{file}` was written by another program or version")]
-    Foreign { file: RelPath },
-    #[error("the record does not match the repository: {}", listed(.differences))]
-    Stale { file: RelPath, differences: Vec<Difference> },
-    #[error(transparent)]
-    Unreadable(#[from] MetadataError),
+diagnostics! {
+    /// The record cannot be relied upon.
+    #[exit(Project)]
+    #[derive(Clone, PartialEq, Eq)]
+    pub enum CheckError {
+        #[error("`{file}` is missing")]
+        #[code("metadata/missing")]
+        #[hint("{REGENERATE}")]
+        #[location(Some(Location::file(file.as_str())))]
+        Missing { file: RelPath },
+        #[error("`{file}` was written by another program or version")]
+        #[code("metadata/foreign")]
+        #[hint("{REGENERATE}")]
+        #[location(Some(Location::file(file.as_str())))]
+        Foreign { file: RelPath },
+        #[error("the record does not match the repository: {}", listed(.differences))]
+        #[code("metadata/stale")]
+        #[hint("{REGENERATE}")]
+        #[location(Some(Location::file(file.as_str())))]
+        Stale { file: RelPath, differences: Vec<Difference> },
+        #[transparent]
+        Unreadable(#[from] error: MetadataError),
+    }
 }
+
+const REGENERATE: &str = "regenerate it with `nextdeploy metadata`";
 
 /// One field that differs; absent is `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,37 +62,6 @@ fn listed(differences: &[Difference]) -> String {
     differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-impl Diagnostic for CheckError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Missing { .. } => "metadata/missing",
-            Self::Foreign { .. } => "metadata/foreign",
-            Self::Stale { .. } => "metadata/stale",
-            Self::Unreadable(error) => error.code(),
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        match self {
-            Self::Unreadable(error) => error.hints(),
-            _ => vec!["write it anew with `nextdeploy metadata`".to_owned()],
-        }
-    }
-
-    fn exit_code(&self) -> ExitCode {
-        ExitCode::Project
-    }
-
-    fn location(&self) -> Option<Location> {
-        match self {
-            Self::Unreadable(error) => error.location(),
-            Self::Missing { file } | Self::Foreign { file } | Self::Stale { file, .. } => {
-                Some(Location::file(file.as_str()))
-            }
-        }
-    }
-}
-
 /// Compares the record in `tree` with the one that would be written now.
 ///
 /// # Errors
@@ -92,10 +75,10 @@ pub fn check(tree: &SourceTree, current: &Record) -> Result<(), CheckError> {
     let edited = lock.value["metadata_digest"].as_str() != Some(digest(metadata.text.as_bytes()).as_str());
     let mut of_lock = Vec::new();
     compare("", &lock.value, &now(serde_json::to_value(&current.lock)), &mut of_lock);
-    // What both files hold is told once; the digest of the metadata says something only when its fields all agree.
+    // What both files hold is listed once; the digest of the metadata matters only if all its fields agree.
     of_lock.retain(|difference| {
-        let told = differences.iter().any(|known| known.field == difference.field);
-        !told && (difference.field != "metadata_digest" || (edited && differences.is_empty()))
+        let listed = differences.iter().any(|known| known.field == difference.field);
+        !listed && (difference.field != "metadata_digest" || (edited && differences.is_empty()))
     });
     differences.extend(of_lock);
     if differences.is_empty() {
@@ -114,7 +97,7 @@ fn recorded<'a>(tree: &'a SourceTree, file: &RelPath) -> Result<Recorded<'a>, Ch
     let text = tree.text(file).ok_or_else(|| CheckError::Missing { file: file.clone() })?;
     let text = usable(file.as_str(), text)?;
     let root = parse_json(file.as_str(), text)?;
-    if !matches!(shape_of(file.as_str(), &root), Ok(Shape::Record)) {
+    if !matches!(shape_of(file.as_str(), &root), Ok(MetadataShape::Record)) {
         return Err(CheckError::Foreign { file: file.clone() });
     }
     let value = serde_json::from_str(text).map_err(|_| CheckError::Foreign { file: file.clone() })?;

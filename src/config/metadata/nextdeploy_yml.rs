@@ -182,7 +182,7 @@ impl Reader<'_> {
             return self.text(Setting::Dockerfile, &["docker.build.dockerfile"]);
         }
         let hint = "remove the field to build without a Dockerfile";
-        let message = format!("`{field}` names a file that is not there; the Dockerfile is generated");
+        let message = format!("`{field}` names a file that does not exist; the Dockerfile is generated");
         self.warn("metadata/no-dockerfile", node, message, hint);
         Ok(())
     }

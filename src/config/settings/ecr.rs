@@ -1,4 +1,4 @@
-//! What a repository in ECR is to be like when it is made: values, their grammar, and the conflicts between them.
+//! Options of new repositories in ECR: values, their grammar, and the conflicts between them.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::config::Setting;
 use crate::diagnostic::shown;
 use crate::origin::Sourced;
 
-/// What was asked for of new repositories in ECR. What nobody asked for is `None`.
+/// Options of new repositories in ECR; unset ones are `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EcrSettings {
     pub tag_mutability: Option<Sourced<TagMutability>>,
@@ -31,14 +31,14 @@ pub struct EcrSettings {
 pub enum TagMutability {
     Mutable,
     Immutable,
-    /// All tags may move but these: one to five patterns.
+    /// All tags may move except these: one to five patterns.
     MutableExcept(Vec<String>),
-    /// No tag may move but these: one to five patterns.
+    /// No tag may move except these: one to five patterns.
     ImmutableExcept(Vec<String>),
 }
 
 impl TagMutability {
-    /// The word of ECR's API.
+    /// The value in ECR's API.
     pub fn api_value(&self) -> &'static str {
         match self {
             Self::Mutable => "MUTABLE",
@@ -65,7 +65,7 @@ pub enum RepositoryEncryption {
     Kms(Option<String>),
 }
 
-/// The four words of the flag; the patterns come by a flag of their own.
+/// The four values of the flag; the patterns have a flag of their own.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum MutabilityWord {
     Mutable,
@@ -127,7 +127,7 @@ impl Sources<'_> {
     }
 }
 
-/// In the way of the other settings, or as ECR's API spells it.
+/// Spelled like other settings, or as in ECR's API.
 fn mutability_word(text: &str) -> Result<MutabilityWord, InvalidValue> {
     const KNOWN: &[&str] = &["mutable", "immutable", "mutable-with-exclusion", "immutable-with-exclusion"];
     match text.to_ascii_lowercase().replace('_', "-").as_str() {
@@ -172,7 +172,7 @@ fn resource_tag(text: &str) -> Result<(String, String), InvalidValue> {
     if fits { Ok((key.to_owned(), value.to_owned())) } else { Err(wrong()) }
 }
 
-/// A whole number from 1; ECR's own limit is far above what anybody keeps.
+/// A whole number from 1; ECR's own limit is far higher.
 fn count(text: &str) -> Result<u32, InvalidValue> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     digits

@@ -1,15 +1,15 @@
-//! What the environment of the run hands to a file of the repository that names a variable without its value.
+//! Which variables of the environment a file of the repository may name without their value.
 //!
-//! A pull request changes such a file, and the build hands the value to scripts of the same pull request. So the credentials of the job
-//! and those that this program was given need a flag, a variable or an input that names them; to a pull request from a fork nothing is
-//! handed over without one.
+//! A pull request can change such a file, and the build passes the value to scripts of the same pull request. So the credentials of the
+//! job and of this program also need a flag, a variable or an input that names them, and a pull request from a fork gets nothing without
+//! one.
 
 use super::error::{InvalidValue, SettingsError};
-use super::parse;
+use super::parse::{self, SecretReference};
 use super::sources::{Given, Sources};
 use super::values::{SecretSource, SecretValue};
-use crate::config::Setting;
 use crate::config::metadata::FileAuthor;
+use crate::config::{Setting, SettingKind};
 use crate::diagnostic::Warning;
 use crate::origin::Origin;
 use crate::secret::Secret;
@@ -18,7 +18,7 @@ use crate::secret::Secret;
 pub(super) enum Handover<'a> {
     Value(&'a str),
     NotSet,
-    /// A file of a fork asks for it.
+    /// Named by a file of a fork.
     Withheld,
 }
 
@@ -42,7 +42,7 @@ const CREDENTIALS: &[(&str, &[&str])] = &[
 const RESERVED: &[&str] = &["ACTIONS_", "NEXTDEPLOY_", "INPUT_", "DOCKER_", "SSH_"];
 /// The address holds the job's token (GitLab, "Predefined CI/CD variables").
 const WITH_CREDENTIALS: &str = "CI_REPOSITORY_URL";
-/// Shorter values are found in others by chance.
+/// Shorter values occur in others by chance.
 const SHORTEST: usize = 8;
 
 impl<'a> Sources<'a> {
@@ -58,7 +58,7 @@ impl<'a> Sources<'a> {
         Ok(if self.files.author == FileAuthor::Fork { Handover::Withheld } else { Handover::Value(value) })
     }
 
-    /// True when a flag, a variable or an input hands the variable to the build, too.
+    /// True if a flag, a variable or an input names the variable, too.
     fn is_named_outside_files(self, name: &str) -> bool {
         let settings = [Setting::Secret, Setting::Env, Setting::BuildEnv, Setting::RuntimeEnv];
         let mut given = settings.into_iter().flat_map(|setting| self.outside_files(setting)).flatten();
@@ -71,12 +71,15 @@ impl<'a> Sources<'a> {
 
     /// True for the password and the tokens of this run, under whatever name.
     fn holds_own_credential(self, value: &str) -> bool {
-        let settings = [Setting::Password, Setting::GithubToken, Setting::GitlabToken, Setting::ReproducibleKey];
-        let given = settings.into_iter().flat_map(|setting| self.outside_files(setting)).flatten();
+        let settings = Setting::ALL.iter().copied().filter(|setting| setting.kind() == SettingKind::Secret);
+        let given = settings.flat_map(|setting| self.outside_files(setting)).flatten();
         let given = given.filter_map(|given| {
             let text = given.checked_text().ok()?.to_owned();
-            let Some(name) = text.strip_prefix("env:") else { return (!text.starts_with("file:")).then_some(text) };
-            self.environment.get(name).map(str::to_owned)
+            match parse::secret_reference(&text) {
+                Some(SecretReference::Variable(name)) => self.environment.get(name).map(str::to_owned),
+                Some(SecretReference::File(_)) => None,
+                None => Some(text),
+            }
         });
         let of_job = self.environment.iter().filter(|(name, _)| is_of_job(name));
         given
@@ -86,7 +89,7 @@ impl<'a> Sources<'a> {
 }
 
 impl Given {
-    /// The secret that a file names. It does so by a variable and in no other way: a path would be one of this machine.
+    /// The secret that a file names: only by a variable, because a path would be one of this machine.
     pub(super) fn secret_of_file(
         &self,
         sources: Sources<'_>,
@@ -94,7 +97,7 @@ impl Given {
     ) -> Result<Option<SecretSource>, SettingsError> {
         let text = self.checked_text()?;
         if text.contains('=') {
-            let problem = "names more than a variable, which only a flag, a variable or an input may do";
+            let problem = "is more than the name of a variable, which only a flag, a variable or an input may give";
             return Err(self.fail(InvalidValue::SecretSyntax(problem.into())));
         }
         let name = parse::variable_name(text).map_err(|invalid| self.fail(invalid))?;
@@ -104,10 +107,10 @@ impl Given {
                 return Ok(Some(SecretSource { id: name, value }));
             }
             Handover::Withheld => warnings.push(self.withheld(&name)),
-            // A file names what the app needs when it runs, too; the build may do without.
+            // A file also names what the app needs at run time; the build may not need it.
             Handover::Value(_) | Handover::NotSet => {
                 let message = format!("{}: the secret `{name}` is empty or not set, and is left out", self.source);
-                let hint = "a CI system hands empty secrets to builds of forks; check that the secret exists";
+                let hint = "CI systems pass empty secrets to builds of forks; check that the secret exists";
                 warnings.push(Warning::new("settings/empty-secret", message).with_hint(hint));
             }
         }
@@ -116,7 +119,7 @@ impl Given {
 
     /// The warning for [`Handover::Withheld`].
     pub(super) fn withheld(&self, name: &str) -> Warning {
-        let message = format!("{}: `{name}` is not read for a file of a pull request from a fork", self.source);
+        let message = format!("{}: `{name}` is not passed to a file of a pull request from a fork", self.source);
         Warning::new("settings/withheld-from-fork", message)
             .with_hint(format!("if the build of a fork may have it, name it with `--secret {name}` or `--env {name}`"))
     }

@@ -70,7 +70,8 @@ pub(crate) fn command_line(text: &str) -> Result<String, InvalidValue> {
     if text.contains(['\n', '\r']) { Err(InvalidValue::SeveralLines) } else { Ok(text.trim().to_owned()) }
 }
 
-/// Splits a command in words as a shell does; what only a shell could do is refused.
+/// Splits a command in words as a shell does; what only a shell could do is rejected. Not by `shlex`: it drops comments, and to reject
+/// an operator one has to know whether it was quoted.
 pub(crate) fn words(text: &str) -> Result<Vec<String>, InvalidValue> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -117,7 +118,7 @@ pub(crate) fn variable_name(text: &str) -> Result<String, InvalidValue> {
     if fits { Ok(text.to_owned()) } else { Err(InvalidValue::VariableName(shown(text))) }
 }
 
-/// Whether a text is written as people write names of variables, so that it is no part of a key or token.
+/// Whether a text looks like the name of a variable, and so is not part of a key or token.
 pub(crate) fn looks_like_variable(text: &str) -> bool {
     const LONGEST: usize = 40;
     let parts = text.split('_').all(|part| part.len() <= LONGEST / 2);
@@ -128,7 +129,7 @@ pub(crate) fn looks_like_variable(text: &str) -> bool {
         && (text.contains('_') || text.len() < 16)
 }
 
-/// Labels by which this program knows what is its own.
+/// Labels by which this program recognises its own images and containers.
 pub(crate) const OWN_LABELS: [&str; 2] = ["nextdeploy.app", "nextdeploy.managed"];
 
 /// A label key: printable ASCII without spaces, quotes, backslash or `=`; none of our own.
@@ -214,7 +215,7 @@ pub(crate) fn path(text: &str) -> Result<String, InvalidValue> {
     if text.contains(['\n', '\r']) { Err(InvalidValue::SeveralLines) } else { Ok(text.to_owned()) }
 }
 
-/// A limit of memory. At least 6 MiB, as the daemon wants.
+/// A limit of memory. At least 6 MiB, the minimum of the daemon.
 pub(crate) fn memory(text: &str) -> Result<u64, InvalidValue> {
     let bytes = size(text)?;
     if bytes >= 6 * 1024 * 1024 { Ok(bytes) } else { Err(InvalidValue::TooLittleMemory(shown(text))) }
@@ -260,6 +261,22 @@ pub(crate) fn duration(text: &str) -> Result<Duration, InvalidValue> {
         total = number.checked_mul(millis).and_then(|part| total.checked_add(part)).ok_or_else(wrong)?;
     }
     if (1..=7 * 24 * 3_600_000).contains(&total) { Ok(Duration::from_millis(total)) } else { Err(wrong()) }
+}
+
+/// Where a secret is, instead of the secret itself.
+pub(crate) enum SecretReference<'a> {
+    /// Name of an environment variable, not yet checked.
+    Variable(&'a str),
+    /// Path of a file.
+    File(&'a str),
+}
+
+/// `env:NAME` or `file:PATH`; `None` for anything else.
+pub(crate) fn secret_reference(text: &str) -> Option<SecretReference<'_>> {
+    if let Some(name) = text.strip_prefix("env:") {
+        return Some(SecretReference::Variable(name));
+    }
+    text.strip_prefix("file:").filter(|path| !path.is_empty()).map(SecretReference::File)
 }
 
 /// `true`/`false` and the other words that YAML and GitHub know for them.

@@ -41,8 +41,8 @@ impl Given {
         SettingsError { from: Box::new(self.source.clone()), invalid }
     }
 
-    /// What is wrong with an entry that gives no value under `name`. A line of a variable that does not look like a name is part of a value
-    /// of several lines, which may be secret.
+    /// The error of an entry without a value for `name`. A line of a variable that does not look like a name is part of a value of several
+    /// lines, which may be secret.
     pub fn fail_without_value(&self, name: &str, invalid: InvalidValue) -> SettingsError {
         match self.line {
             Some(line) if !parse::looks_like_variable(name) => self.fail(InvalidValue::UnknownLine(line)),
@@ -50,7 +50,7 @@ impl Given {
         }
     }
 
-    /// True when the value was typed, so that everyone on the machine can see it.
+    /// True if the value was passed on the command line, which every user of the machine can read.
     pub fn is_typed(&self) -> bool {
         matches!(self.source.origin, Origin::Flag(_))
     }
@@ -111,7 +111,7 @@ impl Sources<'_> {
         }
     }
 
-    /// `NEXTDEPLOY_*` variables that are no setting: most likely mistyped.
+    /// `NEXTDEPLOY_*` variables of no setting, most likely misspelled.
     pub fn unknown_variables(self) -> Vec<Warning> {
         let known: Vec<String> = Setting::ALL.iter().map(|setting| setting.variable()).collect();
         let unknown = self
@@ -119,12 +119,11 @@ impl Sources<'_> {
             .iter()
             .map(|(name, _)| name)
             .filter(|name| name.starts_with("NEXTDEPLOY_") && !known.iter().any(|k| k == name))
-            // What a run before handed on.
+            // Outputs of an earlier run.
             .filter(|name| !name.starts_with("NEXTDEPLOY_OUTPUT_"));
         unknown
             .map(|name| {
-                let warning =
-                    Warning::new("settings/unknown-variable", format!("`{name}` is no setting and is not used"));
+                let warning = Warning::new("settings/unknown-variable", format!("unknown setting `{name}` is ignored"));
                 match nearest(name, known.iter().map(String::as_str)) {
                     Some(near) => warning.with_hint(format!("did you mean `{near}`?")),
                     None => warning.with_hint("the names are listed in docs/settings.md"),

@@ -17,12 +17,12 @@ use crate::host::Environment;
 use crate::origin::{Origin, Sourced};
 use crate::secret::Secret;
 
-/// A name with its value; the value is absent when the name alone was given and the environment has no such variable.
+/// A name with its value; `None` if only the name was given and the environment has no such variable.
 struct Pair {
     name: String,
     value: Option<EnvValue>,
     scope: Option<EnvScope>,
-    /// The value is there, and is not for the file that names it.
+    /// The value exists, but the file that names it may not have it.
     withheld: bool,
 }
 
@@ -33,7 +33,7 @@ pub(super) fn environment(
     let scopes =
         [(Setting::Env, EnvScope::Auto), (Setting::BuildEnv, EnvScope::Build), (Setting::RuntimeEnv, EnvScope::Image)];
     let mut merged: BTreeMap<String, Sourced<EnvSetting>> = BTreeMap::new();
-    // Per name, the rank of the source that gave it: sources of equal rank must agree, lower ones are not heard.
+    // Per name, the rank of its source: sources of equal rank must agree, lower ones are ignored.
     let mut ranks: BTreeMap<String, usize> = BTreeMap::new();
     for (setting, scope) in scopes {
         for given in sources.levels(setting).into_iter().flatten() {
@@ -107,9 +107,9 @@ pub(super) fn secrets(
                 warnings.push(
                     Warning::new(
                         "settings/empty-secret",
-                        format!("the secret of {} is empty or not set, and is left out", given.source),
+                        format!("{}: the secret is empty or not set, and is left out", given.source),
                     )
-                    .with_hint("a CI system hands empty secrets to builds of forks; check that the secret exists"),
+                    .with_hint("CI systems pass empty secrets to builds of forks; check that the secret exists"),
                 );
                 continue;
             };
@@ -137,7 +137,7 @@ pub(super) fn secrets(
     Ok(merged)
 }
 
-/// Those that no stronger level has given.
+/// Adds those that no higher source has given.
 fn add_new(merged: &mut Vec<Sourced<SecretSource>>, mut of_level: Vec<Sourced<SecretSource>>) {
     let known: BTreeSet<String> = merged.iter().map(|known| known.value.id.clone()).collect();
     of_level.retain(|source| !known.contains(&source.value.id));
@@ -184,14 +184,15 @@ impl Given {
             _ if pair.withheld => warnings.push(self.withheld(&pair.name)),
             (Some(_), _) => {}
             (None, Some(line)) if !parse::looks_like_variable(&pair.name) => {
-                let message = format!("{}: line {line} names no variable that is set, so it is left out", self.source);
+                let message =
+                    format!("{}: line {line} is not the name of a variable that is set, and is left out", self.source);
                 let hint = "write each entry on one line, as `NAME=VALUE`";
                 warnings.push(Warning::new("settings/variable-not-set", message).with_hint(hint));
             }
             (None, _) => {
                 let message =
-                    format!("{}: the environment variable `{}` is not set, so it is left out", self.source, pair.name);
-                let hint = format!("set `{0}`, or give `{0}=VALUE`", pair.name);
+                    format!("{}: the environment variable `{}` is not set, and is left out", self.source, pair.name);
+                let hint = format!("set `{0}`, or use `{0}=VALUE`", pair.name);
                 warnings.push(Warning::new("settings/variable-not-set", message).with_hint(hint));
             }
         }
@@ -212,7 +213,7 @@ impl Given {
         if !matches!(key, "id" | "src" | "source" | "env" | "type") {
             if self.is_typed() {
                 return Err(self.fail(InvalidValue::SecretSyntax(
-                    "is typed in clear, where every user of the machine sees it".into(),
+                    "is passed in clear on the command line, which every user of the machine can read".into(),
                 )));
             }
             // What is left of a line of Base64 is its padding.
@@ -246,7 +247,7 @@ impl Given {
     }
 }
 
-/// A secret as it is typed for a container: `NAME`, `id=ID,src=FILE` or `id=ID,env=NAME`. The app counts on it, so it may not be empty.
+/// A secret of a container: `NAME`, `id=ID,src=FILE` or `id=ID,env=NAME`. The app relies on it, so it must not be empty.
 pub(crate) fn typed_secret(text: &str, environment: &Environment) -> Result<SecretSource, InvalidValue> {
     let from_variable = |id: &str, name: &str| {
         let name = parse::variable_name(name)?;
@@ -256,7 +257,7 @@ pub(crate) fn typed_secret(text: &str, environment: &Environment) -> Result<Secr
     };
     let Some((key, _)) = text.split_once('=') else { return from_variable(text, text) };
     if !matches!(key, "id" | "src" | "source" | "env" | "type") {
-        return Err(InvalidValue::SecretSyntax("is given in clear, where others see it".into()));
+        return Err(InvalidValue::SecretSyntax("is given in clear, where others can read it".into()));
     }
     let fields = DockerSecret::parse(text).map_err(InvalidValue::SecretSyntax)?;
     match (fields.file, fields.variable) {
@@ -295,7 +296,7 @@ impl DockerSecret {
                 Some(("env", name)) => secret.variable = Some(name.to_owned()),
                 Some(("type", "file" | "env")) => {}
                 // Neither the field nor its value is shown: it may be part of a secret.
-                _ => return Err("has a field that docker does not know".to_owned()),
+                _ => return Err("has a field that docker does not have".to_owned()),
             }
         }
         if is_secret_id(&secret.id) {

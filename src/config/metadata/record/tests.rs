@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use crate::config::CliSettings;
 use crate::config::metadata::check as check_record;
-use crate::config::metadata::metadata_json::FLAT_KEYS;
 use crate::config::metadata::nextdeploy_yml::FIELDS;
+use crate::config::metadata::reader::FLAT_KEYS;
 use crate::config::metadata::tests::{FLAT, PAYLOADS, YAML};
 use crate::config::metadata::{BuildLock, CheckError, ConfigFiles, Metadata, Overrides, Record, schemas};
 use crate::config::settings::resolve;
