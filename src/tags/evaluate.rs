@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 
 use super::error::TagError;
-use super::flavor::{Affix, Flavor, Latest};
-use super::rule::{Pattern, RefEvent, RuleKind, ShaFormat, TagRule, VersionRule, switch};
+use super::rule::{Affix, Flavor, Latest, Pattern, RefEvent, RuleKind, ShaFormat, TagRule, VersionRule, switch};
 use super::template::{RunFacts, Template, Unknown};
 use super::version::{VersionParts, pep440, semver};
 use crate::diagnostic::{Warning, printable, shown};

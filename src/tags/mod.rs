@@ -6,15 +6,13 @@
 mod date;
 mod error;
 mod evaluate;
-mod flavor;
 mod rule;
 mod template;
 mod version;
 
 pub use error::TagError;
 pub use evaluate::{Evaluation, evaluate};
-pub use flavor::Flavor;
-pub use rule::{TagEntry, TagRule};
+pub use rule::{Flavor, TagEntry, TagRule};
 pub use template::RunFacts;
 
 #[cfg(test)]

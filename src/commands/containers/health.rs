@@ -12,7 +12,7 @@ use crate::pipeline::Stop;
 use crate::report::containers::{HealthResult, render_health};
 
 pub fn run(session: &Session, verb: &Health, words: &CliSettings) -> Result<ExitCode, Error> {
-    let facts = match block_on(look(session, verb, words))?? {
+    let facts = match block_on(inspect(session, verb, words))?? {
         Ok(facts) => facts,
         Err(code) => return Ok(code),
     };
@@ -25,8 +25,8 @@ pub fn run(session: &Session, verb: &Health, words: &CliSettings) -> Result<Exit
     Ok(if result.healthy { ExitCode::Ok } else { ExitCode::Unhealthy })
 }
 
-/// The container as it is, or as it is after the wait; the inner error is the signal that ended it.
-async fn look(
+/// The container now or after the wait; the inner error is the exit code of an interruption.
+async fn inspect(
     session: &Session,
     verb: &Health,
     words: &CliSettings,

@@ -5,7 +5,6 @@
 
 mod ecr;
 mod error;
-mod handover;
 pub(crate) mod parse;
 mod resolve;
 mod sources;
