@@ -165,7 +165,7 @@ fn flavors() {
 }
 
 #[test]
-fn short_commits_have_the_length_that_was_asked_for() {
+fn short_commits_have_the_configured_length() {
     let facts = RunFacts { short_commit: 12, ..on_branch("main") };
     assert_eq!(check(&["type=sha", "x-{{sha}}"], &[], &facts), ["x-90dd6032fac8", "sha-90dd6032fac8"]);
     let facts = RunFacts { short_commit: 100, ..facts };

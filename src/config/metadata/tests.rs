@@ -154,7 +154,7 @@ fn folders_stay_inside_the_checkout() {
 }
 
 #[test]
-fn a_record_of_this_program_is_no_wish() {
+fn a_record_of_this_program_sets_nothing() {
     let record = r#"{"schema_version": 1, "node_version": "18"}"#;
     assert!(read(".nextdeploy/metadata.json", record).unwrap().files.is_empty());
     let file = (Path::new("record.json"), record.as_bytes());
@@ -247,7 +247,7 @@ fn bad_values_name_the_field_and_its_place() {
 }
 
 #[test]
-fn mistyped_fields_are_told() {
+fn misspelled_fields_are_warnings() {
     let out = settings_of("metadata.json", "{\n \"node_verison\": \"22\", \"colour\": 1 }")
         + &settings_of(
             "nextdeploy.yml",
@@ -281,13 +281,13 @@ fn a_secret_may_be_named_without_its_value() {
 
 proptest! {
     #[test]
-    fn no_text_makes_a_reader_panic(text in any::<String>()) {
+    fn no_text_panics(text in any::<String>()) {
         let _ = read("metadata.json", &text);
         let _ = read("nextdeploy.yml", &text);
     }
 
     #[test]
-    fn no_damage_to_a_sample_makes_a_reader_panic(which in 0..11_usize, at in any::<prop::sample::Index>(), length in 0..40_usize, with in "[\\PC\n{}\\[\\]:&*!|>-]{0,6}") {
+    fn no_damage_to_a_sample_panics(which in 0..11_usize, at in any::<prop::sample::Index>(), length in 0..40_usize, with in "[\\PC\n{}\\[\\]:&*!|>-]{0,6}") {
         let all: Vec<_> = FLAT.iter().chain(PAYLOADS).chain(YAML).collect();
         let (name, text) = all[which];
         let letters: Vec<char> = text.chars().collect();
@@ -313,7 +313,7 @@ proptest! {
 }
 
 #[test]
-fn lists_that_are_too_long_are_refused() {
+fn lists_that_are_too_long_are_rejected() {
     let entries = (0..5_001).map(|n| format!("\n  - A{n}=1")).collect::<Vec<_>>().concat();
     let error = read("nextdeploy.yml", &format!("environment:{entries}")).unwrap_err();
     assert_eq!(error.to_string(), "`nextdeploy.yml` is too large: `environment` has more than 5000 entries");

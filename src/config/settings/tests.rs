@@ -164,7 +164,7 @@ fn a_name_alone_takes_the_environments_value() {
     assert!(!resolved.settings.build_args.contains_key("MISSING"));
     assert_eq!(
         resolved.warnings[0].message,
-        "`--build-arg`: the environment variable `MISSING` is not set, so it is left out"
+        "`--build-arg`: the environment variable `MISSING` is not set, and is left out"
     );
     assert_eq!(resolved.settings.env["A"].value.value, EnvValue::Plain("1".into()));
 }
@@ -180,12 +180,12 @@ fn values_marked_secret_in_a_file_stay_secret() {
 }
 
 #[test]
-fn a_file_of_the_repository_names_no_file_of_the_machine_as_secret() {
+fn a_file_of_the_repository_cannot_name_a_file_of_the_machine_as_secret() {
     let text = FileValue::Text("id=x,src=/etc/passwd".into());
     let files = ConfigFiles { files: vec![file("nextdeploy.yml", &[(Setting::Secret, text)])], ..Default::default() };
     let error = resolve(&CliSettings::default(), &Environment::default(), &files).unwrap_err();
     assert_eq!((error.code(), error.location()), ("settings/secret", Some(Location::line("nextdeploy.yml", 3))));
-    assert!(error.to_string().contains("names more than a variable"), "{error}");
+    assert!(error.to_string().contains("is more than the name of a variable"), "{error}");
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn secrets_in_all_their_forms() {
 }
 
 #[test]
-fn a_key_is_read_from_where_it_lies() {
+fn keys_are_read_from_variables_and_files() {
     let key = "0123456789abcdef";
     let of = |typed: &[(Setting, &str)], variables: &[(&str, &str)]| {
         settings(typed, variables).reproducible_key.unwrap().value
@@ -236,7 +236,7 @@ fn a_key_is_read_from_where_it_lies() {
 }
 
 #[test]
-fn the_projects_own_scripts_are_no_custom_commands() {
+fn commands_that_name_the_projects_own_scripts_are_ignored() {
     for own in ["npm start", "npm run start", "yarn start", "pnpm run start", "bun run start"] {
         assert_eq!(settings(&[(Setting::StartCommand, own)], &[]).start_command, None, "{own}");
     }
@@ -271,7 +271,7 @@ fn units_and_switches() {
 }
 
 #[test]
-fn a_mistyped_variable_is_told() {
+fn misspelled_variables_are_warnings() {
     let warnings =
         check(&[], &[("NEXTDEPLOY_NODE_VERSON", "22"), ("NEXTDEPLOY_COLOUR_OF_THE_BOX", "red")]).unwrap().warnings;
     assert_eq!(warnings[1].hint.as_deref(), Some("did you mean `NEXTDEPLOY_NODE_VERSION`?"));
@@ -279,7 +279,7 @@ fn a_mistyped_variable_is_told() {
 }
 
 #[test]
-fn folder_and_metadata_file_come_before_everything_else() {
+fn folder_and_metadata_file_are_resolved_first() {
     let environment = Environment::from_pairs([("INPUT_WORKING-DIRECTORY", "web"), ("NEXTDEPLOY_METADATA", "m.json")]);
     let place = locate(&CliSettings::default(), &environment).unwrap();
     assert_eq!(place.directory.value.to_str(), Some("web"));
@@ -379,12 +379,12 @@ fn images_are_repositories_in_lower_case() {
     let images: Vec<_> = seen.settings.images.iter().map(|image| image.value.to_string()).collect();
     assert_eq!(images, ["ghcr.io/acme/shop", "localhost:5000/shop"]);
     let warnings: Vec<_> = seen.warnings.iter().map(|warning| warning.message.as_str()).collect();
-    assert_eq!(warnings, ["`INPUT_IMAGES`: the image is called `ghcr.io/acme/shop`, in lower case"]);
+    assert_eq!(warnings, ["`INPUT_IMAGES`: the image is named `ghcr.io/acme/shop`, in lower case"]);
 }
 
 proptest! {
     #[test]
-    fn no_value_of_any_setting_makes_it_panic(value in any::<String>(), which in 0..Setting::ALL.len()) {
+    fn no_value_of_any_setting_panics(value in any::<String>(), which in 0..Setting::ALL.len()) {
         let setting = Setting::ALL[which];
         if let Ok(resolved) = check(&[(setting, &value)], &[]) {
             // What passes has no NUL, and only free text may have several lines.
@@ -426,7 +426,7 @@ fn every_list_setting_takes_a_line_each() {
 }
 
 #[test]
-fn environments_and_addresses_are_checked() {
+fn environment_names_and_urls_are_checked() {
     let resolve = |name: &str, value: &str| {
         let environment = Environment::from_pairs([(name, value)]);
         resolve(&CliSettings::default(), &environment, &ConfigFiles::default()).map(|resolved| resolved.forge)

@@ -153,7 +153,7 @@ fn a_fresh_record_passes() {
 }
 
 #[test]
-fn every_difference_is_told() {
+fn every_difference_is_listed() {
     let mut changed = facts();
     changed.node.value.major = 24;
     changed.config.output = StaticValue::Unknown { reason: "a function".into(), line: 1 };
@@ -169,7 +169,7 @@ fn every_difference_is_told() {
 }
 
 #[test]
-fn an_edited_record_is_told() {
+fn an_edited_record_is_stale() {
     let edited = checked(|metadata, lock| (metadata.replace("15.5.2", "15.5.3"), lock), &record()).unwrap_err();
     assert!(edited.to_string().ends_with("`next_version` was `15.5.3` and is `15.5.2`"), "{edited}");
     // Other bytes with the same meaning.
