@@ -1,6 +1,6 @@
-//! Tokens of Amazon ECR, private and public: a password for the user `AWS` that is good for twelve hours.
+//! Tokens of Amazon ECR, private and public: a password for the user `AWS` that is valid for twelve hours.
 //!
-//! Only asked for hosts of ECR. The identity comes from the AWS SDK's own chain, the region from the host.
+//! Requested only for ECR hosts. The identity comes from the AWS SDK's credential chain, the region from the host.
 
 use aws_config::SdkConfig;
 use base64::Engine as _;
@@ -11,27 +11,25 @@ use crate::registry::aws::{AwsError, caller_identity};
 
 const PRIVATE_TOKEN: &str = "ecr:GetAuthorizationToken";
 const PUBLIC_TOKEN: &str = "ecr-public:GetAuthorizationToken";
-/// The only region with an API for public registries (Amazon ECR Public user guide, "Registry authentication").
-pub(super) const PUBLIC_REGION: &str = "us-east-1";
 
-/// For all private registries in the region of `config` that the identity may use, those of other accounts included.
-pub(super) async fn private_token(config: &SdkConfig) -> Result<Login, AwsError> {
-    let asked = aws_sdk_ecr::Client::new(config).get_authorization_token().send().await;
-    match asked {
-        Ok(answer) => {
-            let token = answer.authorization_data().first().and_then(|data| data.authorization_token());
+/// A token for all private registries in the region of `config` that the identity may use, including those of other accounts.
+pub(super) async fn private(config: &SdkConfig) -> Result<Login, AwsError> {
+    let response = aws_sdk_ecr::Client::new(config).get_authorization_token().send().await;
+    match response {
+        Ok(output) => {
+            let token = output.authorization_data().first().and_then(|data| data.authorization_token());
             decode(PRIVATE_TOKEN, token)
         }
         Err(error) => Err(with_identity(AwsError::of(PRIVATE_TOKEN, error), config).await),
     }
 }
 
-/// For `public.ecr.aws`; needs `sts:GetServiceBearerToken` as well.
-pub(super) async fn public_token(config: &SdkConfig) -> Result<Login, AwsError> {
-    let asked = aws_sdk_ecrpublic::Client::new(config).get_authorization_token().send().await;
-    match asked {
-        Ok(answer) => {
-            let token = answer.authorization_data().and_then(|data| data.authorization_token());
+/// A token for `public.ecr.aws`; also needs `sts:GetServiceBearerToken`.
+pub(super) async fn public(config: &SdkConfig) -> Result<Login, AwsError> {
+    let response = aws_sdk_ecrpublic::Client::new(config).get_authorization_token().send().await;
+    match response {
+        Ok(output) => {
+            let token = output.authorization_data().and_then(|data| data.authorization_token());
             decode(PUBLIC_TOKEN, token)
         }
         Err(error) => Err(with_identity(AwsError::of(PUBLIC_TOKEN, error), config).await),
@@ -44,12 +42,12 @@ fn decode(operation: &'static str, token: Option<&str>) -> Result<Login, AwsErro
     let parts = text.as_deref().and_then(|text| text.split_once(':'));
     let (user, password) = parts.ok_or_else(|| AwsError::NotAws {
         operation,
-        reason: "its token is not of the form `user:password`".to_owned(),
+        reason: "the token is not of the form `user:password`".to_owned(),
     })?;
     Ok(Login::new(user, password))
 }
 
-/// Not every refusal says who was refused.
+/// Adds the identity, which not every denial names.
 async fn with_identity(error: AwsError, config: &SdkConfig) -> AwsError {
     match error {
         AwsError::AccessDenied { operation, mut denied } => {
@@ -70,7 +68,7 @@ mod tests {
 
     async fn answered(body: &serde_json::Value) -> (Result<Login, AwsError>, Result<Login, AwsError>) {
         let config = config(&serve(200, &body.to_string()).await).await;
-        (private_token(&config).await, public_token(&config).await)
+        (private(&config).await, public(&config).await)
     }
 
     fn token(text: &str) -> serde_json::Value {
@@ -78,7 +76,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_token_is_a_user_and_a_password() {
+    async fn the_token_is_a_user_name_and_a_password() {
         let login = Login::Basic { username: "AWS".to_owned(), password: Secret::new("pass:word".to_owned()) };
         let (private, _) = answered(&serde_json::json!({ "authorizationData": [token("AWS:pass:word")] })).await;
         assert_eq!(private.unwrap(), login);
@@ -87,7 +85,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_without_a_usable_token_is_not_shown() {
+    async fn unusable_tokens_are_not_shown() {
         for data in [
             serde_json::json!([]),
             serde_json::json!([token("canary")]),
@@ -100,9 +98,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_denial_that_names_nobody_still_names_the_action() {
+    async fn a_denial_without_details_names_the_action() {
         let body = r#"{"__type":"AccessDeniedException","message":"no"}"#;
-        let error = private_token(&config(&serve(400, body).await).await).await.unwrap_err();
-        assert_eq!(error.to_string(), "these AWS credentials may not do `ecr:GetAuthorizationToken`");
+        let error = private(&config(&serve(400, body).await).await).await.unwrap_err();
+        assert_eq!(error.to_string(), "the AWS credentials are not allowed to perform `ecr:GetAuthorizationToken`");
     }
 }

@@ -1,16 +1,18 @@
-//! Registries by their host name: which service stands behind it, and under which names the others know it.
+//! Registries by host name: the service behind it, and the other names of Docker Hub.
 
 use std::fmt;
 
 use serde::Serialize;
 
-use crate::image_ref::ImageRef;
+/// Other names of `docker.io`: those that Docker's tools write, and the host of its registry API.
+const DOCKER_HUB_ALIASES: &[&str] = &["index.docker.io", "registry-1.docker.io", "registry.hub.docker.com"];
+const DOCKER_HUB: &str = "docker.io";
 
-/// Host and port of a registry as image references write it, in lower case; Docker Hub is `docker.io`.
+/// Host and port of a registry in lowercase; Docker Hub is always `docker.io`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct RegistryHost(String);
 
-/// The service behind a host, as far as its name tells.
+/// The service behind a host, derived from its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RegistryKind {
     DockerHub,
@@ -22,7 +24,7 @@ pub enum RegistryKind {
     Other,
 }
 
-/// What the host name of a private registry in ECR says.
+/// The parts of the host name of a private ECR registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EcrHost {
     /// Twelve digits.
@@ -35,15 +37,18 @@ pub struct EcrHost {
 impl RegistryHost {
     pub fn new(host: &str) -> Self {
         let host = host.to_ascii_lowercase();
-        match host.as_str() {
-            "index.docker.io" | "registry-1.docker.io" | "registry.hub.docker.com" => Self("docker.io".to_owned()),
-            _ => Self(host),
-        }
+        if DOCKER_HUB_ALIASES.contains(&host.as_str()) { Self::docker_hub() } else { Self(host) }
     }
 
-    /// The registry of an image.
-    pub fn of(reference: &ImageRef) -> Self {
-        Self::new(reference.domain.as_deref().unwrap_or("docker.io"))
+    /// The registry of a key in the Docker config: `host`, `https://host`, `https://host/v1/` or `/v2/`. `None` for other URLs.
+    pub fn of_config_key(key: &str) -> Option<Self> {
+        let rest = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        matches!(path.trim_end_matches('/'), "" | "v1" | "v2").then(|| Self::new(host))
+    }
+
+    pub fn docker_hub() -> Self {
+        Self(DOCKER_HUB.to_owned())
     }
 
     pub fn as_str(&self) -> &str {
@@ -52,17 +57,17 @@ impl RegistryHost {
 
     /// The key of this registry in the Docker config.
     pub fn config_key(&self) -> &str {
-        if self.0 == "docker.io" { "https://index.docker.io/v1/" } else { &self.0 }
+        if self.0 == DOCKER_HUB { "https://index.docker.io/v1/" } else { &self.0 }
     }
 
-    /// The host that answers the registry API.
+    /// The host of the registry API.
     pub fn api_host(&self) -> &str {
-        if self.0 == "docker.io" { "registry-1.docker.io" } else { &self.0 }
+        if self.0 == DOCKER_HUB { "registry-1.docker.io" } else { &self.0 }
     }
 
     pub fn kind(&self) -> RegistryKind {
         match self.0.as_str() {
-            "docker.io" => RegistryKind::DockerHub,
+            DOCKER_HUB => RegistryKind::DockerHub,
             "ghcr.io" => RegistryKind::Ghcr,
             "public.ecr.aws" | "ecr-public.aws.com" => RegistryKind::EcrPublic,
             host => EcrHost::parse(host).map_or(RegistryKind::Other, RegistryKind::Ecr),
@@ -95,13 +100,13 @@ impl EcrHost {
         (is_account && is_region).then(|| Self {
             account: account.to_owned(),
             region: region.to_owned(),
-            partition: partition(region),
+            partition: aws_partition(region),
         })
     }
 }
 
 /// The partition of a region (AWS General Reference, "Amazon Resource Names").
-pub fn partition(region: &str) -> &'static str {
+pub fn aws_partition(region: &str) -> &'static str {
     match region {
         region if region.starts_with("cn-") => "aws-cn",
         region if region.starts_with("us-gov-") => "aws-us-gov",
@@ -119,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_an_ecr_host_names_account_region_and_partition() {
+    fn ecr_hosts_are_parsed_into_account_region_and_partition() {
         for (host, region, partition) in [
             ("012345678901.dkr.ecr.eu-central-1.amazonaws.com", "eu-central-1", "aws"),
             ("012345678901.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1", "aws-us-gov"),
@@ -134,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_ecr_is_another_registry() {
+    fn hosts_that_only_resemble_ecr_are_other_registries() {
         for host in [
             "12345.dkr.ecr.eu-central-1.amazonaws.com",
             "012345678901.dkr.ecr.eu-central-1.amazonaws.com.evil.example",

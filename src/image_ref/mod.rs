@@ -1,8 +1,14 @@
-//! Image references: `[domain/]path[:tag][@digest]`, by the grammar of distribution's `reference` package.
+//! Image references: `[domain/]path[:tag][@digest]`, by the grammar of distribution's `reference` package, and the registries they name.
+//!
+//! In: text. Out: [`ImageRef`] and [`RegistryHost`], or an error that says which rule is broken. Never looks anything up.
+
+mod registry_host;
 
 use std::fmt;
 
 use serde::{Serialize, Serializer};
+
+pub use registry_host::{EcrHost, RegistryHost, RegistryKind, aws_partition};
 
 use crate::diagnostic::shown;
 
@@ -11,7 +17,10 @@ const MAX_PATH: usize = 255;
 /// Longest tag.
 const MAX_TAG: usize = 128;
 
-/// A reference whose parts follow the grammar; nothing is added that was not written.
+/// Tag of a reference without tag and digest.
+const DEFAULT_TAG: &str = "latest";
+
+/// A reference whose parts follow the grammar. Parsing adds nothing: a tag that was left out is `None`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ImageRef {
     /// `ghcr.io`, `localhost:5000`; `None` is Docker Hub.
@@ -22,36 +31,36 @@ pub struct ImageRef {
     pub digest: Option<String>,
 }
 
-/// Why a text is no reference. Values shown are cut and on one line.
+/// Why a text is not a reference. Values are shortened and on one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidReference {
-    #[error("it is empty")]
+    #[error("the reference is empty")]
     Empty,
-    #[error("it contains a space or a control character")]
+    #[error("whitespace and control characters are not allowed")]
     Space,
-    #[error("it begins with a scheme, which references do not have")]
+    #[error("a reference has no URL scheme")]
     Scheme { without: String },
-    #[error("the name is missing")]
+    #[error("the repository name is missing")]
     NoName,
-    #[error("a part of the name is empty")]
+    #[error("the repository name has an empty component")]
     EmptyComponent,
-    #[error("`{component}` has upper case letters; image names are lower case")]
+    #[error("`{component}` has uppercase letters; repository names are lowercase")]
     UpperCase { component: String, lower: String },
-    #[error("`{component}` may hold lower case letters and digits, with single `.`, `_`, `__` or dashes between them")]
+    #[error("invalid component `{component}`: use lowercase letters and digits, separated by `.`, `_`, `__` or dashes")]
     Component { component: String },
-    #[error("the name is longer than {MAX_PATH} characters")]
+    #[error("the repository name is longer than {MAX_PATH} characters")]
     TooLong,
-    #[error("64 hexadecimal digits are an image id, not a name")]
+    #[error("64 hexadecimal digits are an image ID, not a name")]
     ImageId,
-    #[error("`{domain}` is no registry host")]
+    #[error("invalid registry host `{domain}`")]
     Host { domain: String },
-    #[error("`{port}` is no port")]
+    #[error("invalid port `{port}`")]
     Port { port: String },
     #[error(
-        "a tag holds letters, digits, `_`, `.` and `-`, at most {MAX_TAG}, and begins with a letter, a digit or `_`"
+        "invalid tag `{tag}`: use at most {MAX_TAG} letters, digits, `_`, `.` and `-`, starting with a letter, a digit or `_`"
     )]
     Tag { tag: String },
-    #[error("`{digest}` is no digest")]
+    #[error("invalid digest `{digest}`")]
     Digest { digest: String },
 }
 
@@ -59,20 +68,20 @@ impl InvalidReference {
     /// One concrete action.
     pub fn hint(&self) -> String {
         match self {
-            Self::Empty | Self::NoName => "give a reference such as `ghcr.io/owner/shop:1.2`".to_owned(),
+            Self::Empty | Self::NoName => "use a reference such as `ghcr.io/owner/shop:1.2`".to_owned(),
             Self::Space => "remove spaces and line breaks".to_owned(),
-            Self::Scheme { without } => format!("leave the scheme out: `{without}`"),
-            Self::EmptyComponent => "remove the doubled, leading or trailing `/`".to_owned(),
-            Self::UpperCase { lower, .. } => format!("write it in lower case: `{lower}`"),
-            Self::Component { .. } => "choose a name like `owner/my-shop`".to_owned(),
-            Self::TooLong => "choose a shorter name".to_owned(),
-            Self::ImageId => "give the image a name, such as `shop:1.2`".to_owned(),
-            Self::Host { .. } => "begin with a host such as `ghcr.io` or `localhost:5000`".to_owned(),
+            Self::Scheme { without } => format!("remove the scheme: `{without}`"),
+            Self::EmptyComponent => "remove the double, leading or trailing `/`".to_owned(),
+            Self::UpperCase { lower, .. } => format!("use lowercase: `{lower}`"),
+            Self::Component { .. } => "use a name such as `owner/my-shop`".to_owned(),
+            Self::TooLong => "use a shorter name".to_owned(),
+            Self::ImageId => "use a name such as `shop:1.2`".to_owned(),
+            Self::Host { .. } => "use a host such as `ghcr.io` or `localhost:5000`".to_owned(),
             Self::Port { .. } => {
-                "give a port from 1 to 65535 behind the host; a tag stands at the end: `host:5000/shop:1.2`".to_owned()
+                "use a port from 1 to 65535 after the host; a tag goes at the end: `host:5000/shop:1.2`".to_owned()
             }
-            Self::Tag { .. } => "give a tag such as `1.2` behind the last `:`".to_owned(),
-            Self::Digest { .. } => "give a digest of the form `sha256:` and 64 hexadecimal digits".to_owned(),
+            Self::Tag { .. } => "use a tag such as `1.2` after the last `:`".to_owned(),
+            Self::Digest { .. } => "use a digest of the form `sha256:` followed by 64 hexadecimal digits".to_owned(),
         }
     }
 }
@@ -100,30 +109,52 @@ impl ImageRef {
         Ok(Self { domain: domain.map(str::to_owned), path: path.to_owned(), tag, digest })
     }
 
+    /// The registry that the image is in; Docker Hub for a reference without a domain.
+    pub fn registry(&self) -> RegistryHost {
+        self.domain.as_deref().map_or_else(RegistryHost::docker_hub, RegistryHost::new)
+    }
+
+    /// True for a name without a domain and without a namespace, such as `shop:1`: no account can push it to Docker Hub.
+    pub fn is_local(&self) -> bool {
+        self.domain.is_none() && !self.path.contains('/')
+    }
+
     /// The name as it was written, without tag and digest: `ghcr.io/acme/shop`.
     pub fn repository(&self) -> String {
         self.domain.as_ref().map_or_else(|| self.path.clone(), |domain| format!("{domain}/{}", self.path))
     }
 
-    /// With the tag `latest` when it has neither tag nor digest, as for the docker command line.
+    /// The path that the registry knows the repository by; Docker Hub's official images are in `library/`.
+    pub fn registry_path(&self) -> String {
+        let is_official = !self.path.contains('/') && self.registry().kind() == RegistryKind::DockerHub;
+        if is_official { format!("library/{}", self.path) } else { self.path.clone() }
+    }
+
+    /// The repository in one spelling, however it was written: `docker.io/library/node`.
+    pub fn fully_qualified_repository(&self) -> String {
+        format!("{}/{}", self.registry(), self.registry_path())
+    }
+
+    /// With domain, default namespace and default tag: `docker.io/library/node:22-slim`.
+    pub fn fully_qualified(&self) -> String {
+        let mut text = self.fully_qualified_repository();
+        let tag = self.tag.as_deref().or_else(|| self.digest.is_none().then_some(DEFAULT_TAG));
+        push_suffix(&mut text, tag, self.digest.as_deref());
+        text
+    }
+
+    /// The tag, `latest` when it was left out.
+    pub fn tag_or_latest(&self) -> &str {
+        self.tag.as_deref().unwrap_or(DEFAULT_TAG)
+    }
+
+    /// The reference with the tag `latest`, unless it has a tag or a digest.
     #[must_use]
     pub fn or_latest(mut self) -> Self {
         if self.digest.is_none() {
-            self.tag.get_or_insert_with(|| "latest".to_owned());
+            self.tag.get_or_insert_with(|| DEFAULT_TAG.to_owned());
         }
         self
-    }
-
-    /// With domain and default namespace: `docker.io/library/node:22-slim`.
-    pub fn fully_qualified(&self) -> String {
-        let namespace = if self.domain.is_none() && !self.path.contains('/') { "library/" } else { "" };
-        let domain = self.domain.as_deref().unwrap_or("docker.io");
-        let mut text = format!("{domain}/{namespace}{}", self.path);
-        match (&self.tag, &self.digest) {
-            (None, None) => text.push_str(":latest"),
-            (tag, digest) => push_suffix(&mut text, tag.as_deref(), digest.as_deref()),
-        }
-        text
     }
 }
 
@@ -135,8 +166,7 @@ impl Serialize for ImageRef {
 
 impl fmt::Display for ImageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = self.domain.as_ref().map_or_else(String::new, |domain| format!("{domain}/"));
-        text.push_str(&self.path);
+        let mut text = self.repository();
         push_suffix(&mut text, self.tag.as_deref(), self.digest.as_deref());
         f.write_str(&text)
     }
@@ -153,7 +183,7 @@ fn push_suffix(text: &mut String, tag: Option<&str>, digest: Option<&str>) {
     }
 }
 
-/// What is wrong before any part is looked at.
+/// Checks that concern the text as a whole.
 fn check_shape(text: &str) -> Result<(), InvalidReference> {
     if text.is_empty() {
         return Err(InvalidReference::Empty);
@@ -192,7 +222,7 @@ fn check_domain(domain: &str) -> Result<(), InvalidReference> {
     if !valid_host {
         return Err(InvalidReference::Host { domain: shown(domain) });
     }
-    // The grammar has any number; no connection has one beyond 65535.
+    // The grammar allows any number.
     let is_port =
         |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse().is_ok_and(|port: u16| port != 0);
     match port.filter(|port| !is_port(port)) {
@@ -225,7 +255,7 @@ fn check_path(path: &str, reference: &str) -> Result<(), InvalidReference> {
     }
 }
 
-/// The reference with its name in lower case; tags have both cases.
+/// The reference with its name in lowercase; tags are case-sensitive.
 fn lower_name(reference: &str) -> String {
     let end = reference.find('@').unwrap_or(reference.len());
     let last = reference[..end].rfind('/').map_or(0, |at| at + 1);
