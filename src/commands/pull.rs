@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use super::display::{progress_mode, show};
 use super::{Session, block_on};
-use crate::config::cli::{Pull, Words};
+use crate::config::cli::{CliSettings, Pull};
 use crate::config::metadata::ConfigFiles;
 use crate::config::settings;
 use crate::diagnostic::ExitCode;
@@ -12,9 +12,7 @@ use crate::docker::connection::Engine;
 use crate::error::Error;
 use crate::image_ref::ImageRef;
 use crate::origin::Origin;
-use crate::pipeline::{
-    EventSender, RegistryAccess, Stop, TransferRecord, named_registry, typed_reference,
-};
+use crate::pipeline::{EventSender, RegistryAccess, Stop, TransferRecord, named_registry, typed_reference};
 use crate::registry::transfer::{PullRun, PulledImage, TransferError, TransferOptions};
 use crate::report::progress::ProgressMode;
 use crate::report::transfer::{PullResult, render_pull};
@@ -22,7 +20,7 @@ use crate::report::transfer::{PullResult, render_pull};
 /// Events of a transfer that wait to be recorded.
 const TRANSFER_QUEUE: usize = 64;
 
-pub fn run(session: &Session, verb: &Pull, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Pull, words: &CliSettings) -> Result<ExitCode, Error> {
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
     session.warn(&resolved.warnings);
     let reference = typed_reference(&verb.image)?;

@@ -10,8 +10,8 @@ use crate::docker::connection::{DaemonError, Engine, find_endpoint};
 use crate::host::Environment;
 use crate::image::plan::ImagePlan;
 use crate::image_ref::ImageRef;
-use crate::net::Network;
 use crate::image_ref::RegistryHost;
+use crate::net::Network;
 use crate::registry::transfer::check_login;
 use crate::registry::{Access, AuthError, Keychain, Login, LoginStatus};
 

@@ -47,8 +47,14 @@ fn credentials_are_only_a_problem_for_a_push() {
         "doctor/credentials",
         "ghcr.io: credentials from `config.json`",
     );
-    let with_status = |status| vec![RegistryState { host: RegistryHost::new("ghcr.io"), found: found(token()), status }];
-    check(&one(with_status(LoginStatus::Accepted), PushPolicy::Auto), FindingLevel::Ok, "doctor/credentials", ", accepted");
+    let with_status =
+        |status| vec![RegistryState { host: RegistryHost::new("ghcr.io"), found: found(token()), status }];
+    check(
+        &one(with_status(LoginStatus::Accepted), PushPolicy::Auto),
+        FindingLevel::Ok,
+        "doctor/credentials",
+        ", accepted",
+    );
     let refused = one(with_status(LoginStatus::Rejected), PushPolicy::Auto);
     check(&refused, FindingLevel::Problem, "doctor/login-refused", "`config.json`");
     assert_eq!(exit_code(&[refused]), ExitCode::Authentication);

@@ -114,7 +114,7 @@ fn errors_of_every_verb_go_the_same_way_and_none_asks_for_plain_text() {
             "{plain:#?}"
         );
     }
-    job.run(&["plan", "--ci", "travis"], &[]).says("`travis` is not one of");
+    job.run(&["plan", "--ci", "travis"], &[]).says("unknown value `travis`, expected one of");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::diagnostic::printable;
 use crate::image::plan::{CacheMount, ImageMode, ImagePlan, ManagerSetup, PlannedCommand};
 use crate::origin::{Origin, Sourced};
 use crate::project::{
-    InstallNeeds, StaticValue, NextConfig, OutputMode, ProjectFacts, StartScript, Workspace, WorkspaceTool, YarnLinker,
+    InstallNeeds, NextConfig, OutputMode, ProjectFacts, StartScript, StaticValue, Workspace, WorkspaceTool, YarnLinker,
 };
 
 /// Most values listed for one fact.
