@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::launching::known_images;
 use super::{Session, block_on, containers};
-use crate::config::cli::{Ecs, Manifest, ManifestArgs, ManifestCommand, Words};
+use crate::config::cli::{CliSettings, Ecs, Manifest, ManifestArgs, ManifestCommand};
 use crate::deploy::manifest::{
     ComposeOptions, EcsOptions, KubernetesOptions, ManifestError, render_compose, render_ecs, render_kubernetes,
 };
@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::host::Environment;
 use crate::origin::{Origin, Sourced};
 
-pub fn run(session: &Session, verb: &Manifest, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Manifest, words: &CliSettings) -> Result<ExitCode, Error> {
     let args = verb.args();
     let config = configuration(session, args)?;
     let reference = match (&args.image, &config.image) {

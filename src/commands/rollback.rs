@@ -2,7 +2,7 @@
 
 use super::launching::{explain, launch_listener, print_addresses, stop_signal};
 use super::{Session, block_on};
-use crate::config::cli::{Rollback, Words};
+use crate::config::cli::{CliSettings, Rollback};
 use crate::config::metadata::ConfigFiles;
 use crate::config::settings;
 use crate::deploy::{LaunchedService, Launcher, Replaced, Replacement, wait_timeout};
@@ -18,7 +18,7 @@ enum RollbackOutcome {
     Service(LaunchedService),
 }
 
-pub fn run(session: &Session, verb: &Rollback, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Rollback, words: &CliSettings) -> Result<ExitCode, Error> {
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
     session.warn(&resolved.warnings);
     let ca_bundle = resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path());

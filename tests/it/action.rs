@@ -6,7 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use clap::CommandFactory;
-use nextdeploy::config::cli::{Cli, Setting};
+use nextdeploy::config::Setting;
+use nextdeploy::config::cli::Cli;
 use nextdeploy::report::outputs::Outputs;
 use serde_json::Value;
 
@@ -54,7 +55,7 @@ fn generated() -> (String, String) {
         let [_, variable] = setting.input_variables();
         let input = setting.input();
         writeln!(inputs, "  {input}:\n    description: {}", Value::from(description(setting))).unwrap();
-        if let Some(default) = default_of(&input) {
+        if let Some(default) = default_of(input) {
             writeln!(inputs, "    default: {default}").unwrap();
         }
         // Where the workflow names no folder, the action does.
@@ -73,7 +74,7 @@ fn every_setting_is_an_input_and_every_input_reaches_the_program() {
     let action = action();
     let expected: BTreeSet<String> = Setting::ALL
         .iter()
-        .map(|setting| setting.input())
+        .map(|setting| setting.input().to_owned())
         .chain(OWN_INPUTS.iter().map(|(name, _)| (*name).to_owned()))
         .collect();
     let expected: BTreeSet<&str> = expected.iter().map(String::as_str).collect();

@@ -184,7 +184,7 @@ fn act_wrong_inputs_are_one_annotation_and_no_build() {
     assert!(finished.log.contains("exit status 2"), "{}", finished.log);
     let errors = finished.annotations("error");
     assert_eq!(errors.len(), 1, "{errors:?}");
-    assert!(errors[0].contains("INPUT_NODE") && errors[0].contains("`latest` is not a Node.js version"), "{errors:?}");
+    assert!(errors[0].contains("INPUT_NODE") && errors[0].contains("invalid Node.js version `latest`"), "{errors:?}");
 }
 
 #[test]
