@@ -94,7 +94,7 @@ fn unique() -> String {
 }
 
 #[tokio::test]
-async fn caches_go_out_and_come_in_again_without_keys() {
+async fn caches_are_saved_and_restored_without_keys() {
     let engine = engine(&[]).await;
     let (before, folder) = (plan(&unique()), tempfile::tempdir().unwrap());
     let write = "mkdir -p /mounted/store/a && echo package > '/mounted/store/a/b c' && chmod 755 '/mounted/store/a/b c' && \

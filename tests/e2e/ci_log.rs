@@ -29,7 +29,7 @@ fn obeyed(log: &str) -> Vec<&str> {
 }
 
 #[test]
-fn a_build_in_a_job_reports_itself_and_nothing_else() {
+fn a_build_in_a_job_emits_only_its_own_commands() {
     let engine = Engine::with_base(22);
     let repository = Repository::compose(&Case::named("npm-next16-app"));
     let manifest = repository.path().join("package.json");
@@ -80,7 +80,7 @@ fn a_build_in_a_job_reports_itself_and_nothing_else() {
 }
 
 #[test]
-fn a_push_that_fails_leaves_the_outputs_of_the_image() {
+fn a_failed_push_keeps_the_outputs_of_the_image() {
     let engine = Engine::with_base(22);
     let repository = Repository::compose(&Case::named("npm-next16-app"));
     // Nothing listens there.

@@ -66,7 +66,7 @@ impl Run {
 }
 
 #[test]
-fn a_repository_is_made_once_and_never_changed() {
+fn a_repository_is_created_once_and_never_changed() {
     let (folder, name) = (tempfile::tempdir().unwrap(), repository());
     let asked = ["--mutability-exclusion", "latest", "--keep-images", "30", "--resource-tag", "team=web", "--json"];
     let first = ["ensure-repository", &name, "--tag-mutability", "immutable"];
@@ -88,7 +88,7 @@ fn a_repository_is_made_once_and_never_changed() {
 }
 
 #[test]
-fn runs_at_the_same_time_make_one_repository() {
+fn concurrent_runs_create_one_repository() {
     let (folder, name) = (tempfile::tempdir().unwrap(), repository());
     let runs: Vec<Value> = std::thread::scope(|scope| {
         let run = || ecr(folder.path(), &["ensure-repository", &name, "--json"]).json();
@@ -99,7 +99,7 @@ fn runs_at_the_same_time_make_one_repository() {
 }
 
 #[test]
-fn a_dry_run_makes_nothing() {
+fn a_dry_run_creates_nothing() {
     let (folder, name) = (tempfile::tempdir().unwrap(), repository());
     let uri = format!("{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/{name}");
     let calls = ecr(folder.path(), &["ensure-repository", &uri, "--keep-images", "3", "--dry-run", "--json"]).json();
@@ -143,7 +143,7 @@ fn a_user_gets_keys_until_there_are_two_and_can_be_made_again() {
 }
 
 #[test]
-fn keys_do_not_go_into_repositories() {
+fn keys_are_not_written_into_repositories() {
     let (folder, name) = (tempfile::tempdir().unwrap(), repository());
     fs::write(folder.path().join("package.json"), "{}").unwrap();
     let in_project = ecr(folder.path(), &["provision-user", &name, "--output", "key.json"]);
@@ -156,7 +156,7 @@ fn keys_do_not_go_into_repositories() {
 }
 
 #[test]
-fn bad_names_are_told_before_aws_is_asked() {
+fn invalid_names_are_rejected_before_contacting_aws() {
     let folder = tempfile::tempdir().unwrap();
     for wrong in ["Shop", "shop:1", "a__b", "s"] {
         ecr(folder.path(), &["ensure-repository", wrong]).fails(2, "ecr/repository-name");

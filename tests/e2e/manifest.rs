@@ -69,7 +69,7 @@ fn check_app(address: SocketAddr, logs: impl Fn() -> String) {
 }
 
 #[test]
-fn manifests_are_valid_and_what_they_say_runs() {
+fn manifests_are_valid_and_run() {
     let scene = Scene::set();
     check_kubernetes(&scene);
     check_ecs(&scene);

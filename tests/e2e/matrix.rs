@@ -19,7 +19,7 @@ macro_rules! cases {
         $(#[test] fn $test() { run_case($name); })*
 
         #[test]
-        fn every_case_of_the_list_is_run() {
+        fn every_case_builds_and_runs() {
             let listed: Vec<String> = all_cases().into_iter().map(|case| case.name).collect();
             assert_eq!(listed, [$($name),*]);
         }

@@ -37,7 +37,7 @@ async fn build(target: &str) -> Image {
 }
 
 #[tokio::test]
-async fn the_image_holds_the_program_and_authorities_and_nothing_else() {
+async fn the_image_contains_only_the_program_and_certificate_authorities() {
     let image = build("tool").await;
     let config = image.inspect()["Config"].clone();
     assert_eq!(config["Entrypoint"], serde_json::json!(["nextdeploy"]));

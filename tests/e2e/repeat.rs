@@ -35,7 +35,7 @@ fn replace_in(repository: &Repository, path: &str, from: &str, to: &str) {
 }
 
 #[test]
-fn an_edit_of_sources_or_scripts_does_not_install_again() {
+fn editing_sources_or_scripts_does_not_reinstall() {
     let case = Case::named("npm-next16-app");
     let engine = Engine::with_base(case.node);
     let repository = Repository::compose(&case);

@@ -91,7 +91,7 @@ fn answers(daemon: &SecondDaemon, expected: [&str; 2]) {
 }
 
 #[tokio::test]
-async fn a_service_is_made_updated_and_rolled_back_when_it_fails() {
+async fn a_service_is_created_updated_and_rolled_back_on_failure() {
     let daemon = SecondDaemon::start("2g");
     let containers = containers(&daemon).await;
     let refused = containers.deploy_service(&service("one", true, "hush"), None).await.unwrap_err();
@@ -131,7 +131,7 @@ async fn a_service_is_made_updated_and_rolled_back_when_it_fails() {
 }
 
 #[tokio::test]
-async fn a_new_service_that_never_stays_is_told() {
+async fn a_new_service_that_keeps_exiting_is_reported() {
     let daemon = SecondDaemon::start("2g");
     daemon.engine.docker(&["swarm", "init", "--advertise-addr", "127.0.0.1"]);
     let containers = containers(&daemon).await;
@@ -167,7 +167,7 @@ fn document(folder: &Path, version: &str, check: &str) -> String {
 }
 
 #[test]
-fn run_swarm_rolls_out_tells_what_failed_and_goes_back() {
+fn run_swarm_rolls_out_reports_failures_and_rolls_back() {
     let daemon = SecondDaemon::start("2g");
     let folder = tempfile::tempdir().unwrap();
     let secret = [("TOKEN", "canary-4711")];

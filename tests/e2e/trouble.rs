@@ -83,7 +83,7 @@ fn termination_stops_the_build() {
 }
 
 #[test]
-fn no_daemon_at_the_address_is_told() {
+fn a_missing_daemon_at_the_address_is_reported() {
     let repository = Repository::compose(&Case::named("npm-next16-app"));
     let engine = Engine { host: Some("unix:///nonexistent/docker.sock".to_owned()) };
     let run = nextdeploy(&engine, repository.path(), &["build", "--tag", "nd-e2e-nowhere:test"]);
@@ -108,7 +108,7 @@ fn a_dry_run_needs_no_daemon() {
 }
 
 #[test]
-fn a_daemon_that_dies_is_told() {
+fn a_daemon_that_dies_is_reported() {
     let daemon = SecondDaemon::start("3g");
     let mark = "orphaned-51ca";
     let repository = endless_project(mark);
@@ -125,7 +125,7 @@ fn a_daemon_that_dies_is_told() {
 }
 
 #[test]
-fn a_full_disk_is_told() {
+fn a_full_disk_is_reported() {
     // Enough for the base image, not for the packages of an application.
     let daemon = SecondDaemon::start("700m");
     let repository = Repository::compose(&Case::named("npm-next16-app"));

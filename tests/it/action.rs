@@ -105,7 +105,7 @@ fn outputs_are_those_of_the_build() {
 }
 
 #[test]
-fn no_expression_stands_in_a_command() {
+fn commands_contain_no_expressions() {
     let mut commands = 0;
     let mut check = |place: &str, steps: &Value| {
         for step in steps.as_array().into_iter().flatten() {

@@ -68,7 +68,7 @@ fn keys(folder: &Path, variables: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn caches_are_kept_where_machines_live_for_one_run_or_on_request() {
+fn caches_are_kept_on_ephemeral_machines_or_on_request() {
     let folder = checkout();
     let none = |variables: &[(&str, &str)]| {
         let (code, _, outputs) = step(folder.path(), variables);
@@ -152,7 +152,7 @@ fn a_lockfile_that_is_a_link_to_a_device_is_not_read() {
 }
 
 #[test]
-fn another_word_is_an_error_that_holds_no_command() {
+fn an_invalid_value_is_an_escaped_error() {
     let (code, log, outputs) = step(checkout().path(), &[("INPUT_CACHE", "x\n::error::forged %0A")]);
     assert_eq!((code, outputs.len()), (Some(2), 0));
     assert_eq!(

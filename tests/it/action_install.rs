@@ -243,7 +243,7 @@ fn a_release_is_the_version_of_its_tag_and_packs_the_same_file_each_time() {
 }
 
 #[test]
-fn a_commit_is_a_release_only_when_the_release_says_so() {
+fn a_commit_is_a_release_only_if_the_release_names_it() {
     let runner = Runner::new().with_cargo();
     runner.release("acme/nextdeploy");
     runner.install(&[ACTION, ("ACTION_REF", COMMIT)]).gives(VERSION, &format!("release {VERSION}, checksum verified"));
@@ -264,7 +264,7 @@ fn a_branch_and_a_checkout_are_built_from_source_again_when_it_changes() {
 }
 
 #[test]
-fn what_does_not_match_its_checksum_is_not_used() {
+fn a_download_with_a_wrong_checksum_is_rejected() {
     let runner = Runner::new();
     let release = runner.release("acme/nextdeploy");
     for architecture in ["x86_64", "aarch64"] {
@@ -301,7 +301,7 @@ fn an_archive_whose_program_does_not_run_is_never_kept() {
 }
 
 #[test]
-fn an_archive_holds_two_regular_files_and_nothing_else() {
+fn an_archive_with_other_files_is_rejected() {
     let victim = tempfile::NamedTempFile::new().unwrap();
     fs::set_permissions(victim.path(), fs::Permissions::from_mode(0o600)).unwrap();
     let fill = |folder: &Path| {
@@ -380,7 +380,7 @@ fn a_release_is_used_only_when_gh_confirms_that_the_release_workflow_built_it() 
 }
 
 #[test]
-fn checksums_in_the_commit_of_the_action_count_more_than_those_of_the_release() {
+fn checksums_in_the_commit_of_the_action_take_precedence() {
     let runner = Runner::new();
     let release = runner.release("acme/nextdeploy");
     let sums = fs::read_to_string(release.join("SHA256SUMS")).unwrap();
@@ -444,7 +444,7 @@ fn a_release_ends_with_a_commit_that_pins_its_checksums_and_the_tags_for_it() {
 }
 
 #[test]
-fn a_server_that_is_ill_is_told_from_a_release_that_is_missing() {
+fn a_server_error_is_not_a_missing_release() {
     let runner = Runner::new();
     let release = runner.release("acme/nextdeploy");
     for architecture in ["x86_64", "aarch64"] {
@@ -454,7 +454,7 @@ fn a_server_that_is_ill_is_told_from_a_release_that_is_missing() {
 }
 
 #[test]
-fn versions_that_are_none_and_hostile_refs_are_refused_in_one_line() {
+fn invalid_versions_and_hostile_refs_are_one_line_errors() {
     let runner = Runner::new();
     for version in ["latest", "1", "1.2.3; id", "../../x", "0.1.0\n::warning::x", "$(id)"] {
         runner.install(&[ACTION, ("INPUT_VERSION", version)]).fails("give the version of a release");
@@ -466,7 +466,7 @@ fn versions_that_are_none_and_hostile_refs_are_refused_in_one_line() {
 }
 
 #[test]
-fn a_program_that_is_there_can_be_named() {
+fn an_installed_program_can_be_used() {
     let runner = Runner::new();
     let program = env!("CARGO_BIN_EXE_nextdeploy");
     runner.install(&[("NEXTDEPLOY_BINARY", program)]).gives(VERSION, "NEXTDEPLOY_BINARY");

@@ -26,7 +26,7 @@ fn build_at(daemon: &str, event: &str, api: &GitHubApi, token: &str, arguments: 
 }
 
 #[test]
-fn a_failed_build_is_told_and_stays_a_failed_build() {
+fn a_failed_build_is_reported_and_keeps_its_exit_code() {
     let api = GitHubApi::start();
     build(&api, crate::forge::TOKEN, &["--comment", "--commit-status", "--deployment=preview"]);
     let bodies = api.bodies();
@@ -44,7 +44,7 @@ fn a_failed_build_is_told_and_stays_a_failed_build() {
 }
 
 #[test]
-fn what_cannot_be_told_is_a_warning() {
+fn a_report_that_cannot_be_written_is_a_warning() {
     let api = GitHubApi::start();
     api.state.lock().unwrap().may_write.clear();
     let run = build(&api, crate::forge::TOKEN, &["--comment"]);
@@ -56,14 +56,14 @@ fn what_cannot_be_told_is_a_warning() {
 }
 
 #[test]
-fn nobody_is_told_who_did_not_ask() {
+fn nothing_is_reported_unless_requested() {
     let api = GitHubApi::start();
     build(&api, crate::forge::TOKEN, &[]);
     assert_eq!(api.server.received().len(), 0);
 }
 
 #[test]
-fn what_cannot_be_told_fails_a_run_that_asks_for_it() {
+fn a_required_report_that_cannot_be_written_fails_the_run() {
     let daemon = FakeDaemon::that_builds();
     let address = format!("unix://{}", daemon.socket.display());
     let api = GitHubApi::start();

@@ -34,7 +34,7 @@ fn find<'a>(findings: &'a [Value], code: &str) -> &'a Value {
 }
 
 #[test]
-fn a_healthy_machine_and_app_are_fit_to_build() {
+fn a_healthy_machine_and_app_pass() {
     let daemon = daemon();
     let host = daemon.address.replace("http://", "tcp://");
     let run = Repository::next_app().run_with(&["doctor"], &[("DOCKER_HOST", &host)]);
@@ -56,7 +56,7 @@ fn a_healthy_machine_and_app_are_fit_to_build() {
 }
 
 #[test]
-fn no_daemon_and_no_lockfile_are_both_told_and_the_first_one_decides() {
+fn a_missing_daemon_and_lockfile_are_both_reported_and_the_first_sets_the_exit_code() {
     let repository = Repository::next_app();
     let run = repository.run_with(&["doctor", "--json"], &[NO_DAEMON]);
     assert_eq!(run.code, Some(4), "{run:#?}");
@@ -74,14 +74,14 @@ fn no_daemon_and_no_lockfile_are_both_told_and_the_first_one_decides() {
 }
 
 #[test]
-fn a_wrong_setting_is_a_finding_too() {
+fn an_invalid_setting_is_a_finding() {
     let run = Repository::next_app().run_with(&["doctor", "--json", "--port", "http"], &[NO_DAEMON]);
     assert_eq!(run.code, Some(2), "{run:#?}");
     find(&findings(&run), "settings/port");
 }
 
 #[test]
-fn another_platform_is_emulated() {
+fn a_foreign_platform_is_reported_as_emulated() {
     let daemon = daemon();
     let host = daemon.address.replace("http://", "tcp://");
     let run = Repository::next_app()
@@ -94,7 +94,7 @@ fn another_platform_is_emulated() {
 }
 
 #[test]
-fn credentials_say_where_they_come_from_and_never_what_they_are() {
+fn credentials_are_reported_by_source_never_by_value() {
     let run = Repository::next_app().run_with(
         &[
             "doctor",
@@ -118,7 +118,7 @@ fn credentials_say_where_they_come_from_and_never_what_they_are() {
 }
 
 #[test]
-fn the_token_is_tried_only_when_something_is_to_be_told() {
+fn the_token_is_checked_only_if_a_report_needs_it() {
     let api = GitHubApi::start();
     let variables = api.variables();
     let mut variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();

@@ -183,7 +183,7 @@ fn assert_code(error: &impl Diagnostic, code: &str) {
 }
 
 #[tokio::test]
-async fn no_daemon_where_one_should_be() {
+async fn a_missing_daemon_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("gone.sock");
     let endpoint = |address| Endpoint { address, origin: Origin::Variable("DOCKER_HOST".into()), ca_bundle: None };
@@ -203,7 +203,7 @@ async fn no_daemon_where_one_should_be() {
 }
 
 #[tokio::test]
-async fn something_else_answers() {
+async fn a_server_that_is_not_docker_is_reported() {
     let answers = [
         (
             "HTTP/1.1 400 Bad Request\r\nContent-Length: 49\r\n\r\nClient sent an HTTP request to an HTTPS server.\n\n",
@@ -222,7 +222,7 @@ async fn something_else_answers() {
 }
 
 #[tokio::test]
-async fn a_mute_daemon_is_given_up_after_five_seconds() {
+async fn a_silent_daemon_times_out_after_five_seconds() {
     let daemon = FakeDaemon::start(|_| std::thread::sleep(Duration::from_secs(30)), |_| {});
     let start = Instant::now();
     assert_code(&connect(daemon.endpoint()).await.unwrap_err(), "daemon/no-answer");
@@ -230,7 +230,7 @@ async fn a_mute_daemon_is_given_up_after_five_seconds() {
 }
 
 #[tokio::test]
-async fn a_plain_daemon_is_no_tls_daemon() {
+async fn tls_to_a_plain_http_daemon_is_an_error() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -246,7 +246,7 @@ async fn a_plain_daemon_is_no_tls_daemon() {
 }
 
 #[tokio::test]
-async fn a_last_message_without_its_newline_is_still_read() {
+async fn a_last_message_without_a_newline_is_read() {
     let image = build(|stream| {
         read_context(stream);
         let _ = stream.write_all(CHUNKED.as_bytes());

@@ -65,7 +65,7 @@ fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
 
 /// A configuration that is not followed to its end decides nothing: what it seems to export does not count.
 #[test]
-fn configurations_that_grow() {
+fn configurations_that_expand_are_bounded() {
     let text = "x".repeat(64);
     for (what, head, body) in [
         ("doubled lists", "let a = [1];", "a = [...a, ...a];".repeat(40)),
@@ -100,7 +100,7 @@ fn configurations_that_grow() {
 
 /// Refused before the parser, which would take gigabytes or hours.
 #[test]
-fn configurations_that_are_nested() {
+fn deeply_nested_configurations_are_rejected() {
     let nested = |open: &str, times: usize| format!("x = {}", open.repeat(times));
     for (file, content) in [
         ("next.config.js", nested("(a=(", 1_000)),
@@ -148,7 +148,7 @@ fn long_configurations_are_read() {
 }
 
 #[test]
-fn scripts_that_call_scripts() {
+fn nested_script_calls_are_bounded() {
     let manifest =
         |scripts: &str| format!(r#"{{"name":"shop","dependencies":{{"next":"16.4.6"}},"scripts":{{{scripts}}}}}"#);
     let circle = lines(20_000, |at| format!(r#""a{at}":"npm run a{}","#, (at + 1) % 20_000));
@@ -173,7 +173,7 @@ fn scripts_that_call_scripts() {
 }
 
 #[test]
-fn versions_that_are_none() {
+fn hostile_version_ranges_are_bounded() {
     let long = "||".repeat(10_000);
     let odd = [
         "~x",

@@ -164,7 +164,7 @@ fn lockfiles_and_manifests_that_are_too_large_together() {
 }
 
 #[test]
-fn what_is_not_a_regular_file_is_not_read() {
+fn only_regular_files_are_read() {
     let makes: [fn(&Path); 3] = [|path| symlink("/dev/zero", path).unwrap(), pipe, |path| sparse(path, 200 * MIB)];
     for name in ["package.json", "pnpm-workspace.yaml", "lerna.json"] {
         for make in makes {
@@ -189,7 +189,7 @@ fn what_is_not_a_regular_file_is_not_read() {
 }
 
 #[test]
-fn trees_that_are_too_deep() {
+fn trees_that_are_too_deep_are_rejected() {
     let repository = Repository::next_app();
     let deep: String = "d/".repeat(200);
     std::fs::create_dir_all(repository.path(&deep)).unwrap();

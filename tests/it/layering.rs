@@ -177,7 +177,7 @@ fn used_paths(code: &str) -> Vec<String> {
 }
 
 #[test]
-fn modules_use_only_what_stands_before_them() {
+fn modules_depend_only_on_earlier_ones() {
     let mut wrong = Vec::new();
     for SourceFile { module, file, code } in modules() {
         let (own, home) =
@@ -193,7 +193,7 @@ fn modules_use_only_what_stands_before_them() {
 }
 
 #[test]
-fn libraries_stay_in_their_rooms() {
+fn libraries_are_used_only_in_their_modules() {
     let mut wrong = Vec::new();
     for source in modules() {
         for (library, rooms) in CONFINED {
@@ -211,7 +211,7 @@ const WRITERS: &[&str] =
     &["commands/log.rs", "commands/mod.rs", "commands/containers/outlet.rs", "supervise/sink/mod.rs"];
 
 #[test]
-fn text_leaves_through_few_doors() {
+fn output_is_written_only_by_the_listed_modules() {
     let mut wrong = Vec::new();
     for source in modules().into_iter().filter(|source| !source.is_in(&["host"])) {
         let name = source.file.to_string_lossy();

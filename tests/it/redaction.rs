@@ -141,7 +141,7 @@ fn documents_keep_their_structure() {
 }
 
 #[test]
-fn what_a_command_is_for_stays_right_whatever_is_secret() {
+fn the_output_of_a_command_is_never_redacted() {
     let daemon = FakeDaemon::that_builds();
     let address = format!("unix://{}", daemon.socket.display());
     let variables = [
@@ -184,7 +184,7 @@ fn errors_of_every_kind_hide_passwords() {
 }
 
 #[test]
-fn lines_of_a_secret_are_no_names() {
+fn lines_of_a_secret_are_not_variable_names() {
     const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYX\nGBkaGxwdHg==\n-----END PRIVATE KEY-----";
     let lines: Vec<&str> = KEY.lines().filter(|line| !line.starts_with('-')).collect();
     let repository = Repository::next_app();
@@ -209,7 +209,7 @@ fn lines_of_a_secret_are_no_names() {
 }
 
 #[test]
-fn values_that_cannot_be_hidden_are_told_once_by_name() {
+fn values_too_short_to_redact_give_one_warning() {
     let repository = Repository::next_app();
     let run = repository.run_with(
         &["build", "--dry-run"],

@@ -132,7 +132,7 @@ fn daemon() -> (Arc<State>, (tempfile::TempDir, String)) {
 }
 
 #[test]
-fn idle_clients_stop_neither_healing_nor_scrapes() {
+fn idle_clients_block_neither_restarts_nor_scrapes() {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
     let (state, (_folder, host)) = daemon();
@@ -150,7 +150,7 @@ fn idle_clients_stop_neither_healing_nor_scrapes() {
 }
 
 #[test]
-fn only_names_of_this_machine_are_served_on_loopback() {
+fn loopback_serves_only_local_host_names() {
     let (_state, (_folder, host)) = daemon();
     let supervise = Supervise::start(&host);
     let port = supervise.address.port();

@@ -37,7 +37,7 @@ fn digest_in_registry(repository: &str, tag: &str) -> String {
 }
 
 #[test]
-fn act_a_push_to_the_default_branch_is_built_pushed_and_told() {
+fn act_a_push_to_the_default_branch_is_built_pushed_and_reported() {
     let runner = Runner::new();
     let finished = runner.run(&workflow(&push_to("nd-act/main")), &Event::push("refs/heads/main"), &[]).succeeds();
     let images = built(&finished);
@@ -109,7 +109,7 @@ fn act_a_dry_run_builds_nothing() {
 }
 
 #[test]
-fn act_a_failing_build_says_what_failed_and_fails_the_job() {
+fn act_a_failing_build_reports_the_failure_and_fails_the_job() {
     let runner = Runner::with(|folder| {
         copy_action(folder);
         copy_app(&folder.join("shop"));
@@ -142,7 +142,7 @@ fn act_a_failing_build_says_what_failed_and_fails_the_job() {
 }
 
 #[test]
-fn act_inputs_are_values_whatever_they_hold() {
+fn act_inputs_are_passed_as_plain_values() {
     let runner = Runner::new();
     let inputs = push_to("nd-act/hostile")
         + r#"
@@ -178,7 +178,7 @@ runtime-env: |
 }
 
 #[test]
-fn act_wrong_inputs_are_one_annotation_and_no_build() {
+fn act_invalid_inputs_give_one_annotation_and_no_build() {
     let runner = Runner::new();
     let finished = runner.run(&workflow("node-version: latest"), &Event::push("refs/heads/main"), &[]).fails();
     assert!(finished.log.contains("exit status 2"), "{}", finished.log);
@@ -188,7 +188,7 @@ fn act_wrong_inputs_are_one_annotation_and_no_build() {
 }
 
 #[test]
-fn act_package_store_and_build_cache_travel_from_run_to_run() {
+fn act_package_store_and_build_cache_are_kept_between_runs() {
     let runner = Runner::new();
     let inputs = push_to("nd-act/cache") + "\npush: false\ncache: true";
     let event = Event::push("refs/heads/main");
@@ -227,7 +227,7 @@ fn act_package_store_and_build_cache_travel_from_run_to_run() {
 
 /// A repository with nothing but an app and what `init` writes becomes an image in `ghcr.io`, which leads to loopback here.
 #[test]
-fn act_what_init_writes_is_all_that_a_repository_needs() {
+fn act_the_workflow_from_init_is_sufficient() {
     const PINNED: &str = "acme/nextdeploy@0123456789abcdef0123456789abcdef01234567";
     let action = tempfile::Builder::new().prefix("nd-action-").tempdir().unwrap();
     copy_action(action.path());

@@ -85,7 +85,7 @@ fn gitlab_runs_the_component() {
 }
 
 #[test]
-fn gitlab_runs_what_init_writes() {
+fn gitlab_runs_the_job_from_init() {
     let repository = repository(|_| {});
     let run = nextdeploy(&Engine::default(), repository.path(), &["init", "--uses", "nextdeploy:shell"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);

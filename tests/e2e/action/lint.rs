@@ -33,7 +33,7 @@ fn lint_the_action_and_the_workflows_of_this_project() {
 }
 
 #[test]
-fn lint_what_init_writes() {
+fn lint_the_output_of_init() {
     for registry in
         [None, Some("ecr"), Some("123456789012.dkr.ecr.eu-central-1.amazonaws.com"), Some("registry.example.com")]
     {
@@ -48,7 +48,7 @@ fn lint_what_init_writes() {
 }
 
 #[test]
-fn lint_finds_what_is_wrong() {
+fn lint_reports_errors() {
     let folder = tempfile::Builder::new().prefix("nd-lint-").tempdir().unwrap();
     let workflow = folder.path().join("bad.yml");
     fs::write(

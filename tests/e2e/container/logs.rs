@@ -50,7 +50,7 @@ fn check_numbers(text: impl BufRead) {
 }
 
 #[tokio::test]
-async fn a_flood_arrives_whole_in_bounded_memory() {
+async fn a_flood_of_output_is_complete_in_bounded_memory() {
     let lab = Lab::new("flood").await;
     let spec = lab.spec("one", &flood());
     lab.containers.create(&spec).await.unwrap();
@@ -85,7 +85,7 @@ async fn a_flood_arrives_whole_in_bounded_memory() {
 }
 
 #[tokio::test]
-async fn a_reader_that_sleeps_costs_no_memory_and_loses_nothing() {
+async fn a_slow_reader_costs_no_memory_and_loses_nothing() {
     let lab = Lab::new("slow").await;
     let spec = lab.spec("one", &flood());
     let id = lab.run(&spec).await;
@@ -159,7 +159,7 @@ async fn a_container_with_a_terminal() {
 }
 
 #[tokio::test]
-async fn on_a_terminal_control_characters_are_shown() {
+async fn control_characters_are_escaped_on_a_terminal() {
     let lab = Lab::new("terminal").await;
     let id =
         lab.run(&lab.spec("one", "console.log('\\x1b[2J\\x1b]0;owned\\x07 ä'); console.log('::error::fake')")).await;

@@ -60,7 +60,7 @@ async fn never_healthy_ends_at_the_limit() {
 }
 
 #[tokio::test]
-async fn an_early_end_is_told_at_once() {
+async fn an_early_exit_is_reported_at_once() {
     let lab = Lab::new("early").await;
     let mut spec = lab.spec("one", "setTimeout(() => process.exit(3), 1500)");
     spec.health = Some(check("process.exit(1)", 1000));
@@ -74,7 +74,7 @@ async fn an_early_end_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_restart_by_the_daemon_is_no_health() {
+async fn a_restart_by_the_daemon_does_not_count_as_healthy() {
     let lab = Lab::new("again").await;
     let mut spec = lab.spec("one", "setTimeout(() => process.exit(5), 500)");
     spec.restart = RestartPolicy::UnlessStopped;
@@ -83,7 +83,7 @@ async fn a_restart_by_the_daemon_is_no_health() {
 }
 
 #[tokio::test]
-async fn the_end_for_memory_is_told_with_the_limit() {
+async fn an_out_of_memory_kill_names_the_limit() {
     for restart in [RestartPolicy::No, RestartPolicy::UnlessStopped] {
         let lab = Lab::new("memory").await;
         let mut spec = lab.spec("one", "const kept = []; for (;;) kept.push(Buffer.alloc(1 << 20, 1))");
@@ -95,7 +95,7 @@ async fn the_end_for_memory_is_told_with_the_limit() {
 }
 
 #[tokio::test]
-async fn one_without_a_check_must_run_for_a_while() {
+async fn a_container_without_a_health_check_must_keep_running() {
     let lab = Lab::new("unchecked").await;
     let (readiness, told) = wait(&lab, &lab.spec("one", IDLE), LIMIT).await;
     assert_eq!((readiness.outcome, told.len()), (ReadinessOutcome::RunsUnchecked, 0));
@@ -103,7 +103,7 @@ async fn one_without_a_check_must_run_for_a_while() {
 }
 
 #[tokio::test]
-async fn a_container_that_is_removed_meanwhile() {
+async fn a_container_removed_while_waiting_is_reported() {
     let lab = Lab::new("removed").await;
     let mut spec = lab.spec("one", IDLE);
     spec.health = Some(check("process.exit(1)", 1000));

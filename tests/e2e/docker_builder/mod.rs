@@ -16,7 +16,7 @@ use nextdeploy::image::dockerfile::{BuildContext, ContextContent, ContextEntry};
 use nextdeploy::secret::Secret;
 
 #[tokio::test]
-async fn an_image_with_its_tags_labels_and_layers_comes_out() {
+async fn a_build_produces_tags_labels_and_layers() {
     let _cleanup = Cleanup(&["full", "second"]);
     let engine = engine(&[]).await;
     assert_eq!(engine.builder, BuilderKind::BuildKit);
@@ -47,7 +47,7 @@ async fn an_image_with_its_tags_labels_and_layers_comes_out() {
 }
 
 #[tokio::test]
-async fn secrets_reach_the_step_and_nothing_else() {
+async fn secrets_reach_only_the_step() {
     let _cleanup = Cleanup(&["secret"]);
     let engine = engine(&[]).await;
     let mut request = request("secret");
@@ -72,7 +72,7 @@ async fn secrets_reach_the_step_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_secret_that_was_not_given_is_named() {
+async fn a_missing_secret_is_named() {
     let engine = engine(&[]).await;
     let dockerfile = format!("{BASE}RUN --mount=type=secret,id=token,required=true echo {}\n", unique());
     let error = build(&engine, &request("none"), &dockerfile).await.result.unwrap_err();
@@ -81,7 +81,7 @@ async fn a_secret_that_was_not_given_is_named() {
 }
 
 #[tokio::test]
-async fn a_rebuild_is_cached_unless_the_cache_is_refused_and_cache_mounts_persist() {
+async fn a_rebuild_is_cached_without_no_cache_and_cache_mounts_persist() {
     let _cleanup = Cleanup(&["cached"]);
     let engine = engine(&[]).await;
     let mut request = request("cached");
@@ -108,7 +108,7 @@ async fn a_rebuild_is_cached_unless_the_cache_is_refused_and_cache_mounts_persis
 }
 
 #[tokio::test]
-async fn a_failing_step_is_named_with_exit_code_and_log() {
+async fn a_failing_step_is_reported_with_exit_code_and_log() {
     let engine = engine(&[]).await;
     let dockerfile = format!(
         "{BASE}RUN echo {}; for n in $(seq 1 30); do echo line $n; done; printf 'last \\033[31mwords\\033[0m\\a'; exit 37\n",
@@ -123,7 +123,7 @@ async fn a_failing_step_is_named_with_exit_code_and_log() {
 }
 
 #[tokio::test]
-async fn what_the_builder_refuses_is_explained() {
+async fn builder_rejections_are_explained() {
     let engine = engine(&[]).await;
     let mut bad_tag = request("x");
     bad_tag.tags = vec!["Nd-Upper:1".into()];
@@ -195,7 +195,7 @@ async fn cancelling_stops_the_step_within_a_second() {
 }
 
 #[tokio::test]
-async fn a_build_that_takes_too_long_is_stopped() {
+async fn a_build_over_its_timeout_is_stopped() {
     let engine = engine(&[]).await;
     let mark = format!("nd-sleep-{}", unique());
     let mut request = request("slow");
@@ -206,7 +206,7 @@ async fn a_build_that_takes_too_long_is_stopped() {
 }
 
 #[tokio::test]
-async fn a_context_that_breaks_is_the_error_and_never_an_image() {
+async fn a_broken_context_is_an_error_and_produces_no_image() {
     let engine = engine(&[]).await;
     let gone = ContextContent::File { disk: "/nd-not-there/a.ts".into(), size: 10 };
     let dockerfile = ContextContent::Generated(BASE.as_bytes().to_vec());
@@ -222,7 +222,7 @@ async fn a_context_that_breaks_is_the_error_and_never_an_image() {
 }
 
 #[tokio::test]
-async fn the_classic_builder_builds_and_says_what_it_cannot_do() {
+async fn the_classic_builder_builds_and_reports_what_it_does_not_support() {
     let _cleanup = Cleanup(&["classic", "classic-two"]);
     let engine = engine(&[("DOCKER_BUILDKIT", "0")]).await;
     assert_eq!(engine.builder, BuilderKind::Classic);

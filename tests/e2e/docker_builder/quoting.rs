@@ -160,7 +160,7 @@ fn secrets(plan: &ImagePlan) -> Vec<BuildSecret> {
 }
 
 #[tokio::test]
-async fn no_value_leaves_its_place() {
+async fn no_value_escapes_its_instruction() {
     let _cleanup = Cleanup(&["quoting"]);
     let (for_image, for_build, for_labels) =
         (hostile_values(150, true), hostile_values(60, true), hostile_values(60, false));

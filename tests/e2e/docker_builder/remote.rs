@@ -41,7 +41,7 @@ async fn build_with_secret(engine: &Engine, tag: &str) {
 }
 
 #[tokio::test]
-async fn docker_host_by_tcp_builds_with_secrets() {
+async fn docker_host_over_tcp_builds_with_secrets() {
     let _cleanup = Cleanup(&["tcp"]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = format!("tcp://{}", listener.local_addr().unwrap());
@@ -110,7 +110,7 @@ fn acceptor(folder: &Path) -> tokio_rustls::TlsAcceptor {
 }
 
 #[tokio::test]
-async fn docker_host_by_tls_builds_with_the_right_certificates_only() {
+async fn docker_host_over_tls_requires_valid_certificates() {
     let _cleanup = Cleanup(&["tls"]);
     let folder = tempfile::tempdir().unwrap();
     make_certificates(folder.path());
@@ -157,7 +157,7 @@ async fn connect_by_ssh(address: &str) -> Result<Engine, DaemonError> {
 }
 
 #[tokio::test]
-async fn docker_host_by_ssh_builds_with_secrets_through_one_login() {
+async fn docker_host_over_ssh_builds_with_secrets_through_one_login() {
     let _cleanup = Cleanup(&["ssh"]);
     let engine = connect_by_ssh("ssh://root@127.0.0.1:5522").await.unwrap();
     build_with_secret(&engine, "ssh").await;
@@ -182,7 +182,7 @@ fn logins() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_daemon_that_ssh_does_not_reach_says_why() {
+async fn an_unreachable_ssh_daemon_explains_why() {
     for (address, reason, hint) in [
         ("ssh://root@127.0.0.1:1", "Connection refused", "docker version"),
         ("ssh://nobody@127.0.0.1:5522", "Permission denied", "ssh-copy-id"),

@@ -20,7 +20,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn caddy_reads_back_what_was_typed(
+    fn caddy_parses_values_as_typed(
         folder in "/[a-zA-Zäß日 \"'`\\\\{}$#@!%&()*,.:;<=>?+^_~|\\[\\]\t\n/-]{0,16}",
         health in "/[a-z0-9\"'`\\\\{}$#@!%&()*,.:;<=>?/_~ -]{0,16}",
         base in "(/[a-zä0-9._~-]{1,6}){0,2}",

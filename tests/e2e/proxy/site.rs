@@ -128,7 +128,7 @@ fn a_caddyfile_serves_the_site() {
 }
 
 #[test]
-fn an_imported_site_is_served_beside_others() {
+fn an_imported_site_is_served_alongside_others() {
     block_on(async {
         let (app, port, files) = (App::start("app").await, free_port(), assets(""));
         let site = configure(&app, port, Some(files.path()), &["--format", "site"]);
@@ -146,7 +146,7 @@ fn an_imported_site_is_served_beside_others() {
 }
 
 #[test]
-fn a_site_is_loaded_changed_and_taken_away_and_others_stay() {
+fn a_site_is_loaded_changed_and_removed_and_others_stay() {
     block_on(async {
         let (app, next) = (App::start("app").await, App::start("next").await);
         let (port, files, other) = (free_port(), assets(""), free_port());
@@ -183,7 +183,7 @@ fn a_site_is_loaded_changed_and_taken_away_and_others_stay() {
 }
 
 #[test]
-fn caddy_takes_what_is_printed_for_public_names() {
+fn caddy_accepts_the_configuration_for_public_names() {
     block_on(async {
         let (app, files) = (App::start("app").await, assets(""));
         for more in [

@@ -142,14 +142,14 @@ fn no_request_on_http_2_is_lost() {
 }
 
 #[test]
-fn slow_requests_are_answered_by_the_app_that_got_them() {
+fn slow_requests_are_completed_by_the_app_that_received_them() {
     for by in [By::Configuration, By::Folder] {
         block_on(check_no_request_is_lost("/slow/700", 8, Connections::OneEach, by));
     }
 }
 
 #[test]
-fn a_connection_that_waits_with_its_first_request_is_served() {
+fn a_connection_waiting_to_be_accepted_is_served() {
     block_on(async {
         let scene = Scene::set("http", By::Configuration).await;
         let mut waiting = TcpStream::connect(scene.address).await.unwrap();
@@ -169,7 +169,7 @@ fn a_connection_that_waits_with_its_first_request_is_served() {
 }
 
 #[test]
-fn draining_ends_with_its_time() {
+fn draining_stops_at_the_limit() {
     block_on(async {
         let scene = Scene::set("http", By::Configuration).await;
         let load = Load::start(scene.address, "/slow/8000", 3, Connections::OneEach);
@@ -192,7 +192,7 @@ fn draining_ends_with_its_time() {
 }
 
 #[test]
-fn an_upgraded_connection_outlives_a_switch_in_a_folder() {
+fn an_upgraded_connection_survives_a_switch_through_the_folder() {
     block_on(async {
         let scene = Scene::set("http", By::Folder).await;
         let mut socket = TcpStream::connect(scene.address).await.unwrap();
@@ -214,7 +214,7 @@ fn an_upgraded_connection_outlives_a_switch_in_a_folder() {
 }
 
 #[test]
-fn a_folder_that_went_away_is_replaced_by_a_configuration() {
+fn a_removed_switch_folder_falls_back_to_a_configuration() {
     block_on(async {
         let scene = Scene::set("http", By::Folder).await;
         std::fs::remove_dir_all(scene.folder.path().join("shop")).unwrap();
@@ -226,7 +226,7 @@ fn a_folder_that_went_away_is_replaced_by_a_configuration() {
 }
 
 #[test]
-fn changes_at_the_same_time_are_all_made() {
+fn concurrent_changes_are_all_applied() {
     block_on(async {
         let caddy = Caddy::empty();
         let app = App::start("app").await;

@@ -141,7 +141,7 @@ fn both(name: &str) -> [(User, i32); 2] {
 }
 
 #[test]
-fn explicit_credentials_stay_inside() {
+fn explicit_credentials_do_not_leak() {
     for (user, code) in both("nd-user") {
         check(Registry::Htpasswd, &user, &[], &user.settings(), code);
         let from_variable = [("ND_CANARY", user.password.as_str())];
@@ -160,7 +160,7 @@ fn explicit_credentials_stay_inside() {
 }
 
 #[test]
-fn bearer_tokens_stay_inside() {
+fn bearer_tokens_do_not_leak() {
     for (user, code) in both("nd-writer") {
         check(Registry::Token, &user, &[], &user.settings(), code);
     }
@@ -169,7 +169,7 @@ fn bearer_tokens_stay_inside() {
 }
 
 #[test]
-fn docker_configs_and_what_helpers_say_stay_inside() {
+fn docker_configs_and_helper_output_do_not_leak() {
     let host = Registry::Htpasswd.host();
     for (user, code) in both("nd-user") {
         let config = user.docker_config(host);
@@ -195,7 +195,7 @@ fn docker_configs_and_what_helpers_say_stay_inside() {
 }
 
 #[test]
-fn the_tokens_of_jobs_stay_inside() {
+fn job_tokens_do_not_leak() {
     let ca = ca_file();
     for (user, code) in both("nd-writer") {
         let job = [
@@ -213,7 +213,7 @@ fn the_tokens_of_jobs_stay_inside() {
 }
 
 #[test]
-fn the_keys_and_tokens_of_aws_stay_inside() {
+fn aws_keys_and_tokens_do_not_leak() {
     let ca = ca_file();
     let mut environment = aws();
     environment.push(("SSL_CERT_FILE", &ca));
@@ -223,7 +223,7 @@ fn the_keys_and_tokens_of_aws_stay_inside() {
 }
 
 #[test]
-fn the_password_of_a_proxy_stays_inside() {
+fn a_proxy_password_does_not_leak() {
     let ca = ca_file();
     let proxy = User { name: "nd-proxy".to_owned(), password: "canaryproxy-d3d944".to_owned() };
     let url = format!("http://{}:{}@127.0.0.1:1", proxy.name, proxy.password);

@@ -23,7 +23,7 @@ fn ask_ecr(action: &str, input: &Value) -> Value {
 }
 
 #[test]
-fn an_application_gets_into_ecr_and_runs_from_there() {
+fn an_application_is_pushed_to_ecr_and_runs_from_there() {
     let engine = Engine::with_base(22);
     let application = Repository::compose(&Case::named("npm-next16-app"));
     let repository = Registry::Ecr.repository("shop");
@@ -61,7 +61,7 @@ fn an_application_gets_into_ecr_and_runs_from_there() {
 }
 
 #[test]
-fn a_repository_is_made_once_and_then_left_as_it_is() {
+fn a_repository_is_created_once_and_left_unchanged() {
     let repository = Registry::Ecr.repository("ensured");
     let target = format!("{}/{}", repository.host, repository.path);
     for attempt in ["made", "there already"] {

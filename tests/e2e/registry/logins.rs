@@ -41,7 +41,7 @@ fn check_refused(registry: Registry, environment: &[(&str, &str)], code: &str, w
 }
 
 #[test]
-fn name_and_password_open_a_registry_with_basic_authentication() {
+fn basic_authentication_works() {
     // The password makes `+` and `/` in Base64, which Docker's header must not have.
     check_accepted(Registry::Htpasswd, &User::named("nd-user").settings());
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -51,14 +51,14 @@ fn name_and_password_open_a_registry_with_basic_authentication() {
 }
 
 #[test]
-fn a_wrong_password_is_told_without_it() {
+fn a_wrong_password_is_reported_without_showing_it() {
     let wrong = [("NEXTDEPLOY_USERNAME", "nd-user"), ("NEXTDEPLOY_PASSWORD", "wrong-9e107d")];
     check_refused(Registry::Htpasswd, &wrong, "registry/unauthorized", &["NEXTDEPLOY_PASSWORD", "127.0.0.1:5591"]);
     check_refused(Registry::Htpasswd, &[], "registry/no-credentials", &["--username", "127.0.0.1:5591"]);
 }
 
 #[test]
-fn bearer_tokens_open_a_registry_for_those_who_may_push() {
+fn bearer_tokens_work_for_users_who_may_push() {
     check_accepted(Registry::Token, &User::named("nd-writer").settings());
     for (user, code) in [
         ("nd-reader", "registry/denied"),
@@ -74,7 +74,7 @@ fn bearer_tokens_open_a_registry_for_those_who_may_push() {
 }
 
 #[test]
-fn who_may_only_read_can_pull() {
+fn a_read_only_user_can_pull() {
     let (repository, image) = image_for(Registry::Token);
     assert_pushed(&push(&image, &User::named("nd-writer").settings()), &[(&repository, "1")]);
     image.engine.docker(&["image", "rm", &image.tag]);
@@ -106,7 +106,7 @@ fn borrowed<'e>(environment: &'e [(&'static str, String)]) -> Vec<(&'static str,
 }
 
 #[test]
-fn the_token_of_a_github_job_opens_ghcr() {
+fn the_token_of_a_github_job_works_for_ghcr() {
     let token = |user: &'static str| github(user, &User::named(user).password);
     check_accepted(Registry::Ghcr, &borrowed(&token("nd-writer")));
     let settings_page = "https://github.com/orgs/nd-acme/packages/container/";
@@ -137,7 +137,7 @@ fn the_token_of_a_github_job_opens_ghcr() {
 }
 
 #[test]
-fn the_variables_of_a_gitlab_job_open_its_registry() {
+fn the_variables_of_a_gitlab_job_work_for_its_registry() {
     let job = User::named("gitlab-ci-token");
     let host = Registry::Htpasswd.host();
     let common = [("GITLAB_CI", "true"), ("CI", "true"), ("CI_REGISTRY", host)];
@@ -157,7 +157,7 @@ fn the_variables_of_a_gitlab_job_open_its_registry() {
 }
 
 #[test]
-fn the_docker_config_is_read_in_its_order_and_never_written() {
+fn the_docker_config_is_read_in_order_and_never_written() {
     let (user, host) = (User::named("nd-user"), Registry::Htpasswd.host());
     let right = user.docker_config(host);
     let wrong = User { password: "wrong-d174ab".to_owned(), ..user }.docker_config(host);
@@ -176,7 +176,7 @@ fn the_docker_config_is_read_in_its_order_and_never_written() {
 }
 
 #[test]
-fn a_broken_docker_config_is_told_with_its_place() {
+fn a_broken_docker_config_is_reported_with_its_location() {
     let broken = docker_config("{\n  \"auths\": {,}\n}");
     let environment = [("DOCKER_CONFIG", path_of(&broken))];
     let (repository, image) = image_for(Registry::Htpasswd);
@@ -193,14 +193,14 @@ fn a_broken_docker_config_is_told_with_its_place() {
 }
 
 #[test]
-fn a_credential_helper_is_asked() {
+fn a_credential_helper_is_used() {
     let helper = Helper::answering(Registry::Htpasswd.host(), &User::named("nd-user"));
     check_accepted(Registry::Htpasswd, &helper.environment());
     assert_eq!(helper.asked(), 1);
 }
 
 #[test]
-fn a_helper_that_has_nothing_leaves_it_to_the_next_place() {
+fn a_helper_without_credentials_falls_back_to_the_next_source() {
     let helper = Helper::doing(Registry::Htpasswd.host(), "echo 'credentials not found in native keychain'; exit 1");
     let mut environment = helper.environment().to_vec();
     let job = User::named("gitlab-ci-token");
@@ -209,7 +209,7 @@ fn a_helper_that_has_nothing_leaves_it_to_the_next_place() {
 }
 
 #[test]
-fn helpers_that_misbehave_are_told() {
+fn helper_failures_are_reported() {
     let secret = "helpersecret-1f3870";
     for (script, words) in [
         (format!("echo 'not json {secret}'"), ["JSON", "docker-credential-nd-test"]),
@@ -238,7 +238,7 @@ fn helpers_that_misbehave_are_told() {
 }
 
 #[test]
-fn a_helper_that_hangs_is_ended() {
+fn a_hanging_helper_is_killed() {
     let helper = Helper::doing(Registry::Htpasswd.host(), "echo $$ >\"${0%/*}/pid\"; exec sleep 300");
     let (_, image) = image_for(Registry::Htpasswd);
     let started = Instant::now();

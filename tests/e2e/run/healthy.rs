@@ -92,7 +92,7 @@ impl Drop for StrangersFolder {
 }
 
 #[test]
-fn secrets_reach_the_app_and_nobody_else() {
+fn secrets_reach_only_the_app() {
     let app = App::of_fixture("secrets");
     let _stranger = StrangersFolder::make();
     let file = app.write("key.txt", "sk-file-canary\n");
@@ -166,7 +166,7 @@ fn a_new_volume_belongs_to_the_app_and_an_old_one_stays_as_it_is() {
 }
 
 #[test]
-fn whoever_the_app_runs_as_reads_its_secrets_alone() {
+fn only_the_user_of_the_app_can_read_its_secrets() {
     let app = App::foreign("owner");
     for user in ["1005", "node", "node:1005", "2000:3000"] {
         let document = app.write(
@@ -195,7 +195,7 @@ fn whoever_the_app_runs_as_reads_its_secrets_alone() {
 }
 
 #[test]
-fn a_document_says_what_flags_can_change() {
+fn flags_override_the_document() {
     let app = App::of_fixture("document");
     app.write("app.env", "GREETING=\"from the file\"\nVERSION=file\n");
     fs::create_dir(app.path().join("shared")).unwrap();
@@ -227,7 +227,7 @@ fn a_document_says_what_flags_can_change() {
 }
 
 #[test]
-fn a_dry_run_tells_every_choice_and_makes_nothing() {
+fn a_dry_run_prints_every_choice_and_creates_nothing() {
     let app = App::of_fixture("dry");
     let run = app.run_with(
         &["--dry-run", "--secret", "API_KEY", "--publish", "0.0.0.0:80", &app.image],
@@ -253,7 +253,7 @@ fn a_dry_run_tells_every_choice_and_makes_nothing() {
 }
 
 #[test]
-fn an_image_of_others_is_run_as_it_is() {
+fn a_foreign_image_runs_unchanged() {
     let app = App::foreign("foreign");
     let document = app.write(
         "c.yml",

@@ -8,7 +8,7 @@ use crate::second_daemon::{SecondDaemon, signal_second_daemon, start_second_daem
 const TICKS: &str = "let n = 0; setInterval(() => console.log('tick ' + n++), 20)";
 
 #[test]
-fn a_daemon_that_comes_back_is_used_again() {
+fn a_daemon_that_comes_back_is_reconnected() {
     let daemon = SecondDaemon::start("3g");
     let app = "nd-sup-daemon";
     let container = Managed::run(&daemon.engine, "nd-sup-daemon-a", app, &[], TICKS);

@@ -22,7 +22,7 @@ fn borrowed(words: &[String]) -> Vec<&str> {
 }
 
 #[test]
-fn a_killed_container_comes_back_and_a_stopped_one_does_not() {
+fn killed_containers_restart_and_stopped_ones_do_not() {
     let engine = Engine::with_base(22);
     let app = "nd-sup-kill";
     let stopped_before = Managed::run(&engine, "nd-sup-kill-before", app, &[], WAITS);
@@ -90,7 +90,7 @@ fn an_unhealthy_container_is_restarted() {
 }
 
 #[test]
-fn after_the_budget_it_is_left_alone_until_somebody_starts_it() {
+fn after_the_budget_a_container_is_left_alone_until_it_is_started() {
     let engine = Engine::with_base(22);
     let app = "nd-sup-budget";
     let health = health("process.exit(1)");
@@ -114,7 +114,7 @@ fn after_the_budget_it_is_left_alone_until_somebody_starts_it() {
 }
 
 #[test]
-fn a_row_of_ends_for_memory_is_told_and_left_to_the_daemon() {
+fn repeated_out_of_memory_kills_are_reported_and_left_to_the_daemon() {
     let engine = Engine::with_base(22);
     let app = "nd-sup-memory";
     let desk = Desk::new(&engine);

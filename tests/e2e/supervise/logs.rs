@@ -36,7 +36,7 @@ fn assert_complete(place: &str, messages: &[String], lines: u32) {
 }
 
 #[test]
-fn thousands_of_lines_arrive_in_file_endpoint_and_socket() {
+fn thousands_of_lines_reach_file_endpoint_and_socket() {
     const LINES: u32 = 40_000;
     let engine = Engine::with_base(22);
     let (app, desk) = ("nd-sup-burst", Desk::new(&engine));
@@ -91,7 +91,7 @@ fn numbers(messages: &[String]) -> Vec<u32> {
 }
 
 #[test]
-fn after_a_restart_it_goes_on_where_it_was() {
+fn forwarding_resumes_after_a_restart() {
     let engine = Engine::with_base(22);
     let (app, desk) = ("nd-sup-again", Desk::new(&engine));
     let file = desk.path("app.log");
@@ -125,7 +125,7 @@ fn after_a_restart_it_goes_on_where_it_was() {
 }
 
 #[test]
-fn whatever_is_printed_standard_output_has_lines_of_json() {
+fn standard_output_is_always_json_lines() {
     let engine = Engine::with_base(22);
     let (app, desk) = ("nd-sup-bytes", Desk::new(&engine));
     let supervisor = desk.supervise(&[app, "--log", "stdout"]);
@@ -146,7 +146,7 @@ fn whatever_is_printed_standard_output_has_lines_of_json() {
 }
 
 #[test]
-fn a_client_that_does_not_read_is_dropped_and_holds_nobody_up() {
+fn a_client_that_does_not_read_is_dropped_without_blocking_others() {
     const LINES: u32 = 200_000;
     let engine = Engine::with_base(22);
     let (app, desk) = ("nd-sup-slow", Desk::new(&engine));
@@ -169,7 +169,7 @@ fn a_client_that_does_not_read_is_dropped_and_holds_nobody_up() {
 }
 
 #[test]
-fn logs_are_for_those_with_the_token() {
+fn logs_require_the_token() {
     let engine = Engine::with_base(22);
     let desk = Desk::new(&engine);
     let supervisor = desk.supervise(&["nd-sup-nothing", "--token", "env:SUPERVISE_TOKEN"]);
@@ -190,7 +190,7 @@ fn logs_are_for_those_with_the_token() {
 }
 
 #[test]
-fn a_container_that_is_removed_is_no_trouble() {
+fn removing_a_container_gives_no_warning() {
     const ROUNDS: usize = 4;
     let engine = Engine::with_base(22);
     let (app, desk) = ("nd-sup-removed", Desk::new(&engine));

@@ -16,7 +16,7 @@ const SICK: [&str; 6] =
     ["--health-cmd", "node -e 'process.exit(1)'", "--health-interval", "1s", "--health-retries", "1"];
 
 #[test]
-fn a_stop_by_somebody_wins_over_a_restart_that_has_begun() {
+fn a_stop_overrides_a_restart_in_progress() {
     let engine = Engine::with_base(22);
     let app = "nd-sup-stop";
     for (name, stop) in [
@@ -48,7 +48,7 @@ fn a_stop_by_somebody_wins_over_a_restart_that_has_begun() {
 }
 
 #[test]
-fn two_supervisions_do_not_end_what_the_other_started() {
+fn two_supervisors_do_not_stop_each_others_restarts() {
     let engine = Engine::with_base(22);
     let app = "nd-sup-two";
     let names = ["nd-sup-two-a", "nd-sup-two-b", "nd-sup-two-c", "nd-sup-two-d"];
@@ -78,7 +78,7 @@ fn two_supervisions_do_not_end_what_the_other_started() {
 }
 
 #[test]
-fn a_restart_is_not_left_half_done_at_the_end() {
+fn a_restart_in_progress_completes_after_termination() {
     let engine = Engine::with_base(22);
     let app = "nd-sup-half";
     let container =
@@ -94,7 +94,7 @@ fn a_restart_is_not_left_half_done_at_the_end() {
 }
 
 #[test]
-fn a_state_folder_has_one_supervision_also_without_logs() {
+fn a_state_folder_allows_one_supervisor_also_without_logs() {
     let engine = Engine::with_base(22);
     let desk = Desk::new(&engine);
     let supervisor = desk.supervise(&["nd-sup-nothing"]);

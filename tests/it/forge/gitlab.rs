@@ -102,7 +102,7 @@ async fn one_note_per_app_is_updated_in_place() {
 }
 
 #[tokio::test]
-async fn a_refusal_says_which_token_to_give() {
+async fn a_rejected_token_error_names_the_token_to_set() {
     for (status, body, code, text) in [
         (403, r#"{"message":"403 Forbidden"}"#, "forge/not-allowed", "scope `api`"),
         (
