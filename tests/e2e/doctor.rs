@@ -1,4 +1,4 @@
-//! `nextdeploy doctor` on this machine: its daemon, its registries.
+//! `nextdeploy doctor` on this machine, with its daemon and registries.
 
 use serde_json::Value;
 

@@ -1,5 +1,5 @@
-//! The `ecr` verbs against an API server of AWS: ECR, STS and IAM as moto answers for them. What moto does not enforce
-//! (permissions, the public gallery) is tested by the requests that are sent, in `src/registry/ecr/`.
+//! The `ecr` commands with an AWS API server: ECR, STS and IAM as implemented by moto. What moto does not enforce
+//! (permissions, the public gallery) is tested through the requests that are sent, in `src/registry/ecr/`.
 
 use std::fs;
 use std::net::TcpStream;
@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::Value;
 
 const MOTO: &str = "127.0.0.1:5595";
-/// Of everybody whom moto does not know.
+/// The account of every user unknown to moto.
 const ACCOUNT: &str = "123456789012";
 
-/// A repository name of its own, so that runs do not meet.
+/// A unique repository name, so that runs do not conflict.
 fn repository() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("nd-{}-{}/shop", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
@@ -138,7 +138,7 @@ fn a_user_gets_keys_until_there_are_two_and_can_be_made_again() {
     provision(&[]).fails(6, "ecr/key-limit");
     let fresh = provision(&["--fresh"]).json();
     assert_eq!((&fresh["status"], &fresh["userName"]), (&"remade".into(), &key["userName"]));
-    // One key only: the two older ones are gone.
+    // Only one key: the two older ones are gone.
     assert_eq!(provision(&[]).stderr.matches("[ecr/older-key]").count(), 1);
 }
 
@@ -151,7 +151,7 @@ fn keys_are_not_written_into_repositories() {
     assert!(!folder.path().join("key.json").exists());
     fs::remove_file(folder.path().join("package.json")).unwrap();
     ecr(folder.path(), &["provision-user", &name, "--output", ".env"]).fails(2, "ecr/key-in-environment-file");
-    // Nothing was made before the file was refused.
+    // Nothing was created before the file was rejected.
     assert_eq!(ecr(folder.path(), &["provision-user", &name]).json()["status"], "created");
 }
 

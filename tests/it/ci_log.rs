@@ -1,11 +1,11 @@
-//! The log, outputs and summary of a run in CI, with inputs that would like to be commands.
+//! The log, outputs and summary of a run in CI, with inputs that look like workflow commands.
 
 use std::fs;
 use std::path::PathBuf;
 
 use crate::program::{Repository, Run};
 
-/// A job of GitHub Actions on a repository.
+/// A GitHub Actions job in a repository.
 struct Job {
     repository: Repository,
     folder: tempfile::TempDir,
@@ -44,7 +44,7 @@ impl Job {
         self.repository.run_with(arguments, &variables)
     }
 
-    /// As the runner reads the file.
+    /// Parses the file as the runner does.
     fn outputs(&self) -> Vec<(String, String)> {
         let text = self.text("output");
         let mut lines = text.split('\n');
@@ -65,7 +65,7 @@ impl Job {
     }
 }
 
-/// Names of the commands that the runner would obey, as `ActionCommandManager.cs` reads both streams.
+/// Names of the commands that the runner would execute, as `ActionCommandManager.cs` parses both streams.
 fn commands(run: &Run) -> Vec<String> {
     let mut names = Vec::new();
     for line in run.stderr.lines().chain(run.stdout.lines()) {
@@ -259,7 +259,7 @@ fn a_run_that_fails_before_detection_has_outputs() {
     assert!(fs::read_to_string(job.output("summary-file")).unwrap().contains("package.json"));
 }
 
-/// Where the systems without output files of GitHub's kind look for results.
+/// Where systems without GitHub-style output files look for results.
 #[test]
 fn a_failure_is_reported_in_the_format_of_each_system() {
     const PUSHED: &str = "NEXTDEPLOY_OUTPUT_PUSHED";
@@ -349,7 +349,7 @@ fn files_written_by_a_run_are_not_sources_of_the_next() {
     }
 }
 
-/// A program in the place of `buildkite-agent`; answers the `PATH` with it.
+/// A fake `buildkite-agent`; returns the `PATH` that contains it.
 fn agent(job: &Job, script: &str) -> String {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = job.path("bin");
@@ -360,7 +360,7 @@ fn agent(job: &Job, script: &str) -> String {
     format!("{}:/usr/bin:/bin", folder.display())
 }
 
-/// Keeps standard input in a file that is named by the arguments.
+/// Saves standard input to a file named after the arguments.
 const RECORDING: &str = r#"name=$(printf %s "$*" | tr ' /' '_+') && cat >"$TOLD/$name""#;
 
 #[test]

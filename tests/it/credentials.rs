@@ -1,4 +1,4 @@
-//! Who gets credentials: never a registry or a build that only a file of the repository chose.
+//! Credentials never go to a registry or a build that only a file of the repository selected.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::forge::server::{Received, Reply, Server};
 use crate::program::{Repository, Run};
 
-/// A registry that asks every visitor for a user name and a password.
+/// A registry that requires a user name and a password.
 fn registry() -> Server {
     Server::start(|_| {
         Reply::json(401, &json!({ "errors": [{ "code": "UNAUTHORIZED" }] }))
@@ -15,7 +15,7 @@ fn registry() -> Server {
     })
 }
 
-/// A daemon that answers questions, and builds nothing.
+/// A daemon that answers queries but does not build.
 fn daemon() -> Server {
     Server::start(|request| match request.path.split('?').next().unwrap() {
         "/_ping" => Reply::html(200, "OK").with("api-version", &"1.41"),
@@ -30,7 +30,7 @@ fn daemon() -> Server {
 const LOGIN: [(&str, &str); 3] =
     [("NEXTDEPLOY_PUSH", "true"), ("NEXTDEPLOY_USERNAME", "me"), ("NEXTDEPLOY_PASSWORD", "canary-password")];
 
-/// Runs against a daemon and gives back the run with all requests that the daemon got.
+/// Runs against a daemon; returns the run and all requests that the daemon received.
 fn run(repository: &Repository, arguments: &[&str], variables: &[(&str, &str)]) -> (Run, Vec<Received>) {
     let daemon = daemon();
     let host = daemon.address.replace("http://", "tcp://");
@@ -118,7 +118,7 @@ fn files_cannot_reference_credentials_of_the_run() {
             assert!(!run.stderr.contains("canary"), "{run:#?}");
         }
     }
-    // What is not the run's own is the project's, and what the user names is the user's to give.
+    // Other variables belong to the project, and the user may pass any by name.
     let repository = Repository::next_app();
     repository.write("nextdeploy.yml", &asked("SENTRY_AUTH_TOKEN")[0].1);
     let planned = repository.run_with(&["plan", "--json"], &job);

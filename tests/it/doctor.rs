@@ -1,4 +1,4 @@
-//! `nextdeploy doctor`: what it finds, and with which exit code.
+//! `nextdeploy doctor`: its findings and exit codes.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::program::{Repository, Run};
 
 const NO_DAEMON: (&str, &str) = ("DOCKER_HOST", "unix:///nonexistent/docker.sock");
 
-/// A daemon that answers questions, and builds nothing.
+/// A daemon that answers queries but does not build.
 fn daemon() -> Server {
     Server::start(|request| match request.path.split('?').next().unwrap() {
         "/_ping" => Reply::html(200, "OK").with("api-version", &"1.41"),
@@ -137,7 +137,7 @@ fn the_token_is_checked_only_if_a_report_needs_it() {
     let run = repository.run_with(&["doctor", "--json", "--comment"], &variables);
     assert!(find(&findings(&run), "doctor/token")["message"].as_str().unwrap().contains("is taken"));
     assert_eq!(api.server.writes(), [""; 0]);
-    // The command that tells the runner what to mask is taken out by the runner.
+    // The runner removes the command that masks a value from the log.
     let shown: Vec<&str> = run.stderr.lines().filter(|line| !line.starts_with("::add-mask::")).collect();
     assert!(!shown.join("\n").contains(crate::forge::TOKEN) && !run.stdout.contains(crate::forge::TOKEN));
 }

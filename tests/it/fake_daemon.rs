@@ -1,4 +1,4 @@
-//! The docker builder against daemons that misbehave: each case is a small HTTP server on a Unix socket.
+//! The docker builder with misbehaving daemons: each case is a small HTTP server on a Unix socket.
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -22,7 +22,7 @@ const ID: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456
 const PING: &str = "HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 2\r\n\r\nOK";
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-/// Answers one kind of request; gets the connection after the head of the request.
+/// Handles one kind of request; gets the connection after the request head has been read.
 type Answer = Arc<dyn Fn(&mut UnixStream) + Send + Sync>;
 
 pub struct FakeDaemon {
@@ -31,7 +31,7 @@ pub struct FakeDaemon {
 }
 
 impl FakeDaemon {
-    /// A daemon whose first answer is `ping` and whose builds end as `build` says. It has only the classic builder.
+    /// A daemon with only the classic builder, which responds to the first request with `ping` and to builds with `build`.
     fn start(
         ping: impl Fn(&mut UnixStream) + Send + Sync + 'static,
         build: impl Fn(&mut UnixStream) + Send + Sync + 'static,
@@ -49,7 +49,7 @@ impl FakeDaemon {
         Self { _folder: folder, socket }
     }
 
-    /// A daemon whose builds answer with these messages.
+    /// A daemon that responds to builds with these messages.
     pub fn that_prints(messages: Vec<serde_json::Value>) -> Self {
         Self::start(healthy, move |stream| {
             read_context(stream);
@@ -61,7 +61,7 @@ impl FakeDaemon {
         })
     }
 
-    /// A daemon that builds everything in no time.
+    /// A daemon whose builds succeed at once.
     pub fn that_builds() -> Self {
         Self::start(healthy, |stream| {
             read_context(stream);
@@ -119,7 +119,7 @@ fn healthy(stream: &mut UnixStream) {
     let _ = stream.write_all(PING.as_bytes());
 }
 
-/// Reads the whole chunked body of the request.
+/// Reads the whole chunked request body.
 fn read_context(stream: &mut UnixStream) {
     let mut body = Vec::new();
     let mut byte = [0];
@@ -270,7 +270,7 @@ async fn a_daemon_that_dies_in_the_middle_is_an_error() {
     .unwrap_err();
     assert_code(&error, "daemon/connection-lost");
     assert!(error.to_string().contains("d.sock"), "{error}");
-    // A stream that ends well, but without an image, is no success either.
+    // A stream that ends cleanly, but without an image, is a failure, too.
     let error = build(|stream| {
         read_context(stream);
         let _ = stream.write_all(format!("{CHUNKED}0\r\n\r\n").as_bytes());

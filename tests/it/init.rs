@@ -1,4 +1,4 @@
-//! `nextdeploy init`: what it writes, and what it leaves alone.
+//! `nextdeploy init`: the files that it writes, and those that it leaves unchanged.
 
 use std::fs;
 use std::path::Path;

@@ -1,10 +1,10 @@
-//! One way of the data: a module may use only what stands before it, and each outside library stays in its room.
+//! Data flows one way: a module may use only earlier ones, and each external library is used only in its modules.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules in the order of the data flow. A module may use itself, its children and every earlier group. A child that is listed is a
-/// module of its own: its parent's place does not count for it.
+/// separate module: the position of its parent does not apply to it.
 const ORDER: &[&[&str]] = &[
     &["secret"],
     &["diagnostic", "format", "origin", "rel_path"],
@@ -206,7 +206,7 @@ fn libraries_are_used_only_in_their_modules() {
     assert!(wrong.is_empty(), "libraries outside their rooms:\n{}", wrong.join("\n"));
 }
 
-/// Where text leaves the program, and secrets are taken out of it before.
+/// The modules that write output; secrets are redacted before.
 const WRITERS: &[&str] =
     &["commands/log.rs", "commands/mod.rs", "commands/containers/outlet.rs", "supervise/sink/mod.rs"];
 

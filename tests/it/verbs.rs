@@ -1,4 +1,4 @@
-//! What each verb writes, and where.
+//! The output of each command, and where it goes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -197,7 +197,7 @@ fn help_and_version_go_to_standard_output() {
 fn it_works_as_a_cargo_subcommand() {
     let program = Path::new(env!("CARGO_BIN_EXE_cargo-nextdeploy"));
     let cargo = |arguments: &[&str], folder: &Path| {
-        // Cargo finds its subcommands in the folders of PATH.
+        // Cargo looks up subcommands in `PATH`.
         let path = std::env::join_paths([program.parent().unwrap(), "/usr/bin".as_ref(), "/bin".as_ref()]).unwrap();
         let output =
             Command::new(env!("CARGO")).args(arguments).current_dir(folder).env("PATH", path).output().unwrap();

@@ -1,4 +1,4 @@
-//! Linters of the definitions: those of this project, and those that `init` writes.
+//! Linters for the CI definitions of this project, and for those written by `init`.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::program::nextdeploy;
 
 const PINNED: &str = "acme/nextdeploy@0123456789abcdef0123456789abcdef01234567";
 
-/// Runs a linter that says nothing, or at least succeeds, when all is well.
+/// Runs a linter, which must succeed.
 fn lint(command: &mut Command) {
     let output = command.env("HOME", std::env::temp_dir()).output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));

@@ -1,4 +1,4 @@
-//! Output of containers: nothing lost, nothing changed, in bounded memory, and harmless on a terminal.
+//! Container output: nothing lost, nothing changed, in bounded memory, and harmless on a terminal.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -14,10 +14,10 @@ use crate::second_daemon::{SecondDaemon, kill_second_daemon};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_nextdeploy");
 const LINES: usize = 200_000;
-/// KiB of the whole program, debug build; the output is larger.
+/// Memory of the whole program in KiB, debug build; the output is larger.
 const MOST_MEMORY: u64 = 60 * 1024;
 
-/// Prints numbered lines as fast as they are taken, on both streams.
+/// Prints numbered lines as fast as possible, on both streams.
 fn flood() -> String {
     format!(
         "const out = process.stdout, text = 'x'.repeat(400); let n = 0; \
@@ -33,7 +33,7 @@ fn follow(name: &str) -> Command {
     command
 }
 
-/// KiB that the process had at most, so far.
+/// Peak memory of the process so far, in KiB.
 fn peak_memory(process: &Child) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or_default();
@@ -80,7 +80,7 @@ async fn a_flood_of_output_is_complete_in_bounded_memory() {
     let rate = LINES as f64 / took.as_secs_f64();
     eprintln!("{LINES} lines followed in {took:?}: {rate:.0} lines/s, {peak} KiB at most");
     assert!((1..MOST_MEMORY).contains(&peak), "{peak} KiB");
-    // A debug build on a busy machine; benches/logs measures.
+    // A debug build on a busy machine; see benches/logs for measurements.
     assert!(rate > 5_000.0, "{rate:.0} lines/s");
 }
 
@@ -109,13 +109,13 @@ async fn lines(lab: &Lab, id: &str, options: &LogOptions) -> Vec<LogLine> {
 #[tokio::test]
 async fn bytes_lines_and_times() {
     let lab = Lab::new("bytes").await;
-    // 200,000 bytes in one line, bytes that are no text, an empty line, a line without end.
+    // 200,000 bytes in one line, binary data, an empty line, a line without a newline.
     let mut spec = lab.spec(
         "one",
         "process.stdout.write('y'.repeat(200000) + '\\n'); process.stderr.write(Buffer.from([0, 255, 27, 10, 10])); \
          setTimeout(() => process.stdout.write('no end'), 1500)",
     );
-    // `json-file` itself replaces what is no UTF-8.
+    // `json-file` itself replaces invalid UTF-8.
     spec.logging = LogDriver { driver: "local".into(), ..spec.logging };
     let id = lab.run(&spec).await;
     lab.containers.wait(&id).await.unwrap();

@@ -1,4 +1,4 @@
-//! The wait for a healthy container: every way in which it ends, and how soon.
+//! Waiting for a healthy container: every way in which it ends, and how soon.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use super::{IDLE, Lab, check};
 
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// The outcome, and the output of the probes in the order in which they were told.
+/// The outcome, and the output of the probes in the order in which they were reported.
 async fn wait(lab: &Lab, spec: &ContainerSpec, limit: Duration) -> (Readiness, Vec<String>) {
     let id = lab.run(spec).await;
     let mut told = Vec::new();
@@ -21,7 +21,7 @@ async fn wait(lab: &Lab, spec: &ContainerSpec, limit: Duration) -> (Readiness, V
 async fn healthy_as_soon_as_the_daemon_says_so() {
     let lab = Lab::new("healthy").await;
     let mut spec = lab.spec("one", IDLE);
-    // The third probe finds what the first two left.
+    // The third probe sees the files of the first two.
     let script = "const fs = require('fs'); fs.appendFileSync('/tmp/n', 'x'); \
                   const n = fs.readFileSync('/tmp/n').length; console.log('probe', n); process.exit(n < 3 ? 1 : 0)";
     spec.health = Some(check(script, 5));

@@ -1,4 +1,4 @@
-//! What several runs share: names, networks, volumes, files. All at once must end as one after the other.
+//! What runs share: names, networks, volumes, files. Concurrent runs must have the same result as sequential ones.
 
 use futures_util::TryStreamExt;
 use futures_util::future::join_all;
@@ -57,7 +57,7 @@ async fn duplicate_networks_are_merged() {
     make();
     let mut member = lab.spec("member", IDLE);
     member.network = Some(spec.name.clone());
-    // The start meets both of them, and settles it.
+    // The start finds both and resolves the conflict.
     lab.run(&member).await;
     let filter = format!("name=^{}$", spec.name);
     assert_eq!(lab.engine.docker(&["network", "ls", "--quiet", "--filter", &filter]).lines().count(), 1);

@@ -1,4 +1,4 @@
-//! The verbs as a user types them.
+//! The container commands as typed by a user.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn ok(lab: &Lab, arguments: &[&str]) -> String {
     run.stdout
 }
 
-/// The exit code, with what standard error must hold.
+/// The exit code; standard error must contain these parts.
 fn refused(lab: &Lab, arguments: &[&str], told: &[&str]) -> Option<i32> {
     let run = run(lab, arguments);
     for part in told {

@@ -1,4 +1,4 @@
-//! The docker builder on a real daemon: BuildKit, the classic builder and Podman.
+//! The docker builder with a real daemon: BuildKit, the classic builder and Podman.
 
 pub mod harness;
 mod quoting;
@@ -53,7 +53,7 @@ async fn secrets_reach_only_the_step() {
     let mut request = request("secret");
     let value = format!("s3cr3t-{}", unique());
     request.secrets.push(BuildSecret { id: "token".into(), value: Secret::new(value.clone().into_bytes()) });
-    // Cache keys do not know secrets: the step must run.
+    // Secrets are not part of cache keys: the step must run.
     request.cache = CacheUse::Ignore;
     let dockerfile = format!(
         "{BASE}RUN --mount=type=secret,id=token,required=true sha256sum < /run/secrets/token > /sum; cat /run/secrets/token\n"
@@ -85,14 +85,14 @@ async fn a_rebuild_is_cached_without_no_cache_and_cache_mounts_persist() {
     let _cleanup = Cleanup(&["cached"]);
     let engine = engine(&[]).await;
     let mut request = request("cached");
-    // The id of a cache mount is not a part of the step's cache key: the command must be new as well.
+    // The id of a cache mount is not part of the step's cache key: the command must be new as well.
     let dockerfile = format!(
         "{BASE}RUN --mount=type=cache,id=nd-{id},target=/c : {id}; echo run >> /c/runs && wc -l < /c/runs | tee /count\n",
         id = unique()
     );
     let first = build(&engine, &request, &dockerfile).await;
     let second = build(&engine, &request, &dockerfile).await;
-    // Newer engines write the time of the build into the image: its layers stay the same, its id does not.
+    // Newer engines write the build time into the image: its layers stay the same, its id does not.
     assert_eq!(first.image().layers, second.image().layers);
     assert!(first.steps().iter().any(|step| step.contains("RUN") && step.ends_with("Done")), "{:?}", first.steps());
     assert!(second.steps().iter().any(|step| step.contains("RUN") && step.ends_with("Cached")), "{:?}", second.steps());
@@ -142,7 +142,7 @@ async fn builder_rejections_are_explained() {
     }
 }
 
-/// Processes on this machine whose command line has `mark`: the daemon runs here.
+/// Processes on this machine whose command line contains `mark`; the daemon runs here.
 fn processes(mark: &str) -> usize {
     let own = std::process::id().to_string();
     std::fs::read_dir("/proc")
@@ -269,7 +269,7 @@ async fn podman_builds_through_its_docker_api() {
     let slow = format!("{BASE}RUN : {mark}; sleep 10; :\n");
     let cancelled = build_until(&engine, &request, context(&[("Dockerfile", &slow)]), started).await;
     assert_eq!(cancelled.result.unwrap_err().code(), "builder/cancelled");
-    // Podman lets the step end by itself, and we say so.
+    // Podman lets the step finish, and the program reports it.
     let said = cancelled
         .events
         .iter()

@@ -1,4 +1,4 @@
-//! Whatever is accepted means to Caddy what was typed.
+//! Caddy interprets every accepted value as it was typed.
 
 use nextdeploy::deploy::proxy::{Scope, Site, SiteWords, render_caddyfile};
 use proptest::prelude::*;
@@ -35,7 +35,7 @@ proptest! {
             health_path: Some(&health),
             assets: Some(&folder),
         };
-        // One that is refused shall not keep the others from Caddy.
+        // A rejected value must not keep the others from being tested.
         let tame = SiteWords { addresses: &["shop.example.com".to_owned()], health_path: None, assets: None, base_path: None, ..words };
         for words in [
             words,

@@ -1,4 +1,4 @@
-//! What Caddy, or nobody, does with a site: each told clearly, and what was served before is served still.
+//! Sites that Caddy rejects, and a missing Caddy: each is reported clearly, and the previous configuration stays active.
 
 use std::fs::{self, Permissions};
 use std::net::{SocketAddr, TcpListener};
@@ -106,13 +106,13 @@ fn a_switch_folder_invisible_to_caddy_is_reported() {
     block_on(async {
         let (caddy, app, port) = (Caddy::of_nobody(), App::start("app").await, free_port());
         let (domain, upstream) = (format!("localhost:{port}"), app.upstream());
-        // Only its owner gets into it.
+        // Only its owner can access it.
         let folder = tempfile::Builder::new().permissions(mode(0o700)).tempdir().unwrap();
         let asked = ["--switch-dir", folder.path().to_str().unwrap()];
         let load = |more: &[&str]| load_with(&caddy.admin, "shop", (&domain, &upstream), more);
         check_reported(&load(&asked), 2, &["proxy/switch-folder", asked[1], "Caddy does not see it", "--switch-dir"]);
         assert!(fs::read_dir(folder.path()).unwrap().next().is_none(), "what was made for it is gone");
-        // One that is in use, by another Caddy, stays as it is.
+        // A folder in use by another Caddy is left unchanged.
         let in_use = folder.path().join("shop/green");
         fs::create_dir(in_use.parent().unwrap()).unwrap();
         fs::write(&in_use, "").unwrap();

@@ -1,4 +1,4 @@
-//! The upstream moves while requests run.
+//! Switching the upstream while requests are running.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ fn site(app: &str, scheme: &str, port: u16, upstream: &str) -> Site {
     Site::new(&words).unwrap()
 }
 
-/// What a switch is done by.
+/// How a switch is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
     Configuration,
@@ -35,7 +35,7 @@ enum By {
 
 struct Scene {
     caddy: Caddy,
-    /// Of the switch.
+    /// The folder of the switch.
     folder: tempfile::TempDir,
     admin: Admin,
     address: SocketAddr,
@@ -44,10 +44,10 @@ struct Scene {
 }
 
 impl Scene {
-    /// `shop` is served by `old`; `new` runs beside it.
+    /// `old` serves `shop`; `new` runs next to it.
     async fn set(scheme: &str, by: By) -> Self {
         let port = free_port();
-        // Its own authority is for this test only, and port 80 is not for tests.
+        // Tests use a temporary authority and do not bind port 80.
         let caddy = Caddy::with_apps(&json!({
             "http": { "servers": {}, "http_port": free_port() },
             "pki": { "certificate_authorities": { "local": { "install_trust": false } } },
@@ -63,7 +63,7 @@ impl Scene {
         assert_eq!(admin.ensure_site(&site, folder).await.unwrap(), Ensured::Created);
         assert_eq!(admin.ensure_site(&site, folder).await.unwrap(), Ensured::Unchanged);
         let scene = Self { caddy, folder: root, admin, address: ([127, 0, 0, 1], port).into(), old, new };
-        // The second app of a pair has the port that the pair names.
+        // The second app of a pair listens on the port in the pair.
         if by == By::Folder {
             scene.know(&scene.new.upstream()).await;
         }
@@ -73,7 +73,7 @@ impl Scene {
         scene
     }
 
-    /// Lets the pair have `upstream` at the side that stands by.
+    /// Sets the standby side of the pair to `upstream`.
     async fn know(&self, upstream: &str) {
         let old = self.old.upstream();
         for (to, by) in [(upstream, SwitchedBy::Configuration), (&old, SwitchedBy::Folder)] {
@@ -114,7 +114,7 @@ async fn check_no_request_is_lost(path: &'static str, clients: usize, connection
     assert!(tally.answers["old"] > 0 && tally.answers["new"] > 0 && tally.answers.len() == 2, "{:?}", tally.answers);
     let expected = if by == By::Folder { SwitchedBy::Folder } else { SwitchedBy::Configuration };
     assert_eq!(switched.by, expected);
-    // A new configuration closes kept connections of HTTP/1.1, and nothing else does.
+    // Only loading a configuration closes kept HTTP/1.1 connections.
     if connections != Connections::Kept || by == By::Folder {
         assert_eq!(tally.repeated, 0);
     }
@@ -179,10 +179,10 @@ fn draining_stops_at_the_limit() {
             scene.admin.switch_upstream("shop", &scene.new.upstream(), Duration::from_secs(1)).await.unwrap();
         assert_eq!(switched.drained, Drained::TimedOut { requests: 3 });
         assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
-        // The old app was not told to end: its requests go on.
+        // The old app was not stopped: its requests continue.
         let tally = load.finish().await;
         assert_eq!((tally.answers.get("old"), tally.lost.len()), (Some(&3), 0), "{tally:?}");
-        // Back again, in the same way.
+        // And back, in the same way.
         let back = scene.admin.switch_upstream("shop", &scene.old.upstream(), Duration::ZERO).await.unwrap();
         assert_eq!(back.previous, [scene.new.upstream()]);
         assert_eq!(scene.admin.upstreams("shop").await.unwrap().unwrap(), [scene.old.upstream()]);

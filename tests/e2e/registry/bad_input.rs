@@ -1,11 +1,11 @@
-//! Input that cannot work: a code, one action, the documented exit code, soon, and nothing at any registry.
+//! Invalid input: a code, one action, the documented exit code, soon, and no request to any registry.
 
 use std::time::{Duration, Instant};
 
 use super::harness::{Registry, assert_refused, aws, ca_file, run};
 use super::image;
 
-/// Until somebody without any credentials knows it.
+/// The time in which missing credentials must be reported.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 #[test]
@@ -45,7 +45,7 @@ fn an_unreachable_registry_is_reported() {
     }
 }
 
-/// Nobody is logged in at `registry`, and that is known soon.
+/// Without a login at `registry`, the push fails soon.
 fn check_no_credentials(registry: Registry, environment: &[(&str, &str)], words: &[&str]) {
     let repository = registry.repository("nobody");
     let image = image::load(&repository.tag("1"), &[1_000]);

@@ -1,4 +1,4 @@
-//! Behind a company's proxy and certificate authority: every client of the program goes the way that the environment says.
+//! Behind a corporate proxy and certificate authority: every client of the program follows the environment.
 
 use super::harness::{MOTO_TLS, Registry, User, assert_pushed, assert_refused, aws, ca_file, run};
 use super::image;
@@ -21,7 +21,7 @@ fn the_registry_is_reached_through_the_proxy_unless_exempt() {
     assert!(relay.count("CONNECT ghcr.io:443") > 0, "the registry was not asked through the proxy");
 }
 
-/// The way to AWS, through the push of an image that needs a token of ECR.
+/// The path to AWS: pushing an image requires an ECR token.
 fn check_aws(name: &str, arguments: &[&str], environment: &[(&str, &str)]) {
     let repository = Registry::Ecr.repository(name);
     let image = image::load(&repository.tag("1"), &[10_000]);

@@ -1,5 +1,5 @@
-//! Networks and registries that fail in the middle of a push: each ends in a correct push or in a clear error, and no tag ever
-//! leads to an incomplete image.
+//! Networks and registries that fail during a push: each ends in a correct push or in a clear error, and no tag ever
+//! refers to an incomplete image.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::program::start_nextdeploy;
 const CANCEL_LIMIT: Duration = Duration::from_secs(2);
 const OTHER_DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-/// An image on its way to a registry, with faults in between.
+/// An image to push to a registry through a proxy with faults.
 struct Way {
     proxy: FaultProxy,
     /// Behind the proxy.
@@ -123,7 +123,7 @@ fn a_401_during_a_push_is_reported_without_other_credentials() {
 #[test]
 fn a_401_during_a_push_calls_the_helper_again() {
     let way = Way::to(Registry::Htpasswd, vec![Rule::new("PUT", "/manifests/", unauthorized()).first(1)]);
-    // Both may push; only newer credentials are worth another attempt.
+    // Both may push; only different credentials justify another attempt.
     let (first, then) = (User::named("gitlab-ci-token"), User::named("nd-user"));
     let helper = Helper::answering_anew(&way.proxy.host(), &first, &then);
     let run = run(&["push", &way.image.tag], &helper.environment());
@@ -139,7 +139,7 @@ fn a_wrong_digest_header_does_not_change_the_reported_digest() {
     }
 }
 
-/// As ECR answers for a repository whose tags are immutable.
+/// ECR's response for a repository with immutable tags.
 fn immutable() -> Rule {
     let body = r#"{"errors":[{"code":"TAG_INVALID","message":"The image tag '1' already exists in the 'shop' repository and cannot be overwritten because the tag is immutable."}]}"#;
     Rule::new("PUT", "/manifests/", answer("400 Bad Request", body))
@@ -164,7 +164,7 @@ fn an_immutable_tag_with_another_image_is_reported() {
     way.repository.assert_whole();
 }
 
-/// Interrupts a push as soon as a layer is on its way.
+/// Interrupts a push as soon as a layer is being transferred.
 fn check_interrupt(fault: Fault) {
     let way = Way::to(Registry::Open, vec![Rule::new("PATCH", "/blobs/uploads/", fault)]);
     let folder = tempfile::tempdir().unwrap();

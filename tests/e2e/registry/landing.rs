@@ -1,4 +1,4 @@
-//! What is pushed is what the registry has, under every name, and comes back as it was.
+//! The registry has exactly what was pushed, under every name, and returns it unchanged.
 
 use serde_json::Value;
 

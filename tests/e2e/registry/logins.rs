@@ -1,4 +1,4 @@
-//! Who we are at a registry: every place that credentials come from, and what is told when they are not good.
+//! Registry logins: every source of credentials, and the errors when they are wrong.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use super::image;
 use crate::docker::Image;
 use crate::program::Run;
 
-/// A small image, named for a repository of `registry` that is new.
+/// A small image, named for a new repository of `registry`.
 fn image_for(registry: Registry) -> (Repository, Image) {
     let repository = registry.repository("logins");
     let image = image::load(&repository.tag("1"), &[20_000]);
@@ -28,7 +28,7 @@ fn check_accepted(registry: Registry, environment: &[(&str, &str)]) {
     repository.assert_whole();
 }
 
-/// Nothing arrives, the error has this code, one hint and these words, and no password.
+/// Nothing is pushed; the error has this code, one hint and these words, and no password.
 fn check_refused(registry: Registry, environment: &[(&str, &str)], code: &str, words: &[&str]) {
     let (repository, image) = image_for(registry);
     let run = push(&image, environment);
@@ -42,7 +42,7 @@ fn check_refused(registry: Registry, environment: &[(&str, &str)], code: &str, w
 
 #[test]
 fn basic_authentication_works() {
-    // The password makes `+` and `/` in Base64, which Docker's header must not have.
+    // The password gives `+` and `/` in Base64, which Docker's header must not contain.
     check_accepted(Registry::Htpasswd, &User::named("nd-user").settings());
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), format!("{}\n", User::named("nd-user").password)).unwrap();
@@ -86,7 +86,7 @@ fn a_read_only_user_can_pull() {
     assert_refused(&refused, 5, "registry/no-credentials", &["127.0.0.1:5592"]);
 }
 
-/// As the runner sets the environment of a job.
+/// The environment that the runner sets for a job.
 fn github(actor: &'static str, token: &str) -> Vec<(&'static str, String)> {
     [
         ("GITHUB_ACTIONS", "true"),

@@ -1,4 +1,4 @@
-//! Containers that get healthy, and what is in them.
+//! Containers that become healthy, and their content.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -67,7 +67,7 @@ fn a_read_only_root_is_enough_for_image_optimisation_and_pages_that_are_rendered
     assert!(!logs.contains("EROFS") && !logs.contains("EACCES"), "{logs}");
 }
 
-/// What another user of the machine made where a folder of a name that can be guessed would be.
+/// Created by another user of the machine where a folder with a guessable name would be.
 struct StrangersFolder;
 
 impl StrangersFolder {
@@ -120,7 +120,7 @@ fn secrets_reach_only_the_app() {
     let (inner, outer) = (Path::new(source), Path::new(source).parent().unwrap());
     let state = |path: &Path| fs::metadata(path).map(|found| (found.uid(), found.mode() & 0o7777)).unwrap();
     assert_eq!((state(outer), state(inner)), ((0, 0o700), (1001, 0o500)));
-    // Another user of the machine, and one with the number of the app's.
+    // Another user of the machine, and one with the same id as the app's user.
     for user in ["12345", "1001"] {
         let key = inner.join("API_KEY");
         let elsewhere = outer.with_extension("moved");

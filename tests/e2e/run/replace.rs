@@ -1,4 +1,4 @@
-//! One container in the place of another, with a proxy in front and without.
+//! Replacing a container, with and without a proxy in front.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -51,7 +51,7 @@ fn a_container_stopped_manually_is_not_a_rollback_target() {
     assert!(back.stderr.contains(&format!("http://127.0.0.1:{publish}")), "{}", back.stderr);
     assert_eq!(app.get("/api/version").text(), "one");
 
-    // Nor is its port forgotten.
+    // Its port is kept, too.
     expect(&app.nextdeploy(&["stop", &app.name]), 0);
     expect(&app.run(&["--replace", "--env", "VERSION=three", &app.image]), 0);
     assert_eq!((app.address().port().to_string(), app.get("/api/version").text()), (publish, "three".to_owned()));
@@ -75,7 +75,7 @@ fn a_replacement_that_fails_leaves_the_old_one_serving() {
     assert_eq!((app.containers(), app.address()), (one.clone(), address));
     assert_eq!(app.get("/api/version").text(), "one");
 
-    // Healthy without its port, and not able to get it.
+    // Healthy without its port, but unable to bind it.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let run = app.run(&["--replace", "--publish", &port, "--env", "VERSION=two", &app.image]);

@@ -1,4 +1,4 @@
-//! Launches that go wrong: each ends with its exit code, says why, and leaves nothing behind.
+//! Failing launches: each exits with its exit code, explains why, and leaves nothing behind.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -166,7 +166,7 @@ fn leftovers_of_a_killed_run_are_removed_by_the_next() {
     }
     running.signal(Signal::KILL);
     running.finish();
-    // Killed at other moments: while it read an image, and while it wrote secrets.
+    // Killed at other times: while reading an image, and while writing secrets.
     let (folder, word) = (format!("/dev/shm/nextdeploy-{}", "0".repeat(32)), "f".repeat(32));
     let secrets = format!("{folder}/{}-{word}", app.name);
     std::fs::create_dir_all(&secrets).unwrap();

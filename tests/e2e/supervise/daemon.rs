@@ -1,4 +1,4 @@
-//! A daemon that dies under the supervision and comes back.
+//! A daemon that dies while `supervise` is running, and comes back.
 
 use rustix::process::Signal;
 
@@ -16,7 +16,7 @@ fn a_daemon_that_comes_back_is_reconnected() {
     let file = desk.path("app.log");
     let supervisor = desk.supervise(&[app, "--log-file", file.to_str().unwrap()]);
     wait_for("lines", || (messages(&file, &container.name).len() > 50).then_some(()));
-    // It dies, and is restarted as `systemctl restart docker` does.
+    // Killed, and restarted like `systemctl restart docker` does.
     for (restarts, signal) in [(1, "-KILL"), (2, "-TERM")] {
         signal_second_daemon(signal);
         wait_for("the notice", || (supervisor.told().matches("the daemon is gone").count() == restarts).then_some(()));
@@ -37,7 +37,7 @@ fn a_daemon_that_comes_back_is_reconnected() {
     let (code, told) = supervisor.end(Signal::TERM);
     assert_eq!(code, Some(143), "{told}");
     assert_eq!(told.matches("the daemon is gone").count(), 2, "{told}");
-    // Each run of the container counts from 0 on; within a run nothing is lost or comes twice.
+    // Each run of the container counts from 0; within a run nothing is lost or duplicated.
     let all = messages(&file, &container.name);
     let numbers: Vec<u32> = all.iter().map(|message| message.strip_prefix("tick ").unwrap().parse().unwrap()).collect();
     for pair in numbers.windows(2) {

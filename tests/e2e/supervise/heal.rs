@@ -1,4 +1,4 @@
-//! What is restarted, what is left alone, and when it stops trying.
+//! Which containers are restarted, which are left alone, and when it gives up.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::harness::{Desk, Managed, wait_for};
 use crate::docker::Engine;
 
 const WAITS: &str = "setInterval(Boolean, 1000); process.on('SIGTERM', () => process.exit(0))";
-/// Unhealthy as soon as somebody makes the file; the folder is empty again after a restart.
+/// Unhealthy as soon as the file exists; the folder is empty again after a restart.
 const SICK: &str = "process.exit(require('fs').existsSync('/sick/now') ? 1 : 0)";
 
 fn health(script: &str) -> Vec<String> {
@@ -42,7 +42,7 @@ fn killed_containers_restart_and_stopped_ones_do_not() {
     engine.docker(&["stop", "--time", "5", &stopped.name]);
     supervisor.wait_for_words("`nd-sup-kill-a` ended with exit code 137: restart 1 of 5");
     wait_for("the restart", || (killed.status() == "running" && killed.started_at() != before).then_some(()));
-    // Longer than several looks and the first delay.
+    // Longer than several inspections and the first delay.
     sleep(Duration::from_secs(6));
     for container in [&stopped_before, &stopped, &without_policy, &of_another, &foreign] {
         assert_eq!(container.status(), "exited", "{}\n{}", container.name, supervisor.told());

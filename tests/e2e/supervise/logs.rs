@@ -1,4 +1,4 @@
-//! Logs arrive everywhere, whole and once, whatever their receivers and the program itself go through.
+//! Logs arrive at every destination complete and exactly once, whatever happens to the receivers and the program.
 
 use std::fs;
 use std::io::Read;
@@ -11,7 +11,7 @@ use super::clients::{Endpoint, Listener, TOKEN, open_socket};
 use super::harness::{Desk, Managed, messages, messages_in, wait_for};
 use crate::docker::Engine;
 
-/// Prints `lines` lines to each stream as fast as they are taken, then waits. The stream is part of each line.
+/// Prints `lines` lines to each stream as fast as possible, then waits. Each line contains its stream.
 fn burst(lines: u32) -> String {
     format!(
         "const write = (stream, name) => {{ let n = 0; const go = () => {{ while (n < {lines}) {{ \
@@ -20,7 +20,7 @@ fn burst(lines: u32) -> String {
     )
 }
 
-/// Fails unless `messages` has every line of [`burst`] once, and each stream in order.
+/// Fails unless `messages` contains every line of [`burst`] exactly once, and each stream in order.
 fn assert_complete(place: &str, messages: &[String], lines: u32) {
     for stream in ["out", "err"] {
         let ours = messages.iter().filter_map(|message| message.strip_prefix(stream));
@@ -105,7 +105,7 @@ fn forwarding_resumes_after_a_restart() {
     sleep(Duration::from_secs(2));
     let second = desk.supervise(&arguments);
     wait_for("more lines", || (count() > at_the_end + 1500).then_some(()));
-    // Without a chance to write anything.
+    // Killed without a chance to write anything.
     assert_eq!(second.end(Signal::KILL).0, None);
     sleep(Duration::from_secs(1));
     let killed_at = count();
@@ -119,7 +119,7 @@ fn forwarding_resumes_after_a_restart() {
     all.sort_unstable();
     all.dedup();
     assert!(all.iter().copied().eq(0..u32::try_from(all.len()).unwrap()), "lines were lost");
-    // At most what came after the positions were saved last; 1000 lines are printed in a second.
+    // At most the lines after the last saved positions; 1000 lines are printed per second.
     let twice = found.len() - all.len();
     assert!(twice < 5000, "{twice} lines came twice after a kill");
 }
@@ -196,7 +196,7 @@ fn removing_a_container_gives_no_warning() {
     let (app, desk) = ("nd-sup-removed", Desk::new(&engine));
     let file = desk.path("app.log");
     let supervisor = desk.supervise(&[app, "--log-file", file.to_str().unwrap()]);
-    // Something to remove takes the daemon a moment, in which it refuses the logs.
+    // With something to remove, the daemon needs a moment, during which it rejects log requests.
     let writes = "const fs = require('fs'); for (let n = 0; n < 4000; n++) fs.writeFileSync('/tmp/' + n, 'x'); \
                   console.log('ready'); setInterval(() => console.log('tick'), 5)";
     for round in 0..ROUNDS {

@@ -1,4 +1,4 @@
-//! Supervision of Podman, which tells no stops, runs no health checks without systemd, and knows times of logs to the second.
+//! Supervising Podman, which reports no stops, runs no health checks without systemd, and has log times in whole seconds.
 
 use std::path::Path;
 use std::thread::sleep;

@@ -1,4 +1,4 @@
-//! Restarts that meet the wishes of others: a stop meanwhile, a second supervision, the end of the program.
+//! Restarts that conflict with others: a stop meanwhile, a second supervisor, the end of the program.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::harness::{Desk, Managed, wait_for};
 use crate::docker::Engine;
 use crate::program::nextdeploy;
 
-/// Ends by SIGKILL only.
+/// Only exits on SIGKILL.
 const STUBBORN: &str = "setInterval(Boolean, 1000); process.on('SIGTERM', () => {})";
 const WAITS: &str = "setInterval(Boolean, 1000); process.on('SIGTERM', () => process.exit(0))";
 const SICK: [&str; 6] =
@@ -21,7 +21,7 @@ fn a_stop_overrides_a_restart_in_progress() {
     let app = "nd-sup-stop";
     for (name, stop) in [
         ("nd-sup-stop-a", &["stop", "--time", "2", "nd-sup-stop-a"][..]),
-        // Outlasted by the grace of the container, so that the end is that of the restart.
+        // Shorter than the container's grace period, so that the exit is caused by the restart.
         ("nd-sup-stop-b", &["stop", "--time", "30", "nd-sup-stop-b"]),
     ] {
         let options = [&SICK[..], &["--stop-timeout", "6"]].concat();
@@ -33,14 +33,14 @@ fn a_stop_overrides_a_restart_in_progress() {
         let started = container.started_at();
         let stopped = nextdeploy(&engine, desk.folder.path(), stop);
         assert_eq!(stopped.code, Some(0), "{}", stopped.stderr);
-        // Beyond the grace, and the delay of a next restart.
+        // Longer than the grace period and the delay of a next restart.
         sleep(Duration::from_secs(10));
         assert_eq!(container.status(), "exited", "{}", supervisor.told());
         assert_eq!(container.started_at(), started);
         let told = format!("`{name}` was stopped meanwhile: it is not started again");
         assert_eq!(supervisor.told().matches(&told).count(), 1, "{}", supervisor.told());
         assert_eq!(supervisor.told().matches(": restart ").count(), 1, "{}", supervisor.told());
-        // Started by hand it is looked after again.
+        // A manual start resumes supervision.
         engine.docker(&["start", name]);
         supervisor.wait_for_words(": restart 2 of 5");
         drop(supervisor);

@@ -1,4 +1,4 @@
-//! GitHub: what is written, and what a user reads when it is not.
+//! GitHub: what is written, and the messages when it cannot be.
 
 use std::time::{Duration, Instant};
 
@@ -103,7 +103,7 @@ async fn the_comment_is_found_on_a_later_page_and_updated_in_place() {
     assert_eq!(api.bodies()[250], format!("{MARKER}\n**built** shop\n"));
     let writes = api.server.writes();
     assert_eq!(writes, ["POST /repos/acme/shop/issues/7/comments", "PATCH /repos/acme/shop/issues/comments/1250"]);
-    // A third run with the same result has nothing to change.
+    // A third run with the same result changes nothing.
     assert_eq!(run(&api, comment_only(), SUCCESS).await, []);
     assert_eq!(api.server.writes().len(), 2);
 }
@@ -148,7 +148,7 @@ async fn a_read_only_token_gets_a_hint_with_the_missing_permission() {
         assert!(hints.iter().any(|hint| hint.contains(line) && hint.contains("`permissions:`")), "{line}: {hints:?}");
     }
     assert!(warnings.iter().all(|warning| warning.code == "forge/not-allowed"));
-    // Asked once each: a missing permission does not come back by itself.
+    // Each is requested once: a missing permission is permanent.
     assert_eq!(api.server.writes().len(), 3);
 }
 
@@ -193,7 +193,7 @@ async fn a_comment_that_was_made_before_the_gateway_failed_is_not_made_twice() {
     api.fail("POST", Fault::After(Reply::html(502, "")));
     assert_eq!(run(&api, comment_only(), SUCCESS).await, []);
     assert_eq!(api.bodies().len(), 1);
-    // One that was surely not made is made by the second attempt.
+    // A deployment that was certainly not created is created by the second attempt.
     let api = GitHubApi::start();
     api.fail("POST", Fault::Instead(Reply::HangUp));
     assert_eq!(run(&api, comment_only(), SUCCESS).await, []);
@@ -230,7 +230,7 @@ async fn long_rate_limits_fail_at_once() {
         (429, vec![("retry-after", "3600".to_owned())], "3600 s"),
         (403, vec![("retry-after", "90".to_owned())], "90 s"),
         (403, vec![], "60 s"),
-        // No clock goes so far.
+        // Beyond the range of any clock.
         (429, vec![("retry-after", u64::MAX.to_string())], "wait for"),
         (403, vec![("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", i64::MAX.to_string())], "wait for"),
         (

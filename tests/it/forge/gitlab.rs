@@ -23,7 +23,7 @@ fn note(id: u64, body: &str, author: u64) -> Value {
 }
 
 impl GitLabApi {
-    /// `refusal` is the answer to everything that writes.
+    /// `refusal` is the response to every write.
     fn start(notes: Vec<Value>, refusal: Option<(u16, &'static str)>) -> Self {
         let notes = Arc::new(Mutex::new(notes));
         let shared = Arc::clone(&notes);

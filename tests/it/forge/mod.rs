@@ -1,4 +1,4 @@
-//! Comments, commit statuses and deployments against servers that speak the services' protocols.
+//! Comments, commit statuses and deployments, with servers that implement the APIs.
 
 mod github;
 pub mod github_api;
@@ -17,7 +17,7 @@ pub const TOKEN: &str = "ghs_0123456789";
 
 const SUCCESS: Outcome<'static> = Outcome::Succeeded { description: "42 MB", comment: "**built** shop\n" };
 
-/// One run from its beginning to `outcome`, as the CI's variables describe it.
+/// One run from its start to `outcome`, as described by the CI variables.
 async fn run(variables: &[(&str, &str)], event: &str, wanted: Wanted, outcome: Outcome<'_>) -> Vec<Warning> {
     let environment = Environment::from_pairs(variables.iter().copied());
     let ci = CiContext::detect(&environment, Some(event), 1_700_000_000);

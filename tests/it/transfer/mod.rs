@@ -1,4 +1,4 @@
-//! Pushes and pulls through daemons that answer as real ones do when registries misbehave.
+//! Pushes and pulls through daemons that respond like real ones when registries misbehave.
 
 mod fake;
 
@@ -15,10 +15,10 @@ use nextdeploy::registry::transfer::{
 use tokio::sync::mpsc;
 
 const DIGEST: &str = "sha256:9b281a105651b69ee1ca44a539f46b2538e3b6acef906fc834cba415700163fc";
-/// Nothing listens there, so that the questions to the registry itself end at once.
+/// A closed port, so that direct requests to the registry fail at once.
 const HOST: &str = "127.0.0.1:1";
 
-/// What dockerd 20.10 sends when all goes well.
+/// The messages of dockerd 20.10 for a successful push.
 fn pushed(tag: &str) -> Vec<String> {
     pushed_as(tag, DIGEST)
 }
@@ -61,7 +61,7 @@ async fn push(daemon: &Daemon, names: &[&str], passwords: &Passwords) -> (PushOu
     daemon.push(&references(names), passwords, options(), std::future::pending()).await
 }
 
-/// The only failure of `outcome`, after its code and exit code were compared.
+/// The only failure of `outcome`, after checking its code and exit code.
 #[track_caller]
 fn failure<'a>(outcome: &'a PushOutcome, code: &str, exit_code: ExitCode) -> &'a TransferError {
     assert_eq!(outcome.failed.len(), 1, "{outcome:?}");
@@ -232,7 +232,7 @@ async fn broken_daemon_responses_name_the_daemon() {
     let (outcome, _) = push(&junk, &["HOST/shop:1"], &Passwords::of(&["p"])).await;
     failure(&outcome, "daemon/connection-lost", ExitCode::Push);
 
-    // An end without a digest is no success.
+    // A stream that ends without a digest is a failure.
     let silent = Daemon::start(|_, stream| stream_lines(stream, &[r#"{"status":"bye"}"#.into()]));
     let (outcome, _) = push(&silent, &["HOST/shop:1"], &Passwords::of(&["p"])).await;
     failure(&outcome, "registry/no-digest", ExitCode::Push);
@@ -341,7 +341,7 @@ async fn a_tag_that_cannot_be_overwritten_is_compared() {
     assert!(error.to_string().contains(ID) && error.to_string().contains(&other_id), "{error}");
     assert_eq!((outcome.failed[0].references.len(), outcome.pushed.len()), (1, 1), "other tags still arrive");
 
-    // A registry that cannot be asked.
+    // A registry that cannot be reached.
     let (outcome, _) = push(&daemon, &["HOST/shop:1"], &Passwords::of(&["p"])).await;
     failure(&outcome, "registry/immutable-tag", ExitCode::Push);
 }
