@@ -15,11 +15,11 @@ use crate::doctor::{
 };
 use crate::error::{CommandError, Error};
 use crate::image::plan::ImagePlan;
-use crate::image_ref::ImageRef;
+use crate::image_ref::{ImageRef, RegistryHost};
 use crate::net::Network;
 use crate::pipeline::{Opened, planned_registries};
-use crate::registry::transfer::{LoginAnswer, ask_about_login};
-use crate::registry::{Access, Authenticator, Login, RegistryHost};
+use crate::registry::transfer::check_login;
+use crate::registry::{Access, Keychain, Login, LoginStatus};
 use crate::repo::GitDetail;
 use crate::report::forge::{Action, Announcer, Place};
 use crate::report::{DoctorResult, render_findings};
@@ -99,28 +99,28 @@ async fn registries(session: &Session, project: &Opened, plan: &ImagePlan, engin
     let references = plan
         .tags
         .iter()
-        .filter_map(|tag| ImageRef::parse(&tag.value).ok())
+        .map(|tag| tag.value.clone())
         // A name without registry and namespace is local.
-        .filter(|reference| reference.domain.is_some() || reference.path.contains('/'));
+        .filter(|reference| !reference.is_local());
     // One of each registry.
     let asked: BTreeMap<RegistryHost, ImageRef> =
-        references.map(|reference| (RegistryHost::of(&reference), reference)).collect();
+        references.map(|reference| (reference.registry(), reference)).collect();
     let hosts: Vec<RegistryHost> = asked.keys().cloned().collect();
     let push = project.publish.push.as_ref().map_or(PushPolicy::Never, |push| push.value);
     let mut findings = Vec::new();
-    match Authenticator::new(&project.publish, &planned_registries(plan), &session.environment, Arc::clone(&network)) {
+    match Keychain::new(&project.publish, &planned_registries(plan), &session.environment, Arc::clone(&network)) {
         Err(error) => findings.push(Finding::problem(Area::Registry, &error)),
-        Ok(authenticator) => {
+        Ok(keychain) => {
             let mut states = Vec::new();
             for (host, reference) in &asked {
-                let found = authenticator.credentials(host, Access::Push).await;
-                let answer = match (&found, engine) {
+                let found = keychain.resolve(host, Access::Push).await;
+                let status = match (&found, engine) {
                     (Ok(credentials), Some(engine)) if credentials.login != Login::Anonymous => {
-                        ask_about_login(engine, &network, reference, &credentials.login).await
+                        check_login(engine, &network, reference, &credentials.login).await
                     }
-                    _ => LoginAnswer::Unknown,
+                    _ => LoginStatus::Unknown,
                 };
-                states.push(RegistryState { host: host.clone(), found, answer });
+                states.push(RegistryState { host: host.clone(), found, status });
             }
             findings.extend(check_credentials(&states, push));
         }

@@ -2,7 +2,7 @@
 
 use super::{Area, Finding};
 use crate::diagnostic::Warning;
-use crate::registry::{RegistryHost, RegistryKind};
+use crate::image_ref::{RegistryHost, RegistryKind};
 use crate::repo::ci::{CiContext, CiSystem};
 use crate::report::forge::{Action, Wanted};
 

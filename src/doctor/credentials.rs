@@ -3,14 +3,14 @@
 use super::{Area, Finding, Level};
 use crate::config::settings::PushPolicy;
 use crate::diagnostic::ExitCode;
-use crate::registry::transfer::LoginAnswer;
-use crate::registry::{AuthError, Credentials, Login, RegistryHost};
+use crate::image_ref::RegistryHost;
+use crate::registry::{AuthError, Credential, Login, LoginStatus};
 
 /// One registry with what the search for credentials gave, and what it says about them.
 pub struct RegistryState {
     pub host: RegistryHost,
-    pub found: Result<Credentials, AuthError>,
-    pub answer: LoginAnswer,
+    pub found: Result<Credential, AuthError>,
+    pub status: LoginStatus,
 }
 
 pub fn check_credentials(registries: &[RegistryState], push: PushPolicy) -> Vec<Finding> {
@@ -29,7 +29,7 @@ fn check(registry: &RegistryState, push: PushPolicy) -> Finding {
                 problem
             }
         }
-        Ok(Credentials { login: Login::Anonymous, tried, .. }) => Finding::warning(
+        Ok(Credential { login: Login::Anonymous, tried, .. }) => Finding::warning(
             Area::Registry,
             "doctor/no-credentials",
             format!("there are no credentials for {host}: {}", tried.join("; ")),
@@ -37,7 +37,7 @@ fn check(registry: &RegistryState, push: PushPolicy) -> Finding {
                 "log in with `docker login {host}`, or give `--registry {host} --username NAME --password env:NAME`"
             ),
         ),
-        Ok(credentials) if registry.answer == LoginAnswer::Refused => {
+        Ok(credentials) if registry.status == LoginStatus::Rejected => {
             let refused = Finding::warning(
                 Area::Registry,
                 "doctor/login-refused",
@@ -51,7 +51,7 @@ fn check(registry: &RegistryState, push: PushPolicy) -> Finding {
             }
         }
         Ok(credentials) => {
-            let taken = if registry.answer == LoginAnswer::Taken { ", which it takes" } else { "" };
+            let taken = if registry.status == LoginStatus::Accepted { ", which it takes" } else { "" };
             let message = format!("{host}: credentials from {}{taken}", credentials.origin);
             Finding::ok(Area::Registry, "doctor/credentials", message)
         }

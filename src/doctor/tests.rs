@@ -2,8 +2,8 @@ use super::machine::{check_disk, check_memory};
 use super::*;
 use crate::config::settings::PushPolicy;
 use crate::docker::connection::MachineUsage;
-use crate::registry::transfer::LoginAnswer;
-use crate::registry::{AuthError, Credentials, Login, RegistryHost};
+use crate::image_ref::RegistryHost;
+use crate::registry::{AuthError, Credential, Login, LoginStatus};
 use crate::repo::ci::{CiContext, CiSystem, PullRequest, PullRequestSource};
 use crate::report::forge::Wanted;
 
@@ -35,9 +35,9 @@ fn little_room_and_memory_are_told() {
 
 #[test]
 fn credentials_matter_as_much_as_the_push() {
-    let state = |found| vec![RegistryState { host: RegistryHost::new("ghcr.io"), found, answer: LoginAnswer::Unknown }];
+    let state = |found| vec![RegistryState { host: RegistryHost::new("ghcr.io"), found, status: LoginStatus::Unknown }];
     let found =
-        |login| Ok(Credentials { login, origin: "`config.json`".to_owned(), tried: vec!["x is not set".to_owned()] });
+        |login| Ok(Credential { login, origin: "`config.json`".to_owned(), tried: vec!["x is not set".to_owned()] });
     let token = || Login::RegistryToken(crate::secret::Secret::new("hidden".to_owned()));
     let one = |states: Vec<RegistryState>, push| check_credentials(&states, push).remove(0);
     check(
@@ -46,12 +46,12 @@ fn credentials_matter_as_much_as_the_push() {
         "doctor/credentials",
         "ghcr.io: credentials from `config.json`",
     );
-    let answered = |answer| vec![RegistryState { host: RegistryHost::new("ghcr.io"), found: found(token()), answer }];
-    check(&one(answered(LoginAnswer::Taken), PushPolicy::Auto), Level::Ok, "doctor/credentials", "which it takes");
-    let refused = one(answered(LoginAnswer::Refused), PushPolicy::Auto);
+    let answered = |status| vec![RegistryState { host: RegistryHost::new("ghcr.io"), found: found(token()), status }];
+    check(&one(answered(LoginStatus::Accepted), PushPolicy::Auto), Level::Ok, "doctor/credentials", "which it takes");
+    let refused = one(answered(LoginStatus::Rejected), PushPolicy::Auto);
     check(&refused, Level::Problem, "doctor/login-refused", "`config.json`");
     assert_eq!(exit_code(&[refused]), ExitCode::Authentication);
-    let unused = one(answered(LoginAnswer::Refused), PushPolicy::Never);
+    let unused = one(answered(LoginStatus::Rejected), PushPolicy::Never);
     check(&unused, Level::Warning, "doctor/login-refused", "docker login ghcr.io");
     check(
         &one(state(found(Login::Anonymous)), PushPolicy::Always),
