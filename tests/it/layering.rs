@@ -19,7 +19,6 @@ const ORDER: &[&[&str]] = &[
     &["config::settings"],
     &["config"],
     &["image::plan"],
-    &["image::scripts"],
     &["image::dockerfile"],
     &["image"],
     &["docker::connection"],

@@ -1,6 +1,6 @@
-//! Does a variable look like a secret? Decided by its name and the shape of its value together, without ever showing the value.
+//! Whether a variable looks like a secret, judged by its name and the shape of its value. Never shows the value.
 //!
-//! Both mistakes cost: a password that is not recognised ends in the image, a setting that is taken for one is missing there.
+//! Both mistakes have a cost: an unrecognised password ends up in the image, a misclassified setting is missing from it.
 
 mod value;
 
@@ -9,7 +9,7 @@ use value::{holds_a_secret, is_harmless, is_plain_word, is_public, is_random, is
 /// Why a variable looks like a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecretLook {
-    /// Its name says so.
+    /// By its name.
     Name,
     /// Its value has the shape of a token, a key or an address with a password.
     Value,
@@ -46,7 +46,7 @@ const SECRET_ENDINGS: [&str; 13] = [
     "SIGNINGKEY",
     "ENCRYPTIONKEY",
 ];
-/// Words that name a secret as the last ones of a name only: `SMTP_PASS`, not `PASS_THROUGH`.
+/// Words that name a secret only as the last word of a name: `SMTP_PASS`, not `PASS_THROUGH`.
 const LAST_WORDS: [&str; 3] = ["TOKENS", "SALT", "PEPPER"];
 /// The same for the ends of words: `DBPASS`.
 const LAST_ENDINGS: [&str; 2] = ["PASS", "PWD"];
@@ -54,7 +54,7 @@ const LAST_ENDINGS: [&str; 2] = ["PASS", "PWD"];
 const WEAK_WORDS: [&str; 10] =
     ["KEY", "KEYS", "AUTH", "JWT", "HMAC", "COOKIE", "COOKIES", "PIN", "PRIVATE", "SIGNATURE"];
 const PASSWORD_WORDS: [&str; 5] = ["PASSWORD", "PASSWD", "PASS", "PWD", "PASSCODE"];
-/// Not what their ending says.
+/// Exceptions: not secrets despite their ending.
 const OTHER_WORDS: [&str; 7] = ["BYPASS", "COMPASS", "TRESPASS", "SURPASS", "ENCOMPASS", "OVERPASS", "UNDERPASS"];
 /// Words that make a `KEY` a secret one.
 const KEY_KINDS: [&str; 14] = [
@@ -73,7 +73,7 @@ const KEY_KINDS: [&str; 14] = [
     "ACCOUNT",
     "SHARED",
 ];
-/// What may follow the word for a secret, and the name still is that of the secret.
+/// Words that may follow the word for a secret without changing the meaning of the name.
 const QUALIFIERS: [&str; 22] = [
     "PROD",
     "PRODUCTION",
@@ -98,7 +98,7 @@ const QUALIFIERS: [&str; 22] = [
     "VALUE",
     "HASH",
 ];
-/// Words after that for a secret which say that something about it is meant: `TOKEN_TTL`, `API_KEY_HEADER`.
+/// Words after the word for a secret that make the name one of its properties: `TOKEN_TTL`, `API_KEY_HEADER`.
 const DESCRIPTIONS: [&str; 93] = [
     "ADDRESS",
     "AGE",
@@ -194,7 +194,7 @@ const DESCRIPTIONS: [&str; 93] = [
     "URLS",
     "VERSION",
 ];
-/// Names of values that everybody may see.
+/// Names of public values.
 const PUBLIC_WORDS: [&str; 3] = ["PUBLIC", "PUBLISHABLE", "ANON"];
 /// Last words of names of identifiers, digests and versions, which look random and are not secret.
 const IDENTIFIER_WORDS: [&str; 17] = [
@@ -216,10 +216,10 @@ const IDENTIFIER_WORDS: [&str; 17] = [
     "INTEGRITY",
     "FINGERPRINT",
 ];
-/// Values in values (JSON, base64, pairs) are looked at this deep.
+/// Depth to which values inside values (JSON, base64, pairs) are inspected.
 const DEEPEST: u8 = 3;
 
-/// Tells whether a variable looks like a secret; `NEXT_PUBLIC_*` never does, since Next.js sends it to every browser.
+/// Why a variable looks like a secret, if it does. `NEXT_PUBLIC_*` never does, since Next.js sends it to every browser.
 pub fn secret_look(name: &str, value: &str) -> Option<SecretLook> {
     // Folders of a shell.
     let is_folder = matches!(name, "PWD" | "OLDPWD") && value.starts_with('/');
@@ -236,7 +236,7 @@ fn look(name: &str, value: &str, depth: u8) -> Option<SecretLook> {
     }
     let name = Name::new(name);
     let kind = name.kind();
-    // A public key, a commit id and the identifier of an account look as random as a secret.
+    // Public keys, commit ids and account identifiers look as random as secrets.
     let may_be_random = kind == NameKind::Public || name.is_identifier();
     if is_secret_shape(value)
         || (!may_be_random && is_random(value))
@@ -283,7 +283,7 @@ impl Name {
 
     fn kind(&self) -> NameKind {
         let words: Vec<&str> = self.0.iter().map(String::as_str).collect();
-        // The last word for a secret is what the name is about: `COOKIE_SECRET`, `PASSWORD_RESET_TOKEN`.
+        // The last word for a secret is the subject of the name: `COOKIE_SECRET`, `PASSWORD_RESET_TOKEN`.
         let secret = (0..words.len()).rev().find(|at| is_secret_at(&words, *at));
         if let Some(at) = secret {
             let follows = &words[at + 1..];
@@ -309,7 +309,7 @@ impl Name {
     }
 }
 
-/// True when nothing but qualifiers and numbers follows.
+/// True when only qualifiers and numbers follow.
 fn is_last(words: &[&str], at: usize) -> bool {
     words[at + 1..].iter().all(|word| QUALIFIERS.contains(word) || word.bytes().all(|b| b.is_ascii_digit()))
 }

@@ -1,7 +1,7 @@
-//! The Node.js release line: what the project asks for in, [`NodeRequirement`] out.
+//! The Node.js release line: the project's requirements in, [`NodeRequirement`] out.
 //!
-//! A pinned version (what developers run) goes before a range (what is accepted); within a range the default line is
-//! taken when it is admitted. `docs/detection.md` explains the order. Never asks the network which versions exist.
+//! A pinned version (what developers run) takes precedence over a range (what is accepted); within a range the default line is
+//! preferred. `docs/detection.md` explains the order. Never queries the network for existing versions.
 
 use crate::diagnostic::{Location, Warning};
 use crate::origin::{Origin, Sourced};
@@ -10,38 +10,38 @@ use crate::repo::SourceTree;
 
 use super::error::ProjectError;
 use super::facts::NodeRequirement;
-use super::manifest::Manifest;
+use super::package_json::PackageJson;
 use super::releases::{DEFAULT_NODE_LINE, NODE_LINES, NodeLine};
 use super::text;
 use super::version::{Range, Version, parse_version};
 
-/// Oldest version that something needs, and what.
+/// A minimum version, and what needs it.
 #[derive(Debug, Clone)]
-pub(super) struct Floor {
+pub(super) struct NodeFloor {
     pub version: (u64, u64, u64),
     pub needed_by: String,
 }
 
-/// What was written, where, and the place for messages.
+/// A requested version, and where it was written.
 #[derive(Debug, Clone)]
-struct Request {
+struct NodeRequest {
     text: String,
     origin: Origin,
     location: Option<Location>,
 }
 
-/// Where the project may say which Node.js it wants: the app first, then the root that its packages are installed in.
+/// Where a Node.js version may be specified: the app first, then the root.
 pub(super) struct NodeSources<'a> {
     pub tree: &'a SourceTree,
-    pub manifests: Vec<&'a Manifest>,
+    pub manifests: Vec<&'a PackageJson>,
     pub dirs: Vec<RelPath>,
-    pub asked: Option<&'a Sourced<String>>,
+    pub requested: Option<&'a Sourced<String>>,
 }
 
-/// Decides the release line; warnings say when a pin and a range disagree.
+/// Chooses the release line, with a warning if a pin and a range disagree.
 pub(super) fn resolve(
     sources: &NodeSources<'_>,
-    floors: &[Floor],
+    floors: &[NodeFloor],
 ) -> Result<(Sourced<NodeRequirement>, Vec<Warning>), ProjectError> {
     let mut warnings = Vec::new();
     let Some(request) = find_request(sources)? else {
@@ -56,9 +56,10 @@ pub(super) fn resolve(
 }
 
 /// The order of precedence.
-fn find_request(sources: &NodeSources<'_>) -> Result<Option<Request>, ProjectError> {
-    if let Some(asked) = sources.asked {
-        let request = Request { text: asked.value.trim().to_owned(), origin: asked.origin.clone(), location: None };
+fn find_request(sources: &NodeSources<'_>) -> Result<Option<NodeRequest>, ProjectError> {
+    if let Some(requested) = sources.requested {
+        let request =
+            NodeRequest { text: requested.value.trim().to_owned(), origin: requested.origin.clone(), location: None };
         return Ok(Some(request));
     }
     if let Some(request) = volta(sources)? {
@@ -87,8 +88,8 @@ fn first_of<T>(
     Ok(None)
 }
 
-fn field(sources: &NodeSources<'_>, manifest: &Manifest, keys: &[&str], text: &str) -> Request {
-    Request {
+fn field(sources: &NodeSources<'_>, manifest: &PackageJson, keys: &[&str], text: &str) -> NodeRequest {
+    NodeRequest {
         text: text.trim().to_owned(),
         origin: Origin::field(manifest.path.as_str(), &keys.join(".")),
         location: Some(manifest.place(sources.tree, keys)),
@@ -96,7 +97,7 @@ fn field(sources: &NodeSources<'_>, manifest: &Manifest, keys: &[&str], text: &s
 }
 
 /// Volta's pin, also through `volta.extends`.
-fn volta(sources: &NodeSources<'_>) -> Result<Option<Request>, ProjectError> {
+fn volta(sources: &NodeSources<'_>) -> Result<Option<NodeRequest>, ProjectError> {
     for manifest in &sources.manifests {
         let mut current = (*manifest).clone();
         for _ in 0..5 {
@@ -105,7 +106,7 @@ fn volta(sources: &NodeSources<'_>) -> Result<Option<Request>, ProjectError> {
             }
             let extended = current.volta.get("extends").and_then(|path| current.dir.join(path).ok());
             let Some(dir) = extended.and_then(|path| path.parent()) else { break };
-            let Some(next) = Manifest::load(sources.tree, &dir)? else { break };
+            let Some(next) = PackageJson::load(sources.tree, &dir)? else { break };
             current = next;
         }
     }
@@ -113,7 +114,7 @@ fn volta(sources: &NodeSources<'_>) -> Result<Option<Request>, ProjectError> {
 }
 
 /// `.nvmrc` or `.node-version`: one version, comments and blank lines aside.
-fn version_file(tree: &SourceTree, path: &RelPath) -> Result<Option<Request>, ProjectError> {
+fn version_file(tree: &SourceTree, path: &RelPath) -> Result<Option<NodeRequest>, ProjectError> {
     let Some(text) = text::read(tree, path)? else { return Ok(None) };
     let mut lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.split('#').next().unwrap_or("").trim()));
     let Some((line, version)) = lines.find(|(_, version)| !version.is_empty()) else {
@@ -123,15 +124,15 @@ fn version_file(tree: &SourceTree, path: &RelPath) -> Result<Option<Request>, Pr
             message: "the file is empty".to_owned(),
         });
     };
-    Ok(Some(Request {
+    Ok(Some(NodeRequest {
         text: version.to_owned(),
         origin: Origin::File(path.as_str().to_owned()),
         location: Some(Location::line(path.as_str(), line)),
     }))
 }
 
-/// asdf and mise: `nodejs 20.1.0`; the first of several versions counts.
-fn tool_versions(tree: &SourceTree, path: &RelPath) -> Result<Option<Request>, ProjectError> {
+/// asdf and mise: `nodejs 20.1.0`; the first of several versions is used.
+fn tool_versions(tree: &SourceTree, path: &RelPath) -> Result<Option<NodeRequest>, ProjectError> {
     let Some(text) = text::read(tree, path)? else { return Ok(None) };
     for (at, line) in text.lines().enumerate() {
         let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
@@ -139,7 +140,7 @@ fn tool_versions(tree: &SourceTree, path: &RelPath) -> Result<Option<Request>, P
         if version == "system" || version.starts_with("path:") || version.starts_with("ref:") {
             continue;
         }
-        return Ok(Some(Request {
+        return Ok(Some(NodeRequest {
             text: version.to_owned(),
             origin: Origin::field(path.as_str(), tool),
             location: Some(Location::line(path.as_str(), at + 1)),
@@ -148,26 +149,26 @@ fn tool_versions(tree: &SourceTree, path: &RelPath) -> Result<Option<Request>, P
     Ok(None)
 }
 
-fn dev_engines(sources: &NodeSources<'_>) -> Option<Request> {
+fn dev_engines(sources: &NodeSources<'_>) -> Option<NodeRequest> {
     sources.manifests.iter().find_map(|manifest| {
         let runtime = manifest.dev_runtime.iter().find(|engine| engine.name == "node")?;
         Some(field(sources, manifest, &["devEngines", "runtime"], runtime.version.as_deref()?))
     })
 }
 
-fn engines(sources: &NodeSources<'_>) -> Option<Request> {
+fn engines(sources: &NodeSources<'_>) -> Option<NodeRequest> {
     sources.manifests.iter().find_map(|manifest| {
         let range = manifest.engines.get("node")?;
         Some(field(sources, manifest, &["engines", "node"], range))
     })
 }
 
-fn default_line(floors: &[Floor]) -> Sourced<NodeRequirement> {
-    let wanted = DEFAULT_NODE_LINE.to_string();
+fn default_line(floors: &[NodeFloor]) -> Sourced<NodeRequirement> {
+    let requested = DEFAULT_NODE_LINE.to_string();
     let fits = |line: &&NodeLine| floors.iter().all(|floor| line.newest >= floor.version);
     let major = preferred(NODE_LINES.iter().filter(fits)).map_or(DEFAULT_NODE_LINE, |line| line.major);
-    let requirement = NodeRequirement { major, exact: None, requested: wanted };
-    Sourced::new(requirement, Origin::Default("the project asks for no Node.js version".to_owned()))
+    let requirement = NodeRequirement { major, exact: None, requested: requested };
+    Sourced::new(requirement, Origin::Default("the project specifies no Node.js version".to_owned()))
 }
 
 /// The default line, else the newest long-term support line, else the newest.
@@ -179,7 +180,7 @@ fn preferred<'l>(lines: impl Iterator<Item = &'l NodeLine> + Clone) -> Option<&'
         .or_else(|| lines.last())
 }
 
-fn understand(request: &Request, floors: &[Floor]) -> Result<NodeRequirement, ProjectError> {
+fn understand(request: &NodeRequest, floors: &[NodeFloor]) -> Result<NodeRequirement, ProjectError> {
     let requested = request.text.clone();
     let of_line = |line: &NodeLine| NodeRequirement { major: line.major, exact: None, requested: requested.clone() };
     let refuse = |problem: &str| unsupported(request, problem);
@@ -191,17 +192,17 @@ fn understand(request: &Request, floors: &[Floor]) -> Result<NodeRequirement, Pr
     let version = word.strip_prefix('v').unwrap_or(word);
     if let Some(exact) = parse_version(version) {
         if !exact.pre.is_empty() {
-            return Err(refuse("is a prerelease, of which there is no image"));
+            return Err(refuse("is a prerelease, which has no official image"));
         }
         let line = NODE_LINES.iter().find(|line| u64::from(line.major) == exact.major);
-        let line = line.ok_or_else(|| refuse("is no version that there is an image of"))?;
+        let line = line.ok_or_else(|| refuse("has no official image"))?;
         return Ok(NodeRequirement { exact: Some(exact.to_string()), ..of_line(line) });
     }
-    let range = Range::parse(version).ok_or_else(|| refuse("is neither a version nor a range of versions"))?;
-    in_range(&range, floors, &requested).ok_or_else(|| refuse("admits no version that there is an image of"))
+    let range = Range::parse(version).ok_or_else(|| refuse("is not a version or a version range"))?;
+    in_range(&range, floors, &requested).ok_or_else(|| refuse("matches no version with an official image"))
 }
 
-/// `lts/*`, `lts/jod`, `node` and their relatives rather than numbers.
+/// True for aliases such as `lts/*`, `lts/jod` and `node`.
 fn is_name(word: &str) -> bool {
     word.starts_with("lts") || matches!(word, "--lts" | "node" | "stable" | "current" | "latest")
 }
@@ -221,8 +222,8 @@ fn named_line(word: &str) -> Option<&'static NodeLine> {
     }
 }
 
-/// The preferred line that a range admits; with an exact version when the line's newest one is not admitted.
-fn in_range(range: &Range, floors: &[Floor], requested: &str) -> Option<NodeRequirement> {
+/// The preferred line in the range, with an exact version if the newest one of that line is not in it.
+fn in_range(range: &Range, floors: &[NodeFloor], requested: &str) -> Option<NodeRequirement> {
     let newest = |line: &NodeLine| version(line.newest);
     let lowest = |line: &NodeLine| range.lowest_of_major(u64::from(line.major));
     let admitted = |line: &&NodeLine| lowest(line).is_some();
@@ -244,7 +245,11 @@ fn version((major, minor, patch): (u64, u64, u64)) -> Version {
     Version::new(major, minor, patch)
 }
 
-fn refuse_too_old(requirement: &NodeRequirement, request: &Request, floors: &[Floor]) -> Result<(), ProjectError> {
+fn refuse_too_old(
+    requirement: &NodeRequirement,
+    request: &NodeRequest,
+    floors: &[NodeFloor],
+) -> Result<(), ProjectError> {
     let newest = NODE_LINES.iter().find(|line| line.major == requirement.major).map(|line| line.newest);
     let exact = requirement.exact.as_deref().and_then(parse_version);
     let runs = exact.map(|exact| (exact.major, exact.minor, exact.patch)).or(newest).unwrap_or_default();
@@ -260,7 +265,7 @@ fn refuse_too_old(requirement: &NodeRequirement, request: &Request, floors: &[Fl
     })
 }
 
-fn unsupported(request: &Request, problem: &str) -> ProjectError {
+fn unsupported(request: &NodeRequest, problem: &str) -> ProjectError {
     ProjectError::NodeUnsupported {
         requested: request.text.clone(),
         origin: request.origin.to_string(),
@@ -270,7 +275,7 @@ fn unsupported(request: &Request, problem: &str) -> ProjectError {
 }
 
 /// A pin outside `engines.node` makes `yarn` and engine-strict installs fail.
-fn disagreement(requirement: &NodeRequirement, request: &Request, engines: &Request) -> Option<Warning> {
+fn disagreement(requirement: &NodeRequirement, request: &NodeRequest, engines: &NodeRequest) -> Option<Warning> {
     let range = Range::parse(&engines.text)?;
     let exact = requirement.exact.as_deref().and_then(parse_version);
     let line = NODE_LINES.iter().find(|line| line.major == requirement.major)?;
@@ -278,9 +283,11 @@ fn disagreement(requirement: &NodeRequirement, request: &Request, engines: &Requ
     if range.admits(&chosen) {
         return None;
     }
-    let message =
-        format!("Node.js {} ({}) is outside of `{}` ({})", request.text, request.origin, engines.text, engines.origin);
-    let warning = Warning::new("project/node-mismatch", message).with_hint("make both name the same release line");
+    let message = format!(
+        "Node.js {} ({}) is outside the range `{}` ({})",
+        request.text, request.origin, engines.text, engines.origin
+    );
+    let warning = Warning::new("project/node-mismatch", message).with_hint("use the same release line in both");
     Some(match &engines.location {
         Some(location) => warning.at(location.clone()),
         None => warning,

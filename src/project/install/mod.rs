@@ -1,4 +1,4 @@
-//! What the frozen install reads or runs besides manifests and lockfile: [`InstallNeeds`].
+//! What the frozen install needs besides manifests and lockfile: [`InstallNeeds`].
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,33 +10,33 @@ use crate::rel_path::RelPath;
 use crate::repo::{EntryKind, SourceEntry, SourceTree};
 
 use super::error::ProjectError;
-use super::facts::{InstallNeeds, LifecycleScript, Prisma};
+use super::facts::{InstallNeeds, LifecycleScript, PackageManagerKind, Prisma};
 use super::lockfile::{Dependent, Locked};
-use super::manifest::Manifest;
+use super::package_json::PackageJson;
+use super::package_manager::YarnConfig;
 use super::text;
 use super::workspace;
-use super::yarn_config::YarnConfig;
 
 const CONFIG_FILES: &[&str] =
     &[".npmrc", ".yarnrc", ".yarnrc.yml", "pnpm-workspace.yaml", ".pnpmfile.cjs", ".pnpmfile.mjs", "bunfig.toml"];
-/// Environment variables that the install may read; there is one for each registry.
+/// Limit of environment variables that the install may read; there is usually one per registry.
 const MOST_VARIABLES: usize = 1_000;
 const LIFECYCLE: &[&str] = &["preinstall", "install", "postinstall", "prepare"];
 
-/// The install and everything around it.
-pub(super) struct Install<'a> {
+/// What [`needs`] depends on.
+pub(super) struct InstallInputs<'a> {
     pub tree: &'a SourceTree,
     /// Folder of the lockfile.
     pub dir: &'a RelPath,
     pub app_dir: &'a RelPath,
-    pub app: &'a Manifest,
-    /// Manifest of `dir` first, then of every package, the app's among them.
-    pub manifests: Vec<&'a Manifest>,
+    pub app: &'a PackageJson,
+    /// That of `dir` first, then of every package, the app's among them.
+    pub manifests: Vec<&'a PackageJson>,
     pub locked: &'a Locked,
     pub yarn: &'a YarnConfig,
 }
 
-pub(super) fn needs(install: &Install<'_>) -> Result<InstallNeeds, ProjectError> {
+pub(super) fn needs(install: &InstallInputs<'_>) -> Result<InstallNeeds, ProjectError> {
     let tree = install.tree;
     let config_files: Vec<RelPath> =
         CONFIG_FILES.iter().map(|name| install.dir.child(name)).filter(|path| tree.has_file(path)).collect();
@@ -55,7 +55,7 @@ pub(super) fn needs(install: &Install<'_>) -> Result<InstallNeeds, ProjectError>
 }
 
 /// Patches, Yarn's own files, vendored packages.
-fn files(install: &Install<'_>) -> Result<Vec<RelPath>, ProjectError> {
+fn files(install: &InstallInputs<'_>) -> Result<Vec<RelPath>, ProjectError> {
     let mut paths = BTreeSet::new();
     let mut add = |path: Option<RelPath>| paths.extend(path.filter(|path| !path.is_root()));
     let root = install.dir;
@@ -74,7 +74,7 @@ fn files(install: &Install<'_>) -> Result<Vec<RelPath>, ProjectError> {
     }
     let members: BTreeSet<&RelPath> = install.manifests.iter().map(|manifest| &manifest.dir).collect();
     for manifest in &install.manifests {
-        // patch-package looks in the folder that it runs in.
+        // patch-package reads the folder that it runs in.
         if manifest.dependency("patch-package").is_some() {
             add(manifest.dir.join("patches").ok());
         }
@@ -83,15 +83,22 @@ fn files(install: &Install<'_>) -> Result<Vec<RelPath>, ProjectError> {
         }
         let ranges = manifest.all_dependencies().map(|(_, range)| range).chain(&manifest.resolutions);
         for local in ranges.filter_map(|range| local_path(range)) {
-            // A package of the workspace is there by its manifest.
+            // Packages of the workspace are sent as manifests.
             add(manifest.dir.join(local).ok().filter(|path| !members.contains(path)));
         }
     }
-    // Each file once, however many dependencies name a folder above it.
+    // Each file once, even if several dependencies name a folder above it.
     let above = |path: &RelPath| std::iter::successors(path.parent(), RelPath::parent);
     let outermost = paths.iter().filter(|path| !above(path).any(|folder| paths.contains(&folder)));
-    let files: BTreeSet<RelPath> = outermost.flat_map(|path| files_below(install.tree, path)).collect();
+    let mut files: BTreeSet<RelPath> = outermost.flat_map(|path| files_below(install.tree, path)).collect();
+    files.extend(install.manifests.iter().flat_map(|manifest| programs(install.tree, manifest)));
     Ok(files.into_iter().collect())
+}
+
+/// Package managers link a program only when its file exists.
+fn programs(tree: &SourceTree, manifest: &PackageJson) -> Vec<RelPath> {
+    let paths = manifest.programs.iter().filter_map(|program| manifest.dir.join(program).ok());
+    paths.filter(|path| tree.has_file(path)).collect()
 }
 
 /// The path in `file:`, `link:`, `portal:` and at the end of `patch:`.
@@ -120,32 +127,32 @@ fn is_file(entry: &SourceEntry) -> bool {
     matches!(entry.kind, EntryKind::File { .. } | EntryKind::Symlink { .. })
 }
 
-/// A committed cache makes the install need no network (zero-install).
-fn yarn_cache(install: &Install<'_>) -> Option<RelPath> {
+/// A committed package cache (zero-install).
+fn yarn_cache(install: &InstallInputs<'_>) -> Option<RelPath> {
     let folder = install.yarn.cache_folder.as_deref().unwrap_or(".yarn/cache");
     let path = install.dir.join(folder).ok().filter(|path| !path.is_root() && install.tree.has_directory(path))?;
-    let berry = install.locked.kind == super::PackageManagerKind::YarnBerry;
+    let berry = install.locked.kind == PackageManagerKind::YarnBerry;
     let archive = |file: &RelPath| has_extension(file.as_str(), "zip");
     (berry && files_below(install.tree, &path).iter().any(archive)).then_some(path)
 }
 
-fn prisma(install: &Install<'_>) -> Option<Prisma> {
+fn prisma(install: &InstallInputs<'_>) -> Option<Prisma> {
     let depends =
-        |manifest: &&Manifest| ["prisma", "@prisma/client"].iter().any(|name| manifest.dependency(name).is_some());
-    let users: Vec<&Manifest> = install.manifests.iter().copied().filter(depends).collect();
+        |manifest: &&PackageJson| ["prisma", "@prisma/client"].iter().any(|name| manifest.dependency(name).is_some());
+    let users: Vec<&PackageJson> = install.manifests.iter().copied().filter(depends).collect();
     if users.is_empty() {
         return None;
     }
     let mut schemas = Schemas::new(install.tree);
     for manifest in &users {
-        // `prisma.config.ts` may name any place; only Prisma can run it.
+        // `prisma.config.ts` may name any path, but only Prisma can run it.
         if !schemas.add_usual(manifest) && manifest.dependency("prisma").is_some() {
             schemas.add(&manifest.dir);
         }
     }
     // A package of the workspace may use a schema of the root's or the app's folder.
     for dir in [install.dir, install.app_dir] {
-        schemas.add_usual(&Manifest { dir: dir.clone(), ..Manifest::default() });
+        schemas.add_usual(&PackageJson { dir: dir.clone(), ..PackageJson::default() });
     }
     let version = users.iter().find_map(|manifest| {
         ["prisma", "@prisma/client"].iter().find_map(|name| locked_version(install, manifest, name))
@@ -153,7 +160,7 @@ fn prisma(install: &Install<'_>) -> Option<Prisma> {
     Some(Prisma { version, schemas: schemas.found() })
 }
 
-/// Schema files, of which very many packages may name the same.
+/// Schema files; many packages may refer to the same ones.
 struct Schemas<'t> {
     /// All in the tree, in the order of its entries.
     all: Vec<&'t Path>,
@@ -168,7 +175,7 @@ impl<'t> Schemas<'t> {
         Self { all: files.filter(is_schema).collect(), chosen: BTreeSet::new() }
     }
 
-    /// Adds the file or the folder at `path`; false when there is no schema.
+    /// Adds the schemas at or below `path`; false if there are none.
     fn add(&mut self, path: &RelPath) -> bool {
         let path = Path::new(path.as_str());
         let start = self.all.partition_point(|schema| *schema < path);
@@ -179,8 +186,8 @@ impl<'t> Schemas<'t> {
         length > 0
     }
 
-    /// Adds `prisma.schema`, `--schema` in a script, and the places where Prisma looks by itself.
-    fn add_usual(&mut self, manifest: &Manifest) -> bool {
+    /// Adds `prisma.schema`, `--schema` of scripts, and Prisma's default paths.
+    fn add_usual(&mut self, manifest: &PackageJson) -> bool {
         let in_scripts = manifest.scripts.values().filter_map(|script| {
             let (_, rest) = script.split_once("--schema")?;
             rest.trim_start_matches(['=', ' ']).split_whitespace().next().map(|path| path.trim_matches(['"', '\'']))
@@ -205,15 +212,15 @@ impl<'t> Schemas<'t> {
     }
 }
 
-fn locked_version(install: &Install<'_>, manifest: &Manifest, name: &str) -> Option<String> {
+fn locked_version(install: &InstallInputs<'_>, manifest: &PackageJson, name: &str) -> Option<String> {
     let (_, range) = manifest.dependency(name)?;
     let dir = if install.dir.contains(&manifest.dir) { workspace::relative(install.dir, &manifest.dir) } else { "" };
     let dependent = Dependent { dir, name: &manifest.display_name(), range };
     install.locked.version(name, dependent).map(str::to_owned)
 }
 
-fn lifecycle_scripts(install: &Install<'_>) -> Vec<LifecycleScript> {
-    let of = |manifest: &Manifest| -> Vec<LifecycleScript> {
+fn lifecycle_scripts(install: &InstallInputs<'_>) -> Vec<LifecycleScript> {
+    let of = |manifest: &PackageJson| -> Vec<LifecycleScript> {
         let script = |name: &&str| {
             let command = manifest.scripts.get(*name).filter(|command| !command.trim().is_empty())?;
             Some(LifecycleScript { dir: manifest.dir.clone(), name: (*name).to_owned(), command: command.clone() })
@@ -223,13 +230,13 @@ fn lifecycle_scripts(install: &Install<'_>) -> Vec<LifecycleScript> {
     install.manifests.iter().flat_map(|manifest| of(manifest)).collect()
 }
 
-fn sharp(install: &Install<'_>) -> Option<Sourced<String>> {
+fn sharp(install: &InstallInputs<'_>) -> Option<Sourced<String>> {
     let (field, range) = install.app.dependency("sharp")?;
     let version = locked_version(install, install.app, "sharp").unwrap_or_else(|| range.to_owned());
     Some(Sourced::new(version, Origin::field(install.app.path.as_str(), &format!("{field}.sharp"))))
 }
 
-fn has_git_dependency(install: &Install<'_>) -> bool {
+fn has_git_dependency(install: &InstallInputs<'_>) -> bool {
     let git = |range: &String| {
         range.starts_with("git+") || range.starts_with("git:") || range.starts_with("git@") || range.starts_with("ssh:")
     };

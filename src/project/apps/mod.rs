@@ -1,12 +1,9 @@
-//! Which folder of the repository is the Next.js app that is meant.
+//! Which folder of the repository is the Next.js app to build.
 //!
-//! In: the tree and what was asked for. Out: the app with its manifest and the workspace around it. Never picks one of
-//! several apps by itself.
+//! In: the tree and the requested app. Out: the app with its manifest and its workspace. Never picks one of several apps by itself.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
-
-use serde::Deserialize;
 
 use crate::diagnostic::Warning;
 use crate::origin::{Origin, Sourced};
@@ -15,59 +12,58 @@ use crate::repo::SourceTree;
 
 use super::error::ProjectError;
 use super::facts::AppCandidate;
-use super::manifest::{Manifest, Manifests};
-use super::text;
-use super::workspace::{self, Members};
+use super::package_json::{PackageJson, PackageJsonCache};
+use super::workspace::{self, NxProject, WorkspaceMembers};
 
-/// Folders whose apps are material for tests or readers, unless they are asked for.
+/// Folders whose apps are examples or test fixtures; only selected explicitly.
 const ASIDE: &[&str] =
     &["examples", "example", "fixtures", "__fixtures__", "test", "tests", "__tests__", "e2e", "templates", "template"];
 
 /// The app that is built.
 #[derive(Debug)]
-pub(super) struct Located {
-    /// The app's own manifest; the root's without its scripts where the app has none (Nx).
-    pub app: Rc<Manifest>,
+pub(super) struct ChosenApp {
+    /// The app's manifest; without one (Nx), the root's without its scripts.
+    pub app: Rc<PackageJson>,
     pub app_dir: RelPath,
     pub name: Sourced<String>,
-    pub workspace: Option<Members>,
+    pub workspace: Option<WorkspaceMembers>,
     /// Every Next.js app of the workspace.
     pub apps: Vec<AppCandidate>,
 }
 
-/// Finds the app, by what was asked for or because there is only one.
+/// Finds the app: the requested one, else the only one.
 pub(super) fn locate(
-    manifests: &Manifests<'_>,
-    asked: Option<&Sourced<String>>,
+    manifests: &PackageJsonCache<'_>,
+    requested: Option<&Sourced<String>>,
     warnings: &mut Vec<Warning>,
-) -> Result<Located, ProjectError> {
-    let search = Search::new(manifests, warnings)?;
-    let chosen = match asked {
-        Some(asked) => search.asked(asked)?,
+) -> Result<ChosenApp, ProjectError> {
+    let search = AppSearch::new(manifests, warnings)?;
+    let chosen = match requested {
+        Some(requested) => search.requested(requested)?,
         None => search.only()?,
     };
     search.located(chosen, warnings)
 }
 
-struct Candidate {
+struct LoadedApp {
     app: AppCandidate,
-    manifest: Rc<Manifest>,
+    manifest: Rc<PackageJson>,
     named: Origin,
 }
 
-struct Search<'m> {
-    manifests: &'m Manifests<'m>,
-    root: Option<Members>,
-    candidates: Vec<Candidate>,
-    /// The first manifest outside of the workspace that could not be read.
+struct AppSearch<'m> {
+    manifests: &'m PackageJsonCache<'m>,
+    root: Option<WorkspaceMembers>,
+    candidates: Vec<LoadedApp>,
+    /// The first unreadable manifest outside the workspace.
     unreadable: Option<ProjectError>,
 }
 
-impl<'m> Search<'m> {
-    fn new(manifests: &'m Manifests<'m>, warnings: &mut Vec<Warning>) -> Result<Self, ProjectError> {
+impl<'m> AppSearch<'m> {
+    fn new(manifests: &'m PackageJsonCache<'m>, warnings: &mut Vec<Warning>) -> Result<Self, ProjectError> {
         let root_manifest = manifests.load(&RelPath::root())?;
         let root = workspace::members(manifests, &RelPath::root(), warnings)?;
-        let mut search = Search { manifests, root, candidates: Vec::new(), unreadable: None };
+        let mut search = AppSearch { manifests, root, candidates: Vec::new(), unreadable: None };
         let mut paths = manifests.tree.texts_named("package.json").peekable();
         if paths.peek().is_none() {
             return Err(ProjectError::NoManifest);
@@ -80,7 +76,7 @@ impl<'m> Search<'m> {
         Ok(search)
     }
 
-    fn consider(&mut self, dir: &RelPath, root: Option<&Manifest>) {
+    fn consider(&mut self, dir: &RelPath, root: Option<&PackageJson>) {
         let tree = self.tree();
         match self.manifests.load(dir) {
             Ok(Some(manifest)) => {
@@ -102,15 +98,15 @@ impl<'m> Search<'m> {
     }
 
     /// Nx apps have a `project.json` instead of a manifest; dependencies are the root's.
-    fn without_manifest(&mut self, root: Option<&Manifest>) {
+    fn without_manifest(&mut self, root: Option<&PackageJson>) {
         let Some(root) = root.filter(|root| root.dependency("next").is_some()) else { return };
         let tree = self.tree();
         let configs = super::next_config::NAMES.iter().flat_map(|name| tree.texts_named(name));
         let dirs: BTreeSet<RelPath> = configs.filter_map(|path| path.parent()).collect();
         for dir in dirs {
             if !tree.has_file(&dir.child("package.json")) && !dir.is_root() && has_routes(tree, &dir) {
-                let manifest = Manifest { scripts: std::collections::BTreeMap::new(), name: None, ..root.clone() };
-                self.add(&dir, Rc::new(Manifest { dir: dir.clone(), ..manifest }));
+                let manifest = PackageJson { scripts: std::collections::BTreeMap::new(), name: None, ..root.clone() };
+                self.add(&dir, Rc::new(PackageJson { dir: dir.clone(), ..manifest }));
             }
         }
     }
@@ -119,14 +115,14 @@ impl<'m> Search<'m> {
         self.manifests.tree
     }
 
-    fn add(&mut self, dir: &RelPath, manifest: Rc<Manifest>) {
+    fn add(&mut self, dir: &RelPath, manifest: Rc<PackageJson>) {
         let (name, named) = name_of(self.tree(), dir, &manifest);
-        self.candidates.push(Candidate { app: AppCandidate { name, dir: dir.clone() }, manifest, named });
+        self.candidates.push(LoadedApp { app: AppCandidate { name, dir: dir.clone() }, manifest, named });
     }
 
-    /// The candidates that count when nothing was asked for: of the workspace, else not aside, else all.
-    fn likely(&self) -> Vec<&Candidate> {
-        let pick = |keep: &dyn Fn(&&Candidate) -> bool| self.candidates.iter().filter(keep).collect::<Vec<_>>();
+    /// The candidates to choose from without `--app`: those of the workspace, else all outside of `ASIDE` folders, else all.
+    fn likely(&self) -> Vec<&LoadedApp> {
+        let pick = |keep: &dyn Fn(&&LoadedApp) -> bool| self.candidates.iter().filter(keep).collect::<Vec<_>>();
         if let Some(root) = &self.root {
             let members = pick(&|candidate| root.holds(&candidate.app.dir));
             if !members.is_empty() {
@@ -142,11 +138,11 @@ impl<'m> Search<'m> {
         if likely.is_empty() { self.candidates.iter().collect() } else { likely }
     }
 
-    fn only(&self) -> Result<&Candidate, ProjectError> {
+    fn only(&self) -> Result<&LoadedApp, ProjectError> {
         Self::one_of(&self.likely()).unwrap_or_else(|| Err(self.no_app()))
     }
 
-    fn one_of<'c>(candidates: &[&'c Candidate]) -> Option<Result<&'c Candidate, ProjectError>> {
+    fn one_of<'c>(candidates: &[&'c LoadedApp]) -> Option<Result<&'c LoadedApp, ProjectError>> {
         match candidates {
             [] => None,
             [one] => Some(Ok(one)),
@@ -168,15 +164,15 @@ impl<'m> Search<'m> {
     }
 
     /// A folder, a full name, or the last part of a name or folder where that is unique.
-    fn asked(&self, asked: &Sourced<String>) -> Result<&Candidate, ProjectError> {
-        let wanted = asked.value.trim();
-        let dir = RelPath::new(wanted).ok().filter(|dir| self.tree().has_directory(dir));
+    fn requested(&self, requested: &Sourced<String>) -> Result<&LoadedApp, ProjectError> {
+        let selector = requested.value.trim();
+        let dir = RelPath::new(selector).ok().filter(|dir| self.tree().has_directory(dir));
         let exact = self.candidates.iter().find(|candidate| dir.as_ref() == Some(&candidate.app.dir));
-        if let Some(candidate) = exact.or_else(|| self.candidates.iter().find(|c| c.app.name == wanted)) {
+        if let Some(candidate) = exact.or_else(|| self.candidates.iter().find(|c| c.app.name == selector)) {
             return Ok(candidate);
         }
-        let last = |candidate: &&Candidate| {
-            candidate.app.dir.name() == wanted || candidate.app.name.rsplit('/').next() == Some(wanted)
+        let last = |candidate: &&LoadedApp| {
+            candidate.app.dir.name() == selector || candidate.app.name.rsplit('/').next() == Some(selector)
         };
         if let Some(found) = Self::one_of(&self.candidates.iter().filter(last).collect::<Vec<_>>()) {
             return found;
@@ -184,30 +180,30 @@ impl<'m> Search<'m> {
         if let Some(dir) = dir {
             // The manifest of the folder that was named may be the one that cannot be read.
             self.manifests.load(&dir)?;
-            let below: Vec<&Candidate> =
+            let below: Vec<&LoadedApp> =
                 self.candidates.iter().filter(|candidate| dir.contains(&candidate.app.dir)).collect();
             if let Some(found) = Self::one_of(&below) {
                 return found;
             }
         }
         Err(ProjectError::UnknownApp {
-            asked: asked.value.clone(),
-            origin: asked.origin.to_string(),
+            requested: requested.value.clone(),
+            origin: requested.origin.to_string(),
             apps: self.candidates.iter().map(|candidate| candidate.app.clone()).collect(),
         })
     }
 
     /// The chosen app with the nearest workspace that holds it.
-    fn located(&self, chosen: &Candidate, warnings: &mut Vec<Warning>) -> Result<Located, ProjectError> {
+    fn located(&self, chosen: &LoadedApp, warnings: &mut Vec<Warning>) -> Result<ChosenApp, ProjectError> {
         let dir = &chosen.app.dir;
         let mut workspace = None;
         let mut folder = Some(dir.clone());
         while let Some(current) = folder {
-            // What the root has to say was said when the search began.
-            let mut said = Vec::new();
+            // Warnings about the root were reported when the search began.
+            let mut reported = Vec::new();
             let found =
-                workspace::members(self.manifests, &current, if current.is_root() { &mut said } else { warnings })?;
-            // An Nx app without a manifest belongs to the root that has its dependencies.
+                workspace::members(self.manifests, &current, if current.is_root() { &mut reported } else { warnings })?;
+            // An Nx app without a manifest belongs to the root, which declares its dependencies.
             let adopted = chosen.manifest.path.parent().as_ref() == Some(&current) && current != *dir;
             if let Some(members) = found.filter(|members| adopted || members.holds(dir)) {
                 workspace = Some(members);
@@ -215,8 +211,8 @@ impl<'m> Search<'m> {
             }
             folder = current.parent();
         }
-        let in_workspace = |candidate: &&Candidate| workspace.as_ref().is_some_and(|w| w.holds(&candidate.app.dir));
-        Ok(Located {
+        let in_workspace = |candidate: &&LoadedApp| workspace.as_ref().is_some_and(|w| w.holds(&candidate.app.dir));
+        Ok(ChosenApp {
             app: Rc::clone(&chosen.manifest),
             app_dir: dir.clone(),
             name: Sourced::new(chosen.app.name.clone(), chosen.named.clone()),
@@ -226,21 +222,13 @@ impl<'m> Search<'m> {
     }
 }
 
-#[derive(Deserialize)]
-struct NxProject {
-    name: Option<String>,
-}
-
 /// The manifest's name, Nx's, or the folder's.
-fn name_of(tree: &SourceTree, dir: &RelPath, manifest: &Manifest) -> (String, Origin) {
+fn name_of(tree: &SourceTree, dir: &RelPath, manifest: &PackageJson) -> (String, Origin) {
     if let Some(name) = &manifest.name {
         return (name.clone(), Origin::field(manifest.path.as_str(), "name"));
     }
-    let project = dir.child("project.json");
-    if let Ok(Some(content)) = text::read(tree, &project)
-        && let Ok(NxProject { name: Some(name) }) = text::parse_jsonc(&project, content)
-    {
-        return (name, Origin::field(project.as_str(), "name"));
+    if let Ok(Some(NxProject { name: Some(name), .. })) = NxProject::load(tree, dir) {
+        return (name, Origin::field(dir.child("project.json").as_str(), "name"));
     }
     let folder = if dir.is_root() {
         tree.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
@@ -262,8 +250,8 @@ fn has_routes(tree: &SourceTree, dir: &RelPath) -> bool {
         .any(|folder| dir.join(folder).is_ok_and(|path| tree.has_directory(&path)))
 }
 
-/// Libraries and component workshops depend on `next` too; an app also has routes or a script that builds it.
-fn has_marker(tree: &SourceTree, manifest: &Manifest) -> bool {
+/// Libraries and component workshops depend on `next` too; an app also has routes or a script that runs `next`.
+fn has_marker(tree: &SourceTree, manifest: &PackageJson) -> bool {
     let builds =
         || manifest.scripts.values().any(|script| script.contains("next build") || script.contains("next start"));
     has_routes(tree, &manifest.dir) || builds()

@@ -1,20 +1,20 @@
-//! Versions and ranges of versions as npm reads them: the only place that parses either.
+//! Versions and version ranges, parsed as npm does.
 //!
-//! In: what manifests, lockfiles and version files say. Out: [`Version`] and [`Range`], `None` for what npm's `semver` 7.8
-//! refuses. No input makes it panic, and its work is linear in the length of the input.
+//! In: texts of manifests, lockfiles and version files. Out: [`Version`] and [`Range`], `None` for what npm's `semver` 7.8
+//! refuses. Own code because `node-semver` panics on some input; this one never does, and is linear in the length of the input.
 
 use semver::{BuildMetadata, Prerelease};
 
 pub(super) use semver::Version;
 
-/// Largest number that JavaScript counts exactly; npm refuses larger ones.
+/// Largest integer that JavaScript represents exactly; npm refuses larger ones.
 const MAX_NUMBER: u64 = (1 << 53) - 1;
 /// Longest version that npm reads.
 const MAX_VERSION_LENGTH: usize = 256;
 /// Longest range that is read here.
 const MAX_RANGE_LENGTH: usize = 64 * 1024;
 
-/// One version; metadata of the build does not count.
+/// Parses a version; build metadata is dropped.
 pub(super) fn parse_version(text: &str) -> Option<Version> {
     let text = text.trim();
     let mut version = Version::parse(text.strip_prefix('v').unwrap_or(text)).ok()?;
@@ -38,7 +38,7 @@ struct Comparator {
     version: Version,
 }
 
-/// A range: one of these lists of comparators holds entirely.
+/// A range: all comparators of at least one list must match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Range(Vec<Vec<Comparator>>);
 
@@ -121,11 +121,11 @@ fn holds(list: &[Comparator], version: &Version) -> bool {
         && (version.pre.is_empty() || list.iter().any(|comparator| same(&comparator.version)))
 }
 
-/// What is between two `||`.
+/// The comparators between two `||`.
 fn comparators(text: &str) -> Option<Vec<Comparator>> {
     let words: Vec<&str> = text.split_whitespace().collect();
     if let [from, "-", to] = words.as_slice()
-        && let (Some(from), Some(to)) = (Partial::parse(from), Partial::parse(to))
+        && let (Some(from), Some(to)) = (PartialVersion::parse(from), PartialVersion::parse(to))
     {
         return hyphen(&from, &to);
     }
@@ -141,7 +141,7 @@ fn comparators(text: &str) -> Option<Vec<Comparator>> {
     Some(list)
 }
 
-fn hyphen(from: &Partial, to: &Partial) -> Option<Vec<Comparator>> {
+fn hyphen(from: &PartialVersion, to: &PartialVersion) -> Option<Vec<Comparator>> {
     let mut list = Vec::new();
     if from.major.is_some() {
         list.push(Comparator::new(Operator::GreaterOrEqual, from.lowest()));
@@ -156,7 +156,7 @@ fn hyphen(from: &Partial, to: &Partial) -> Option<Vec<Comparator>> {
 
 /// An operator with a version or a part of one.
 fn simple(operator: &str, version: &str) -> Option<Vec<Comparator>> {
-    let partial = Partial::parse(version)?;
+    let partial = PartialVersion::parse(version)?;
     if partial.number_after_x && !operator.starts_with(['~', '^']) {
         return None;
     }
@@ -164,7 +164,7 @@ fn simple(operator: &str, version: &str) -> Option<Vec<Comparator>> {
     let at_least = |version: Version| Comparator::new(Operator::GreaterOrEqual, version);
     let whole = partial.patch.is_some();
     Some(match (operator, partial.major) {
-        // No version is above or below all of them.
+        // No version is above or below all versions.
         ("<" | ">", None) => vec![below(Version { pre: zero(), ..Version::new(0, 0, 0) })],
         ("" | "=" | ">=" | "<=" | "~" | "~>" | "^", None) => Vec::new(),
         ("" | "=", _) if whole => vec![Comparator::new(Operator::Equal, lowest)],
@@ -176,16 +176,16 @@ fn simple(operator: &str, version: &str) -> Option<Vec<Comparator>> {
         ("<", _) => vec![below(lowest)],
         ("<=", _) if whole => vec![Comparator::new(Operator::LessOrEqual, lowest)],
         ("<=", _) => vec![below(partial.next()?)],
-        ("~" | "~>", _) => vec![at_least(lowest), below(Partial { patch: None, ..partial }.next()?)],
+        ("~" | "~>", _) => vec![at_least(lowest), below(PartialVersion { patch: None, ..partial }.next()?)],
         ("^", Some(0)) => {
             let fixed = match (partial.minor, partial.patch) {
                 (Some(0), Some(_)) => partial,
-                (Some(_), _) => Partial { patch: None, ..partial },
-                (None, _) => Partial { minor: None, patch: None, ..partial },
+                (Some(_), _) => PartialVersion { patch: None, ..partial },
+                (None, _) => PartialVersion { minor: None, patch: None, ..partial },
             };
             vec![at_least(lowest), below(fixed.next()?)]
         }
-        ("^", _) => vec![at_least(lowest), below(Partial { minor: None, patch: None, ..partial }.next()?)],
+        ("^", _) => vec![at_least(lowest), below(PartialVersion { minor: None, patch: None, ..partial }.next()?)],
         _ => return None,
     })
 }
@@ -200,18 +200,18 @@ fn zero() -> Prerelease {
     Prerelease::new("0").unwrap_or(Prerelease::EMPTY)
 }
 
-/// `1`, `1.2`, `1.x`, `*`, `v1.2.3-rc.1`: what follows an `x` counts as one, too.
+/// `1`, `1.2`, `1.x`, `*`, `v1.2.3-rc.1`: parts after an `x` count as `x` as well.
 #[derive(Debug, Clone)]
-struct Partial {
+struct PartialVersion {
     major: Option<u64>,
     minor: Option<u64>,
     patch: Option<u64>,
     pre: Prerelease,
-    /// `1.x.3`, which npm takes behind `~` and `^` only.
+    /// `1.x.3`, which npm accepts only after `~` and `^`.
     number_after_x: bool,
 }
 
-impl Partial {
+impl PartialVersion {
     fn parse(text: &str) -> Option<Self> {
         let text = text.trim_start_matches(['v', '=']);
         if text.len() > MAX_VERSION_LENGTH {
@@ -249,7 +249,7 @@ impl Partial {
         Version { pre: self.pre.clone(), ..Version::new(part(self.major), part(self.minor), part(self.patch)) }
     }
 
-    /// The first version behind all that this stands for.
+    /// The first version after all that this matches.
     fn next(&self) -> Option<Version> {
         let (major, minor, patch) = match (self.major?, self.minor, self.patch) {
             (major, Some(minor), Some(patch)) => (major, minor, patch + 1),

@@ -1,6 +1,6 @@
-//! `package.json` as typed values: `SourceTree` and folder in, [`Manifest`] out.
+//! `package.json` as typed values: `SourceTree` and folder in, [`PackageJson`] out.
 //!
-//! Only the fields that detection uses are looked at; a field of the wrong type is an error that names it.
+//! Reads only the fields that detection uses; a field of the wrong type is an error that names it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use super::text::{self, Fields};
 
 /// One `package.json`.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Manifest {
+pub(super) struct PackageJson {
     pub path: RelPath,
     pub dir: RelPath,
     pub name: Option<String>,
@@ -42,6 +42,8 @@ pub(super) struct Manifest {
     /// Targets of Yarn's `resolutions`.
     pub resolutions: Vec<String>,
     pub prisma_schema: Option<String>,
+    /// Targets of `bin`.
+    pub programs: Vec<String>,
 }
 
 /// One entry of `devEngines`.
@@ -51,15 +53,15 @@ pub(super) struct DevEngine {
     pub version: Option<String>,
 }
 
-type Parsed = Result<Option<Rc<Manifest>>, ProjectError>;
+type Parsed = Result<Option<Rc<PackageJson>>, ProjectError>;
 
 /// The manifests of a tree, each parsed once.
-pub(super) struct Manifests<'t> {
+pub(super) struct PackageJsonCache<'t> {
     pub tree: &'t SourceTree,
     parsed: RefCell<BTreeMap<RelPath, Parsed>>,
 }
 
-impl<'t> Manifests<'t> {
+impl<'t> PackageJsonCache<'t> {
     pub fn new(tree: &'t SourceTree) -> Self {
         Self { tree, parsed: RefCell::default() }
     }
@@ -69,13 +71,13 @@ impl<'t> Manifests<'t> {
         if let Some(parsed) = self.parsed.borrow().get(dir) {
             return parsed.clone();
         }
-        let parsed = Manifest::load(self.tree, dir).map(|manifest| manifest.map(Rc::new));
+        let parsed = PackageJson::load(self.tree, dir).map(|manifest| manifest.map(Rc::new));
         self.parsed.borrow_mut().insert(dir.clone(), parsed.clone());
         parsed
     }
 }
 
-impl Manifest {
+impl PackageJson {
     /// The manifest in `dir`; `None` when there is none.
     pub fn load(tree: &SourceTree, dir: &RelPath) -> Result<Option<Self>, ProjectError> {
         let path = dir.child("package.json");
@@ -92,7 +94,7 @@ impl Manifest {
             dir: path.parent().unwrap_or_default(),
             name: fields.string("name")?.filter(|name| !name.trim().is_empty()),
             version: fields.string("version")?,
-            // Nothing is decided by these two, so another type than text is not worth an error.
+            // Nothing depends on these two, so a wrong type is not an error.
             description: text_of("description"),
             license: text_of("license"),
             scripts: map("scripts")?,
@@ -109,6 +111,7 @@ impl Manifest {
             patched_dependencies: patches(&fields)?,
             resolutions: fields.get("resolutions").map(string_values).unwrap_or_default(),
             prisma_schema: fields.object("prisma")?.map(|prisma| prisma.string("schema")).transpose()?.flatten(),
+            programs: fields.get("bin").map(programs).unwrap_or_default(),
         })
     }
 
@@ -117,7 +120,7 @@ impl Manifest {
         self.name.clone().unwrap_or_else(|| self.dir.name().to_owned())
     }
 
-    /// What the manifest asks of `name`, with the field that says it; installed dependencies before peers.
+    /// The range required of `name`, and the field that declares it.
     pub fn dependency(&self, name: &str) -> Option<(&'static str, &str)> {
         let places = [
             ("dependencies", &self.dependencies),
@@ -172,9 +175,14 @@ fn workspaces(fields: &Fields<'_>) -> Result<Option<Vec<String>>, ProjectError> 
     globs.iter().map(|glob| glob.as_str().map(str::to_owned).ok_or_else(wrong)).collect::<Result<_, _>>().map(Some)
 }
 
-/// Nested resolutions are none of ours.
+/// Nested values are ignored.
 fn string_values(value: &Value) -> Vec<String> {
     value.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_str()).map(str::to_owned).collect()
+}
+
+/// One path, or a path per command; package managers ignore anything else.
+fn programs(bin: &Value) -> Vec<String> {
+    bin.as_str().map_or_else(|| string_values(bin), |path| vec![path.to_owned()])
 }
 
 fn patches(fields: &Fields<'_>) -> Result<Vec<String>, ProjectError> {
@@ -190,9 +198,9 @@ mod tests {
     use super::*;
     use crate::diagnostic::Diagnostic;
 
-    fn check(text: &str) -> Result<Manifest, String> {
+    fn check(text: &str) -> Result<PackageJson, String> {
         let path = RelPath::new("apps/web/package.json").unwrap();
-        Manifest::parse(&path, text).map_err(|error| {
+        PackageJson::parse(&path, text).map_err(|error| {
             let place = error.location().map(|location| location.to_string()).unwrap_or_default();
             format!("{place}: {error}")
         })
@@ -248,7 +256,7 @@ mod tests {
         );
         says(
             "{\n<<<<<<< HEAD\n}",
-            "apps/web/package.json:2: `apps/web/package.json` holds an unresolved merge conflict",
+            "apps/web/package.json:2: `apps/web/package.json` contains an unresolved merge conflict",
         );
         let deep = check(&"[".repeat(100_000)).unwrap_err();
         assert!(deep.contains("recursion limit"), "{deep}");
