@@ -16,9 +16,9 @@ use crate::docker::{
     ContainerError, ContainerName, Containers, Direction, ImageFacts, LogLine, RollingUpdate, ServiceChange,
     ServiceFailure, ServiceProgress, ServiceSecret, ServiceSpec, SwarmRole,
 };
-use crate::image_ref::ImageRef;
+use crate::image_ref::{ImageRef, RegistryHost};
 use crate::origin::Origin;
-use crate::registry::{Login, RegistryHost};
+use crate::registry::Login;
 
 /// The default network. A bridge may already have the name of the one for containers.
 const OVERLAY: &str = "nextdeploy-swarm";
