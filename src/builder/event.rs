@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::docker::LogStream;
+
 /// Identifies a step within one build (BuildKit's vertex digest, or the step number of the classic builder).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StepId(pub String);
@@ -39,12 +41,6 @@ pub enum BuildEvent {
     },
     /// Something that the daemon wants to be said.
     Warning(String),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogStream {
-    Stdout,
-    Stderr,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

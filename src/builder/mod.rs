@@ -11,10 +11,11 @@ mod explain;
 mod request;
 mod step_name;
 
+pub use crate::docker::LogStream;
 pub use context_stream::{ContextProgress, ContextStream, ContextStreamError, archive_size, stream};
 pub use error::BuildError;
-pub use event::{BuildEvent, LogStream, StepId, StepOutcome};
+pub use event::{BuildEvent, StepId, StepOutcome};
 pub use explain::{Explanation, Finding};
-pub(crate) use explain::{Failure, explain, without_colours};
+pub(crate) use explain::{StepFailure, explain, without_colours};
 pub use request::{BuildRequest, BuildSecret, RegistryCredentials};
 pub use step_name::{shorten, step_name};

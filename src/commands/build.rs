@@ -15,10 +15,10 @@ use super::{Session, block_on, dry_run, reporting, to_json, without_secrets};
 use crate::builder::{BuildError, BuildEvent, BuildRequest};
 use crate::config::cli::{Build, Words};
 use crate::diagnostic::{Diagnostic as _, ExitCode};
-use crate::docker::build::{self, BuildRun, ContextBody};
-use crate::docker::connection::{BuilderKind, Engine, find_endpoint};
+use crate::docker::build::{BuildRun, ContextBody};
+use crate::docker::connection::{Engine, find_endpoint};
+use crate::docker::read_routes;
 use crate::error::{CommandError, Error};
-use crate::image::dockerfile::Dialect;
 use crate::image::plan::{CA_SECRET, ImagePlan};
 use crate::image::{AppRoutes, BuiltImage};
 use crate::report::progress::show_progress;
@@ -144,7 +144,7 @@ impl Run<'_> {
             match (&record.routes, earlier_routes) {
                 (Some(routes), _) => Some(routes.clone()),
                 (None, Some(routes)) if same() => Some(routes),
-                (None, _) if reports => build::read_routes(&engine, &image.id).await,
+                (None, _) if reports => read_routes(&engine, &image.id).await,
                 (None, _) => None,
             }
         };
@@ -160,7 +160,7 @@ impl Run<'_> {
     async fn prepare(&self, publisher: &Publisher<'_>) -> Result<Engine, Error> {
         let environment = &self.session.environment;
         let engine = Engine::connect(find_endpoint(environment, publisher.ca_bundle)?, environment).await?;
-        self.session.tell(&format!("{engine} at {}, {}", engine.address(), builder_name(engine.builder)));
+        self.session.tell(&format!("{engine} at {}, {}", engine.address(), engine.builder));
         if let Publication::To(references) = self.publication {
             publisher.check_credentials(references).await?;
         }
@@ -178,11 +178,7 @@ impl Run<'_> {
         publisher: &Publisher<'_>,
         previous: oneshot::Receiver<BuiltImage>,
     ) -> Result<(&BuiltImage, &BuildRecord), Error> {
-        let dialect = match engine.builder {
-            BuilderKind::BuildKit => Dialect::BuildKit,
-            BuilderKind::Classic => Dialect::Classic,
-        };
-        let recipe = write_recipe(self.project, self.plan, dialect, Secrets::Read)?;
+        let recipe = write_recipe(self.project, self.plan, engine.builder, Secrets::Read)?;
         let Recipe { mut request, dockerfile, warnings } = recipe;
         self.session.warn(&warnings);
         let base = &self.plan.base;
@@ -283,11 +279,11 @@ impl Earlier {
         let routes = tokio::spawn(async move {
             let (engine, names) = whom?;
             for name in names {
-                if let Some(previous) = build::find_image(&engine, &name).await {
+                if let Some(previous) = engine.find_image(&name).await {
                     let id = previous.id.clone();
                     // A build that ended already does not ask any more.
                     let _ = found.send(previous);
-                    return build::read_routes(&engine, &id).await;
+                    return read_routes(&engine, &id).await;
                 }
             }
             None
@@ -299,13 +295,6 @@ impl Earlier {
 /// True when every layer of `image` is in `other`, so that both say the same of themselves.
 fn has_all_of(other: &BuiltImage, image: &BuiltImage) -> bool {
     image.layers.iter().all(|layer| other.layers.iter().any(|known| known.diff_id == layer.diff_id))
-}
-
-fn builder_name(kind: BuilderKind) -> &'static str {
-    match kind {
-        BuilderKind::BuildKit => "BuildKit",
-        BuilderKind::Classic => "classic builder",
-    }
 }
 
 fn finish(session: &Session, json: bool, told: &Told, built: &Built) -> Result<ExitCode, Error> {

@@ -9,7 +9,8 @@ use crate::builder::RegistryCredentials;
 use crate::config::settings::DockerfileChoice;
 use crate::diagnostic::Warning;
 use crate::docker::build::{CacheTransfer, CacheTransferError};
-use crate::docker::connection::{BuilderKind, Engine};
+use crate::docker::connection::Engine;
+use crate::image::dockerfile::BuilderBackend;
 use crate::image::plan::ImagePlan;
 use crate::report::BuildRecord;
 use crate::report::progress::{duration, size};
@@ -31,8 +32,8 @@ impl<'a> Caches<'a> {
         let folder: &Path = project.run.cache_dir.as_deref()?;
         let own = project.settings.dockerfile.as_ref().is_some_and(|own| own.value != DockerfileChoice::Generated);
         let reason = match engine.builder {
-            BuilderKind::Classic => Some("this daemon has no BuildKit"),
-            BuilderKind::BuildKit => own.then_some("the Dockerfile is the project's own"),
+            BuilderBackend::Classic => Some("this daemon has no BuildKit"),
+            BuilderBackend::BuildKit => own.then_some("the Dockerfile is the project's own"),
         };
         if let Some(reason) = reason {
             session.warn(&[Warning::new("build/caches-not-kept", format!("caches do not survive: {reason}"))

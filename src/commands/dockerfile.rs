@@ -9,7 +9,7 @@ use super::recipe::{Secrets, write_recipe};
 use crate::config::cli::{Dockerfile, Words};
 use crate::diagnostic::ExitCode;
 use crate::error::{CommandError, Error};
-use crate::image::dockerfile::{self, Dialect};
+use crate::image::dockerfile::{self, BuilderBackend};
 
 pub fn run(session: &Session, verb: &Dockerfile, words: &Words) -> Result<ExitCode, Error> {
     let project = Project::open(session, words)?;
@@ -17,7 +17,7 @@ pub fn run(session: &Session, verb: &Dockerfile, words: &Words) -> Result<ExitCo
     session.warn(&project.warnings);
     session.warn(&plan.warnings);
     if !verb.eject {
-        let recipe = write_recipe(&project, &plan, Dialect::BuildKit, Secrets::NameOnly)?;
+        let recipe = write_recipe(&project, &plan, BuilderBackend::BuildKit, Secrets::NameOnly)?;
         session.warn(&recipe.warnings);
         session.data(&recipe.dockerfile)?;
         return Ok(ExitCode::Ok);

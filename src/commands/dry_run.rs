@@ -6,7 +6,7 @@ use super::recipe::{Secrets, write_recipe};
 use super::{Session, to_json};
 use crate::docker::connection::find_endpoint;
 use crate::error::Error;
-use crate::image::dockerfile::Dialect;
+use crate::image::dockerfile::BuilderBackend;
 use crate::image::plan::ImagePlan;
 use crate::registry::{RegistryHost, RegistryKind};
 use crate::report::{self, DryRun, OutsideCall};
@@ -19,7 +19,7 @@ pub fn run(
     plan: &ImagePlan,
     publication: &Publication,
 ) -> Result<String, Error> {
-    let recipe = write_recipe(project, plan, Dialect::BuildKit, Secrets::NameOnly)?;
+    let recipe = write_recipe(project, plan, BuilderBackend::BuildKit, Secrets::NameOnly)?;
     session.warn(&recipe.warnings);
     let mut calls = outside_calls(session, project, plan);
     calls.extend(push_calls(project, publication));

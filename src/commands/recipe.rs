@@ -8,7 +8,7 @@ use crate::config::settings::{DockerfileChoice, SecretValue};
 use crate::diagnostic::{Warning, printable_path};
 use crate::error::{CommandError, Error};
 use crate::host::{FILE_LIMIT, Folder, read_named};
-use crate::image::dockerfile::{self, BuildContext, Dialect, OwnContext};
+use crate::image::dockerfile::{self, BuildContext, BuilderBackend, OwnContext};
 use crate::image::plan::{CA_SECRET, ImagePlan};
 use crate::rel_path::RelPath;
 use crate::repo::ignore::IgnoreRules;
@@ -30,11 +30,16 @@ pub enum Secrets {
 }
 
 /// Puts the request for `plan` together.
-pub fn write_recipe(project: &Project, plan: &ImagePlan, dialect: Dialect, secrets: Secrets) -> Result<Recipe, Error> {
+pub fn write_recipe(
+    project: &Project,
+    plan: &ImagePlan,
+    backend: BuilderBackend,
+    secrets: Secrets,
+) -> Result<Recipe, Error> {
     let choice = project.settings.dockerfile.as_ref().map_or(&DockerfileChoice::Generated, |choice| &choice.value);
     let mut warnings = Vec::new();
     let (path, text, context) = match choice {
-        DockerfileChoice::Generated => generated(project, plan, dialect)?,
+        DockerfileChoice::Generated => generated(project, plan, backend)?,
         DockerfileChoice::Own => own(project, &own_path(project), &mut warnings)?,
         DockerfileChoice::Path(path) => own(project, path, &mut warnings)?,
     };
@@ -46,8 +51,12 @@ fn own_path(project: &Project) -> String {
     project.facts.own_dockerfile.as_ref().map_or_else(|| "Dockerfile".to_owned(), ToString::to_string)
 }
 
-fn generated(project: &Project, plan: &ImagePlan, dialect: Dialect) -> Result<(String, String, BuildContext), Error> {
-    let text = dockerfile::render(plan, dialect)?;
+fn generated(
+    project: &Project,
+    plan: &ImagePlan,
+    backend: BuilderBackend,
+) -> Result<(String, String, BuildContext), Error> {
+    let text = dockerfile::render(plan, backend)?;
     let rules = IgnoreRules::of_tree(&project.tree, None)?;
     let sources = without_written(project, rules.sent(&project.tree, &[])?);
     let context = dockerfile::context(plan, &text, &project.tree, sources)?;

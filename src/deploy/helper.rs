@@ -1,16 +1,13 @@
 //! Containers that are created and never started: for files of an image and of the daemon's machine, and as the lock of a replacement.
 
 use super::error::LaunchError;
-use super::run_document::{RUN_DOCUMENT, RunDocument};
 use super::secrets::{SECRETS_LABEL, SecretsPlace};
-use crate::docker::connection::{HELPER_LABEL, helper_labels, helper_name};
 use crate::docker::{
-    ContainerError, ContainerName, ContainerSpec, ContainerStatus, ContainerSummary, Containers, Mount, Removal,
+    ContainerError, ContainerName, ContainerSpec, ContainerStatus, ContainerSummary, Containers, HELPER_LABEL, Mount,
+    Removal, helper_labels, helper_name,
 };
-use crate::host::{self, Cache, Life, ProcessId};
+use crate::host::{self, Life, ProcessId};
 
-/// More than the routes of the largest apps.
-const LONGEST_DOCUMENT: usize = 8 * 1024 * 1024;
 /// Label of the app's containers with the process that launched them.
 pub const LAUNCHER_LABEL: &str = "nextdeploy.launcher";
 
@@ -110,28 +107,4 @@ impl<'a> ReplaceLock<'a> {
     pub(super) async fn release(self) {
         let _ = self.helper.remove().await;
     }
-}
-
-/// What the image with the id `image` says of its app; `None` when this program did not build it. `known` has the documents of images
-/// that were read before: the daemon takes a tenth of a second for one.
-///
-/// # Errors
-/// Also when a value in it is none that a build writes.
-pub async fn read_run_document(
-    containers: &Containers,
-    image: &str,
-    known: &Cache,
-) -> Result<Option<RunDocument>, LaunchError> {
-    // Nothing is kept of an image without one.
-    if let Some(document) = known.get(image).and_then(|bytes| RunDocument::parse(&bytes).ok()) {
-        return Ok(Some(document));
-    }
-    let helper = Helper::create(containers, image, Vec::new()).await?;
-    let read = containers.read_file(&helper.id, RUN_DOCUMENT, LONGEST_DOCUMENT).await;
-    helper.remove().await?;
-    let Some(bytes) = read? else { return Ok(None) };
-    let document = RunDocument::parse(&bytes)
-        .map_err(|invalid| ContainerError::InvalidImage { image: image.to_owned(), invalid })?;
-    known.put(image, &bytes);
-    Ok(Some(document))
 }

@@ -13,12 +13,12 @@ use super::wishes::SecretsAs;
 use crate::diagnostic::Warning;
 use crate::docker::connection::Engine;
 use crate::docker::{
-    ContainerName, Direction, ImageFacts, LogLine, RollingUpdate, ServiceChange, ServiceFailure, ServiceProgress,
-    ServiceSecret, ServiceSpec,
+    ContainerName, ImageFacts, LogLine, RollingUpdate, RolloutDirection, ServiceChange, ServiceFailure,
+    ServiceProgress, ServiceSecret, ServiceSpec,
 };
 use crate::image_ref::ImageRef;
 use crate::origin::Origin;
-use crate::registry::{Login, RegistryHost};
+use crate::registry::{Login, RegistryHost, registry_auth_header};
 
 /// Network of services that nobody gave another; a bridge may have the other name.
 const OVERLAY: &str = "nextdeploy-swarm";
@@ -143,13 +143,14 @@ impl Launcher<'_> {
         if spec.container.privileges.no_new_privileges && !self.containers.keeps_services_from_privileges().await? {
             (self.listener)(&LaunchEvent::Warned(&privileges_warning(self.containers.engine())));
         }
-        let deployed = self.containers.deploy_service(&spec, login).await?;
+        let auth = login.map(|(login, host)| registry_auth_header(login, host));
+        let deployed = self.containers.deploy_service(&spec, auth.as_ref()).await?;
         (self.listener)(&LaunchEvent::ServiceDeployed { name, change: deployed.change });
         let mut goes_back = false;
         let told = |progress: ServiceProgress| match progress.direction {
-            Direction::Forward => (self.listener)(&LaunchEvent::ServiceProgress { name, progress }),
-            Direction::Back if goes_back => {}
-            Direction::Back => {
+            RolloutDirection::Forward => (self.listener)(&LaunchEvent::ServiceProgress { name, progress }),
+            RolloutDirection::Back if goes_back => {}
+            RolloutDirection::Back => {
                 goes_back = true;
                 (self.listener)(&LaunchEvent::ServiceGoesBack { name });
             }
@@ -196,7 +197,7 @@ impl Launcher<'_> {
     /// The failure itself is told in any case.
     async fn take_back(&self, name: &str, change: ServiceChange, failure: Option<&ServiceFailure>) {
         match (change, failure) {
-            (ServiceChange::Made, _) => {
+            (ServiceChange::Created, _) => {
                 let _ = self.containers.remove_service(name).await;
             }
             (ServiceChange::Updated, Some(ServiceFailure::RolledBack(_))) => {}

@@ -22,7 +22,7 @@ use super::volumes::hand_over;
 use super::wishes::SecretsAs;
 use crate::config::settings::parse;
 use crate::docker::{
-    ContainerFacts, Containers, Ensured, ExecSpec, LogLine, LogOptions, PortMapping, Protocol, PublishedPort,
+    ContainerFacts, Containers, EnsureOutcome, ExecSpec, LogLine, LogOptions, PortMapping, Protocol, PublishedPort,
     ReadinessOutcome, Removal,
 };
 use crate::host::ProcessId;
@@ -121,13 +121,13 @@ impl Launcher<'_> {
     ) -> Result<String, LaunchError> {
         let note = |change: &dyn Fn(&mut Made)| change(&mut made.lock().unwrap_or_else(PoisonError::into_inner));
         let network = plan.network();
-        if self.containers.ensure_network(&network).await? == Ensured::Made {
+        if self.containers.ensure_network(&network).await? == EnsureOutcome::Created {
             note(&|made| made.network = Some(network.name.to_string()));
             (self.listener)(&LaunchEvent::NetworkMade(network.name.as_str()));
         }
         let mut new_volumes = Vec::new();
         for volume in &plan.volumes {
-            if self.containers.ensure_volume(volume).await? == Ensured::Made {
+            if self.containers.ensure_volume(volume).await? == EnsureOutcome::Created {
                 new_volumes.push(volume.name.clone());
                 note(&|made| made.volumes.push(volume.name.to_string()));
                 (self.listener)(&LaunchEvent::VolumeMade(volume.name.as_str()));

@@ -8,8 +8,7 @@ use super::helper::{LAUNCHER_LABEL, ReplaceLock, is_left};
 use super::replace::{AppContainers, Replacement};
 use super::secrets::{SECRETS_LABEL, SecretsPlace, remove_secrets, remove_with_secrets};
 use super::start::{Launcher, address};
-use crate::docker::connection::{HELPER_LABEL, HELPER_PREFIX};
-use crate::docker::{ContainerFacts, ContainerStatus, ContainerSummary, Removal};
+use crate::docker::{ContainerFacts, ContainerStatus, ContainerSummary, HELPER_LABEL, HELPER_PREFIX, Removal};
 
 impl Launcher<'_> {
     /// Removes what no process uses any more: helper containers of all apps, and containers of `app` that were never started. What

@@ -1,7 +1,8 @@
 //! The daemon and its machine.
 
 use super::{Area, Finding};
-use crate::docker::connection::{BuilderKind, Engine, MachineUsage};
+use crate::docker::connection::{Engine, MachineUsage};
+use crate::image::dockerfile::BuilderBackend;
 
 /// Room that dependencies, build cache and image of a middling app need together.
 const COMFORTABLE_DISK: u64 = 5_000_000_000;
@@ -10,13 +11,9 @@ const COMFORTABLE_MEMORY: u64 = 2_000_000_000;
 
 /// `usage` is absent when the daemon does not tell it. `own` is the platform that it runs on, `asked` the one that was asked for.
 pub fn check_machine(engine: &Engine, usage: Option<&MachineUsage>, own: &str, asked: Option<&str>) -> Vec<Finding> {
-    let builder = match engine.builder {
-        BuilderKind::BuildKit => "BuildKit",
-        BuilderKind::Classic => "classic builder",
-    };
-    let text = format!("{engine} at {}, API {}, {builder}, {own}", engine.address(), engine.api);
+    let text = format!("{engine} at {}, API {}, {}, {own}", engine.address(), engine.api, engine.builder);
     let mut findings = vec![Finding::ok(Area::Machine, "doctor/daemon", text)];
-    if engine.builder == BuilderKind::Classic {
+    if engine.builder == BuilderBackend::Classic {
         findings.push(Finding::warning(
             Area::Machine,
             "doctor/no-buildkit",

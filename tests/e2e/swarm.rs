@@ -100,7 +100,7 @@ async fn a_service_is_made_updated_and_rolled_back_when_it_fails() {
     daemon.engine.docker(&["swarm", "init", "--advertise-addr", "127.0.0.1"]);
     assert_eq!(containers.swarm_role().await.unwrap(), SwarmRole::Manager);
     let made = containers.deploy_service(&service("one", true, "hush"), None).await.unwrap();
-    assert_eq!((made.change, made.warnings), (ServiceChange::Made, vec![]));
+    assert_eq!((made.change, made.warnings), (ServiceChange::Created, vec![]));
     let mut steps = Vec::new();
     let done = containers.await_service(NAME, LIMIT, |step| steps.push(step)).await.unwrap().unwrap();
     assert_eq!((done.running, done.wanted), (2, 2), "{steps:?}");

@@ -52,7 +52,7 @@ impl Explanation {
 }
 
 /// What is known about a failed step.
-pub(crate) struct Failure<'a> {
+pub(crate) struct StepFailure<'a> {
     /// The builder's own error text.
     pub error: &'a str,
     pub exit_code: Option<i64>,
@@ -80,7 +80,7 @@ enum Place {
 
 const LONGEST_CAPTURE: usize = 160;
 
-pub(crate) fn explain(failure: &Failure) -> Option<Explanation> {
+pub(crate) fn explain(failure: &StepFailure) -> Option<Explanation> {
     let log: Vec<String> = failure.log.iter().map(|line| without_colours(line)).collect();
     if let Some(own) = own_message(&log) {
         return Some(own);
@@ -128,12 +128,12 @@ fn own_message(log: &[String]) -> Option<Explanation> {
     Some(Explanation { subject, ..Explanation::new("builder/step-failed", printable(&meaning), printable(&action)) })
 }
 
-fn killed(failure: &Failure) -> Option<Explanation> {
+fn killed(failure: &StepFailure) -> Option<Explanation> {
     let meaning = "it was killed (exit code 137), most often because the memory ran out";
     (failure.exit_code == Some(137)).then(|| Explanation::new("builder/out-of-memory", meaning, rules::MORE_MEMORY))
 }
 
-fn apply(rule: &Rule, failure: &Failure, log: &[String]) -> Option<Explanation> {
+fn apply(rule: &Rule, failure: &StepFailure, log: &[String]) -> Option<Explanation> {
     let pattern = Regex::new(rule.pattern).expect("every pattern of the table is tested");
     let mut texts: Vec<&str> = Vec::new();
     if rule.place != Place::Error {

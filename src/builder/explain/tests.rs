@@ -2,7 +2,7 @@ use super::*;
 
 fn explanation(error: &str, exit_code: Option<i64>, log: &str) -> Option<Explanation> {
     let log: Vec<String> = log.lines().map(str::to_owned).collect();
-    explain(&Failure { error, exit_code, log: &log })
+    explain(&StepFailure { error, exit_code, log: &log })
 }
 
 #[test]

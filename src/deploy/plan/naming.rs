@@ -7,8 +7,7 @@ use crate::deploy::error::LaunchError;
 use crate::deploy::grammar;
 use crate::deploy::helper::LAUNCHER_LABEL;
 use crate::deploy::secrets::SECRETS_LABEL;
-use crate::docker::connection::HELPER_LABEL;
-use crate::docker::{APP_LABEL, ContainerName, MANAGED_LABEL};
+use crate::docker::{APP_LABEL, ContainerName, HELPER_LABEL, MANAGED_LABEL};
 use crate::image_ref::ImageRef;
 use crate::origin::{Origin, Sourced};
 

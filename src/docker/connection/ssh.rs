@@ -135,8 +135,8 @@ impl SshTransport {
         arguments
     }
 
-    /// Starts a connection. That the login failed shows when it is used; [`SshWords`] then tells why.
-    pub(super) fn open(&self) -> io::Result<(SshStream, SshWords)> {
+    /// Starts a connection. A failed login shows when it is used; [`SshErrors`] then has the reason.
+    pub(super) fn open(&self) -> io::Result<(SshStream, SshErrors)> {
         let mut arguments = self.arguments();
         arguments.push("docker".to_owned());
         if let Some(socket) = &self.target.socket {
@@ -145,9 +145,9 @@ impl SshTransport {
         arguments.extend(["system", "dial-stdio"].map(str::to_owned));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let mut child = spawn_piped(&self.program, &arguments, &self.environment)?;
-        let words = SshWords(Arc::default());
+        let errors = SshErrors(Arc::default());
         if let Some(stderr) = child.take_stderr() {
-            let kept = Arc::clone(&words.0);
+            let kept = Arc::clone(&errors.0);
             let reader = tokio::spawn(async move {
                 let mut stderr = stderr.take(MAX_REASON_BYTES);
                 let mut chunk = [0; 1024];
@@ -158,7 +158,7 @@ impl SshTransport {
             // A shared login keeps standard error open.
             drop(reader);
         }
-        Ok((SshStream(child), words))
+        Ok((SshStream(child), errors))
     }
 }
 
@@ -174,9 +174,9 @@ impl Drop for SshTransport {
 }
 
 /// What ssh printed on standard error.
-pub(super) struct SshWords(Arc<Mutex<Vec<u8>>>);
+pub(super) struct SshErrors(Arc<Mutex<Vec<u8>>>);
 
-impl SshWords {
+impl SshErrors {
     /// The last line that says something, once there is one.
     pub(super) async fn reason(&self) -> Option<String> {
         let line = || {

@@ -352,18 +352,12 @@ fn volumes_with_other_options_are_told_without_their_values() {
     assert_eq!(volume_differs(&there, &spec("local", &[("type", "cifs"), ("o", "password=hunter2")])), None);
     let differs = volume_differs(&there, &spec("local", &[("type", "cifs"), ("device", "x")])).unwrap();
     assert_eq!(differs, "its options differ in `device`, `o`");
-    assert_eq!(volume_differs(&there, &spec("nfs", &[])).unwrap(), "its driver is `local`, wanted is `nfs`");
+    assert_eq!(volume_differs(&there, &spec("nfs", &[])).unwrap(), "its driver is `local` instead of `nfs`");
 }
 
 #[test]
 fn the_name_of_an_ambiguous_network() {
-    let error = |message: &str| bollard::errors::Error::DockerResponseServerError {
-        status_code: 400,
-        message: message.to_owned(),
-    };
-    assert_eq!(
-        ambiguous_network(&error("network front is ambiguous (2 matches found on name)")).as_deref(),
-        Some("front")
-    );
-    assert_eq!(ambiguous_network(&error("network front not found")), None);
+    let found = ambiguous_network("network front is ambiguous (2 matches found on name)");
+    assert_eq!(found.as_deref(), Some("front"));
+    assert_eq!(ambiguous_network("network front not found"), None);
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::entries::{ContextError, SHARP_LOCKFILE, SHARP_MANIFEST, plan_file};
 use super::manifest::FIELDS;
-use super::render::{Dialect, EJECTED_FOLDER, Layout, render_stages};
+use super::render::{BuilderBackend, EJECTED_FOLDER, Layout, render_stages};
 use crate::config::settings::EnvFilePolicy;
 use crate::image::plan::{ImagePlan, ManagerSetup};
 use crate::image::scripts::{BUILD_SCRIPTS, LAUNCHER};
@@ -82,7 +82,7 @@ fn dockerfile(plan: &ImagePlan) -> String {
         text
     });
     let _ = writeln!(text, "#   docker build{secrets} --tag {} .", plan.name.value);
-    text + &render_stages(plan, Dialect::BuildKit, Layout::Repository)
+    text + &render_stages(plan, BuilderBackend::BuildKit, Layout::Repository)
 }
 
 /// Lists for `select-inputs.cjs`.

@@ -17,4 +17,4 @@ pub use context::{BuildContext, ContextContent, ContextEntry};
 pub use eject::{EjectedFile, eject};
 pub use entries::{ContextError, OwnContext, context, own_context};
 pub use manifest::reduce_manifest;
-pub use render::{DOCKERFILE_NAME, Dialect, RenderError, render};
+pub use render::{BuilderBackend, DOCKERFILE_NAME, RenderError, render};

@@ -11,7 +11,7 @@ use super::local::find_local;
 use super::push::tell_layer;
 use super::stream::Said;
 use super::{CredentialSource, PulledImage, TransferError, TransferEvent, TransferOptions};
-use crate::docker::connection::{Engine, Query};
+use crate::docker::connection::{Engine, Uri};
 use crate::image_ref::ImageRef;
 use crate::registry::{Access, Credentials, RegistryHost, registry_auth_header};
 
@@ -86,18 +86,18 @@ impl<S: CredentialSource> PullRun<'_, S> {
     /// One request to the daemon.
     async fn send(&self, reference: &ImageRef, credentials: &Credentials) -> Result<Heard, Ending> {
         let name = ImageRef { tag: None, digest: None, ..reference.clone() };
-        let mut query = Query::new("/images/create");
-        query.add("fromImage", &name.to_string());
+        let mut uri = Uri::new("/images/create");
+        uri.add("fromImage", &name.to_string());
         if let Some(version) = reference.digest.as_deref().or(reference.tag.as_deref()) {
-            query.add("tag", version);
+            uri.add("tag", version);
         }
         if let Some(platform) = self.platform {
-            query.add("platform", platform);
+            uri.add("platform", platform);
         }
         let call = Call {
             engine: self.engine,
             doing: "the pull",
-            uri: query.into_uri(),
+            uri,
             registry_auth: registry_auth_header(&credentials.login, &RegistryHost::of(reference)),
             idle: self.options.idle,
         };

@@ -15,13 +15,14 @@ use super::arrived::Arrived;
 use super::attempt::Attempts;
 use super::exchange::{Call, Ending};
 use super::explain::ghcr_settings;
-use super::local::{LocalImage, find_local, tag_local};
+use super::local::{find_local, tag_local};
 use super::outcome::Record;
 use super::remote::{Lookup, RemoteManifest, RemoteRepository};
 use super::stream::Said;
 use super::{CredentialSource, Failure, LayerState, PushOutcome, TransferError, TransferEvent, TransferOptions};
 use crate::diagnostic::Warning;
-use crate::docker::connection::{Engine, Query};
+use crate::docker::LocalImage;
+use crate::docker::connection::{Engine, Uri};
 use crate::image::PushedReference;
 use crate::image_ref::ImageRef;
 use crate::net::Network;
@@ -201,12 +202,12 @@ impl<S: CredentialSource> PushRun<'_, S> {
     /// One request to the daemon.
     async fn send(&self, reference: &ImageRef, credentials: &Credentials) -> Result<Heard, Ending> {
         let name = ImageRef { tag: None, ..reference.clone() };
-        let mut query = Query::new(&format!("/images/{name}/push"));
-        query.add("tag", reference.tag.as_deref().unwrap_or("latest"));
+        let mut uri = Uri::new(&format!("/images/{name}/push"));
+        uri.add("tag", reference.tag.as_deref().unwrap_or("latest"));
         let call = Call {
             engine: self.engine,
             doing: "the push",
-            uri: query.into_uri(),
+            uri,
             registry_auth: registry_auth_header(&credentials.login, &RegistryHost::of(reference)),
             idle: self.options.idle,
         };

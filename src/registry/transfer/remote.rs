@@ -225,9 +225,7 @@ impl<'a> RemoteRepository<'a> {
     }
 
     async fn is_insecure_for_daemon(&self) -> bool {
-        let info = self.engine.api_client().info().await.ok();
-        let indexes = info.and_then(|info| info.registry_config).and_then(|config| config.index_configs);
-        indexes.and_then(|indexes| indexes.get(self.host.as_str())?.secure) == Some(false)
+        self.engine.is_insecure_registry(self.host.as_str()).await.unwrap_or(false)
     }
 }
 

@@ -59,10 +59,6 @@ pub(super) enum Said {
 }
 
 impl Message {
-    pub(super) fn parse(line: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(line)
-    }
-
     pub(super) fn meaning(self) -> Said {
         if let Some(text) = self.error_detail.and_then(|detail| detail.message).or(self.error) {
             return Said::Error(text);
@@ -113,7 +109,7 @@ mod tests {
     const DIGEST: &str = "sha256:9b281a105651b69ee1ca44a539f46b2538e3b6acef906fc834cba415700163fc";
 
     fn check(line: &str) -> Said {
-        Message::parse(line.as_bytes()).unwrap().meaning()
+        serde_json::from_str::<Message>(line).unwrap().meaning()
     }
 
     fn layer(layer: &str, state: LayerState) -> Said {
@@ -165,6 +161,6 @@ mod tests {
         assert_eq!(check(line), Said::Error("denied: no".into()));
         assert_eq!(check(r#"{"error":"boom"}"#), Said::Error("boom".into()));
         assert_eq!(check(r#"{"status":"The push refers to repository [a/b]"}"#), Said::Nothing);
-        assert!(Message::parse(b"<html>").is_err());
+        assert!(serde_json::from_str::<Message>("<html>").is_err());
     }
 }

@@ -42,7 +42,7 @@ pub fn render_event(event: &LaunchEvent<'_>) -> String {
         LaunchEvent::Stopped { name } => format!("stopped {name}, which is kept for a rollback"),
         LaunchEvent::Restored { name } => format!("{name} runs again"),
         LaunchEvent::Removed { name } => format!("removed {name}"),
-        LaunchEvent::ServiceDeployed { name, change: ServiceChange::Made } => {
+        LaunchEvent::ServiceDeployed { name, change: ServiceChange::Created } => {
             format!("made the service {name}, waiting until its tasks are healthy")
         }
         LaunchEvent::ServiceDeployed { name, change: ServiceChange::Updated } => {

@@ -49,7 +49,7 @@ pub struct ServiceResult {
 impl ServiceResult {
     pub fn new(service: &LaunchedService, plan: Option<&LaunchPlan>) -> Self {
         let change = match service.change {
-            ServiceChange::Made => "made",
+            ServiceChange::Created => "made",
             ServiceChange::Updated => "updated",
         };
         Self {

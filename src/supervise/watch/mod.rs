@@ -24,7 +24,7 @@ use super::policy::{Decision, RestartLimits};
 use super::position::Cursor;
 use super::tail::Tail;
 use crate::docker::{
-    ContainerError, ContainerEvent, ContainerFacts, ContainerStats, ContainerStatus, Containers, End, EventQuery,
+    ContainerError, ContainerEvent, ContainerFacts, ContainerStats, ContainerStatus, Containers, EndCause, EventQuery,
     ListQuery, Owner, Running,
 };
 
@@ -66,7 +66,7 @@ pub enum Sampling {
 /// What a task of the loop found.
 enum Done {
     Check { id: String },
-    End { id: String, result: Result<End, ContainerError> },
+    End { id: String, result: Result<EndCause, ContainerError> },
     Start { id: String, result: Result<(), ContainerError> },
     Tail { id: String, cursor: Cursor, result: Result<(), ContainerError> },
     Samples(Vec<(String, Option<ContainerStats>)>),

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::{Done, Watch};
-use crate::docker::{ContainerError, ContainerStatus, Containers, End};
+use crate::docker::{ContainerError, ContainerStatus, Containers, EndCause};
 use crate::supervise::fleet::{OwnRestart, Step, Verdict};
 use crate::supervise::notice::Notice;
 use crate::supervise::policy::Reason;
@@ -56,11 +56,11 @@ impl Watch<'_> {
         });
     }
 
-    pub(super) fn ended(&mut self, id: &str, result: Result<End, ContainerError>) {
+    pub(super) fn ended(&mut self, id: &str, result: Result<EndCause, ContainerError>) {
         let now = Instant::now();
         let Some(watched) = self.fleet.watched.get_mut(id) else { return };
         match (result, &mut watched.own) {
-            (Ok(End::Asked), Some(own)) => own.step = Step::Ended(now),
+            (Ok(EndCause::Signalled), Some(own)) => own.step = Step::Ended(now),
             // Whose wish that was, the next look tells.
             (Ok(_), own) => *own = None,
             (Err(error), own) => {

@@ -3,7 +3,7 @@
 use futures_util::TryStreamExt;
 use futures_util::future::join_all;
 use nextdeploy::diagnostic::Diagnostic;
-use nextdeploy::docker::{Access, ArchiveContent, ArchiveEntry, ContainerError, Ensured, Mount, pack};
+use nextdeploy::docker::{Access, ArchiveContent, ArchiveEntry, ContainerError, EnsureOutcome, Mount, pack};
 
 use super::{IDLE, Lab};
 
@@ -23,7 +23,7 @@ async fn of_many_networks_at_once_one_is_left() {
     for _ in 0..5 {
         let results = join_all((0..8).map(|_| lab.containers.ensure_network(&spec))).await;
         assert!(results.iter().all(Result::is_ok), "{results:?}");
-        assert_eq!(lab.containers.ensure_network(&spec).await.unwrap(), Ensured::Found);
+        assert_eq!(lab.containers.ensure_network(&spec).await.unwrap(), EnsureOutcome::Exists);
         let filter = format!("name=^{}$", spec.name);
         let there = lab.engine.docker(&["network", "ls", "--quiet", "--filter", &filter]);
         assert_eq!(there.lines().count(), 1, "{results:?}");
@@ -82,8 +82,8 @@ async fn what_is_there_and_different_is_refused() {
     let volume = lab.volume("data", "local", &memory);
     let results = join_all((0..6).map(|_| lab.containers.ensure_volume(&volume))).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
-    assert_eq!(lab.containers.ensure_volume(&volume).await.unwrap(), Ensured::Found);
-    assert_eq!(lab.containers.ensure_volume(&lab.volume("data", "local", &[])).await.unwrap(), Ensured::Found);
+    assert_eq!(lab.containers.ensure_volume(&volume).await.unwrap(), EnsureOutcome::Exists);
+    assert_eq!(lab.containers.ensure_volume(&lab.volume("data", "local", &[])).await.unwrap(), EnsureOutcome::Exists);
     let other = lab.volume("data", "local", &[("type", "tmpfs"), ("device", "tmpfs"), ("o", "size=2m")]);
     let error = lab.containers.ensure_volume(&other).await.unwrap_err();
     assert!(error.to_string().ends_with("its options differ in `o`"), "{error}");

@@ -1,133 +1,122 @@
-//! What a daemon's refusal means: status and message → [`ContainerError`]. The texts are those of Docker Engine 20.10 and Podman 4.3.
+//! What a refusal of a daemon means: [`Operation`], status and message → [`ContainerError`]. The texts are those of Docker Engine 20.10 and
+//! Podman 4.3.
 //!
-//! Nothing here asks again. Never drops the daemon's own words where it does not know them.
+//! Never retries. Keeps the daemon's own message where it is not known.
 
 use std::net::SocketAddr;
 
-use bollard::errors::Error;
-
-use super::client::Containers;
+use super::connection::{ApiError, DaemonRefusal};
 use super::error::ContainerError;
-use crate::diagnostic::error_chain;
-use crate::docker::connection::{DaemonError, daemon_cause};
 
-/// What was asked for.
+/// What these operations are called decides what their refusals mean.
+pub(super) const START: &str = "container start";
+pub(super) const RESTART: &str = "container restart";
+
+/// A request, and what it is about.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Subject<'a> {
-    /// `the start`.
+pub(super) struct Operation<'a> {
+    /// As in "during container start".
     pub(super) doing: &'static str,
+    /// `container`, `network`, `volume`, …
     pub(super) kind: &'static str,
     pub(super) name: &'a str,
     /// The image of a container that is created.
     pub(super) image: &'a str,
     /// Its log driver.
     pub(super) log_driver: &'a str,
-    /// The name that it shall have.
-    pub(super) wanted: &'a str,
+    /// Its name after the operation.
+    pub(super) new_name: &'a str,
 }
 
-impl<'a> Subject<'a> {
+impl<'a> Operation<'a> {
     pub(super) fn container(doing: &'static str, name: &'a str) -> Self {
         Self::new(doing, "container", name)
     }
 
     pub(super) fn new(doing: &'static str, kind: &'static str, name: &'a str) -> Self {
-        Self { doing, kind, name, image: "", log_driver: "", wanted: name }
+        Self { doing, kind, name, image: "", log_driver: "", new_name: name }
     }
 
-    /// Refuses what is no name and no id, and so could change the path of the request.
+    /// Refuses a name that is neither a name nor an id, and so could change the path of the request.
     pub(super) fn checked(self) -> Result<Self, ContainerError> {
         let valid = self.name.starts_with(|c: char| c.is_ascii_alphanumeric())
             && self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
         if valid { Ok(self) } else { Err(self.missing()) }
     }
 
-    fn missing(&self) -> ContainerError {
+    pub(super) fn missing(&self) -> ContainerError {
         ContainerError::NotFound { kind: self.kind, name: self.name.to_owned() }
     }
-}
 
-impl Containers {
-    pub(super) fn failed(&self, subject: &Subject<'_>, error: Error) -> ContainerError {
+    pub(super) fn failed(&self, error: ApiError) -> ContainerError {
         match error {
-            Error::DockerResponseServerError { status_code, message } => explain(subject, status_code, &message),
-            Error::IOError { err } => match err.downcast::<DaemonError>() {
-                Ok(gone) => gone.into(),
-                Err(err) => self.lost(subject, &error_chain(&err)),
-            },
-            Error::RequestTimeoutError => self.no_answer(),
-            other => match daemon_cause(&other) {
-                Some(cause) => cause.into(),
-                None => self.lost(subject, &error_chain(&other)),
-            },
+            ApiError::Daemon(error) => error.into(),
+            ApiError::Refused(DaemonRefusal { status, message, .. }) => self.refused(status, &message),
         }
     }
 
-    /// The connection ended, or the answer makes no sense.
-    pub(super) fn lost(&self, subject: &Subject<'_>, reason: &str) -> ContainerError {
-        let (endpoint, doing) = (self.engine.address(), subject.doing);
-        DaemonError::ConnectionLost { endpoint, doing, reason: reason.to_owned() }.into()
-    }
-}
-
-/// What the daemon means by `status` and `message`.
-pub(super) fn explain(subject: &Subject<'_>, status: u16, message: &str) -> ContainerError {
-    let text = message.to_ascii_lowercase();
-    let says = |words: &str| text.contains(words);
-    let name = subject.name.to_owned();
-    let reason = message.trim().to_owned();
-    if says("port is already allocated") || says("address already in use") {
-        let port = socket_address(message).unwrap_or_else(|| "that was asked for".into());
-        return ContainerError::PortInUse { port, reason };
-    }
-    if says("name is already in use") || says("is already in use by container") || says("container already exists") {
-        return ContainerError::NameInUse { name: subject.wanted.to_owned() };
-    }
-    if says("volume plugin") && (says("not found") || says("could not be retrieved")) {
-        let driver = between(message, "plugin \"", "\"").or_else(|| between(message, "volume plugin ", " "));
-        return ContainerError::UnknownVolumeDriver { driver: driver.unwrap_or_default().to_owned() };
-    }
-    if let Some(path) = after(message, "bind source path does not exist: ") {
-        return ContainerError::NoBindSource { path: path.to_owned() };
-    }
-    if says("looking up logging plugin") || says("invalid log driver") {
-        return ContainerError::UnknownLogDriver { driver: subject.log_driver.to_owned() };
-    }
-    if let Some(option) = between(message, "unknown log opt '", "'") {
-        return ContainerError::UnknownLogOption { driver: subject.log_driver.to_owned(), option: option.to_owned() };
-    }
-    if let Some(available) = between(&text, "range of cpus is from 0.01 to ", ".00") {
-        return ContainerError::TooManyCpus { available: available.to_owned() };
-    }
-    if says("does not have a previous spec") {
-        return ContainerError::NoPreviousState { name };
-    }
-    if says("no such image") || says("image not known") {
-        return ContainerError::ImageMissing { image: subject.image.to_owned() };
-    }
-    if subject.kind == "container" && (says("network not found") || says("network ") && says(" not found")) {
-        let network = between(message, "name or ID ", ":").or_else(|| between(message, "network ", " not found"));
-        return ContainerError::NotFound { kind: "network", name: network.unwrap_or_default().to_owned() };
-    }
-    if says("no such container") || says("no container with name") {
-        return ContainerError::NotFound { kind: "container", name };
-    }
-    if says("is not running") || says("exec sessions on running containers") {
-        return ContainerError::NotRunning { name };
-    }
-    if says("remove a running container") || says("cannot be removed without force") {
-        return ContainerError::Runs { name };
-    }
-    if let Some(file) = between(message, "Could not find the file ", " in container") {
-        return ContainerError::NotFound { kind: "file", name: file.to_owned() };
-    }
-    let doing = subject.doing;
-    match status {
-        404 => subject.missing(),
-        409 => ContainerError::Conflict { doing, name, reason },
-        _ if says("container state improper") || says("being used") => ContainerError::Conflict { doing, name, reason },
-        _ if doing == "the start" || doing == "the restart" => ContainerError::Start { name, reason },
-        _ => ContainerError::Answer { doing, name, reason },
+    /// What the daemon means by `status` and `message`.
+    pub(super) fn refused(&self, status: u16, message: &str) -> ContainerError {
+        let text = message.to_ascii_lowercase();
+        let says = |words: &str| text.contains(words);
+        let name = self.name.to_owned();
+        let reason = message.trim().to_owned();
+        if says("port is already allocated") || says("address already in use") {
+            let port = socket_address(message).unwrap_or_else(|| "of the container".into());
+            return ContainerError::PortInUse { port, reason };
+        }
+        if says("name is already in use") || says("is already in use by container") || says("container already exists")
+        {
+            return ContainerError::NameInUse { name: self.new_name.to_owned() };
+        }
+        if says("volume plugin") && (says("not found") || says("could not be retrieved")) {
+            let driver = between(message, "plugin \"", "\"").or_else(|| between(message, "volume plugin ", " "));
+            return ContainerError::UnknownVolumeDriver { driver: driver.unwrap_or_default().to_owned() };
+        }
+        if let Some(path) = after(message, "bind source path does not exist: ") {
+            return ContainerError::NoBindSource { path: path.to_owned() };
+        }
+        if says("looking up logging plugin") || says("invalid log driver") {
+            return ContainerError::UnknownLogDriver { driver: self.log_driver.to_owned() };
+        }
+        if let Some(option) = between(message, "unknown log opt '", "'") {
+            return ContainerError::UnknownLogOption { driver: self.log_driver.to_owned(), option: option.to_owned() };
+        }
+        if let Some(available) = between(&text, "range of cpus is from 0.01 to ", ".00") {
+            return ContainerError::TooManyCpus { available: available.to_owned() };
+        }
+        if says("does not have a previous spec") {
+            return ContainerError::NoPreviousState { name };
+        }
+        if says("no such image") || says("image not known") {
+            return ContainerError::ImageMissing { image: self.image.to_owned() };
+        }
+        if self.kind == "container" && (says("network not found") || says("network ") && says(" not found")) {
+            let network = between(message, "name or ID ", ":").or_else(|| between(message, "network ", " not found"));
+            return ContainerError::NotFound { kind: "network", name: network.unwrap_or_default().to_owned() };
+        }
+        if says("no such container") || says("no container with name") {
+            return ContainerError::NotFound { kind: "container", name };
+        }
+        if says("is not running") || says("exec sessions on running containers") {
+            return ContainerError::NotRunning { name };
+        }
+        if says("remove a running container") || says("cannot be removed without force") {
+            return ContainerError::Runs { name };
+        }
+        if let Some(file) = between(message, "Could not find the file ", " in container") {
+            return ContainerError::NotFound { kind: "file", name: file.to_owned() };
+        }
+        let doing = self.doing;
+        match status {
+            404 => self.missing(),
+            409 => ContainerError::Conflict { doing, name, reason },
+            _ if says("container state improper") || says("being used") => {
+                ContainerError::Conflict { doing, name, reason }
+            }
+            _ if matches!(doing, START | RESTART) => ContainerError::Start { name, reason },
+            _ => ContainerError::Answer { doing, name, reason },
+        }
     }
 }
 
@@ -156,19 +145,19 @@ mod tests {
     use super::*;
     use crate::diagnostic::{Diagnostic, ExitCode};
 
-    fn told(subject: Subject<'_>, status: u16, message: &str) -> String {
-        let error = explain(&subject, status, message);
+    fn error(operation: Operation<'_>, status: u16, message: &str) -> String {
+        let error = operation.refused(status, message);
         format!("{}: {error}", error.code())
     }
 
-    fn create<'a>() -> Subject<'a> {
-        Subject { image: "nope:1", log_driver: "nolog", ..Subject::container("the creation", "shop") }
+    fn create<'a>() -> Operation<'a> {
+        Operation { image: "nope:1", log_driver: "nolog", ..Operation::container("creation", "shop") }
     }
 
     #[test]
     fn names_in_use() {
-        let rename = Subject { wanted: "b", ..Subject::container("the renaming", "a") };
-        for (subject, status, message, name) in [
+        let rename = Operation { new_name: "b", ..Operation::container("container rename", "a") };
+        for (operation, status, message, name) in [
             (
                 create(),
                 409,
@@ -195,13 +184,13 @@ mod tests {
             ),
         ] {
             let expected = format!("container/name-in-use: the name `{name}` is in use by another container");
-            assert_eq!(told(subject, status, message), expected, "{message}");
+            assert_eq!(error(operation, status, message), expected, "{message}");
         }
     }
 
     #[test]
     fn ports_in_use() {
-        let start = Subject::container("the start", "shop");
+        let start = Operation::container(START, "shop");
         for (message, port) in [
             (
                 "driver failed programming external connectivity on endpoint shop (0b7f15917afd): Bind for 127.0.0.1:28080 failed: port is already allocated",
@@ -222,16 +211,16 @@ mod tests {
             ("Error starting userland proxy: listen tcp6 [::]:80: bind: address already in use", "[::]:80"),
         ] {
             let expected = format!("container/port-in-use: port {port} of the machine is in use: {message}");
-            assert_eq!(told(start, 500, message), expected);
+            assert_eq!(error(start, 500, message), expected);
         }
     }
 
     #[test]
     fn what_is_missing_is_named() {
-        let start = Subject::container("the start", "shop");
-        let volume = Subject::new("the creation", "volume", "data");
-        let network = Subject::new("the removal", "network", "front");
-        for (subject, status, message, expected) in [
+        let start = Operation::container(START, "shop");
+        let volume = Operation::new("creation", "volume", "data");
+        let network = Operation::new("removal", "network", "front");
+        for (operation, status, message, expected) in [
             (create(), 404, "No such image: nope:1", "container/image-missing: the daemon has no image `nope:1`"),
             (
                 create(),
@@ -275,15 +264,15 @@ mod tests {
                 "container/volume-driver: there is no volume driver `nope`",
             ),
         ] {
-            assert_eq!(told(subject, status, message), expected, "{message}");
+            assert_eq!(error(operation, status, message), expected, "{message}");
         }
     }
 
     #[test]
     fn states_that_forbid_it() {
-        let exec = Subject::container("the command", "shop");
-        let remove = Subject::container("the removal", "shop");
-        for (subject, status, message, expected) in [
+        let exec = Operation::container("command", "shop");
+        let remove = Operation::container("removal", "shop");
+        for (operation, status, message, expected) in [
             (exec, 409, "Container 0fdb0f56 is not running", "container/not-running: container `shop` does not run"),
             (
                 exec,
@@ -304,31 +293,31 @@ mod tests {
                 "container/runs: container `shop` runs",
             ),
             (
-                Subject::container("the renaming", "shop"),
+                Operation::container("container rename", "shop"),
                 409,
                 "removal of container shop is already in progress",
                 "container/conflict: the daemon refuses the renaming of `shop` in its state: removal of container shop is already in progress",
             ),
         ] {
-            assert_eq!(told(subject, status, message), expected, "{message}");
+            assert_eq!(error(operation, status, message), expected, "{message}");
         }
     }
 
     #[test]
     fn the_rest_keeps_the_daemons_words() {
-        let start = Subject::container("the start", "shop");
+        let start = Operation::container(START, "shop");
         let runc = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: \"nonexist\": executable file not found in $PATH: unknown";
-        assert_eq!(told(start, 400, runc), format!("container/start: the daemon cannot start `shop`: {runc}"));
+        assert_eq!(error(start, 400, runc), format!("container/start: the daemon cannot start `shop`: {runc}"));
         assert_eq!(
-            told(create(), 400, "invalid hostname"),
+            error(create(), 400, "invalid hostname"),
             "container/daemon: the daemon answered the creation of `shop` with an error: invalid hostname"
         );
     }
 
     #[test]
     fn what_the_user_can_correct_is_a_mistake_of_use() {
-        let rollback = Subject::new("the rollback", "service", "shop");
-        for (subject, status, message, expected) in [
+        let rollback = Operation::new("rollback", "service", "shop");
+        for (operation, status, message, expected) in [
             (
                 create(),
                 400,
@@ -366,17 +355,17 @@ mod tests {
                 "container/no-previous: the service `shop` has no state before this one",
             ),
         ] {
-            assert_eq!(told(subject, status, message), expected, "{message}");
-            assert_eq!(explain(&subject, status, message).exit_code(), ExitCode::Usage, "{message}");
+            assert_eq!(error(operation, status, message), expected, "{message}");
+            assert_eq!(operation.refused(status, message).exit_code(), ExitCode::Usage, "{message}");
         }
     }
 
     #[test]
     fn no_name_changes_the_path_of_a_request() {
         for bad in ["", "..", "a/../b", "a?x", "a b", "ä", "/a"] {
-            let error = Subject::container("the start", bad).checked().unwrap_err();
+            let error = Operation::container(START, bad).checked().unwrap_err();
             assert_eq!(error.code(), "container/not-found", "{bad}");
         }
-        assert!(Subject::container("the start", "shop-12.a_b").checked().is_ok());
+        assert!(Operation::container(START, "shop-12.a_b").checked().is_ok());
     }
 }
