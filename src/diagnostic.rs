@@ -201,6 +201,119 @@ pub trait Diagnostic: std::error::Error + Send + Sync {
     }
 }
 
+/// An error enum whose variants hold their message, code, hints and exit code at one place. Derives `Debug`, [`thiserror::Error`] and
+/// [`Diagnostic`].
+///
+/// ```text
+/// diagnostics! {
+///     #[exit(Project)]                                  // of all variants without their own
+///     pub enum PlanError {
+///         #[error("no owner of the image in `{registry}`")]       // as in thiserror
+///         #[code("plan/no-owner")]
+///         #[hint("give `--image {registry}/OWNER/NAME`")]         // as in format!, zero or more; fields by their name
+///         #[hints(expression)]                                    // further ones, `Vec<String>`
+///         #[exit(Usage)]                                          // a variant of ExitCode, or an expression
+///         #[location(expression)]                                 // `Option<Location>`
+///         NoOwner { registry: String },
+///
+///         #[transparent]                                          // message, code, hints, exit code and place of the payload
+///         Tag(#[from] error: TagError),
+///     }
+/// }
+/// ```
+macro_rules! diagnostics {
+    (
+        $(#[doc = $about:literal])*
+        #[exit($default:ident)]
+        $(#[$meta:meta])*
+        $visibility:vis enum $name:ident {
+            $(
+                $(#[doc = $doc:literal])*
+                $(#[error($($message:tt)+)])?
+                $(#[transparent$(@$never:tt)?])?
+                $(#[code($code:expr)])?
+                $(#[hint($($hint:tt)+)])*
+                $(#[hints($hints:expr)])?
+                $(#[exit($($exit:tt)+)])?
+                $(#[location($location:expr)])?
+                $variant:ident
+                $(( $(#[$payload_meta:meta])* $payload:ident: $payload_type:ty ))?
+                $({ $( $(#[$field_meta:meta])* $field:ident: $field_type:ty ),* $(,)? })?
+            ),* $(,)?
+        }
+    ) => {
+        $(#[doc = $about])*
+        $(#[$meta])*
+        #[derive(Debug, ::thiserror::Error)]
+        $visibility enum $name {
+            $(
+                $(#[doc = $doc])*
+                $(#[error($($message)+)])?
+                // Written here: thiserror pairs this word with one of its own, which has the hygiene of this macro.
+                $(#[error(transparent)] $($never)?)?
+                $variant
+                $(( $(#[$payload_meta])* $payload_type ))?
+                $({ $( $(#[$field_meta])* $field: $field_type ),* })?
+            ),*
+        }
+
+        impl $crate::diagnostic::Diagnostic for $name {
+            fn code(&self) -> &'static str {
+                match self {
+                    $( Self::$variant $(($payload))? $({ $($field),* })? => {
+                        $( let _ = $payload; )? $($( let _ = $field; )*)?
+                        $crate::diagnostic::diagnostics!(@code [$($code)?] $($payload)?)
+                    } )*
+                }
+            }
+
+            fn hints(&self) -> Vec<String> {
+                match self {
+                    $( Self::$variant $(($payload))? $({ $($field),* })? => {
+                        $( let _ = $payload; )? $($( let _ = $field; )*)?
+                        $crate::diagnostic::diagnostics!(
+                            @hints [$($code)?] [$(::std::fmt::format(format_args!($($hint)+))),*] [$($hints)?] $($payload)?
+                        )
+                    } )*
+                }
+            }
+
+            fn exit_code(&self) -> $crate::diagnostic::ExitCode {
+                match self {
+                    $( Self::$variant $(($payload))? $({ $($field),* })? => {
+                        $( let _ = $payload; )? $($( let _ = $field; )*)?
+                        $crate::diagnostic::diagnostics!(@exit [$($code)?] [$($($exit)+)?] $default $($payload)?)
+                    } )*
+                }
+            }
+
+            fn location(&self) -> Option<$crate::diagnostic::Location> {
+                match self {
+                    $( Self::$variant $(($payload))? $({ $($field),* })? => {
+                        $( let _ = $payload; )? $($( let _ = $field; )*)?
+                        $crate::diagnostic::diagnostics!(@location [$($code)?] [$($location)?] $($payload)?)
+                    } )*
+                }
+            }
+        }
+    };
+    (@code [$code:expr] $($payload:ident)?) => { $code };
+    (@code [] $payload:ident) => { $payload.code() };
+    (@hints [] [] [] $payload:ident) => { $payload.hints() };
+    (@hints [$($code:expr)?] [$($hint:expr),*] [] $($payload:ident)?) => { vec![$($hint),*] };
+    (@hints [$($code:expr)?] [$($hint:expr),*] [$hints:expr] $($payload:ident)?) => {
+        [vec![$($hint),*], $hints].concat()
+    };
+    (@exit [] [] $default:ident $payload:ident) => { $payload.exit_code() };
+    (@exit [$code:expr] [] $default:ident $($payload:ident)?) => { $crate::diagnostic::ExitCode::$default };
+    (@exit [$($code:expr)?] [$exit:ident] $default:ident $($payload:ident)?) => { $crate::diagnostic::ExitCode::$exit };
+    (@exit [$($code:expr)?] [$exit:expr] $default:ident $($payload:ident)?) => { $exit };
+    (@location [] [] $payload:ident) => { $payload.location() };
+    (@location [$code:expr] [] $($payload:ident)?) => { None };
+    (@location [$($code:expr)?] [$location:expr] $($payload:ident)?) => { $location };
+}
+pub(crate) use diagnostics;
+
 /// Something worth knowing that does not stop the run.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Warning {
@@ -233,6 +346,52 @@ impl Warning {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    diagnostics! {
+        #[exit(Project)]
+        #[derive(Clone)]
+        enum Inner {
+            #[error("file `{path}` is missing")]
+            #[code("inner/missing")]
+            #[hint("create `{path}`")]
+            #[hints(if path.is_empty() { vec!["give a name".to_owned()] } else { Vec::new() })]
+            #[location(Some(Location::file(path)))]
+            Missing { path: String },
+            #[error("denied")]
+            #[code("inner/denied")]
+            #[exit(Authentication)]
+            Denied,
+        }
+    }
+
+    diagnostics! {
+        #[exit(Bug)]
+        enum Outer {
+            #[transparent]
+            Inner(#[from] error: Inner),
+            #[error("port {0}")]
+            #[code(if *port == 0 { "outer/zero" } else { "outer/port" })]
+            #[hint("use {}", port + 1)]
+            #[exit(if *port == 0 { ExitCode::Usage } else { ExitCode::Build })]
+            Port(port: u16),
+        }
+    }
+
+    #[test]
+    fn a_variant_holds_its_code_hints_exit_code_and_place() {
+        let missing = Inner::Missing { path: String::new() };
+        assert_eq!((missing.code(), missing.exit_code()), ("inner/missing", ExitCode::Project));
+        assert_eq!(missing.hints(), ["create ``", "give a name"]);
+        assert_eq!((Inner::Denied.exit_code(), Inner::Denied.hints().len()), (ExitCode::Authentication, 0));
+        let outer = Outer::from(Inner::Missing { path: "a".to_owned() });
+        assert_eq!((outer.code(), outer.exit_code()), ("inner/missing", ExitCode::Project));
+        assert_eq!((outer.hints(), outer.location()), (vec!["create `a`".to_owned()], Some(Location::file("a"))));
+        assert_eq!((Outer::Port(0).code(), Outer::Port(0).exit_code()), ("outer/zero", ExitCode::Usage));
+        assert_eq!(
+            (Outer::Port(1).to_string(), Outer::Port(1).hints()),
+            ("port 1".to_owned(), vec!["use 2".to_owned()])
+        );
+    }
 
     #[test]
     fn location_of_an_offset_counts_lines_and_columns_from_one() {

@@ -3,6 +3,7 @@
 //! The modules are listed in the order in which data flows through them; arrows never point back (`ARCHITECTURE.md`).
 
 pub mod diagnostic;
+pub mod format;
 pub mod origin;
 pub mod rel_path;
 pub mod secret;
@@ -35,8 +36,10 @@ pub mod doctor;
 
 pub mod workflow;
 
-pub mod report;
-
 pub mod error;
+
+pub mod pipeline;
+
+pub mod report;
 
 pub mod commands;

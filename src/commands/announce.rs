@@ -3,7 +3,6 @@
 use tokio::task::JoinHandle;
 
 use super::Session;
-use super::project::Project;
 use crate::builder::BuildError;
 use crate::config::settings::SecretValue;
 use crate::diagnostic::{Diagnostic, Warning};
@@ -12,15 +11,19 @@ use crate::host::{FILE_LIMIT, read_named_text};
 use crate::image::BuiltImage;
 use crate::net::Network;
 use crate::origin::Sourced;
+use crate::pipeline::BuildRecord;
+use crate::pipeline::Opened;
 use crate::report::forge::{Action, Announcer, ForgeError, Outcome, Place, Service, Wanted};
 use crate::report::progress::size;
-use crate::report::{BuildRecord, Comment, CommentResult, PushReport, render_comment};
+use crate::report::{Comment, CommentResult, PushReport, render_comment};
 use crate::secret::Secret;
 
 /// A build that somebody is told about.
 pub struct Announcement<'a> {
     session: &'a Session,
-    project: &'a Project,
+    app: String,
+    commit: Option<String>,
+    environment_url: Option<String>,
     run_url: Option<String>,
     /// `None` when it could not begin.
     beginning: Option<JoinHandle<Announcer>>,
@@ -36,16 +39,32 @@ pub enum Announced {
 
 impl<'a> Announcement<'a> {
     /// Begins to tell beside the build, when that was asked for; to be called inside the runtime.
-    pub fn begin(session: &'a Session, project: &'a Project) -> Option<Self> {
+    pub fn begin(session: &'a Session, project: &Opened) -> Option<Self> {
         let wanted = wanted(project);
         let action = wanted.first()?;
-        Some(Self::try_begin(session, project, wanted, action).unwrap_or_else(|warning| {
-            session.warn(&[warning]);
-            Self { session, project, run_url: None, beginning: None }
-        }))
+        let (run_url, beginning) = match Self::try_begin(session, project, wanted, action) {
+            Ok((run_url, beginning)) => (run_url, Some(beginning)),
+            Err(warning) => {
+                session.warn(&[warning]);
+                (None, None)
+            }
+        };
+        Some(Self {
+            session,
+            app: app(project).to_owned(),
+            commit: project.ci.commit.clone(),
+            environment_url: project.forge.environment_url.as_ref().map(|url| url.value.clone()),
+            run_url,
+            beginning,
+        })
     }
 
-    fn try_begin(session: &'a Session, project: &'a Project, wanted: Wanted, action: Action) -> Result<Self, Warning> {
+    fn try_begin(
+        session: &Session,
+        project: &Opened,
+        wanted: Wanted,
+        action: Action,
+    ) -> Result<(Option<String>, JoinHandle<Announcer>), Warning> {
         let place = Place::find(&session.environment, &project.ci, action).map_err(|error| error.warning())?;
         if wanted.comment && place.pull_request.is_none() {
             session.tell("notice: no comment is written: this run is for no pull request");
@@ -58,7 +77,7 @@ impl<'a> Announcement<'a> {
             announcer.begin().await;
             announcer
         });
-        Ok(Self { session, project, run_url, beginning: Some(beginning) })
+        Ok((run_url, beginning))
     }
 
     /// Tells that the image is there; `push` may still have failed for some of its names.
@@ -120,10 +139,10 @@ impl<'a> Announcement<'a> {
 
     fn comment(&self, result: CommentResult<'_>) -> String {
         render_comment(&Comment {
-            app: app(self.project),
-            commit: self.project.ci.commit.as_deref(),
+            app: &self.app,
+            commit: self.commit.as_deref(),
             run_url: self.run_url.as_deref(),
-            environment_url: self.project.forge.environment_url.as_ref().map(|url| url.value.as_str()),
+            environment_url: self.environment_url.as_deref(),
             result,
         })
     }
@@ -138,7 +157,7 @@ impl<'a> Announcement<'a> {
 }
 
 /// What the settings ask to be told.
-pub fn wanted(project: &Project) -> Wanted {
+pub fn wanted(project: &Opened) -> Wanted {
     let settings = &project.forge;
     Wanted {
         comment: settings.comment,
@@ -151,7 +170,7 @@ pub fn wanted(project: &Project) -> Wanted {
 /// A client with the token of this run; to be called inside the runtime.
 pub fn announcer(
     session: &Session,
-    project: &Project,
+    project: &Opened,
     place: Place,
     wanted: Wanted,
     network: &Network,
@@ -163,12 +182,12 @@ pub fn announcer(
 }
 
 /// The name that people know the app by.
-fn app(project: &Project) -> &str {
+fn app(project: &Opened) -> &str {
     project.settings.name.as_ref().map_or(&project.facts.name.value, |name| &name.value)
 }
 
 /// The token of the setting, or of the variable that people use for it.
-fn token(session: &Session, project: &Project, place: &Place) -> Result<Secret, Warning> {
+fn token(session: &Session, project: &Opened, place: &Place) -> Result<Secret, Warning> {
     let (setting, variable, hint) = match place.service {
         Service::GitHub => (
             &project.publish.github_token,

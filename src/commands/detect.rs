@@ -1,7 +1,6 @@
 //! `nextdeploy detect`.
 
 use super::Session;
-use super::project::Project;
 use crate::config::cli::{Detect, Words};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
@@ -9,7 +8,7 @@ use crate::repo::GitDetail;
 use crate::report::render_facts;
 
 pub fn run(session: &Session, verb: &Detect, words: &Words) -> Result<ExitCode, Error> {
-    let project = Project::open_with(session, words, GitDetail::Tracking)?;
+    let project = session.open(words, GitDetail::Tracking)?;
     session.warn(&project.warnings);
     if verb.json {
         session.json(&project.facts)?;

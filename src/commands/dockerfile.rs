@@ -1,29 +1,32 @@
 //! `nextdeploy dockerfile`.
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use super::Session;
 use super::output::create_inside;
-use super::project::Project;
-use super::recipe::{Secrets, write_recipe};
 use crate::config::cli::{Dockerfile, Words};
 use crate::diagnostic::ExitCode;
 use crate::error::{CommandError, Error};
 use crate::image::dockerfile::{self, BuilderBackend};
+use crate::pipeline::SecretValues;
+use crate::repo::GitDetail;
 
 pub fn run(session: &Session, verb: &Dockerfile, words: &Words) -> Result<ExitCode, Error> {
-    let project = Project::open(session, words)?;
-    let plan = project.plan()?;
-    session.warn(&project.warnings);
-    session.warn(&plan.warnings);
+    let planned = session.open(words, GitDetail::Full)?.into_planned().map_err(|failure| failure.error)?;
+    session.warn(&planned.opened.warnings);
+    session.warn(&planned.plan.warnings);
     if !verb.eject {
-        let recipe = write_recipe(&project, &plan, BuilderBackend::BuildKit, Secrets::NameOnly)?;
-        session.warn(&recipe.warnings);
-        session.data(&recipe.dockerfile)?;
+        let prepared = planned
+            .into_prepared(BuilderBackend::BuildKit, SecretValues::NameOnly, BTreeMap::new())
+            .map_err(|failure| failure.error)?;
+        session.warn(&prepared.warnings);
+        session.data(&prepared.dockerfile)?;
         return Ok(ExitCode::Ok);
     }
-    let folder = verb.output.clone().unwrap_or_else(|| project.tree.root.clone());
-    let files = dockerfile::eject(&plan, &project.tree)?;
+    let (plan, tree) = (&planned.plan, &planned.opened.tree);
+    let folder = verb.output.clone().unwrap_or_else(|| tree.root.clone());
+    let files = dockerfile::eject(plan, tree)?;
     // Nothing is begun when one of them could not be written.
     if let Some(path) = files.iter().map(|file| folder.join(&file.path)).find(|path| fs::symlink_metadata(path).is_ok())
     {

@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use super::Session;
 use super::announce;
-use super::project::Project;
-use super::publish::planned_registries;
 use crate::config::cli::{Doctor, Words};
 use crate::config::settings::PushPolicy;
 use crate::diagnostic::ExitCode;
@@ -19,8 +17,10 @@ use crate::error::{CommandError, Error};
 use crate::image::plan::ImagePlan;
 use crate::image_ref::ImageRef;
 use crate::net::Network;
+use crate::pipeline::{Opened, planned_registries};
 use crate::registry::transfer::{LoginAnswer, ask_about_login};
 use crate::registry::{Access, Authenticator, Login, RegistryHost};
+use crate::repo::GitDetail;
 use crate::report::forge::{Action, Announcer, Place};
 use crate::report::{DoctorResult, render_findings};
 
@@ -38,19 +38,21 @@ pub fn run(session: &Session, verb: &Doctor, words: &Words) -> Result<ExitCode, 
 /// A problem in one place keeps nobody from looking at the others.
 async fn examine(session: &Session, words: &Words) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let known = match Project::open(session, words).and_then(|project| project.plan().map(|plan| (project, plan))) {
-        Ok((project, plan)) => {
-            let system = project.ci.system;
-            findings.extend(project.tree.warnings.iter().map(|warning| Finding::of_warning(Area::Repository, warning)));
-            let checkout = checkout(&project);
-            findings.extend(check_repository(&project.tree, &project.facts, &plan, checkout, system));
-            Some((project, plan))
-        }
-        Err(error) => {
-            findings.push(Finding::problem(Area::Repository, error.diagnostic()));
-            None
-        }
-    };
+    let known =
+        match session.open(words, GitDetail::Full).and_then(|project| project.plan().map(|plan| (project, plan))) {
+            Ok((project, plan)) => {
+                let system = project.ci.system;
+                findings
+                    .extend(project.tree.warnings.iter().map(|warning| Finding::of_warning(Area::Repository, warning)));
+                let checkout = checkout(&project);
+                findings.extend(check_repository(&project.tree, &project.facts, &plan, checkout, system));
+                Some((project, plan))
+            }
+            Err(error) => {
+                findings.push(Finding::problem(Area::Repository, &error));
+                None
+            }
+        };
     let project = known.as_ref().map(|(project, _)| project);
     let (engine, found) = machine(session, project).await;
     findings.extend(found);
@@ -60,7 +62,7 @@ async fn examine(session: &Session, words: &Words) -> Vec<Finding> {
     findings
 }
 
-fn checkout(project: &Project) -> Checkout {
+fn checkout(project: &Opened) -> Checkout {
     match &project.tree.git {
         None => Checkout::None,
         Some(git) if git.shallow => Checkout::Shallow,
@@ -68,7 +70,7 @@ fn checkout(project: &Project) -> Checkout {
     }
 }
 
-async fn machine(session: &Session, project: Option<&Project>) -> (Option<Engine>, Vec<Finding>) {
+async fn machine(session: &Session, project: Option<&Opened>) -> (Option<Engine>, Vec<Finding>) {
     let settings = project.map(|project| &project.settings);
     let ca_bundle = settings.and_then(|settings| settings.ca_bundle.as_ref()).map(|bundle| bundle.value.as_path());
     let engine = match find_endpoint(&session.environment, ca_bundle) {
@@ -91,7 +93,7 @@ async fn machine(session: &Session, project: Option<&Project>) -> (Option<Engine
 }
 
 /// Credentials for the registries of the tags, and the rights of the job.
-async fn registries(session: &Session, project: &Project, plan: &ImagePlan, engine: Option<&Engine>) -> Vec<Finding> {
+async fn registries(session: &Session, project: &Opened, plan: &ImagePlan, engine: Option<&Engine>) -> Vec<Finding> {
     let ca_bundle = project.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path());
     let network = Arc::new(Network::new(&session.environment, ca_bundle));
     let references = plan
@@ -138,7 +140,7 @@ async fn registries(session: &Session, project: &Project, plan: &ImagePlan, engi
     findings
 }
 
-async fn check_token(session: &Session, project: &Project, network: &Network) -> TokenState {
+async fn check_token(session: &Session, project: &Opened, network: &Network) -> TokenState {
     let wanted = announce::wanted(project);
     if wanted.first().is_none() {
         return TokenState::NotNeeded;

@@ -1,57 +1,59 @@
-//! `nextdeploy build --dry-run`: the build stopped just before the daemon is asked.
+//! `nextdeploy build --dry-run`: the build stopped right before the daemon is contacted.
 
-use super::project::Project;
-use super::publish::Publication;
-use super::recipe::{Secrets, write_recipe};
+use std::collections::BTreeMap;
+
 use super::{Session, to_json};
+use crate::diagnostic::ExitCode;
 use crate::docker::connection::find_endpoint;
 use crate::error::Error;
 use crate::image::dockerfile::BuilderBackend;
 use crate::image::plan::ImagePlan;
+use crate::pipeline::{Failure, Opened, Planned, Prepared, Publication, Reached, SecretValues};
 use crate::registry::{RegistryHost, RegistryKind};
 use crate::report::{self, DryRun, OutsideCall};
 
-/// Prints everything; the answer is the Dockerfile.
-pub fn run(
-    session: &Session,
-    json: bool,
-    project: &Project,
-    plan: &ImagePlan,
-    publication: &Publication,
-) -> Result<String, Error> {
-    let recipe = write_recipe(project, plan, BuilderBackend::BuildKit, Secrets::NameOnly)?;
-    session.warn(&recipe.warnings);
-    let mut calls = outside_calls(session, project, plan);
-    calls.extend(push_calls(project, publication));
-    let request = &recipe.request;
+/// Prints everything that the build would do.
+pub fn run(session: &Session, json: bool, planned: Planned) -> (Reached, Result<ExitCode, Error>) {
+    match planned.into_prepared(BuilderBackend::BuildKit, SecretValues::NameOnly, BTreeMap::new()) {
+        Ok(prepared) => {
+            session.warn(&prepared.warnings);
+            let printed = print(session, json, &prepared);
+            (Reached::Prepared(Box::new(prepared)), printed.map(|()| ExitCode::Ok))
+        }
+        Err(Failure { error, reached }) => (reached, Err(error)),
+    }
+}
+
+fn print(session: &Session, json: bool, prepared: &Prepared) -> Result<(), Error> {
+    let Prepared { planned: Planned { opened, plan, publication }, dockerfile, request, .. } = prepared;
+    let mut calls = outside_calls(session, opened, plan);
+    calls.extend(push_calls(opened, publication));
     let document = DryRun {
         schema_version: 1,
-        facts: &project.facts,
+        facts: &opened.facts,
         plan,
-        dockerfile: &recipe.dockerfile,
+        dockerfile,
         context: report::context_lines(&request.context),
         tags: &request.tags,
         calls: &calls,
     };
     if json {
-        session.json(&document)?;
-        return Ok(recipe.dockerfile);
+        return session.json(&document);
     }
     let sections = [
-        ("Facts", to_json(&project.facts)),
+        ("Facts", to_json(&opened.facts)),
         ("Plan", report::render_plan(plan)),
-        ("Dockerfile", recipe.dockerfile.clone()),
+        ("Dockerfile", dockerfile.clone()),
         ("Build context", report::render_context(&request.context)),
         ("Tags", request.tags.join("\n")),
         ("Calls that a build would make", report::render_calls(&calls)),
     ];
     let text: Vec<String> =
         sections.iter().map(|(title, body)| format!("== {title}\n\n{}\n", body.trim_end())).collect();
-    session.text(&text.join("\n"))?;
-    Ok(recipe.dockerfile)
+    session.text(&text.join("\n"))
 }
 
-fn outside_calls(session: &Session, project: &Project, plan: &ImagePlan) -> Vec<OutsideCall> {
+fn outside_calls(session: &Session, opened: &Opened, plan: &ImagePlan) -> Vec<OutsideCall> {
     let call = |target: &str, action: String| OutsideCall { target: target.to_owned(), action };
     let daemon = match find_endpoint(&session.environment, None) {
         Ok(endpoint) => endpoint.to_string(),
@@ -65,13 +67,13 @@ fn outside_calls(session: &Session, project: &Project, plan: &ImagePlan) -> Vec<
     if plan.base.runtime.value != plan.base.build.value {
         calls.push(call("daemon, on its own", format!("base image {}, when it is not there", plan.base.runtime.value)));
     }
-    let manager = project.facts.package_manager.value.kind.command();
+    let manager = opened.facts.package_manager.value.kind.command();
     calls.push(call("npm registry, inside the build", format!("packages that {manager} installs")));
     for secret in &plan.secrets {
         calls.push(call(&daemon, format!("secret `{}`, served to the build only", secret.id)));
     }
     calls.push(call(&daemon, "GET /images/…/json and /history of the result".to_owned()));
-    for (what, path) in [("image id", &project.run.iidfile), ("result", &project.run.metadata_file)] {
+    for (what, path) in [("image id", &opened.run.iidfile), ("result", &opened.run.metadata_file)] {
         if let Some(path) = path {
             calls.push(call("file system", format!("write the {what} to {}", path.display())));
         }
@@ -79,16 +81,16 @@ fn outside_calls(session: &Session, project: &Project, plan: &ImagePlan) -> Vec<
     calls
 }
 
-fn push_calls(project: &Project, publication: &Publication) -> Vec<OutsideCall> {
+fn push_calls(opened: &Opened, publication: &Publication) -> Vec<OutsideCall> {
     let call = |target: String, action: String| OutsideCall { target, action };
     match publication {
-        Publication::None => Vec::new(),
+        Publication::NotRequested => Vec::new(),
         Publication::Skipped(reason) => vec![call("registry".to_owned(), format!("nothing: {reason}"))],
         Publication::To(references) => {
             let mut calls = Vec::new();
             for reference in references {
                 let host = RegistryHost::of(reference);
-                if project.publish.create_repository
+                if opened.publish.create_repository
                     && matches!(host.kind(), RegistryKind::Ecr(_) | RegistryKind::EcrPublic)
                 {
                     calls.push(call(

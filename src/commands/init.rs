@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::Session;
 use super::output::{create_inside, write_inside};
-use super::project::{Project, git_options};
 use crate::config::cli::{Init, Words};
 use crate::diagnostic::{ExitCode, Warning, printable_path};
 use crate::error::{CommandError, Error};
 use crate::host::{FILE_LIMIT, Folder};
+use crate::pipeline::{Opened, git_options};
 use crate::rel_path::RelPath;
 use crate::repo::{GitDetail, default_branch, git_top_level};
 use crate::workflow::{
@@ -20,7 +20,7 @@ const USUAL_BRANCH: &str = "main";
 
 pub fn run(session: &Session, verb: &Init, ci: Option<&str>, words: &Words) -> Result<ExitCode, Error> {
     // Whatever cannot be built here cannot be built in CI.
-    let project = Project::open_with(session, words, GitDetail::Tracking)?;
+    let project = session.open(words, GitDetail::Tracking)?;
     session.warn(&project.warnings);
     let root = &project.tree.root;
     let top = git_top_level(root).unwrap_or_else(|| root.clone());
@@ -29,7 +29,7 @@ pub fn run(session: &Session, verb: &Init, ci: Option<&str>, words: &Words) -> R
         target,
         registry: TargetRegistry::parse(verb.registry.as_deref(), target)?,
         directory: directory(verb, &project, &top),
-        branch: default_branch(root, &git_options(session, GitDetail::Tracking))
+        branch: default_branch(root, &git_options(&session.environment, session.reporting.system, GitDetail::Tracking))
             .unwrap_or_else(|| USUAL_BRANCH.to_owned()),
         program: Program::new(target, verb.uses.as_deref(), Release::of_this_program())?,
     };
@@ -56,7 +56,7 @@ pub fn run(session: &Session, verb: &Init, ci: Option<&str>, words: &Words) -> R
     Ok(ExitCode::Ok)
 }
 
-fn target(ci: Option<&str>, project: &Project) -> Result<CiTarget, WorkflowError> {
+fn target(ci: Option<&str>, project: &Opened) -> Result<CiTarget, WorkflowError> {
     if let Some(name) = ci {
         return CiTarget::named(name).ok_or_else(|| WorkflowError::NoDefinition { ci: name.to_owned() });
     }
@@ -66,7 +66,7 @@ fn target(ci: Option<&str>, project: &Project) -> Result<CiTarget, WorkflowError
 }
 
 /// The app that was named, else the folder that was given; relative to the top of the repository.
-fn directory(verb: &Init, project: &Project, top: &Path) -> RelPath {
+fn directory(verb: &Init, project: &Opened, top: &Path) -> RelPath {
     let folder = match (&verb.app, &verb.directory) {
         (Some(_), _) => project.tree.root.join(project.facts.app_dir.as_str()),
         (None, directory) => {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 
 use super::Session;
-use super::stop::Stop;
 use crate::config::cli::ContainerArgs;
 use crate::config::settings::SecretValue;
 use crate::deploy::proxy::Admin;
@@ -17,6 +16,7 @@ use crate::deploy::{
 use crate::diagnostic::{ExitCode, Warning};
 use crate::error::Error;
 use crate::host::{Cache, FILE_LIMIT, read_named, read_named_text};
+use crate::pipeline::Stop;
 use crate::project::parse_dotenv;
 use crate::registry::transfer::TransferError;
 use crate::report::launch::{render_event, render_failure, render_service_failure};

@@ -2,14 +2,15 @@
 
 use super::Session;
 use super::output::write_inside;
-use super::project::Project;
 use crate::config::cli::{Metadata, Words};
 use crate::config::metadata::{self, Overrides, Record};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
+use crate::pipeline::Opened;
+use crate::repo::GitDetail;
 
 pub fn run(session: &Session, verb: &Metadata, words: &Words) -> Result<ExitCode, Error> {
-    let project = Project::open(session, words)?;
+    let project = session.open(words, GitDetail::Full)?;
     session.warn(&project.warnings);
     session.warn(&project.facts.warnings);
     let record = Record::of(&project.tree, &project.facts, &overrides(&project));
@@ -26,7 +27,7 @@ pub fn run(session: &Session, verb: &Metadata, words: &Words) -> Result<ExitCode
     Ok(ExitCode::Ok)
 }
 
-fn overrides(project: &Project) -> Overrides {
+fn overrides(project: &Opened) -> Overrides {
     let settings = &project.settings;
     Overrides {
         name: settings.name.as_ref().map(|name| name.value.clone()),

@@ -3,10 +3,11 @@
 mod agent;
 mod announce;
 mod build;
-mod caches;
 mod conceal;
+mod conclude;
 mod containers;
 mod detect;
+mod display;
 mod dockerfile;
 mod doctor;
 mod dry_run;
@@ -18,30 +19,28 @@ mod manifest;
 mod metadata;
 mod output;
 mod plan;
-mod project;
 mod proxy;
-mod publish;
 mod pull;
 mod push;
-mod recipe;
 mod reporting;
 mod rollback;
 mod run;
 mod schema;
-mod stop;
 mod supervise;
-mod told;
 
 use std::process;
 
 use self::log::Log;
-use crate::config::cli::{Cli, ColorChoice, Command};
+use crate::config::cli::{Cli, ColorChoice, Command, Words};
 use crate::config::settings::{self, Reporting};
-use crate::diagnostic::{ExitCode, Warning, printable_json};
+use crate::diagnostic::{Diagnostic as _, ExitCode, Warning, printable_json};
 use crate::error::{CommandError, Error};
 use crate::host::{self, Environment, Streams};
 use crate::net;
+use crate::pipeline::{OpenOptions, Opened};
+use crate::registry::transfer::PushOutcome;
 use crate::repo::ci::CiSystem;
+use crate::repo::{self, GitDetail};
 use crate::report::Style;
 use crate::secret::{redact, redact_json};
 
@@ -68,8 +67,8 @@ pub fn main() -> process::ExitCode {
     };
     let session = Session::new(&cli, environment);
     let code = session.run(&cli).unwrap_or_else(|error| {
-        session.log.error(error.diagnostic());
-        error.diagnostic().exit_code() as u8
+        session.log.error(&error);
+        error.exit_code() as u8
     });
     session.log.end();
     process::ExitCode::from(code)
@@ -175,6 +174,26 @@ impl Session {
             self.log.open(name, title);
             self.log.message(&text());
             self.log.close();
+        }
+    }
+
+    /// Reads the repository that `words` name. Writes nothing and runs no code of the project.
+    fn open(&self, words: &Words, detail: GitDetail) -> Result<Opened, Error> {
+        let place = settings::locate(words, &self.environment)?;
+        let located = repo::locate(&place.directory.value)?;
+        self.log.set_root(&located.root);
+        let options = OpenOptions { words, environment: &self.environment, reporting: &self.reporting, detail };
+        let opened = Opened::read(&options, &place, &located)?;
+        for (name, secret) in opened.secrets() {
+            self.log.mask(&name, secret.expose());
+        }
+        Ok(opened)
+    }
+
+    /// Every reason why references were not pushed, with its hints.
+    fn push_errors(&self, outcome: &PushOutcome) {
+        for failed in &outcome.failed {
+            self.log.error(&failed.error);
         }
     }
 

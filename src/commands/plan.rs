@@ -1,14 +1,14 @@
 //! `nextdeploy plan`.
 
 use super::Session;
-use super::project::Project;
 use crate::config::cli::{Plan, Words};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
+use crate::repo::GitDetail;
 use crate::report;
 
 pub fn run(session: &Session, verb: &Plan, words: &Words) -> Result<ExitCode, Error> {
-    let project = Project::open(session, words)?;
+    let project = session.open(words, GitDetail::Full)?;
     let plan = project.plan()?;
     session.warn(&project.warnings);
     session.warn(&plan.warnings);

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::project::Project;
 use super::{Session, block_on};
 use crate::config::cli::{Caddy, CaddyFormat, Proxy, ProxyCommand, Words};
 use crate::config::metadata::ConfigFiles;
@@ -72,7 +71,7 @@ fn app_facts(session: &Session, verb: &Caddy, words: &Words) -> Result<AppFacts,
             health_path: resolved.settings.health_path.map(|path| path.value),
         });
     }
-    let project = Project::open_with(session, words, GitDetail::Tracking)?;
+    let project = session.open(words, GitDetail::Tracking)?;
     let plan = project.plan()?;
     session.warn(&project.warnings);
     Ok(AppFacts {

@@ -2,8 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use super::publish::{EVENT_QUEUE, Publisher, named_registry, progress_mode, typed_reference};
-use super::stop::Stop;
+use super::display::{progress_mode, show};
 use super::{Session, block_on};
 use crate::config::cli::{Pull, Words};
 use crate::config::metadata::ConfigFiles;
@@ -13,29 +12,43 @@ use crate::docker::connection::Engine;
 use crate::error::Error;
 use crate::image_ref::ImageRef;
 use crate::origin::Origin;
+use crate::pipeline::{
+    EventSender, RegistryAccess, Stop, TransferRecord, named_registry, record_transfer, typed_reference,
+};
 use crate::registry::transfer::{PullRun, PulledImage, TransferError, TransferOptions};
-use crate::report::transfer::{PullResult, TransferRecord, render_pull, show_transfer};
+use crate::report::progress::ProgressMode;
+use crate::report::transfer::{PullResult, render_pull};
+
+/// Events of a transfer that wait to be recorded.
+const TRANSFER_QUEUE: usize = 64;
 
 pub fn run(session: &Session, verb: &Pull, words: &Words) -> Result<ExitCode, Error> {
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
     session.warn(&resolved.warnings);
     let reference = typed_reference(&verb.image)?;
-    let publisher = Publisher {
-        session,
-        settings: &resolved.publish,
+    let access = RegistryAccess {
+        environment: session.environment.clone(),
+        settings: resolved.publish,
         registries: vec![named_registry(&reference, &Origin::Flag("IMAGE".to_owned()))],
-        ca_bundle: resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path()),
-        progress: progress_mode(session, resolved.run.progress),
+        ca_bundle: resolved.settings.ca_bundle.map(|bundle| bundle.value),
     };
     let platform = resolved.settings.platform.as_ref().map(|platform| platform.value.as_str());
-    let (pulled, record, signal) = block_on(pull(&publisher, &reference, platform))??;
+    let (pulled, signal) = block_on(async {
+        let stop = Stop::on_signals();
+        let work = async |events: EventSender| {
+            let engine = access.connect_for_transfer().await?;
+            events.message(format!("{engine} at {}", engine.address())).await;
+            pull(&access, &engine, (&reference, platform), &events, &stop).await
+        };
+        (show(session, progress_mode(session, resolved.run.progress), work).await, stop.code())
+    })?;
     match (pulled, signal) {
-        (Err(TransferError::Cancelled), Some(code)) => {
+        (Err(Error::Transfer(TransferError::Cancelled)), Some(code)) => {
             session.log.message("interrupted: the pull was stopped");
             Ok(code)
         }
-        (Err(error), _) => Err(error.into()),
-        (Ok(image), _) => {
+        (Err(error), _) => Err(error),
+        (Ok((image, record)), _) => {
             session.tell(&render_pull(&image, &record));
             let result = PullResult::new(&image, &record);
             if verb.json {
@@ -50,43 +63,32 @@ pub fn run(session: &Session, verb: &Pull, words: &Words) -> Result<ExitCode, Er
 
 /// Pulls an image that the daemon lacks, for its own platform.
 pub async fn pull_missing(
-    publisher: &Publisher<'_>,
+    session: &Session,
+    mode: ProgressMode,
+    access: &RegistryAccess,
     engine: &Engine,
     reference: &ImageRef,
     stop: &Stop,
 ) -> Result<(), Error> {
-    let authenticator = publisher.authenticator()?;
-    let (events, received) = mpsc::channel(EVENT_QUEUE);
-    let display = tokio::spawn(show_transfer(received, publisher.progress, publisher.session.log.writer()));
-    let options = TransferOptions::default();
-    let run = PullRun { engine, reference, platform: None, credentials: &authenticator, events, options };
-    let pulled = run.pull(stop.clone().requested()).await;
-    let record = display.await.unwrap_or_default();
-    publisher.session.warn(&record.notices);
-    publisher.session.tell(&render_pull(&pulled?, &record));
+    let work = async |events: EventSender| pull(access, engine, (reference, None), &events, stop).await;
+    let (image, record) = show(session, mode, work).await?;
+    session.tell(&render_pull(&image, &record));
     Ok(())
 }
 
-type Ended = (Result<PulledImage, TransferError>, TransferRecord, Option<ExitCode>);
-
-async fn pull(publisher: &Publisher<'_>, reference: &ImageRef, platform: Option<&str>) -> Result<Ended, Error> {
-    let session = publisher.session;
-    let stop = Stop::on_signals();
-    let engine = publisher.connect().await?;
-    session.tell(&format!("{engine} at {}", engine.address()));
-    let authenticator = publisher.authenticator()?;
-    let (events, received) = mpsc::channel(EVENT_QUEUE);
-    let display = tokio::spawn(show_transfer(received, publisher.progress, session.log.writer()));
-    let run = PullRun {
-        engine: &engine,
-        reference,
-        platform,
-        credentials: &authenticator,
-        events,
-        options: TransferOptions::default(),
-    };
-    let pulled = run.pull(stop.clone().requested()).await;
-    let record = display.await.unwrap_or_default();
-    session.warn(&record.notices);
-    Ok((pulled, record, stop.code()))
+async fn pull(
+    access: &RegistryAccess,
+    engine: &Engine,
+    (reference, platform): (&ImageRef, Option<&str>),
+    events: &EventSender,
+    stop: &Stop,
+) -> Result<(PulledImage, TransferRecord), Error> {
+    let authenticator = access.authenticator()?;
+    let (sender, received) = mpsc::channel(TRANSFER_QUEUE);
+    let options = TransferOptions::default();
+    let run = PullRun { engine, reference, platform, credentials: &authenticator, events: sender, options };
+    let (pulled, (record, notices)) =
+        tokio::join!(run.pull(stop.clone().requested()), record_transfer(received, events));
+    events.warnings(notices).await;
+    Ok((pulled?, record))
 }

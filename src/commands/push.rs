@@ -1,31 +1,38 @@
 //! `nextdeploy push`.
 
-use super::publish::{Publisher, named_registry, progress_mode, typed_reference};
-use super::stop::Stop;
+use super::display::{progress_mode, show};
 use super::{Session, block_on};
 use crate::config::cli::{Push, Words};
 use crate::config::metadata::ConfigFiles;
 use crate::config::settings;
-use crate::diagnostic::ExitCode;
+use crate::diagnostic::{Diagnostic, ExitCode};
 use crate::error::{CommandError, Error};
 use crate::image_ref::ImageRef;
 use crate::origin::Origin;
-use crate::registry::transfer::PushOutcome;
-use crate::report::transfer::{PushResult, TransferRecord, render_push};
+use crate::pipeline::{DaemonPublisher, EventSender, RegistryAccess, Stop, named_registry, typed_reference};
+use crate::report::transfer::{PushResult, render_push};
 
 pub fn run(session: &Session, verb: &Push, words: &Words) -> Result<ExitCode, Error> {
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
     session.warn(&resolved.warnings);
     let references = verb.images.iter().map(|text| pushable(text)).collect::<Result<Vec<_>, _>>()?;
     let typed = Origin::Flag("IMAGE".to_owned());
-    let publisher = Publisher {
-        session,
-        settings: &resolved.publish,
+    let access = RegistryAccess {
+        environment: session.environment.clone(),
+        settings: resolved.publish,
         registries: references.iter().map(|reference| named_registry(reference, &typed)).collect(),
-        ca_bundle: resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path()),
-        progress: progress_mode(session, resolved.run.progress),
+        ca_bundle: resolved.settings.ca_bundle.map(|bundle| bundle.value),
     };
-    let (outcome, record, signal) = block_on(push(&publisher, &references))??;
+    let (pushed, signal) = block_on(async {
+        let stop = Stop::on_signals();
+        let work = async |events: EventSender| {
+            let engine = access.connect_for_transfer().await?;
+            events.message(format!("{engine} at {}", engine.address())).await;
+            DaemonPublisher { engine: &engine, access: &access }.push(None, &references, &events, &stop).await
+        };
+        (show(session, progress_mode(session, resolved.run.progress), work).await, stop.code())
+    })?;
+    let (outcome, record) = pushed?;
     session.tell(&render_push(&outcome, &record));
     let result = PushResult::new(&outcome, &record);
     if verb.json {
@@ -33,8 +40,8 @@ pub fn run(session: &Session, verb: &Push, words: &Words) -> Result<ExitCode, Er
     } else if !result.pushed.is_empty() {
         session.data(&result.lines())?;
     }
-    let code = publisher.tell_failures(&outcome);
-    Ok(signal.unwrap_or(code))
+    session.push_errors(&outcome);
+    Ok(signal.unwrap_or_else(|| outcome.error().map_or(ExitCode::Ok, Diagnostic::exit_code)))
 }
 
 /// A digest names content that is in a registry already.
@@ -48,16 +55,4 @@ fn pushable(text: &str) -> Result<ImageRef, CommandError> {
         });
     }
     Ok(reference)
-}
-
-async fn push(
-    publisher: &Publisher<'_>,
-    references: &[ImageRef],
-) -> Result<(PushOutcome, TransferRecord, Option<ExitCode>), Error> {
-    let stop = Stop::on_signals();
-    let engine = publisher.connect().await?;
-    publisher.session.tell(&format!("{engine} at {}", engine.address()));
-    publisher.create_repositories(references).await?;
-    let (outcome, record) = publisher.push(&engine, None, references, stop.clone().requested()).await?;
-    Ok((outcome, record, stop.code()))
 }

@@ -1,7 +1,6 @@
 //! `nextdeploy rollback`.
 
 use super::launching::{explain, listener, replacement, stop_signal, tell_addresses, wait_timeout};
-use super::stop::Stop;
 use super::{Session, block_on};
 use crate::config::cli::{Rollback, Words};
 use crate::config::metadata::ConfigFiles;
@@ -11,6 +10,7 @@ use crate::diagnostic::ExitCode;
 use crate::docker::Containers;
 use crate::docker::connection::{Engine, find_endpoint};
 use crate::error::Error;
+use crate::pipeline::Stop;
 use crate::report::launch::{RunResult, ServiceResult};
 
 /// What runs as before.

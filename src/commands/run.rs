@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use super::display::progress_mode;
 use super::launching::{
     current_folder, document_wishes, explain, known_images, listener, read_env_files, read_secrets, replacement,
     stop_signal, tell_addresses, typed_wishes, wait_timeout,
 };
-use super::publish::{Publisher, named_registry, progress_mode, typed_reference};
-use super::stop::Stop;
 use super::{Session, block_on, build, pull};
 use crate::config::cli::{Run, Words};
 use crate::config::metadata::ConfigFiles;
@@ -20,6 +19,8 @@ use crate::diagnostic::{ExitCode, Warning};
 use crate::docker::{self, ContainerError, ContainerFacts, Containers, ImageFacts, Mount, SwarmRole};
 use crate::error::Error;
 use crate::origin::{Origin, Sourced};
+use crate::pipeline::Stop;
+use crate::pipeline::{RegistryAccess, named_registry, typed_reference};
 use crate::registry::{Access, RegistryHost};
 use crate::report::launch::{PlanResult, RunResult, ServiceResult, render_launch_plan};
 
@@ -165,16 +166,15 @@ struct Asked<'a> {
 impl Asked<'_> {
     async fn work(mut self, reference: Sourced<String>, stop: &Stop) -> Result<Ended, Error> {
         let session = self.session;
-        let publisher = Publisher {
-            session,
-            settings: &self.resolved.publish,
+        let access = RegistryAccess {
+            environment: session.environment.clone(),
+            settings: self.resolved.publish.clone(),
             registries: named_by(&reference),
-            ca_bundle: self.resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path()),
-            progress: progress_mode(session, self.resolved.run.progress),
+            ca_bundle: self.resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.clone()),
         };
         let engine = tokio::select! {
             () = stop.clone().requested() => return Err(LaunchError::Interrupted.into()),
-            engine = publisher.connect_for_containers() => engine?,
+            engine = access.connect() => engine?,
         };
         session.tell(&format!("{engine} at {}", engine.address()));
         let containers = Containers::new(&engine);
@@ -183,7 +183,8 @@ impl Asked<'_> {
                 if !self.verb.dry_run && !reference.value.starts_with("sha256:") =>
             {
                 let wanted = typed_reference(&reference.value)?;
-                pull::pull_missing(&publisher, &engine, &wanted, stop).await?;
+                let mode = progress_mode(session, self.resolved.run.progress);
+                pull::pull_missing(session, mode, &access, &engine, &wanted, stop).await?;
                 containers.image_facts(&reference.value).await.map_err(LaunchError::from)?
             }
             found => found.map_err(LaunchError::from)?,
@@ -191,7 +192,7 @@ impl Asked<'_> {
         let run = read_run_document(&containers, &image.id, &known_images(session)).await?;
         let mut plan = self.plan(&reference, &image, run.as_ref())?;
         if self.verb.swarm.swarm {
-            return Box::pin(self.serve(&publisher, &containers, (plan, &image), stop)).await;
+            return Box::pin(self.serve(&access, &containers, (plan, &image), stop)).await;
         }
         let app = AppContainers::find(&containers, &plan.app.value).await?;
         let present = app.present(&containers).await?;
@@ -223,7 +224,7 @@ impl Asked<'_> {
     /// The service of a Swarm.
     async fn serve(
         &self,
-        publisher: &Publisher<'_>,
+        access: &RegistryAccess,
         containers: &Containers,
         (mut plan, image): (LaunchPlan, &ImageFacts),
         stop: &Stop,
@@ -244,7 +245,7 @@ impl Asked<'_> {
         let login = match typed_reference(&service.spec.container.image) {
             Ok(reference) if reference.digest.is_some() => {
                 let host = RegistryHost::of(&reference);
-                let authenticator = publisher.authenticator()?;
+                let authenticator = access.authenticator()?;
                 Some((authenticator.credentials(&host, Access::Pull).await?.login, host))
             }
             _ => None,

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use chrono::DateTime;
 use tokio::sync::mpsc;
 
-use super::stop::Stop;
 use super::{Session, block_on};
 use crate::config::cli::{Listen, LogOutput, Supervise, Words};
 use crate::config::metadata::ConfigFiles;
@@ -16,6 +15,7 @@ use crate::docker::connection::{Engine, find_endpoint};
 use crate::error::Error;
 use crate::host::{self, Environment};
 use crate::net::Network;
+use crate::pipeline::Stop;
 use crate::secret::Secret;
 use crate::supervise::{
     FileOptions, HttpTarget, ListenOptions, Notice, Reach, RestartLimits, Severity, SuperviseError, Supervision,

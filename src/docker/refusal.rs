@@ -102,7 +102,7 @@ impl<'a> Operation<'a> {
             return ContainerError::NotRunning { name };
         }
         if says("remove a running container") || says("cannot be removed without force") {
-            return ContainerError::Runs { name };
+            return ContainerError::Running { name };
         }
         if let Some(file) = between(message, "Could not find the file ", " in container") {
             return ContainerError::NotFound { kind: "file", name: file.to_owned() };

@@ -20,7 +20,7 @@ mod schemas;
 pub mod summary;
 pub mod transfer;
 
-pub use build::{BuildRecord, StepRecord, StepResult, render_build, render_failed_step};
+pub use build::{render_build, render_failed_step};
 pub use comment::{Comment, CommentResult, render_comment};
 pub use diagnostics::{Style, render_error, render_warning};
 pub use doctor::{DoctorResult, render_findings};

@@ -6,9 +6,9 @@ use serde::Serialize;
 use super::dry_run::{ContextLine, OutsideCall};
 use crate::image::plan::ImagePlan;
 use crate::image::{BuiltImage, ImageLayer, PushedReference};
+use crate::pipeline::{Attempted, BuildRecord, Built, Planned};
 use crate::project::ProjectFacts;
 
-use super::build::BuildRecord;
 use super::transfer::PushResult;
 
 /// `nextdeploy build --json`.
@@ -85,7 +85,12 @@ impl From<&ImageLayer> for ResultLayer {
 }
 
 impl BuildResult {
-    pub fn new(image: &BuiltImage, record: &BuildRecord, facts: &ProjectFacts, plan: &ImagePlan) -> Self {
+    pub fn of(built: &Built, push: &PushReport) -> Self {
+        let Built { image, attempted: Attempted { record, planned: Planned { opened, plan, .. }, .. }, .. } = built;
+        Self::new(image, record, &opened.facts, plan).with_push(push)
+    }
+
+    fn new(image: &BuiltImage, record: &BuildRecord, facts: &ProjectFacts, plan: &ImagePlan) -> Self {
         let (cached_steps, counted_steps) = record.cache_hits();
         let steps = record.steps.iter().filter(|step| !step.internal).map(|step| ResultStep {
             name: crate::builder::step_name(&step.name),
@@ -118,8 +123,7 @@ impl BuildResult {
         }
     }
 
-    #[must_use]
-    pub fn with_push(mut self, report: &PushReport) -> Self {
+    fn with_push(mut self, report: &PushReport) -> Self {
         match report {
             PushReport::NotWanted => {}
             PushReport::Skipped(reason) => self.push_skipped = Some(reason.clone()),

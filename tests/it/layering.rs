@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// module of its own: its parent's place does not count for it.
 const ORDER: &[&[&str]] = &[
     &["secret"],
-    &["diagnostic", "origin", "rel_path"],
+    &["diagnostic", "format", "origin", "rel_path"],
     &["host"],
     &["net"],
     &["repo::ci"],
@@ -34,8 +34,9 @@ const ORDER: &[&[&str]] = &[
     &["report::forge"],
     &["doctor"],
     &["workflow"],
-    &["report"],
     &["error"],
+    &["pipeline"],
+    &["report"],
     &["commands"],
 ];
 

@@ -180,7 +180,7 @@ fn eject_writes_once_and_never_over_anything() {
     repository.run(&["dockerfile", "--eject"]).succeeds();
     assert!(fs::read_to_string(repository.path("Dockerfile")).unwrap().contains("FROM node:"));
     let before = content(repository.root());
-    repository.run(&["dockerfile", "--eject"]).fails(2, "command/exists").says("is there already");
+    repository.run(&["dockerfile", "--eject"]).fails(2, "command/exists").says("already exists");
     assert_eq!(before, content(repository.root()));
 }
 

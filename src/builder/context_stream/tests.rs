@@ -230,7 +230,7 @@ fn dropping_the_stream_stops_the_reading() {
     let (done, ended) = std_mpsc::channel();
     let entries = vec![file("sparse", &disk)];
     let thread = thread::spawn(move || {
-        Writer::new(sender, Arc::default()).write(context(entries));
+        ArchiveWriter::new(sender, Arc::default()).write(context(entries));
         done.send(()).unwrap();
     });
     let mut stream = ContextStream(receiver);

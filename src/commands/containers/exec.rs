@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::connect;
 use super::outlet::{Outlet, Reader};
-use crate::commands::stop::Stop;
 use crate::commands::{Session, block_on};
 use crate::config::cli::{Exec, Words};
 use crate::diagnostic::ExitCode;
 use crate::docker::{ExecSpec, Owner};
 use crate::error::{CommandError, Error};
+use crate::pipeline::Stop;
 
 /// The exit code of the command, as far as a process can have it.
 pub fn run(session: &Session, verb: &Exec, words: &Words) -> Result<u8, Error> {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::{connect, owner};
-use crate::commands::stop::Stop;
 use crate::commands::{Session, block_on};
 use crate::config::cli::{Health, Words};
 use crate::diagnostic::ExitCode;
 use crate::docker::{ContainerFacts, Probe};
 use crate::error::Error;
+use crate::pipeline::Stop;
 use crate::report::containers::{HealthResult, render_health};
 
 pub fn run(session: &Session, verb: &Health, words: &Words) -> Result<ExitCode, Error> {

@@ -5,13 +5,13 @@ use futures_util::{FutureExt, StreamExt};
 
 use super::outlet::{Outlet, Reader};
 use super::{connect, owner};
-use crate::commands::stop::Stop;
 use crate::commands::{Session, block_on};
 use crate::config::cli::{Logs, Words};
 use crate::diagnostic::{ExitCode, printable_json};
 use crate::docker::{LogLine, LogOptions, LogStream, parse_moment};
 use crate::error::{CommandError, Error};
 use crate::host;
+use crate::pipeline::Stop;
 use crate::report::containers::{LineFormat, LineJson, render_line};
 
 /// Bytes that are written at once when they come fast.

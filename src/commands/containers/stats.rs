@@ -9,7 +9,6 @@ use futures_util::stream::{BoxStream, SelectAll};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{connect, owner};
-use crate::commands::stop::Stop;
 use crate::commands::{Session, block_on};
 use crate::config::cli::{Stats, Words};
 use crate::diagnostic::ExitCode;
@@ -18,6 +17,7 @@ use crate::docker::{
 };
 use crate::error::Error;
 use crate::host;
+use crate::pipeline::Stop;
 use crate::report::containers::{UsageResult, render_usage};
 
 /// The daemon sends a sample of each container so often.

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
-use super::text::{Colours, clean_line, duration, size};
 use crate::builder::{BuildEvent, StepId, StepOutcome, shorten, step_name};
+use crate::format::{Colours, clean_line, duration, size};
 
 /// More running steps than this are counted, not shown.
 const SHOWN_STEPS: usize = 6;

@@ -1,10 +1,9 @@
 //! A running build as it is shown: events → lines for logs, or a live view for terminals, on a writer of the caller's.
 //!
-//! Also keeps the [`BuildRecord`] of the build. Never writes to a standard stream by itself.
+//! Never writes to a standard stream by itself.
 
 mod live;
 mod plain;
-mod text;
 
 use std::io::Write;
 use std::time::Duration;
@@ -12,12 +11,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval};
 
-use super::build::{BuildRecord, is_for_the_record};
 use crate::builder::BuildEvent;
+use crate::pipeline::is_for_the_record;
 
+pub use crate::format::{Colours, clean_line, duration, size};
 pub use live::LiveProgress;
 pub use plain::PlainProgress;
-pub use text::{Colours, clean_line, duration, size};
 
 /// How a build is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,30 +26,27 @@ pub enum ProgressMode {
     Live {
         width: u16,
     },
-    /// Not at all; the record is kept all the same.
+    /// Not at all.
     Quiet,
 }
 
 const FRAME: Duration = Duration::from_millis(120);
 
-/// Shows events until their sender is gone; the answer is what happened.
+/// Shows events until their sender is gone.
 pub async fn show_progress(
     mut events: mpsc::Receiver<BuildEvent>,
     mode: ProgressMode,
     writer: impl Write + Send + 'static,
-) -> BuildRecord {
+) {
     let start = Instant::now();
-    let mut record = BuildRecord::default();
     let mut view = View::new(mode, writer);
     let mut frames = interval(FRAME);
     loop {
         tokio::select! {
             event = events.recv() => match event {
                 Some(event) => {
-                    let now = start.elapsed();
-                    record.observe(&event, now);
                     if !is_for_the_record(&event) {
-                        view.event(&event, now);
+                        view.event(&event, start.elapsed());
                     }
                 }
                 None => break,
@@ -59,8 +55,6 @@ pub async fn show_progress(
         }
     }
     view.close();
-    record.total = start.elapsed();
-    record
 }
 
 enum View<W> {

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::text::{Colours, clean_line, duration, size};
 use crate::builder::{BuildEvent, StepId, StepOutcome, step_name};
+use crate::format::{Colours, clean_line, duration, size};
 
 /// Lines that a step may print at once, and then per second: a log of CI is no place for progress bars.
 const BURST: f64 = 200.0;

@@ -6,8 +6,8 @@ use super::Summary;
 use super::page::{count, share, table};
 use crate::builder::{shorten, step_name};
 use crate::image::{BuiltImage, ImageLayer};
-use crate::report::BuildRecord;
-use crate::report::build::StepResult;
+use crate::pipeline::{BuildRecord, StepResult};
+
 use crate::report::markdown::code;
 use crate::report::progress::size;
 

@@ -18,8 +18,8 @@ mod warnings;
 use crate::diagnostic::{Diagnostic, Warning};
 use crate::image::plan::ImagePlan;
 use crate::image::{AppRoutes, BuiltImage, PushedReference};
+use crate::pipeline::BuildRecord;
 use crate::project::ProjectFacts;
-use crate::report::BuildRecord;
 
 use page::Page;
 

@@ -2,7 +2,8 @@
 
 use super::page::{bar, table};
 use crate::builder::step_name;
-use crate::report::build::{BuildRecord, StepRecord, StepResult, is_shown};
+use crate::pipeline::{BuildRecord, StepRecord, StepResult};
+use crate::report::build::is_shown;
 use crate::report::markdown::{code, text};
 use crate::report::progress::duration;
 

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::TransferRecord;
 use crate::builder::{BuildEvent, LogStream, StepId, StepOutcome};
-use crate::registry::transfer::{LayerOutcome, LayerState, TransferEvent};
-use crate::report::progress::{duration, size};
+use crate::registry::transfer::{LayerState, TransferEvent};
+use crate::report::progress::duration;
 
 /// What has to be remembered between events.
 #[derive(Debug, Default)]
@@ -14,9 +13,6 @@ pub(super) struct Steps {
     references: BTreeMap<String, Running>,
     /// Registries whose credentials were told.
     told: BTreeSet<(String, String)>,
-    /// Layers that count once, although every reference of a repository has them.
-    counted: BTreeSet<(String, String)>,
-    record: TransferRecord,
 }
 
 #[derive(Debug)]
@@ -51,7 +47,6 @@ impl Steps {
             }
             TransferEvent::Layer { reference, layer, state } => self.layer(reference, layer, state),
             TransferEvent::Retrying { reference, reason, attempt, attempts, wait } => {
-                self.record.retries += 1;
                 let text = format!("{reason}; attempt {attempt} of {attempts} in {}", duration(*wait));
                 vec![line(reference, &text)]
             }
@@ -62,15 +57,8 @@ impl Steps {
             TransferEvent::Failed { reference } => {
                 vec![self.finish(reference, StepOutcome::Failed(String::new()), now)]
             }
-            TransferEvent::Notice(warning) => {
-                self.record.notices.push(warning.clone());
-                Vec::new()
-            }
+            TransferEvent::Notice(_) => Vec::new(),
         }
-    }
-
-    pub(super) fn into_record(self) -> TransferRecord {
-        self.record
     }
 
     /// A step of its own, which is over at once.
@@ -93,14 +81,9 @@ impl Steps {
                 layer.current = *current;
                 layer.total = total.unwrap_or(0).max(*current).max(layer.total);
             }
-            LayerState::Done(outcome) => {
+            LayerState::Done(_) => {
                 layer.done = true;
                 layer.current = layer.total;
-                let bytes = layer.total;
-                let repository = reference.rsplit_once(':').map_or(reference, |(repository, _)| repository);
-                if self.counted.insert((repository.to_owned(), name.to_owned())) {
-                    self.record.count(*outcome, bytes);
-                }
             }
         }
         let done = running.layers.values().filter(|layer| layer.done).count();
@@ -118,32 +101,6 @@ impl Steps {
         let running = self.references.remove(reference);
         let duration = running.map_or(Duration::ZERO, |running| now.saturating_sub(running.started));
         BuildEvent::StepFinished { id: StepId(reference.to_owned()), outcome, duration }
-    }
-}
-
-impl TransferRecord {
-    fn count(&mut self, outcome: LayerOutcome, bytes: u64) {
-        match outcome {
-            LayerOutcome::Moved => {
-                self.moved_layers += 1;
-                self.moved_bytes += bytes;
-            }
-            LayerOutcome::Exists | LayerOutcome::Mounted => self.present_layers += 1,
-        }
-    }
-
-    /// `5 layers (45.2 MB) moved, 3 were there already`.
-    pub(super) fn layers(&self) -> String {
-        let moved = match self.moved_layers {
-            0 => "nothing moved".to_owned(),
-            1 => format!("1 layer ({}) moved", size(self.moved_bytes)),
-            count => format!("{count} layers ({}) moved", size(self.moved_bytes)),
-        };
-        match self.present_layers {
-            0 => moved,
-            1 => format!("{moved}, 1 layer was there already"),
-            count => format!("{moved}, {count} layers were there already"),
-        }
     }
 }
 

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::TransferRecord;
 use crate::diagnostic::Diagnostic;
 use crate::image::PushedReference;
+use crate::pipeline::TransferRecord;
 use crate::registry::transfer::{PulledImage, PushOutcome};
-use crate::report::progress::duration;
+use crate::report::progress::{duration, size};
 
 /// `nextdeploy push --json`, and the part of `build --json` about the push.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -103,6 +103,20 @@ impl PullResult {
     }
 }
 
+/// `5 layers (45.2 MB) moved, 3 were there already`.
+fn layers_text(record: &TransferRecord) -> String {
+    let moved = match record.moved_layers {
+        0 => "nothing moved".to_owned(),
+        1 => format!("1 layer ({}) moved", size(record.moved_bytes)),
+        count => format!("{count} layers ({}) moved", size(record.moved_bytes)),
+    };
+    match record.present_layers {
+        0 => moved,
+        1 => format!("{moved}, 1 layer was there already"),
+        count => format!("{moved}, {count} layers were there already"),
+    }
+}
+
 /// What arrived and what did not, for people; ends with a newline.
 pub fn render_push(outcome: &PushOutcome, record: &TransferRecord) -> String {
     let mut text = String::new();
@@ -117,7 +131,7 @@ pub fn render_push(outcome: &PushOutcome, record: &TransferRecord) -> String {
         let title = if index == 0 { "Failed    " } else { "          " };
         let _ = writeln!(text, "{title}{reference}");
     }
-    let _ = writeln!(text, "Layers    {}", record.layers());
+    let _ = writeln!(text, "Layers    {}", layers_text(record));
     let retries = match record.retries {
         0 => String::new(),
         1 => ", 1 attempt repeated".to_owned(),
@@ -138,7 +152,7 @@ pub fn render_pull(image: &PulledImage, record: &TransferRecord) -> String {
         image.reference,
         image.digest,
         image.id,
-        record.layers(),
+        layers_text(record),
         duration(record.total)
     )
 }
@@ -177,7 +191,6 @@ mod tests {
             moved_bytes: 45_200_000,
             present_layers: 3,
             retries: 1,
-            notices: Vec::new(),
             total: Duration::from_millis(2_100),
         };
         let result = PushResult::new(&outcome, &record);

@@ -1,4 +1,4 @@
-//! The wish of the user to end the run, for everything that can be stopped.
+//! A request to end the run (SIGINT, SIGTERM), for everything that can be stopped.
 
 use tokio::sync::watch;
 
@@ -10,7 +10,7 @@ use crate::host;
 pub struct Stop(watch::Receiver<Option<ExitCode>>);
 
 impl Stop {
-    /// Listens to the signals that end the program, on the runtime that is running.
+    /// Listens for the signals that end the program; must be called inside a runtime.
     pub fn on_signals() -> Self {
         let (signalled, received) = watch::channel(None);
         tokio::spawn(async move {
@@ -18,13 +18,13 @@ impl Stop {
             if let Ok(code) = host::ended().await {
                 signalled.send_replace(Some(code));
             }
-            // The wish stays true.
+            // The request is never withdrawn.
             std::future::pending::<()>().await;
         });
         Self(received)
     }
 
-    /// Completes when the user wants the run to end.
+    /// Completes when the end of the run is requested.
     pub async fn requested(mut self) {
         if self.0.wait_for(Option::is_some).await.is_err() {
             std::future::pending::<()>().await;

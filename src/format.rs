@@ -1,4 +1,4 @@
-//! Words for times and sizes, and log lines made harmless. Pure.
+//! Sizes, durations and untrusted log lines as people read them. Pure.
 
 use std::time::Duration;
 
