@@ -1,8 +1,7 @@
 //! Why a daemon refused an operation on a container, image, network, volume or service.
 
 use super::connection::DaemonError;
-use super::facts::InvalidField;
-use super::swarm::SwarmRole;
+use super::facts::{InvalidField, SwarmRole};
 use crate::diagnostic::{diagnostics, printable, shown};
 
 diagnostics! {

@@ -8,7 +8,6 @@ use chrono::{DateTime, Utc};
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt, try_unfold};
 use serde::Deserialize;
 
-use super::MANAGED_LABEL;
 use super::connection::DaemonError;
 use super::containers::{Containers, MESSAGE_LIMIT};
 use super::error::ContainerError;
@@ -16,6 +15,7 @@ use super::facts::{ContainerEvent, EventKind, HealthStatus};
 use super::logs::unix_time;
 use super::lookup::Owner;
 use super::refusal::Operation;
+use super::spec::MANAGED_LABEL;
 
 /// Selects events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

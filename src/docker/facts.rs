@@ -7,8 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::spec::{Protocol, RestartPolicy};
-use super::{APP_LABEL, MANAGED_LABEL};
+use super::spec::{APP_LABEL, MANAGED_LABEL, Protocol, RestartPolicy};
 use crate::diagnostic::is_acted_on;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -249,6 +248,16 @@ pub(crate) fn is_path(text: &str) -> bool {
         && text.len() < 4096
         && !text.chars().any(is_acted_on)
         && text.split('/').all(|part| !matches!(part, "." | ".."))
+}
+
+/// The role of a daemon in a Swarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SwarmRole {
+    Manager,
+    /// Cannot manage services.
+    Worker,
+    /// In no Swarm.
+    None,
 }
 
 /// Something that happened to a container.

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::connection::{ApiError, DaemonError, Engine};
 use super::containers::{Containers, Removal};
+use super::convert;
 use super::error::ContainerError;
 use super::spec::{ContainerName, ContainerSpec, Mount};
 use crate::host::{ProcessId, random_word};
@@ -80,7 +81,7 @@ impl LocalImage {
         let os = image.os.unwrap_or_else(|| "linux".to_owned());
         Ok(Self {
             id: if id.starts_with("sha256:") { id } else { format!("sha256:{id}") },
-            platform: image_platform(Some(os), image.architecture, image.variant),
+            platform: convert::image_platform(Some(os), image.architecture, image.variant),
             repo_digests: image.repo_digests.unwrap_or_default(),
             layers: image.root_fs.and_then(|root| root.layers).unwrap_or_default(),
         })
@@ -108,12 +109,6 @@ fn full_repository(reference: &ImageRef) -> String {
     let mut name = ImageRef { tag: None, digest: None, ..reference.clone() }.fully_qualified();
     name.truncate(name.len() - ":latest".len());
     name
-}
-
-/// `linux/arm64/v8`.
-pub(super) fn image_platform(os: Option<String>, architecture: Option<String>, variant: Option<String>) -> String {
-    let variant = variant.filter(|variant| !variant.is_empty());
-    [os, architecture, variant].into_iter().flatten().collect::<Vec<_>>().join("/")
 }
 
 impl Engine {

@@ -12,7 +12,7 @@ use super::convert;
 use super::error::ContainerError;
 use super::facts::{ContainerFacts, ContainerHealth, ContainerStatus, ContainerSummary, ImageFacts};
 use super::refusal::Operation;
-use super::{APP_LABEL, MANAGED_LABEL};
+use super::spec::{APP_LABEL, MANAGED_LABEL};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
@@ -213,16 +213,16 @@ mod tests {
             ("blog", "blog-2"),
             ("bbbb", "shop-1"),
             ("bbbb2222", "shop-1"),
-            ("aaa", "container/not-found there is no container `aaa`"),
-            ("cccc", "container/ambiguous `cccc` means several containers: blog-2, blog-1"),
-            ("two", "container/ambiguous `two` means several containers: two-a, two-b"),
-            ("sho", "container/not-found there is no container `sho`"),
-            ("", "container/not-found there is no container ``"),
+            ("aaa", "container/not-found no such container: `aaa`"),
+            ("cccc", "container/ambiguous `cccc` is ambiguous: blog-2, blog-1"),
+            ("two", "container/ambiguous `two` is ambiguous: two-a, two-b"),
+            ("sho", "container/not-found no such container: `sho`"),
+            ("", "container/not-found no such container: ``"),
             (
                 "postgres",
-                "container/not-ours `postgres` is not of this program: container `postgres` was made by another",
+                "container/not-ours `postgres` is the container `postgres`, which was not created by this program",
             ),
-            ("eeee", "container/not-ours `eeee` is not of this program: container `postgres` was made by another"),
+            ("eeee", "container/not-ours `eeee` is the container `postgres`, which was not created by this program"),
         ] {
             assert_eq!(found(word, Owner::Ours), expected, "{word}");
         }

@@ -69,7 +69,7 @@ pub use events::EventQuery;
 pub use exec::{ExecOutput, ExecSpec, Execution};
 pub use facts::{
     ContainerEvent, ContainerFacts, ContainerHealth, ContainerState, ContainerStatus, ContainerSummary, EventKind,
-    HealthStatus, ImageFacts, InvalidField, NetworkAttachment, Probe, PublishedPort,
+    HealthStatus, ImageFacts, InvalidField, NetworkAttachment, Probe, PublishedPort, SwarmRole,
 };
 pub use images::{HELPER_LABEL, HELPER_PREFIX, LocalImage, helper_labels, helper_name, helper_spec};
 pub use logs::{LogLine, LogOptions, parse_moment};
@@ -79,16 +79,9 @@ pub use podman::CheckClock;
 pub use readiness::{Readiness, ReadinessOutcome};
 pub use run_document::{RUN_DOCUMENT, RunDocument, RunMode, read_routes, read_run_document};
 pub use spec::{
-    Access, ContainerName, ContainerSpec, HealthCheck, InvalidName, LogDriver, Mount, NetworkSpec, PortMapping,
-    Privileges, Protocol, Resources, RestartPolicy, RootFilesystem, VolumeSpec,
+    APP_LABEL, Access, ContainerName, ContainerSpec, HealthCheck, InvalidName, LogDriver, MANAGED_LABEL, Mount,
+    NetworkSpec, PortMapping, Privileges, Protocol, Resources, RestartPolicy, RollingUpdate, RootFilesystem,
+    ServiceSecret, ServiceSpec, VolumeSpec,
 };
 pub use stats::ContainerStats;
-pub use swarm::{
-    DeployedService, RollingUpdate, RolloutDirection, ServiceChange, ServiceFailure, ServiceProgress, ServiceSecret,
-    ServiceSpec, SwarmRole, TaskProblem,
-};
-
-/// Label of every container, network and volume that this program creates.
-pub const MANAGED_LABEL: &str = "nextdeploy.managed";
-/// Label with the name of the app.
-pub const APP_LABEL: &str = "nextdeploy.app";
+pub use swarm::{DeployedService, RolloutDirection, ServiceChange, ServiceFailure, ServiceProgress, TaskProblem};

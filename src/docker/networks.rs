@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use bollard::models::{Network, NetworkConnectRequest, NetworkDisconnectRequest, NetworkInspect, Volume};
 use serde_json::Value;
 
-use super::MANAGED_LABEL;
 use super::connection::{ApiError, DaemonRefusal};
 use super::containers::Containers;
 use super::convert;
 use super::error::ContainerError;
 use super::refusal::Operation;
-use super::spec::{NetworkSpec, VolumeSpec};
+use super::spec::{MANAGED_LABEL, NetworkSpec, VolumeSpec};
 
 /// Whether a network or volume existed before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

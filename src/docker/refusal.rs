@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn missing_objects_are_named() {
         let start = Operation::container(START, "shop");
         let volume = Operation::new("creation", "volume", "data");
         let network = Operation::new("removal", "network", "front");
@@ -228,40 +228,40 @@ mod tests {
                 "no such image: docker.io/library/nope:1: image not known",
                 "container/image-missing: the daemon has no image `nope:1`",
             ),
-            (start, 404, "network front not found", "container/not-found: there is no network `front`"),
+            (start, 404, "network front not found", "container/not-found: no such network: `front`"),
             (
                 create(),
                 500,
                 "container create: unable to find network with name or ID front: network not found",
-                "container/not-found: there is no network `front`",
+                "container/not-found: no such network: `front`",
             ),
-            (network, 404, "network front not found", "container/not-found: there is no network `front`"),
-            (network, 404, "network not found", "container/not-found: there is no network `front`"),
-            (start, 404, "No such container: shop", "container/not-found: there is no container `shop`"),
+            (network, 404, "network front not found", "container/not-found: no such network: `front`"),
+            (network, 404, "network not found", "container/not-found: no such network: `front`"),
+            (start, 404, "No such container: shop", "container/not-found: no such container: `shop`"),
             (
                 start,
                 404,
                 r#"no container with name or ID "shop" found: no such container"#,
-                "container/not-found: there is no container `shop`",
+                "container/not-found: no such container: `shop`",
             ),
-            (volume, 404, "get data: no such volume", "container/not-found: there is no volume `data`"),
+            (volume, 404, "get data: no such volume", "container/not-found: no such volume: `data`"),
             (
                 start,
                 404,
                 "Could not find the file /nope in container shop",
-                "container/not-found: there is no file `/nope`",
+                "container/not-found: no such file: `/nope`",
             ),
             (
                 volume,
                 404,
                 r#"create data: error looking up volume plugin nope: plugin "nope" not found"#,
-                "container/volume-driver: there is no volume driver `nope`",
+                "container/volume-driver: no such volume driver: `nope`",
             ),
             (
                 volume,
                 500,
                 "volume data uses volume plugin nope but it could not be retrieved: no volume plugin with name nope available: required plugin missing",
-                "container/volume-driver: there is no volume driver `nope`",
+                "container/volume-driver: no such volume driver: `nope`",
             ),
         ] {
             assert_eq!(error(operation, status, message), expected, "{message}");
@@ -269,34 +269,34 @@ mod tests {
     }
 
     #[test]
-    fn states_that_forbid_it() {
+    fn invalid_states() {
         let exec = Operation::container("command", "shop");
         let remove = Operation::container("removal", "shop");
         for (operation, status, message, expected) in [
-            (exec, 409, "Container 0fdb0f56 is not running", "container/not-running: container `shop` does not run"),
+            (exec, 409, "Container 0fdb0f56 is not running", "container/not-running: container `shop` is not running"),
             (
                 exec,
                 500,
                 "can only create exec sessions on running containers: container state improper",
-                "container/not-running: container `shop` does not run",
+                "container/not-running: container `shop` is not running",
             ),
             (
                 remove,
                 409,
                 "You cannot remove a running container 4f49dbab. Stop the container before attempting removal or force remove",
-                "container/runs: container `shop` runs",
+                "container/runs: container `shop` is running",
             ),
             (
                 remove,
                 500,
                 "cannot remove container dbe02c5c as it is running - running or paused containers cannot be removed without force: container state improper",
-                "container/runs: container `shop` runs",
+                "container/runs: container `shop` is running",
             ),
             (
                 Operation::container("container rename", "shop"),
                 409,
                 "removal of container shop is already in progress",
-                "container/conflict: the daemon refuses the renaming of `shop` in its state: removal of container shop is already in progress",
+                "container/conflict: conflict during container rename of `shop`: removal of container shop is already in progress",
             ),
         ] {
             assert_eq!(error(operation, status, message), expected, "{message}");
@@ -304,37 +304,37 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_keeps_the_daemons_words() {
+    fn other_errors_keep_the_daemons_message() {
         let start = Operation::container(START, "shop");
         let runc = "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: \"nonexist\": executable file not found in $PATH: unknown";
         assert_eq!(error(start, 400, runc), format!("container/start: the daemon cannot start `shop`: {runc}"));
         assert_eq!(
             error(create(), 400, "invalid hostname"),
-            "container/daemon: the daemon answered the creation of `shop` with an error: invalid hostname"
+            "container/daemon: the daemon returned an error during creation of `shop`: invalid hostname"
         );
     }
 
     #[test]
-    fn what_the_user_can_correct_is_a_mistake_of_use() {
+    fn what_the_user_can_correct_is_a_usage_error() {
         let rollback = Operation::new("rollback", "service", "shop");
         for (operation, status, message, expected) in [
             (
                 create(),
                 400,
                 r#"invalid mount config for type "bind": bind source path does not exist: /nope/x y"#,
-                "container/bind-source: the daemon's machine has no `/nope/x y`, which is to be mounted",
+                "container/bind-source: cannot mount `/nope/x y`: it does not exist on the daemon's machine",
             ),
             (
                 create(),
                 400,
                 r#"error looking up logging plugin nolog: plugin "nolog" not found"#,
-                "container/log-driver: the daemon has no log driver `nolog`",
+                "container/log-driver: no such log driver: `nolog`",
             ),
             (
                 create(),
                 500,
                 "container create: running container create option: invalid log driver: invalid argument",
-                "container/log-driver: the daemon has no log driver `nolog`",
+                "container/log-driver: no such log driver: `nolog`",
             ),
             (
                 create(),
@@ -346,13 +346,13 @@ mod tests {
                 create(),
                 400,
                 "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available",
-                "container/cpus: more processors are asked for than the daemon's machine has, which is 2",
+                "container/cpus: more CPUs requested than the daemon's machine has (2)",
             ),
             (
                 rollback,
                 400,
                 "rpc error: code = FailedPrecondition desc = service nd-swarm-shop does not have a previous spec",
-                "container/no-previous: the service `shop` has no state before this one",
+                "container/no-previous: the service `shop` has no previous state",
             ),
         ] {
             assert_eq!(error(operation, status, message), expected, "{message}");
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_changes_the_path_of_a_request() {
+    fn names_cannot_change_the_path_of_a_request() {
         for bad in ["", "..", "a/../b", "a?x", "a b", "ä", "/a"] {
             let error = Operation::container(START, bad).checked().unwrap_err();
             assert_eq!(error.code(), "container/not-found", "{bad}");

@@ -1,5 +1,4 @@
-//! Containers, networks and volumes as they are created: [`ContainerSpec`], [`NetworkSpec`], [`VolumeSpec`]. Plain values without defaults
-//! that a daemon would add silently.
+//! Containers, networks, volumes and services as they are created. Plain values without defaults that a daemon would add silently.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,6 +8,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::secret::Secret;
+
+/// Label of every container, network and volume that this program creates.
+pub const MANAGED_LABEL: &str = "nextdeploy.managed";
+/// Label with the name of the app.
+pub const APP_LABEL: &str = "nextdeploy.app";
 
 /// Name of a container, network or volume: `[a-zA-Z0-9][a-zA-Z0-9_.-]+` (Docker's `RestrictedNamePattern`), at most 128 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -224,6 +228,45 @@ pub struct VolumeSpec {
     pub driver: String,
     pub options: BTreeMap<String, String>,
     pub labels: BTreeMap<String, String>,
+}
+
+/// A service as it is deployed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceSpec {
+    /// The container of each task; its name is the service's. Swarm publishes ports on all addresses of all machines.
+    pub container: ContainerSpec,
+    pub replicas: u64,
+    /// Files of `/run/secrets`, kept by Swarm.
+    pub secrets: Vec<ServiceSecret>,
+    pub update: RollingUpdate,
+    /// Overlay network, created when it does not exist.
+    pub network: Option<ContainerName>,
+}
+
+/// A file of `/run/secrets`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceSecret {
+    pub file: String,
+    pub value: Secret<Vec<u8>>,
+    /// Number of the user that may read it, besides root.
+    pub user: u32,
+}
+
+/// How tasks are replaced: new ones start first; when they fail, Swarm rolls back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RollingUpdate {
+    /// Tasks at a time.
+    pub parallelism: u64,
+    /// Between two groups of them.
+    pub delay: Duration,
+    /// How long a new task is monitored for failure.
+    pub monitor: Duration,
+}
+
+impl Default for RollingUpdate {
+    fn default() -> Self {
+        Self { parallelism: 1, delay: Duration::ZERO, monitor: Duration::from_secs(5) }
+    }
 }
 
 #[cfg(test)]

@@ -209,7 +209,7 @@ fn run_swarm_rolls_out_tells_what_failed_and_goes_back() {
     answers(&daemon, ["two 11", "two 11"]);
     let nothing = run(&["rollback", NAME, "--swarm"]);
     assert_eq!(nothing.code, Some(2), "{}", nothing.stderr);
-    for part in ["container/no-previous", "has no state before this one", "nextdeploy run --swarm"] {
+    for part in ["container/no-previous", "has no previous state", "nextdeploy run --swarm"] {
         assert!(nothing.stderr.contains(part), "no `{part}` in {}", nothing.stderr);
     }
 

@@ -23,7 +23,6 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::error::DaemonError;
-use super::json::JsonStream;
 use super::transport::{Dialed, Dialer};
 use crate::diagnostic::error_chain;
 use crate::net::{BodyError, read_body};
@@ -362,11 +361,6 @@ impl AnswerStream {
             }
         }
         self
-    }
-
-    /// JSON values, one after the other, each of at most `limit` bytes.
-    pub(crate) fn json<T>(self, limit: usize) -> JsonStream<T> {
-        JsonStream::new(self, limit)
     }
 
     /// The stream ended early, or makes no sense.

@@ -1,7 +1,6 @@
 //! Answers that are one JSON object after the other (NDJSON; Podman may leave the line breaks out) → values, each within a limit.
 
 use std::collections::VecDeque;
-use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
 
@@ -16,13 +15,12 @@ pub(crate) struct JsonStream<T> {
     ready: VecDeque<T>,
     /// What follows the values that are ready.
     failure: Option<DaemonError>,
-    value: PhantomData<fn() -> T>,
 }
 
-impl<T> JsonStream<T> {
-    pub(super) fn new(answer: AnswerStream, limit: usize) -> Self {
-        let splitter = JsonSplitter::new(limit);
-        Self { answer, splitter, ready: VecDeque::new(), failure: None, value: PhantomData }
+impl AnswerStream {
+    /// JSON values, one after the other, each of at most `limit` bytes.
+    pub(crate) fn json<T>(self, limit: usize) -> JsonStream<T> {
+        JsonStream { answer: self, splitter: JsonSplitter::new(limit), ready: VecDeque::new(), failure: None }
     }
 }
 
@@ -54,7 +52,7 @@ impl<T: DeserializeOwned> JsonStream<T> {
 
 /// Finds the ends of objects, wherever the chunks are cut. Looks at each byte once and parses it once.
 #[derive(Debug)]
-pub(crate) struct JsonSplitter {
+struct JsonSplitter {
     limit: usize,
     /// The begin of a value whose end is in a later chunk.
     begun: Vec<u8>,
@@ -65,12 +63,12 @@ pub(crate) struct JsonSplitter {
 
 impl JsonSplitter {
     /// Values may have `limit` bytes.
-    pub(crate) fn new(limit: usize) -> Self {
+    fn new(limit: usize) -> Self {
         Self { limit, begun: Vec::new(), depth: 0, in_string: false, escaped: false }
     }
 
     /// Gives every value that ends in `data` to `value`. The error is the reason.
-    pub(crate) fn feed<T: DeserializeOwned>(&mut self, data: &[u8], mut value: impl FnMut(T)) -> Result<(), String> {
+    fn feed<T: DeserializeOwned>(&mut self, data: &[u8], mut value: impl FnMut(T)) -> Result<(), String> {
         // Of the value in `data`, whose first bytes may be in `begun`.
         let mut start = 0;
         for (at, byte) in data.iter().enumerate() {

@@ -112,11 +112,9 @@ impl Dialer {
             io::ErrorKind::NotFound => {
                 DaemonError::Unreachable { endpoint, origin, reason: "the socket does not exist".into() }
             }
-            io::ErrorKind::ConnectionRefused => DaemonError::Unreachable {
-                endpoint,
-                origin,
-                reason: "connection refused, nothing listens there".into(),
-            },
+            io::ErrorKind::ConnectionRefused => {
+                DaemonError::Unreachable { endpoint, origin, reason: "connection refused".into() }
+            }
             _ => DaemonError::Unreachable { endpoint, origin, reason: error.to_string() },
         }
     }
@@ -182,7 +180,7 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let found: Vec<_> = CertificateDer::pem_file_iter(file)
         .and_then(Iterator::collect)
         .map_err(|error| unreadable(file, &error.to_string()))?;
-    if found.is_empty() { Err(unreadable(file, "it holds no certificate")) } else { Ok(found) }
+    if found.is_empty() { Err(unreadable(file, "it contains no certificate")) } else { Ok(found) }
 }
 
 fn unreadable(file: &Path, reason: &str) -> String {
@@ -192,7 +190,7 @@ fn unreadable(file: &Path, reason: &str) -> String {
 fn tls_reason(error: &io::Error) -> String {
     let text = error.to_string();
     if text.contains("UnknownIssuer") {
-        "its certificate is not signed by an authority that is trusted here".into()
+        "its certificate is not signed by a trusted authority".into()
     } else if text.contains("NotValidForName") {
         "its certificate is for another host name".into()
     } else if text.contains("InvalidMessage") || text.contains("corrupt message") {
@@ -209,7 +207,7 @@ mod tests {
     use crate::origin::Origin;
 
     #[test]
-    fn a_socket_without_permission_says_what_to_do() {
+    fn missing_permission_for_the_socket_has_a_hint() {
         let address = Address::Unix("/var/run/docker.sock".into());
         let endpoint =
             Endpoint { address, origin: Origin::Default("the standard Docker socket".into()), ca_bundle: None };

@@ -27,7 +27,6 @@ use super::facts::{
     ContainerFacts, ContainerHealth, ContainerState, ContainerStatus, ContainerSummary, HealthStatus, ImageFacts,
     NetworkAttachment, Probe, PublishedPort,
 };
-use super::images::image_platform;
 use super::spec::{Protocol, RestartPolicy, VolumeSpec};
 
 /// The answer to an inspection. The error is what it lacks.
@@ -237,6 +236,12 @@ fn port_key(key: &str) -> Option<(u16, Protocol)> {
         _ => return None,
     };
     Some((port.parse().ok()?, protocol))
+}
+
+/// `linux/arm64/v8`.
+pub(super) fn image_platform(os: Option<String>, architecture: Option<String>, variant: Option<String>) -> String {
+    let variant = variant.filter(|variant| !variant.is_empty());
+    [os, architecture, variant].into_iter().flatten().collect::<Vec<_>>().join("/")
 }
 
 pub(super) fn image_facts(image: ImageInspect) -> Result<ImageFacts, &'static str> {

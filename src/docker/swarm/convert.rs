@@ -13,9 +13,10 @@ use bollard::models::{
     TaskSpecRestartPolicy, TaskSpecRestartPolicyConditionEnum,
 };
 
-use super::spec::{RollingUpdate, ServiceSpec};
 use crate::docker::convert::{health, nano, nanoseconds, signed};
-use crate::docker::spec::{Access, ContainerSpec, Mount, Protocol, RestartPolicy, RootFilesystem};
+use crate::docker::spec::{
+    Access, ContainerSpec, Mount, Protocol, RestartPolicy, RollingUpdate, RootFilesystem, ServiceSpec,
+};
 
 /// A secret that Swarm has, for one file.
 pub(super) struct StoredSecret {

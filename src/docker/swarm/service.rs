@@ -11,12 +11,12 @@ use bollard::models::{
 use hyper::header::HeaderName;
 
 use super::convert::{self, StoredSecret};
-use super::spec::{ServiceSecret, ServiceSpec, SwarmRole};
 use crate::docker::connection::{ApiError, DaemonRefusal};
 use crate::docker::containers::Containers;
 use crate::docker::error::ContainerError;
+use crate::docker::facts::SwarmRole;
 use crate::docker::refusal::Operation;
-use crate::docker::{APP_LABEL, MANAGED_LABEL};
+use crate::docker::spec::{APP_LABEL, MANAGED_LABEL, ServiceSecret, ServiceSpec};
 use crate::host::random_word;
 use crate::secret::Secret;
 

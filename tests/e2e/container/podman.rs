@@ -79,9 +79,9 @@ async fn specs_networks_volumes_and_errors_of_podman() {
     missing.image = IMAGE.into();
     missing.network = Some(lab.name("nowhere"));
     let nowhere = containers.create(&missing).await.unwrap_err();
-    assert_eq!(nowhere.to_string(), format!("there is no network `{}`", lab.name("nowhere")));
+    assert_eq!(nowhere.to_string(), format!("no such network: `{}`", lab.name("nowhere")));
     let driver = containers.ensure_volume(&lab.volume("odd", "nd-no-driver", &[])).await.unwrap_err();
-    assert_eq!(driver.to_string(), "there is no volume driver `nd-no-driver`");
+    assert_eq!(driver.to_string(), "no such volume driver: `nd-no-driver`");
     assert_eq!(containers.read_file(spec.name.as_str(), "/nowhere", 100).await.unwrap(), None);
     assert!(containers.read_file(spec.name.as_str(), "/etc/debian_version", 100).await.unwrap().is_some());
     assert_eq!(containers.image_facts(IMAGE).await.unwrap().platform, "linux/amd64");

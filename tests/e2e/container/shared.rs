@@ -73,7 +73,7 @@ async fn what_is_there_and_different_is_refused() {
     assert_eq!(
         format!("{}: {error}", error.code()),
         format!(
-            "container/differs: the network `{}` exists already, and is another: it is internal, no port can be published from it",
+            "container/differs: the network `{}` exists and is different: it is internal, so no port can be published from it",
             network.name
         )
     );
@@ -105,7 +105,7 @@ async fn files_reach_a_container_that_never_ran() {
     assert_eq!(lab.containers.read_file(&id, "/keep/key", 100).await.unwrap().as_deref(), Some(&b"hush"[..]));
     assert_eq!(lab.containers.read_file(&id, "/keep/none", 100).await.unwrap(), None);
     let error = lab.containers.read_file(&id, "/usr/local/bin/node", 1000).await.unwrap_err();
-    assert!(error.to_string().contains("it has more than 1000 bytes"), "{error}");
+    assert!(error.to_string().contains("larger than 1000 bytes"), "{error}");
     let chunks: Vec<_> = lab.containers.copy_out(&id, "/keep").await.unwrap().try_collect().await.unwrap();
     assert!(chunks.concat().windows(8).any(|window| window == b"keep/key"));
     let missing = lab.containers.copy_in(&id, "/nowhere", pack(&[]).unwrap()).await.unwrap_err();
