@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 use crate::diagnostic::shown;
 
 /// Longest repository path, without its domain (distribution, `RepositoryNameTotalLengthMax`).
@@ -10,7 +12,7 @@ const MAX_PATH: usize = 255;
 const MAX_TAG: usize = 128;
 
 /// A reference whose parts follow the grammar; nothing is added that was not written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ImageRef {
     /// `ghcr.io`, `localhost:5000`; `None` is Docker Hub.
     pub domain: Option<String>,
@@ -103,6 +105,15 @@ impl ImageRef {
         self.domain.as_ref().map_or_else(|| self.path.clone(), |domain| format!("{domain}/{}", self.path))
     }
 
+    /// With the tag `latest` when it has neither tag nor digest, as for the docker command line.
+    #[must_use]
+    pub fn or_latest(mut self) -> Self {
+        if self.digest.is_none() {
+            self.tag.get_or_insert_with(|| "latest".to_owned());
+        }
+        self
+    }
+
     /// With domain and default namespace: `docker.io/library/node:22-slim`.
     pub fn fully_qualified(&self) -> String {
         let namespace = if self.domain.is_none() && !self.path.contains('/') { "library/" } else { "" };
@@ -113,6 +124,12 @@ impl ImageRef {
             (tag, digest) => push_suffix(&mut text, tag.as_deref(), digest.as_deref()),
         }
         text
+    }
+}
+
+impl Serialize for ImageRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -19,7 +19,7 @@ use nextdeploy::host::{Cache, Environment};
 use nextdeploy::net::{Network, install_provider};
 use nextdeploy::image_ref::ImageRef;
 use nextdeploy::origin::Origin;
-use nextdeploy::deploy::proxy::Admin;
+use nextdeploy::deploy::proxy::CaddyAdmin;
 use nextdeploy::registry::transfer::{PullRun, PushRun, TransferOptions, ask_about_login};
 use nextdeploy::registry::{Access, AuthError, Credentials, Login, RegistryHost};
 use nextdeploy::secret::Secret;
@@ -267,7 +267,7 @@ async fn ask(servers: &Servers, question: Question) {
             let _ = run.push(std::future::pending()).await;
         }
         Question::Caddy => {
-            let Ok(admin) = Admin::new(&servers.address) else { return };
+            let Ok(admin) = CaddyAdmin::new(&servers.address) else { return };
             let _ = admin.upstreams("shop").await;
             let _ = admin.spare("shop").await;
         }

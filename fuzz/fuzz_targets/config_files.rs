@@ -9,9 +9,9 @@ use std::sync::Arc;
 use libfuzzer_sys::fuzz_target;
 use nextdeploy::repo::ci::{CiContext, CiSystem};
 use nextdeploy::config::cli::Words;
-use nextdeploy::docker::ImageFacts;
+use nextdeploy::docker::{ImageFacts, RunDocument};
 use nextdeploy::host::Environment;
-use nextdeploy::deploy::{LaunchInputs, RunDocument, Wishes, plan_launch, read_document};
+use nextdeploy::deploy::{ContainerConfig, LaunchInputs, MachineFacts, plan_launch, read_document};
 use nextdeploy::config::metadata::{ConfigFiles, Overrides, Record, check};
 use nextdeploy::net::Network;
 use nextdeploy::origin::{Sourced, Origin};
@@ -82,9 +82,9 @@ fn image() -> ImageFacts {
     }
 }
 
-fn plan(run: Option<&RunDocument>, wishes: &Wishes) {
+fn plan(run: Option<&RunDocument>, config: &ContainerConfig) {
     let reference = Sourced::new("shop:latest".to_owned(), Origin::Flag("IMAGE".to_owned()));
-    let inputs = LaunchInputs { reference: &reference, image: &image(), run, wishes, env_files: &[] };
+    let inputs = LaunchInputs { reference: &reference, image: &image(), run, config, env_files: &[], machine: MachineFacts::default() };
     if let Ok(plan) = plan_launch(inputs) {
         let _ = plan.container(BTreeMap::new());
     }
@@ -122,13 +122,13 @@ fuzz_target!(|data: &[u8]| {
         Input::Record(name) => read_record(name, rest),
         Input::Container(name) => {
             let text = String::from_utf8_lossy(rest);
-            if let Ok(wishes) = read_document(name, &text, Path::new("/nonexistent"), &Environment::default()) {
-                plan(None, &wishes);
+            if let Ok(config) = read_document(name, &text, Path::new("/nonexistent"), &Environment::default()) {
+                plan(None, &config);
             }
         }
         Input::RunDocument => {
             if let Ok(run) = RunDocument::parse(rest) {
-                plan(Some(&run), &Wishes::default());
+                plan(Some(&run), &ContainerConfig::default());
             }
         }
         Input::DockerConfig => read_docker_config(rest),

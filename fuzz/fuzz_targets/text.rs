@@ -13,7 +13,7 @@ use nextdeploy::deploy::duration_of_flag;
 use nextdeploy::config::metadata::ConfigFiles;
 use nextdeploy::image_ref::ImageRef;
 use nextdeploy::origin::{Sourced, Origin};
-use nextdeploy::deploy::proxy::{Admin, SiteAddress, Upstream};
+use nextdeploy::deploy::proxy::{CaddyAdmin, SiteAddress, Upstream};
 use nextdeploy::registry::RegistryHost;
 use nextdeploy::rel_path::RelPath;
 use nextdeploy::config::settings::{resolve, resolve_reporting};
@@ -112,7 +112,7 @@ fn read_ssh(text: &str) {
 fn read_proxy(text: &str) {
     let _ = Upstream::parse(text);
     let _ = SiteAddress::parse(text);
-    let _ = Admin::new(text);
+    let _ = CaddyAdmin::new(text);
     let _ = HttpTarget::parse(text, None);
 }
 

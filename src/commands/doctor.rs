@@ -99,7 +99,7 @@ async fn registries(session: &Session, project: &Opened, plan: &ImagePlan, engin
     let references = plan
         .tags
         .iter()
-        .filter_map(|tag| ImageRef::parse(&tag.value).ok())
+        .map(|tag| tag.value.clone())
         // A name without registry and namespace is local.
         .filter(|reference| reference.domain.is_some() || reference.path.contains('/'));
     // One of each registry.

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::Publisher;
 use super::event::{Event, EventSender, Phase};
-use super::record::{TransferRecord, record_transfer};
+use super::record::TransferRecord;
 use super::stop::Stop;
 use crate::builder::RegistryCredentials;
 use crate::config::settings::{PublishSettings, PushPolicy};
@@ -46,7 +46,7 @@ impl Publication {
     pub fn decide(
         policy: Option<&Sourced<PushPolicy>>,
         ci: &CiContext,
-        tags: &[Sourced<String>],
+        tags: &[Sourced<ImageRef>],
     ) -> Result<Self, CommandError> {
         let Some(policy) = policy.filter(|policy| policy.value != PushPolicy::Never) else {
             return Ok(Publication::NotRequested);
@@ -58,7 +58,7 @@ impl Publication {
         }
         let references: Vec<ImageRef> = tags
             .iter()
-            .filter_map(|tag| ImageRef::parse(&tag.value).ok())
+            .map(|tag| tag.value.clone())
             // A name without a registry and a namespace is local: `docker.io/library` takes no pushes.
             .filter(|reference| reference.domain.is_some() || reference.path.contains('/'))
             .collect();
@@ -67,7 +67,7 @@ impl Publication {
             (true, PushPolicy::Auto) => Ok(Publication::Skipped("no image names a registry".to_owned())),
             (true, _) => Err(CommandError::NothingToPush {
                 wanted_by: policy.origin.clone(),
-                tags: tags.iter().map(|tag| tag.value.clone()).collect(),
+                tags: tags.iter().map(|tag| tag.value.to_string()).collect(),
             }),
         }
     }
@@ -110,10 +110,10 @@ impl RegistryAccess {
     /// and the daemon pulls anonymously.
     pub(super) async fn base_credentials(
         &self,
-        images: &[&str],
+        images: &[&ImageRef],
         events: &EventSender,
     ) -> Result<BTreeMap<String, RegistryCredentials>, Error> {
-        let references: Vec<ImageRef> = images.iter().filter_map(|image| ImageRef::parse(image).ok()).collect();
+        let references: Vec<ImageRef> = images.iter().copied().cloned().collect();
         // `--username` and `--password` are for the push.
         let authenticator = self.authenticator_for(&[])?;
         let mut found = BTreeMap::new();
@@ -183,7 +183,7 @@ impl DaemonPublisher<'_> {
         };
         events.send(Event::Started(Phase::Push)).await;
         let push = run.push(stop.clone().requested());
-        let (outcome, (record, notices)) = tokio::join!(push, record_transfer(received, events));
+        let (outcome, (record, notices)) = tokio::join!(push, events.record_transfer(received));
         events.warnings(notices).await;
         events.send(Event::Finished(Phase::Push)).await;
         Ok((outcome, record))
@@ -259,15 +259,12 @@ pub fn planned_registries(plan: &ImagePlan) -> Vec<Sourced<RegistryHost>> {
 
 /// A reference of the command line; without tag and digest it is `latest`, as for `docker`.
 pub fn typed_reference(text: &str) -> Result<ImageRef, CommandError> {
-    let mut reference = ImageRef::parse(text).map_err(|invalid| CommandError::InvalidReference {
+    let reference = ImageRef::parse(text).map_err(|invalid| CommandError::InvalidReference {
         text: text.to_owned(),
         reason: invalid.to_string(),
         hint: invalid.hint(),
     })?;
-    if reference.tag.is_none() && reference.digest.is_none() {
-        reference.tag = Some("latest".to_owned());
-    }
-    Ok(reference)
+    Ok(reference.or_latest())
 }
 
 #[cfg(test)]
@@ -282,7 +279,7 @@ mod tests {
             ..CiContext::default()
         };
         let origin = Origin::Flag("--push".to_owned());
-        let tags: Vec<_> = tags.iter().map(|tag| Sourced::new((*tag).to_owned(), origin.clone())).collect();
+        let tags: Vec<_> = tags.iter().map(|tag| Sourced::new(ImageRef::parse(tag).unwrap(), origin.clone())).collect();
         Publication::decide(Some(&Sourced::new(policy, origin)), &ci, &tags)
     }
 

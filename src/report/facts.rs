@@ -5,7 +5,7 @@ use std::fmt::{Display, Write as _};
 use crate::diagnostic::printable;
 use crate::origin::{Origin, Sourced};
 use crate::project::{
-    InstallNeeds, Known, NextConfig, OutputMode, ProjectFacts, StartScript, Workspace, WorkspaceTool, YarnLinker,
+    InstallNeeds, NextConfig, OutputMode, ProjectFacts, StartScript, StaticValue, Workspace, WorkspaceTool, YarnLinker,
 };
 
 /// Longest list of one fact.
@@ -153,11 +153,11 @@ fn output_name(mode: OutputMode) -> &'static str {
 }
 
 /// Nothing for an option that is not set: the default of Next.js holds.
-fn known<T>(name: &'static str, value: &Known<T>, show: impl Fn(&T) -> String) -> Option<Row> {
+fn known<T>(name: &'static str, value: &StaticValue<T>, show: impl Fn(&T) -> String) -> Option<Row> {
     match value {
-        Known::Absent => None,
-        Known::Value(detected) => Some(row(name, show(&detected.value), &detected.origin.to_string())),
-        Known::Unknown { reason, line } => Some(row(name, "unknown", &format!("line {line}: {reason}"))),
+        StaticValue::Absent => None,
+        StaticValue::Value(detected) => Some(row(name, show(&detected.value), &detected.origin.to_string())),
+        StaticValue::Unknown { reason, line } => Some(row(name, "unknown", &format!("line {line}: {reason}"))),
     }
 }
 

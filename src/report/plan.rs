@@ -31,7 +31,7 @@ fn image_section(text: &mut String, plan: &ImagePlan) {
     list(text, "tags", plan.tags.iter().map(ToString::to_string));
     line(text, "base", &plan.base.runtime.to_string());
     if plan.base.build.value != plan.base.runtime.value {
-        line(text, "build base", &plan.base.build.value);
+        line(text, "build base", &plan.base.build.value.to_string());
     }
     line(text, "Node.js", &plan.node_major.to_string());
     line(text, "Next.js", &plan.next_version.to_string());

@@ -77,9 +77,9 @@ fn change(before: u64, now: u64) -> String {
 
 fn rows(summary: &Summary<'_>) -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
-    let tags: Vec<&str> = match (summary.image, summary.plan) {
-        (Some(image), _) => image.tags.iter().map(String::as_str).collect(),
-        (None, Some(plan)) => plan.tags.iter().map(|tag| tag.value.as_str()).collect(),
+    let tags: Vec<String> = match (summary.image, summary.plan) {
+        (Some(image), _) => image.tags.clone(),
+        (None, Some(plan)) => plan.tags.iter().map(|tag| tag.value.to_string()).collect(),
         (None, None) => Vec::new(),
     };
     let pushed = |tag: &str| summary.pushed.iter().any(|pushed| pushed.reference == tag);

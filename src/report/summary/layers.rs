@@ -18,10 +18,10 @@ const SHOWN: usize = 60;
 pub(super) fn render(summary: &Summary<'_>) -> String {
     let Some(image) = summary.image.filter(|image| !image.layers.is_empty()) else { return String::new() };
     let base = base_layers(image);
-    let base_name = summary.plan.filter(|_| base > 0).map(|plan| plan.base.runtime.value.as_str());
+    let base_name = summary.plan.filter(|_| base > 0).map(|plan| plan.base.runtime.value.to_string());
     let mut rows = Vec::new();
     let (below, own) = image.layers.split_at(base);
-    if let Some(name) = base_name {
+    if let Some(name) = &base_name {
         let title = format!("Base image {} ({})", code(name), count(base, "layer"));
         let bytes = below.iter().map(|layer| layer.size).sum();
         let fate = if below.iter().all(|layer| is_in(summary.previous, layer)) { "♻️ reused" } else { "" };

@@ -9,7 +9,7 @@ use crate::config::settings::{EnvScope, EnvValue, SecretSource, SecretValue};
 use crate::diagnostic::{Location, Warning};
 use crate::image::ImageLayer;
 use crate::image::plan::sample::{Sample, from_flag};
-use crate::project::EnvFile;
+use crate::project::DotenvFile;
 use crate::secret::Secret;
 
 /// One run with everything in it; tests change what they are about.
@@ -53,7 +53,7 @@ impl Run {
         let key = SecretValue::Value(Secret::new("very-secret-1234".to_owned()));
         sample.settings.secrets = vec![from_flag(SecretSource { id: "NPM_TOKEN".to_owned(), value: key }, "--secret")];
         sample.env("DATABASE_URL", EnvValue::Secret(Secret::new("postgres://x".to_owned())), EnvScope::Build);
-        sample.facts.env_files = vec![EnvFile {
+        sample.facts.env_files = vec![DotenvFile {
             path: crate::rel_path::RelPath::new(".env").unwrap(),
             tracked: true,
             variables: vec![("NEXT_PUBLIC_TITLE".to_owned(), "Shop".to_owned())],
