@@ -14,14 +14,14 @@ use nextdeploy::docker::{
     Containers, EventQuery, ExecSpec, ListQuery, LogOptions, Owner, Running, read_routes, read_run_document,
 };
 use nextdeploy::docker::connection::{Address, Endpoint, Engine};
-use nextdeploy::report::forge::{Announcer, Place, Service, Wanted};
+use nextdeploy::report::forge::{ForgeClient, ForgeTarget, ForgeService, RequestedReports};
 use nextdeploy::host::{Cache, Environment};
 use nextdeploy::net::{Network, install_provider};
 use nextdeploy::image_ref::ImageRef;
 use nextdeploy::origin::Origin;
 use nextdeploy::deploy::proxy::CaddyAdmin;
-use nextdeploy::registry::transfer::{PullRun, PushRun, TransferOptions, ask_about_login};
-use nextdeploy::registry::{Access, AuthError, Credentials, Login, RegistryHost};
+use nextdeploy::registry::transfer::{PullRun, PushRun, RetryPolicy, TransferOptions, check_login};
+use nextdeploy::registry::{Credential, Keychain, Login};
 use nextdeploy::secret::Secret;
 use nextdeploy_fuzz::{Script, choose, parts, runtime};
 use tempfile::TempDir;
@@ -145,32 +145,27 @@ fn response(part: &[u8]) -> Vec<u8> {
 }
 
 /// The same login for every registry.
-struct Known(Login);
-
-impl nextdeploy::registry::transfer::CredentialSource for Known {
-    async fn credentials(&self, _: &RegistryHost, _: Access) -> Result<Credentials, AuthError> {
-        Ok(Credentials { login: self.0.clone(), origin: "the test".to_owned(), tried: Vec::new() })
-    }
-
-    async fn renew(&self, _: &RegistryHost, _: Access) -> Result<Option<Credentials>, AuthError> {
-        Ok(None)
-    }
+fn keychain(login: Login) -> Keychain {
+    Keychain::fixed([Credential { login, origin: "the test".to_owned(), tried: Vec::new() }])
 }
 
 fn options() -> TransferOptions {
     TransferOptions {
-        attempts: 1,
-        first_wait: Duration::ZERO,
-        longest_wait: Duration::ZERO,
+        retry: RetryPolicy {
+            attempts: 1,
+            first_wait: Duration::ZERO,
+            longest_wait: Duration::ZERO,
+            ..RetryPolicy::default()
+        },
         ..TransferOptions::default()
     }
 }
 
-fn place(servers: &Servers, service: Service) -> Place {
-    Place {
+fn place(servers: &Servers, service: ForgeService) -> ForgeTarget {
+    ForgeTarget {
         service,
         api: format!("http://{}", servers.address),
-        repository: if service == Service::GitHub { "acme/shop".to_owned() } else { "7".to_owned() },
+        repository: if service == ForgeService::GitHub { "acme/shop".to_owned() } else { "7".to_owned() },
         commit: Some("0123456789abcdef0123456789abcdef01234567".to_owned()),
         pull_request: Some(7),
         run_url: None,
@@ -235,16 +230,16 @@ async fn ask(servers: &Servers, question: Question) {
             let _ = containers.service_replicas("shop").await;
         }
         Question::Login => {
-            let _ = ask_about_login(&servers.engine, &servers.network, &reference, &login).await;
+            let _ = check_login(&servers.engine, &servers.network, &reference, &login).await;
         }
         Question::Pull => {
             let (events, _received) = mpsc::channel(64);
-            let credentials = Known(login);
+            let keychain = keychain(login);
             let run = PullRun {
                 engine: &servers.engine,
                 reference: &reference,
                 platform: None,
-                credentials: &credentials,
+                keychain: &keychain,
                 events,
                 options: options(),
             };
@@ -253,13 +248,13 @@ async fn ask(servers: &Servers, question: Question) {
         Question::Push => {
             let (events, received) = mpsc::channel(64);
             drop(received);
-            let credentials = Known(login);
+            let keychain = keychain(login);
             let references = [reference];
             let run = PushRun {
                 engine: &servers.engine,
                 source: None,
                 references: &references,
-                credentials: &credentials,
+                keychain: &keychain,
                 network: &servers.network,
                 events,
                 options: options(),
@@ -272,10 +267,10 @@ async fn ask(servers: &Servers, question: Question) {
             let _ = admin.spare("shop").await;
         }
         Question::GitHub | Question::GitLab => {
-            let service = if matches!(question, Question::GitHub) { Service::GitHub } else { Service::GitLab };
+            let service = if matches!(question, Question::GitHub) { ForgeService::GitHub } else { ForgeService::GitLab };
             let token = Secret::new("token-of-the-test".to_owned());
             let http = servers.network.client().expect("a client");
-            let announcer = Announcer::new(place(servers, service), http, &token, "shop", Wanted::default());
+            let announcer = ForgeClient::new(place(servers, service), http, &token, "shop", RequestedReports::default());
             if let Ok(announcer) = announcer {
                 let _ = announcer.check_token().await;
             }

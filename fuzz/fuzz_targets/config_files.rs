@@ -16,7 +16,8 @@ use nextdeploy::config::metadata::{ConfigFiles, Overrides, Record, check};
 use nextdeploy::net::Network;
 use nextdeploy::origin::{Sourced, Origin};
 use nextdeploy::project::{DetectOptions, detect};
-use nextdeploy::registry::{Access, Authenticator, RegistryHost};
+use nextdeploy::image_ref::RegistryHost;
+use nextdeploy::registry::{Access, Keychain};
 use nextdeploy::rel_path::RelPath;
 use nextdeploy::config::settings::{PublishSettings, resolve};
 use nextdeploy::repo::SourceTree;
@@ -100,8 +101,8 @@ fn read_docker_config(data: &[u8]) {
     let environment = Environment::from_pairs([("DOCKER_AUTH_CONFIG", text.as_ref())]);
     let network = Arc::new(Network::new(&environment, None));
     let host = RegistryHost::new("registry.example.com");
-    if let Ok(authenticator) = Authenticator::new(&PublishSettings::default(), &[], &environment, network) {
-        let _ = runtime().block_on(authenticator.credentials(&host, Access::Pull));
+    if let Ok(keychain) = Keychain::new(&PublishSettings::default(), &[], &environment, network) {
+        let _ = runtime().block_on(keychain.resolve(&host, Access::Pull));
     }
 }
 

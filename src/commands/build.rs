@@ -1,6 +1,6 @@
 //! `nextdeploy build`.
 
-use super::announce::{Announced, Announcement};
+use super::announce::{Announced, ForgeReport};
 use super::conclude::conclude;
 use super::display::{progress_mode, show};
 use super::output::write_file;
@@ -73,20 +73,20 @@ fn build(session: &Session, verb: &Build, planned: Planned) -> (Reached, Result<
     let detail = if reporting::wants_summary(session) { ReportDetail::Full } else { ReportDetail::Brief };
     let done = block_on(async {
         let stop = Stop::on_signals();
-        let announcement = Announcement::begin(session, &planned.opened);
+        let forge_report = ForgeReport::begin(session, &planned.opened);
         let work = async |events| planned.build_with_docker(&session.environment, detail, &events, &stop).await;
         let ended = Box::pin(show(session, mode, work)).await;
         if let Err(failure) = &ended {
             show_failed_step(session, &failure.error);
         }
         let push = ended.as_ref().map_or(PushReport::NotWanted, |published| show_push(session, &published.push));
-        let announced = match (announcement, &ended) {
+        let announced = match (forge_report, &ended) {
             (None, _) => Announced::Completely,
-            (Some(announcement), Ok(Published { built, .. })) => {
+            (Some(forge_report), Ok(Published { built, .. })) => {
                 let warnings = &built.attempted.planned.plan.warnings;
-                announcement.built(&built.image, &built.attempted.record, &push, warnings).await
+                forge_report.built(&built.image, &built.attempted.record, &push, warnings).await
             }
-            (Some(announcement), Err(failure)) => announcement.ended(&failure.error).await,
+            (Some(forge_report), Err(failure)) => forge_report.ended(&failure.error).await,
         };
         (ended, push, announced, stop.code())
     });

@@ -81,10 +81,10 @@ async fn pull(
     events: &EventSender,
     stop: &Stop,
 ) -> Result<(PulledImage, TransferRecord), Error> {
-    let authenticator = access.authenticator()?;
+    let keychain = access.keychain()?;
     let (sender, received) = mpsc::channel(TRANSFER_QUEUE);
     let options = TransferOptions::default();
-    let run = PullRun { engine, reference, platform, credentials: &authenticator, events: sender, options };
+    let run = PullRun { engine, reference, platform, keychain: &keychain, events: sender, options };
     let (pulled, (record, notices)) =
         tokio::join!(run.pull(stop.clone().requested()), events.record_transfer(received));
     events.warnings(notices).await;

@@ -20,7 +20,7 @@ use crate::docker::{ContainerError, Containers, ImageFacts, read_run_document};
 use crate::error::Error;
 use crate::origin::{Origin, Sourced};
 use crate::pipeline::{RegistryAccess, Stop, named_registry, typed_reference};
-use crate::registry::{Access, RegistryHost};
+use crate::registry::Access;
 use crate::report::launch::{PlanResult, RunResult, ServiceResult, render_launch_plan};
 
 pub fn run(session: &Session, verb: &Run, words: &Words) -> Result<ExitCode, Error> {
@@ -210,9 +210,9 @@ impl ContainerRun<'_> {
         }
         let login = match typed_reference(&service.spec.container.image) {
             Ok(reference) if reference.digest.is_some() => {
-                let host = RegistryHost::of(&reference);
-                let authenticator = access.authenticator()?;
-                Some((authenticator.credentials(&host, Access::Pull).await?.login, host))
+                let host = reference.registry();
+                let keychain = access.keychain()?;
+                Some((keychain.resolve(&host, Access::Pull).await?.login, host))
             }
             _ => None,
         };

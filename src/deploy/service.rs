@@ -16,9 +16,9 @@ use crate::docker::{
     ContainerError, ContainerName, Containers, ImageFacts, LogLine, RollingUpdate, RolloutDirection, ServiceChange,
     ServiceFailure, ServiceProgress, ServiceSecret, ServiceSpec, SwarmRole,
 };
-use crate::image_ref::ImageRef;
+use crate::image_ref::{ImageRef, RegistryHost};
 use crate::origin::Origin;
-use crate::registry::{Login, RegistryHost, registry_auth_header};
+use crate::registry::{Login, registry_auth_header};
 
 /// The default network. A bridge may already have the name of the one for containers.
 const OVERLAY: &str = "nextdeploy-swarm";

@@ -89,10 +89,12 @@ impl LocalImage {
 
     /// Digests of the image in the repository of `reference`.
     pub fn digests(&self, reference: &ImageRef) -> impl Iterator<Item = &str> {
-        let repository = full_repository(reference);
+        let repository = reference.fully_qualified_repository();
         self.repo_digests.iter().filter_map(move |known| {
             let (name, digest) = known.split_once('@')?;
-            (full_repository(&ImageRef::parse(name).ok()?) == repository).then_some(digest)
+            // Some daemons list `<none>@<none>`.
+            let known = ImageRef::parse(name).ok()?;
+            (known.fully_qualified_repository() == repository).then_some(digest)
         })
     }
 
@@ -104,13 +106,6 @@ impl LocalImage {
     }
 }
 
-/// `docker.io/library/node`, however it was written.
-fn full_repository(reference: &ImageRef) -> String {
-    let mut name = ImageRef { tag: None, digest: None, ..reference.clone() }.fully_qualified();
-    name.truncate(name.len() - ":latest".len());
-    name
-}
-
 impl Engine {
     /// The image that `reference` names; `None` when the daemon does not have it.
     pub async fn find_local(&self, reference: &ImageRef) -> Result<Option<LocalImage>, DaemonError> {
@@ -120,10 +115,8 @@ impl Engine {
 
     /// Gives the image `source` another name.
     pub(crate) async fn tag_image(&self, source: &str, name: &ImageRef) -> Result<(), ApiError> {
-        let repository = ImageRef { tag: None, ..name.clone() }.to_string();
-        let tag = name.tag.as_deref().unwrap_or("latest");
         let request = self.post("image tagging", &format!("/images/{source}/tag"));
-        request.query("repo", &repository).query("tag", tag).run().await
+        request.query("repo", &name.repository()).query("tag", name.tag_or_latest()).run().await
     }
 
     /// Removes an image, or the name `image` of one that has others.

@@ -74,7 +74,7 @@ fn a_build_in_a_job_reports_itself_and_nothing_else() {
     let (_, _, again) = run("second");
     let routes = |page: &str| page.split("### ").find(|part| part.contains(" route")).map(str::to_owned).unwrap();
     assert_eq!(routes(&summary), routes(&again));
-    assert!(again.contains("(as before)") && !again.contains("🆕"), "{again}");
+    assert!(again.contains("(unchanged)") && !again.contains("🆕"), "{again}");
     let filter = format!("ancestor={}", image.tag);
     assert_eq!(image.engine.docker(&["ps", "--all", "--quiet", "--filter", &filter]), "");
 }

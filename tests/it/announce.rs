@@ -31,7 +31,7 @@ fn a_failed_build_is_told_and_stays_a_failed_build() {
     build(&api, crate::forge::TOKEN, &["--comment", "--commit-status", "--deployment=preview"]);
     let bodies = api.bodies();
     assert_eq!(bodies.len(), 1, "{bodies:?}");
-    for text in ["<code>shop</code> is not built", "daemon/unreachable", "What to do", "/acme/shop/actions/runs/77"] {
+    for text in ["<code>shop</code> was not built", "daemon/unreachable", "What to do", "/acme/shop/actions/runs/77"] {
         assert!(bodies[0].contains(text), "{text}: {}", bodies[0]);
     }
     let state = api.state.lock().unwrap();

@@ -226,7 +226,7 @@ fn a_summary_that_does_not_fit_is_left_out_whole() {
     fs::write(job.path("summary"), &before[..before.len() - 3_000]).unwrap();
     job.run(&["build", "--dry-run"], &[]).succeeds();
     let text = job.text("summary");
-    assert!(text.len() <= 1024 * 1024 && text.contains("Left out"), "{}", text.len());
+    assert!(text.len() <= 1024 * 1024 && text.contains("Omitted"), "{}", text.len());
 }
 
 #[test]
@@ -417,7 +417,7 @@ fn an_agent_that_fails_or_hangs_changes_nothing() {
         job.repository.run_with(&["build", "--dry-run"], &variables)
     };
     let failing = run("echo first >&2; printf '~~~ \\033[31mnot connected\\n' >&2; exit 1");
-    failing.succeeds().says("notice: `buildkite-agent` did not take").says("~~~ \\u{1b}[31mnot connected");
+    failing.succeeds().says("notice: `buildkite-agent` rejected").says("~~~ \\u{1b}[31mnot connected");
     let started = std::time::Instant::now();
     run("sleep 600").succeeds().says("it did not end within 10 s");
     assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());

@@ -127,7 +127,7 @@ fn a_build_that_prints_secrets_shows_none_anywhere() {
     for received in api.server.received() {
         assert_hidden(&received.line(), &received.body, &secrets);
     }
-    assert!(api.bodies()[0].contains("is not built"), "{:?}", api.bodies());
+    assert!(api.bodies()[0].contains("was not built"), "{:?}", api.bodies());
 }
 
 #[test]

@@ -18,6 +18,7 @@ use crate::builder::{BuildRequest, ContextStreamError, RegistryCredentials, arch
 use crate::config::settings::{CacheUse, PullPolicy};
 use crate::docker::connection::Uri;
 use crate::image::dockerfile::{BuildContext, BuilderBackend};
+use crate::image_ref::RegistryHost;
 
 /// Path and query of the build.
 pub(super) fn build_uri(request: &BuildRequest, backend: BuilderBackend, session: Option<&str>) -> Uri {
@@ -72,15 +73,11 @@ pub(super) fn registry_config(credentials: &BTreeMap<String, RegistryCredentials
     let config: serde_json::Map<_, _> = credentials
         .iter()
         .map(|(host, credentials)| {
-            // The daemon's name of Docker Hub (Engine API, "Authentication").
-            let host = if matches!(host.as_str(), "docker.io" | "index.docker.io" | "registry-1.docker.io") {
-                "https://index.docker.io/v1/"
-            } else {
-                host
-            };
+            // The daemon has its own name for Docker Hub (Engine API, "Authentication").
+            let host = RegistryHost::new(host);
             let login =
                 serde_json::json!({ "username": credentials.username, "password": credentials.password.expose() });
-            (host.to_owned(), login)
+            (host.config_key().to_owned(), login)
         })
         .collect();
     URL_SAFE.encode(serde_json::Value::Object(config).to_string())

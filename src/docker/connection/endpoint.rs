@@ -259,7 +259,7 @@ mod tests {
             ("tcp://user@h:1/path", "only a host and a port"),
             ("unix://", "path of the socket is missing"),
             ("npipe:////./pipe/docker_engine", "only `unix://`, `tcp://` and `ssh://`"),
-            ("ssh://me:secret@h", "a password does not belong there"),
+            ("ssh://me:secret@h", "passwords are not supported"),
         ] {
             let message = address(&[("DOCKER_HOST", host)]).unwrap_err();
             assert!(message.contains("DOCKER_HOST") && message.contains(reason), "{host}: {message}");

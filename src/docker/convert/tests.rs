@@ -326,9 +326,9 @@ fn networks_that_cannot_serve_are_told() {
     for (network, difference) in [
         (json!({ "Driver": "bridge" }), None),
         (json!({ "Driver": "overlay", "Attachable": true }), None),
-        (json!({ "Driver": "overlay" }), Some("it is an overlay network that single containers may not join")),
+        (json!({ "Driver": "overlay" }), Some("it is an overlay network that only services may join")),
         (json!({ "Driver": "host" }), Some("its driver is `host`")),
-        (json!({ "Driver": "bridge", "Internal": true }), Some("it is internal, no port can be published from it")),
+        (json!({ "Driver": "bridge", "Internal": true }), Some("it is internal, so no port can be published from it")),
     ] {
         let network = serde_json::from_value(network).unwrap();
         assert_eq!(network_differs(&network).as_deref(), difference);

@@ -48,7 +48,7 @@ async fn containers_of_podman() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let busy: serde_json::Value = serde_json::from_str(&verb(&["stats", "--json", &name]).stdout).unwrap();
     assert!(busy[0]["stats"]["cpuPercent"].as_f64().unwrap() > 5.0, "{busy}");
-    assert!(verb(&["health", &name]).stdout.contains("runs, and has no health check"));
+    assert!(verb(&["health", &name]).stdout.contains("running, no health check"));
     assert_eq!(lab.containers.remove(&name, Removal::Stopped).await.unwrap_err().code(), "container/runs");
     assert_eq!(verb(&["stop", &name]).code, Some(0));
     assert_eq!(lab.containers.inspect(&name).await.unwrap().state.exit_code, Some(0));

@@ -69,7 +69,7 @@ async fn a_container_is_looked_after() {
     assert_eq!(ok(&lab, &["stop", "--time", "5", &app]), format!("{name}\n"));
     assert_eq!(refused(&lab, &["exec", &app, "ls"], &["container/not-running", name]), Some(7));
     let ended = run(&lab, &["health", &app]);
-    assert_eq!((ended.code, ended.stdout.starts_with(&format!("{name}: ended with exit code 0\n"))), (Some(7), true));
+    assert_eq!((ended.code, ended.stdout.starts_with(&format!("{name}: exited with code 0\n"))), (Some(7), true));
     assert!(!ok(&lab, &["ps", &app]).contains(name) && ok(&lab, &["ps", "--all", &app]).contains("Exited (0)"));
     assert_eq!(ok(&lab, &["restart", name]), format!("{name}\n"));
     assert_eq!(ok(&lab, &["rm", "--force", name]), format!("{name}\n"));
@@ -137,7 +137,7 @@ async fn containers_of_others_are_left_alone() {
     }
     assert!(!ok(&lab, &["ps"]).contains(name) && ok(&lab, &["ps", "--any"]).contains(name));
     assert_eq!(ok(&lab, &["logs", "--any", name]), "theirs\n");
-    assert!(ok(&lab, &["health", "--any", name]).contains("runs, and has no health check"));
+    assert!(ok(&lab, &["health", "--any", name]).contains("running, no health check"));
     assert!(ok(&lab, &["stats", "--any", name]).contains(name));
 }
 

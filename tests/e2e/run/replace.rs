@@ -23,7 +23,7 @@ fn the_port_moves_to_the_new_container_and_back() {
     expect(&run, 0);
     let result: Value = serde_json::from_str(&run.stdout).unwrap();
     assert_eq!((&result["replaced"], result["gapSeconds"].is_f64()), (&one.clone().into(), true));
-    assert!(run.stderr.contains("nothing answered for"), "{}", run.stderr);
+    assert!(run.stderr.contains("no responses for"), "{}", run.stderr);
     assert_eq!(app.address(), address, "the port is the same without being asked for again");
     assert_eq!(app.get("/api/version").text(), "two");
     assert_eq!(app.containers().len(), 2, "the old one is kept");
@@ -80,7 +80,7 @@ fn a_replacement_that_fails_leaves_the_old_one_serving() {
     let port = taken.local_addr().unwrap().port().to_string();
     let run = app.run(&["--replace", "--publish", &port, "--env", "VERSION=two", &app.image]);
     expect(&run, 7);
-    assert!(run.stderr.contains("runs again"), "{}", run.stderr);
+    assert!(run.stderr.contains("is running again"), "{}", run.stderr);
     assert_eq!(app.containers(), one);
     let answer = (0..50).find_map(|_| {
         std::thread::sleep(Duration::from_millis(100));

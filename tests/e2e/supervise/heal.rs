@@ -40,7 +40,7 @@ fn a_killed_container_comes_back_and_a_stopped_one_does_not() {
         engine.docker(&["kill", &container.name]);
     }
     engine.docker(&["stop", "--time", "5", &stopped.name]);
-    supervisor.wait_for_words("`nd-sup-kill-a` ended with exit code 137: restart 1 of 5");
+    supervisor.wait_for_words("`nd-sup-kill-a` exited with code 137: restart 1 of 5");
     wait_for("the restart", || (killed.status() == "running" && killed.started_at() != before).then_some(()));
     // Longer than several looks and the first delay.
     sleep(Duration::from_secs(6));
@@ -55,7 +55,7 @@ fn a_killed_container_comes_back_and_a_stopped_one_does_not() {
     assert_eq!((up("nd-sup-kill-a"), up("nd-sup-kill-b"), up("nd-sup-kill-d")), (Some(1.0), Some(0.0), None));
 
     let late = Managed::run(&engine, "nd-sup-kill-f", app, &[], WAITS);
-    supervisor.wait_for_words("`nd-sup-kill-f` is watched");
+    supervisor.wait_for_words("watching `nd-sup-kill-f`");
     drop(late);
     supervisor.wait_for_words("`nd-sup-kill-f` is gone");
     wait_for("the metric to go", || up("nd-sup-kill-f").is_none().then_some(()));
@@ -106,7 +106,7 @@ fn after_the_budget_it_is_left_alone_until_somebody_starts_it() {
     assert_eq!(supervisor.told().matches("is left alone").count(), 1, "{}", supervisor.told());
 
     engine.docker(&["restart", "--time", "1", &container.name]);
-    supervisor.wait_for_words("`nd-sup-budget-a` is well again");
+    supervisor.wait_for_words("`nd-sup-budget-a` has recovered");
     wait_for("the budget to be spent again", || {
         (supervisor.told().matches("is left alone").count() == 2).then_some(())
     });
@@ -121,12 +121,10 @@ fn a_row_of_ends_for_memory_is_told_and_left_to_the_daemon() {
     let supervisor = desk.supervise(&[app]);
     let eats = "setTimeout(() => { for (const all = [];;) all.push(Buffer.alloc(1e6, 1)) }, 1000)";
     let container = Managed::run(&engine, "nd-sup-memory-a", app, &["--memory", "32m"], eats);
-    supervisor
-        .wait_for_words("warning: `nd-sup-memory-a` was ended for its memory (limit 32 MiB); the daemon restarts it");
-    supervisor
-        .wait_for_words("`nd-sup-memory-a` was ended for its memory (limit 32 MiB) 4 times; the daemon restarts it");
+    supervisor.wait_for_words("warning: `nd-sup-memory-a` ran out of memory (limit 32 MiB); the daemon restarts it");
+    supervisor.wait_for_words("`nd-sup-memory-a` ran out of memory (limit 32 MiB) 4 times; the daemon restarts it");
     wait_for("more ends", || (container.inspect("{{.RestartCount}}").parse::<u32>().unwrap() > 5).then_some(()));
     let (_, told) = supervisor.end(Signal::TERM);
-    assert_eq!(told.matches("for its memory").count(), 2, "{told}");
+    assert_eq!(told.matches("ran out of memory").count(), 2, "{told}");
     assert!(!told.contains(": restart "), "{told}");
 }

@@ -30,7 +30,7 @@ fn what_is_killed_in_podman_comes_back_and_what_is_stopped_does_not() {
     let before = killed.started_at();
     engine.docker(&["kill", &killed.name]);
     engine.docker(&["stop", &stopped.name]);
-    supervisor.wait_for_words("`nd-sup-pod-a` ended with exit code 137: restart 1 of 5");
+    supervisor.wait_for_words("`nd-sup-pod-a` exited with code 137: restart 1 of 5");
     wait_for("the restart", || (killed.status() == "running" && killed.started_at() != before).then_some(()));
     sleep(Duration::from_secs(6));
     for ended in [&stopped, &crashing] {
@@ -45,7 +45,7 @@ fn what_is_killed_in_podman_comes_back_and_what_is_stopped_does_not() {
     let up = format!("nextdeploy_container_up{{app=\"{app}\",container=\"{}\"}}", stopped.name);
     wait_for("the metric", || (supervisor.metric(&up) == Some(1.0)).then_some(()));
     engine.docker(&["kill", &stopped.name]);
-    supervisor.wait_for_words("`nd-sup-pod-b` ended with exit code 137: restart 1 of 5");
+    supervisor.wait_for_words("`nd-sup-pod-b` exited with code 137: restart 1 of 5");
     let (code, told) = supervisor.end(Signal::TERM);
     assert_eq!((code, told.matches(": restart ").count()), (Some(143), 2), "{told}");
 }

@@ -37,7 +37,7 @@ fn a_stop_by_somebody_wins_over_a_restart_that_has_begun() {
         sleep(Duration::from_secs(10));
         assert_eq!(container.status(), "exited", "{}", supervisor.told());
         assert_eq!(container.started_at(), started);
-        let told = format!("`{name}` was stopped meanwhile: it is not started again");
+        let told = format!("`{name}` was stopped during a restart and is not started again");
         assert_eq!(supervisor.told().matches(&told).count(), 1, "{}", supervisor.told());
         assert_eq!(supervisor.told().matches(": restart ").count(), 1, "{}", supervisor.told());
         // Started by hand it is looked after again.

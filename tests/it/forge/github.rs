@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use nextdeploy::diagnostic::Warning;
+use nextdeploy::diagnostic::{Diagnostic as _, Warning};
 use nextdeploy::host::Environment;
 use nextdeploy::repo::ci::CiContext;
-use nextdeploy::report::forge::{Action, Announcer, ForgeError, Outcome, Place, Wanted};
+use nextdeploy::report::forge::{ForgeAction, ForgeClient, ForgeError, ForgeTarget, ReportedOutcome, RequestedReports};
 use nextdeploy::secret::Secret;
 
 use super::github_api::{Fault, GitHubApi, refuse};
@@ -16,18 +16,23 @@ const EVENT: &str = r#"{"pull_request":{"number":7,"head":{"sha":"0123456789abcd
 const FORK_EVENT: &str = r#"{"pull_request":{"number":7,"head":{"sha":"0123456789abcdef0123456789abcdef01234567","ref":"feature","repo":{"full_name":"stranger/shop"}},"base":{"ref":"main"}}}"#;
 const MARKER: &str = "<!-- nextdeploy comment of shop -->";
 
-async fn run(api: &GitHubApi, wanted: Wanted, outcome: Outcome<'_>) -> Vec<Warning> {
+async fn run(api: &GitHubApi, wanted: RequestedReports, outcome: ReportedOutcome<'_>) -> Vec<Warning> {
     run_event(api, EVENT, wanted, outcome).await
 }
 
-async fn run_event(api: &GitHubApi, event: &str, wanted: Wanted, outcome: Outcome<'_>) -> Vec<Warning> {
+async fn run_event(
+    api: &GitHubApi,
+    event: &str,
+    wanted: RequestedReports,
+    outcome: ReportedOutcome<'_>,
+) -> Vec<Warning> {
     let variables = api.variables();
     let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     super::run(&variables, event, wanted, outcome).await
 }
 
-fn everything() -> Wanted {
-    Wanted {
+fn everything() -> RequestedReports {
+    RequestedReports {
         comment: true,
         commit_status: true,
         deployment: Some("preview".to_owned()),
@@ -72,9 +77,9 @@ async fn a_run_writes_comment_status_and_deployment() {
 #[tokio::test]
 async fn a_failed_and_a_stopped_run_say_so() {
     let api = GitHubApi::start();
-    let failed = Outcome::Failed { description: "step failed", comment: "**failed**\n" };
+    let failed = ReportedOutcome::Failed { description: "step failed", comment: "**failed**\n" };
     assert_eq!(run(&api, everything(), failed).await, []);
-    assert_eq!(run(&api, everything(), Outcome::Stopped).await, []);
+    assert_eq!(run(&api, everything(), ReportedOutcome::Stopped).await, []);
     let state = api.state.lock().unwrap();
     assert_eq!(state.comments.len(), 1);
     let states: Vec<&str> = state.statuses.iter().map(|status| status["state"].as_str().unwrap()).collect();
@@ -87,7 +92,7 @@ async fn a_failed_and_a_stopped_run_say_so() {
 #[tokio::test]
 async fn nothing_is_asked_that_was_not_wanted() {
     let api = GitHubApi::start();
-    assert_eq!(run(&api, Wanted::default(), SUCCESS).await, []);
+    assert_eq!(run(&api, RequestedReports::default(), SUCCESS).await, []);
     assert_eq!(api.server.received().len(), 0);
 }
 
@@ -97,7 +102,7 @@ async fn the_comment_is_found_on_a_later_page_and_updated_in_place() {
     for number in 0..250 {
         api.comment(&format!("comment {number}"), "User", "NONE");
     }
-    run(&api, comment_only(), Outcome::Failed { description: "", comment: "old\n" }).await;
+    run(&api, comment_only(), ReportedOutcome::Failed { description: "", comment: "old\n" }).await;
     run(&api, comment_only(), SUCCESS).await;
     assert_eq!(api.bodies().len(), 251);
     assert_eq!(api.bodies()[250], format!("{MARKER}\n**built** shop\n"));
@@ -132,9 +137,9 @@ async fn a_comment_that_may_not_be_edited_is_left_alone() {
 async fn a_body_over_the_limit_is_cut() {
     let api = GitHubApi::start();
     let long = "a line of the comment\n".repeat(10_000);
-    assert_eq!(run(&api, comment_only(), Outcome::Succeeded { description: "", comment: &long }).await, []);
+    assert_eq!(run(&api, comment_only(), ReportedOutcome::Succeeded { description: "", comment: &long }).await, []);
     assert_eq!(api.bodies().len(), 1);
-    assert!(api.bodies()[0].ends_with("_Cut: too long for a comment._\n"));
+    assert!(api.bodies()[0].ends_with("_Truncated: too long for a comment._\n"));
 }
 
 #[tokio::test]
@@ -204,7 +209,7 @@ async fn a_comment_that_was_made_before_the_gateway_failed_is_not_made_twice() {
 async fn a_deployment_that_was_made_before_the_gateway_failed_is_found() {
     let api = GitHubApi::start();
     api.fail("POST /repos/acme/shop/deployments", Fault::After(Reply::html(504, "")));
-    let wanted = Wanted { deployment: Some("preview".to_owned()), ..Wanted::default() };
+    let wanted = RequestedReports { deployment: Some("preview".to_owned()), ..RequestedReports::default() };
     assert_eq!(run(&api, wanted, SUCCESS).await, []);
     let state = api.state.lock().unwrap();
     assert_eq!((state.deployments.len(), state.deployment_statuses.len()), (1, 2));
@@ -231,12 +236,16 @@ async fn long_limits_are_given_up_at_once() {
         (403, vec![("retry-after", "90".to_owned())], "90 s"),
         (403, vec![], "60 s"),
         // No clock goes so far.
-        (429, vec![("retry-after", u64::MAX.to_string())], "wait for"),
-        (403, vec![("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", i64::MAX.to_string())], "wait for"),
+        (429, vec![("retry-after", u64::MAX.to_string())], "resets in"),
+        (
+            403,
+            vec![("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", i64::MAX.to_string())],
+            "resets in",
+        ),
         (
             403,
             vec![("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", "4000000000".to_owned())],
-            "wait for",
+            "resets in",
         ),
     ] {
         let api = GitHubApi::start();
@@ -278,7 +287,7 @@ async fn other_refusals_say_what_the_service_says() {
     }
     let api = GitHubApi::start();
     api.fail("GET", Fault::Instead(Reply::html(200, "<html>log in</html>")));
-    check(&run(&api, comment_only(), SUCCESS).await, "forge/malformed-answer", &["cannot be read"]);
+    check(&run(&api, comment_only(), SUCCESS).await, "forge/malformed-answer", &["cannot read the response"]);
 }
 
 #[tokio::test]
@@ -302,11 +311,11 @@ async fn hostile_words_of_the_ci_reach_no_address() {
     let find = |variables: &[(&str, &str)]| {
         let environment = Environment::from_pairs(variables.iter().copied());
         let ci = CiContext::detect(&environment, None, 0);
-        Place::find(&environment, &ci, Action::Comment)
+        ForgeTarget::find(&environment, &ci, ForgeAction::Comment)
     };
     for repository in ["acme/shop/../../user", "acme/..", "acme/shop?x=1", "acme", "acme/sh op", "../shop"] {
         let place = find(&[("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", repository)]);
-        assert_eq!(place.unwrap_err(), ForgeError::NotTold { what: "repository" }, "{repository}");
+        assert_eq!(place.unwrap_err(), ForgeError::MissingCiValue { what: "repository" }, "{repository}");
     }
     for address in ["file:///etc/passwd", "https://", "https://user@evil.example", "http://a b/", "nonsense"] {
         let place =
@@ -320,7 +329,7 @@ async fn hostile_words_of_the_ci_reach_no_address() {
     assert_eq!((place.api.as_str(), place.commit, place.run_url), ("https://api.github.com", None, None));
     for token in ["", " ", "two words", "line\nbreak", "ü"] {
         let place = find(&[("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "acme/shop")]).unwrap();
-        let made = Announcer::new(place, http(), &Secret::new(token.to_owned()), "shop", comment_only());
+        let made = ForgeClient::new(place, http(), &Secret::new(token.to_owned()), "shop", comment_only());
         assert_eq!(made.err().map(|error| error.code()), Some("forge/odd-token"), "{token:?}");
     }
 }

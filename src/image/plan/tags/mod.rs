@@ -65,9 +65,7 @@ pub(super) fn plan_names(inputs: Inputs<'_>, name: &str, warnings: &mut Vec<Warn
 
 /// The registry of `reference`: Docker Hub if it names none; `None` for local images, which have no namespace either.
 fn registry_of(reference: &ImageRef, named_by: &Origin) -> Option<Sourced<String>> {
-    let is_local = reference.domain.is_none() && !reference.path.contains('/');
-    let host = reference.domain.as_deref().unwrap_or("docker.io");
-    (!is_local).then(|| Sourced::new(host.to_owned(), named_by.clone()))
+    (!reference.is_local()).then(|| Sourced::new(reference.registry().to_string(), named_by.clone()))
 }
 
 /// The origin of the tag, and of the repository unless it was given explicitly.
