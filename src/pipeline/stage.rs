@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::docker::DockerBuilder;
 use super::event::EventSender;
 use super::open::Opened;
-use super::publish::{DaemonPublisher, Publication, RegistryAccess, planned_registries};
+use super::publish::{DaemonPublisher, Publication, RegistryAccess};
 use super::recipe::{self, Recipe, SecretValues};
 use super::record::{BuildRecord, TransferRecord};
 use super::stop::Stop;
@@ -220,7 +220,7 @@ impl Planned {
         let access = RegistryAccess {
             environment: environment.clone(),
             settings: self.opened.publish.clone(),
-            registries: planned_registries(&self.plan),
+            registries: self.plan.registries.clone(),
             ca_bundle: self.opened.settings.ca_bundle.as_ref().map(|bundle| bundle.value.clone()),
         };
         let connected = tokio::select! {
