@@ -12,4 +12,4 @@ mod tests;
 
 pub use context::{BuildContext, ContextContent, ContextEntry, ContextError, OwnContext, context, own_context};
 pub use eject::{EjectedFile, eject};
-pub use render::{DOCKERFILE_NAME, Dialect, RenderError, render};
+pub use render::{BuilderBackend, DOCKERFILE_NAME, RenderError, render};
