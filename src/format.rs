@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use crate::secret::redact;
 
+/// What happens to colours in the output of others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colours {
     Keep,
     Drop,
 }
 
-/// One line of untrusted output that has no secrets and can neither move the cursor nor start a line of its own: of escape sequences only colours
-/// stay (closed again at the end), other control and direction characters go, and of a line that overwrites itself its last state stays.
+/// One line of untrusted output, without secrets, that can neither move the cursor nor begin another line: of escape sequences only
+/// colours are kept (and reset at the end), other control and direction characters are removed, and of a line that overwrites itself with
+/// carriage returns the last state is kept.
 pub fn clean_line(line: &str, colours: Colours) -> String {
     let line = &*redact(line);
     let line = line.trim_end_matches(['\r', '\n']);
@@ -43,12 +45,12 @@ pub fn clean_line(line: &str, colours: Colours) -> String {
     clean
 }
 
-/// Characters that reorder or break lines in viewers.
+/// Characters that reorder text or break lines.
 fn is_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Bytes of the escape sequence at the start of `text` (ECMA-48: CSI ends with `@`…`~`, OSC and its kind with BEL or ST).
+/// Bytes of the escape sequence at the start of `text` (ECMA-48: CSI ends with `@`…`~`, OSC and other strings with BEL or ST).
 fn escape_length(text: &str) -> usize {
     let bytes = text.as_bytes();
     let end = match bytes.get(1) {
@@ -81,7 +83,7 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
-/// Decimal units, as Docker shows sizes: `0 B`, `12.4 kB`, `182 MB`.
+/// Decimal units, as in Docker: `0 B`, `12.4 kB`, `182 MB`.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
     if bytes < 1000 {
@@ -102,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn untrusted_lines_keep_colours_and_nothing_else() {
+    fn untrusted_lines_keep_only_colours() {
         for (line, shown) in [
             ("a\x1b[31mred\x1b[0m", "a\x1b[31mred\x1b[0m\x1b[0m"),
             ("\x1b[2Jcleared\x1b[1A\x1b]0;title\x07!\x1b]8;;http://x\x1b\\link", "cleared!link"),
@@ -118,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_times_are_short() {
+    fn sizes_and_durations_are_short() {
         assert_eq!([0, 999, 12_400, 999_960, 182_345_678].map(size), ["0 B", "999 B", "12.4 kB", "1.0 MB", "182 MB"]);
         assert_eq!(duration(Duration::from_millis(12_345)), "12.3 s");
         assert_eq!(duration(Duration::from_secs(125)), "2 min 5 s");

@@ -18,7 +18,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const DOCKERFILE: &str = "FROM scratch AS all\nCOPY . /\nFROM scratch\nCOPY --from=all /Dockerfile /\n";
-const PACKAGE: &str = r#"{"name":"nd-bench-context","scripts":{"build":"next build"},"dependencies":{"next":"15.5.7"}}"#;
+const PACKAGE: &str =
+    r#"{"name":"nd-bench-context","scripts":{"build":"next build"},"dependencies":{"next":"15.5.7"}}"#;
 const LOCKFILE: &str = r#"{"name":"nd-bench-context","lockfileVersion":3,"packages":{"":{"dependencies":{"next":"15.5.7"}},"node_modules/next":{"version":"15.5.7"}}}"#;
 const TAG: &str = "nd-bench-context:latest";
 

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use libfuzzer_sys::fuzz_target;
-use nextdeploy::docker::build::{find_image, read_routes};
-use nextdeploy::docker::{Containers, EventQuery, ExecSpec, ListQuery, LogOptions, Owner, Running};
+use nextdeploy::docker::{
+    Containers, EventQuery, ExecSpec, ListQuery, LogOptions, Owner, Running, read_routes, read_run_document,
+};
 use nextdeploy::docker::connection::{Address, Endpoint, Engine};
-use nextdeploy::report::forge::{Announcer, Place, Service, Wanted};
+use nextdeploy::report::forge::{ForgeClient, ForgeTarget, ForgeService, RequestedReports};
 use nextdeploy::host::{Cache, Environment};
-use nextdeploy::deploy::read_run_document;
 use nextdeploy::net::{Network, install_provider};
 use nextdeploy::image_ref::ImageRef;
 use nextdeploy::origin::Origin;
@@ -161,11 +161,11 @@ fn options() -> TransferOptions {
     }
 }
 
-fn place(servers: &Servers, service: Service) -> Place {
-    Place {
+fn place(servers: &Servers, service: ForgeService) -> ForgeTarget {
+    ForgeTarget {
         service,
         api: format!("http://{}", servers.address),
-        repository: if service == Service::GitHub { "acme/shop".to_owned() } else { "7".to_owned() },
+        repository: if service == ForgeService::GitHub { "acme/shop".to_owned() } else { "7".to_owned() },
         commit: Some("0123456789abcdef0123456789abcdef01234567".to_owned()),
         pull_request: Some(7),
         run_url: None,
@@ -194,7 +194,7 @@ async fn ask(servers: &Servers, question: Question) {
         }
         Question::Image => {
             let _ = containers.image_facts("shop").await;
-            let _ = find_image(&servers.engine, "shop").await;
+            let _ = servers.engine.find_image("shop").await;
             let _ = read_routes(&servers.engine, "shop").await;
         }
         Question::Logs => {
@@ -267,10 +267,10 @@ async fn ask(servers: &Servers, question: Question) {
             let _ = admin.spare("shop").await;
         }
         Question::GitHub | Question::GitLab => {
-            let service = if matches!(question, Question::GitHub) { Service::GitHub } else { Service::GitLab };
+            let service = if matches!(question, Question::GitHub) { ForgeService::GitHub } else { ForgeService::GitLab };
             let token = Secret::new("token-of-the-test".to_owned());
             let http = servers.network.client().expect("a client");
-            let announcer = Announcer::new(place(servers, service), http, &token, "shop", Wanted::default());
+            let announcer = ForgeClient::new(place(servers, service), http, &token, "shop", RequestedReports::default());
             if let Ok(announcer) = announcer {
                 let _ = announcer.check_token().await;
             }

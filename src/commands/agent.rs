@@ -1,6 +1,6 @@
-//! The program that a CI system has for results and pages: called beside the files, bounded in time.
+//! Calls the program of a CI system that accepts results and pages (`buildkite-agent`), in addition to files, bounded in time.
 //!
-//! Never ends a run, nor changes how it ends: what the program does not take is a notice.
+//! Never fails a run: what the program rejects is a notice.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,23 +14,23 @@ use crate::report::ci::{AgentReport, Severity};
 use crate::report::outputs::Outputs;
 use crate::report::summary::{Ending, SUMMARY_LIMIT, Summary, render_summary};
 
-/// For each call; they run side by side.
+/// For each call; they run concurrently.
 const LIMITS: ChildLimits = ChildLimits { time: Duration::from_secs(10), output: 256 * 1024 };
 
-/// Whether the page is among what is told.
+/// Whether the summary is passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Page {
     Told,
     LeftOut,
 }
 
-/// Name and place of the program, when the job has it.
+/// Name and path of the program, if the job has it.
 pub fn find_agent(session: &Session) -> Option<(&'static str, PathBuf)> {
     let name = session.log.dialect().agent(&session.environment)?;
     Some((name, find_program(name, &session.environment)?))
 }
 
-/// Hands over the page and the outputs.
+/// Passes on the summary and the outputs.
 pub fn tell_agent(session: &Session, summary: &Summary<'_>, page: Page, outputs: &Outputs) {
     let Some((name, program)) = find_agent(session) else { return };
     let page = (page == Page::Told).then(|| render_summary(summary, SUMMARY_LIMIT));
@@ -51,13 +51,13 @@ pub fn tell_agent(session: &Session, summary: &Summary<'_>, page: Page, outputs:
         });
         join_all(calls).await
     });
-    let refusals: Vec<String> = match called {
+    let failures: Vec<String> = match called {
         Err(error) => vec![error.to_string()],
-        Ok(results) => results.into_iter().filter_map(refusal).collect(),
+        Ok(results) => results.into_iter().filter_map(failure).collect(),
     };
-    if let Some(first) = refusals.first() {
-        let (refused, all) = (refusals.len(), calls.len());
-        session.tell(&format!("notice: `{name}` did not take {refused} of {all} messages: {first}"));
+    if let Some(first) = failures.first() {
+        let (rejected, all) = (failures.len(), calls.len());
+        session.tell(&format!("notice: `{name}` rejected {rejected} of {all} calls: {first}"));
     }
 }
 
@@ -69,13 +69,13 @@ fn worst(summary: &Summary<'_>) -> Option<Severity> {
     }
 }
 
-fn refusal(result: Result<CommandOutput, ChildError>) -> Option<String> {
+fn failure(result: Result<CommandOutput, ChildError>) -> Option<String> {
     match result {
         Ok(output) if output.success => None,
         Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            let last = said.lines().rfind(|line| !line.trim().is_empty());
-            Some(last.map_or_else(|| "it failed without a word".to_owned(), |line| printable(line.trim())))
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            let last = stderr.lines().rfind(|line| !line.trim().is_empty());
+            Some(last.map_or_else(|| "it failed without a message".to_owned(), |line| printable(line.trim())))
         }
         Err(error) => Some(error.to_string()),
     }

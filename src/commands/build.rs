@@ -1,12 +1,12 @@
 //! `nextdeploy build`.
 
-use super::announce::{Announced, Announcement};
+use super::announce::{Announced, ForgeReport};
 use super::conclude::conclude;
 use super::display::{progress_mode, show};
 use super::output::write_file;
 use super::{Session, block_on, dry_run, reporting, to_json, without_secrets};
 use crate::builder::BuildError;
-use crate::config::cli::{Build, Words};
+use crate::config::cli::{Build, CliSettings};
 use crate::diagnostic::{Diagnostic as _, ExitCode};
 use crate::error::{CommandError, Error};
 use crate::image::BuiltImage;
@@ -15,14 +15,14 @@ use crate::repo::GitDetail;
 use crate::report::transfer::{PushResult, render_push};
 use crate::report::{self, BuildResult, PushReport};
 
-pub fn run(session: &Session, verb: &Build, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Build, words: &CliSettings) -> Result<ExitCode, Error> {
     let (reached, ended) = match plan(session, words) {
         Ok(planned) => {
             session.tell_folded("detect", "Project", || report::render_facts(&planned.opened.facts));
             session.tell_folded("plan", "Plan of the image", || report::render_plan(&planned.plan));
             warn(session, &planned);
             if planned.opened.run.dry_run {
-                dry_run::run(session, verb.run.json, planned)
+                dry_run::run(session, verb.json, planned)
             } else {
                 build(session, verb, planned)
             }
@@ -35,7 +35,7 @@ pub fn run(session: &Session, verb: &Build, words: &Words) -> Result<ExitCode, E
 
 /// Builds the image of a container: it is neither pushed nor announced, and standard output stays empty. An interrupted build yields its
 /// exit code.
-pub fn build_image(session: &Session, words: &Words) -> Result<Result<BuiltImage, ExitCode>, Error> {
+pub fn build_image(session: &Session, words: &CliSettings) -> Result<Result<BuiltImage, ExitCode>, Error> {
     let planned = plan(session, words).map_err(|failure| failure.error)?.without_push();
     warn(session, &planned);
     let mode = progress_mode(session, planned.opened.run.progress);
@@ -57,7 +57,7 @@ pub fn build_image(session: &Session, words: &Words) -> Result<Result<BuiltImage
     }
 }
 
-fn plan(session: &Session, words: &Words) -> Result<Planned, Failure> {
+fn plan(session: &Session, words: &CliSettings) -> Result<Planned, Failure> {
     session.open(words, GitDetail::Full)?.into_planned()
 }
 
@@ -73,20 +73,20 @@ fn build(session: &Session, verb: &Build, planned: Planned) -> (Reached, Result<
     let detail = if reporting::wants_summary(session) { ReportDetail::Full } else { ReportDetail::Brief };
     let done = block_on(async {
         let stop = Stop::on_signals();
-        let announcement = Announcement::begin(session, &planned.opened);
+        let forge_report = ForgeReport::begin(session, &planned.opened);
         let work = async |events| planned.build_with_docker(&session.environment, detail, &events, &stop).await;
         let ended = Box::pin(show(session, mode, work)).await;
         if let Err(failure) = &ended {
             show_failed_step(session, &failure.error);
         }
         let push = ended.as_ref().map_or(PushReport::NotWanted, |published| show_push(session, &published.push));
-        let announced = match (announcement, &ended) {
+        let announced = match (forge_report, &ended) {
             (None, _) => Announced::Completely,
-            (Some(announcement), Ok(Published { built, .. })) => {
+            (Some(forge_report), Ok(Published { built, .. })) => {
                 let warnings = &built.attempted.planned.plan.warnings;
-                announcement.built(&built.image, &built.attempted.record, &push, warnings).await
+                forge_report.built(&built.image, &built.attempted.record, &push, warnings).await
             }
-            (Some(announcement), Err(failure)) => announcement.ended(&failure.error).await,
+            (Some(forge_report), Err(failure)) => forge_report.ended(&failure.error).await,
         };
         (ended, push, announced, stop.code())
     });
@@ -96,7 +96,7 @@ fn build(session: &Session, verb: &Build, planned: Planned) -> (Reached, Result<
     };
     match ended {
         Ok(published) => {
-            let code = write_results(session, verb.run.json, &published, &push).and_then(|()| {
+            let code = write_results(session, verb.json, &published, &push).and_then(|()| {
                 match signal.unwrap_or_else(|| exit_code(&published.push)) {
                     ExitCode::Ok if announced == Announced::Incompletely && announce_required => {
                         Err(CommandError::NotAnnounced.into())

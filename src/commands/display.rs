@@ -7,11 +7,12 @@ use super::log::Untrusted;
 use super::{Session, Verbosity};
 use crate::builder::BuildEvent;
 use crate::config::settings::Progress;
+use crate::format::Colours;
 use crate::host;
 use crate::pipeline::{Event, EventSender, Phase, event_channel};
 use crate::registry::transfer::TransferEvent;
 use crate::repo::ci::CiSystem;
-use crate::report::progress::{Colours, ProgressMode, show_progress};
+use crate::report::progress::{ProgressMode, show_progress};
 use crate::report::transfer::show_transfer;
 use crate::report::{Style, render_build};
 

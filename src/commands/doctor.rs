@@ -1,30 +1,30 @@
 //! `nextdeploy doctor`.
 
-use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Session;
-use super::announce;
-use crate::config::cli::{Doctor, Words};
+use super::announce::forge_client;
+use crate::config::CliSettings;
+use crate::config::cli::Doctor;
 use crate::config::settings::PushPolicy;
 use crate::diagnostic::ExitCode;
-use crate::docker::connection::{Engine, find_endpoint};
+use crate::docker::connection::Engine;
 use crate::doctor::{
-    Area, Checkout, CiState, Finding, RegistryState, TokenState, check_ci, check_credentials, check_machine,
-    check_repository, exit_code,
+    CiState, DoctorFinding, DoctorResult, FindingArea, TokenState, check_ci, check_repository, exit_code,
+    probe_machine, probe_registries, registries_of,
 };
 use crate::error::{CommandError, Error};
 use crate::image::plan::ImagePlan;
-use crate::image_ref::{ImageRef, RegistryHost};
+use crate::image_ref::RegistryHost;
 use crate::net::Network;
-use crate::pipeline::{Opened, planned_registries};
-use crate::registry::transfer::check_login;
-use crate::registry::{Access, Keychain, Login, LoginStatus};
+use crate::pipeline::Opened;
+use crate::registry::Keychain;
 use crate::repo::GitDetail;
-use crate::report::forge::{Action, Announcer, Place};
-use crate::report::{DoctorResult, render_findings};
+use crate::report::forge::{ForgeAction, ForgeTarget, RequestedReports};
+use crate::report::render_findings;
 
-pub fn run(session: &Session, verb: &Doctor, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Doctor, words: &CliSettings) -> Result<ExitCode, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Runtime)?;
     let findings = runtime.block_on(examine(session, words));
     if verb.json {
@@ -35,122 +35,71 @@ pub fn run(session: &Session, verb: &Doctor, words: &Words) -> Result<ExitCode, 
     Ok(exit_code(&findings))
 }
 
-/// A problem in one place keeps nobody from looking at the others.
-async fn examine(session: &Session, words: &Words) -> Vec<Finding> {
+/// A problem in one area does not prevent the checks of the others.
+async fn examine(session: &Session, words: &CliSettings) -> Vec<DoctorFinding> {
     let mut findings = Vec::new();
-    let known =
-        match session.open(words, GitDetail::Full).and_then(|project| project.plan().map(|plan| (project, plan))) {
-            Ok((project, plan)) => {
-                let system = project.ci.system;
-                findings
-                    .extend(project.tree.warnings.iter().map(|warning| Finding::of_warning(Area::Repository, warning)));
-                let checkout = checkout(&project);
-                findings.extend(check_repository(&project.tree, &project.facts, &plan, checkout, system));
-                Some((project, plan))
-            }
-            Err(error) => {
-                findings.push(Finding::problem(Area::Repository, &error));
-                None
-            }
-        };
-    let project = known.as_ref().map(|(project, _)| project);
-    let (engine, found) = machine(session, project).await;
+    let opened = session.open(words, GitDetail::Full);
+    let known = match opened.and_then(|project| project.plan().map(|plan| (project, plan))) {
+        Ok((project, plan)) => {
+            let warnings = project.tree.warnings.iter();
+            findings.extend(warnings.map(|warning| DoctorFinding::of_warning(FindingArea::Repository, warning)));
+            findings.extend(check_repository(&project.tree, &project.facts, &plan, project.ci.system));
+            Some((project, plan))
+        }
+        Err(error) => {
+            findings.push(DoctorFinding::problem(FindingArea::Repository, &error));
+            None
+        }
+    };
+    let platform = known.as_ref().and_then(|(project, _)| project.settings.platform.as_ref());
+    let ca_bundle = known.as_ref().and_then(|(project, _)| ca_bundle(project));
+    let platform = platform.map(|platform| platform.value.as_str());
+    let (engine, found) = probe_machine(&session.environment, ca_bundle, platform).await;
     findings.extend(found);
     if let Some((project, plan)) = &known {
-        findings.extend(registries(session, project, plan, engine.as_ref()).await);
+        findings.extend(examine_job(session, project, plan, engine.as_ref()).await);
     }
     findings
 }
 
-fn checkout(project: &Opened) -> Checkout {
-    match &project.tree.git {
-        None => Checkout::None,
-        Some(git) if git.shallow => Checkout::Shallow,
-        Some(_) => Checkout::Whole,
-    }
+fn ca_bundle(project: &Opened) -> Option<&Path> {
+    project.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path())
 }
 
-async fn machine(session: &Session, project: Option<&Opened>) -> (Option<Engine>, Vec<Finding>) {
-    let settings = project.map(|project| &project.settings);
-    let ca_bundle = settings.and_then(|settings| settings.ca_bundle.as_ref()).map(|bundle| bundle.value.as_path());
-    let engine = match find_endpoint(&session.environment, ca_bundle) {
-        Ok(endpoint) => Engine::connect(endpoint, &session.environment).await,
-        Err(error) => Err(error),
-    };
-    let known = match engine {
-        Ok(engine) => engine.platform().await.map(|platform| (engine, platform)),
-        Err(error) => Err(error),
-    };
-    match known {
-        Err(error) => (None, vec![Finding::problem(Area::Machine, &error)]),
-        Ok((engine, own)) => {
-            let usage = engine.usage().await.ok();
-            let asked = settings.and_then(|settings| settings.platform.as_ref());
-            let found = check_machine(&engine, usage.as_ref(), &own, asked.map(|platform| platform.value.as_str()));
-            (Some(engine), found)
-        }
-    }
-}
-
-/// Credentials for the registries of the tags, and the rights of the job.
-async fn registries(session: &Session, project: &Opened, plan: &ImagePlan, engine: Option<&Engine>) -> Vec<Finding> {
-    let ca_bundle = project.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path());
-    let network = Arc::new(Network::new(&session.environment, ca_bundle));
-    let references = plan
-        .tags
-        .iter()
-        .map(|tag| tag.value.clone())
-        // A name without registry and namespace is local.
-        .filter(|reference| !reference.is_local());
-    // One of each registry.
-    let asked: BTreeMap<RegistryHost, ImageRef> =
-        references.map(|reference| (reference.registry(), reference)).collect();
-    let hosts: Vec<RegistryHost> = asked.keys().cloned().collect();
+/// Credential for the registries of the tags, and the permissions of the job.
+async fn examine_job(
+    session: &Session,
+    project: &Opened,
+    plan: &ImagePlan,
+    engine: Option<&Engine>,
+) -> Vec<DoctorFinding> {
+    let network = Arc::new(Network::new(&session.environment, ca_bundle(project)));
+    let registries = registries_of(plan);
     let push = project.publish.push.as_ref().map_or(PushPolicy::Never, |push| push.value);
-    let mut findings = Vec::new();
-    match Keychain::new(&project.publish, &planned_registries(plan), &session.environment, Arc::clone(&network)) {
-        Err(error) => findings.push(Finding::problem(Area::Registry, &error)),
-        Ok(keychain) => {
-            let mut states = Vec::new();
-            for (host, reference) in &asked {
-                let found = keychain.resolve(host, Access::Push).await;
-                let status = match (&found, engine) {
-                    (Ok(credentials), Some(engine)) if credentials.login != Login::Anonymous => {
-                        check_login(engine, &network, reference, &credentials.login).await
-                    }
-                    _ => LoginStatus::Unknown,
-                };
-                states.push(RegistryState { host: host.clone(), found, status });
-            }
-            findings.extend(check_credentials(&states, push));
-        }
-    }
-    let wanted = announce::wanted(project);
-    let is_set = |name: &str| session.environment.get(name).is_some_and(|value| !value.is_empty());
-    findings.extend(check_ci(&CiState {
-        ci: &project.ci,
-        wanted: &wanted,
-        token: check_token(session, project, &network).await,
-        registries: &hosts,
-        has_identity: is_set("ACTIONS_ID_TOKEN_REQUEST_URL") || is_set("AWS_WEB_IDENTITY_TOKEN_FILE"),
-        has_aws_credentials: is_set("AWS_ACCESS_KEY_ID")
-            || is_set("AWS_PROFILE")
-            || is_set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
-    }));
+    let keychain = Keychain::new(&project.publish, &plan.registries, &session.environment, Arc::clone(&network));
+    let mut findings = probe_registries(&registries, keychain, &network, engine, push).await;
+    let requested = RequestedReports::from(&project.forge);
+    let token = check_token(session, project, &requested, &network).await;
+    let hosts: Vec<RegistryHost> = registries.into_keys().collect();
+    findings.extend(check_ci(&CiState::new(&project.ci, &requested, token, &hosts, &session.environment)));
     findings
 }
 
-async fn check_token(session: &Session, project: &Opened, network: &Network) -> TokenState {
-    let wanted = announce::wanted(project);
-    if wanted.first().is_none() {
+async fn check_token(
+    session: &Session,
+    project: &Opened,
+    requested: &RequestedReports,
+    network: &Network,
+) -> TokenState {
+    if requested.first().is_none() {
         return TokenState::NotNeeded;
     }
-    let place = match Place::find(&session.environment, &project.ci, Action::CheckToken) {
-        Ok(place) => place,
+    let target = match ForgeTarget::find(&session.environment, &project.ci, ForgeAction::CheckToken) {
+        Ok(target) => target,
         Err(error) => return TokenState::Refused(error.warning()),
     };
-    match announce::announcer(session, project, place, wanted, network) {
-        Ok(announcer) => match Announcer::check_token(&announcer).await {
+    match forge_client(session, project, target, requested.clone(), network) {
+        Ok(client) => match client.check_token().await {
             Ok(scopes) => TokenState::Valid { scopes },
             Err(error) => TokenState::Refused(error.warning()),
         },

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::Session;
 use super::output::{create_inside, write_inside};
-use crate::config::cli::{Init, Words};
-use crate::diagnostic::{ExitCode, Warning, printable_path};
+use crate::config::cli::Init;
+use crate::config::{CliSettings, Setting};
+use crate::diagnostic::{ExitCode, printable_path};
 use crate::error::{CommandError, Error};
 use crate::host::{FILE_LIMIT, Folder};
 use crate::pipeline::{Opened, git_options};
@@ -15,27 +16,25 @@ use crate::workflow::{
     Choices, CiTarget, DOCKERIGNORE, Definition, GITIGNORE, IgnoreFile, Program, Release, TargetRegistry, WorkflowError,
 };
 
-/// What git calls a branch that nobody has named.
-const USUAL_BRANCH: &str = "main";
+/// The branch of a repository without one.
+const DEFAULT_BRANCH: &str = "main";
 
-pub fn run(session: &Session, verb: &Init, ci: Option<&str>, words: &Words) -> Result<ExitCode, Error> {
-    // Whatever cannot be built here cannot be built in CI.
+pub fn run(session: &Session, verb: &Init, words: &CliSettings) -> Result<ExitCode, Error> {
+    // A project that cannot be built here cannot be built in CI.
     let project = session.open(words, GitDetail::Tracking)?;
     session.warn(&project.warnings);
     let root = &project.tree.root;
     let top = git_top_level(root).unwrap_or_else(|| root.clone());
-    let target = target(ci, &project)?;
+    let target = CiTarget::find(verb.ci.as_deref(), project.tree.git.as_ref().and_then(|git| git.remote.as_deref()))?;
     let choices = Choices {
         target,
         registry: TargetRegistry::parse(verb.registry.as_deref(), target)?,
-        directory: directory(verb, &project, &top),
+        directory: directory(words, &project, &top),
         branch: default_branch(root, &git_options(&session.environment, session.reporting.system, GitDetail::Tracking))
-            .unwrap_or_else(|| USUAL_BRANCH.to_owned()),
+            .unwrap_or_else(|| DEFAULT_BRANCH.to_owned()),
         program: Program::new(target, verb.uses.as_deref(), Release::of_this_program())?,
     };
-    if target == CiTarget::GitHub && choices.program.can_move() {
-        session.warn(&[movable(&choices.program)]);
-    }
+    session.warn(choices.program.warning(target).as_slice());
     let definition = choices.definition();
     let path = top.join(&definition.path);
     let ignore_files = [completed(&GITIGNORE, &top)?, completed(&DOCKERIGNORE, root)?];
@@ -56,20 +55,11 @@ pub fn run(session: &Session, verb: &Init, ci: Option<&str>, words: &Words) -> R
     Ok(ExitCode::Ok)
 }
 
-fn target(ci: Option<&str>, project: &Opened) -> Result<CiTarget, WorkflowError> {
-    if let Some(name) = ci {
-        return CiTarget::named(name).ok_or_else(|| WorkflowError::NoDefinition { ci: name.to_owned() });
-    }
-    let remote = project.tree.git.as_ref().and_then(|git| git.remote.clone());
-    let target = remote.as_deref().and_then(CiTarget::of_remote);
-    target.ok_or(WorkflowError::UnknownCi { remote })
-}
-
-/// The app that was named, else the folder that was given; relative to the top of the repository.
-fn directory(verb: &Init, project: &Opened, top: &Path) -> RelPath {
-    let folder = match (&verb.app, &verb.directory) {
-        (Some(_), _) => project.tree.root.join(project.facts.app_dir.as_str()),
-        (None, directory) => {
+/// The folder of the named app, else the folder passed; relative to the top of the repository.
+fn directory(words: &CliSettings, project: &Opened, top: &Path) -> RelPath {
+    let folder = match (words.get(Setting::App), &words.directory) {
+        ([_, ..], _) => project.tree.root.join(project.facts.app_dir.as_str()),
+        ([], directory) => {
             let directory = directory.clone().unwrap_or_else(|| PathBuf::from("."));
             directory.canonicalize().unwrap_or(directory)
         }
@@ -78,12 +68,7 @@ fn directory(verb: &Init, project: &Opened, top: &Path) -> RelPath {
     below.and_then(|below| RelPath::new(below).ok()).unwrap_or_else(RelPath::root)
 }
 
-fn movable(program: &Program) -> Warning {
-    let message = format!("`{}` names code that its owner can change", program.location);
-    Warning::new("init/not-pinned", message).with_hint("give the commit of a release: `OWNER/nextdeploy@COMMIT`")
-}
-
-/// The ignore file of that name in `folder` with its new content; `None` when nothing is missing.
+/// The path and new content of an ignore file in `folder`; `None` if nothing is missing.
 fn completed(file: &IgnoreFile, folder: &Path) -> Result<Option<(PathBuf, String)>, CommandError> {
     let path = folder.join(file.name);
     let read = Folder::open(folder).and_then(|folder| folder.read_text(file.name.as_ref(), FILE_LIMIT));
@@ -94,7 +79,7 @@ fn completed(file: &IgnoreFile, folder: &Path) -> Result<Option<(PathBuf, String
     Ok(file.completed(present.as_deref()).map(|content| (path, content)))
 }
 
-/// Nothing has been written yet when the definition is there already.
+/// Fails before anything is written if the definition exists.
 fn create(top: &Path, definition: &Definition) -> Result<(), Error> {
     create_inside(top, definition.path.as_ref(), definition.content.as_bytes()).map_err(|error| match error {
         CommandError::Exists { path } => WorkflowError::Exists { path }.into(),

@@ -14,7 +14,7 @@ use crate::diagnostic::{Warning, printable_path};
 use crate::host;
 use crate::repo::SUMMARY_REPORT;
 use crate::repo::ci::CiSystem;
-use crate::report::ci::{FileMode, Published};
+use crate::report::ci::{FileMode, PublishedOutputs};
 use crate::report::outputs::{OutputSource, Outputs};
 use crate::report::summary::{SUMMARY_LIMIT, Summary, render_summary};
 
@@ -24,7 +24,7 @@ pub fn report(session: &Session, summary: &Summary<'_>, source: OutputSource<'_>
     let file = file.as_deref().map(|path| path.to_string_lossy());
     let outputs = Outputs::of(&OutputSource { summary_file: file.as_deref(), ..source });
     let token = host::random_word();
-    let published = Published { outputs: &outputs, pushed: source.pushed, token: &token };
+    let published = PublishedOutputs { outputs: &outputs, pushed: source.pushed, token: &token };
     session.log.write(&session.log.dialect().output_lines(published));
     for file in session.log.dialect().output_files(published, &session.environment) {
         let written = match file.mode {

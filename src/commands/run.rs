@@ -6,24 +6,24 @@ use std::time::Duration;
 use super::display::progress_mode;
 use super::launching::{explain, known_images, launch_listener, print_addresses, stop_signal};
 use super::{Session, block_on, build, pull};
-use crate::config::cli::{Run, Words};
+use crate::config::cli::{CliSettings, Run};
 use crate::config::metadata::ConfigFiles;
 use crate::config::settings::{self, Resolved};
 use crate::deploy::{
     ContainerConfig, DeployOptions, Deployment, ImageSource, LaunchError, LaunchInputs, LaunchPlan, LaunchedService,
     Launcher, LoadedEnvFile, MachineFacts, Replaced, Replacement, RunTarget, SecretFile, current_folder, plan_launch,
-    plan_service, present_replicas, read_config, read_env_files, read_run_document, read_secrets, wait_timeout,
+    plan_service, present_replicas, read_config, read_env_files, read_secrets, wait_timeout,
 };
 use crate::diagnostic::ExitCode;
 use crate::docker::connection::Engine;
-use crate::docker::{ContainerError, Containers, ImageFacts};
+use crate::docker::{ContainerError, Containers, ImageFacts, read_run_document};
 use crate::error::Error;
 use crate::origin::{Origin, Sourced};
 use crate::pipeline::{RegistryAccess, Stop, named_registry, typed_reference};
 use crate::registry::Access;
 use crate::report::launch::{PlanResult, RunResult, ServiceResult, render_launch_plan};
 
-pub fn run(session: &Session, verb: &Run, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Run, words: &CliSettings) -> Result<ExitCode, Error> {
     let flags = ContainerConfig::from_flags(&verb.container, &current_folder(), &session.environment)?;
     let options = DeployOptions {
         replace: verb.replace.replace,
@@ -75,7 +75,7 @@ fn build(
     session: &Session,
     verb: &Run,
     folder: &Path,
-    words: &Words,
+    words: &CliSettings,
 ) -> Result<Result<Sourced<String>, ExitCode>, Error> {
     if verb.dry_run {
         return Err(LaunchError::DryRunOfFolder { folder: folder.to_path_buf() }.into());

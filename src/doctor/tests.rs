@@ -1,22 +1,23 @@
-use super::machine::{check_disk, check_memory};
+use super::checks::{check_disk, check_memory};
 use super::*;
 use crate::config::settings::PushPolicy;
+use crate::diagnostic::{ExitCode, Warning};
 use crate::docker::connection::MachineUsage;
 use crate::image_ref::RegistryHost;
 use crate::registry::{AuthError, Credential, Login, LoginStatus};
 use crate::repo::ci::{CiContext, CiSystem, PullRequest, PullRequestSource};
-use crate::report::forge::Wanted;
+use crate::report::forge::RequestedReports;
 
 #[track_caller]
-fn check(finding: &Finding, level: Level, code: &str, part: &str) {
+fn check(finding: &DoctorFinding, level: FindingLevel, code: &str, part: &str) {
     let text = format!("{} | {}", finding.message, finding.action.as_deref().unwrap_or_default());
     assert_eq!((finding.level, finding.code.as_str()), (level, code), "{text}");
     assert!(text.contains(part), "{text}");
-    assert_eq!(finding.action.is_some(), level != Level::Ok, "one action where something is to be done: {text}");
+    assert_eq!(finding.action.is_some(), level != FindingLevel::Ok, "one action unless it is ok: {text}");
 }
 
 #[test]
-fn little_room_and_memory_are_told() {
+fn low_disk_space_and_memory_are_warnings() {
     let usage = |free: Option<u64>, memory: u64| MachineUsage {
         memory: Some(memory),
         cpus: Some(2),
@@ -25,16 +26,16 @@ fn little_room_and_memory_are_told() {
         warnings: Vec::new(),
     };
     let little = usage(Some(1_240_000_000), 1_000_000_000);
-    check(&check_disk(&little).unwrap(), Level::Warning, "doctor/little-disk", "1.2 GB are free in /var/lib/docker");
-    check(&check_memory(&little).unwrap(), Level::Warning, "doctor/little-memory", "2 processors");
+    check(&check_disk(&little).unwrap(), FindingLevel::Warning, "doctor/little-disk", "1.2 GB free in /var/lib/docker");
+    check(&check_memory(&little).unwrap(), FindingLevel::Warning, "doctor/little-memory", "2 processors");
     let much = usage(Some(50_000_000_000), 8_000_000_000);
-    check(&check_disk(&much).unwrap(), Level::Ok, "doctor/disk", "50.0 GB");
-    check(&check_memory(&much).unwrap(), Level::Ok, "doctor/memory", "8.0 GB");
-    assert_eq!(check_disk(&usage(None, 1)), None, "nothing is said about a disk that cannot be seen");
+    check(&check_disk(&much).unwrap(), FindingLevel::Ok, "doctor/disk", "50.0 GB");
+    check(&check_memory(&much).unwrap(), FindingLevel::Ok, "doctor/memory", "8.0 GB");
+    assert_eq!(check_disk(&usage(None, 1)), None, "no finding for an unknown disk");
 }
 
 #[test]
-fn credentials_matter_as_much_as_the_push() {
+fn credentials_are_only_a_problem_for_a_push() {
     let state = |found| vec![RegistryState { host: RegistryHost::new("ghcr.io"), found, status: LoginStatus::Unknown }];
     let found =
         |login| Ok(Credential { login, origin: "`config.json`".to_owned(), tried: vec!["x is not set".to_owned()] });
@@ -42,55 +43,61 @@ fn credentials_matter_as_much_as_the_push() {
     let one = |states: Vec<RegistryState>, push| check_credentials(&states, push).remove(0);
     check(
         &one(state(found(token())), PushPolicy::Always),
-        Level::Ok,
+        FindingLevel::Ok,
         "doctor/credentials",
         "ghcr.io: credentials from `config.json`",
     );
-    let answered = |status| vec![RegistryState { host: RegistryHost::new("ghcr.io"), found: found(token()), status }];
-    check(&one(answered(LoginStatus::Accepted), PushPolicy::Auto), Level::Ok, "doctor/credentials", "which it takes");
-    let refused = one(answered(LoginStatus::Rejected), PushPolicy::Auto);
-    check(&refused, Level::Problem, "doctor/login-refused", "`config.json`");
+    let with_status =
+        |status| vec![RegistryState { host: RegistryHost::new("ghcr.io"), found: found(token()), status }];
+    check(
+        &one(with_status(LoginStatus::Accepted), PushPolicy::Auto),
+        FindingLevel::Ok,
+        "doctor/credentials",
+        ", accepted",
+    );
+    let refused = one(with_status(LoginStatus::Rejected), PushPolicy::Auto);
+    check(&refused, FindingLevel::Problem, "doctor/login-refused", "`config.json`");
     assert_eq!(exit_code(&[refused]), ExitCode::Authentication);
-    let unused = one(answered(LoginStatus::Rejected), PushPolicy::Never);
-    check(&unused, Level::Warning, "doctor/login-refused", "docker login ghcr.io");
+    let unused = one(with_status(LoginStatus::Rejected), PushPolicy::Never);
+    check(&unused, FindingLevel::Warning, "doctor/login-refused", "docker login ghcr.io");
     check(
         &one(state(found(Login::Anonymous)), PushPolicy::Always),
-        Level::Warning,
+        FindingLevel::Warning,
         "doctor/no-credentials",
         "x is not set",
     );
     let broken =
         || state(Err(AuthError::SeveralRegistries { hosts: vec![RegistryHost::new("a"), RegistryHost::new("b")] }));
     let problem = one(broken(), PushPolicy::Always);
-    check(&problem, Level::Problem, "auth/several-registries", "`a`, `b`");
+    check(&problem, FindingLevel::Problem, "auth/several-registries", "`a`, `b`");
     let harmless = one(broken(), PushPolicy::Never);
-    check(&harmless, Level::Warning, "auth/several-registries", "`a`, `b`");
+    check(&harmless, FindingLevel::Warning, "auth/several-registries", "`a`, `b`");
     assert_ne!(exit_code(&[problem]), ExitCode::Ok);
     assert_eq!(exit_code(&[harmless]), ExitCode::Ok);
 }
 
-fn ci(system: CiSystem, registries: &[RegistryHost], has_identity: bool, token: TokenState) -> Vec<Finding> {
+fn ci(system: CiSystem, registries: &[RegistryHost], has_identity: bool, token: TokenState) -> Vec<DoctorFinding> {
     let request = PullRequest { number: 7, from: PullRequestSource::Fork, ..PullRequest::default() };
     let ci = CiContext { system, pull_request: Some(request), ..CiContext::default() };
-    let wanted = Wanted { comment: true, ..Wanted::default() };
-    check_ci(&CiState { ci: &ci, wanted: &wanted, token, registries, has_identity, has_aws_credentials: false })
+    let requested = RequestedReports { comment: true, ..RequestedReports::default() };
+    check_ci(&CiState { ci: &ci, requested: &requested, token, registries, has_identity, has_aws_credentials: false })
 }
 
 #[test]
-fn a_job_is_told_what_it_lacks() {
+fn missing_permissions_of_a_job_are_found() {
     let hosts = ["012345678901.dkr.ecr.eu-central-1.amazonaws.com", "ghcr.io"].map(RegistryHost::new);
     let refused = Warning::new("forge/unauthorized", "refused").with_hint("another token");
     let findings = ci(CiSystem::GitHub, &hosts, false, TokenState::Refused(refused));
-    check(&findings[0], Level::Ok, "doctor/ci", "GitHub Actions, pull request 7");
-    check(&findings[1], Level::Warning, "doctor/no-secrets", "from a fork");
-    check(&findings[2], Level::Warning, "forge/unauthorized", "another token");
-    check(&findings[3], Level::Warning, "doctor/no-identity", "`id-token: write`");
-    check(&findings[4], Level::Ok, "doctor/permissions", "`pull-requests: write`, `packages: write`");
+    check(&findings[0], FindingLevel::Ok, "doctor/ci", "GitHub Actions, pull request 7");
+    check(&findings[1], FindingLevel::Warning, "doctor/no-secrets", "from a fork");
+    check(&findings[2], FindingLevel::Warning, "forge/unauthorized", "another token");
+    check(&findings[3], FindingLevel::Warning, "doctor/no-identity", "`id-token: write`");
+    check(&findings[4], FindingLevel::Ok, "doctor/permissions", "`pull-requests: write`, `packages: write`");
     assert_eq!(findings.len(), 5);
 
     let findings = ci(CiSystem::GitLab, &hosts, true, TokenState::Valid { scopes: Some("api".to_owned()) });
-    check(&findings[2], Level::Ok, "doctor/token", "with the scopes api");
-    check(&findings[3], Level::Ok, "doctor/identity", "identity token");
+    check(&findings[2], FindingLevel::Ok, "doctor/token", "with the scopes api");
+    check(&findings[3], FindingLevel::Ok, "doctor/identity", "identity token");
     assert_eq!(findings.len(), 4);
     assert_eq!(ci(CiSystem::None, &hosts, false, TokenState::NotNeeded), []);
 }

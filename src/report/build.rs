@@ -1,16 +1,17 @@
-//! The end of a build as text: the image with its layers, what was reused, and how long each step took.
+//! The result of a build as text: the image with its layers, what was reused, and the time of each step.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::progress::{duration, size};
+use super::text::count;
 use crate::builder::{BuildError, shorten, step_name};
+use crate::format::{duration, size};
 use crate::image::BuiltImage;
 use crate::pipeline::{BuildRecord, StepRecord, StepResult};
 
-/// Steps that took less are left out of the summary, cached ones aside; the builder's own must take longer to be of interest.
-const WORTH: Duration = Duration::from_millis(50);
-const INTERNAL_WORTH: Duration = Duration::from_secs(1);
+/// Shorter steps are omitted, unless they are cached; internal steps must take longer to be shown.
+const SHORTEST_STEP: Duration = Duration::from_millis(50);
+const SHORTEST_INTERNAL_STEP: Duration = Duration::from_secs(1);
 
 /// The image and the build as text for people; ends with a newline.
 pub fn render_build(image: &BuiltImage, record: &BuildRecord) -> String {
@@ -20,15 +21,14 @@ pub fn render_build(image: &BuiltImage, record: &BuildRecord) -> String {
         let _ = writeln!(text, "{}{tag}", if index == 0 { "Tags      " } else { "          " });
     }
     let _ = writeln!(text, "Platform  {}", image.platform);
-    let layers = image.layers.len();
-    let _ = writeln!(text, "Size      {} in {layers} layer{}", size(image.size), if layers == 1 { "" } else { "s" });
+    let _ = writeln!(text, "Size      {} in {}", size(image.size), count(image.layers.len(), "layer"));
     let (hits, steps) = record.cache_hits();
     let _ = writeln!(text, "Cache     {hits} of {steps} steps reused");
     let _ = writeln!(text, "Time      {}, build context {}", duration(record.total), size(record.context_bytes));
     text.push_str("\nLayers, base first\n");
     for layer in &image.layers {
-        let maker = if layer.created_by.is_empty() { "base image".to_owned() } else { step_name(&layer.created_by) };
-        let _ = writeln!(text, "  {:>9}  {}", size(layer.size), shorten(&maker, 96));
+        let source = if layer.created_by.is_empty() { "base image".to_owned() } else { step_name(&layer.created_by) };
+        let _ = writeln!(text, "  {:>9}  {}", size(layer.size), shorten(&source, 96));
     }
     let shown: Vec<_> = record.steps.iter().filter(|step| is_shown(step)).collect();
     if !shown.is_empty() {
@@ -45,11 +45,11 @@ pub fn render_build(image: &BuiltImage, record: &BuildRecord) -> String {
 }
 
 pub(super) fn is_shown(step: &StepRecord) -> bool {
-    let worth = if step.internal { INTERNAL_WORTH } else { WORTH };
-    (step.result == StepResult::Cached && !step.internal) || step.duration >= worth
+    let shortest = if step.internal { SHORTEST_INTERNAL_STEP } else { SHORTEST_STEP };
+    (step.result == StepResult::Cached && !step.internal) || step.duration >= shortest
 }
 
-/// The last lines of the log of a step that failed, to stand before the error itself; empty when there is no log.
+/// The last log lines of a failed step, to be shown before the error; empty without a log.
 pub fn render_failed_step(error: &BuildError) -> String {
     let BuildError::StepFailed { step, tail, .. } = error else { return String::new() };
     let mut text = String::new();
@@ -69,7 +69,7 @@ mod tests {
     use crate::image::ImageLayer;
 
     #[test]
-    fn the_summary_names_layers_cache_hits_and_times() {
+    fn result_with_layers_cache_hits_and_times() {
         let mut record =
             BuildRecord { context_bytes: 12_000, total: Duration::from_secs(34), ..BuildRecord::default() };
         for (name, internal, outcome, seconds) in [
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_of_a_failed_step_comes_with_its_name() {
+    fn the_log_of_a_failed_step_has_its_name() {
         let error = BuildError::StepFailed {
             step: "[deps 2/2] RUN npm ci".into(),
             exit_code: Some(1),

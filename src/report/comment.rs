@@ -1,15 +1,15 @@
-//! The comment on a pull request as Markdown: what came out, in one table.
+//! The pull request comment as Markdown: the result of a build in one table.
 //!
-//! Everything from outside (names, references, messages) stands inside `<code>`, so that neither mentions nor quick actions can come of
-//! it.
+//! Everything from outside (names, references, messages) is inside `<code>`, so that it can contain neither mentions nor quick actions.
 
 use std::fmt::Write as _;
 
 use super::markdown;
-use super::progress::size;
+use super::text::count;
+use crate::format::size;
 use crate::secret::redact;
 
-/// What the comment tells.
+/// The contents of the comment.
 #[derive(Debug, Clone, Default)]
 pub struct Comment<'a> {
     pub app: &'a str,
@@ -49,7 +49,7 @@ impl Default for CommentResult<'_> {
     }
 }
 
-/// More are counted, not shown.
+/// Most items of a list; the rest is counted.
 const SHOWN: usize = 10;
 
 /// The comment; ends with a newline.
@@ -81,7 +81,7 @@ pub fn render_comment(comment: &Comment<'_>) -> String {
             write_list(&mut text, "warning", warnings);
         }
         CommentResult::Failed { code: id, message, hints } => {
-            let _ = writeln!(text, "### ❌ {} is not built\n", code(comment.app));
+            let _ = writeln!(text, "### ❌ {} was not built\n", code(comment.app));
             let mut rows = vec![("Error", format!("{} {}", code(message), code(id)))];
             rows.extend(hints.iter().take(SHOWN).map(|hint| ("What to do", code(hint))));
             rows.extend(context_rows(comment));
@@ -106,7 +106,7 @@ fn write_table(text: &mut String, rows: &[(&str, String)]) {
     }
 }
 
-/// A fenced block, which readers can copy with one click; references have no character that could end it.
+/// A fenced block, which readers can copy with one click. Skipped for a reference with characters that could end it.
 fn write_pull_command(text: &mut String, reference: &str) {
     if reference.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:/@".contains(&b)) {
         let _ = writeln!(text, "\n```sh\ndocker pull {reference}\n```");
@@ -117,25 +117,24 @@ fn write_list(text: &mut String, what: &str, messages: &[String]) {
     if messages.is_empty() {
         return;
     }
-    let (count, plural) = (messages.len(), if messages.len() == 1 { "" } else { "s" });
-    let _ = writeln!(text, "\n<details><summary>{count} {what}{plural}</summary>\n");
+    let _ = writeln!(text, "\n<details><summary>{}</summary>\n", count(messages.len(), what));
     for message in messages.iter().take(SHOWN) {
         let _ = writeln!(text, "- {}", code(message));
     }
-    if count > SHOWN {
-        let _ = writeln!(text, "- and {} more", count - SHOWN);
+    if messages.len() > SHOWN {
+        let _ = writeln!(text, "- and {} more", messages.len() - SHOWN);
     }
     text.push_str("\n</details>\n");
 }
 
-/// `repository@digest`, which no later push can change.
+/// `repository@digest`, which no later push changes.
 fn pinned(reference: &str, digest: &str) -> String {
     let slash = reference.rfind('/').map_or(0, |at| at + 1);
     let name = reference[slash..].find(':').map_or(reference, |at| &reference[..slash + at]);
     format!("{name}@{digest}")
 }
 
-/// Text from outside: shown as it is, on one line, and nothing else.
+/// Text from outside, shown verbatim on one line.
 fn code(text: &str) -> String {
     const LIMIT: usize = 300;
     let text = redact(text);
@@ -143,7 +142,7 @@ fn code(text: &str) -> String {
     markdown::code(&if shown.len() < text.len() { shown + "…" } else { shown })
 }
 
-/// An address that is clicked; one that could be anything else is not shown.
+/// A clickable URL; `None` for anything that might be something else.
 fn link(url: &str) -> Option<String> {
     let web = url.starts_with("https://") || url.starts_with("http://");
     let plain = url.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:/?#=&%+@,;!".contains(&b));
@@ -151,4 +150,101 @@ fn link(url: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    fn built<'a>(references: &'a [String], digest: Option<&'a str>, warnings: &'a [String]) -> CommentResult<'a> {
+        CommentResult::Built {
+            references,
+            digest,
+            bytes: 182_345_678,
+            platform: "linux/amd64",
+            seconds: 12.34,
+            cached_steps: 3,
+            counted_steps: 12,
+            warnings,
+        }
+    }
+
+    #[test]
+    fn comment_of_a_pushed_image() {
+        let references = ["ghcr.io/acme/shop:pr-7".to_owned(), "ghcr.io/acme/shop:sha-0123456".to_owned()];
+        let warnings = ["no lockfile".to_owned()];
+        let comment = Comment {
+            app: "shop",
+            commit: Some("0123456789abcdef"),
+            run_url: Some("https://github.com/acme/shop/actions/runs/77"),
+            environment_url: Some("https://pr-7.example.com"),
+            result: built(&references, Some("sha256:abc"), &warnings),
+        };
+        insta::assert_snapshot!(render_comment(&comment));
+    }
+
+    #[test]
+    fn an_image_without_push_has_no_pull_command() {
+        let references = ["localhost:5000/shop:1".to_owned()];
+        let text =
+            render_comment(&Comment { app: "shop", result: built(&references, None, &[]), ..Comment::default() });
+        assert!(text.contains("is built\n") && !text.contains("docker pull") && !text.contains("Digest"), "{text}");
+        assert_eq!(pinned(&references[0], "sha256:a"), "localhost:5000/shop@sha256:a");
+        assert_eq!(pinned("localhost:5000/shop", "sha256:a"), "localhost:5000/shop@sha256:a");
+    }
+
+    #[test]
+    fn comment_of_a_failed_build() {
+        let hints = ["run `npm install` and commit the lockfile".to_owned()];
+        let result = CommentResult::Failed { code: "project/no-lockfile", message: "no lockfile", hints: &hints };
+        insta::assert_snapshot!(render_comment(&Comment { app: "shop", result, ..Comment::default() }));
+    }
+
+    #[test]
+    fn outside_text_never_becomes_markup_mention_or_command() {
+        const HOSTILE: &[&str] = &[
+            "</code><img src=x onerror=alert(1)>",
+            "`code` | cell | **bold** _it_ ~~x~~",
+            "a\n\n/close\n@acme/team #12 GH-12",
+            "</details>\n# heading",
+            "[link](https://evil.example) www.evil.example https://evil.example",
+            "<!-- nextdeploy comment of shop -->",
+            "&lt;b&gt; &amp;",
+            "\u{202e}gnp.exe \u{200b}\u{2066}",
+            "::error::x %0A ${{ secrets.X }}",
+        ];
+        for hostile in HOSTILE {
+            let references = [(*hostile).to_owned()];
+            let warnings = [(*hostile).to_owned()];
+            let results = [
+                built(&references, Some(hostile), &warnings),
+                CommentResult::Failed { code: hostile, message: hostile, hints: &warnings },
+            ];
+            for result in results {
+                let text = render_comment(&Comment {
+                    app: hostile,
+                    commit: Some(hostile),
+                    run_url: Some(hostile),
+                    environment_url: Some(hostile),
+                    result,
+                });
+                let allowed = ["<code>", "</code>", "<br>", "<details><summary>", "</summary>", "</details>"];
+                let rest = allowed.iter().fold(text.clone(), |rest, tag| rest.replace(tag, ""));
+                assert!(!rest.contains('<') && !rest.contains('>') && !rest.contains('`'), "{text}");
+                for mark in ["@", "www.", "://", "**", "~~", "[link", "\u{202e}", "\u{200b}"] {
+                    assert!(!rest.contains(mark), "{mark}: {text}");
+                }
+                assert!(!text.lines().any(|line| line.starts_with('/') || line.starts_with("# ")), "{text}");
+                assert!(!text.contains(": heading"), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn long_texts_are_truncated() {
+        let long = "x".repeat(20_000);
+        let references = vec![long.clone(); 50];
+        let warnings = vec![long; 500];
+        let app = "x".repeat(10_000_000);
+        let text =
+            render_comment(&Comment { app: &app, result: built(&references, None, &warnings), ..Comment::default() });
+        assert!(text.len() < 20_000 && text.contains("and 490 more"), "{}", text.len());
+    }
+}

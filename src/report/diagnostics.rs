@@ -1,27 +1,13 @@
-//! Errors and warnings as text: `error:`, `caused by:`, `hint:`.
+//! Errors, warnings and findings as text: `error:`, `caused by:`, `hint:`.
 
 use std::error::Error;
 use std::fmt::Write as _;
 
+use super::text::{Style, count};
 use crate::diagnostic::{Diagnostic, Warning, printable};
+use crate::doctor::{DoctorFinding, FindingArea, FindingLevel};
 
-/// Whether the text may carry colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Style {
-    Plain,
-    Coloured,
-}
-
-impl Style {
-    pub(super) fn paint(self, code: &str, text: &str) -> String {
-        match self {
-            Self::Plain => text.to_owned(),
-            Self::Coloured => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
-        }
-    }
-}
-
-/// An error with its place, causes and hints; ends with a newline.
+/// An error with its location, causes and hints; ends with a newline.
 pub fn render_error(error: &dyn Diagnostic, style: Style) -> String {
     let mut text = String::new();
     let head = style.paint("1;31", "error:");
@@ -30,12 +16,12 @@ pub fn render_error(error: &dyn Diagnostic, style: Style) -> String {
         let _ = writeln!(text, "  at {location}");
     }
     let mut cause = error.source();
-    let mut said = error.to_string();
+    let mut shown = error.to_string();
     while let Some(error) = cause {
         let message = error.to_string();
-        if !said.contains(&message) {
+        if !shown.contains(&message) {
             let _ = writeln!(text, "  {} {}", style.paint("1", "caused by:"), multi_line(&message));
-            said = message;
+            shown = message;
         }
         cause = Error::source(error);
     }
@@ -45,7 +31,7 @@ pub fn render_error(error: &dyn Diagnostic, style: Style) -> String {
     text
 }
 
-/// A warning with its place and hint; ends with a newline.
+/// A warning with its location and hint; ends with a newline.
 pub fn render_warning(warning: &Warning, style: Style) -> String {
     let mut text = format!("{} {}", style.paint("1;33", "warning:"), multi_line(&warning.message));
     if let Some(location) = &warning.location {
@@ -61,6 +47,53 @@ pub fn render_warning(warning: &Warning, style: Style) -> String {
 /// Keeps line breaks, indented below the first line, and escapes every other control character.
 fn multi_line(text: &str) -> String {
     text.trim_end().lines().map(printable).collect::<Vec<_>>().join("\n  ")
+}
+
+/// The findings of the doctor in one block per area, each action below its finding.
+pub fn render_findings(findings: &[DoctorFinding], style: Style) -> String {
+    let mut text = String::new();
+    for (title, block) in [
+        ("Repository", FindingArea::Repository),
+        ("Machine", FindingArea::Machine),
+        ("Registries", FindingArea::Registry),
+        ("CI", FindingArea::Ci),
+    ] {
+        let found: Vec<&DoctorFinding> = findings.iter().filter(|finding| finding.area == block).collect();
+        if found.is_empty() {
+            continue;
+        }
+        let _ = writeln!(text, "{title}");
+        for finding in found {
+            write_finding(&mut text, finding, style);
+        }
+    }
+    let with_level = |level: FindingLevel| findings.iter().filter(|finding| finding.level == level).count();
+    let warnings = count(with_level(FindingLevel::Warning), "warning");
+    let _ = match with_level(FindingLevel::Problem) {
+        0 => writeln!(text, "ready to build, {warnings}"),
+        problems => writeln!(text, "{}, {warnings}", count(problems, "problem")),
+    };
+    text
+}
+
+fn write_finding(text: &mut String, finding: &DoctorFinding, style: Style) {
+    let (colour, word) = match finding.level {
+        FindingLevel::Ok => ("32", "ok"),
+        FindingLevel::Warning => ("1;33", "warning"),
+        FindingLevel::Problem => ("1;31", "problem"),
+    };
+    let mark = style.paint(colour, &format!("{word:<8}"));
+    let _ = write!(text, "  {mark} {}", printable(&finding.message));
+    if let Some(location) = &finding.location {
+        let _ = write!(text, " ({location})");
+    }
+    if finding.level != FindingLevel::Ok {
+        let _ = write!(text, " [{}]", finding.code);
+    }
+    text.push('\n');
+    if let Some(action) = &finding.action {
+        let _ = writeln!(text, "           {} {}", style.paint("1;36", "do:"), printable(action));
+    }
 }
 
 #[cfg(test)]
@@ -88,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_what_where_why_and_what_to_do() {
+    fn an_error_shows_location_causes_and_hints() {
         let error = Broken("x".parse::<u8>().unwrap_err());
         assert_eq!(
             render_error(&error, Style::Plain),

@@ -12,12 +12,12 @@ use crate::registry::ecr::{PlannedCall, ProvisionedUser, RepositoryOutcome, Repo
 pub fn render_repository(outcome: &RepositoryOutcome) -> String {
     let status = match outcome.status {
         RepositoryStatus::Created => "created",
-        RepositoryStatus::Existed => "was there already, nothing was changed",
+        RepositoryStatus::Existed => "already exists, unchanged",
     };
     format!("repository  {}\narn         {}\nstatus      {status}\n", outcome.uri, outcome.arn)
 }
 
-/// Calls of AWS as a dry run tells them; ends with a newline.
+/// The AWS calls of a dry run; ends with a newline.
 pub fn render_planned_calls(calls: &[PlannedCall]) -> String {
     let mut text = String::new();
     for call in calls {
@@ -28,16 +28,16 @@ pub fn render_planned_calls(calls: &[PlannedCall]) -> String {
     text
 }
 
-/// What `ecr policy` prints when both policies are asked for.
+/// What `ecr policy` prints if both policies are requested.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Policies {
-    /// What may be done.
+    /// The permissions policy.
     pub push: Value,
-    /// Who may do it.
+    /// The trust policy.
     pub trust: Value,
 }
 
-/// The user with its key, as it is shown once: the only place that the secret is written to.
+/// The user with its key, shown once: the only place where the secret is written.
 pub fn key_document(user: &ProvisionedUser, repository: &str, region: &str) -> Value {
     let mut document = user_document(user, repository, region);
     document["secretAccessKey"] = json!(user.secret_access_key.expose());
@@ -67,7 +67,7 @@ mod tests {
     use crate::secret::Secret;
 
     #[test]
-    fn the_secret_is_in_the_document_of_the_key_only() {
+    fn only_the_key_document_contains_the_secret() {
         let user = ProvisionedUser {
             name: "nextdeploy-shop".into(),
             arn: "arn:aws:iam::012345678901:user/nextdeploy-shop".into(),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dry_run_says_what_would_be_asked_and_when() {
+    fn a_dry_run_lists_calls_and_conditions() {
         let call = |only_when| PlannedCall {
             action: "ecr:CreateRepository",
             resource: "arn:aws:ecr:eu-central-1:012345678901:repository/shop".into(),

@@ -1,35 +1,35 @@
-//! Texts from outside as Markdown that shows them and does nothing else.
+//! Markdown: texts from outside without any meaning of their own, and the building blocks of a page.
 //!
-//! GitHub Flavored Markdown (spec 0.29): a character reference is always text (§6.2), so every character that could mean
-//! something becomes one; the line ends and control characters are spelled out. The result stands on one line, also in a table.
+//! GitHub Flavored Markdown (spec 0.29): a character reference is always text (§6.2), so every character that could have a meaning
+//! becomes one; line ends and control characters are escaped. The result is on one line, also in a table.
 
 use std::fmt::Write as _;
 
 use crate::secret::redact;
 
-/// Plain words between our own. Neither a link nor a mention comes out of it.
-pub(crate) fn text(outside: &str) -> String {
-    unlinked(escape(outside, Place::Beginning))
+/// Plain text. Contains neither links nor mentions.
+pub(super) fn text(outside: &str) -> String {
+    unlinked(escape(outside, TextPosition::Beginning))
 }
 
 fn unlinked(mut safe: String) -> String {
-    // References like these are looked for in what is shown, not in what is written.
+    // Mentions and issue references are searched in the rendered text, so the escape alone does not prevent them.
     for mark in ["&#64;", "&#35;"] {
         safe = safe.replace(mark, &format!("{mark}&#8203;"));
     }
     safe
 }
 
-/// As code; empty for nothing.
-pub(crate) fn code(outside: &str) -> String {
-    if outside.is_empty() { String::new() } else { format!("<code>{}</code>", escape(outside, Place::Middle)) }
+/// Code; empty for an empty text.
+pub(super) fn code(outside: &str) -> String {
+    if outside.is_empty() { String::new() } else { format!("<code>{}</code>", escape(outside, TextPosition::Middle)) }
 }
 
-/// A message of ours, in which literals stand in backticks.
-pub(crate) fn prose(message: &str) -> String {
+/// One of our messages, with literals in backticks.
+pub(super) fn prose(message: &str) -> String {
     let mut parts: Vec<&str> = message.split('`').collect();
     if parts.len().is_multiple_of(2) {
-        // A backtick without its partner is one of a literal's own.
+        // An unpaired backtick belongs to a literal.
         let rest = parts.len() - 2;
         let joined = parts[rest..].join("`");
         parts.truncate(rest);
@@ -42,20 +42,20 @@ pub(crate) fn prose(message: &str) -> String {
 fn part((at, part): (usize, &&str)) -> String {
     match at {
         0 => text(part),
-        at if at.is_multiple_of(2) => unlinked(escape(part, Place::Middle)),
+        at if at.is_multiple_of(2) => unlinked(escape(part, TextPosition::Middle)),
         _ => code(part),
     }
 }
 
-/// A block of lines, shown as they are. Ends with a newline.
-pub(crate) fn block(language: &str, outside: &str) -> String {
+/// A code block, shown verbatim. Ends with a newline.
+pub(super) fn block(language: &str, outside: &str) -> String {
     let body: Vec<String> = outside.trim_end().lines().map(visible).collect();
     let fence = "`".repeat(longest_run(outside, '`').max(2) + 1);
     format!("{fence}{language}\n{}\n{fence}\n", body.join("\n"))
 }
 
-/// Cuts a text in its middle, where it says so.
-pub(crate) fn cut(outside: &str, limit: usize) -> String {
+/// Truncates a text at a line, and says so.
+pub(super) fn cut(outside: &str, limit: usize) -> String {
     let outside = &*redact(outside);
     if outside.len() <= limit {
         return outside.to_owned();
@@ -65,20 +65,58 @@ pub(crate) fn cut(outside: &str, limit: usize) -> String {
     format!("{}… {} more bytes\n", &outside[..end], outside.len() - end)
 }
 
-fn longest_run(text: &str, wanted: char) -> usize {
-    text.split(|c| c != wanted).map(str::len).max().unwrap_or(0)
+/// A table; the cells are Markdown.
+pub(super) fn table(heads: &[&str], align: &[&str], rows: &[Vec<String>]) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let heads: Vec<String> = heads.iter().map(|head| (*head).to_owned()).collect();
+    let marks: Vec<String> = align.iter().map(|mark| (*mark).to_owned()).collect();
+    let body: String = rows.iter().map(|row| line(row)).collect();
+    format!("{}{}{body}", line(&heads), line(&marks))
 }
 
-/// Where a text will stand: some characters have a meaning only where a line begins.
+/// A folded part. `title` is HTML without Markdown.
+pub(super) fn folded(title: &str, body: &str) -> String {
+    format!("<details><summary>{title}</summary>\n\n{}\n\n</details>\n", body.trim_end())
+}
+
+/// A bar for a part of a whole, in eighths of at most `width` characters; at least one of them.
+pub(super) fn share(part: f64, width: usize) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a small number"
+    )]
+    let eighths = ((part.clamp(0.0, 1.0) * width as f64 * 8.0).round() as usize).max(1);
+    format!("<code>{}{}</code>", "█".repeat(eighths / 8), EIGHTHS[eighths % 8])
+}
+
+/// A bar of `width` characters, filled from `from` to `to` of `whole`; at least one mark.
+pub(super) fn bar(from: f64, to: f64, whole: f64, width: usize) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "widths are small")]
+    let scale = |value: f64| if whole > 0.0 { (value / whole * width as f64).clamp(0.0, width as f64) } else { 0.0 };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between zero and the width")]
+    let (start, end) = (scale(from).floor() as usize, scale(to).round() as usize);
+    let start = start.min(width - 1);
+    let end = end.clamp(start + 1, width);
+    format!("<code>{}{}{}</code>", "·".repeat(start), "█".repeat(end - start), "·".repeat(width - end))
+}
+
+fn longest_run(text: &str, character: char) -> usize {
+    text.split(|c| c != character).map(str::len).max().unwrap_or(0)
+}
+
+/// Where a text will be: some characters only have a meaning at the beginning of a line.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum TextPosition {
     Beginning,
     Middle,
 }
 
-fn escape(outside: &str, place: Place) -> String {
+fn escape(outside: &str, place: TextPosition) -> String {
     let mut safe = String::with_capacity(outside.len() + 16);
-    let (mut begun, mut lettered) = (place == Place::Middle, place == Place::Middle);
+    let (mut begun, mut lettered) = (place == TextPosition::Middle, place == TextPosition::Middle);
     let shown = visible(outside);
     let mut characters = shown.chars().peekable();
     let mut before = ' ';
@@ -87,7 +125,7 @@ fn escape(outside: &str, place: Place) -> String {
             '-' => begun,
             '.' => lettered && !ends_with_www(&safe),
             ' ' => begun || !safe.is_empty(),
-            // Emphasis needs an edge of a word.
+            // Emphasis only begins or ends at the edge of a word.
             '_' => before.is_ascii_alphanumeric() && characters.peek().is_some_and(char::is_ascii_alphanumeric),
             c => c.is_alphanumeric() || "/,…–→×·".contains(c),
         };
@@ -103,12 +141,12 @@ fn escape(outside: &str, place: Place) -> String {
     safe
 }
 
-/// `www.` alone makes a link.
+/// `www.` alone creates a link.
 fn ends_with_www(text: &str) -> bool {
     text.len() >= 3 && text.as_bytes()[text.len() - 3..].eq_ignore_ascii_case(b"www")
 }
 
-/// Without secrets; spells out what would not be seen: control characters, line ends, and characters that reorder or hide text.
+/// Redacts secrets, and escapes what would not be visible: control characters, line ends, and characters that reorder or hide text.
 fn visible(text: &str) -> String {
     let text = redact(text);
     let mut shown = String::with_capacity(text.len());
@@ -137,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outside_text_is_shown_and_does_nothing() {
+    fn outside_text_is_escaped() {
         for (outside, safe) in [
             ("main", "main"),
             ("a|b", "a&#124;b"),
@@ -168,14 +206,14 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_text_says_so() {
+    fn a_truncated_text_says_so() {
         assert_eq!(cut("abc\ndef\n", 5), "abc\n… 4 more bytes\n");
         assert_eq!(cut("ééé", 3), "é… 4 more bytes\n");
     }
 
     proptest! {
         #[test]
-        fn no_character_with_a_meaning_is_left(outside in "(\\PC|[\\n\\r|`<>*_#@&:])*") {
+        fn no_character_with_a_meaning_remains(outside in "(\\PC|[\\n\\r|`<>*_#@&:])*") {
             for safe in [text(&outside), prose(&outside), code(&outside)] {
                 let bare = safe.replace("<code>", "").replace("</code>", "");
                 prop_assert!(!bare.contains(['\n', '\r', '|', '`', '<', '>', '*', '@', '[', ']', '\\', '!', '~', '$', ':']), "{bare}");
@@ -184,7 +222,7 @@ mod tests {
         }
 
         #[test]
-        fn blocks_hold_whatever_is_in_them(outside in "(\\PC|[\\n`~])*") {
+        fn no_text_ends_its_block(outside in "(\\PC|[\\n`~])*") {
             let shown = block("", &outside);
             let fence: String = shown.chars().take_while(|c| *c == '`').collect();
             let inner: Vec<&str> = shown.lines().collect();

@@ -1,4 +1,4 @@
-//! What a run hands to later steps of a job, under the names of the action's outputs.
+//! The outputs of a run for later steps of a job, under the names of the action's outputs.
 
 use crate::image::plan::ImagePlan;
 use crate::image::{BuiltImage, PushedReference};
@@ -6,11 +6,11 @@ use crate::image_ref::ImageRef;
 use crate::project::ProjectFacts;
 use crate::secret::redact;
 
-/// Names and values in a fixed order; every name is always there, and empty where there is nothing to say.
+/// Names and values in a fixed order; every name is always present, with an empty value if unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outputs(Vec<(&'static str, String)>);
 
-/// What outputs are made of; a run that ended early knows less.
+/// The source of the outputs; a run that ended early knows less.
 #[derive(Clone, Copy)]
 pub struct OutputSource<'a> {
     pub facts: Option<&'a ProjectFacts>,
@@ -28,19 +28,19 @@ pub struct OutputSource<'a> {
 /// What became of the image.
 #[derive(Clone, Copy)]
 pub enum ImageState<'a> {
-    /// A dry run: its names are those that it would get.
+    /// A dry run: with the tags that the image would get.
     Planned,
     Built(&'a BuiltImage),
-    /// The run ended before there was one: no later step may take its names for an image.
+    /// The run ended before there was one: later steps must not take its tags for an image.
     Missing,
 }
 
-/// A variable of a process may be no longer than that with ease.
+/// Longer values are not passed as variables.
 const LONGEST_VARIABLE: usize = 8 * 1024;
-/// GitHub takes 1 MB of outputs for a job, counted in UTF-16; other steps have some too.
+/// GitHub limits the outputs of a job to 1 MB in UTF-16; other steps need some of it.
 const LIMIT: usize = 700_000;
-/// First what can be had elsewhere.
-const GIVEN_UP: [&str; 3] = ["dockerfile", "metadata", "tags"];
+/// Dropped in this order: values that are available elsewhere.
+const DISPENSABLE: [&str; 3] = ["dockerfile", "metadata", "tags"];
 
 impl Outputs {
     pub fn of(source: &OutputSource<'_>) -> Self {
@@ -104,7 +104,7 @@ impl Outputs {
         self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
-    /// For systems that hand on variables: `NEXTDEPLOY_OUTPUT_IMAGE_ID`. Lists are joined by commas, documents are left out.
+    /// For systems that pass on variables: `NEXTDEPLOY_OUTPUT_IMAGE_ID`. Lists are joined by commas, documents are omitted.
     pub fn variables(&self) -> impl Iterator<Item = (String, String)> {
         self.iter()
             .filter(|(name, value)| !matches!(*name, "metadata" | "dockerfile") && value.len() <= LONGEST_VARIABLE)
@@ -114,15 +114,15 @@ impl Outputs {
             })
     }
 
-    /// Empties the least needed values until all fit.
+    /// Empties the least needed values until the limit holds.
     fn fit(&mut self) {
-        for given_up in GIVEN_UP {
+        for dispensable in DISPENSABLE {
             let size: usize = self.0.iter().map(|(name, value)| (name.len() + utf16(value)) * 2 + 200).sum();
             if size <= LIMIT {
                 return;
             }
             for (name, value) in &mut self.0 {
-                if *name == given_up {
+                if *name == dispensable {
                     value.clear();
                 }
             }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn every_output_is_there_and_lists_are_for_variables_too() {
+    fn every_output_is_present_and_lists_become_variables() {
         let sample = Sample::new("pnpm", Some("10.12.4"), "16.4.5");
         let plan = sample.plan();
         let pushed = [PushedReference {
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn without_an_image_there_is_nothing_that_could_be_taken_for_one() {
+    fn without_an_image_no_output_names_one() {
         let sample = Sample::new("pnpm", Some("10.12.4"), "16.4.5");
         let plan = sample.plan();
         let failed = OutputSource { image: ImageState::Missing, metadata: "", ..source(&sample, &plan, "FROM a\n") };
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_given_up() {
+    fn values_over_the_limit_are_dropped() {
         let sample = Sample::npm();
         let plan = sample.plan();
         let long = "é".repeat(10_000_000);

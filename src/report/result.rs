@@ -1,15 +1,17 @@
-//! The result of a build for machines: `--json`, `--metadata-file`, `--dry-run --json`.
+//! The result of a build for machines (`--json`, `--metadata-file`) and of a dry run, as JSON and as text.
+
+use std::fmt::Write as _;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::dry_run::{ContextLine, OutsideCall};
+use super::transfer::PushResult;
+use crate::diagnostic::printable_path;
+use crate::image::dockerfile::{BuildContext, ContextContent};
 use crate::image::plan::ImagePlan;
 use crate::image::{BuiltImage, ImageLayer, PushedReference};
 use crate::pipeline::{Attempted, BuildRecord, Built, Planned};
 use crate::project::ProjectFacts;
-
-use super::transfer::PushResult;
 
 /// `nextdeploy build --json`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -39,18 +41,18 @@ pub struct BuildResult {
     pub package_manager: String,
     /// Messages of all warnings.
     pub warnings: Vec<String>,
-    /// What the scripts inside the build had to say; absent steps of a cached build say nothing.
+    /// Notices of the scripts inside the build; cached steps have none.
     pub notices: Vec<String>,
     /// Every reference that was to be pushed is in its registry.
     pub pushed: bool,
     /// Digest of the first pushed reference's manifest, `sha256:…`.
     pub digest: Option<String>,
-    /// Why nothing was pushed although it was asked for where possible.
+    /// Why nothing was pushed with `--push=auto`.
     pub push_skipped: Option<String>,
     pub push: Option<PushResult>,
 }
 
-/// What became of the wish to push.
+/// What became of the push.
 #[derive(Debug, Clone)]
 pub enum PushReport {
     NotWanted,
@@ -136,13 +138,13 @@ impl BuildResult {
         self
     }
 
-    /// What standard output gets: the first pushed reference with its digest, else the primary tag.
+    /// For standard output: the first pushed reference with its digest, else the primary tag.
     pub fn primary(&self) -> String {
         let pushed = self.push.as_ref().and_then(|push| push.pushed.first());
         pushed.map_or_else(|| self.image.clone(), PushedReference::pinned)
     }
 
-    /// `--metadata-file`: the names that the docker command line writes.
+    /// `--metadata-file`, with the keys of the Docker CLI.
     pub fn metadata_file(&self) -> serde_json::Value {
         let mut file = serde_json::json!({
             "containerimage.config.digest": self.image_id,
@@ -156,7 +158,7 @@ impl BuildResult {
     }
 }
 
-/// `nextdeploy build --dry-run --json`: everything that the build would do.
+/// `nextdeploy build --dry-run --json`: everything that a build would do.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DryRun<'a> {
@@ -167,4 +169,89 @@ pub struct DryRun<'a> {
     pub context: Vec<ContextLine>,
     pub tags: &'a [String],
     pub calls: &'a [OutsideCall],
+}
+
+/// A call to something outside this process.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutsideCall {
+    /// `docker daemon`, `file system`.
+    pub target: String,
+    /// What would be done.
+    pub action: String,
+}
+
+/// One path of the build context.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContextLine {
+    pub path: String,
+    /// Bytes of content.
+    pub size: u64,
+    /// `file`, `generated`, `directory` or `symlink`.
+    pub kind: &'static str,
+}
+
+/// The paths of the context in the order in which they are sent.
+pub fn context_lines(context: &BuildContext) -> Vec<ContextLine> {
+    context
+        .entries
+        .iter()
+        .map(|entry| ContextLine {
+            path: printable_path(&entry.path),
+            size: entry.size(),
+            kind: match entry.content {
+                ContextContent::Generated(_) => "generated",
+                ContextContent::File { .. } => "file",
+                ContextContent::Directory => "directory",
+                ContextContent::Symlink { .. } => "symlink",
+            },
+        })
+        .collect()
+}
+
+/// The paths of the context with their sizes, and the total.
+pub fn render_context(context: &BuildContext) -> String {
+    let mut text = String::new();
+    for line in context_lines(context).iter().filter(|line| line.kind != "directory") {
+        let mark = match line.kind {
+            "generated" => "  (generated)",
+            "symlink" => "  (link)",
+            _ => "",
+        };
+        let _ = writeln!(text, "{:>12}  {}{mark}", line.size, line.path);
+    }
+    let _ = writeln!(text, "{:>12}  bytes in {} entries", context.size(), context.entries.len());
+    text
+}
+
+/// The outside calls, numbered.
+pub fn render_calls(calls: &[OutsideCall]) -> String {
+    calls.iter().enumerate().fold(String::new(), |mut text, (at, call)| {
+        let _ = writeln!(text, "{:>3}. {}: {}", at + 1, call.target, call.action);
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::dockerfile::ContextEntry;
+
+    #[test]
+    fn every_path_is_listed_on_one_line_with_its_size() {
+        let entry = |path: &str, content| ContextEntry { path: path.into(), content, mode: 0o644 };
+        let context = BuildContext {
+            entries: vec![
+                entry("app", ContextContent::Directory),
+                entry("app/a\nb", ContextContent::File { disk: "/r/a".into(), size: 7 }),
+                entry("app/link", ContextContent::Symlink { target: "a".into() }),
+                entry("nextdeploy/plan.json", ContextContent::Generated(b"{}".to_vec())),
+            ],
+        };
+        assert_eq!(
+            render_context(&context),
+            "           7  app/a\\nb\n           0  app/link  (link)\n           2  nextdeploy/plan.json  (generated)\n           9  bytes in 4 entries\n"
+        );
+    }
 }

@@ -1,104 +1,63 @@
-//! Why supervision cannot begin. Once it has begun, nothing but a signal ends it.
+//! Why supervision cannot start. Once it has started, only a signal ends it.
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::diagnostic::{Diagnostic, ExitCode, Location, printable_path};
+use crate::diagnostic::{Location, diagnostics, printable_path};
 use crate::docker::ContainerError;
 use crate::net::NetworkError;
 
-#[derive(Debug, thiserror::Error)]
-pub enum SuperviseError {
-    #[error(transparent)]
-    Container(#[from] ContainerError),
-    #[error(transparent)]
-    Network(#[from] NetworkError),
-    #[error("cannot listen on {address}")]
-    Listen {
-        address: SocketAddr,
-        #[source]
-        source: io::Error,
-    },
-    #[error("{address} can be reached from other machines, and what is served there is not encrypted")]
-    RemoteListen { address: SocketAddr },
-    /// The token is not part of this.
-    #[error("the token of `{flag}` cannot be used: {reason}")]
-    Token { flag: &'static str, reason: String },
-    /// The URL may hold a password, so it is not part of this.
-    #[error("`--log-url` cannot be used: {reason}")]
-    LogUrl { reason: String },
-    #[error("cannot write the log file `{}`", printable_path(path))]
-    LogFile {
-        path: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("cannot use the state folder `{}`", printable_path(folder))]
-    State {
-        folder: PathBuf,
-        #[source]
-        source: io::Error,
-    },
-    #[error("another `nextdeploy supervise` uses the state folder `{}`", printable_path(folder))]
-    StateInUse { folder: PathBuf },
-    #[error("`{}` holds no log positions: {reason}", printable_path(file))]
-    Positions { file: PathBuf, reason: String },
-}
+diagnostics! {
+    #[exit(Usage)]
+    pub enum SuperviseError {
+        #[transparent]
+        Container(#[from] error: ContainerError),
 
-impl Diagnostic for SuperviseError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Container(error) => error.code(),
-            Self::Network(error) => error.code(),
-            Self::Listen { .. } => "supervise/listen",
-            Self::RemoteListen { .. } => "supervise/remote-listen",
-            Self::Token { .. } => "supervise/token",
-            Self::LogUrl { .. } => "supervise/log-url",
-            Self::LogFile { .. } => "supervise/log-file",
-            Self::State { .. } => "supervise/state",
-            Self::StateInUse { .. } => "supervise/state-in-use",
-            Self::Positions { .. } => "supervise/positions",
-        }
-    }
+        #[transparent]
+        Network(#[from] error: NetworkError),
 
-    fn hints(&self) -> Vec<String> {
-        vec![match self {
-            Self::Container(error) => return error.hints(),
-            Self::Network(error) => return error.hints(),
-            Self::Listen { .. } => {
-                "choose another address with `--listen 127.0.0.1:PORT`, or `--listen none`".to_owned()
-            }
-            Self::RemoteListen { .. } => {
-                "listen on 127.0.0.1 behind a proxy with TLS, or say `--allow-remote` where the network is trusted"
-                    .to_owned()
-            }
-            Self::Token { flag, .. } => {
-                format!("give `{flag} env:NAME` or `{flag} file:PATH`, with at least 16 characters")
-            }
-            Self::LogUrl { .. } => {
-                "write `https://host/path`, and give a token with `--log-token env:NAME` or `--log-token file:PATH`"
-                    .to_owned()
-            }
-            Self::LogFile { .. } => "choose a path that can be written".to_owned(),
-            Self::State { .. } | Self::StateInUse { .. } => "choose another folder with `--state-dir`".to_owned(),
-            Self::Positions { .. } => "remove the file: logs are then forwarded from now on".to_owned(),
-        }]
-    }
+        #[error("cannot listen on {address}")]
+        #[code("supervise/listen")]
+        #[hint("choose another address with `--listen 127.0.0.1:PORT`, or `--listen none`")]
+        Listen { address: SocketAddr, #[source] source: io::Error },
 
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Container(error) => error.exit_code(),
-            Self::Network(error) => error.exit_code(),
-            _ => ExitCode::Usage,
-        }
-    }
+        #[error("{address} can be reached from other machines, and the connection is not encrypted")]
+        #[code("supervise/remote-listen")]
+        #[hint("listen on 127.0.0.1 behind a TLS proxy, or pass `--allow-remote` if the network is trusted")]
+        RemoteListen { address: SocketAddr },
 
-    fn location(&self) -> Option<Location> {
-        match self {
-            Self::Positions { file, .. } => Some(Location::file(file.clone())),
-            Self::Network(error) => error.location(),
-            _ => None,
-        }
+        /// Never contains the token.
+        #[error("invalid `{flag}`: {reason}")]
+        #[code("supervise/token")]
+        #[hint("pass `{flag} env:NAME` or `{flag} file:PATH`, with a token of at least 16 characters")]
+        Token { flag: &'static str, reason: String },
+
+        /// Never contains the URL, which may hold a password.
+        #[error("invalid `--log-url`: {reason}")]
+        #[code("supervise/log-url")]
+        #[hint("use `https://host/path`, and pass a token with `--log-token env:NAME` or `--log-token file:PATH`")]
+        LogUrl { reason: String },
+
+        #[error("cannot write the log file `{}`", printable_path(path))]
+        #[code("supervise/log-file")]
+        #[hint("choose a writable path")]
+        LogFile { path: PathBuf, #[source] source: io::Error },
+
+        #[error("cannot use the state folder `{}`", printable_path(folder))]
+        #[code("supervise/state")]
+        #[hint("choose another folder with `--state-dir`")]
+        State { folder: PathBuf, #[source] source: io::Error },
+
+        #[error("another `nextdeploy supervise` is using the state folder `{}`", printable_path(folder))]
+        #[code("supervise/state-in-use")]
+        #[hint("choose another folder with `--state-dir`")]
+        StateInUse { folder: PathBuf },
+
+        #[error("invalid log positions in `{}`: {reason}", printable_path(file))]
+        #[code("supervise/positions")]
+        #[hint("delete the file: logs are then forwarded from now on")]
+        #[location(Some(Location::file(file.clone())))]
+        Positions { file: PathBuf, reason: String },
     }
 }

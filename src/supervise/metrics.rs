@@ -1,9 +1,10 @@
-//! What is known of containers and sinks as metrics: a [`Board`] that others write → text for Prometheus.
+//! Metrics of containers and log sinks: a [`MetricsRegistry`] that the supervisor and the sinks update → text for Prometheus.
 //!
-//! Names and units as Prometheus recommends: base units, `_total` for what only grows. Never asks the daemon: a scrape costs nothing.
+//! Names and units as Prometheus recommends: base units, `_total` for counters. Never queries the daemon: a scrape costs nothing.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,15 +15,52 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::sink::{Counters, SinkCount};
 use crate::docker::{ContainerStats, HealthStatus};
 
-/// How long after a scrape the next one is expected.
-const SCRAPED: Duration = Duration::from_mins(5);
+/// Usage is sampled for this long after a scrape.
+const SCRAPE_WINDOW: Duration = Duration::from_mins(5);
 
-/// What is shown of one container.
+/// A counter shared between threads.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    pub fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Log lines of one sink.
+#[derive(Debug, Default)]
+pub struct SinkCounters {
+    pub forwarded: Counter,
+    pub dropped: Counter,
+}
+
+/// What the sinks did with log lines.
+#[derive(Debug, Default)]
+pub struct LogCounters {
+    pub stdout: SinkCounters,
+    pub file: SinkCounters,
+    pub url: SinkCounters,
+    pub live: SinkCounters,
+    /// Bytes in the buffer for the endpoint.
+    pub buffered: Counter,
+    /// Connected WebSocket clients.
+    pub clients: Counter,
+}
+
+/// Metrics of one container.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row {
+pub struct ContainerMetrics {
     pub name: String,
     pub app: Option<String>,
     pub up: bool,
@@ -35,32 +73,32 @@ pub struct Row {
     pub stats: Option<ContainerStats>,
 }
 
-/// What is shown at this moment.
+/// The current values.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Snapshot {
+pub struct MetricsSnapshot {
     pub daemon_up: bool,
     /// By id.
-    pub containers: BTreeMap<String, Row>,
+    pub containers: BTreeMap<String, ContainerMetrics>,
 }
 
 #[derive(Debug, Default)]
-pub struct Board {
-    snapshot: Mutex<Snapshot>,
+pub struct MetricsRegistry {
+    snapshot: Mutex<MetricsSnapshot>,
     scraped: Mutex<Option<Instant>>,
-    counters: Arc<Counters>,
+    counters: Arc<LogCounters>,
 }
 
-/// The two text formats that Prometheus reads.
+/// The two text formats of Prometheus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum TextFormat {
     /// Version 0.0.4.
     Prometheus,
     /// Version 1.0.0.
     OpenMetrics,
 }
 
-impl Format {
-    /// The one that an `Accept` header asks for.
+impl TextFormat {
+    /// Negotiated by the `Accept` header.
     pub fn accepted(accept: Option<&str>) -> Self {
         if accept.is_some_and(|accept| accept.contains("application/openmetrics-text")) {
             Self::OpenMetrics
@@ -77,39 +115,40 @@ impl Format {
     }
 }
 
-impl Board {
-    pub fn new(counters: Arc<Counters>) -> Arc<Self> {
+impl MetricsRegistry {
+    pub fn new(counters: Arc<LogCounters>) -> Arc<Self> {
         Arc::new(Self { snapshot: Mutex::default(), scraped: Mutex::default(), counters })
     }
 
-    pub fn snapshot(&self) -> MutexGuard<'_, Snapshot> {
+    /// The current values, locked for an update.
+    pub fn snapshot(&self) -> MutexGuard<'_, MetricsSnapshot> {
         self.snapshot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether somebody asked a while ago. Samples cost the daemon more than all else together.
+    /// Whether there was a scrape recently. Usage samples cost the daemon more than everything else together, so they are only taken then.
     pub fn is_scraped(&self, now: Instant) -> bool {
         let scraped = *self.scraped.lock().unwrap_or_else(PoisonError::into_inner);
-        scraped.is_some_and(|at| now.saturating_duration_since(at) < SCRAPED)
+        scraped.is_some_and(|at| now.saturating_duration_since(at) < SCRAPE_WINDOW)
     }
 
-    pub fn scrape(self: &Arc<Self>, format: Format, now: Instant) -> Result<String, fmt::Error> {
+    pub fn scrape(self: &Arc<Self>, format: TextFormat, now: Instant) -> Result<String, fmt::Error> {
         *self.scraped.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
         self.render(format)
     }
 
-    fn render(self: &Arc<Self>, format: Format) -> Result<String, fmt::Error> {
+    fn render(self: &Arc<Self>, format: TextFormat) -> Result<String, fmt::Error> {
         let mut registry = Registry::with_prefix("nextdeploy");
         registry.register_collector(Box::new(Arc::clone(self)));
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry)?;
         Ok(match format {
-            Format::OpenMetrics => text,
-            Format::Prometheus => in_prometheus_format(&text),
+            TextFormat::OpenMetrics => text,
+            TextFormat::Prometheus => in_prometheus_format(&text),
         })
     }
 }
 
-/// The older format names a counter as its samples are named, and knows no end mark.
+/// The older format names a counter like its samples, and has no end marker.
 fn in_prometheus_format(text: &str) -> String {
     let counters: Vec<&str> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter")).collect();
@@ -162,20 +201,20 @@ fn counter(value: u64) -> ConstCounter<u64> {
     ConstCounter::new(value)
 }
 
-fn labels(row: &Row) -> Labels<'_> {
+fn labels(row: &ContainerMetrics) -> Labels<'_> {
     vec![("app", row.app.as_deref().unwrap_or_default()), ("container", &row.name)]
 }
 
-fn labels_and<'a>(row: &'a Row, name: &'static str, value: &'a str) -> Labels<'a> {
+fn labels_and<'a>(row: &'a ContainerMetrics, name: &'static str, value: &'a str) -> Labels<'a> {
     let mut all = labels(row);
     all.push((name, value));
     all
 }
 
-impl Collector for Board {
+impl Collector for MetricsRegistry {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
         let snapshot = self.snapshot().clone();
-        let rows: Vec<&Row> = snapshot.containers.values().collect();
+        let rows: Vec<&ContainerMetrics> = snapshot.containers.values().collect();
         let encoder = &mut encoder;
         let version = vec![("version", env!("CARGO_PKG_VERSION"))];
         family(encoder, "build_info", "The running program", [(version, gauge(1_u64))])?;
@@ -186,10 +225,10 @@ impl Collector for Board {
     }
 }
 
-fn encode_states(encoder: &mut DescriptorEncoder<'_>, rows: &[&Row]) -> fmt::Result {
+fn encode_states(encoder: &mut DescriptorEncoder<'_>, rows: &[&ContainerMetrics]) -> fmt::Result {
     let flag = |value: bool| gauge(u64::from(value));
     let each = || rows.iter().copied();
-    family(encoder, "container_up", "Whether it runs", each().map(|row| (labels(row), flag(row.up))))?;
+    family(encoder, "container_up", "Whether the container runs", each().map(|row| (labels(row), flag(row.up))))?;
     let health = each().filter_map(|row| Some((row, row.health?))).flat_map(|(row, health)| {
         [
             ("healthy", HealthStatus::Healthy),
@@ -198,7 +237,7 @@ fn encode_states(encoder: &mut DescriptorEncoder<'_>, rows: &[&Row]) -> fmt::Res
         ]
         .map(|(word, status)| (labels_and(row, "status", word), flag(status == health)))
     });
-    family(encoder, "container_health", "What the health check found: 1 for that status", health)?;
+    family(encoder, "container_health", "Result of the health check: 1 for the current status", health)?;
     let restarts = each().flat_map(|row| {
         [("daemon", row.daemon_restarts), ("supervise", row.own_restarts)]
             .map(|(by, restarts)| (labels_and(row, "by", by), counter(restarts)))
@@ -208,43 +247,44 @@ fn encode_states(encoder: &mut DescriptorEncoder<'_>, rows: &[&Row]) -> fmt::Res
     family(encoder, "container_given_up", "Whether the restart budget is spent", given_up)
 }
 
-fn encode_usage(encoder: &mut DescriptorEncoder<'_>, rows: &[&Row]) -> fmt::Result {
-    let used: Vec<(&Row, ContainerStats)> = rows.iter().filter_map(|row| Some((*row, row.stats?))).collect();
+fn encode_usage(encoder: &mut DescriptorEncoder<'_>, rows: &[&ContainerMetrics]) -> fmt::Result {
+    let used: Vec<(&ContainerMetrics, ContainerStats)> =
+        rows.iter().filter_map(|row| Some((*row, row.stats?))).collect();
     let gauges =
         |value: fn(&ContainerStats) -> u64| used.iter().map(move |(row, stats)| (labels(row), gauge(value(stats))));
     let counters =
         |value: fn(&ContainerStats) -> u64| used.iter().map(move |(row, stats)| (labels(row), counter(value(stats))));
     let cpu = used.iter().map(|(row, stats)| (labels(row), gauge(stats.cpu_percent / 100.0)));
-    family(encoder, "container_cpu_ratio", "Processors in use: 1 is one processor", cpu)?;
+    family(encoder, "container_cpu_ratio", "CPU usage: 1 is one processor", cpu)?;
     family(
         encoder,
         "container_memory_used_bytes",
-        "Memory, without the page cache that can be given back",
+        "Memory in use, without reclaimable page cache",
         gauges(|stats| stats.memory_used),
     )?;
     family(
         encoder,
         "container_memory_limit_bytes",
-        "Memory that it may use; that of the machine without a limit",
+        "Memory limit; the memory of the machine if there is none",
         gauges(|stats| stats.memory_limit),
     )?;
     family(encoder, "container_pids", "Processes and threads", gauges(|stats| stats.pids))?;
-    let help = "Since its start, all networks";
+    let help = "Since the container started, all networks";
     family(encoder, "container_network_received_bytes", help, counters(|stats| stats.network_received))?;
     family(encoder, "container_network_sent_bytes", help, counters(|stats| stats.network_sent))?;
-    family(encoder, "container_disk_read_bytes", "Since its start", counters(|stats| stats.disk_read))?;
-    family(encoder, "container_disk_written_bytes", "Since its start", counters(|stats| stats.disk_written))
+    family(encoder, "container_disk_read_bytes", "Since the container started", counters(|stats| stats.disk_read))?;
+    family(encoder, "container_disk_written_bytes", "Since the container started", counters(|stats| stats.disk_written))
 }
 
-fn encode_sinks(encoder: &mut DescriptorEncoder<'_>, counters: &Counters) -> fmt::Result {
-    let sinks: [(&str, &SinkCount); 4] =
+fn encode_sinks(encoder: &mut DescriptorEncoder<'_>, counters: &LogCounters) -> fmt::Result {
+    let sinks: [(&str, &SinkCounters); 4] =
         [("stdout", &counters.stdout), ("file", &counters.file), ("url", &counters.url), ("websocket", &counters.live)];
     let forwarded = sinks.map(|(name, count)| (vec![("sink", name)], counter(count.forwarded.get())));
-    family(encoder, "log_lines_forwarded", "Log lines that the sink took", forwarded)?;
+    family(encoder, "log_lines_forwarded", "Log lines that the sink accepted", forwarded)?;
     let dropped = sinks.map(|(name, count)| (vec![("sink", name)], counter(count.dropped.get())));
-    family(encoder, "log_lines_dropped", "Log lines that the sink did not get", dropped)?;
+    family(encoder, "log_lines_dropped", "Log lines that the sink did not accept", dropped)?;
     let buffered = counters.buffered.get();
-    single(encoder, "log_buffer_bytes", "Log lines on disk that wait for the endpoint", buffered)?;
+    single(encoder, "log_buffer_bytes", "Log lines on disk waiting for the endpoint", buffered)?;
     single(encoder, "log_clients", "WebSocket clients", counters.clients.get())
 }
 
@@ -252,10 +292,10 @@ fn encode_sinks(encoder: &mut DescriptorEncoder<'_>, counters: &Counters) -> fmt
 mod tests {
     use super::*;
 
-    fn board() -> Arc<Board> {
-        let board = Board::new(Arc::default());
-        board.counters.file.forwarded.add(42);
-        let row = Row {
+    fn sample() -> Arc<MetricsRegistry> {
+        let metrics = MetricsRegistry::new(Arc::default());
+        metrics.counters.file.forwarded.add(42);
+        let row = ContainerMetrics {
             name: "shop-12ab34cd".to_owned(),
             app: Some("sh\"op\n".to_owned()),
             up: true,
@@ -276,47 +316,54 @@ mod tests {
                 pids: 5,
             }),
         };
-        let stopped = Row { name: "blog-1".to_owned(), app: None, up: false, health: None, stats: None, ..row.clone() };
-        let mut snapshot = board.snapshot();
+        let stopped = ContainerMetrics {
+            name: "blog-1".to_owned(),
+            app: None,
+            up: false,
+            health: None,
+            stats: None,
+            ..row.clone()
+        };
+        let mut snapshot = metrics.snapshot();
         snapshot.daemon_up = true;
         snapshot.containers = BTreeMap::from([("a".to_owned(), row), ("b".to_owned(), stopped)]);
         drop(snapshot);
-        board
+        metrics
     }
 
     #[test]
-    fn everything_is_told_with_escaped_labels() {
-        let text = board().render(Format::Prometheus).unwrap();
+    fn all_metrics_are_rendered_with_escaped_labels() {
+        let text = sample().render(TextFormat::Prometheus).unwrap();
         insta::assert_snapshot!(text);
     }
 
     #[test]
-    fn usage_is_asked_for_while_somebody_scrapes() {
-        let (board, now) = (board(), Instant::now());
-        assert!(!board.is_scraped(now));
-        board.scrape(Format::Prometheus, now).unwrap();
-        assert!(board.is_scraped(now + Duration::from_mins(4)));
-        assert!(!board.is_scraped(now + Duration::from_mins(6)));
+    fn usage_is_sampled_only_after_a_scrape() {
+        let (metrics, now) = (sample(), Instant::now());
+        assert!(!metrics.is_scraped(now));
+        metrics.scrape(TextFormat::Prometheus, now).unwrap();
+        assert!(metrics.is_scraped(now + Duration::from_mins(4)));
+        assert!(!metrics.is_scraped(now + Duration::from_mins(6)));
     }
 
     #[test]
-    fn open_metrics_is_what_the_library_writes() {
-        let text = board().render(Format::OpenMetrics).unwrap();
+    fn open_metrics_output_is_unchanged() {
+        let text = sample().render(TextFormat::OpenMetrics).unwrap();
         assert!(text.contains("# TYPE nextdeploy_container_restarts counter\n"), "{text}");
         assert!(text.ends_with("# EOF\n"), "{text}");
     }
 
     #[test]
-    fn the_format_is_the_one_that_is_asked_for() {
+    fn the_accept_header_selects_the_format() {
         for (accept, expected) in [
-            (None, Format::Prometheus),
-            (Some("*/*"), Format::Prometheus),
+            (None, TextFormat::Prometheus),
+            (Some("*/*"), TextFormat::Prometheus),
             (
                 Some("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2"),
-                Format::OpenMetrics,
+                TextFormat::OpenMetrics,
             ),
         ] {
-            assert_eq!(Format::accepted(accept), expected, "{accept:?}");
+            assert_eq!(TextFormat::accepted(accept), expected, "{accept:?}");
         }
     }
 }

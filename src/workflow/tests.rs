@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::rel_path::RelPath;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -42,7 +43,7 @@ fn definitions_for_every_registry() {
 }
 
 #[test]
-fn a_workflow_asks_for_no_more_than_it_needs() {
+fn a_workflow_has_least_permissions() {
     for (registry, expected) in [
         (None, r#"{"contents":"read","packages":"write"}"#),
         (Some("ecr"), r#"{"contents":"read","id-token":"write"}"#),
@@ -69,12 +70,12 @@ fn hostile_names_stay_values() {
 }
 
 #[test]
-fn marks_in_values_are_not_marks() {
-    assert_eq!(template::fill("a@b @X@@Y@ c@v1", &[("X", "@Y@"), ("Y", "y")]), "a@b @Y@y c@v1");
+fn marks_in_values_are_not_replaced() {
+    assert_eq!(fill("a@b @X@@Y@ c@v1", &[("X", "@Y@"), ("Y", "y")]), "a@b @Y@y c@v1");
 }
 
 #[test]
-fn the_remote_tells_the_ci_system() {
+fn the_ci_system_is_derived_from_the_remote() {
     let check =
         |remote: &str, expected: Option<CiTarget>| assert_eq!(CiTarget::of_remote(remote), expected, "{remote}");
     check("https://github.com/acme/shop.git", Some(CiTarget::GitHub));
@@ -87,8 +88,8 @@ fn the_remote_tells_the_ci_system() {
 }
 
 #[test]
-fn locations_of_the_program() {
-    let check = |target, wanted: &str| Program::new(target, Some(wanted), Release::default()).is_ok();
+fn locations_of_the_program_are_validated() {
+    let check = |target, uses: &str| Program::new(target, Some(uses), Release::default()).is_ok();
     for action in ["acme/nextdeploy@v1", "acme/tools/next@main", "acme/nextdeploy@feature/x"] {
         assert!(check(CiTarget::GitHub, action), "{action}");
     }
@@ -98,14 +99,14 @@ fn locations_of_the_program() {
     }
     assert!(check(CiTarget::GitLab, "registry.example.com/tools/nextdeploy:1-shell"));
     assert!(!check(CiTarget::GitLab, "no image\nscript: id"));
-    assert!(Program::new(CiTarget::GitHub, Some("a/b@v1"), Release::default()).unwrap().can_move());
-    assert!(!choices(CiTarget::GitHub, None, "", "main").program.can_move());
+    assert!(Program::new(CiTarget::GitHub, Some("a/b@v1"), Release::default()).unwrap().is_movable());
+    assert!(!choices(CiTarget::GitHub, None, "", "main").program.is_movable());
     let error = Program::new(CiTarget::GitHub, None, Release::default()).unwrap_err();
     assert!(matches!(error, WorkflowError::NoRelease { .. }));
 }
 
 #[test]
-fn registries() {
+fn registries_are_parsed() {
     let check = |text: &str| TargetRegistry::parse(Some(text), CiTarget::GitHub);
     assert_eq!(check("ghcr.io").unwrap(), TargetRegistry::Own);
     assert!(matches!(check("123456789012.dkr.ecr.eu-west-1.amazonaws.com").unwrap(), TargetRegistry::Ecr(Some(_))));
@@ -116,7 +117,7 @@ fn registries() {
 }
 
 #[test]
-fn ignore_files_only_grow_by_what_is_missing() {
+fn only_missing_lines_are_added_to_ignore_files() {
     assert_eq!(GITIGNORE.completed(Some("/.nextdeploy\n")), None);
     let first = DOCKERIGNORE.completed(None).unwrap();
     assert_eq!(DOCKERIGNORE.completed(Some(&first)), None);

@@ -1,4 +1,4 @@
-//! `nextdeploy doctor`: what it finds, and with which exit code.
+//! `nextdeploy doctor`: its findings and exit codes.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::program::{Repository, Run};
 
 const NO_DAEMON: (&str, &str) = ("DOCKER_HOST", "unix:///nonexistent/docker.sock");
 
-/// A daemon that answers questions, and builds nothing.
+/// A daemon that answers queries but does not build.
 fn daemon() -> Server {
     Server::start(|request| match request.path.split('?').next().unwrap() {
         "/_ping" => Reply::html(200, "OK").with("api-version", &"1.41"),
@@ -34,7 +34,7 @@ fn find<'a>(findings: &'a [Value], code: &str) -> &'a Value {
 }
 
 #[test]
-fn a_healthy_machine_and_app_are_fit_to_build() {
+fn a_healthy_machine_and_app_are_ready_to_build() {
     let daemon = daemon();
     let host = daemon.address.replace("http://", "tcp://");
     let run = Repository::next_app().run_with(&["doctor"], &[("DOCKER_HOST", &host)]);
@@ -47,16 +47,16 @@ fn a_healthy_machine_and_app_are_fit_to_build() {
         "[doctor/little-memory]",
         "[doctor/no-checkout]",
         "[doctor/no-dockerignore]",
-        "nothing stands in the way of a build; 3 warnings",
+        "ready to build, 3 warnings",
     ] {
         assert!(run.stdout.contains(text), "{text}: {run:#?}");
     }
     assert_eq!(run.stderr, "");
-    assert!(daemon.received().iter().all(|request| request.method == "GET"), "it only asks");
+    assert!(daemon.received().iter().all(|request| request.method == "GET"), "read-only requests");
 }
 
 #[test]
-fn no_daemon_and_no_lockfile_are_both_told_and_the_first_one_decides() {
+fn all_problems_are_found_and_the_first_one_decides() {
     let repository = Repository::next_app();
     let run = repository.run_with(&["doctor", "--json"], &[NO_DAEMON]);
     assert_eq!(run.code, Some(4), "{run:#?}");
@@ -74,14 +74,14 @@ fn no_daemon_and_no_lockfile_are_both_told_and_the_first_one_decides() {
 }
 
 #[test]
-fn a_wrong_setting_is_a_finding_too() {
+fn an_invalid_setting_is_a_finding() {
     let run = Repository::next_app().run_with(&["doctor", "--json", "--port", "http"], &[NO_DAEMON]);
     assert_eq!(run.code, Some(2), "{run:#?}");
     find(&findings(&run), "settings/port");
 }
 
 #[test]
-fn another_platform_is_emulated() {
+fn a_foreign_platform_is_reported_as_emulated() {
     let daemon = daemon();
     let host = daemon.address.replace("http://", "tcp://");
     let run = Repository::next_app()
@@ -94,7 +94,7 @@ fn another_platform_is_emulated() {
 }
 
 #[test]
-fn credentials_say_where_they_come_from_and_never_what_they_are() {
+fn credentials_are_reported_by_source_never_by_value() {
     let run = Repository::next_app().run_with(
         &[
             "doctor",
@@ -118,7 +118,7 @@ fn credentials_say_where_they_come_from_and_never_what_they_are() {
 }
 
 #[test]
-fn the_token_is_tried_only_when_something_is_to_be_told() {
+fn the_token_is_only_checked_when_a_report_is_requested() {
     let api = GitHubApi::start();
     let variables = api.variables();
     let mut variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -129,15 +129,15 @@ fn the_token_is_tried_only_when_something_is_to_be_told() {
 
     let run = repository.run_with(&["doctor", "--json", "--comment", "--deployment", "preview"], &variables);
     let found = findings(&run);
-    assert!(find(&found, "forge/unauthorized")["message"].as_str().unwrap().contains("cannot be checked"));
+    assert!(find(&found, "forge/unauthorized")["message"].as_str().unwrap().contains("cannot check the token"));
     let lines = find(&found, "doctor/permissions")["message"].as_str().unwrap();
     assert!(lines.contains("`pull-requests: write`, `deployments: write`"), "{lines}");
 
     variables.push(("GITHUB_TOKEN", crate::forge::TOKEN));
     let run = repository.run_with(&["doctor", "--json", "--comment"], &variables);
-    assert!(find(&findings(&run), "doctor/token")["message"].as_str().unwrap().contains("is taken"));
+    assert!(find(&findings(&run), "doctor/token")["message"].as_str().unwrap().contains("is accepted"));
     assert_eq!(api.server.writes(), [""; 0]);
-    // The command that tells the runner what to mask is taken out by the runner.
+    // The runner removes the command that masks a value from the log.
     let shown: Vec<&str> = run.stderr.lines().filter(|line| !line.starts_with("::add-mask::")).collect();
     assert!(!shown.join("\n").contains(crate::forge::TOKEN) && !run.stdout.contains(crate::forge::TOKEN));
 }

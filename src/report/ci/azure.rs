@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::annotation::Annotation;
-use super::dialect::{Dialect, LogGroup, Published};
+use super::dialect::{Annotation, Dialect, LogGroup, PublishedOutputs};
 use crate::diagnostic::printable_path;
 
 pub(super) struct Azure;
@@ -36,7 +35,7 @@ impl Dialect for Azure {
         Some(format!("##vso[task.logissue {}]{}\n", properties.join(";"), escape(&annotation.message)))
     }
 
-    /// The agent finds its commands anywhere in a line, and has nothing to stop them.
+    /// The agent finds commands anywhere in a line, and they cannot be disabled.
     fn harmless<'a>(&self, line: &'a str) -> Cow<'a, str> {
         if line.contains("##vso[") || line.contains("##[") {
             return Cow::Owned(line.replace("##vso[", "## vso[").replace("##[", "## ["));
@@ -48,7 +47,7 @@ impl Dialect for Azure {
         true
     }
 
-    fn output_lines(&self, published: Published<'_>) -> String {
+    fn output_lines(&self, published: PublishedOutputs<'_>) -> String {
         let names = published
             .outputs
             .variables()
@@ -61,7 +60,7 @@ impl Dialect for Azure {
     }
 }
 
-/// `%` is doubled only where it would begin an escape: older agents show the replacement as it is.
+/// `%` is escaped only where it would begin an escape sequence: older agents do not unescape it.
 fn escape(text: &str) -> String {
     let mut escaped = String::new();
     for (at, c) in text.char_indices() {

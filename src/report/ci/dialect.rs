@@ -1,32 +1,30 @@
-//! What the dialects have in common, and which system speaks which.
+//! What the dialects have in common: the trait, annotations, and what is passed to a CI system.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use super::annotation::{Annotation, Severity};
-use super::{azure, bitbucket, buildkite, circleci, github, gitlab, jenkins, plain};
+use crate::diagnostic::{Diagnostic, Location, Warning, printable};
 use crate::host::Environment;
 use crate::image::PushedReference;
-use crate::repo::ci::CiSystem;
 use crate::report::outputs::Outputs;
 
-/// A part of the log that can be folded.
+/// A foldable part of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogGroup {
     /// For machines: `build`.
     pub name: &'static str,
     /// For people: `Build`.
     pub title: &'static str,
-    /// Seconds since the epoch at which it was opened.
+    /// When it was opened, in seconds since the epoch.
     pub opened: i64,
 }
 
-/// What a run has to tell later steps.
+/// The outputs of a run for later steps.
 #[derive(Debug, Clone, Copy)]
-pub struct Published<'a> {
+pub struct PublishedOutputs<'a> {
     pub outputs: &'a Outputs,
     pub pushed: &'a [PushedReference],
-    /// A word that no value contains by chance.
+    /// A random word that no value contains.
     pub token: &'a str,
 }
 
@@ -46,7 +44,7 @@ pub enum FileMode {
     Replace,
 }
 
-/// A program of the CI system, as it is to be called.
+/// A call of the program of a CI system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AgentCall {
     pub arguments: Vec<String>,
@@ -54,19 +52,19 @@ pub struct AgentCall {
     pub input: String,
 }
 
-/// What such a program is told.
+/// What is passed to such a program.
 #[derive(Debug, Clone, Copy)]
 pub struct AgentReport<'a> {
     pub outputs: &'a Outputs,
-    /// The job summary, where one is wanted.
+    /// The job summary, if requested.
     pub summary: Option<&'a str>,
-    /// The worst that the run has to tell.
+    /// The worst message of the run.
     pub worst: Option<Severity>,
 }
 
-/// The conventions of one CI system. What a system lacks is empty.
+/// The conventions of a CI system. The defaults are for a system without the feature.
 pub trait Dialect: Sync {
-    /// Begins a group; ends with a newline.
+    /// Opens a group; ends with a newline.
     fn open(&self, _group: &LogGroup) -> String {
         String::new()
     }
@@ -75,17 +73,17 @@ pub trait Dialect: Sync {
         String::new()
     }
 
-    /// True when [`Dialect::open`] has something to say.
+    /// Whether the system has groups.
     fn has_groups(&self) -> bool {
         false
     }
 
-    /// Hides one line of a secret from here on.
+    /// Masks one line of a secret from here on.
     fn mask(&self, _line: &str) -> String {
         String::new()
     }
 
-    /// From here on nothing is a command, until [`Dialect::resume`] with the same token.
+    /// Disables commands until [`Dialect::resume`] with the same token.
     fn stop(&self, _token: &str) -> String {
         String::new()
     }
@@ -94,73 +92,133 @@ pub trait Dialect: Sync {
         String::new()
     }
 
-    /// `None` where errors and warnings are plain text.
+    /// `None` if the system has no annotations.
     fn annotate(&self, _annotation: &Annotation) -> Option<String> {
         None
     }
 
-    /// Annotations of one kind that are shown.
+    /// Most annotations of one severity that the system shows.
     fn annotation_limit(&self) -> usize {
         usize::MAX
     }
 
-    /// One line of text that cannot be taken for a command. Without newline.
+    /// Escapes a line of text so that it cannot be taken for a command. Without newline.
     fn harmless<'a>(&self, line: &'a str) -> Cow<'a, str> {
         Cow::Borrowed(line)
     }
 
-    /// True when [`Dialect::harmless`] has something to do.
+    /// Whether the system finds commands in the log.
     fn has_commands(&self) -> bool {
         false
     }
 
     /// Outputs as lines of the log.
-    fn output_lines(&self, _published: Published<'_>) -> String {
+    fn output_lines(&self, _published: PublishedOutputs<'_>) -> String {
         String::new()
     }
 
     /// Outputs as files.
-    fn output_files(&self, _published: Published<'_>, _environment: &Environment) -> Vec<FileWrite> {
+    fn output_files(&self, _published: PublishedOutputs<'_>, _environment: &Environment) -> Vec<FileWrite> {
         Vec::new()
     }
 
-    /// Where the job summary goes without being asked for.
+    /// The file for the job summary.
     fn summary_file(&self, _environment: &Environment) -> Option<PathBuf> {
         None
     }
 
-    /// The program that takes results and pages, where the system has one and the job can use it.
+    /// The program that accepts results and pages, if the system has one and the job can use it.
     fn agent(&self, _environment: &Environment) -> Option<&'static str> {
         None
     }
 
-    /// What [`Dialect::agent`] is told.
+    /// The calls of [`Dialect::agent`].
     fn agent_calls(&self, _report: AgentReport<'_>, _environment: &Environment) -> Vec<AgentCall> {
         Vec::new()
     }
 
-    /// A command that takes up the summary that was written to a file.
+    /// A command that publishes the summary in a file.
     fn summary_line(&self, _file: &str) -> String {
         String::new()
     }
 }
 
-/// The dialect of a system.
-pub fn dialect_of(system: CiSystem) -> &'static dyn Dialect {
-    match system {
-        CiSystem::GitHub => &github::GITHUB,
-        CiSystem::Forgejo | CiSystem::Gitea => &github::FORGEJO,
-        CiSystem::GitLab => &gitlab::GitLab,
-        CiSystem::Azure => &azure::Azure,
-        CiSystem::CircleCi => &circleci::CircleCi,
-        CiSystem::Buildkite => &buildkite::Buildkite,
-        CiSystem::Bitbucket => &bitbucket::Bitbucket,
-        CiSystem::Jenkins => &jenkins::Jenkins,
-        CiSystem::Other | CiSystem::None => &plain::Plain,
+/// The path in a variable.
+pub(super) fn file_of(environment: &Environment, variable: &str) -> Option<PathBuf> {
+    environment.get(variable).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    Error,
+    Warning,
+}
+
+impl Severity {
+    /// `error` or `warning`, as in every dialect.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
     }
 }
 
-/// A path that a variable names.
-pub(super) fn file_of(environment: &Environment, variable: &str) -> Option<PathBuf> {
-    environment.get(variable).filter(|path| !path.is_empty()).map(PathBuf::from)
+/// A message for people, at a location in a file of the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Annotation {
+    pub severity: Severity,
+    /// Stable identifier, `stage/what`.
+    pub code: String,
+    /// May have several lines, but no other control characters.
+    pub message: String,
+    /// With the path that the CI system expects.
+    pub location: Option<Location>,
+}
+
+/// GitHub's runner truncates here (`ExecutionContext.cs`).
+const LONGEST_MESSAGE: usize = 4096;
+
+impl Annotation {
+    pub fn of_error(error: &dyn Diagnostic, location: Option<Location>) -> Self {
+        let mut lines = vec![error.to_string()];
+        let mut cause = std::error::Error::source(error);
+        while let Some(inner) = cause {
+            let text = inner.to_string();
+            if !lines.iter().any(|line| line.contains(&text)) {
+                lines.push(format!("caused by: {text}"));
+            }
+            cause = inner.source();
+        }
+        lines.extend(error.hints().into_iter().map(|hint| format!("hint: {hint}")));
+        Self { severity: Severity::Error, code: error.code().to_owned(), message: message(&lines), location }
+    }
+
+    pub fn of_warning(warning: &Warning, location: Option<Location>) -> Self {
+        let mut lines = vec![warning.message.clone()];
+        lines.extend(warning.hint.iter().map(|hint| format!("hint: {hint}")));
+        Self { severity: Severity::Warning, code: warning.code.to_owned(), message: message(&lines), location }
+    }
+
+    /// A further location of an error.
+    pub fn of_finding(code: &str, text: &str, location: Location) -> Self {
+        let message = message(&[text.to_owned()]);
+        Self { severity: Severity::Error, code: code.to_owned(), message, location: Some(location) }
+    }
+
+    /// Replaces the annotations beyond a limit.
+    pub fn of_rest(severity: Severity, count: usize) -> Self {
+        let noun = severity.word();
+        let message = format!("{count} more {noun}s are in the log: the CI system limits annotations");
+        Self { severity, code: format!("ci/more-{noun}s"), message, location: None }
+    }
+}
+
+fn message(lines: &[String]) -> String {
+    let text: Vec<String> = lines.iter().flat_map(|text| text.lines()).map(printable).collect();
+    let text = text.join("\n");
+    if text.chars().count() <= LONGEST_MESSAGE {
+        return text;
+    }
+    text.chars().take(LONGEST_MESSAGE - 1).chain("…".chars()).collect()
 }

@@ -1,26 +1,25 @@
-//! GitHub Actions, and what Forgejo and Gitea kept of it.
+//! GitHub Actions, and the subset that Forgejo and Gitea support.
 //!
 //! Workflow commands and file commands as `ActionCommand.cs` and `FileCommandManager.cs` of actions/runner read them.
 
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use super::annotation::Annotation;
-use super::dialect::{Dialect, FileMode, FileWrite, LogGroup, Published, file_of};
+use super::dialect::{Annotation, Dialect, FileMode, FileWrite, LogGroup, PublishedOutputs, file_of};
 use crate::diagnostic::printable_path;
 use crate::host::Environment;
 use crate::image_ref::ImageRef;
 
-/// The runners of this family, told apart by what they have.
+/// The runners of this family differ in their features.
 pub(super) struct GitHub {
-    /// Errors and warnings become annotations, and pushed images can be named as artifacts.
+    /// Errors and warnings become annotations, and pushed images can be recorded as artifacts.
     annotations: bool,
 }
 
 pub(super) const GITHUB: GitHub = GitHub { annotations: true };
 pub(super) const FORGEJO: GitHub = GitHub { annotations: false };
 
-/// Annotations of one kind that the runner takes from a step.
+/// Most annotations of one severity that the runner accepts from a step.
 const ANNOTATIONS: usize = 10;
 
 impl Dialect for GitHub {
@@ -68,7 +67,7 @@ impl Dialect for GitHub {
     }
 
     fn harmless<'a>(&self, line: &'a str) -> Cow<'a, str> {
-        // The runner compares by the rules of a language, for which invisible characters do not count.
+        // The runner compares with the rules of a culture, which ignore invisible characters.
         let begins = line.chars().filter(char::is_ascii_graphic).take(2).eq("::".chars());
         // The older form is found anywhere in a line.
         let contains = line.contains("##[");
@@ -83,10 +82,11 @@ impl Dialect for GitHub {
         true
     }
 
-    fn output_files(&self, published: Published<'_>, environment: &Environment) -> Vec<FileWrite> {
+    fn output_files(&self, published: PublishedOutputs<'_>, environment: &Environment) -> Vec<FileWrite> {
         let mut files = Vec::new();
         if let Some(path) = file_of(environment, "GITHUB_OUTPUT") {
-            let content = published.outputs.iter().map(|(name, value)| entry(name, value, published.token)).collect();
+            let content =
+                published.outputs.iter().map(|(name, value)| output_entry(name, value, published.token)).collect();
             files.push(FileWrite { path, content, mode: FileMode::Append, named_by: "GITHUB_OUTPUT" });
         }
         let artifacts = file_of(environment, "GITHUB_ARTIFACTS").filter(|_| self.annotations);
@@ -106,8 +106,8 @@ impl Dialect for GitHub {
     }
 }
 
-/// `name<<DELIMITER`, the lines of the value, `DELIMITER`: no value can end it, as none holds the delimiter.
-fn entry(name: &str, value: &str, token: &str) -> String {
+/// `name<<DELIMITER`, the lines of the value, `DELIMITER`, which the value does not contain.
+fn output_entry(name: &str, value: &str, token: &str) -> String {
     let mut delimiter = format!("ghadelimiter_{token}");
     while value.contains(&delimiter) {
         delimiter.push('x');
@@ -115,8 +115,8 @@ fn entry(name: &str, value: &str, token: &str) -> String {
     format!("{name}<<{delimiter}\n{value}\n{delimiter}\n")
 }
 
-/// One subject for each repository; the runner fails a step that names one twice with different digests.
-fn artifact_lines(published: Published<'_>) -> String {
+/// One subject per repository: the runner fails a step that names one twice with different digests.
+fn artifact_lines(published: PublishedOutputs<'_>) -> String {
     let mut subjects: Vec<(String, &str)> = Vec::new();
     for pushed in published.pushed {
         let Ok(reference) = ImageRef::parse(&pushed.reference) else { continue };

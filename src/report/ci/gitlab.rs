@@ -1,15 +1,15 @@
-//! GitLab CI: sections of the log, the dotenv report, and links for the job's page.
+//! GitLab CI: sections in the log, the dotenv report, and links for the job page.
 //!
 //! Formats as in GitLab's documentation of job logs, `artifacts:reports:dotenv` and `artifacts:reports:annotations`.
 
-use super::dialect::{Dialect, FileMode, FileWrite, LogGroup, Published, file_of};
+use super::dialect::{Dialect, FileMode, FileWrite, LogGroup, PublishedOutputs, file_of};
 use crate::host::Environment;
 use crate::image_ref::ImageRef;
 use crate::repo::{ANNOTATIONS_REPORT, DOTENV_REPORT};
 
 pub(super) struct GitLab;
 
-/// GitLab refuses a larger dotenv file.
+/// GitLab rejects a larger dotenv file.
 const DOTENV_LIMIT: usize = 5 * 1024;
 
 impl Dialect for GitLab {
@@ -26,7 +26,7 @@ impl Dialect for GitLab {
         format!("\u{1b}[0Ksection_end:{now}:nextdeploy_{}\r\u{1b}[0K\n", group.name)
     }
 
-    fn output_files(&self, published: Published<'_>, environment: &Environment) -> Vec<FileWrite> {
+    fn output_files(&self, published: PublishedOutputs<'_>, environment: &Environment) -> Vec<FileWrite> {
         let Some(folder) = file_of(environment, "CI_PROJECT_DIR") else { return Vec::new() };
         let file = |name: &'static str, content| FileWrite {
             path: folder.join(name),
@@ -44,8 +44,8 @@ impl Dialect for GitLab {
     }
 }
 
-/// One variable on each line. Neither quotes nor spaces nor line breaks have a meaning there, so values with any are left out.
-fn dotenv(published: Published<'_>) -> String {
+/// One variable per line. The format has neither quotes nor escapes, so values with spaces or line breaks are omitted.
+fn dotenv(published: PublishedOutputs<'_>) -> String {
     let mut text = String::new();
     for (name, value) in published.outputs.variables() {
         let line = format!("{name}={value}\n");
@@ -56,7 +56,7 @@ fn dotenv(published: Published<'_>) -> String {
     text
 }
 
-fn links(published: Published<'_>, environment: &Environment) -> Vec<serde_json::Value> {
+fn links(published: PublishedOutputs<'_>, environment: &Environment) -> Vec<serde_json::Value> {
     let registry = environment.get("CI_REGISTRY").filter(|host| !host.is_empty());
     let project =
         environment.get("CI_PROJECT_URL").filter(|url| url.starts_with("https://") || url.starts_with("http://"));

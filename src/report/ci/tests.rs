@@ -4,12 +4,10 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::*;
-use crate::diagnostic::{Diagnostic, ExitCode, Location, Warning};
+use crate::diagnostic::ExitCode;
 use crate::host::Environment;
 use crate::image::PushedReference;
 use crate::image::plan::sample::Sample;
-use crate::repo::ci::CiSystem;
-use crate::report::Style;
 use crate::report::outputs::{ImageState, OutputSource, Outputs};
 
 const ALL: [CiSystem; 10] = [
@@ -27,9 +25,9 @@ const ALL: [CiSystem; 10] = [
 
 #[derive(Debug, thiserror::Error)]
 #[error("`next.config.ts` says 50% of what it should, `a,b:c`\n::error::forged")]
-struct Odd;
+struct OddError;
 
-impl Diagnostic for Odd {
+impl Diagnostic for OddError {
     fn code(&self) -> &'static str {
         "project/odd"
     }
@@ -49,8 +47,8 @@ fn group() -> LogGroup {
     LogGroup { name: "build", title: "Build", opened: 1_700_000_000 }
 }
 
-/// The log of a run that has one of everything.
-fn conversation(system: CiSystem) -> String {
+/// The log of a run with one message of every kind.
+fn sample_log(system: CiSystem) -> String {
     let mut reporter = reporter(system);
     let dialect = reporter.dialect();
     let mut log = reporter.mask("-----BEGIN KEY-----\n{\nabcdef%\r\n");
@@ -62,18 +60,18 @@ fn conversation(system: CiSystem) -> String {
     log += &reporter.open(LogGroup { name: "push", title: "Push", opened: 1_700_000_009 });
     let place = Location::column("app/a,b:c%.tsx", 3, 7);
     log += &reporter.warning(&Warning::new("plan/odd", "odd ]; `x`").with_hint("even it"), Some(place));
-    log += &reporter.error(&Odd, Some(Location::file("package.json")), 1_700_000_010);
+    log += &reporter.error(&OddError, Some(Location::file("package.json")), 1_700_000_010);
     log + &reporter.end(1_700_000_010)
 }
 
 #[test]
-fn every_system_is_spoken_to_in_its_own_way() {
-    let text: Vec<String> = ALL.iter().map(|system| format!("== {system:?}\n{}\n", conversation(*system))).collect();
+fn log_of_every_system() {
+    let text: Vec<String> = ALL.iter().map(|system| format!("== {system:?}\n{}\n", sample_log(*system))).collect();
     let text = text.concat();
     insta::assert_snapshot!(text.replace('\u{1b}', "␛").replace('\r', "␍"));
 }
 
-fn published<T>(pushed: &[PushedReference], run: impl FnOnce(Published<'_>) -> T) -> T {
+fn published<T>(pushed: &[PushedReference], run: impl FnOnce(PublishedOutputs<'_>) -> T) -> T {
     let sample = Sample::new("pnpm", Some("10.12.4"), "16.4.5");
     let plan = sample.plan();
     let outputs = Outputs::of(&OutputSource {
@@ -86,7 +84,7 @@ fn published<T>(pushed: &[PushedReference], run: impl FnOnce(Published<'_>) -> T
         metadata: r#"{"it's":"$(id) é\n;]%0A"}"#,
         summary_file: Some("/tmp/a b's.md"),
     });
-    run(Published { outputs: &outputs, pushed, token: "token" })
+    run(PublishedOutputs { outputs: &outputs, pushed, token: "token" })
 }
 
 fn pushed() -> [PushedReference; 2] {
@@ -99,7 +97,7 @@ fn pushed() -> [PushedReference; 2] {
 }
 
 #[test]
-fn outputs_take_the_way_of_each_system() {
+fn outputs_of_every_system() {
     let environment = Environment::from_pairs([
         ("GITHUB_OUTPUT", "/run/output"),
         ("GITHUB_ARTIFACTS", "/run/artifacts"),
@@ -124,7 +122,7 @@ fn outputs_take_the_way_of_each_system() {
 }
 
 #[test]
-fn without_their_variables_nothing_is_written() {
+fn without_the_variables_of_the_system_nothing_is_written() {
     for system in ALL {
         let files =
             published(&pushed(), |published| dialect_of(system).output_files(published, &Environment::default()));
@@ -148,14 +146,14 @@ fn the_dotenv_report_stays_below_its_limit() {
         summary_file: Some(&long),
     });
     let environment = Environment::from_pairs([("CI_PROJECT_DIR", "/builds")]);
-    let published = Published { outputs: &outputs, pushed: &[], token: "token" };
+    let published = PublishedOutputs { outputs: &outputs, pushed: &[], token: "token" };
     let files = dialect_of(CiSystem::GitLab).output_files(published, &environment);
     assert!(files[0].content.len() <= 5 * 1024 && !files[0].content.contains("SUMMARY_FILE"), "{files:?}");
     assert!(files[0].content.lines().all(|line| line.starts_with("NEXTDEPLOY_OUTPUT_")), "{files:?}");
 }
 
 #[test]
-fn annotations_stop_at_the_limit_and_the_last_one_counts_the_rest() {
+fn annotations_beyond_the_limit_are_counted() {
     let shown = |count: usize| {
         let mut reporter = reporter(CiSystem::GitHub);
         let lines: String =
@@ -171,19 +169,19 @@ fn annotations_stop_at_the_limit_and_the_last_one_counts_the_rest() {
 }
 
 #[test]
-fn further_places_of_an_error_leave_room_for_the_error_itself() {
+fn findings_leave_room_for_the_error_itself() {
     let place = |line| Location::column("app/page.tsx", line, 5);
     let mut github = reporter(CiSystem::GitHub);
     let first = github.finding("builder/type-error", "Type error: x\n::error::y", place(1));
     assert_eq!(first, "::error file=app/page.tsx,line=1,col=5,title=builder/type-error::Type error: x%0A::error::y\n");
     let more: String = (2..40).map(|line| github.finding("builder/type-error", "x", place(line))).collect();
     assert_eq!(more.lines().count(), 6);
-    assert!(github.error(&Odd, None, 0).contains("::error title="), "the error is shown");
+    assert!(github.error(&OddError, None, 0).contains("::error title="), "the error is shown");
     assert_eq!(reporter(CiSystem::GitLab).finding("builder/type-error", "x", place(1)), "", "it is in the log already");
 }
 
 #[test]
-fn a_message_ends_where_the_runner_would_cut_it() {
+fn a_message_is_truncated_like_the_runner_does() {
     let warning = Warning::new("plan/odd", "é".repeat(10_000_000));
     let line = reporter(CiSystem::GitHub).warning(&warning, None);
     let message = line.trim_end().rsplit("::").next().unwrap();
@@ -192,7 +190,7 @@ fn a_message_ends_where_the_runner_would_cut_it() {
 }
 
 #[test]
-fn a_short_secret_is_masked_and_braces_of_a_long_one_are_not() {
+fn short_lines_of_multi_line_secrets_are_not_masked() {
     let mut reporter = reporter(CiSystem::GitHub);
     assert_eq!(reporter.mask("abc\n"), "::add-mask::abc\n");
     assert_eq!(reporter.mask("{\n\"k\": 1\n}"), "::add-mask::\"k\": 1\n");
@@ -200,7 +198,7 @@ fn a_short_secret_is_masked_and_braces_of_a_long_one_are_not() {
 }
 
 #[test]
-fn the_guarded_writer_waits_for_whole_lines() {
+fn the_harmless_writer_passes_on_whole_lines() {
     use std::io::Write as _;
     let mut written = Vec::new();
     let mut writer = HarmlessWriter::new(dialect_of(CiSystem::GitHub), &mut written);
@@ -227,7 +225,7 @@ fn hostile() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn no_text_from_outside_is_a_command(text in hostile()) {
+    fn outside_text_is_never_a_command(text in hostile()) {
         for line in reporter(CiSystem::GitHub).harmless(&text).split('\n') {
             prop_assert!(!is_github_command(line), "{line:?}");
         }
@@ -240,7 +238,7 @@ proptest! {
     }
 
     #[test]
-    fn one_warning_is_one_line_with_its_own_properties(text in hostile(), file in hostile()) {
+    fn a_warning_is_one_line_with_its_own_properties(text in hostile(), file in hostile()) {
         prop_assume!(!file.is_empty());
         let warning = Warning::new("plan/odd", text.clone()).with_hint(text.clone());
         let line = reporter(CiSystem::GitHub).warning(&warning, Some(Location::line(file.clone(), 3)));
@@ -255,7 +253,7 @@ proptest! {
     }
 
     #[test]
-    fn outputs_read_back_as_they_were(value in hostile(), token in "[0-9a-f]{4}") {
+    fn outputs_are_read_back_unchanged(value in hostile(), token in "[0-9a-f]{4}") {
         let value = format!("{value}\nghadelimiter_{token}\nname<<x\n{value}");
         let sample = Sample::npm();
         let plan = sample.plan();
@@ -263,7 +261,7 @@ proptest! {
             facts: Some(&sample.facts), plan: Some(&plan), dockerfile: &value, image: ImageState::Planned, pushed: &[], all_pushed: false, metadata: &value, summary_file: Some(&value),
         });
         let environment = Environment::from_pairs([("GITHUB_OUTPUT", "/o")]);
-        let files = dialect_of(CiSystem::GitHub).output_files(Published { outputs: &outputs, pushed: &[], token: &token }, &environment);
+        let files = dialect_of(CiSystem::GitHub).output_files(PublishedOutputs { outputs: &outputs, pushed: &[], token: &token }, &environment);
         let read = read_back(&files[0].content);
         let expected: Vec<(String, String)> = outputs.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         prop_assert_eq!(read, expected);
@@ -286,7 +284,7 @@ fn read_back(content: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn text_without_commands_stays_as_it_is() {
+fn text_without_commands_is_unchanged() {
     for system in ALL {
         let line = "#12 | compiled in 3 s: a::b";
         assert!(matches!(dialect_of(system).harmless(line), Cow::Borrowed(same) if same == line), "{system:?}");

@@ -1,25 +1,25 @@
-//! Why the hosting service was not told: each with the one thing to do. A run goes on without it.
+//! Why a report to the hosting service failed. A run continues without it.
 
 use std::time::Duration;
 
-use crate::diagnostic::{Warning, printable, shown};
+use crate::diagnostic::{Diagnostic as _, Warning, diagnostics, printable, shown};
 use crate::repo::ci::CiSystem;
 
-/// What was asked of the service.
+/// What a request to the service is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub enum ForgeAction {
     Comment,
     CommitStatus,
     Deployment,
-    /// Nothing is written: only whether the token is taken at all.
+    /// Nothing is written: only checks whether the token is accepted.
     CheckToken,
 }
 
-impl Action {
+impl ForgeAction {
     /// As the object of a sentence.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Comment => "the comment on the pull request",
+            Self::Comment => "the pull request comment",
             Self::CommitStatus => "the commit status",
             Self::Deployment => "the deployment",
             Self::CheckToken => "the token",
@@ -27,14 +27,16 @@ impl Action {
     }
 
     /// The beginning of a message about its failure.
-    fn undone(self) -> String {
+    fn failed(self) -> &'static str {
         match self {
-            Self::CheckToken => "the token cannot be checked".to_owned(),
-            _ => format!("{} is not written", self.name()),
+            Self::Comment => "cannot write the pull request comment",
+            Self::CommitStatus => "cannot set the commit status",
+            Self::Deployment => "cannot write the deployment",
+            Self::CheckToken => "cannot check the token",
         }
     }
 
-    /// The line below `permissions:` of a workflow that allows it (GitHub, "Permissions required for GitHub Apps").
+    /// The line in `permissions:` of a workflow that allows it (GitHub, "Permissions required for GitHub Apps").
     pub fn permission(self) -> &'static str {
         match self {
             Self::Comment => "pull-requests: write",
@@ -44,7 +46,7 @@ impl Action {
         }
     }
 
-    /// The setting that asks for it.
+    /// The setting that requests it.
     pub fn setting(self) -> &'static str {
         match self {
             Self::Comment => "comment",
@@ -55,112 +57,109 @@ impl Action {
     }
 }
 
-/// Why something could not be told. Messages of the service are on one line and cut.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ForgeError {
-    #[error("{} is written on GitHub and GitLab only", .action.name())]
-    NoService { action: Action },
-    #[error("the CI does not say which {what} this run is for")]
-    NotTold { what: &'static str },
-    #[error("there is no token for {host}")]
-    NoToken { host: String, hint: &'static str },
-    #[error("the token for {host} holds characters that no token has")]
-    OddToken { host: String },
-    #[error("`{address}` in `{variable}` is no address of an API")]
-    OddAddress { variable: &'static str, address: String },
-    #[error("{}: {host} refuses the token ({message})", .action.undone())]
-    Unauthorized { host: String, action: Action, message: String },
-    #[error("{}: the token may not do it ({message})", .action.undone())]
-    NotAllowed { system: CiSystem, action: Action, from_fork: bool, message: String },
-    #[error("{}: {host} does not find what it is for ({message})", .action.undone())]
-    NotFound { host: String, system: CiSystem, action: Action, message: String },
-    #[error("{}: {host} refuses it with status {status} ({message})", .action.undone())]
-    Refused { host: String, action: Action, status: u16, message: String },
-    #[error("{}: {host} asks to wait for {}", .action.undone(), seconds(*.wait))]
-    RateLimited { host: String, action: Action, wait: Duration },
-    #[error("{}: {host} answers with status {status}", .action.undone())]
-    Unavailable { host: String, action: Action, status: u16 },
-    #[error("{}: {host} does not answer within {}", .action.undone(), seconds(*.after))]
-    NoAnswer { host: String, action: Action, after: Duration },
-    #[error("{}: {host} cannot be reached: {reason}", .action.undone())]
-    Unreachable { host: String, action: Action, reason: String },
-    #[error("{}: the answer of {host} cannot be read: {reason}", .action.undone())]
-    Malformed { host: String, action: Action, reason: String },
+diagnostics! {
+    /// Why a report failed. Messages of the service are truncated to one line.
+    #[exit(Unannounced)]
+    #[derive(Clone, PartialEq, Eq)]
+    pub enum ForgeError {
+        #[error("{} can only be written on GitHub and GitLab", .action.name())]
+        #[code("forge/no-service")]
+        #[hint("remove the setting `{}`", action.setting())]
+        NoService { action: ForgeAction },
+
+        #[error("the CI's variables do not name the {what} of this run")]
+        #[code("forge/not-told")]
+        #[hint("run it in CI, with the variables that the CI system sets")]
+        MissingCiValue { what: &'static str },
+
+        #[error("no token for {host}")]
+        #[code("forge/no-token")]
+        #[hint("{hint}")]
+        NoToken { host: String, hint: &'static str },
+
+        #[error("the token for {host} contains characters that are not allowed in a token")]
+        #[code("forge/odd-token")]
+        #[hint("check the value of the secret: it may contain a line break or other text")]
+        InvalidToken { host: String },
+
+        #[error("invalid API URL `{url}` in `{variable}`")]
+        #[code("forge/odd-address")]
+        #[hint("unset `{variable}`: the CI system sets it by itself")]
+        InvalidApiUrl { variable: &'static str, url: String },
+
+        #[error("{}: {host} rejected the token ({message})", .action.failed())]
+        #[code("forge/unauthorized")]
+        #[hint("use a valid token: it may have expired, or belong to another server")]
+        Unauthorized { host: String, action: ForgeAction, message: String },
+
+        #[error("{}: the token has no permission ({message})", .action.failed())]
+        #[code("forge/not-allowed")]
+        #[hint("{}", if *from_fork { FROM_FORK.to_owned() } else { permission_hint(*system, *action) })]
+        NotAllowed { system: CiSystem, action: ForgeAction, from_fork: bool, message: String },
+
+        #[error("{}: {host} returned not found ({message})", .action.failed())]
+        #[code("forge/not-found")]
+        #[hint("{}", permission_hint(*system, *action))]
+        NotFound { host: String, system: CiSystem, action: ForgeAction, message: String },
+
+        #[error("{}: {host} rejected the request with status {status} ({message})", .action.failed())]
+        #[code("forge/refused")]
+        #[hint("fix what the message names, or remove the setting `{}`", action.setting())]
+        Refused { host: String, action: ForgeAction, status: u16, message: String },
+
+        #[error("{}: rate limit of {host} reached, resets in {}", .action.failed(), seconds(*.wait))]
+        #[code("forge/rate-limited")]
+        #[hint("retry later, or run fewer jobs at a time")]
+        RateLimited { host: String, action: ForgeAction, wait: Duration },
+
+        #[error("{}: {host} responded with status {status}", .action.failed())]
+        #[code("forge/unavailable")]
+        #[hint("retry later; the image is not affected")]
+        Unavailable { host: String, action: ForgeAction, status: u16 },
+
+        #[error("{}: no response from {host} within {}", .action.failed(), seconds(*.after))]
+        #[code("forge/no-answer")]
+        #[hint("check the network and the proxy variables of the runner; the image is not affected")]
+        NoAnswer { host: String, action: ForgeAction, after: Duration },
+
+        #[error("{}: cannot reach {host}: {reason}", .action.failed())]
+        #[code("forge/unreachable")]
+        #[hint("check the network and the proxy variables of the runner; the image is not affected")]
+        Unreachable { host: String, action: ForgeAction, reason: String },
+
+        #[error("{}: cannot read the response of {host}: {reason}", .action.failed())]
+        #[code("forge/malformed-answer")]
+        #[hint("retry later; the image is not affected")]
+        Malformed { host: String, action: ForgeAction, reason: String },
+    }
 }
+
+const FROM_FORK: &str = "nothing to do: pull requests from a fork only get a read-only token";
 
 fn seconds(time: Duration) -> String {
     format!("{} s", time.as_secs_f64().ceil())
 }
 
 impl ForgeError {
-    /// Stable identifier.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::NoService { .. } => "forge/no-service",
-            Self::NotTold { .. } => "forge/not-told",
-            Self::NoToken { .. } => "forge/no-token",
-            Self::OddToken { .. } => "forge/odd-token",
-            Self::OddAddress { .. } => "forge/odd-address",
-            Self::Unauthorized { .. } => "forge/unauthorized",
-            Self::NotAllowed { .. } => "forge/not-allowed",
-            Self::NotFound { .. } => "forge/not-found",
-            Self::Refused { .. } => "forge/refused",
-            Self::RateLimited { .. } => "forge/rate-limited",
-            Self::Unavailable { .. } => "forge/unavailable",
-            Self::NoAnswer { .. } => "forge/no-answer",
-            Self::Unreachable { .. } => "forge/unreachable",
-            Self::Malformed { .. } => "forge/malformed-answer",
-        }
-    }
-
-    /// One concrete action.
-    pub fn hint(&self) -> String {
-        match self {
-            Self::NoService { action } => format!("remove the setting `{}`", action.setting()),
-            Self::NotTold { .. } => "run it in the CI, with the variables that the CI sets".to_owned(),
-            Self::NoToken { hint, .. } => (*hint).to_owned(),
-            Self::OddToken { .. } => {
-                "check the value of the secret, it may hold a line break or a whole sentence".to_owned()
-            }
-            Self::OddAddress { variable, .. } => format!("unset `{variable}`, the CI sets it by itself"),
-            Self::Unauthorized { .. } => {
-                "give a token that is valid: it may have expired, or belong to another server".to_owned()
-            }
-            Self::NotAllowed { from_fork: true, .. } => {
-                "nothing to do: the pull request comes from a fork, which gets a token that only reads".to_owned()
-            }
-            Self::NotAllowed { system, action, .. } | Self::NotFound { system, action, .. } => may(*system, *action),
-            Self::Refused { action, .. } => {
-                format!("correct what the message names, or remove the setting `{}`", action.setting())
-            }
-            Self::RateLimited { .. } => "run it again later, or let fewer jobs run at a time".to_owned(),
-            Self::Unavailable { .. } | Self::Malformed { .. } => {
-                "run it again later; the image is not affected".to_owned()
-            }
-            Self::NoAnswer { .. } | Self::Unreachable { .. } => {
-                "check the network and the proxy variables of the runner; the image is not affected".to_owned()
-            }
-        }
-    }
-
-    /// Nothing that anybody could put right.
+    /// Whether nothing can be done about it.
     pub fn is_expected(&self) -> bool {
         matches!(self, Self::NotAllowed { from_fork: true, .. })
     }
 
     pub fn warning(&self) -> Warning {
-        Warning::new(self.code(), self.to_string()).with_hint(self.hint())
+        let warning = Warning::new(self.code(), self.to_string());
+        self.hints().into_iter().next().into_iter().fold(warning, Warning::with_hint)
     }
 }
 
-fn may(system: CiSystem, action: Action) -> String {
+fn permission_hint(system: CiSystem, action: ForgeAction) -> String {
     if system == CiSystem::GitLab {
-        return "give a token with the scope `api` and at least the role Reporter".to_owned();
+        return "use a token with the scope `api` and at least the role Reporter".to_owned();
     }
-    format!("add `{}` below `permissions:` of the job, beside `contents: read`", action.permission())
+    format!("add `{}` to `permissions:` of the job, next to `contents: read`", action.permission())
 }
 
-/// The words of an error body: `message` of GitHub and GitLab, `error_description` of GitLab's OAuth errors.
+/// The message of an error response: `message` of GitHub and GitLab, `error_description` of GitLab's OAuth errors.
 pub(super) fn message_of(body: &str) -> String {
     let fields: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
     let named = ["message", "error_description", "error"].into_iter().find_map(|name| match &fields[name] {
@@ -189,7 +188,7 @@ mod tests {
     use super::message_of;
 
     #[test]
-    fn messages_of_services_are_read_in_all_their_shapes() {
+    fn error_messages_are_read_in_every_format() {
         for (body, message) in [
             (r#"{"message":"Resource not accessible by integration"}"#, "Resource not accessible by integration"),
             (

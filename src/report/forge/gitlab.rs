@@ -1,32 +1,33 @@
 //! Notes on merge requests through GitLab's API (version 4).
 
+use reqwest::Method;
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::error::ForgeError;
 use super::exchange::{
-    Answer, Call, Lost, MAX_ANSWER, Method, Repeat, Request, Transport, lost, names_next, seconds, text,
+    ApiCall, ApiRequest, ApiResponse, ForgeApi, Idempotence, MAX_RESPONSE, SendError, body_text, has_next_page,
+    retry_after_seconds, send_error,
 };
-use super::marker::Marker;
-use super::place::Place;
+use super::target::{CommentMarker, ForgeTarget};
 use crate::net::read_body;
 use crate::repo::ci::CiSystem;
 use crate::secret::Secret;
 
-/// Longest note that the API takes, in characters.
+/// Longest note, in characters.
 const NOTE_LIMIT: usize = 1_000_000;
-const PAGES: usize = 30;
+const MAX_PAGES: usize = 30;
 
-/// One project at GitLab.
-pub(super) struct GitLab {
+/// One project on GitLab.
+pub(super) struct GitLabApi {
     http: reqwest::Client,
-    place: Place,
+    target: ForgeTarget,
     token: Secret,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct User {
+pub(super) struct GitLabUser {
     id: u64,
 }
 
@@ -35,34 +36,41 @@ struct Note {
     id: u64,
     #[serde(default)]
     body: String,
-    author: User,
+    author: GitLabUser,
 }
 
-impl GitLab {
-    pub fn new(place: Place, http: reqwest::Client, token: Secret) -> Self {
-        Self { http, place, token }
+impl GitLabApi {
+    pub fn new(target: ForgeTarget, http: reqwest::Client, token: Secret) -> Self {
+        Self { http, target, token }
     }
 
-    /// Writes `body` into our note that `marker` marks, or makes one.
-    pub async fn put_note(&self, call: Call, number: u64, marker: &Marker, body: &str) -> Result<(), ForgeError> {
-        let body = marker.above(body, NOTE_LIMIT);
-        let me = self.me(call).await?;
+    /// Updates our note with `marker`, or creates it.
+    pub async fn put_note(
+        &self,
+        call: ApiCall,
+        number: u64,
+        marker: &CommentMarker,
+        body: &str,
+    ) -> Result<(), ForgeError> {
+        let body = marker.prepend_to(body, NOTE_LIMIT);
+        let me = self.current_user(call).await?;
         let found = self.find_note(call, number, marker, &me).await?;
         if let Some(note) = found {
             if note.body.trim_end() == body.trim_end() {
                 return Ok(());
             }
             let path = self.notes(number, &format!("/{}", note.id));
-            let request = Request::write(Method::Put, path, json!({ "body": body }), Repeat::Harmless);
-            return call.ask(self, &request).await.map(drop);
+            let request = ApiRequest::write(Method::PUT, path, json!({ "body": body }), Idempotence::Safe);
+            return call.send(self, &request).await.map(drop);
         }
-        let request = Request::write(Method::Post, self.notes(number, ""), json!({ "body": body }), Repeat::Duplicates);
-        match call.ask(self, &request).await {
+        let request =
+            ApiRequest::write(Method::POST, self.notes(number, ""), json!({ "body": body }), Idempotence::Duplicates);
+        match call.send(self, &request).await {
             Err(error @ (ForgeError::Unavailable { .. } | ForgeError::NoAnswer { .. })) => {
-                // Nobody knows whether it was made: look before making another one.
+                // It may have been created: check before creating another one.
                 match self.find_note(call, number, marker, &me).await {
                     Ok(Some(_)) => Ok(()),
-                    Ok(None) => call.ask(self, &request).await.map(drop),
+                    Ok(None) => call.send(self, &request).await.map(drop),
                     Err(_) => Err(error),
                 }
             }
@@ -70,19 +78,25 @@ impl GitLab {
         }
     }
 
-    /// Whose token it is.
-    pub async fn me(&self, call: Call) -> Result<User, ForgeError> {
-        let answer = call.ask(self, &Request::get("/user".to_owned())).await?;
-        call.read(self, &answer)
+    /// The user that the token belongs to.
+    pub async fn current_user(&self, call: ApiCall) -> Result<GitLabUser, ForgeError> {
+        let response = call.send(self, &ApiRequest::get("/user".to_owned())).await?;
+        call.read(self, &response)
     }
 
-    async fn find_note(&self, call: Call, number: u64, marker: &Marker, me: &User) -> Result<Option<Note>, ForgeError> {
-        for page in 1..=PAGES {
+    async fn find_note(
+        &self,
+        call: ApiCall,
+        number: u64,
+        marker: &CommentMarker,
+        me: &GitLabUser,
+    ) -> Result<Option<Note>, ForgeError> {
+        for page in 1..=MAX_PAGES {
             let query = format!("?per_page=100&page={page}&sort=asc&order_by=created_at");
-            let answer = call.ask(self, &Request::get(self.notes(number, &query))).await?;
-            let notes: Vec<Note> = call.read(self, &answer)?;
+            let response = call.send(self, &ApiRequest::get(self.notes(number, &query))).await?;
+            let notes: Vec<Note> = call.read(self, &response)?;
             let found = notes.into_iter().find(|note| note.author.id == me.id && marker.begins(&note.body));
-            if found.is_some() || !answer.has_next {
+            if found.is_some() || !response.has_next {
                 return Ok(found);
             }
         }
@@ -90,49 +104,43 @@ impl GitLab {
     }
 
     fn notes(&self, number: u64, rest: &str) -> String {
-        format!("/projects/{}/merge_requests/{number}/notes{rest}", self.place.repository)
+        format!("/projects/{}/merge_requests/{number}/notes{rest}", self.target.repository)
     }
 }
 
-impl Transport for GitLab {
+impl ForgeApi for GitLabApi {
     fn host(&self) -> &str {
-        self.place.host()
+        self.target.host()
     }
 
     fn system(&self) -> CiSystem {
-        self.place.system()
+        self.target.system()
     }
 
     fn is_from_fork(&self) -> bool {
-        self.place.from_fork
+        self.target.from_fork
     }
 
-    async fn send(&self, request: &Request) -> Result<Answer, Lost> {
-        let address = format!("{}{}", self.place.api, request.path);
-        let builder = match request.method {
-            Method::Get => self.http.get(address),
-            Method::Post => self.http.post(address),
-            Method::Patch => self.http.patch(address),
-            Method::Put => self.http.put(address),
-        };
-        let mut builder = builder.header("PRIVATE-TOKEN", self.token.expose());
+    async fn send(&self, request: &ApiRequest) -> Result<ApiResponse, SendError> {
+        let url = format!("{}{}", self.target.api, request.path);
+        let mut builder = self.http.request(request.method.clone(), url).header("PRIVATE-TOKEN", self.token.expose());
         if let Some(body) = &request.body {
             builder = builder.json(body);
         }
-        let response = builder.send().await.map_err(|error| lost(&error))?;
+        let response = builder.send().await.map_err(|error| send_error(&error))?;
         let header = |headers: &HeaderMap, name: &str| {
             headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
         };
         let headers = response.headers().clone();
         let exhausted = header(&headers, "ratelimit-remaining").as_deref() == Some("0");
-        Ok(Answer {
+        Ok(ApiResponse {
             status: response.status().as_u16(),
-            retry_after: seconds(header(&headers, "retry-after").as_deref()),
+            retry_after: retry_after_seconds(header(&headers, "retry-after").as_deref()),
             refilled_at: header(&headers, "ratelimit-reset").filter(|_| exhausted).and_then(|at| at.parse().ok()),
             scopes: None,
             has_next: header(&headers, "x-next-page").is_some_and(|page| !page.is_empty())
-                || names_next(header(&headers, "link").as_deref()),
-            body: text(read_body(reqwest::Body::from(response), MAX_ANSWER).await, lost)?,
+                || has_next_page(header(&headers, "link").as_deref()),
+            body: body_text(read_body(reqwest::Body::from(response), MAX_RESPONSE).await, send_error)?,
         })
     }
 }

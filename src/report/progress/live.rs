@@ -1,4 +1,4 @@
-//! Progress on a terminal: finished steps stay as lines, running ones share a small live area below. Events in, drawing out.
+//! Progress on a terminal: finished steps remain as lines, running ones share a small live area below. Events in, drawing out.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -10,20 +10,20 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, T
 use crate::builder::{BuildEvent, StepId, StepOutcome, shorten, step_name};
 use crate::format::{Colours, clean_line, duration, size};
 
-/// More running steps than this are counted, not shown.
+/// Most running steps that are shown.
 const SHOWN_STEPS: usize = 6;
 const FRAMES: &[&str] = &["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏", " "];
 
-/// The live area and what runs in it.
+/// The live area with the running steps.
 pub struct LiveProgress {
     area: MultiProgress,
     width: usize,
     upload: Option<ProgressBar>,
-    steps: BTreeMap<StepId, Step>,
+    steps: BTreeMap<StepId, LiveStep>,
     now: Duration,
 }
 
-struct Step {
+struct LiveStep {
     name: String,
     internal: bool,
     started: Duration,
@@ -93,7 +93,7 @@ impl LiveProgress {
         if let Some(bar) = &bar {
             bar.set_message(name.clone());
         }
-        self.steps.insert(id.clone(), Step { name, internal, started: self.now, last_line: String::new(), bar });
+        self.steps.insert(id.clone(), LiveStep { name, internal, started: self.now, last_line: String::new(), bar });
     }
 
     fn add_bar(&self) -> ProgressBar {
@@ -141,7 +141,7 @@ impl LiveProgress {
     }
 }
 
-/// The caller's writer as a terminal.
+/// The writer of the caller as a terminal.
 struct Terminal {
     writer: Mutex<Box<dyn Write + Send>>,
     width: u16,
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn running_steps_are_drawn_with_their_last_line_and_finished_ones_stay() {
+    fn running_steps_show_their_last_line_and_finished_ones_remain() {
         let screen = Shared::default();
         let mut live = LiveProgress::new(screen.clone(), 100);
         let id = StepId("a".into());

@@ -4,16 +4,18 @@ use proptest::prelude::*;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 use super::*;
-use crate::builder::{BuildError, BuildEvent, Explanation, Finding, StepId, StepOutcome};
+use crate::builder::{BuildError, BuildEvent, FailureExplanation, LocatedError, StepId, StepOutcome};
 use crate::config::settings::{EnvScope, EnvValue, SecretSource, SecretValue};
 use crate::diagnostic::{Location, Warning};
-use crate::image::ImageLayer;
+use crate::image::plan::ImagePlan;
 use crate::image::plan::sample::{Sample, from_flag};
-use crate::project::DotenvFile;
+use crate::image::{AppRoutes, BuiltImage, ImageLayer, PushedReference};
+use crate::pipeline::BuildRecord;
+use crate::project::{DotenvFile, ProjectFacts};
 use crate::secret::Secret;
 
-/// One run with everything in it; tests change what they are about.
-struct Run {
+/// A run with all parts; tests change what they are about.
+struct SampleRun {
     facts: ProjectFacts,
     plan: ImagePlan,
     dockerfile: String,
@@ -43,7 +45,7 @@ fn layer(diff_id: &str, created_by: &str, size: u64) -> ImageLayer {
     ImageLayer { diff_id: format!("sha256:{diff_id}"), size, created_by: created_by.to_owned() }
 }
 
-impl Run {
+impl SampleRun {
     fn new() -> Self {
         let mut sample = Sample::new("pnpm", Some("10.12.4"), "16.4.5");
         let shop = crate::image_ref::ImageRef::parse("ghcr.io/acme/shop").unwrap();
@@ -132,12 +134,13 @@ impl Run {
 }
 
 fn failure() -> BuildError {
-    let mut explanation = Explanation::new(
+    let mut explanation = FailureExplanation::new(
         "builder/type-error",
         "TypeScript found an error",
         "run `next build` and correct what it names",
     );
-    explanation.findings = vec![Finding { location: Location::column("app/page.tsx", 3, 7), message: String::new() }];
+    explanation.findings =
+        vec![LocatedError { location: Location::column("app/page.tsx", 3, 7), message: String::new() }];
     BuildError::StepFailed {
         step: "[build 3/3] build the app".to_owned(),
         exit_code: Some(1),
@@ -147,16 +150,16 @@ fn failure() -> BuildError {
 }
 
 #[test]
-fn a_run_that_pushed() {
-    let run = Run::new();
+fn summary_of_a_pushed_image() {
+    let run = SampleRun::new();
     let page = render_summary(&run.summary(Ending::Done), SUMMARY_LIMIT);
     assert!(!page.contains("very-secret") && !page.contains("postgres:"), "{page}");
     insta::assert_snapshot!(page);
 }
 
 #[test]
-fn a_build_that_failed_says_why_and_what_to_do() {
-    let run = Run::new();
+fn summary_of_a_failed_build() {
+    let run = SampleRun::new();
     let error = failure();
     let BuildError::StepFailed { step, tail, .. } = &error else { unreachable!() };
     let summary = Summary {
@@ -172,28 +175,28 @@ fn a_build_that_failed_says_why_and_what_to_do() {
 }
 
 #[test]
-fn what_is_not_known_is_left_out() {
+fn unknown_parts_are_omitted() {
     let error = BuildError::Refused { message: "no space left".to_owned(), explanation: None };
     let page = render_summary(&Summary::new(Ending::Failed(&error)), SUMMARY_LIMIT);
     insta::assert_snapshot!(page);
 }
 
 #[test]
-fn the_least_useful_goes_first_and_the_page_says_so() {
-    let mut run = Run::new();
+fn the_least_useful_parts_are_omitted_first() {
+    let mut run = SampleRun::new();
     run.dockerfile = "RUN true\n".repeat(1_000_000);
     let whole = render_summary(&run.summary(Ending::Done), SUMMARY_LIMIT);
     assert!(whole.len() < SUMMARY_LIMIT, "{}", whole.len());
     assert!(whole.contains("more bytes") && whole.contains("<summary>Plan</summary>"));
     let small = render_summary(&run.summary(Ending::Done), 6_000);
-    assert!(small.len() <= 6_000 && small.contains("Left out") && small.contains("### Layers"), "{small}");
+    assert!(small.len() <= 6_000 && small.contains("Omitted") && small.contains("### Layers"), "{small}");
     assert!(!small.contains("<summary>Plan</summary>"));
     assert_eq!(render_summary(&run.summary(Ending::Done), 100), "");
 }
 
 #[test]
-fn ten_megabytes_from_outside_are_cut() {
-    let mut run = Run::new();
+fn long_texts_are_truncated() {
+    let mut run = SampleRun::new();
     let long = "<b>|`".repeat(2_000_000);
     run.warnings =
         (0..200).map(|_| Warning::new("plan/odd", "<b>|`".repeat(1_000)).with_hint("`".repeat(5_000))).collect();
@@ -206,7 +209,7 @@ fn ten_megabytes_from_outside_are_cut() {
     assert!(page.contains("not pushed"), "{}", &page[..500]);
 }
 
-/// What a page consists of, without its words.
+/// The structure of a page without its words.
 fn shape(page: &str) -> Vec<String> {
     let options =
         Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS | Options::ENABLE_GFM;
@@ -218,7 +221,7 @@ fn shape(page: &str) -> Vec<String> {
                     .split('<')
                     .skip(1)
                     .filter_map(|tag| tag.split('>').next())
-                    // What stands in backticks in a message is code.
+                    // Literals in backticks become code.
                     .filter(|tag| !matches!(*tag, "code" | "/code"))
                     .collect();
                 Some(tags.join(" "))
@@ -231,9 +234,9 @@ fn shape(page: &str) -> Vec<String> {
         .collect()
 }
 
-/// The page of a run in which `word` is everywhere where something from outside is.
+/// The page of a run in which every text from outside is `word`.
 fn page_with(word: &str) -> String {
-    let mut run = Run::new();
+    let mut run = SampleRun::new();
     run.plan.name.value = word.to_owned();
     run.facts.next.value.text = word.to_owned();
     run.facts.name.value = word.to_owned();
@@ -261,7 +264,7 @@ fn page_with(word: &str) -> String {
 }
 
 #[test]
-fn the_shape_of_a_page_shows_what_would_break_out() {
+fn the_shape_detects_injected_markup() {
     assert_ne!(shape("a <b>x</b>"), shape("a x"));
     assert_ne!(shape("a\n# x"), shape("a x"));
     assert!(shape(&page_with("main")).iter().filter(|event| event.contains("Heading")).count() > 8);
@@ -270,7 +273,7 @@ fn the_shape_of_a_page_shows_what_would_break_out() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn nothing_from_outside_changes_the_shape_of_the_page(
+    fn outside_text_never_changes_the_shape_of_the_page(
         parts in prop::collection::vec(prop::sample::select(&[
             "\n", "\r\n", "# h", "|", "`", "```", "</details>", "</code>", "<img src=x onerror=y>", "](https://x.example)", "[a",
             "https://x.example", "www.x.example", "@acme", "**", "_", "- ", "1. ", "---", "&lt;", "\\", "\u{202e}", "~~~", "![", "::error::",

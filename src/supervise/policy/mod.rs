@@ -1,9 +1,7 @@
-//! Which container is restarted when: what is seen of it and the time → a [`Decision`].
+//! When to restart a container: an [`Observation`] and the time → a [`RestartDecision`].
 //!
-//! The daemon's own restart policy goes first; this is for what it leaves alone: the unhealthy, and those that ended although they should
-//! run. Never asks a clock or a daemon.
-
-mod memory;
+//! The daemon's restart policy comes first. This covers what it does not: unhealthy containers, and those that exited although they
+//! should be running. Never reads a clock or queries the daemon.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,17 +9,22 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 
-pub use memory::MemoryEnds;
+use crate::docker::{ContainerStatus, EventKind, HealthStatus, RestartPolicy};
 
-use crate::docker::{ContainerStatus, HealthStatus, RestartPolicy};
+/// The count restarts after this long without a kill.
+const OOM_QUIET: Duration = Duration::from_hours(1);
+/// Longest time between the `oom` and the `die` event, which come in either order.
+const OOM_PAIR: Duration = Duration::from_secs(5);
+/// 128 + SIGKILL.
+const KILLED_CODE: i64 = 137;
 
-/// How often and how fast restarts follow each other.
+/// How many restarts, and how far apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RestartLimits {
-    /// Restarts within `window`; after that many it is given up.
+    /// Restarts within `window` before giving up.
     pub budget: u32,
     pub window: Duration,
-    /// Before the first restart; doubles with each one in the window.
+    /// Delay before the first restart; doubles with each restart in the window.
     pub first_delay: Duration,
     pub longest_delay: Duration,
 }
@@ -44,25 +47,25 @@ impl RestartLimits {
     }
 }
 
-/// What somebody wants of a container, as far as it was seen.
+/// What the user wants of a container, as far as events show it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intent {
-    /// It was seen running, and nobody stopped it since.
+    /// It was seen running and has not been stopped since.
     Run,
-    /// Somebody stopped it, or it did not run when it was first seen.
+    /// It was stopped, or was not running when it was first seen.
     Stop,
-    /// Somebody sent it a signal, and may be about to stop it.
+    /// It received a signal, which may be the beginning of a stop.
     Ending,
 }
 
-/// One look at a container.
+/// The state of a container when it was inspected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Observation {
     pub status: ContainerStatus,
     pub exit_code: Option<i64>,
     pub health: Option<HealthStatus>,
     pub policy: RestartPolicy,
-    /// Restarts by the daemon's policy; somebody's own start sets them to 0.
+    /// Restarts by the daemon's policy; a manual start resets them to 0.
     pub daemon_restarts: u64,
     pub started_at: Option<DateTime<Utc>>,
     pub intent: Intent,
@@ -70,49 +73,49 @@ pub struct Observation {
 
 /// Why a container needs a restart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reason {
+pub enum RestartReason {
     Unhealthy,
     Exited(Option<i64>),
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for RestartReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unhealthy => f.write_str("is unhealthy"),
-            Self::Exited(Some(code)) => write!(f, "ended with exit code {code}"),
-            Self::Exited(None) => f.write_str("ended"),
+            Self::Exited(Some(code)) => write!(f, "exited with code {code}"),
+            Self::Exited(None) => f.write_str("exited"),
         }
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
+pub enum RestartDecision {
     Nothing,
-    /// Look again then.
+    /// Inspect again at this time.
     Wait(Instant),
-    /// Now; `attempt` counts from 1 within the window.
+    /// Restart now; `attempt` counts from 1 within the window.
     Restart {
-        reason: Reason,
+        reason: RestartReason,
         attempt: u32,
     },
-    /// The budget is spent. Decided once, until the container was healthy or somebody started it.
+    /// The budget is spent. Returned once, until the container is healthy or started by hand.
     GiveUp {
-        reason: Reason,
+        reason: RestartReason,
         attempts: u32,
     },
-    /// What was given up is well again, or somebody started it.
+    /// Healthy again after giving up, or started by hand.
     Recovered,
 }
 
-/// The run that was left alone.
+/// The run during which restarts were given up.
 #[derive(Debug, Clone, Copy)]
 struct GivenUp {
     started_at: Option<DateTime<Utc>>,
 }
 
-/// The restarts of one container.
+/// Past restarts of one container.
 #[derive(Debug, Clone, Default)]
-pub struct Restarts {
+pub struct RestartHistory {
     /// Within the window, oldest first.
     recent: VecDeque<Instant>,
     due: Option<Instant>,
@@ -120,8 +123,8 @@ pub struct Restarts {
     total: u64,
 }
 
-impl Restarts {
-    /// All that were ever decided.
+impl RestartHistory {
+    /// Restarts since supervision began.
     pub fn total(&self) -> u64 {
         self.total
     }
@@ -130,18 +133,18 @@ impl Restarts {
         self.given_up.is_some()
     }
 
-    /// What to do at `now`. [`Decision::Restart`] and [`Decision::GiveUp`] count as done.
-    pub fn decide(&mut self, now: Instant, seen: &Observation, limits: &RestartLimits) -> Decision {
+    /// What to do at `now`. The caller carries out [`RestartDecision::Restart`] and [`RestartDecision::GiveUp`]: both are recorded here.
+    pub fn decide(&mut self, now: Instant, seen: &Observation, limits: &RestartLimits) -> RestartDecision {
         if let Some(run) = self.given_up {
-            if !is_well_again(seen, run) {
-                return Decision::Nothing;
+            if !has_recovered(seen, run) {
+                return RestartDecision::Nothing;
             }
             *self = Self { total: self.total, ..Self::default() };
-            return Decision::Recovered;
+            return RestartDecision::Recovered;
         }
-        let Some(reason) = trouble(seen) else {
+        let Some(reason) = restart_reason(seen) else {
             self.due = None;
-            return Decision::Nothing;
+            return RestartDecision::Nothing;
         };
         while self.recent.front().is_some_and(|at| now.saturating_duration_since(*at) >= limits.window) {
             self.recent.pop_front();
@@ -150,35 +153,37 @@ impl Restarts {
         if attempts >= limits.budget {
             self.given_up = Some(GivenUp { started_at: seen.started_at });
             self.due = None;
-            return Decision::GiveUp { reason, attempts };
+            return RestartDecision::GiveUp { reason, attempts };
         }
         let due = *self.due.get_or_insert_with(|| now + limits.delay(self.recent.len()));
         if now < due {
-            return Decision::Wait(due);
+            return RestartDecision::Wait(due);
         }
         self.due = None;
         self.recent.push_back(now);
         self.total += 1;
-        Decision::Restart { reason, attempt: attempts + 1 }
+        RestartDecision::Restart { reason, attempt: attempts + 1 }
     }
 }
 
-/// Healthy, or in a run that somebody began by hand.
-fn is_well_again(seen: &Observation, given_up: GivenUp) -> bool {
+/// Healthy, or in a run that was started by hand.
+fn has_recovered(seen: &Observation, given_up: GivenUp) -> bool {
     let runs = seen.status == ContainerStatus::Running;
     runs && (seen.health == Some(HealthStatus::Healthy)
         || (seen.daemon_restarts == 0 && seen.started_at != given_up.started_at))
 }
 
-fn trouble(seen: &Observation) -> Option<Reason> {
+fn restart_reason(seen: &Observation) -> Option<RestartReason> {
     if seen.policy == RestartPolicy::No || seen.intent == Intent::Stop {
         return None;
     }
     match seen.status {
         ContainerStatus::Running if seen.health == Some(HealthStatus::Unhealthy) && seen.intent == Intent::Run => {
-            Some(Reason::Unhealthy)
+            Some(RestartReason::Unhealthy)
         }
-        ContainerStatus::Exited | ContainerStatus::Dead if should_run(seen) => Some(Reason::Exited(seen.exit_code)),
+        ContainerStatus::Exited | ContainerStatus::Dead if should_run(seen) => {
+            Some(RestartReason::Exited(seen.exit_code))
+        }
         _ => None,
     }
 }
@@ -187,10 +192,43 @@ fn should_run(seen: &Observation) -> bool {
     match seen.policy {
         RestartPolicy::No => false,
         RestartPolicy::Always | RestartPolicy::UnlessStopped => true,
-        // Past the maximum the daemon gave up, as it was told.
+        // Past the maximum, the daemon has given up as configured.
         RestartPolicy::OnFailure(most) => {
             seen.exit_code != Some(0) && most.is_none_or(|most| seen.daemon_restarts < u64::from(most))
         }
+    }
+}
+
+/// Kills of one container by the kernel for lack of memory. The daemon restarts it silently, so this is where they become visible.
+#[derive(Debug, Default)]
+pub struct OutOfMemoryTracker {
+    out_of_memory: Option<Instant>,
+    killed: Option<Instant>,
+    last: Option<Instant>,
+    times: u32,
+}
+
+impl OutOfMemoryTracker {
+    /// The number of kills in a row, if it should be reported: the 1st, 4th, 16th, ….
+    pub fn on_event(&mut self, kind: &EventKind, now: Instant) -> Option<u32> {
+        match kind {
+            // The kernel may also kill a child process while the container keeps running.
+            EventKind::OutOfMemory => self.out_of_memory = Some(now),
+            EventKind::Died(Some(KILLED_CODE)) => self.killed = Some(now),
+            _ => return None,
+        }
+        let is_recent = |at: Option<Instant>| at.is_some_and(|at| now.saturating_duration_since(at) < OOM_PAIR);
+        if !is_recent(self.out_of_memory) || !is_recent(self.killed) {
+            return None;
+        }
+        (self.out_of_memory, self.killed) = (None, None);
+        if self.last.is_none_or(|last| now.saturating_duration_since(last) >= OOM_QUIET) {
+            self.times = 0;
+        }
+        self.last = Some(now);
+        self.times += 1;
+        let is_power_of_four = self.times.is_power_of_two() && self.times.trailing_zeros().is_multiple_of(2);
+        is_power_of_four.then_some(self.times)
     }
 }
 

@@ -28,13 +28,13 @@ fn seen(status: ContainerStatus, health: Option<HealthStatus>) -> Observation {
 }
 
 #[test]
-fn what_is_trouble() {
+fn only_unhealthy_or_exited_containers_are_restarted() {
     let policy = |policy| Observation { policy, ..seen(Exited, None) };
     let intent = |status, health, intent| Observation { intent, ..seen(status, health) };
     for (name, observation, expected) in [
-        ("killed", seen(Exited, None), Some(Reason::Exited(Some(137)))),
-        ("dead", seen(Dead, None), Some(Reason::Exited(None))),
-        ("unhealthy", seen(Running, Some(Unhealthy)), Some(Reason::Unhealthy)),
+        ("killed", seen(Exited, None), Some(RestartReason::Exited(Some(137)))),
+        ("dead", seen(Dead, None), Some(RestartReason::Exited(None))),
+        ("unhealthy", seen(Running, Some(Unhealthy)), Some(RestartReason::Unhealthy)),
         ("starting", seen(Running, Some(Starting)), None),
         ("healthy", seen(Running, Some(Healthy)), None),
         ("without a check", seen(Running, None), None),
@@ -42,84 +42,86 @@ fn what_is_trouble() {
         ("paused", seen(Paused, Some(Unhealthy)), None),
         ("the daemon restarts it", seen(Restarting, Some(Unhealthy)), None),
         ("being removed", seen(Removing, None), None),
-        ("stopped by somebody", intent(Exited, None, Intent::Stop), None),
+        ("stopped", intent(Exited, None, Intent::Stop), None),
         ("being stopped", intent(Running, Some(Unhealthy), Intent::Ending), None),
-        ("killed by somebody", intent(Exited, None, Intent::Ending), Some(Reason::Exited(Some(137)))),
+        ("killed from outside", intent(Exited, None, Intent::Ending), Some(RestartReason::Exited(Some(137)))),
         ("policy no", policy(RestartPolicy::No), None),
         ("policy no, unhealthy", Observation { policy: RestartPolicy::No, ..seen(Running, Some(Unhealthy)) }, None),
-        ("policy always", policy(RestartPolicy::Always), Some(Reason::Exited(Some(137)))),
-        ("a failure", policy(RestartPolicy::OnFailure(None)), Some(Reason::Exited(Some(137)))),
-        ("the first failure", policy(RestartPolicy::OnFailure(Some(1))), Some(Reason::Exited(Some(137)))),
+        ("policy always", policy(RestartPolicy::Always), Some(RestartReason::Exited(Some(137)))),
+        ("a failure", policy(RestartPolicy::OnFailure(None)), Some(RestartReason::Exited(Some(137)))),
+        ("the first failure", policy(RestartPolicy::OnFailure(Some(1))), Some(RestartReason::Exited(Some(137)))),
         (
             "the daemon's own limit reached",
             Observation { daemon_restarts: 1, ..policy(RestartPolicy::OnFailure(Some(1))) },
             None,
         ),
-        ("a good end", Observation { exit_code: Some(0), ..policy(RestartPolicy::OnFailure(None)) }, None),
+        ("exit code 0", Observation { exit_code: Some(0), ..policy(RestartPolicy::OnFailure(None)) }, None),
     ] {
-        assert_eq!(trouble(&observation), expected, "{name}");
+        assert_eq!(restart_reason(&observation), expected, "{name}");
     }
 }
 
 #[test]
-fn restarts_back_off_and_then_it_is_given_up_once() {
-    let (mut restarts, start) = (Restarts::default(), Instant::now());
+fn restarts_back_off_until_the_budget_is_spent() {
+    let (mut restarts, start) = (RestartHistory::default(), Instant::now());
     let unhealthy = seen(Running, Some(Unhealthy));
-    let (mut now, mut told) = (start, Vec::new());
+    let (mut now, mut reported) = (start, Vec::new());
     for _ in 0..20 {
         match restarts.decide(now, &unhealthy, &LIMITS) {
-            Decision::Wait(due) => now = due,
-            Decision::Restart { attempt, .. } => told.push((attempt, now.duration_since(start).as_secs())),
-            Decision::GiveUp { attempts, .. } => told.push((attempts + 100, now.duration_since(start).as_secs())),
-            Decision::Nothing => now += Duration::from_secs(5),
-            Decision::Recovered => panic!("nothing is well"),
+            RestartDecision::Wait(due) => now = due,
+            RestartDecision::Restart { attempt, .. } => reported.push((attempt, now.duration_since(start).as_secs())),
+            RestartDecision::GiveUp { attempts, .. } => {
+                reported.push((attempts + 100, now.duration_since(start).as_secs()))
+            }
+            RestartDecision::Nothing => now += Duration::from_secs(5),
+            RestartDecision::Recovered => panic!("it never recovered"),
         }
     }
-    assert_eq!(told, [(1, 1), (2, 3), (3, 7), (103, 7)]);
+    assert_eq!(reported, [(1, 1), (2, 3), (3, 7), (103, 7)]);
     assert!(restarts.has_given_up());
     assert_eq!(restarts.total(), 3);
 }
 
-fn spent(now: Instant) -> Restarts {
-    Restarts {
+fn spent(now: Instant) -> RestartHistory {
+    RestartHistory {
         recent: VecDeque::from([now; 3]),
         given_up: Some(GivenUp { started_at: run(1) }),
         total: 3,
-        ..Restarts::default()
+        ..RestartHistory::default()
     }
 }
 
 #[test]
-fn after_giving_up_it_is_tried_again_when_it_was_well_or_somebody_started_it() {
+fn a_healthy_state_or_a_manual_start_resets_the_budget() {
     let now = Instant::now();
     let mut healthy = spent(now);
-    assert_eq!(healthy.decide(now, &seen(Running, Some(Healthy)), &LIMITS), Decision::Recovered);
-    assert!(matches!(healthy.decide(now, &seen(Running, Some(Unhealthy)), &LIMITS), Decision::Wait(_)));
+    assert_eq!(healthy.decide(now, &seen(Running, Some(Healthy)), &LIMITS), RestartDecision::Recovered);
+    assert!(matches!(healthy.decide(now, &seen(Running, Some(Unhealthy)), &LIMITS), RestartDecision::Wait(_)));
 
     let by_hand = Observation { started_at: run(2), ..seen(Running, Some(Starting)) };
-    assert_eq!(spent(now).decide(now, &by_hand, &LIMITS), Decision::Recovered);
+    assert_eq!(spent(now).decide(now, &by_hand, &LIMITS), RestartDecision::Recovered);
 
     let by_the_daemon = Observation { daemon_restarts: 1, ..by_hand };
-    assert_eq!(spent(now).decide(now, &by_the_daemon, &LIMITS), Decision::Nothing);
+    assert_eq!(spent(now).decide(now, &by_the_daemon, &LIMITS), RestartDecision::Nothing);
     let hours_later = now + Duration::from_hours(5);
-    assert_eq!(spent(now).decide(hours_later, &seen(Running, Some(Unhealthy)), &LIMITS), Decision::Nothing);
+    assert_eq!(spent(now).decide(hours_later, &seen(Running, Some(Unhealthy)), &LIMITS), RestartDecision::Nothing);
 }
 
 #[test]
-fn trouble_that_passes_is_forgotten() {
-    let (mut restarts, now) = (Restarts::default(), Instant::now());
+fn a_problem_that_passes_is_forgotten() {
+    let (mut restarts, now) = (RestartHistory::default(), Instant::now());
     let unhealthy = seen(Running, Some(Unhealthy));
-    assert_eq!(restarts.decide(now, &unhealthy, &LIMITS), Decision::Wait(now + LIMITS.first_delay));
-    assert_eq!(restarts.decide(now, &seen(Running, Some(Healthy)), &LIMITS), Decision::Nothing);
+    assert_eq!(restarts.decide(now, &unhealthy, &LIMITS), RestartDecision::Wait(now + LIMITS.first_delay));
+    assert_eq!(restarts.decide(now, &seen(Running, Some(Healthy)), &LIMITS), RestartDecision::Nothing);
     let later = now + Duration::from_mins(1);
-    assert_eq!(restarts.decide(later, &unhealthy, &LIMITS), Decision::Wait(later + LIMITS.first_delay));
+    assert_eq!(restarts.decide(later, &unhealthy, &LIMITS), RestartDecision::Wait(later + LIMITS.first_delay));
 }
 
 #[test]
-fn without_a_budget_it_is_only_told() {
+fn without_a_budget_nothing_is_restarted() {
     let limits = RestartLimits { budget: 0, ..LIMITS };
-    let decision = Restarts::default().decide(Instant::now(), &seen(Exited, None), &limits);
-    assert_eq!(decision, Decision::GiveUp { reason: Reason::Exited(Some(137)), attempts: 0 });
+    let decision = RestartHistory::default().decide(Instant::now(), &seen(Exited, None), &limits);
+    assert_eq!(decision, RestartDecision::GiveUp { reason: RestartReason::Exited(Some(137)), attempts: 0 });
 }
 
 fn observations() -> impl Strategy<Value = Vec<(Observation, u64)>> {
@@ -145,16 +147,16 @@ fn observations() -> impl Strategy<Value = Vec<(Observation, u64)>> {
 
 proptest! {
     #[test]
-    fn whatever_is_seen_the_budget_holds(steps in observations(), budget in 0..5_u32) {
+    fn the_budget_holds_for_any_sequence_of_observations(steps in observations(), budget in 0..5_u32) {
         let limits = RestartLimits { budget, ..LIMITS };
-        let (mut restarts, mut now) = (Restarts::default(), Instant::now());
+        let (mut restarts, mut now) = (RestartHistory::default(), Instant::now());
         let (mut done, mut last): (Vec<Instant>, Option<Instant>) = (Vec::new(), None);
         let mut given_up = false;
         for (observation, pause) in steps {
             now += Duration::from_secs(pause);
             match restarts.decide(now, &observation, &limits) {
-                Decision::Restart { reason, attempt } => {
-                    prop_assert_eq!(trouble(&observation), Some(reason));
+                RestartDecision::Restart { reason, attempt } => {
+                    prop_assert_eq!(restart_reason(&observation), Some(reason));
                     prop_assert!(!given_up);
                     prop_assert!(last.is_none_or(|last| now.duration_since(last) >= limits.first_delay));
                     last = Some(now);
@@ -163,19 +165,55 @@ proptest! {
                     prop_assert!(within <= budget as usize);
                     prop_assert_eq!(within, attempt as usize);
                 }
-                Decision::GiveUp { .. } => {
-                    prop_assert!(!given_up, "told twice");
+                RestartDecision::GiveUp { .. } => {
+                    prop_assert!(!given_up, "reported twice");
                     given_up = true;
                 }
-                Decision::Recovered => {
+                RestartDecision::Recovered => {
                     prop_assert!(given_up);
                     given_up = false;
                     done.clear();
                 }
-                Decision::Wait(due) => prop_assert!(due > now && due <= now + limits.longest_delay),
-                Decision::Nothing => {}
+                RestartDecision::Wait(due) => prop_assert!(due > now && due <= now + limits.longest_delay),
+                RestartDecision::Nothing => {}
             }
             prop_assert_eq!(restarts.has_given_up(), given_up);
         }
     }
+}
+
+/// One kill, and what is reported.
+fn kill(kills: &mut OutOfMemoryTracker, now: Instant) -> Option<u32> {
+    assert_eq!(kills.on_event(&EventKind::OutOfMemory, now), None);
+    kills.on_event(&EventKind::Died(Some(KILLED_CODE)), now + Duration::from_millis(30))
+}
+
+#[test]
+fn repeated_kills_are_reported_less_and_less_often() {
+    let (mut kills, mut now) = (OutOfMemoryTracker::default(), Instant::now());
+    let mut reported = Vec::new();
+    for _ in 0..100 {
+        reported.extend(kill(&mut kills, now));
+        now += Duration::from_mins(1);
+    }
+    assert_eq!(reported, [1, 4, 16, 64]);
+    assert_eq!(kill(&mut kills, now + OOM_QUIET), Some(1));
+}
+
+#[test]
+fn only_a_kill_for_memory_counts() {
+    let (mut kills, now) = (OutOfMemoryTracker::default(), Instant::now());
+    for kind in [EventKind::Died(Some(KILLED_CODE)), EventKind::Started, EventKind::Died(Some(1))] {
+        assert_eq!(kills.on_event(&kind, now), None);
+    }
+    let later = now + Duration::from_mins(1);
+    assert_eq!(kills.on_event(&EventKind::OutOfMemory, later), None, "a child process was killed");
+    assert_eq!(
+        kills.on_event(&EventKind::Died(Some(KILLED_CODE)), later + Duration::from_mins(1)),
+        None,
+        "a later kill"
+    );
+    let much_later = later + Duration::from_mins(5);
+    assert_eq!(kills.on_event(&EventKind::Died(Some(KILLED_CODE)), much_later), None);
+    assert_eq!(kills.on_event(&EventKind::OutOfMemory, much_later), Some(1), "events in the other order");
 }

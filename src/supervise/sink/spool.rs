@@ -1,6 +1,6 @@
-//! Lines that wait for the log endpoint, on disk: bounded, oldest dropped first, there again after a restart.
+//! Lines waiting for the log endpoint, on disk: bounded, oldest dropped first, kept across restarts.
 //!
-//! Segments `N.ndjson` are appended to and removed whole; `cursor` says how far the first one was sent. Never holds lines in memory.
+//! Segments `N.ndjson` are appended to and removed whole; `cursor` holds how much of the first one was sent. Never holds lines in memory.
 
 use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions};
@@ -20,11 +20,12 @@ struct Segment {
     lines: u64,
 }
 
+/// A bounded queue of lines on disk.
 pub struct Spool {
     folder: PathBuf,
     limit: u64,
     segments: VecDeque<Segment>,
-    /// The last segment.
+    /// Appends to the last segment.
     writer: Option<File>,
     /// Bytes of the first segment that were sent.
     sent: u64,
@@ -40,7 +41,7 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// The same for the same lines, so that a receiver can tell a repetition.
+    /// An idempotency key: the same for the same lines, so that a receiver can recognise a repeated batch.
     pub fn key(&self) -> String {
         format!("{}-{}-{}", self.segment, self.start, self.end())
     }
@@ -51,7 +52,7 @@ impl Chunk {
 }
 
 impl Spool {
-    /// Goes on with what `folder` has. `limit` in bytes.
+    /// Opens the spool in `folder`, with what is there already. `limit` in bytes.
     pub fn open(folder: &Path, limit: u64) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let mut numbers: Vec<u64> = fs::read_dir(folder)?
@@ -76,7 +77,7 @@ impl Spool {
         Ok(spool)
     }
 
-    /// Bytes that wait.
+    /// Queued bytes.
     pub fn bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.bytes).sum::<u64>() - self.sent
     }
@@ -85,7 +86,7 @@ impl Spool {
         self.segments.iter().map(|segment| segment.lines).sum()
     }
 
-    /// Adds `lines` whole lines, and tells how many old ones were dropped for them.
+    /// Appends `lines` whole lines; returns how many old ones were dropped to make room.
     pub fn append(&mut self, text: &[u8], lines: u64) -> io::Result<u64> {
         let largest = (self.limit / SEGMENTS).clamp(1, LARGEST_SEGMENT);
         let is_full =
@@ -94,10 +95,10 @@ impl Spool {
             self.begin_segment()?;
         }
         let (Some(last), Some(writer)) = (self.segments.back_mut(), &mut self.writer) else {
-            return Err(io::Error::other("no segment could be made"));
+            return Err(io::Error::other("no segment is open"));
         };
         if let Err(error) = writer.write_all(text) {
-            // Half a line would spoil the next one.
+            // A partial line would corrupt the next one.
             let _ = writer.set_len(last.bytes);
             return Err(error);
         }
@@ -114,7 +115,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Numbers are not used again: a batch that was sent and not noted would hide a new one.
+    /// Numbers are never reused: the key of a batch that was sent before a crash must not match a new one.
     fn after_cursor(&self) -> u64 {
         self.read_cursor().map_or(1, |(number, _)| number + 1)
     }
@@ -139,7 +140,7 @@ impl Spool {
         }
     }
 
-    /// Whole lines from the front, `limit` bytes or the first line; `None` when nothing waits.
+    /// Whole lines from the front, up to `limit` bytes but at least one line; `None` if the spool is empty.
     pub fn peek(&self, limit: usize) -> io::Result<Option<Chunk>> {
         let Some(first) = self.segments.front().filter(|first| first.lines > 0) else { return Ok(None) };
         let mut file = File::open(self.path(first.number))?;
@@ -155,15 +156,15 @@ impl Spool {
         }
         let lines = count_lines(&text);
         if lines == 0 {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "a segment is shorter than it was"));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a segment has been truncated"));
         }
         Ok(Some(Chunk { text, lines, segment: first.number, start: self.sent }))
     }
 
-    /// `chunk` was taken by the endpoint, or will never be.
+    /// Removes `chunk`, which the endpoint has accepted or rejected for good.
     pub fn remove(&mut self, chunk: &Chunk) -> io::Result<()> {
         let Some(first) = self.segments.front_mut().filter(|first| first.number == chunk.segment) else {
-            // Dropped while it was being sent.
+            // It was dropped while it was being sent.
             return Ok(());
         };
         self.sent = chunk.end();
@@ -176,7 +177,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Gives up on the first segment, which cannot be read; tells how many lines it had.
+    /// Drops the first segment, which cannot be read; returns how many lines it had.
     pub fn skip(&mut self) -> io::Result<u64> {
         let Some((number, bytes)) = self.segments.front().map(|first| (first.number, first.bytes)) else {
             return Ok(0);
@@ -206,7 +207,7 @@ fn count_lines(text: &[u8]) -> u64 {
     text.iter().map(|byte| u64::from(*byte == b'\n')).sum()
 }
 
-/// Cuts half a line at the end, which a crash left, and counts bytes, and lines after `skipped`.
+/// Truncates a partial line at the end, left by a crash; returns the bytes, and the lines after `skipped`.
 fn complete_lines(path: &Path, skipped: u64) -> io::Result<(u64, u64)> {
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     let mut reader = BufReader::with_capacity(64 << 10, &file);
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_there_after_a_crash() {
+    fn queued_lines_survive_a_crash() {
         let folder = tempfile::tempdir().unwrap();
         let mut spool = Spool::open(folder.path(), 1 << 20).unwrap();
         spool.append(b"one\ntwo\nsix\n", 3).unwrap();
@@ -284,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_never_has_the_key_of_another() {
+    fn keys_are_unique() {
         let folder = tempfile::tempdir().unwrap();
         let mut keys = Vec::new();
         for _ in 0..3 {
@@ -303,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn when_it_is_full_the_oldest_go_and_are_counted() {
+    fn a_full_spool_drops_and_counts_the_oldest_lines() {
         let folder = tempfile::tempdir().unwrap();
         let mut spool = Spool::open(folder.path(), 1600).unwrap();
         let mut dropped = 0;
@@ -321,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_whose_segment_was_dropped_meanwhile_removes_nothing_else() {
+    fn removing_a_chunk_of_a_dropped_segment_does_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let mut spool = Spool::open(folder.path(), 64).unwrap();
         spool.append(b"the first line\n", 1).unwrap();
@@ -334,7 +335,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_queue(steps in prop::collection::vec((0..4_u8, 1..40_usize), 1..100)) {
+        fn the_spool_is_a_queue(steps in prop::collection::vec((0..4_u8, 1..40_usize), 1..100)) {
             let folder = tempfile::tempdir().unwrap();
             let mut spool = Spool::open(folder.path(), 600).unwrap();
             let (mut expected, mut number): (VecDeque<String>, u32) = (VecDeque::new(), 0);

@@ -1,4 +1,4 @@
-//! From creation to removal, and what a daemon refuses.
+//! From creation to removal, and what a daemon rejects.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
@@ -51,11 +51,11 @@ async fn a_container_from_creation_to_removal() {
 }
 
 #[tokio::test]
-async fn a_process_that_ignores_the_request_to_end_is_killed_in_time() {
+async fn a_process_that_ignores_its_stop_signal_is_killed() {
     let lab = Lab::new("stubborn").await;
     let script = "process.on('SIGTERM', () => console.log('no')); setInterval(() => {}, 1000); console.log('up')";
     let id = lab.run(&lab.spec("one", script)).await;
-    // The handler must be there before the signal.
+    // The handler must be installed before the signal.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let begun = Instant::now();
     lab.containers.stop(&id, Some(Duration::from_millis(1500))).await.unwrap();
@@ -66,7 +66,7 @@ async fn a_process_that_ignores_the_request_to_end_is_killed_in_time() {
 }
 
 #[tokio::test]
-async fn what_a_daemon_refuses_has_its_own_error() {
+async fn daemon_rejections_have_their_own_errors() {
     let lab = Lab::new("refused").await;
     let containers = &lab.containers;
     let told = |error: ContainerError| format!("{}: {error}", error.code());
@@ -114,7 +114,7 @@ async fn what_a_daemon_refuses_has_its_own_error() {
     containers.create(&lonely).await.unwrap();
     let error = containers.start(lonely.name.as_str()).await.unwrap_err();
     let nowhere = lab.name("nowhere");
-    assert_eq!(told(error), format!("container/not-found: there is no network `{nowhere}`"));
+    assert_eq!(told(error), format!("container/not-found: no such network: `{nowhere}`"));
 
     let mut odd = lab.spec("odd", IDLE);
     odd.command = Some(words(&["nd-no-such-program"]));
@@ -127,9 +127,9 @@ async fn what_a_daemon_refuses_has_its_own_error() {
     assert_eq!(containers.stats_once(odd.name.as_str()).await.unwrap_err().code(), "container/not-running");
 
     let volume = containers.ensure_volume(&lab.volume("data", "nd-no-driver", &[])).await.unwrap_err();
-    assert_eq!(told(volume), "container/volume-driver: there is no volume driver `nd-no-driver`");
+    assert_eq!(told(volume), "container/volume-driver: no such volume driver: `nd-no-driver`");
     for gone in [containers.stop("nd-e2e-gone", None).await, containers.start("nd-e2e-gone").await] {
-        assert_eq!(told(gone.unwrap_err()), "container/not-found: there is no container `nd-e2e-gone`");
+        assert_eq!(told(gone.unwrap_err()), "container/not-found: no such container: `nd-e2e-gone`");
     }
 }
 

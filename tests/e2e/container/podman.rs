@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use nextdeploy::diagnostic::Diagnostic;
-use nextdeploy::docker::{ContainerError, Ensured, LogOptions, LogStream, Removal};
+use nextdeploy::docker::{ContainerError, EnsureOutcome, LogOptions, LogStream, Removal};
 
 use super::{IDLE, IMAGE, Lab, TEST_LABEL};
 use crate::docker::Engine;
 use crate::program::nextdeploy;
 
-/// By its own command line: Podman asks for more files and processes than a machine in a container may give.
+/// Through its own command line: Podman's defaults exceed the limits of a machine that is itself a container.
 fn start(lab: &Lab, script: &str) -> String {
     let name = lab.name("one").to_string();
     let mut arguments =
         vec!["run", "--detach", "--name", &name, "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
-    // Without it Podman kills at once.
+    // Without it, Podman kills at once.
     arguments.extend(["--stop-timeout", "10"]);
     let labels: Vec<String> = lab.labels().iter().map(|(label, value)| format!("{label}={value}")).collect();
     assert!(labels.iter().any(|label| label.starts_with(TEST_LABEL)));
@@ -48,7 +48,7 @@ async fn containers_of_podman() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let busy: serde_json::Value = serde_json::from_str(&verb(&["stats", "--json", &name]).stdout).unwrap();
     assert!(busy[0]["stats"]["cpuPercent"].as_f64().unwrap() > 5.0, "{busy}");
-    assert!(verb(&["health", &name]).stdout.contains("runs, and has no health check"));
+    assert!(verb(&["health", &name]).stdout.contains("running, no health check"));
     assert_eq!(lab.containers.remove(&name, Removal::Stopped).await.unwrap_err().code(), "container/runs");
     assert_eq!(verb(&["stop", &name]).code, Some(0));
     assert_eq!(lab.containers.inspect(&name).await.unwrap().state.exit_code, Some(0));
@@ -62,10 +62,10 @@ async fn specs_networks_volumes_and_errors_of_podman() {
     let lab = Lab::at("podman-made", Engine::service("podman")).await;
     let containers = &lab.containers;
     let network = lab.network("front");
-    assert_eq!(containers.ensure_network(&network).await.unwrap(), Ensured::Made);
-    assert_eq!(containers.ensure_network(&network).await.unwrap(), Ensured::Found);
+    assert_eq!(containers.ensure_network(&network).await.unwrap(), EnsureOutcome::Created);
+    assert_eq!(containers.ensure_network(&network).await.unwrap(), EnsureOutcome::Exists);
     let volume = lab.volume("data", "local", &[]);
-    assert_eq!(containers.ensure_volume(&volume).await.unwrap(), Ensured::Made);
+    assert_eq!(containers.ensure_volume(&volume).await.unwrap(), EnsureOutcome::Created);
     let mut spec = lab.spec("one", IDLE);
     spec.network = Some(network.name.clone());
     containers.create(&spec).await.unwrap();
@@ -79,9 +79,9 @@ async fn specs_networks_volumes_and_errors_of_podman() {
     missing.image = IMAGE.into();
     missing.network = Some(lab.name("nowhere"));
     let nowhere = containers.create(&missing).await.unwrap_err();
-    assert_eq!(nowhere.to_string(), format!("there is no network `{}`", lab.name("nowhere")));
+    assert_eq!(nowhere.to_string(), format!("no such network: `{}`", lab.name("nowhere")));
     let driver = containers.ensure_volume(&lab.volume("odd", "nd-no-driver", &[])).await.unwrap_err();
-    assert_eq!(driver.to_string(), "there is no volume driver `nd-no-driver`");
+    assert_eq!(driver.to_string(), "no such volume driver: `nd-no-driver`");
     assert_eq!(containers.read_file(spec.name.as_str(), "/nowhere", 100).await.unwrap(), None);
     assert!(containers.read_file(spec.name.as_str(), "/etc/debian_version", 100).await.unwrap().is_some());
     assert_eq!(containers.image_facts(IMAGE).await.unwrap().platform, "linux/amd64");

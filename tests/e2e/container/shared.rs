@@ -1,14 +1,14 @@
-//! What several runs share: names, networks, volumes, files. All at once must end as one after the other.
+//! What runs share: names, networks, volumes, files. Concurrent runs must have the same result as sequential ones.
 
 use futures_util::TryStreamExt;
 use futures_util::future::join_all;
 use nextdeploy::diagnostic::Diagnostic;
-use nextdeploy::docker::{Access, ArchiveContent, ArchiveEntry, ContainerError, Ensured, Mount, pack};
+use nextdeploy::docker::{Access, ArchiveContent, ArchiveEntry, ContainerError, EnsureOutcome, Mount, pack};
 
 use super::{IDLE, Lab};
 
 #[tokio::test]
-async fn of_many_creations_at_once_one_gets_the_name() {
+async fn concurrent_creations_give_the_name_to_one() {
     let lab = Lab::new("race").await;
     let spec = lab.spec("one", IDLE);
     let results = join_all((0..8).map(|_| lab.containers.create(&spec))).await;
@@ -17,13 +17,13 @@ async fn of_many_creations_at_once_one_gets_the_name() {
 }
 
 #[tokio::test]
-async fn of_many_networks_at_once_one_is_left() {
+async fn concurrent_network_creations_leave_one() {
     let lab = Lab::new("nets").await;
     let spec = lab.network("front");
     for _ in 0..5 {
         let results = join_all((0..8).map(|_| lab.containers.ensure_network(&spec))).await;
         assert!(results.iter().all(Result::is_ok), "{results:?}");
-        assert_eq!(lab.containers.ensure_network(&spec).await.unwrap(), Ensured::Found);
+        assert_eq!(lab.containers.ensure_network(&spec).await.unwrap(), EnsureOutcome::Exists);
         let filter = format!("name=^{}$", spec.name);
         let there = lab.engine.docker(&["network", "ls", "--quiet", "--filter", &filter]);
         assert_eq!(there.lines().count(), 1, "{results:?}");
@@ -40,7 +40,7 @@ async fn of_many_networks_at_once_one_is_left() {
 }
 
 #[tokio::test]
-async fn a_network_that_is_there_twice_is_made_one() {
+async fn duplicate_networks_are_merged() {
     let lab = Lab::new("twice").await;
     let spec = lab.network("front");
     let make = || {
@@ -57,14 +57,14 @@ async fn a_network_that_is_there_twice_is_made_one() {
     make();
     let mut member = lab.spec("member", IDLE);
     member.network = Some(spec.name.clone());
-    // The start meets both of them, and settles it.
+    // The start finds both and resolves the conflict.
     lab.run(&member).await;
     let filter = format!("name=^{}$", spec.name);
     assert_eq!(lab.engine.docker(&["network", "ls", "--quiet", "--filter", &filter]).lines().count(), 1);
 }
 
 #[tokio::test]
-async fn what_is_there_and_different_is_refused() {
+async fn existing_resources_that_differ_are_rejected() {
     let lab = Lab::new("differs").await;
     let label = format!("{}={}", super::TEST_LABEL, lab.name);
     let network = lab.network("inside");
@@ -73,7 +73,7 @@ async fn what_is_there_and_different_is_refused() {
     assert_eq!(
         format!("{}: {error}", error.code()),
         format!(
-            "container/differs: the network `{}` exists already, and is another: it is internal, no port can be published from it",
+            "container/differs: the network `{}` exists and is different: it is internal, so no port can be published from it",
             network.name
         )
     );
@@ -82,8 +82,8 @@ async fn what_is_there_and_different_is_refused() {
     let volume = lab.volume("data", "local", &memory);
     let results = join_all((0..6).map(|_| lab.containers.ensure_volume(&volume))).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
-    assert_eq!(lab.containers.ensure_volume(&volume).await.unwrap(), Ensured::Found);
-    assert_eq!(lab.containers.ensure_volume(&lab.volume("data", "local", &[])).await.unwrap(), Ensured::Found);
+    assert_eq!(lab.containers.ensure_volume(&volume).await.unwrap(), EnsureOutcome::Exists);
+    assert_eq!(lab.containers.ensure_volume(&lab.volume("data", "local", &[])).await.unwrap(), EnsureOutcome::Exists);
     let other = lab.volume("data", "local", &[("type", "tmpfs"), ("device", "tmpfs"), ("o", "size=2m")]);
     let error = lab.containers.ensure_volume(&other).await.unwrap_err();
     assert!(error.to_string().ends_with("its options differ in `o`"), "{error}");
@@ -105,7 +105,7 @@ async fn files_reach_a_container_that_never_ran() {
     assert_eq!(lab.containers.read_file(&id, "/keep/key", 100).await.unwrap().as_deref(), Some(&b"hush"[..]));
     assert_eq!(lab.containers.read_file(&id, "/keep/none", 100).await.unwrap(), None);
     let error = lab.containers.read_file(&id, "/usr/local/bin/node", 1000).await.unwrap_err();
-    assert!(error.to_string().contains("it has more than 1000 bytes"), "{error}");
+    assert!(error.to_string().contains("larger than 1000 bytes"), "{error}");
     let chunks: Vec<_> = lab.containers.copy_out(&id, "/keep").await.unwrap().try_collect().await.unwrap();
     assert!(chunks.concat().windows(8).any(|window| window == b"keep/key"));
     let missing = lab.containers.copy_in(&id, "/nowhere", pack(&[]).unwrap()).await.unwrap_err();

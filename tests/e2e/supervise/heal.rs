@@ -1,4 +1,4 @@
-//! What is restarted, what is left alone, and when it stops trying.
+//! Which containers are restarted, which are left alone, and when it gives up.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::harness::{Desk, Managed, wait_for};
 use crate::docker::Engine;
 
 const WAITS: &str = "setInterval(Boolean, 1000); process.on('SIGTERM', () => process.exit(0))";
-/// Unhealthy as soon as somebody makes the file; the folder is empty again after a restart.
+/// Unhealthy as soon as the file exists; the folder is empty again after a restart.
 const SICK: &str = "process.exit(require('fs').existsSync('/sick/now') ? 1 : 0)";
 
 fn health(script: &str) -> Vec<String> {
@@ -22,7 +22,7 @@ fn borrowed(words: &[String]) -> Vec<&str> {
 }
 
 #[test]
-fn a_killed_container_comes_back_and_a_stopped_one_does_not() {
+fn killed_containers_restart_and_stopped_ones_do_not() {
     let engine = Engine::with_base(22);
     let app = "nd-sup-kill";
     let stopped_before = Managed::run(&engine, "nd-sup-kill-before", app, &[], WAITS);
@@ -40,9 +40,9 @@ fn a_killed_container_comes_back_and_a_stopped_one_does_not() {
         engine.docker(&["kill", &container.name]);
     }
     engine.docker(&["stop", "--time", "5", &stopped.name]);
-    supervisor.wait_for_words("`nd-sup-kill-a` ended with exit code 137: restart 1 of 5");
+    supervisor.wait_for_words("`nd-sup-kill-a` exited with code 137: restart 1 of 5");
     wait_for("the restart", || (killed.status() == "running" && killed.started_at() != before).then_some(()));
-    // Longer than several looks and the first delay.
+    // Longer than several inspections and the first delay.
     sleep(Duration::from_secs(6));
     for container in [&stopped_before, &stopped, &without_policy, &of_another, &foreign] {
         assert_eq!(container.status(), "exited", "{}\n{}", container.name, supervisor.told());
@@ -55,7 +55,7 @@ fn a_killed_container_comes_back_and_a_stopped_one_does_not() {
     assert_eq!((up("nd-sup-kill-a"), up("nd-sup-kill-b"), up("nd-sup-kill-d")), (Some(1.0), Some(0.0), None));
 
     let late = Managed::run(&engine, "nd-sup-kill-f", app, &[], WAITS);
-    supervisor.wait_for_words("`nd-sup-kill-f` is watched");
+    supervisor.wait_for_words("watching `nd-sup-kill-f`");
     drop(late);
     supervisor.wait_for_words("`nd-sup-kill-f` is gone");
     wait_for("the metric to go", || up("nd-sup-kill-f").is_none().then_some(()));
@@ -90,7 +90,7 @@ fn an_unhealthy_container_is_restarted() {
 }
 
 #[test]
-fn after_the_budget_it_is_left_alone_until_somebody_starts_it() {
+fn after_the_budget_a_container_is_left_alone_until_it_is_started() {
     let engine = Engine::with_base(22);
     let app = "nd-sup-budget";
     let health = health("process.exit(1)");
@@ -106,7 +106,7 @@ fn after_the_budget_it_is_left_alone_until_somebody_starts_it() {
     assert_eq!(supervisor.told().matches("is left alone").count(), 1, "{}", supervisor.told());
 
     engine.docker(&["restart", "--time", "1", &container.name]);
-    supervisor.wait_for_words("`nd-sup-budget-a` is well again");
+    supervisor.wait_for_words("`nd-sup-budget-a` has recovered");
     wait_for("the budget to be spent again", || {
         (supervisor.told().matches("is left alone").count() == 2).then_some(())
     });
@@ -114,19 +114,17 @@ fn after_the_budget_it_is_left_alone_until_somebody_starts_it() {
 }
 
 #[test]
-fn a_row_of_ends_for_memory_is_told_and_left_to_the_daemon() {
+fn repeated_out_of_memory_kills_are_reported_and_left_to_the_daemon() {
     let engine = Engine::with_base(22);
     let app = "nd-sup-memory";
     let desk = Desk::new(&engine);
     let supervisor = desk.supervise(&[app]);
     let eats = "setTimeout(() => { for (const all = [];;) all.push(Buffer.alloc(1e6, 1)) }, 1000)";
     let container = Managed::run(&engine, "nd-sup-memory-a", app, &["--memory", "32m"], eats);
-    supervisor
-        .wait_for_words("warning: `nd-sup-memory-a` was ended for its memory (limit 32 MiB); the daemon restarts it");
-    supervisor
-        .wait_for_words("`nd-sup-memory-a` was ended for its memory (limit 32 MiB) 4 times; the daemon restarts it");
+    supervisor.wait_for_words("warning: `nd-sup-memory-a` ran out of memory (limit 32 MiB); the daemon restarts it");
+    supervisor.wait_for_words("`nd-sup-memory-a` ran out of memory (limit 32 MiB) 4 times; the daemon restarts it");
     wait_for("more ends", || (container.inspect("{{.RestartCount}}").parse::<u32>().unwrap() > 5).then_some(()));
     let (_, told) = supervisor.end(Signal::TERM);
-    assert_eq!(told.matches("for its memory").count(), 2, "{told}");
+    assert_eq!(told.matches("ran out of memory").count(), 2, "{told}");
     assert!(!told.contains(": restart "), "{told}");
 }

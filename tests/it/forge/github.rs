@@ -1,11 +1,11 @@
-//! GitHub: what is written, and what a user reads when it is not.
+//! GitHub: what is written, and the messages when it cannot be.
 
 use std::time::{Duration, Instant};
 
-use nextdeploy::diagnostic::Warning;
+use nextdeploy::diagnostic::{Diagnostic as _, Warning};
 use nextdeploy::host::Environment;
 use nextdeploy::repo::ci::CiContext;
-use nextdeploy::report::forge::{Action, Announcer, ForgeError, Outcome, Place, Wanted};
+use nextdeploy::report::forge::{ForgeAction, ForgeClient, ForgeError, ForgeTarget, ReportedOutcome, RequestedReports};
 use nextdeploy::secret::Secret;
 
 use super::github_api::{Fault, GitHubApi, refuse};
@@ -16,18 +16,23 @@ const EVENT: &str = r#"{"pull_request":{"number":7,"head":{"sha":"0123456789abcd
 const FORK_EVENT: &str = r#"{"pull_request":{"number":7,"head":{"sha":"0123456789abcdef0123456789abcdef01234567","ref":"feature","repo":{"full_name":"stranger/shop"}},"base":{"ref":"main"}}}"#;
 const MARKER: &str = "<!-- nextdeploy comment of shop -->";
 
-async fn run(api: &GitHubApi, wanted: Wanted, outcome: Outcome<'_>) -> Vec<Warning> {
+async fn run(api: &GitHubApi, wanted: RequestedReports, outcome: ReportedOutcome<'_>) -> Vec<Warning> {
     run_event(api, EVENT, wanted, outcome).await
 }
 
-async fn run_event(api: &GitHubApi, event: &str, wanted: Wanted, outcome: Outcome<'_>) -> Vec<Warning> {
+async fn run_event(
+    api: &GitHubApi,
+    event: &str,
+    wanted: RequestedReports,
+    outcome: ReportedOutcome<'_>,
+) -> Vec<Warning> {
     let variables = api.variables();
     let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
     super::run(&variables, event, wanted, outcome).await
 }
 
-fn everything() -> Wanted {
-    Wanted {
+fn everything() -> RequestedReports {
+    RequestedReports {
         comment: true,
         commit_status: true,
         deployment: Some("preview".to_owned()),
@@ -70,11 +75,11 @@ async fn a_run_writes_comment_status_and_deployment() {
 }
 
 #[tokio::test]
-async fn a_failed_and_a_stopped_run_say_so() {
+async fn failed_and_interrupted_runs_are_reported() {
     let api = GitHubApi::start();
-    let failed = Outcome::Failed { description: "step failed", comment: "**failed**\n" };
+    let failed = ReportedOutcome::Failed { description: "step failed", comment: "**failed**\n" };
     assert_eq!(run(&api, everything(), failed).await, []);
-    assert_eq!(run(&api, everything(), Outcome::Stopped).await, []);
+    assert_eq!(run(&api, everything(), ReportedOutcome::Stopped).await, []);
     let state = api.state.lock().unwrap();
     assert_eq!(state.comments.len(), 1);
     let states: Vec<&str> = state.statuses.iter().map(|status| status["state"].as_str().unwrap()).collect();
@@ -85,9 +90,9 @@ async fn a_failed_and_a_stopped_run_say_so() {
 }
 
 #[tokio::test]
-async fn nothing_is_asked_that_was_not_wanted() {
+async fn no_requests_are_sent_unless_enabled() {
     let api = GitHubApi::start();
-    assert_eq!(run(&api, Wanted::default(), SUCCESS).await, []);
+    assert_eq!(run(&api, RequestedReports::default(), SUCCESS).await, []);
     assert_eq!(api.server.received().len(), 0);
 }
 
@@ -97,19 +102,19 @@ async fn the_comment_is_found_on_a_later_page_and_updated_in_place() {
     for number in 0..250 {
         api.comment(&format!("comment {number}"), "User", "NONE");
     }
-    run(&api, comment_only(), Outcome::Failed { description: "", comment: "old\n" }).await;
+    run(&api, comment_only(), ReportedOutcome::Failed { description: "", comment: "old\n" }).await;
     run(&api, comment_only(), SUCCESS).await;
     assert_eq!(api.bodies().len(), 251);
     assert_eq!(api.bodies()[250], format!("{MARKER}\n**built** shop\n"));
     let writes = api.server.writes();
     assert_eq!(writes, ["POST /repos/acme/shop/issues/7/comments", "PATCH /repos/acme/shop/issues/comments/1250"]);
-    // A third run with the same result has nothing to change.
+    // A third run with the same result changes nothing.
     assert_eq!(run(&api, comment_only(), SUCCESS).await, []);
     assert_eq!(api.server.writes().len(), 2);
 }
 
 #[tokio::test]
-async fn comments_of_strangers_are_never_taken_over() {
+async fn comments_by_other_users_are_never_reused() {
     let api = GitHubApi::start();
     api.comment(&format!("{MARKER}\nforged"), "User", "CONTRIBUTOR")
         .comment("<!-- nextdeploy comment of other -->\nanother app", "Bot", "NONE")
@@ -120,7 +125,7 @@ async fn comments_of_strangers_are_never_taken_over() {
 }
 
 #[tokio::test]
-async fn a_comment_that_may_not_be_edited_is_left_alone() {
+async fn a_comment_that_cannot_be_edited_is_left_unchanged() {
     let api = GitHubApi::start();
     api.comment(&format!("{MARKER}\nby a person"), "User", "OWNER")
         .fail("PATCH", Fault::Instead(refuse(403, "Resource not accessible by integration")));
@@ -129,16 +134,16 @@ async fn a_comment_that_may_not_be_edited_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_cut() {
+async fn a_body_over_the_limit_is_truncated() {
     let api = GitHubApi::start();
     let long = "a line of the comment\n".repeat(10_000);
-    assert_eq!(run(&api, comment_only(), Outcome::Succeeded { description: "", comment: &long }).await, []);
+    assert_eq!(run(&api, comment_only(), ReportedOutcome::Succeeded { description: "", comment: &long }).await, []);
     assert_eq!(api.bodies().len(), 1);
-    assert!(api.bodies()[0].ends_with("_Cut: too long for a comment._\n"));
+    assert!(api.bodies()[0].ends_with("_Truncated: too long for a comment._\n"));
 }
 
 #[tokio::test]
-async fn a_token_that_only_reads_is_told_which_line_to_add() {
+async fn a_read_only_token_gets_a_hint_with_the_missing_permission() {
     let api = GitHubApi::start();
     api.state.lock().unwrap().may_write.clear();
     let warnings = run(&api, everything(), SUCCESS).await;
@@ -148,12 +153,12 @@ async fn a_token_that_only_reads_is_told_which_line_to_add() {
         assert!(hints.iter().any(|hint| hint.contains(line) && hint.contains("`permissions:`")), "{line}: {hints:?}");
     }
     assert!(warnings.iter().all(|warning| warning.code == "forge/not-allowed"));
-    // Asked once each: a missing permission does not come back by itself.
+    // Each is requested once: a missing permission is permanent.
     assert_eq!(api.server.writes().len(), 3);
 }
 
 #[tokio::test]
-async fn a_fork_is_not_told_to_change_its_permissions() {
+async fn a_fork_gets_no_hint_about_permissions() {
     let api = GitHubApi::start();
     api.state.lock().unwrap().may_write.clear();
     let warnings = run_event(&api, FORK_EVENT, comment_only(), SUCCESS).await;
@@ -161,14 +166,14 @@ async fn a_fork_is_not_told_to_change_its_permissions() {
 }
 
 #[tokio::test]
-async fn an_invisible_repository_is_a_missing_permission() {
+async fn an_invisible_repository_is_reported_as_a_missing_permission() {
     let api = GitHubApi::start();
     api.state.lock().unwrap().may_read = false;
     check(&run(&api, comment_only(), SUCCESS).await, "forge/not-found", &["Not Found", "`pull-requests: write`"]);
 }
 
 #[tokio::test]
-async fn bad_gateways_pass() {
+async fn temporary_bad_gateways_are_retried() {
     let api = GitHubApi::start();
     for _ in 0..2 {
         api.fail("GET", Fault::Instead(Reply::html(502, "<html>Bad gateway</html>")));
@@ -178,7 +183,7 @@ async fn bad_gateways_pass() {
 }
 
 #[tokio::test]
-async fn bad_gateways_that_stay_are_told() {
+async fn persistent_bad_gateways_are_reported() {
     let api = GitHubApi::start();
     for _ in 0..9 {
         api.fail("GET", Fault::Instead(Reply::html(502, "<html>Bad gateway</html>")));
@@ -193,7 +198,7 @@ async fn a_comment_that_was_made_before_the_gateway_failed_is_not_made_twice() {
     api.fail("POST", Fault::After(Reply::html(502, "")));
     assert_eq!(run(&api, comment_only(), SUCCESS).await, []);
     assert_eq!(api.bodies().len(), 1);
-    // One that was surely not made is made by the second attempt.
+    // A deployment that was certainly not created is created by the second attempt.
     let api = GitHubApi::start();
     api.fail("POST", Fault::Instead(Reply::HangUp));
     assert_eq!(run(&api, comment_only(), SUCCESS).await, []);
@@ -204,14 +209,14 @@ async fn a_comment_that_was_made_before_the_gateway_failed_is_not_made_twice() {
 async fn a_deployment_that_was_made_before_the_gateway_failed_is_found() {
     let api = GitHubApi::start();
     api.fail("POST /repos/acme/shop/deployments", Fault::After(Reply::html(504, "")));
-    let wanted = Wanted { deployment: Some("preview".to_owned()), ..Wanted::default() };
+    let wanted = RequestedReports { deployment: Some("preview".to_owned()), ..RequestedReports::default() };
     assert_eq!(run(&api, wanted, SUCCESS).await, []);
     let state = api.state.lock().unwrap();
     assert_eq!((state.deployments.len(), state.deployment_statuses.len()), (1, 2));
 }
 
 #[tokio::test]
-async fn short_limits_are_waited_for() {
+async fn short_rate_limits_are_waited_out() {
     let api = GitHubApi::start();
     let secondary = || {
         refuse(403, "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.")
@@ -225,18 +230,22 @@ async fn short_limits_are_waited_for() {
 }
 
 #[tokio::test]
-async fn long_limits_are_given_up_at_once() {
+async fn long_rate_limits_fail_at_once() {
     for (status, headers, wait) in [
         (429, vec![("retry-after", "3600".to_owned())], "3600 s"),
         (403, vec![("retry-after", "90".to_owned())], "90 s"),
         (403, vec![], "60 s"),
         // No clock goes so far.
-        (429, vec![("retry-after", u64::MAX.to_string())], "wait for"),
-        (403, vec![("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", i64::MAX.to_string())], "wait for"),
+        (429, vec![("retry-after", u64::MAX.to_string())], "resets in"),
+        (
+            403,
+            vec![("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", i64::MAX.to_string())],
+            "resets in",
+        ),
         (
             403,
             vec![("x-ratelimit-remaining", "0".to_owned()), ("x-ratelimit-reset", "4000000000".to_owned())],
-            "wait for",
+            "resets in",
         ),
     ] {
         let api = GitHubApi::start();
@@ -252,7 +261,7 @@ async fn long_limits_are_given_up_at_once() {
 }
 
 #[tokio::test]
-async fn a_mute_server_is_given_up_in_time() {
+async fn a_silent_server_times_out() {
     let api = GitHubApi::start();
     for _ in 0..9 {
         api.fail("GET", Fault::Instead(Reply::Silence));
@@ -263,7 +272,7 @@ async fn a_mute_server_is_given_up_in_time() {
 }
 
 #[tokio::test]
-async fn other_refusals_say_what_the_service_says() {
+async fn other_errors_include_the_message_of_the_service() {
     let cases = [
         (401, "Bad credentials", "forge/unauthorized", "Bad credentials"),
         (422, "Validation Failed", "forge/refused", "422 (Validation Failed)"),
@@ -278,11 +287,11 @@ async fn other_refusals_say_what_the_service_says() {
     }
     let api = GitHubApi::start();
     api.fail("GET", Fault::Instead(Reply::html(200, "<html>log in</html>")));
-    check(&run(&api, comment_only(), SUCCESS).await, "forge/malformed-answer", &["cannot be read"]);
+    check(&run(&api, comment_only(), SUCCESS).await, "forge/malformed-answer", &["cannot read the response"]);
 }
 
 #[tokio::test]
-async fn nothing_listens_there() {
+async fn a_refused_connection_is_reported() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -298,15 +307,15 @@ async fn nothing_listens_there() {
 }
 
 #[tokio::test]
-async fn hostile_words_of_the_ci_reach_no_address() {
+async fn hostile_ci_variables_cannot_change_the_url() {
     let find = |variables: &[(&str, &str)]| {
         let environment = Environment::from_pairs(variables.iter().copied());
         let ci = CiContext::detect(&environment, None, 0);
-        Place::find(&environment, &ci, Action::Comment)
+        ForgeTarget::find(&environment, &ci, ForgeAction::Comment)
     };
     for repository in ["acme/shop/../../user", "acme/..", "acme/shop?x=1", "acme", "acme/sh op", "../shop"] {
         let place = find(&[("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", repository)]);
-        assert_eq!(place.unwrap_err(), ForgeError::NotTold { what: "repository" }, "{repository}");
+        assert_eq!(place.unwrap_err(), ForgeError::MissingCiValue { what: "repository" }, "{repository}");
     }
     for address in ["file:///etc/passwd", "https://", "https://user@evil.example", "http://a b/", "nonsense"] {
         let place =
@@ -320,7 +329,7 @@ async fn hostile_words_of_the_ci_reach_no_address() {
     assert_eq!((place.api.as_str(), place.commit, place.run_url), ("https://api.github.com", None, None));
     for token in ["", " ", "two words", "line\nbreak", "ü"] {
         let place = find(&[("GITHUB_ACTIONS", "true"), ("GITHUB_REPOSITORY", "acme/shop")]).unwrap();
-        let made = Announcer::new(place, http(), &Secret::new(token.to_owned()), "shop", comment_only());
+        let made = ForgeClient::new(place, http(), &Secret::new(token.to_owned()), "shop", comment_only());
         assert_eq!(made.err().map(|error| error.code()), Some("forge/odd-token"), "{token:?}");
     }
 }

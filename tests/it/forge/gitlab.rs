@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use nextdeploy::diagnostic::Warning;
-use nextdeploy::report::forge::{Outcome, Wanted};
+use nextdeploy::report::forge::{ReportedOutcome, RequestedReports};
 use serde_json::{Value, json};
 
 use super::server::{Received, Reply, Server};
@@ -23,7 +23,7 @@ fn note(id: u64, body: &str, author: u64) -> Value {
 }
 
 impl GitLabApi {
-    /// `refusal` is the answer to everything that writes.
+    /// `refusal` is the response to every write.
     fn start(notes: Vec<Value>, refusal: Option<(u16, &'static str)>) -> Self {
         let notes = Arc::new(Mutex::new(notes));
         let shared = Arc::clone(&notes);
@@ -31,7 +31,7 @@ impl GitLabApi {
         Self { server, notes }
     }
 
-    async fn run(&self, wanted: Wanted, outcome: Outcome<'_>) -> Vec<Warning> {
+    async fn run(&self, wanted: RequestedReports, outcome: ReportedOutcome<'_>) -> Vec<Warning> {
         let api = format!("{}/api/v4", self.server.address);
         let variables = [
             ("GITLAB_CI", "true"),
@@ -91,7 +91,7 @@ async fn one_note_per_app_is_updated_in_place() {
     let mut others: Vec<Value> = (0..120).map(|id| note(id, "a word", 9)).collect();
     others.push(note(500, &format!("{MARKER}\nby somebody else"), 9));
     let api = GitLabApi::start(others, None);
-    let failed = Outcome::Failed { description: "", comment: "**failed**\n" };
+    let failed = ReportedOutcome::Failed { description: "", comment: "**failed**\n" };
     assert_eq!(api.run(comment_only(), failed).await, []);
     assert_eq!(api.run(comment_only(), SUCCESS).await, []);
     assert_eq!(api.run(comment_only(), SUCCESS).await, []);
@@ -102,7 +102,7 @@ async fn one_note_per_app_is_updated_in_place() {
 }
 
 #[tokio::test]
-async fn a_refusal_says_which_token_to_give() {
+async fn a_rejected_token_error_names_the_token_to_set() {
     for (status, body, code, text) in [
         (403, r#"{"message":"403 Forbidden"}"#, "forge/not-allowed", "scope `api`"),
         (
@@ -111,8 +111,8 @@ async fn a_refusal_says_which_token_to_give() {
             "forge/not-allowed",
             "scope `api`",
         ),
-        (401, r#"{"message":"401 Unauthorized"}"#, "forge/unauthorized", "a token that is valid"),
-        (400, r#"{"message":{"note":["is too long"]}}"#, "forge/refused", "correct what the message names"),
+        (401, r#"{"message":"401 Unauthorized"}"#, "forge/unauthorized", "use a valid token"),
+        (400, r#"{"message":{"note":["is too long"]}}"#, "forge/refused", "fix what the message names"),
     ] {
         let api = GitLabApi::start(Vec::new(), Some((status, body)));
         let warnings = api.run(comment_only(), SUCCESS).await;
@@ -125,7 +125,8 @@ async fn a_refusal_says_which_token_to_give() {
 #[tokio::test]
 async fn status_and_deployment_are_left_to_the_job() {
     let api = GitLabApi::start(Vec::new(), None);
-    let wanted = Wanted { commit_status: true, deployment: Some("preview".to_owned()), ..Wanted::default() };
+    let wanted =
+        RequestedReports { commit_status: true, deployment: Some("preview".to_owned()), ..RequestedReports::default() };
     let warnings = api.run(wanted, SUCCESS).await;
     assert_eq!(warnings.iter().map(|warning| warning.code).collect::<Vec<_>>(), ["forge/job-says-it"; 2]);
     assert!(warnings[1].hint.as_deref().unwrap().contains("environment:"), "{warnings:#?}");

@@ -1,6 +1,6 @@
-//! Logs to an HTTP endpoint: batches of JSON lines by POST, through a [`Spool`] on disk.
+//! Sends logs to an HTTP endpoint: batches of JSON lines by POST, through a [`Spool`] on disk.
 //!
-//! Lines are never handed over directly: what is not accepted yet is on disk. Never shows the token, nor what the URL may hold of one.
+//! Lines are never passed on directly: what has not been accepted yet is on disk. Never shows the token or the query of the URL.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,28 +13,28 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
 use super::spool::{Chunk, Spool};
-use super::{Counters, SinkCount};
 use crate::diagnostic::error_chain;
 use crate::host::{FILE_LIMIT, read_text_file};
 use crate::secret::Secret;
 use crate::supervise::error::SuperviseError;
-use crate::supervise::notice::{Notice, Teller};
+use crate::supervise::event::{SupervisorEvent, SupervisorEventSender};
+use crate::supervise::metrics::{LogCounters, SinkCounters};
 
-/// Of one request.
+/// Largest body of a request.
 const BATCH_BYTES: usize = 1 << 20;
-/// How long a batch may wait for more lines.
+/// How long a small batch waits for more lines.
 const LINGER: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-const ELSEWHERE: &str = "it redirects to another address";
-/// At the end of the program.
+const REDIRECTED: &str = "redirected to another URL";
+/// For the remaining lines at shutdown.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
-/// Where a token is.
+/// Where a token comes from.
 #[derive(Debug, Clone)]
 pub enum TokenSource {
     Value(Secret),
-    /// Read for each request, so that it may be renewed.
+    /// Read for each request, so that it can be rotated.
     File(PathBuf),
 }
 
@@ -57,22 +57,22 @@ pub struct HttpTarget {
 impl HttpTarget {
     pub fn parse(url: &str, token: Option<TokenSource>) -> Result<Self, SuperviseError> {
         let unusable = |reason: &str| SuperviseError::LogUrl { reason: reason.to_owned() };
-        let url = Url::parse(url).map_err(|_| unusable("it is no URL"))?;
+        let url = Url::parse(url).map_err(|_| unusable("invalid URL"))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(unusable("only `http://` and `https://` are supported"));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(unusable("a password in it can be seen by every user of the machine"));
+            return Err(unusable("a password in the URL is visible to every user of the machine"));
         }
         let is_local = url.host_str().is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
         if token.is_some() && url.scheme() == "http" && !is_local {
-            return Err(unusable("a token is sent through `https://` only"));
+            return Err(unusable("a token is only sent over `https://`"));
         }
         Ok(Self { url, token })
     }
 
-    /// Without the query, which may hold a key.
-    fn name(&self) -> String {
+    /// Without the query, which may contain a key.
+    fn display_url(&self) -> String {
         let mut shown = self.url.clone();
         shown.set_query(None);
         shown.set_fragment(None);
@@ -80,46 +80,47 @@ impl HttpTarget {
     }
 }
 
-/// What an answer means for the batch.
+/// What a response means for the batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Verdict {
+enum PostOutcome {
     Accepted,
-    /// The batch stays.
+    /// The batch is kept and sent again.
     Failed {
         reason: String,
         pause: Option<Duration>,
     },
-    /// Fewer lines at once may be taken.
+    /// Fewer lines at a time may be accepted.
     TooLarge,
-    /// This batch will never be taken.
-    Refused {
+    /// This batch will never be accepted.
+    Rejected {
         reason: String,
     },
 }
 
-/// Wrong credentials or a wrong path are put right by people, so the lines wait for that.
-fn judge(status: u16) -> Verdict {
+/// Wrong credentials or a wrong path can be fixed, so the lines are kept until then.
+fn classify(status: u16) -> PostOutcome {
     match status {
-        200..=299 => Verdict::Accepted,
-        300..=399 => Verdict::Failed { reason: ELSEWHERE.to_owned(), pause: None },
-        413 => Verdict::TooLarge,
-        400 | 422 => Verdict::Refused { reason: format!("status {status}") },
-        _ => Verdict::Failed { reason: format!("status {status}"), pause: None },
+        200..=299 => PostOutcome::Accepted,
+        300..=399 => PostOutcome::Failed { reason: REDIRECTED.to_owned(), pause: None },
+        413 => PostOutcome::TooLarge,
+        400 | 422 => PostOutcome::Rejected { reason: format!("status {status}") },
+        _ => PostOutcome::Failed { reason: format!("status {status}"), pause: None },
     }
 }
 
-/// Both ends of the spool.
+/// The writing and the sending end of the spool.
 pub struct HttpSink {
     spool: Mutex<Spool>,
     filled: Notify,
     limit: u64,
-    counters: Arc<Counters>,
-    teller: Teller,
-    states: Mutex<States>,
+    counters: Arc<LogCounters>,
+    events: SupervisorEventSender,
+    reported: Mutex<ReportedFailures>,
 }
 
+/// Failures of the spool that have been reported.
 #[derive(Default)]
-struct States {
+struct ReportedFailures {
     full: bool,
     broken: bool,
 }
@@ -129,59 +130,61 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl HttpSink {
-    pub fn new(spool: Spool, limit: u64, counters: Arc<Counters>, teller: Teller) -> Self {
+    pub fn new(spool: Spool, limit: u64, counters: Arc<LogCounters>, events: SupervisorEventSender) -> Self {
         counters.buffered.set(spool.bytes());
-        let states = Mutex::default();
-        Self { spool: Mutex::new(spool), filled: Notify::new(), limit, counters, teller, states }
+        let reported = Mutex::default();
+        Self { spool: Mutex::new(spool), filled: Notify::new(), limit, counters, events, reported }
     }
 
-    fn count(&self) -> &SinkCount {
+    fn count(&self) -> &SinkCounters {
         &self.counters.url
     }
 
-    /// Puts whole lines into the spool. Blocks for the disk only.
+    /// Appends whole lines to the spool. Blocks only on the disk.
     pub fn write(&self, text: &[u8], lines: u64) {
         let (appended, bytes) = {
             let mut spool = locked(&self.spool);
             (spool.append(text, lines), spool.bytes())
         };
         self.counters.buffered.set(bytes);
-        let mut states = locked(&self.states);
+        let mut reported = locked(&self.reported);
         match appended {
             Ok(dropped) => {
-                states.broken = false;
+                reported.broken = false;
                 self.count().dropped.add(dropped);
-                if dropped > 0 && !states.full {
-                    states.full = true;
-                    self.teller.tell(Notice::BufferFull { limit: self.limit });
+                if dropped > 0 && !reported.full {
+                    reported.full = true;
+                    self.events.send(SupervisorEvent::BufferFull { limit: self.limit });
                 }
             }
             Err(error) => {
                 self.count().dropped.add(lines);
-                if !std::mem::replace(&mut states.broken, true) {
-                    self.teller.tell(Notice::BufferFailing { reason: error.to_string() });
+                if !std::mem::replace(&mut reported.broken, true) {
+                    self.events.send(SupervisorEvent::BufferFailing { reason: error.to_string() });
                 }
             }
         }
         self.filled.notify_one();
     }
 
-    /// Sends what is in the spool until `end`, and then what can be sent soon.
+    /// Sends the spool until `end`, and then what can be sent within a few seconds.
     pub async fn send(&self, target: &HttpTarget, client: &reqwest::Client, mut end: watch::Receiver<bool>) {
         let sender = Sender { sink: self, target, client };
         tokio::select! {
-            () = sender.send_for_ever() => {}
+            () = sender.send_forever() => {}
             _ = end.wait_for(|end| *end) => {}
         }
-        // Each of the last batches has one try.
-        let _ = timeout(LAST_REQUESTS, async { while sender.send_one(BATCH_BYTES).await == Some(Sent::Done) {} }).await;
+        // Each of the last batches is tried once.
+        let _ =
+            timeout(LAST_REQUESTS, async { while sender.send_one(BATCH_BYTES).await == Some(SendOutcome::Done) {} })
+                .await;
         let lines = locked(&self.spool).lines();
         if lines > 0 {
-            self.teller.tell(Notice::Unsent { lines });
+            self.events.send(SupervisorEvent::Unsent { lines });
         }
     }
 
-    /// What the endpoint took, or will never take.
+    /// Removes a batch that was accepted or rejected for good.
     fn remove(&self, chunk: &Chunk) {
         let (removed, bytes) = {
             let mut spool = locked(&self.spool);
@@ -189,16 +192,17 @@ impl HttpSink {
         };
         self.counters.buffered.set(bytes);
         if bytes < self.limit / 2 {
-            locked(&self.states).full = false;
+            locked(&self.reported).full = false;
         }
         if let Err(error) = removed {
-            self.teller.tell(Notice::BufferFailing { reason: error.to_string() });
+            self.events.send(SupervisorEvent::BufferFailing { reason: error.to_string() });
         }
     }
 }
 
+/// What became of the first batch of the spool.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Sent {
+enum SendOutcome {
     Done,
     TooLarge { bytes: usize },
     Failed { reason: String, pause: Option<Duration> },
@@ -211,83 +215,83 @@ struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    async fn send_for_ever(&self) {
+    async fn send_forever(&self) {
         let (mut pause, mut limit) = (FIRST_PAUSE, BATCH_BYTES);
         let mut failing_since: Option<Instant> = None;
         loop {
             self.linger().await;
             match self.send_one(limit).await {
                 None => self.sink.filled.notified().await,
-                Some(Sent::Done) => {
+                Some(SendOutcome::Done) => {
                     if let Some(since) = failing_since.take() {
-                        self.sink.teller.tell(Notice::UrlWorks { after: since.elapsed() });
+                        self.sink.events.send(SupervisorEvent::UrlWorks { after: since.elapsed() });
                     }
                     (pause, limit) = (FIRST_PAUSE, (limit * 2).min(BATCH_BYTES));
                 }
-                Some(Sent::TooLarge { bytes }) => limit = (bytes / 2).max(1),
-                Some(Sent::Failed { reason, pause: wanted }) => {
+                Some(SendOutcome::TooLarge { bytes }) => limit = (bytes / 2).max(1),
+                Some(SendOutcome::Failed { reason, pause: requested }) => {
                     if failing_since.is_none() {
                         failing_since = Some(Instant::now());
-                        self.sink
-                            .teller
-                            .tell(Notice::UrlFailing { reason: format!("{}: {reason}", self.target.name()) });
+                        self.sink.events.send(SupervisorEvent::UrlFailing {
+                            reason: format!("{}: {reason}", self.target.display_url()),
+                        });
                     }
-                    sleep(wanted.unwrap_or(pause).min(LONGEST_PAUSE)).await;
+                    sleep(requested.unwrap_or(pause).min(LONGEST_PAUSE)).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
         }
     }
 
-    /// Few lines wait a moment for more.
+    /// Waits a moment for more lines if there are few.
     async fn linger(&self) {
-        let waiting = || locked(&self.sink.spool).bytes();
-        if waiting() == 0 {
+        let queued = || locked(&self.sink.spool).bytes();
+        if queued() == 0 {
             return;
         }
         let fill = async {
-            while waiting() < BATCH_BYTES as u64 {
+            while queued() < BATCH_BYTES as u64 {
                 self.sink.filled.notified().await;
             }
         };
         let _ = timeout(LINGER, fill).await;
     }
 
-    /// One request; `None` when nothing waits.
-    async fn send_one(&self, limit: usize) -> Option<Sent> {
+    /// One request; `None` if the spool is empty.
+    async fn send_one(&self, limit: usize) -> Option<SendOutcome> {
         let peeked = locked(&self.sink.spool).peek(limit);
         let chunk = match peeked {
             Ok(chunk) => chunk?,
             Err(error) => {
-                self.sink.teller.tell(Notice::BufferFailing { reason: error.to_string() });
+                self.sink.events.send(SupervisorEvent::BufferFailing { reason: error.to_string() });
                 let skipped = locked(&self.sink.spool).skip().unwrap_or(0);
                 self.sink.count().dropped.add(skipped);
-                return Some(Sent::Done);
+                return Some(SendOutcome::Done);
             }
         };
         Some(match self.post(&chunk).await {
-            Verdict::Accepted => {
+            PostOutcome::Accepted => {
                 self.sink.count().forwarded.add(chunk.lines);
                 self.sink.remove(&chunk);
-                Sent::Done
+                SendOutcome::Done
             }
-            Verdict::TooLarge if chunk.lines > 1 => Sent::TooLarge { bytes: chunk.text.len() },
-            Verdict::TooLarge => self.refused(&chunk, "status 413"),
-            Verdict::Refused { reason } => self.refused(&chunk, &reason),
-            Verdict::Failed { reason, pause } => Sent::Failed { reason, pause },
+            PostOutcome::TooLarge if chunk.lines > 1 => SendOutcome::TooLarge { bytes: chunk.text.len() },
+            PostOutcome::TooLarge => self.reject(&chunk, "status 413"),
+            PostOutcome::Rejected { reason } => self.reject(&chunk, &reason),
+            PostOutcome::Failed { reason, pause } => SendOutcome::Failed { reason, pause },
         })
     }
 
-    fn refused(&self, chunk: &Chunk, reason: &str) -> Sent {
+    fn reject(&self, chunk: &Chunk, reason: &str) -> SendOutcome {
         self.sink.count().dropped.add(chunk.lines);
-        let reason = format!("{}: {reason}", self.target.name());
-        self.sink.teller.tell(Notice::UrlRefused { reason, lines: chunk.lines });
+        let reason = format!("{}: {reason}", self.target.display_url());
+        self.sink.events.send(SupervisorEvent::UrlRejected { reason, lines: chunk.lines });
         self.sink.remove(chunk);
-        Sent::Done
+        SendOutcome::Done
     }
 
-    async fn post(&self, chunk: &Chunk) -> Verdict {
-        let failed = |reason: String| Verdict::Failed { reason, pause: None };
+    async fn post(&self, chunk: &Chunk) -> PostOutcome {
+        let failed = |reason: String| PostOutcome::Failed { reason, pause: None };
         let mut request = self
             .client
             .post(self.target.url.clone())
@@ -297,24 +301,24 @@ impl Sender<'_> {
         if let Some(source) = &self.target.token {
             let token = match source.read() {
                 Ok(token) => token,
-                Err(error) => return failed(format!("the token cannot be read: {error}")),
+                Err(error) => return failed(format!("cannot read the token: {error}")),
             };
             let Ok(mut header) = HeaderValue::from_str(&format!("Bearer {}", token.expose())) else {
-                return failed("the token has characters that no header may have".to_owned());
+                return failed("the token contains characters that are not allowed in a header".to_owned());
             };
             header.set_sensitive(true);
             request = request.header(AUTHORIZATION, header);
         }
         match request.send().await {
-            // A redirection turns the POST into a GET, whose answer says nothing.
-            Ok(response) if response.url() != &self.target.url => failed(ELSEWHERE.to_owned()),
-            Ok(response) => match judge(response.status().as_u16()) {
-                Verdict::Failed { reason, .. } => {
+            // A redirect turns the POST into a GET, whose response says nothing about the batch.
+            Ok(response) if response.url() != &self.target.url => failed(REDIRECTED.to_owned()),
+            Ok(response) => match classify(response.status().as_u16()) {
+                PostOutcome::Failed { reason, .. } => {
                     let seconds =
                         response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-                    Verdict::Failed { reason, pause: seconds.map(Duration::from_secs) }
+                    PostOutcome::Failed { reason, pause: seconds.map(Duration::from_secs) }
                 }
-                verdict => verdict,
+                outcome => outcome,
             },
             Err(error) => failed(error_chain(&error.without_url())),
         }

@@ -11,19 +11,19 @@ use tokio::task::JoinHandle;
 use super::*;
 
 /// Status and headers.
-type Answer = (u16, Vec<(&'static str, String)>);
+type ScriptedResponse = (u16, Vec<(&'static str, String)>);
 
-/// An endpoint with scripted answers; 200 after them.
+/// An endpoint with scripted responses, then 200.
 #[derive(Clone, Default)]
-struct Endpoint {
-    answers: Arc<Mutex<VecDeque<Answer>>>,
+struct LogEndpoint {
+    responses: Arc<Mutex<VecDeque<ScriptedResponse>>>,
     taken: Arc<Mutex<Vec<(HeaderMap, String)>>>,
 }
 
-impl Endpoint {
-    fn answering(statuses: &[u16]) -> Self {
+impl LogEndpoint {
+    fn responding(statuses: &[u16]) -> Self {
         let endpoint = Self::default();
-        endpoint.answers.lock().unwrap().extend(statuses.iter().map(|status| (*status, Vec::new())));
+        endpoint.responses.lock().unwrap().extend(statuses.iter().map(|status| (*status, Vec::new())));
         endpoint
     }
 
@@ -49,8 +49,8 @@ impl Endpoint {
     }
 }
 
-async fn take(State(endpoint): State<Endpoint>, headers: HeaderMap, body: String) -> impl IntoResponse {
-    let (status, more) = endpoint.answers.lock().unwrap().pop_front().unwrap_or((200, Vec::new()));
+async fn take(State(endpoint): State<LogEndpoint>, headers: HeaderMap, body: String) -> impl IntoResponse {
+    let (status, more) = endpoint.responses.lock().unwrap().pop_front().unwrap_or((200, Vec::new()));
     if status == 200 {
         endpoint.taken.lock().unwrap().push((headers, body));
     }
@@ -63,10 +63,10 @@ async fn take(State(endpoint): State<Endpoint>, headers: HeaderMap, body: String
 
 struct Sending {
     sink: Arc<HttpSink>,
-    notices: tokio::sync::mpsc::Receiver<Notice>,
+    received_events: tokio::sync::mpsc::Receiver<SupervisorEvent>,
     end: watch::Sender<bool>,
     task: JoinHandle<()>,
-    counters: Arc<Counters>,
+    counters: Arc<LogCounters>,
 }
 
 fn target(port: u16) -> HttpTarget {
@@ -76,15 +76,15 @@ fn target(port: u16) -> HttpTarget {
 
 fn start(folder: &TempDir, target: HttpTarget) -> Sending {
     crate::net::install_provider();
-    let (teller, notices) = Teller::new();
-    let counters = Arc::new(Counters::default());
+    let (events, received_events) = SupervisorEventSender::new();
+    let counters = Arc::new(LogCounters::default());
     let spool = Spool::open(folder.path(), 1 << 20).unwrap();
-    let sink = Arc::new(HttpSink::new(spool, 1 << 20, Arc::clone(&counters), teller));
+    let sink = Arc::new(HttpSink::new(spool, 1 << 20, Arc::clone(&counters), events));
     let (end, ended) = watch::channel(false);
     let sending = Arc::clone(&sink);
     let client = reqwest::Client::builder().tls_certs_only([]).no_proxy().build().unwrap();
     let task = tokio::spawn(async move { sending.send(&target, &client, ended).await });
-    Sending { sink, notices, end, task, counters }
+    Sending { sink, received_events, end, task, counters }
 }
 
 impl Sending {
@@ -92,17 +92,17 @@ impl Sending {
         self.end.send_replace(true);
         timeout(Duration::from_secs(10), self.task).await.unwrap().unwrap();
         drop(self.sink);
-        let mut told = Vec::new();
-        while let Ok(notice) = self.notices.try_recv() {
-            told.push(notice.to_string());
+        let mut messages = Vec::new();
+        while let Ok(event) = self.received_events.try_recv() {
+            messages.push(event.to_string());
         }
-        told
+        messages
     }
 }
 
 #[tokio::test]
 async fn lines_arrive_in_order_with_the_token() {
-    let (endpoint, folder) = (Endpoint::default(), tempfile::tempdir().unwrap());
+    let (endpoint, folder) = (LogEndpoint::default(), tempfile::tempdir().unwrap());
     let (port, _server) = endpoint.start(0).await;
     let sending = start(&folder, target(port));
     for number in 0..1000 {
@@ -122,9 +122,9 @@ async fn lines_arrive_in_order_with_the_token() {
 }
 
 #[tokio::test]
-async fn errors_that_pass_are_tried_again_and_told_once() {
-    let (endpoint, folder) = (Endpoint::answering(&[503, 429, 401]), tempfile::tempdir().unwrap());
-    endpoint.answers.lock().unwrap()[1].1.push(("retry-after", "1".to_owned()));
+async fn transient_errors_are_retried_and_reported_once() {
+    let (endpoint, folder) = (LogEndpoint::responding(&[503, 429, 401]), tempfile::tempdir().unwrap());
+    endpoint.responses.lock().unwrap()[1].1.push(("retry-after", "1".to_owned()));
     let (port, _server) = endpoint.start(0).await;
     let sending = start(&folder, target(port));
     sending.sink.write(b"one\ntwo\n", 2);
@@ -132,51 +132,51 @@ async fn errors_that_pass_are_tried_again_and_told_once() {
     sending.sink.write(b"three\n", 1);
     endpoint.wait_for(3).await;
     assert_eq!(endpoint.lines(), ["one", "two", "three"]);
-    let told = sending.finish().await;
-    assert_eq!(told.len(), 2, "{told:?}");
+    let messages = sending.finish().await;
+    assert_eq!(messages.len(), 2, "{messages:?}");
     assert_eq!(
-        told[0],
-        format!("logs cannot be sent, and are kept on disk meanwhile: http://127.0.0.1:{port}/in: status 503")
+        messages[0],
+        format!("cannot send logs, buffering them on disk: http://127.0.0.1:{port}/in: status 503")
     );
-    assert!(told[1].starts_with("logs are sent again"), "{told:?}");
+    assert!(messages[1].starts_with("sending logs again"), "{messages:?}");
 }
 
 #[tokio::test]
-async fn what_is_refused_is_dropped_and_what_is_too_large_is_split() {
-    let (endpoint, folder) = (Endpoint::answering(&[400, 413, 413]), tempfile::tempdir().unwrap());
+async fn rejected_batches_are_dropped_and_large_ones_split() {
+    let (endpoint, folder) = (LogEndpoint::responding(&[400, 413, 413]), tempfile::tempdir().unwrap());
     let (port, _server) = endpoint.start(0).await;
     let sending = start(&folder, target(port));
-    sending.sink.write(b"refused\n", 1);
-    let refused = async {
+    sending.sink.write(b"rejected\n", 1);
+    let rejected = async {
         while sending.counters.url.dropped.get() == 0 {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(Duration::from_secs(10), refused).await.unwrap();
+    timeout(Duration::from_secs(10), rejected).await.unwrap();
     sending.sink.write(b"a1\na2\na3\na4\na5\na6\na7\na8\n", 8);
     endpoint.wait_for(8).await;
     assert_eq!(endpoint.lines(), ["a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8"]);
     assert_eq!(endpoint.taken.lock().unwrap()[0].1, "a1\na2\n");
-    let told = sending.finish().await;
+    let messages = sending.finish().await;
     assert_eq!(
-        told,
-        [format!("the log endpoint refuses 1 lines, which are dropped: http://127.0.0.1:{port}/in: status 400")]
+        messages,
+        [format!("the log endpoint rejected 1 lines, which are dropped: http://127.0.0.1:{port}/in: status 400")]
     );
 }
 
 #[tokio::test]
 async fn lines_wait_on_disk_for_an_endpoint_that_is_down() {
-    let (endpoint, folder) = (Endpoint::default(), tempfile::tempdir().unwrap());
+    let (endpoint, folder) = (LogEndpoint::default(), tempfile::tempdir().unwrap());
     let (port, server) = endpoint.start(0).await;
     server.abort();
     let _ = server.await;
     let sending = start(&folder, target(port));
     sending.sink.write(b"one\ntwo\n", 2);
     sleep(Duration::from_millis(1500)).await;
-    let told = sending.finish().await;
-    assert!(told[0].contains("Connection refused"), "{told:?}");
-    assert_eq!(told.last().unwrap(), "2 lines are not sent yet; the next start sends them");
-    assert!(!told.concat().contains("hidden"), "{told:?}");
+    let messages = sending.finish().await;
+    assert!(messages[0].contains("Connection refused"), "{messages:?}");
+    assert_eq!(messages.last().unwrap(), "2 log lines are not sent yet; they are sent after the next start");
+    assert!(!messages.concat().contains("hidden"), "{messages:?}");
 
     let (_, _server) = endpoint.start(port).await;
     let again = start(&folder, target(port));
@@ -187,8 +187,8 @@ async fn lines_wait_on_disk_for_an_endpoint_that_is_down() {
 }
 
 #[tokio::test]
-async fn what_was_written_just_before_the_end_is_sent() {
-    let (endpoint, folder) = (Endpoint::default(), tempfile::tempdir().unwrap());
+async fn lines_written_just_before_shutdown_are_sent() {
+    let (endpoint, folder) = (LogEndpoint::default(), tempfile::tempdir().unwrap());
     let (port, _server) = endpoint.start(0).await;
     let sending = start(&folder, target(port));
     sending.sink.write(b"last words\n", 1);
@@ -197,9 +197,9 @@ async fn what_was_written_just_before_the_end_is_sent() {
 }
 
 #[tokio::test]
-async fn a_redirection_is_no_success() {
-    let (endpoint, folder) = (Endpoint::answering(&[302]), tempfile::tempdir().unwrap());
-    endpoint.answers.lock().unwrap()[0].1.push(("location", "/elsewhere".to_owned()));
+async fn a_redirect_is_not_a_success() {
+    let (endpoint, folder) = (LogEndpoint::responding(&[302]), tempfile::tempdir().unwrap());
+    endpoint.responses.lock().unwrap()[0].1.push(("location", "/elsewhere".to_owned()));
     let (port, _server) = endpoint.start(0).await;
     let sending = start(&folder, target(port));
     sending.sink.write(b"one\n", 1);
@@ -210,32 +210,32 @@ async fn a_redirection_is_no_success() {
     };
     timeout(Duration::from_secs(10), arrive).await.unwrap();
     assert_eq!(endpoint.lines(), ["one"]);
-    assert!(sending.finish().await[0].ends_with("it redirects to another address"));
+    assert!(sending.finish().await[0].ends_with("redirected to another URL"));
 }
 
 #[test]
-fn addresses_that_give_secrets_away_are_refused() {
+fn urls_that_leak_secrets_are_rejected() {
     let token = || Some(TokenSource::Value(Secret::new("0123456789abcdef".to_owned())));
     for (url, token, reason) in [
-        ("logs.example", None, "it is no URL"),
+        ("logs.example", None, "invalid URL"),
         ("ftp://logs.example", None, "only `http://` and `https://` are supported"),
-        ("https://user:hunter2@logs.example", None, "a password in it can be seen by every user of the machine"),
-        ("http://logs.example/in", token(), "a token is sent through `https://` only"),
+        ("https://user:hunter2@logs.example", None, "a password in the URL is visible to every user of the machine"),
+        ("http://logs.example/in", token(), "a token is only sent over `https://`"),
     ] {
         let error = HttpTarget::parse(url, token).unwrap_err().to_string();
-        assert_eq!(error, format!("`--log-url` cannot be used: {reason}"));
+        assert_eq!(error, format!("invalid `--log-url`: {reason}"));
     }
     let target = HttpTarget::parse("https://logs.example/in?key=hidden#x", token()).unwrap();
-    assert_eq!(target.name(), "https://logs.example/in");
+    assert_eq!(target.display_url(), "https://logs.example/in");
     assert!(!format!("{:?}", target.token).contains("0123456789abcdef"));
 }
 
 #[test]
-fn pauses_come_from_the_answer() {
-    assert_eq!(judge(204), Verdict::Accepted);
-    assert_eq!(judge(413), Verdict::TooLarge);
-    assert!(matches!(judge(422), Verdict::Refused { .. }));
+fn responses_are_classified_by_status() {
+    assert_eq!(classify(204), PostOutcome::Accepted);
+    assert_eq!(classify(413), PostOutcome::TooLarge);
+    assert!(matches!(classify(422), PostOutcome::Rejected { .. }));
     for status in [301, 401, 403, 404, 408, 429, 500, 503] {
-        assert!(matches!(judge(status), Verdict::Failed { .. }), "{status}");
+        assert!(matches!(classify(status), PostOutcome::Failed { .. }), "{status}");
     }
 }
