@@ -1,10 +1,8 @@
 use super::checks::{check_disk, check_memory};
 use super::*;
-use crate::config::settings::PushPolicy;
 use crate::diagnostic::{ExitCode, Warning};
 use crate::docker::connection::MachineUsage;
-use crate::registry::transfer::LoginAnswer;
-use crate::registry::{AuthError, Credentials, Login, RegistryHost};
+use crate::registry::Credentials;
 use crate::repo::ci::{CiContext, CiSystem, PullRequest, PullRequestSource};
 use crate::report::forge::RequestedReports;
 

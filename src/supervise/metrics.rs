@@ -168,7 +168,7 @@ fn in_prometheus_format(text: &str) -> String {
     out
 }
 
-type Labels<'a> = Vec<(&'static str, &'a str)>;
+type MetricLabels<'a> = Vec<(&'static str, &'a str)>;
 
 /// One metric without labels.
 fn single(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
@@ -180,7 +180,7 @@ fn family<'a, M: EncodeMetric + TypedMetric>(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
-    samples: impl IntoIterator<Item = (Labels<'a>, M)>,
+    samples: impl IntoIterator<Item = (MetricLabels<'a>, M)>,
 ) -> fmt::Result {
     let mut samples = samples.into_iter().peekable();
     if samples.peek().is_none() {
@@ -201,11 +201,11 @@ fn counter(value: u64) -> ConstCounter<u64> {
     ConstCounter::new(value)
 }
 
-fn labels(row: &ContainerMetrics) -> Labels<'_> {
+fn labels(row: &ContainerMetrics) -> MetricLabels<'_> {
     vec![("app", row.app.as_deref().unwrap_or_default()), ("container", &row.name)]
 }
 
-fn labels_and<'a>(row: &'a ContainerMetrics, name: &'static str, value: &'a str) -> Labels<'a> {
+fn labels_and<'a>(row: &'a ContainerMetrics, name: &'static str, value: &'a str) -> MetricLabels<'a> {
     let mut all = labels(row);
     all.push((name, value));
     all
