@@ -2,11 +2,10 @@
 //!
 //! `cargo bench --bench push [-- ROUNDS]`; needs Docker and Debian's `docker-registry` (`scripts/services` installs both). Set
 //! `DOCKER_CLI` to the docker command line to compare with. Times are wall clock of the whole process; each round of a sender begins
-//! with an empty registry where the layers are to be uploaded. `push REFERENCE...` is a push of its own, with its events on stderr.
+//! with an empty registry where the layers are to be uploaded.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
-    clippy::print_stderr,
     clippy::disallowed_methods,
     reason = "a measuring program, not the product"
 )]
@@ -18,73 +17,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nextdeploy::diagnostic::Diagnostic;
-use nextdeploy::docker::connection::{Engine, find_endpoint};
-use nextdeploy::host::Environment;
-use nextdeploy::image_ref::ImageRef;
-use nextdeploy::net::Network;
-use nextdeploy::registry::transfer::{CredentialSource, PushRun, TransferOptions};
-use nextdeploy::registry::{Access, AuthError, Credentials, Login, RegistryHost};
-use tokio::sync::mpsc;
-
 const IMAGE: &str = "nd-bench-push";
 const TAGS: usize = 20;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().filter(|argument| argument != "--bench").collect();
-    match arguments.get(1).map(String::as_str) {
-        Some("push") => push(&arguments[2..]),
-        other => compare(other.and_then(|rounds| rounds.parse().ok()).unwrap_or(7)),
-    }
-}
-
-struct Nobody;
-
-impl CredentialSource for Nobody {
-    async fn credentials(&self, _: &RegistryHost, _: Access) -> Result<Credentials, AuthError> {
-        Ok(Credentials { login: Login::Anonymous, origin: "nobody".into(), tried: Vec::new() })
-    }
-
-    async fn renew(&self, _: &RegistryHost, _: Access) -> Result<Option<Credentials>, AuthError> {
-        Ok(None)
-    }
-}
-
-/// What the program does with an image that is there, from the search for the daemon to the digests.
-fn push(references: &[String]) {
-    let references: Vec<ImageRef> = references.iter().map(|text| ImageRef::parse(text).unwrap()).collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let environment = Environment::of_process();
-        let engine = Engine::connect(find_endpoint(&environment, None).unwrap(), &environment).await.unwrap();
-        let (events, mut received) = mpsc::channel(64);
-        let is_verbose = environment.get("VERBOSE").is_some();
-        let drain = tokio::spawn(async move {
-            while let Some(event) = received.recv().await {
-                if is_verbose {
-                    eprintln!("{event:?}");
-                }
-            }
-        });
-        let run = PushRun {
-            engine: &engine,
-            source: None,
-            references: &references,
-            credentials: &Nobody,
-            network: &Network::new(&environment, None),
-            events,
-            options: TransferOptions::default(),
-        };
-        let outcome = run.push(std::future::pending()).await;
-        drain.await.unwrap();
-        for pushed in &outcome.pushed {
-            println!("{} {} {}", pushed.reference, pushed.digest, pushed.unchanged);
-        }
-        for failed in &outcome.failed {
-            eprintln!("{:?}: {} [{}] {:?}", failed.references, failed.error, failed.error.code(), failed.error.hints());
-        }
-        assert!(outcome.failed.is_empty());
-    });
+    compare(arguments.get(1).and_then(|rounds| rounds.parse().ok()).unwrap_or(7));
 }
 
 fn run(command: &mut Command) -> String {
@@ -157,7 +95,7 @@ fn send(sender: Sender, repository: &str, tags: &[String]) -> f64 {
     let names: Vec<String> = tags.iter().map(|tag| format!("{repository}:{tag}")).collect();
     let started = Instant::now();
     match sender {
-        Sender::Ours => drop(run(Command::new(std::env::current_exe().unwrap()).arg("push").args(&names))),
+        Sender::Ours => drop(run(Command::new(env!("CARGO_BIN_EXE_nextdeploy")).arg("push").args(&names))),
         Sender::DockerAllTags => drop(run(docker().args(["push", "--quiet", "--all-tags", repository]))),
         Sender::DockerEachTag => names.iter().for_each(|name| drop(run(docker().args(["push", "--quiet", name])))),
     }

@@ -19,9 +19,9 @@ use nextdeploy::deploy::read_run_document;
 use nextdeploy::net::{Network, install_provider};
 use nextdeploy::image_ref::ImageRef;
 use nextdeploy::origin::Origin;
-use nextdeploy::deploy::proxy::Admin;
-use nextdeploy::registry::transfer::{PullRun, PushRun, TransferOptions, ask_about_login};
-use nextdeploy::registry::{Access, AuthError, Credentials, Login, RegistryHost};
+use nextdeploy::deploy::proxy::CaddyAdmin;
+use nextdeploy::registry::transfer::{PullRun, PushRun, RetryPolicy, TransferOptions, check_login};
+use nextdeploy::registry::{Credential, Keychain, Login};
 use nextdeploy::secret::Secret;
 use nextdeploy_fuzz::{Script, choose, parts, runtime};
 use tempfile::TempDir;
@@ -145,23 +145,18 @@ fn response(part: &[u8]) -> Vec<u8> {
 }
 
 /// The same login for every registry.
-struct Known(Login);
-
-impl nextdeploy::registry::transfer::CredentialSource for Known {
-    async fn credentials(&self, _: &RegistryHost, _: Access) -> Result<Credentials, AuthError> {
-        Ok(Credentials { login: self.0.clone(), origin: "the test".to_owned(), tried: Vec::new() })
-    }
-
-    async fn renew(&self, _: &RegistryHost, _: Access) -> Result<Option<Credentials>, AuthError> {
-        Ok(None)
-    }
+fn keychain(login: Login) -> Keychain {
+    Keychain::fixed([Credential { login, origin: "the test".to_owned(), tried: Vec::new() }])
 }
 
 fn options() -> TransferOptions {
     TransferOptions {
-        attempts: 1,
-        first_wait: Duration::ZERO,
-        longest_wait: Duration::ZERO,
+        retry: RetryPolicy {
+            attempts: 1,
+            first_wait: Duration::ZERO,
+            longest_wait: Duration::ZERO,
+            ..RetryPolicy::default()
+        },
         ..TransferOptions::default()
     }
 }
@@ -235,16 +230,16 @@ async fn ask(servers: &Servers, question: Question) {
             let _ = containers.service_replicas("shop").await;
         }
         Question::Login => {
-            let _ = ask_about_login(&servers.engine, &servers.network, &reference, &login).await;
+            let _ = check_login(&servers.engine, &servers.network, &reference, &login).await;
         }
         Question::Pull => {
             let (events, _received) = mpsc::channel(64);
-            let credentials = Known(login);
+            let keychain = keychain(login);
             let run = PullRun {
                 engine: &servers.engine,
                 reference: &reference,
                 platform: None,
-                credentials: &credentials,
+                keychain: &keychain,
                 events,
                 options: options(),
             };
@@ -253,13 +248,13 @@ async fn ask(servers: &Servers, question: Question) {
         Question::Push => {
             let (events, received) = mpsc::channel(64);
             drop(received);
-            let credentials = Known(login);
+            let keychain = keychain(login);
             let references = [reference];
             let run = PushRun {
                 engine: &servers.engine,
                 source: None,
                 references: &references,
-                credentials: &credentials,
+                keychain: &keychain,
                 network: &servers.network,
                 events,
                 options: options(),
@@ -267,7 +262,7 @@ async fn ask(servers: &Servers, question: Question) {
             let _ = run.push(std::future::pending()).await;
         }
         Question::Caddy => {
-            let Ok(admin) = Admin::new(&servers.address) else { return };
+            let Ok(admin) = CaddyAdmin::new(&servers.address) else { return };
             let _ = admin.upstreams("shop").await;
             let _ = admin.spare("shop").await;
         }

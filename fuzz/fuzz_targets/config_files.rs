@@ -11,12 +11,13 @@ use nextdeploy::repo::ci::{CiContext, CiSystem};
 use nextdeploy::config::cli::Words;
 use nextdeploy::docker::ImageFacts;
 use nextdeploy::host::Environment;
-use nextdeploy::deploy::{LaunchInputs, RunDocument, Wishes, plan_launch, read_document};
+use nextdeploy::deploy::{ContainerConfig, LaunchInputs, MachineFacts, RunDocument, plan_launch, read_document};
 use nextdeploy::config::metadata::{ConfigFiles, Overrides, Record, check};
 use nextdeploy::net::Network;
 use nextdeploy::origin::{Sourced, Origin};
 use nextdeploy::project::{DetectOptions, detect};
-use nextdeploy::registry::{Access, Authenticator, RegistryHost};
+use nextdeploy::image_ref::RegistryHost;
+use nextdeploy::registry::{Access, Keychain};
 use nextdeploy::rel_path::RelPath;
 use nextdeploy::config::settings::{PublishSettings, resolve};
 use nextdeploy::repo::SourceTree;
@@ -82,9 +83,9 @@ fn image() -> ImageFacts {
     }
 }
 
-fn plan(run: Option<&RunDocument>, wishes: &Wishes) {
+fn plan(run: Option<&RunDocument>, config: &ContainerConfig) {
     let reference = Sourced::new("shop:latest".to_owned(), Origin::Flag("IMAGE".to_owned()));
-    let inputs = LaunchInputs { reference: &reference, image: &image(), run, wishes, env_files: &[] };
+    let inputs = LaunchInputs { reference: &reference, image: &image(), run, config, env_files: &[], machine: MachineFacts::default() };
     if let Ok(plan) = plan_launch(inputs) {
         let _ = plan.container(BTreeMap::new());
     }
@@ -100,8 +101,8 @@ fn read_docker_config(data: &[u8]) {
     let environment = Environment::from_pairs([("DOCKER_AUTH_CONFIG", text.as_ref())]);
     let network = Arc::new(Network::new(&environment, None));
     let host = RegistryHost::new("registry.example.com");
-    if let Ok(authenticator) = Authenticator::new(&PublishSettings::default(), &[], &environment, network) {
-        let _ = runtime().block_on(authenticator.credentials(&host, Access::Pull));
+    if let Ok(keychain) = Keychain::new(&PublishSettings::default(), &[], &environment, network) {
+        let _ = runtime().block_on(keychain.resolve(&host, Access::Pull));
     }
 }
 
@@ -122,13 +123,13 @@ fuzz_target!(|data: &[u8]| {
         Input::Record(name) => read_record(name, rest),
         Input::Container(name) => {
             let text = String::from_utf8_lossy(rest);
-            if let Ok(wishes) = read_document(name, &text, Path::new("/nonexistent"), &Environment::default()) {
-                plan(None, &wishes);
+            if let Ok(config) = read_document(name, &text, Path::new("/nonexistent"), &Environment::default()) {
+                plan(None, &config);
             }
         }
         Input::RunDocument => {
             if let Ok(run) = RunDocument::parse(rest) {
-                plan(Some(&run), &Wishes::default());
+                plan(Some(&run), &ContainerConfig::default());
             }
         }
         Input::DockerConfig => read_docker_config(rest),

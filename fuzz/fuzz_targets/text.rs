@@ -11,10 +11,9 @@ use nextdeploy::docker::connection::{SshTarget, find_endpoint};
 use nextdeploy::host::Environment;
 use nextdeploy::deploy::duration_of_flag;
 use nextdeploy::config::metadata::ConfigFiles;
-use nextdeploy::image_ref::ImageRef;
+use nextdeploy::image_ref::{ImageRef, RegistryHost};
 use nextdeploy::origin::{Sourced, Origin};
-use nextdeploy::deploy::proxy::{Admin, SiteAddress, Upstream};
-use nextdeploy::registry::RegistryHost;
+use nextdeploy::deploy::proxy::{CaddyAdmin, SiteAddress, Upstream};
 use nextdeploy::rel_path::RelPath;
 use nextdeploy::config::settings::{resolve, resolve_reporting};
 use nextdeploy::repo::ignore::IgnoreRules;
@@ -66,7 +65,7 @@ fn read_flavor(text: &str) {
 /// What is a reference stays one when it is written out.
 fn read_reference(text: &str) {
     if let Ok(reference) = ImageRef::parse(text) {
-        let _ = RegistryHost::of(&reference);
+        let _ = reference.registry();
         assert_eq!(ImageRef::parse(&reference.to_string()).as_ref(), Ok(&reference));
     }
     let _ = RegistryHost::new(text).config_key();
@@ -112,7 +111,7 @@ fn read_ssh(text: &str) {
 fn read_proxy(text: &str) {
     let _ = Upstream::parse(text);
     let _ = SiteAddress::parse(text);
-    let _ = Admin::new(text);
+    let _ = CaddyAdmin::new(text);
     let _ = HttpTarget::parse(text, None);
 }
 

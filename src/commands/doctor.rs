@@ -15,9 +15,10 @@ use crate::doctor::{
 };
 use crate::error::{CommandError, Error};
 use crate::image::plan::ImagePlan;
+use crate::image_ref::RegistryHost;
 use crate::net::Network;
 use crate::pipeline::{Opened, planned_registries};
-use crate::registry::{Authenticator, RegistryHost};
+use crate::registry::Keychain;
 use crate::repo::GitDetail;
 use crate::report::forge::{ForgeAction, ForgeTarget, RequestedReports};
 use crate::report::render_findings;
@@ -74,9 +75,9 @@ async fn examine_job(
     let network = Arc::new(Network::new(&session.environment, ca_bundle(project)));
     let registries = registries_of(plan);
     let push = project.publish.push.as_ref().map_or(PushPolicy::Never, |push| push.value);
-    let authenticator =
-        Authenticator::new(&project.publish, &planned_registries(plan), &session.environment, Arc::clone(&network));
-    let mut findings = probe_registries(&registries, authenticator, &network, engine, push).await;
+    let keychain =
+        Keychain::new(&project.publish, &planned_registries(plan), &session.environment, Arc::clone(&network));
+    let mut findings = probe_registries(&registries, keychain, &network, engine, push).await;
     let requested = RequestedReports::from(&project.forge);
     let token = check_token(session, project, &requested, &network).await;
     let hosts: Vec<RegistryHost> = registries.into_keys().collect();

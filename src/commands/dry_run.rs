@@ -8,8 +8,8 @@ use crate::docker::connection::find_endpoint;
 use crate::error::Error;
 use crate::image::dockerfile::Dialect;
 use crate::image::plan::ImagePlan;
+use crate::image_ref::RegistryKind;
 use crate::pipeline::{Failure, Opened, Planned, Prepared, Publication, Reached, SecretValues};
-use crate::registry::{RegistryHost, RegistryKind};
 use crate::report::{self, DryRun, OutsideCall};
 
 /// Prints everything that the build would do.
@@ -89,7 +89,7 @@ fn push_calls(opened: &Opened, publication: &Publication) -> Vec<OutsideCall> {
         Publication::To(references) => {
             let mut calls = Vec::new();
             for reference in references {
-                let host = RegistryHost::of(reference);
+                let host = reference.registry();
                 if opened.publish.create_repository
                     && matches!(host.kind(), RegistryKind::Ecr(_) | RegistryKind::EcrPublic)
                 {

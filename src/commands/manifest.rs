@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::launching::{current_folder, document_wishes, known_images, read_env_files};
+use super::launching::known_images;
 use super::{Session, block_on, containers};
 use crate::config::cli::{Ecs, Manifest, ManifestArgs, ManifestCommand, Words};
 use crate::deploy::manifest::{
     ComposeOptions, EcsOptions, KubernetesOptions, ManifestError, render_compose, render_ecs, render_kubernetes,
 };
-use crate::deploy::{LaunchError, LaunchInputs, Wishes, plan_launch, read_run_document, wishes_of_flags};
+use crate::deploy::{
+    ContainerConfig, LaunchError, LaunchInputs, MachineFacts, current_folder, plan_launch, read_config, read_env_files,
+    read_run_document,
+};
 use crate::diagnostic::ExitCode;
 use crate::docker::ImageFacts;
 use crate::error::Error;
@@ -17,13 +20,13 @@ use crate::origin::{Origin, Sourced};
 
 pub fn run(session: &Session, verb: &Manifest, words: &Words) -> Result<ExitCode, Error> {
     let args = verb.args();
-    let wishes = wishes(session, args)?;
-    let reference = match (&args.image, &wishes.image) {
+    let config = configuration(session, args)?;
+    let reference = match (&args.image, &config.image) {
         (Some(text), _) => Sourced::new(text.clone(), Origin::Flag("IMAGE".to_owned())),
         (None, Some(image)) => image.clone(),
         (None, None) => return Err(LaunchError::NoImage.into()),
     };
-    let env_files = read_env_files(&wishes)?;
+    let env_files = read_env_files(&config)?;
     let (image, run) = block_on(async {
         let containers = containers::connect(session, words).await?;
         let image = containers.image_facts(&reference.value).await.map_err(LaunchError::from)?;
@@ -34,8 +37,9 @@ pub fn run(session: &Session, verb: &Manifest, words: &Words) -> Result<ExitCode
         reference: &reference,
         image: &image,
         run: run.as_ref(),
-        wishes: &wishes,
+        config: &config,
         env_files: &env_files,
+        machine: MachineFacts::default(),
     };
     let plan = plan_launch(inputs)?;
     let manifest = match &verb.command {
@@ -66,18 +70,18 @@ pub fn run(session: &Session, verb: &Manifest, words: &Words) -> Result<ExitCode
     Ok(ExitCode::Ok)
 }
 
-/// Values of secrets are not needed: those that are typed by name need not be there.
-fn wishes(session: &Session, args: &ManifestArgs) -> Result<Wishes, Error> {
+/// Values of secrets are not needed, so that the variables named by flags may be unset.
+fn configuration(session: &Session, args: &ManifestArgs) -> Result<ContainerConfig, Error> {
     let names = args.container.secret.iter().filter_map(|text| {
         let named = text.split(',').find_map(|part| part.strip_prefix("env="));
         named.or_else(|| (!text.contains(['=', ','])).then_some(text.as_str()))
     });
     let missing = names.filter(|name| session.environment.get(name).is_none()).map(|name| (name, "not needed"));
     let environment = Environment::from_pairs(session.environment.iter().chain(missing));
-    let typed = wishes_of_flags(&args.container, &current_folder(), &environment)?;
+    let flags = ContainerConfig::from_flags(&args.container, &current_folder(), &environment)?;
     Ok(match &args.spec {
-        None => typed,
-        Some(path) => typed.or(document_wishes(session, path.as_ref())?),
+        None => flags,
+        Some(path) => flags.over(read_config(path.as_ref(), &session.environment)?),
     })
 }
 
@@ -87,7 +91,7 @@ fn ecs_options(verb: &Ecs, image: &ImageFacts) -> Result<EcsOptions, ManifestErr
         parts.map(|(name, arn)| (name.to_owned(), arn.to_owned())).ok_or_else(|| ManifestError::Value {
             what: "source of a secret",
             text: text.clone(),
-            reason: "it is `NAME=ARN`",
+            reason: "expected `NAME=ARN`",
         })
     };
     Ok(EcsOptions {

@@ -65,8 +65,8 @@ pub fn main() -> process::ExitCode {
             return process::ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(ExitCode::Usage as u8));
         }
     };
-    let session = Session::new(&cli, environment);
-    let code = session.run(&cli).unwrap_or_else(|error| {
+    let (session, reporting) = Session::new(&cli, environment);
+    let code = reporting.and_then(|()| session.run(&cli)).unwrap_or_else(|error| {
         session.log.error(&error);
         error.exit_code() as u8
     });
@@ -93,7 +93,8 @@ struct Session {
 }
 
 impl Session {
-    fn new(cli: &Cli, environment: Environment) -> Self {
+    /// The session works also with invalid settings of reporting: their error is shown as the detected CI system expects it.
+    fn new(cli: &Cli, environment: Environment) -> (Self, Result<(), Error>) {
         let coloured = match cli.global.color {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
@@ -105,17 +106,20 @@ impl Session {
             (false, false) => Verbosity::Normal,
         };
         let style = if coloured { Style::Coloured } else { Style::Plain };
-        // A value that does not fit is told by `run`, in the words of the system that was detected.
-        let reporting = settings::resolve_reporting(&cli.words(), &environment)
-            .unwrap_or_else(|_| Reporting { system: CiSystem::detect(&environment), ..Reporting::default() });
+        let (reporting, valid) = match settings::resolve_reporting(&cli.words(), &environment) {
+            Ok(reporting) => (reporting, Ok(())),
+            Err(error) => {
+                let system = CiSystem::detect(&environment);
+                (Reporting { system, ..Reporting::default() }, Err(error.into()))
+            }
+        };
         let log = Log::new(reporting.system, style, &environment);
-        Self { environment, streams: Streams, log, reporting, style, verbosity }
+        (Self { environment, streams: Streams, log, reporting, style, verbosity }, valid)
     }
 
     /// The exit code: one of ours, or that of the command that `exec` ran.
     fn run(&self, cli: &Cli) -> Result<u8, Error> {
         let words = cli.words();
-        settings::resolve_reporting(&words, &self.environment)?;
         let code = match &cli.command {
             Command::Detect(verb) => detect::run(self, verb, &words),
             Command::Metadata(verb) => metadata::run(self, verb, &words),

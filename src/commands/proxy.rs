@@ -1,20 +1,17 @@
 //! `nextdeploy proxy`.
 
-use std::path::PathBuf;
-
 use super::{Session, block_on};
 use crate::config::cli::{Caddy, CaddyFormat, Proxy, ProxyCommand, Words};
 use crate::config::metadata::ConfigFiles;
 use crate::config::settings;
 use crate::deploy::proxy::{
-    Admin, Ensured, ProxyError, Scope, Site, SiteWords, SwitchFolder, render_caddyfile, render_json,
+    CaddyAdmin, CaddyfileScope, Site, SiteChange, SiteInput, SwitchRoot, render_caddyfile, render_json,
 };
-use crate::diagnostic::{ExitCode, Warning};
+use crate::diagnostic::ExitCode;
 use crate::error::Error;
-use crate::host::Environment;
 use crate::repo::GitDetail;
 
-/// The port of the app when nothing says another one.
+/// The default port of an app.
 const DEFAULT_PORT: u16 = 3000;
 
 pub fn run(session: &Session, verb: &Proxy, words: &Words) -> Result<ExitCode, Error> {
@@ -23,8 +20,8 @@ pub fn run(session: &Session, verb: &Proxy, words: &Words) -> Result<ExitCode, E
     }
 }
 
-/// What the proxy wants to know of the app.
-struct AppFacts {
+/// The app to be proxied.
+struct ProxiedApp {
     name: String,
     port: u16,
     base_path: Option<String>,
@@ -32,13 +29,13 @@ struct AppFacts {
 }
 
 fn caddy(session: &Session, verb: &Caddy, words: &Words) -> Result<ExitCode, Error> {
-    let admin = Admin::new(&verb.admin)?;
-    let app = app_facts(session, verb, words)?;
+    let admin = CaddyAdmin::new(&verb.admin)?;
+    let app = proxied_app(session, verb, words)?;
     if verb.remove {
         return remove(session, &admin, &app.name);
     }
     let upstream = verb.upstream.clone().unwrap_or_else(|| format!("127.0.0.1:{}", app.port));
-    let site = Site::new(&SiteWords {
+    let site = Site::new(&SiteInput {
         app: &app.name,
         addresses: &verb.domain,
         upstream: &upstream,
@@ -51,20 +48,22 @@ fn caddy(session: &Session, verb: &Caddy, words: &Words) -> Result<ExitCode, Err
     }
     let listen = admin.listen_address()?;
     match verb.format {
-        CaddyFormat::Caddyfile => session.data(render_caddyfile(&site, Scope::Whole { admin: &listen }).trim_end())?,
-        CaddyFormat::Site => session.data(render_caddyfile(&site, Scope::Site).trim_end())?,
+        CaddyFormat::Caddyfile => {
+            session.data(render_caddyfile(&site, CaddyfileScope::Whole { admin: &listen }).trim_end())?
+        }
+        CaddyFormat::Site => session.data(render_caddyfile(&site, CaddyfileScope::Site).trim_end())?,
         CaddyFormat::Json => session.json(&render_json(&site, &listen)?)?,
     }
     Ok(ExitCode::Ok)
 }
 
-/// From flags and variables alone when they say all that is needed, else from the repository.
-fn app_facts(session: &Session, verb: &Caddy, words: &Words) -> Result<AppFacts, Error> {
+/// From flags and variables alone if they suffice, else from the repository.
+fn proxied_app(session: &Session, verb: &Caddy, words: &Words) -> Result<ProxiedApp, Error> {
     let enough = verb.app.directory.is_none() && verb.app.app.is_none() && (verb.upstream.is_some() || verb.remove);
     if let (true, Some(name)) = (enough, &verb.app.name) {
         let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
         session.warn(&resolved.warnings);
-        return Ok(AppFacts {
+        return Ok(ProxiedApp {
             name: name.clone(),
             port: resolved.settings.port.map_or(DEFAULT_PORT, |port| port.value),
             base_path: None,
@@ -74,7 +73,7 @@ fn app_facts(session: &Session, verb: &Caddy, words: &Words) -> Result<AppFacts,
     let project = session.open(words, GitDetail::Tracking)?;
     let plan = project.plan()?;
     session.warn(&project.warnings);
-    Ok(AppFacts {
+    Ok(ProxiedApp {
         name: plan.name.value,
         port: plan.runtime.port.value,
         base_path: plan.runtime.base_path.map(|path| path.value),
@@ -82,16 +81,18 @@ fn app_facts(session: &Session, verb: &Caddy, words: &Words) -> Result<AppFacts,
     })
 }
 
-fn load(session: &Session, verb: &Caddy, admin: &Admin, site: &Site) -> Result<ExitCode, Error> {
-    warn_of_distance(session, admin);
-    let ensured = block_on(async {
-        let folder = switch_folder(session, verb, admin, site.app()).await?;
+fn load(session: &Session, verb: &Caddy, admin: &CaddyAdmin, site: &Site) -> Result<ExitCode, Error> {
+    session.warn(admin.exposure_warning().as_slice());
+    let root = SwitchRoot::new(verb.switch_dir.as_deref(), &session.environment);
+    let change = block_on(async {
+        let (folder, warning) = admin.switch_folder(&root, site.app()).await?;
+        session.warn(warning.as_slice());
         admin.ensure_site(site, folder.as_ref()).await
     })?;
-    let (word, did) = match ensured? {
-        Ensured::Created => ("created", "now serves"),
-        Ensured::Changed => ("changed", "serves from now on"),
-        Ensured::Unchanged => ("unchanged", "already serves"),
+    let (word, did) = match change? {
+        SiteChange::Created => ("created", "now serves"),
+        SiteChange::Changed => ("changed", "serves from now on"),
+        SiteChange::Unchanged => ("unchanged", "already serves"),
     };
     let addresses: Vec<String> = site.addresses().iter().map(ToString::to_string).collect();
     session.tell(&format!(
@@ -105,85 +106,9 @@ fn load(session: &Session, verb: &Caddy, admin: &Admin, site: &Site) -> Result<E
     Ok(ExitCode::Ok)
 }
 
-/// Where the site is switched; `None`, with a warning unless that was asked for, when a configuration has to do it.
-async fn switch_folder(
-    session: &Session,
-    verb: &Caddy,
-    admin: &Admin,
-    app: &str,
-) -> Result<Option<SwitchFolder>, ProxyError> {
-    let asked = verb.switch_dir.as_ref();
-    if asked.is_some_and(|folder| folder.as_os_str() == "none") {
-        return Ok(None);
-    }
-    let root = match asked {
-        Some(folder) => std::path::absolute(folder).unwrap_or_else(|_| folder.clone()),
-        None => default_switch_root(&session.environment, rustix::process::geteuid().is_root()),
-    };
-    let folder = SwitchFolder::of(&root, app)?;
-    let seen = match folder.make() {
-        Ok(()) => admin.sees(&folder).await,
-        Err(error) => Err(error),
-    };
-    if !matches!(seen, Ok(true)) {
-        folder.remove_if_empty();
-    }
-    let reason = match seen {
-        Ok(true) => return Ok(Some(folder)),
-        Ok(false) => "Caddy does not see it".to_owned(),
-        Err(ProxyError::SwitchFolder { reason, .. }) => reason,
-        Err(error) => return Err(error),
-    };
-    let path = folder.path().to_path_buf();
-    if asked.is_some() {
-        return Err(ProxyError::SwitchFolder { path, reason });
-    }
-    let message = format!("the site is not switched in `{}` ({reason})", path.display());
-    session.warn(&[Warning::new("proxy/no-switch", message).with_hint(
-        "`run --replace` will load a configuration, which closes idle connections; `--switch-dir` names a folder that Caddy's user \
-         can read, `none` is this without a warning",
-    )]);
-    Ok(None)
-}
-
-/// Another user's Caddy must get there, and a restart of the machine must not empty it.
-fn default_switch_root(environment: &Environment, is_root: bool) -> PathBuf {
-    let set = |name: &str| environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let state = set("XDG_STATE_HOME").or_else(|| Some(set("HOME").filter(|_| !is_root)?.join(".local/state")));
-    state.unwrap_or_else(|| PathBuf::from("/var/lib")).join("nextdeploy/proxy")
-}
-
-fn remove(session: &Session, admin: &Admin, app: &str) -> Result<ExitCode, Error> {
-    warn_of_distance(session, admin);
+fn remove(session: &Session, admin: &CaddyAdmin, app: &str) -> Result<ExitCode, Error> {
+    session.warn(admin.exposure_warning().as_slice());
     let word = if block_on(admin.remove_site(app))?? { "removed" } else { "unchanged" };
     session.data(word)?;
     Ok(ExitCode::Ok)
-}
-
-fn warn_of_distance(session: &Session, admin: &Admin) {
-    if !admin.is_on_loopback() {
-        let message =
-            format!("Caddy's admin API at {} is not on this machine, and it has no password", admin.address());
-        session.warn(&[Warning::new("proxy/admin-exposed", message).with_hint(
-            "let it listen on loopback, and reach it through a tunnel: `ssh -L 2019:127.0.0.1:2019 SERVER`",
-        )]);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_switch_has_a_place_that_caddy_can_read() {
-        for (pairs, is_root, expected) in [
-            (&[("HOME", "/root")][..], true, "/var/lib/nextdeploy/proxy"),
-            (&[("HOME", "/home/a")], false, "/home/a/.local/state/nextdeploy/proxy"),
-            (&[("XDG_STATE_HOME", "/x"), ("HOME", "/root")], true, "/x/nextdeploy/proxy"),
-            (&[], false, "/var/lib/nextdeploy/proxy"),
-        ] {
-            let environment = Environment::from_pairs(pairs.iter().copied());
-            assert_eq!(default_switch_root(&environment, is_root), PathBuf::from(expected));
-        }
-    }
 }

@@ -12,9 +12,7 @@ use crate::docker::connection::Engine;
 use crate::error::Error;
 use crate::image_ref::ImageRef;
 use crate::origin::Origin;
-use crate::pipeline::{
-    EventSender, RegistryAccess, Stop, TransferRecord, named_registry, record_transfer, typed_reference,
-};
+use crate::pipeline::{EventSender, RegistryAccess, Stop, TransferRecord, named_registry, typed_reference};
 use crate::registry::transfer::{PullRun, PulledImage, TransferError, TransferOptions};
 use crate::report::progress::ProgressMode;
 use crate::report::transfer::{PullResult, render_pull};
@@ -83,12 +81,12 @@ async fn pull(
     events: &EventSender,
     stop: &Stop,
 ) -> Result<(PulledImage, TransferRecord), Error> {
-    let authenticator = access.authenticator()?;
+    let keychain = access.keychain()?;
     let (sender, received) = mpsc::channel(TRANSFER_QUEUE);
     let options = TransferOptions::default();
-    let run = PullRun { engine, reference, platform, credentials: &authenticator, events: sender, options };
+    let run = PullRun { engine, reference, platform, keychain: &keychain, events: sender, options };
     let (pulled, (record, notices)) =
-        tokio::join!(run.pull(stop.clone().requested()), record_transfer(received, events));
+        tokio::join!(run.pull(stop.clone().requested()), events.record_transfer(received));
     events.warnings(notices).await;
     Ok((pulled?, record))
 }

@@ -1,5 +1,5 @@
-//! The hashed assets of an image beside those of earlier ones, in a folder that a proxy serves: pages of the previous version, still
-//! open in browsers, find their files. Their names change with their content, so nothing is ever overwritten. Removes nothing.
+//! Copies the hashed assets of an image beside those of earlier ones, into a folder that a proxy serves, so that pages of the previous
+//! version that are still open in browsers find their files. Names change with content: nothing is ever overwritten or removed.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -8,15 +8,16 @@ use std::path::{Component, Path, PathBuf};
 
 use futures_util::TryStreamExt as _;
 
+use super::app_containers::AppContainers;
 use super::error::LaunchError;
-use super::helper::Helper;
+use super::helper_container::{HelperContainer, read_run_document};
 use super::run_document::RunDocument;
-use crate::docker::{ContainerError, Containers};
-use crate::host::Folder;
+use crate::docker::{ContainerError, Containers, ImageFacts};
+use crate::host::{Cache, Folder};
 
-/// What one image may bring: more than the assets of the largest apps.
+/// Limits for one image, above the assets of the largest apps.
 #[derive(Debug, Clone, Copy)]
-struct Limits {
+struct ArchiveLimits {
     /// Of the whole archive.
     bytes: u64,
     /// Files, folders and anything else.
@@ -25,12 +26,30 @@ struct Limits {
     depth: usize,
 }
 
-const LIMITS: Limits = Limits { bytes: 512 * 1024 * 1024, entries: 100_000, depth: 32 };
+const LIMITS: ArchiveLimits = ArchiveLimits { bytes: 512 * 1024 * 1024, entries: 100_000, depth: 32 };
 /// A proxy of another user can read them.
 const MODE: u32 = 0o644;
 
-/// Copies them to `folder`, laid out as they are addressed (`BASE_PATH/_next/static/…`); the answer is how many were new.
+/// Copies the assets of the image that runs and then those of `image`, which replaces it. Returns the number of new files.
 pub async fn copy_assets(
+    containers: &Containers,
+    app: &AppContainers,
+    (image, run): (&ImageFacts, &RunDocument),
+    folder: &Path,
+    known: &Cache,
+) -> Result<usize, LaunchError> {
+    let mut files = 0;
+    if let Some(old) = app.running.first()
+        && old.image_id != image.id
+        && let Some(old_run) = read_run_document(containers, &old.image_id, known).await?
+    {
+        files += copy_of_image(containers, &old.image_id, &old_run, folder).await?;
+    }
+    Ok(files + copy_of_image(containers, &image.id, run, folder).await?)
+}
+
+/// Copies them to `folder`, laid out as in their URLs (`BASE_PATH/_next/static/…`). Returns the number of new files.
+async fn copy_of_image(
     containers: &Containers,
     image: &str,
     run: &RunDocument,
@@ -41,9 +60,9 @@ pub async fn copy_assets(
         |error: &dyn std::fmt::Display| LaunchError::Assets { folder: folder.to_path_buf(), reason: error.to_string() };
     let opened = fs::create_dir_all(folder).and_then(|()| Folder::open(folder));
     let opened = opened.map_err(|error| failed(&error))?;
-    // On the disk and not in memory, and where there is room for the assets themselves.
+    // On disk, where there is room for the assets themselves.
     let mut archive = tempfile::tempfile_in(folder).map_err(|error| failed(&error))?;
-    let helper = Helper::create(containers, image, Vec::new()).await?;
+    let helper = HelperContainer::create(containers, image, Vec::new()).await?;
     let read = read(containers, &helper.id, &source, &mut archive).await;
     helper.remove().await?;
     match read? {
@@ -55,7 +74,7 @@ pub async fn copy_assets(
     new.map_err(|error| failed(&error))
 }
 
-/// `None` when the image has none.
+/// `None` when the image has no assets.
 async fn read(
     containers: &Containers,
     container: &str,
@@ -83,7 +102,7 @@ fn too_large() -> io::Error {
 }
 
 /// Writes the files of `archive`, without the first part of their paths, below `target`; links and special files are left out.
-fn unpack(archive: impl Read, target: &Folder, limits: Limits) -> io::Result<usize> {
+fn unpack(archive: impl Read, target: &Folder, limits: ArchiveLimits) -> io::Result<usize> {
     let mut archive = tar::Archive::new(archive.take(limits.bytes));
     let mut new = 0;
     for (number, entry) in archive.entries()?.enumerate() {
@@ -103,21 +122,21 @@ fn unpack(archive: impl Read, target: &Folder, limits: Limits) -> io::Result<usi
         if folder.file_size(&name)? == Some(entry.size()) {
             continue;
         }
-        // Whole or not at all: the proxy may ask for it at any time.
+        // Written atomically: the proxy may serve it at any time.
         let left = entry.size();
-        folder.replace_file(&name, MODE, &mut Whole { of: &mut entry, left })?;
+        folder.replace_file(&name, MODE, &mut ExactReader { of: &mut entry, left })?;
         new += 1;
     }
     Ok(new)
 }
 
 /// Content whose early end is an error: the archive was cut.
-struct Whole<R> {
+struct ExactReader<R> {
     of: R,
     left: u64,
 }
 
-impl<R: Read> Read for Whole<R> {
+impl<R: Read> Read for ExactReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.of.read(buffer)?;
         self.left = self.left.saturating_sub(count as u64);
@@ -237,7 +256,7 @@ mod tests {
     fn an_archive_without_an_end_is_refused() {
         let place = tempfile::tempdir().unwrap();
         let folder = Folder::open(place.path()).unwrap();
-        let limits = Limits { bytes: 16 * 1024, entries: 5, depth: 3 };
+        let limits = ArchiveLimits { bytes: 16 * 1024, entries: 5, depth: 3 };
         let many: Vec<ArchiveEntry> = (0..6).map(|number| file(&format!("{number}.js"), "x")).collect();
         let refused = |entries: &[ArchiveEntry]| unpack(&pack(entries).unwrap()[..], &folder, limits).unwrap_err();
         assert_eq!(refused(&many).to_string(), "the image has more than 5 assets");

@@ -1,306 +1,281 @@
 //! Why a container was not launched.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::service::ServiceNotHealthy;
+use super::parse::InvalidOption;
+use super::proxy::ProxyError;
 use crate::config::metadata::MetadataError;
-use crate::config::settings::{Fault, Giver};
-use crate::deploy::proxy::ProxyError;
-use crate::diagnostic::{Diagnostic, ExitCode, Location, printable, printable_path, shown};
+use crate::config::settings::Giver;
+use crate::diagnostic::{Location, diagnostics, printable, printable_path, shown};
 use crate::docker::{ContainerError, LogLine, Probe, ServiceFailure};
 
-/// What is wrong with one value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    pub code: &'static str,
-    pub message: String,
-    /// One action.
-    pub hint: String,
-}
+diagnostics! {
+    #[exit(Usage)]
+    pub enum LaunchError {
+        /// The container document is neither JSON nor YAML.
+        #[transparent]
+        Document(error: Box<MetadataError>),
 
-impl From<Fault> for Problem {
-    fn from(fault: Fault) -> Self {
-        Self { code: fault.code(), message: fault.to_string(), hint: fault.hint() }
+        #[error("unknown field `{}`", shown(field))]
+        #[code("launch/unknown-field")]
+        #[hints(vec![match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("known fields: {}", known.join(", ")),
+        }])]
+        #[location(Some((**location).clone()))]
+        UnknownField { location: Box<Location>, field: String, near: Option<String>, known: Vec<&'static str> },
+
+        #[error("`{}` is {found}, expected {expected}", shown(field))]
+        #[code("launch/wrong-type")]
+        #[hint("write {expected}")]
+        #[location(Some((**location).clone()))]
+        WrongType { location: Box<Location>, field: String, expected: &'static str, found: &'static str },
+
+        #[error("{giver}: {invalid}")]
+        #[code(invalid.code())]
+        #[hints(invalid.hints())]
+        #[location(giver.location.clone())]
+        Value { giver: Box<Giver>, invalid: Box<InvalidOption> },
+
+        #[error("no image is given")]
+        #[code("launch/no-image")]
+        #[hint("pass it as an argument, or set `image` in the container document")]
+        NoImage,
+
+        #[error("the image `{}` does not say which port the app listens on", shown(image))]
+        #[code("launch/no-port")]
+        #[hint("pass both ports, such as `--publish 8080:80`, or `--publish none`")]
+        NoPort { image: String },
+
+        #[error("two container documents are given: the argument and `{}`", printable_path(spec))]
+        #[code("launch/two-documents")]
+        #[hint("pass one of them")]
+        TwoDocuments { spec: PathBuf },
+
+        #[error("cannot plan a container from `{}`: its image is not built yet", printable_path(folder))]
+        #[code("launch/dry-run-of-folder")]
+        #[hint("see the build with `nextdeploy build --dry-run`, or build it and run `nextdeploy run --dry-run IMAGE`")]
+        DryRunOfFolder { folder: PathBuf },
+
+        #[error("cannot read `{}` (given by {given_by}): {reason}", printable_path(path))]
+        #[code("launch/unreadable")]
+        #[hint("correct {given_by}, or make the file readable")]
+        Unreadable { path: PathBuf, given_by: String, reason: String },
+
+        #[error("the secret `{}` is not text, and environment variables hold text only", shown(id))]
+        #[code("launch/secret-as-environment")]
+        #[hint("pass it as a file: remove `--secrets-as env`")]
+        SecretNotText { id: String },
+
+        #[error("invalid environment variable name `{}` for a secret", shown(id))]
+        #[code("launch/secret-as-environment")]
+        #[hint("use ASCII letters, digits and `_`, or remove `--secrets-as env`")]
+        SecretNoVariable { id: String },
+
+        #[error("cannot write secrets as files: {reason}")]
+        #[code("launch/secrets")]
+        #[hint("pass them as environment variables with `--secrets-as env`")]
+        #[exit(Unhealthy)]
+        Secrets { reason: String },
+
+        #[error("no such folder: `{}`", path.display())]
+        #[code("launch/no-folder")]
+        #[hint("pass the folder of the repository, a container document, or an image")]
+        NoFolder { path: PathBuf },
+
+        #[error("the app `{}` already runs in the container `{}`", shown(app), shown(name))]
+        #[code("launch/app-runs")]
+        #[hint("replace it with `--replace`, or run a second one with another `--name` and `--publish`")]
+        AppRuns { app: String, name: String },
+
+        /// `name` is the container that marks it.
+        #[error("another process is replacing a container of the app `{}`", shown(app))]
+        #[code("launch/replacing")]
+        #[hint("wait until it is done; if that process no longer exists, remove its lock with `docker rm {name}`")]
+        Replacing { app: String, name: String },
+
+        #[error("`{}` now refers to another image than when the container was planned", shown(image))]
+        #[code("launch/image-moved")]
+        #[hint("run the command again, or name the image by its digest")]
+        #[exit(Unhealthy)]
+        ImageMoved { image: String },
+
+        #[error("the {kind} hook `{}` failed: {reason}", shown(command))]
+        #[code("launch/hook")]
+        #[hint("correct the command, or remove it from `hooks`")]
+        #[exit(Unhealthy)]
+        Hook { kind: &'static str, command: String, reason: String },
+
+        #[transparent]
+        #[code(failure.reason.code())]
+        #[hint("{}", failure.reason.hint())]
+        #[exit(Unhealthy)]
+        NotHealthy(failure: Box<NotHealthy>),
+
+        #[transparent]
+        #[code("launch/service-not-healthy")]
+        #[hint("see every task with `docker service ps --no-trunc`, or wait longer with `--wait-timeout 5m`")]
+        #[exit(Unhealthy)]
+        ServiceNotHealthy(failure: Box<ServiceNotHealthy>),
+
+        #[error("a Swarm service does not support {what}")]
+        #[code("launch/not-in-swarm")]
+        #[hint("remove them, or run a container without `--swarm`")]
+        NotInSwarm { what: String },
+
+        #[error("cannot copy assets to `{}`: {reason}", printable_path(folder))]
+        #[code("launch/assets")]
+        #[hint("use a writable folder, or remove `--assets`")]
+        Assets { folder: PathBuf, reason: String },
+
+        #[error("no container of the app `{}` ran before", shown(app))]
+        #[code("launch/no-previous")]
+        #[hint("run the image: `nextdeploy run --replace IMAGE`")]
+        NoPrevious { app: String, runs: Option<String> },
+
+        #[error("cannot restart the previous container `{}`: the app is down", shown(name))]
+        #[code("launch/not-restored")]
+        #[hint("start it: `docker start {name}`")]
+        #[hints(source.hints())]
+        #[exit(Unhealthy)]
+        NotRestored { name: String, source: ContainerError },
+
+        #[error("interrupted")]
+        #[code("launch/interrupted")]
+        #[hint("everything that was created has been removed")]
+        #[exit(Interrupted)]
+        Interrupted,
+
+        #[transparent]
+        Container(#[from] error: ContainerError),
+
+        #[transparent]
+        Proxy(#[from] error: ProxyError),
     }
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum LaunchError {
-    /// The container document is no JSON or YAML.
-    #[error(transparent)]
-    Document(Box<MetadataError>),
-    #[error("`{}` is no field that is known here", shown(field))]
-    UnknownField { location: Box<Location>, field: String, near: Option<String>, known: Vec<&'static str> },
-    #[error("`{}` is {found}, not {wanted}", shown(field))]
-    WrongType { location: Box<Location>, field: String, wanted: &'static str, found: &'static str },
-    #[error("{giver}: {}", problem.message)]
-    Value { giver: Box<Giver>, problem: Box<Problem> },
-    #[error("no image is named")]
-    NoImage,
-    #[error("the image `{}` does not say which port the app listens on", shown(image))]
-    NoPort { image: String },
-    #[error("two container documents are given: the argument, and `{}`", printable_path(spec))]
-    TwoDocuments { spec: PathBuf },
-    #[error("what would be run of `{}` is not known before it is built", printable_path(folder))]
-    DryRunOfFolder { folder: PathBuf },
-    #[error("cannot read `{}`, which {wanted_by} names: {reason}", printable_path(path))]
-    Unreadable { path: PathBuf, wanted_by: String, reason: String },
-    #[error("the secret `{}` is no text, and only text can be environment", shown(id))]
-    SecretNotText { id: String },
-    #[error("`{}` is not a name that an environment variable can have", shown(id))]
-    SecretNoVariable { id: String },
-    #[error("secrets cannot be written as files: {reason}")]
-    Secrets { reason: String },
-    #[error("there is no folder `{}`", path.display())]
-    NoFolder { path: PathBuf },
-    #[error("the app `{}` runs already, in the container `{}`", shown(app), shown(name))]
-    AppRuns { app: String, name: String },
-    /// `name` is the container that marks it.
-    #[error("a container of the app `{}` is being replaced at this moment", shown(app))]
-    Replacing { app: String, name: String },
-    #[error("the name `{}` means another image than a moment ago", shown(image))]
-    ImageMoved { image: String },
-    #[error("the {kind} hook `{}` failed: {reason}", shown(command))]
-    Hook { kind: &'static str, command: String, reason: String },
-    #[error("{}", .0.message())]
-    NotHealthy(Box<NotHealthy>),
-    #[error("{}", .0.message())]
-    ServiceNotHealthy(Box<ServiceNotHealthy>),
-    #[error("{what} cannot be part of a service of a Swarm")]
-    NotInSwarm { what: String },
-    #[error("the assets cannot be copied to `{}`: {reason}", printable_path(folder))]
-    Assets { folder: PathBuf, reason: String },
-    #[error("no container of the app `{}` ran before", shown(app))]
-    NoPrevious { app: String, runs: Option<String> },
-    #[error("`{}`, which ran before, cannot be started again: nothing serves the app now", shown(name))]
-    NotRestored { name: String, source: ContainerError },
-    #[error("interrupted")]
-    Interrupted,
-    #[error(transparent)]
-    Container(#[from] ContainerError),
-    #[error(transparent)]
-    Proxy(#[from] ProxyError),
+impl LaunchError {
+    /// An invalid value and its source.
+    pub(super) fn value(giver: Giver, invalid: impl Into<InvalidOption>) -> Self {
+        Self::Value { giver: Box::new(giver), invalid: Box::new(invalid.into()) }
+    }
 }
 
 /// A container that was started and did not become healthy.
 #[derive(Debug)]
 pub struct NotHealthy {
     pub name: String,
-    pub trouble: Trouble,
+    pub reason: UnhealthyReason,
     pub after: Duration,
     /// Oldest first.
     pub probes: Vec<Probe>,
     /// The last lines of its output.
     pub log: Vec<LogLine>,
-    /// What failed, when it is not the app itself.
+    /// The error of something other than the app.
     pub cause: Option<Box<LaunchError>>,
 }
 
 /// What kept a container from being healthy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
+pub enum UnhealthyReason {
     /// Its health check failed as often as it may.
-    Unhealthy,
+    HealthCheck,
     Exited(Option<i64>),
-    /// The kernel ended it.
+    /// The kernel killed it.
     OutOfMemory {
         code: i64,
+        /// Bytes.
         limit: Option<u64>,
     },
-    /// Somebody else removed it.
+    /// Another process removed it.
     Removed,
     TimedOut(Duration),
     /// A `postStart` hook failed.
     Hook,
 }
 
-impl NotHealthy {
-    fn message(&self) -> String {
-        let name = printable(&self.name);
-        match (self.trouble, &self.cause) {
-            (_, Some(cause)) => cause.to_string(),
-            (Trouble::Unhealthy, _) => format!("`{name}` is unhealthy: its health check fails"),
-            (Trouble::Exited(Some(code)), _) => format!("`{name}` ended with exit code {code} before it was healthy"),
-            (Trouble::Exited(None) | Trouble::Hook, _) => format!("`{name}` ended before it was healthy"),
-            (Trouble::OutOfMemory { limit: Some(limit), .. }, _) => {
-                format!("the kernel ended `{name}`: it needed more memory than its limit of {} MiB", limit >> 20)
-            }
-            (Trouble::OutOfMemory { limit: None, .. }, _) => {
-                format!("the kernel ended `{name}`: the machine has no memory left")
-            }
-            (Trouble::Removed, _) => format!("`{name}` was removed by somebody else before it was healthy"),
-            (Trouble::TimedOut(limit), _) => format!("`{name}` was not healthy within {} s", limit.as_secs()),
+impl UnhealthyReason {
+    fn code(self) -> &'static str {
+        match self {
+            Self::OutOfMemory { .. } => "launch/out-of-memory",
+            Self::Exited(_) => "launch/exited",
+            Self::Hook => "launch/hook",
+            Self::HealthCheck | Self::Removed | Self::TimedOut(_) => "launch/not-healthy",
         }
     }
 
-    fn hint(&self) -> String {
-        match self.trouble {
-            Trouble::OutOfMemory { limit: Some(limit), .. } => {
-                format!("give more with `--memory {}m`", (limit >> 20) * 2)
+    fn hint(self) -> String {
+        match self {
+            Self::OutOfMemory { limit: Some(limit), .. } => {
+                format!("raise the limit with `--memory {}m`", (limit >> 20) * 2)
             }
-            Trouble::OutOfMemory { limit: None, .. } => "free memory on the machine".to_owned(),
-            Trouble::TimedOut(_) => "look at its log above; wait longer with `--wait-timeout 5m`".to_owned(),
-            Trouble::Removed => "look who removes containers on this machine".to_owned(),
-            Trouble::Hook => "correct the command, or take it out of `hooks`".to_owned(),
-            Trouble::Exited(Some(137)) => {
-                "something killed it; when that was the kernel for its memory, give more with `--memory`".to_owned()
+            Self::OutOfMemory { limit: None, .. } => "free memory on the machine".to_owned(),
+            Self::TimedOut(_) => "see its log above, or wait longer with `--wait-timeout 5m`".to_owned(),
+            Self::Removed => "check whether another process removes containers on this machine".to_owned(),
+            Self::Hook => "correct the command, or remove it from `hooks`".to_owned(),
+            Self::Exited(Some(137)) => {
+                "it was killed; if the kernel did so to free memory, raise the limit with `--memory`".to_owned()
             }
-            Trouble::Unhealthy | Trouble::Exited(_) => {
-                "look at its log above; a variable or secret that the app needs may be missing (`--env`, `--secret`)"
-                    .to_owned()
+            Self::HealthCheck | Self::Exited(_) => {
+                "see its log above; the app may lack a variable or secret (`--env`, `--secret`)".to_owned()
             }
         }
     }
 }
 
-impl ServiceNotHealthy {
-    fn message(&self) -> String {
+impl std::error::Error for NotHealthy {}
+
+impl fmt::Display for NotHealthy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = printable(&self.name);
+        match (self.reason, &self.cause) {
+            (_, Some(cause)) => cause.fmt(f),
+            (UnhealthyReason::HealthCheck, _) => write!(f, "`{name}` is unhealthy: its health check fails"),
+            (UnhealthyReason::Exited(Some(code)), _) => {
+                write!(f, "`{name}` exited with code {code} before it was healthy")
+            }
+            (UnhealthyReason::Exited(None) | UnhealthyReason::Hook, _) => {
+                write!(f, "`{name}` exited before it was healthy")
+            }
+            (UnhealthyReason::OutOfMemory { limit: Some(limit), .. }, _) => {
+                write!(f, "`{name}` ran out of memory: the kernel killed it at its limit of {} MiB", limit >> 20)
+            }
+            (UnhealthyReason::OutOfMemory { limit: None, .. }, _) => {
+                write!(f, "`{name}` was killed by the kernel: the machine is out of memory")
+            }
+            (UnhealthyReason::Removed, _) => write!(f, "`{name}` was removed by another process before it was healthy"),
+            (UnhealthyReason::TimedOut(limit), _) => {
+                write!(f, "`{name}` was not healthy within {} s", limit.as_secs())
+            }
+        }
+    }
+}
+
+/// A service that did not reach its new state.
+#[derive(Debug)]
+pub struct ServiceNotHealthy {
+    pub name: String,
+    pub failure: ServiceFailure,
+    /// The last lines of a task on this machine.
+    pub log: Vec<LogLine>,
+}
+
+impl std::error::Error for ServiceNotHealthy {}
+
+impl fmt::Display for ServiceNotHealthy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = printable(&self.name);
         match &self.failure {
             ServiceFailure::RolledBack(_) => {
-                format!("the new tasks of `{name}` failed, and Swarm went back to the state before")
+                write!(f, "the new tasks of `{name}` failed, and Swarm rolled the service back")
             }
-            ServiceFailure::Paused(_) => {
-                format!("the update of `{name}` failed, and Swarm stopped in the middle of it")
-            }
-            ServiceFailure::Failing(_) => format!("the tasks of `{name}` end again and again"),
+            ServiceFailure::Paused(_) => write!(f, "the update of `{name}` failed, and Swarm paused it halfway"),
+            ServiceFailure::Failing(_) => write!(f, "the tasks of `{name}` exit repeatedly"),
             ServiceFailure::TimedOut { progress, .. } => {
-                format!("{} of {} tasks of `{name}` were healthy in time", progress.running, progress.wanted)
+                write!(f, "{} of {} tasks of `{name}` were healthy in time", progress.running, progress.wanted)
             }
-        }
-    }
-}
-
-impl LaunchError {
-    /// A value that does not fit, and who gave it.
-    pub(super) fn value(giver: Giver, problem: impl Into<Problem>) -> Self {
-        Self::Value { giver: Box::new(giver), problem: Box::new(problem.into()) }
-    }
-}
-
-impl Diagnostic for LaunchError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Document(error) => error.code(),
-            Self::UnknownField { .. } => "launch/unknown-field",
-            Self::WrongType { .. } => "launch/wrong-type",
-            Self::Value { problem, .. } => problem.code,
-            Self::NoImage => "launch/no-image",
-            Self::NoPort { .. } => "launch/no-port",
-            Self::TwoDocuments { .. } => "launch/two-documents",
-            Self::DryRunOfFolder { .. } => "launch/dry-run-of-folder",
-            Self::Unreadable { .. } => "launch/unreadable",
-            Self::SecretNotText { .. } | Self::SecretNoVariable { .. } => "launch/secret-as-environment",
-            Self::Secrets { .. } => "launch/secrets",
-            Self::NoFolder { .. } => "launch/no-folder",
-            Self::AppRuns { .. } => "launch/app-runs",
-            Self::Replacing { .. } => "launch/replacing",
-            Self::ImageMoved { .. } => "launch/image-moved",
-            Self::Hook { .. } => "launch/hook",
-            Self::NotHealthy(failure) => match failure.trouble {
-                Trouble::OutOfMemory { .. } => "launch/out-of-memory",
-                Trouble::Exited(_) => "launch/exited",
-                Trouble::Hook => "launch/hook",
-                Trouble::Unhealthy | Trouble::Removed | Trouble::TimedOut(_) => "launch/not-healthy",
-            },
-            Self::ServiceNotHealthy(_) => "launch/service-not-healthy",
-            Self::NotInSwarm { .. } => "launch/not-in-swarm",
-            Self::Assets { .. } => "launch/assets",
-            Self::NoPrevious { .. } => "launch/no-previous",
-            Self::NotRestored { .. } => "launch/not-restored",
-            Self::Interrupted => "launch/interrupted",
-            Self::Container(error) => error.code(),
-            Self::Proxy(error) => error.code(),
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        vec![match self {
-            Self::Document(error) => return error.hints(),
-            Self::UnknownField { near: Some(near), .. } => format!("did you mean `{near}`?"),
-            Self::UnknownField { known, .. } => format!("known here are {}", known.join(", ")),
-            Self::WrongType { wanted, .. } => format!("write {wanted}"),
-            Self::Value { problem, .. } => problem.hint.clone(),
-            Self::NoImage => "name it as an argument, or as `image` in the document".to_owned(),
-            Self::NoPort { .. } => "give both ports, such as `--publish 8080:80`, or `--publish none`".to_owned(),
-            Self::TwoDocuments { .. } => "give one of them".to_owned(),
-            Self::DryRunOfFolder { .. } => {
-                "see the build with `nextdeploy build --dry-run`; build it, and then `nextdeploy run --dry-run IMAGE`"
-                    .to_owned()
-            }
-            Self::Unreadable { wanted_by, .. } => format!("correct {wanted_by}, or make the file readable"),
-            Self::SecretNotText { .. } => "let it reach the app as a file: leave `--secrets-as env` out".to_owned(),
-            Self::SecretNoVariable { .. } => {
-                "use ASCII letters, digits and `_`, or leave `--secrets-as env` out".to_owned()
-            }
-            Self::Secrets { .. } => "pass them as environment with `--secrets-as env`".to_owned(),
-            Self::NoFolder { .. } => "name the folder of the repository, a container document, or an image".to_owned(),
-            Self::AppRuns { .. } => {
-                "take its place with `--replace`, or run a second one with another `--name` and `--publish`".to_owned()
-            }
-            Self::Replacing { name, .. } => {
-                format!(
-                    "wait until it is done; if no process does it any more, remove its lock with `docker rm {name}`"
-                )
-            }
-            Self::ImageMoved { .. } => "run it again, or name it by its digest".to_owned(),
-            Self::Hook { .. } => "correct the command, or take it out of `hooks`".to_owned(),
-            Self::NotHealthy(failure) => failure.hint(),
-            Self::ServiceNotHealthy(_) => {
-                "see `docker service ps --no-trunc` for every task; wait longer with `--wait-timeout 5m`".to_owned()
-            }
-            Self::NotInSwarm { .. } => "leave them out, or run a container without `--swarm`".to_owned(),
-            Self::Assets { .. } => "choose a folder that can be written, or leave `--assets` out".to_owned(),
-            Self::NoPrevious { .. } => "run the image that you want: `nextdeploy run --replace IMAGE`".to_owned(),
-            Self::NotRestored { name, source } => {
-                let mut hints = source.hints();
-                hints.insert(0, format!("start it yourself: `docker start {name}`"));
-                return hints;
-            }
-            Self::Interrupted => "nothing was kept".to_owned(),
-            Self::Container(error) => return error.hints(),
-            Self::Proxy(error) => return error.hints(),
-        }]
-    }
-
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Document(_)
-            | Self::UnknownField { .. }
-            | Self::WrongType { .. }
-            | Self::Value { .. }
-            | Self::NoImage
-            | Self::NoPort { .. }
-            | Self::TwoDocuments { .. }
-            | Self::DryRunOfFolder { .. }
-            | Self::Unreadable { .. }
-            | Self::SecretNotText { .. }
-            | Self::SecretNoVariable { .. }
-            | Self::AppRuns { .. }
-            | Self::Replacing { .. }
-            | Self::Assets { .. }
-            | Self::NotInSwarm { .. }
-            | Self::NoFolder { .. }
-            | Self::NoPrevious { .. } => ExitCode::Usage,
-            Self::Secrets { .. }
-            | Self::ImageMoved { .. }
-            | Self::Hook { .. }
-            | Self::NotHealthy(_)
-            | Self::ServiceNotHealthy(_)
-            | Self::NotRestored { .. } => ExitCode::Unhealthy,
-            Self::Interrupted => ExitCode::Interrupted,
-            Self::Container(error) => error.exit_code(),
-            Self::Proxy(error) => error.exit_code(),
-        }
-    }
-
-    fn location(&self) -> Option<Location> {
-        match self {
-            Self::Document(error) => error.location(),
-            Self::UnknownField { location, .. } | Self::WrongType { location, .. } => Some((**location).clone()),
-            Self::Value { giver, .. } => giver.location.clone(),
-            _ => None,
         }
     }
 }

@@ -1,43 +1,38 @@
-//! From an image to a healthy container: what the image says of itself, the container document and the words typed become one
-//! [`LaunchPlan`], each choice with its origin (pure); then the plan is carried out, beside an old container when there is one.
+//! From an image to a healthy container: the facts of the image, the container document and the flags are resolved once into a
+//! [`LaunchPlan`], each choice with its origin (pure). Then the plan is carried out, beside an old container if there is one.
 //!
-//! Never leaves half of it behind: what was made for a container that did not become healthy is removed again.
+//! Never leaves a launch half done: everything that was created for a container that did not become healthy is removed again.
 
+mod app_containers;
 mod assets;
+mod container_config;
+mod deployment;
 mod document;
 mod error;
-mod event;
-mod flags;
-mod grammar;
-mod helper;
-mod hooks;
+mod helper_container;
+mod inputs;
+mod launch;
+mod launcher;
 pub mod manifest;
+mod parse;
 mod plan;
-mod probe;
 pub mod proxy;
 mod replace;
-mod rollback;
 mod run_document;
 mod schema;
 mod secrets;
 mod service;
-mod start;
-mod sweep;
-mod volumes;
-mod wishes;
 
-pub use assets::copy_assets;
+pub use container_config::{ContainerConfig, SecretsAs, container_schema, duration_of_flag};
+pub use deployment::{DeployOptions, Deployment};
 pub use document::read_document;
-pub use error::{LaunchError, NotHealthy, Problem, Trouble};
-pub use event::{LaunchEvent, Listener};
-pub use flags::{duration_of_flag, wishes_of_flags};
-pub use helper::{LAUNCHER_LABEL, read_run_document};
-pub use hooks::run_pre_stop;
-pub use plan::{AppUser, EnvFile, Hooks, LaunchInputs, LaunchPlan, plan_launch};
-pub use replace::{AppContainers, Replaced, Replacement};
-pub use run_document::{RUN_DOCUMENT, RunDocument, RunMode};
-pub use schema::container_schema;
-pub use secrets::{SECRETS_LABEL, SecretFile, SecretsPlace, remove_with_secrets};
-pub use service::{LaunchedService, ServiceNotHealthy, ServicePlan, plan_service};
-pub use start::{Launched, Launcher, StopSignal};
-pub use wishes::{HealthWish, Publish, SecretsAs, Wishes};
+pub use error::{LaunchError, NotHealthy, ServiceNotHealthy, UnhealthyReason};
+pub use helper_container::read_run_document;
+pub use inputs::{ImageSource, RunTarget, current_folder, read_config, read_env_files, read_secrets};
+pub use launch::run_pre_stop;
+pub use launcher::{LaunchEvent, LaunchListener, Launched, Launcher, StopSignal, wait_timeout};
+pub use plan::{DaemonMachine, LaunchInputs, LaunchPlan, LoadedEnvFile, MachineFacts, plan_launch};
+pub use replace::{Replaced, Replacement};
+pub use run_document::{RunDocument, RunMode};
+pub use secrets::{SecretFile, remove_with_secrets};
+pub use service::{LaunchedService, plan_service, present_replicas};

@@ -7,7 +7,7 @@
 //! in its place, or to look into it. So each container has a folder of its own, whose name cannot be guessed, made by root with mode 0700
 //! in a place that belongs to root, and that is sticky where others may write: there only root renames or removes it. In it is the
 //! folder that is mounted, also with a name that cannot be guessed: memory is empty after a restart of the machine, when anybody may make
-//! the outer folder, whose name was to be seen, but not one with the inner name, by which the daemon asks for it.
+//! the outer folder, whose name was visible, but not one with the inner name, which the daemon mounts.
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -16,9 +16,10 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags, fstat, fstatfs, open};
 
 use super::error::LaunchError;
-use super::helper::Helper;
-use super::plan::AppUser;
+use super::helper_container::HelperContainer;
+use super::plan::{AppUser, SECRETS_LABEL};
 use crate::diagnostic::shown;
+use crate::docker::connection::helper_name;
 use crate::docker::{
     Access, ArchiveContent, ArchiveEntry, ContainerError, Containers, FileState, Mount, Removal, pack,
 };
@@ -27,8 +28,6 @@ use crate::secret::Secret;
 
 /// Where the app finds them.
 pub const SECRETS_FOLDER: &str = "/run/secrets";
-/// Label with the folder of the machine.
-pub const SECRETS_LABEL: &str = "nextdeploy.secrets";
 /// `f_type` of file systems in memory (statfs(2)).
 const IN_MEMORY: [i64; 2] = [0x0102_1994, 0x8584_58f6];
 /// Where an image has its users.
@@ -49,17 +48,17 @@ pub struct SecretFile {
 
 /// The part of memory in which a folder is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Memory {
-    /// `/run`, where it is in memory (systemd): nobody but root writes there.
+enum MemoryRoot {
+    /// `/run`, where it is in memory (systemd): only root can write there.
     Run,
     /// Shared memory (`shm_open(3)`), where every user writes.
     Shm,
 }
 
-impl Memory {
+impl MemoryRoot {
     const ALL: [Self; 2] = [Self::Run, Self::Shm];
 
-    /// What the helper container sees.
+    /// Mounted in the helper container.
     fn root(self) -> &'static str {
         match self {
             Self::Run => "/run/nextdeploy",
@@ -70,15 +69,15 @@ impl Memory {
 
 /// A folder of secrets on the daemon's machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SecretsPlace {
-    memory: Memory,
-    /// Below the memory; nobody but root looks into it.
+pub struct SecretsFolder {
+    memory: MemoryRoot,
+    /// Below the memory; only root can read it.
     folder: String,
     /// In that folder; what is mounted.
     name: String,
 }
 
-impl SecretsPlace {
+impl SecretsFolder {
     const PREFIX: &str = "nextdeploy-";
     const DIGITS: usize = 32;
 
@@ -88,10 +87,10 @@ impl SecretsPlace {
         Ok(Self { memory: memory(containers)?, folder, name: format!("{name}-{}", host::random_word()) })
     }
 
-    /// The folder that a label names. Images can have labels too, so that nothing but the path of such a folder counts.
+    /// The folder that a label names. Since images can set labels too, only paths that this program would choose are accepted.
     pub fn of_label(label: &str) -> Option<Self> {
         let is_word = |text: &str| text.len() == Self::DIGITS && text.bytes().all(|b| b.is_ascii_hexdigit());
-        let (memory, path) = Memory::ALL
+        let (memory, path) = MemoryRoot::ALL
             .into_iter()
             .find_map(|memory| Some((memory, label.strip_prefix(memory.root())?.strip_prefix('/')?)))?;
         let (folder, name) = path.split_once('/')?;
@@ -116,8 +115,8 @@ impl SecretsPlace {
         let (source, target, access) = (self.memory.root().to_owned(), INSIDE.to_owned(), Access::ReadWrite);
         match self.memory {
             // Made by the daemon when it is missing.
-            Memory::Run => Mount::Folder { source, target, access },
-            Memory::Shm => Mount::Bind { source, target, access },
+            MemoryRoot::Run => Mount::Folder { source, target, access },
+            MemoryRoot::Shm => Mount::Bind { source, target, access },
         }
     }
 
@@ -143,13 +142,13 @@ impl SecretsPlace {
 pub(super) async fn write_secrets<'a>(
     containers: &'a Containers,
     image: &str,
-    place: &SecretsPlace,
+    place: &SecretsFolder,
     secrets: &[SecretFile],
     user: &AppUser,
-) -> Result<Helper<'a>, LaunchError> {
+) -> Result<HelperContainer<'a>, LaunchError> {
     let user = user_number(containers, image, user).await?;
     let archive = packed(&place.entries(secrets, user))?;
-    let helper = Helper::at(containers, image, place).await?;
+    let helper = helper_at(containers, image, place).await?;
     let written = async {
         check(containers, &helper, place, INSIDE, is_safe_root).await?;
         containers.copy_in(&helper.id, INSIDE, archive).await?;
@@ -167,8 +166,8 @@ pub(super) async fn write_secrets<'a>(
 /// Looks at a folder as the daemon has it.
 async fn check(
     containers: &Containers,
-    helper: &Helper<'_>,
-    place: &SecretsPlace,
+    helper: &HelperContainer<'_>,
+    place: &SecretsFolder,
     path: &str,
     is_right: fn(FileState) -> bool,
 ) -> Result<(), LaunchError> {
@@ -182,7 +181,7 @@ async fn check(
         return Ok(());
     }
     let FileState { owner, mode, .. } = found;
-    let reason = format!("`{shown}` of the daemon's machine can be changed by others (owner {owner}, mode {mode:04o})");
+    let reason = format!("other users of the daemon's machine can change `{shown}` (owner {owner}, mode {mode:04o})");
     Err(LaunchError::Secrets { reason })
 }
 
@@ -203,12 +202,12 @@ pub(super) async fn user_number(containers: &Containers, image: &str, user: &App
         AppUser::Number(number) => return Ok(*number),
         AppUser::Named(name) => name,
     };
-    let helper = Helper::create(containers, image, Vec::new()).await?;
+    let helper = HelperContainer::create(containers, image, Vec::new()).await?;
     let read = containers.read_file(&helper.id, USERS, LONGEST_USERS).await;
     helper.remove().await?;
     let users = read?.unwrap_or_default();
     number_of(&String::from_utf8_lossy(&users), name).ok_or_else(|| LaunchError::Secrets {
-        reason: format!("the image has no user `{}` in `{USERS}`, who would read them", shown(name)),
+        reason: format!("the image has no user `{}` in `{USERS}` to read them", shown(name)),
     })
 }
 
@@ -219,31 +218,31 @@ fn number_of(users: &str, name: &str) -> Option<u32> {
 }
 
 /// Removes them: an empty file takes the place of the folder, and goes too where the daemon is on this machine and this program is root.
-pub async fn remove_secrets(containers: &Containers, image: &str, place: &SecretsPlace) -> Result<(), LaunchError> {
-    let helper = Helper::at(containers, image, place).await?;
+pub async fn remove_secrets(containers: &Containers, image: &str, place: &SecretsFolder) -> Result<(), LaunchError> {
+    let helper = helper_at(containers, image, place).await?;
     let emptied = empty(containers, &helper, place).await;
     let removed = helper.remove().await;
     emptied?;
-    removed
+    Ok(removed?)
 }
 
-/// Removes a container and its secrets. Whenever this is interrupted, a container names them.
+/// Removes a container and its secrets. At any interruption, a container still names them.
 pub async fn remove_with_secrets(
     containers: &Containers,
     container: &str,
     (labels, image): (&BTreeMap<String, String>, &str),
     removal: Removal,
 ) -> Result<(), ContainerError> {
-    let place = labels.get(SECRETS_LABEL).and_then(|label| SecretsPlace::of_label(label));
+    let place = labels.get(SECRETS_LABEL).and_then(|label| SecretsFolder::of_label(label));
     let helper = match &place {
         // Its image may be gone; the container is removed all the same.
-        Some(place) => Helper::at(containers, image, place).await.ok(),
+        Some(place) => helper_at(containers, image, place).await.ok(),
         None => None,
     };
     let removed = containers.remove(container, removal).await;
     if let (Some(helper), Some(place)) = (helper, place) {
         if removed.is_ok() {
-            // Another try would meet the same daemon.
+            // A retry would reach the same daemon.
             let _ = empty(containers, &helper, &place).await;
         }
         let _ = helper.remove().await;
@@ -251,12 +250,30 @@ pub async fn remove_with_secrets(
     removed
 }
 
-async fn empty(containers: &Containers, helper: &Helper<'_>, place: &SecretsPlace) -> Result<(), LaunchError> {
+/// A helper container that sees the memory of `place`. Its label names the folder, so that a later run finds it if this one is killed.
+async fn helper_at<'a>(
+    containers: &'a Containers,
+    image: &str,
+    place: &SecretsFolder,
+) -> Result<HelperContainer<'a>, ContainerError> {
+    let mut spec = HelperContainer::spec(&helper_name(), image, vec![place.root_mount()]);
+    spec.labels.insert(SECRETS_LABEL.to_owned(), place.path());
+    // Podman reports all that it copies out as owned by the user of the container (seen with 4.3), so that modes are checked there,
+    // and owners only where this machine sees them itself.
+    spec.user = Some("0:0".to_owned());
+    HelperContainer::from_spec(containers, spec).await
+}
+
+async fn empty(
+    containers: &Containers,
+    helper: &HelperContainer<'_>,
+    place: &SecretsFolder,
+) -> Result<(), LaunchError> {
     let content = ArchiveContent::File(Vec::new());
     let entry = ArchiveEntry { path: place.folder.clone(), mode: 0, user: 0, group: 0, content };
     containers.copy_in(&helper.id, INSIDE, packed(&[entry])?).await?;
     if containers.engine().is_local() {
-        // Only root may; nothing is in it any more.
+        // Needs root. The file is empty by now.
         let _ = std::fs::remove_file(Path::new(place.memory.root()).join(&place.folder));
     }
     Ok(())
@@ -267,28 +284,28 @@ fn packed(entries: &[ArchiveEntry]) -> Result<Vec<u8>, LaunchError> {
 }
 
 /// On another machine `/dev/shm` is taken unseen for memory: it is what POSIX shared memory of Linux is made of (`shm_open(3)`), and `/run`
-/// is on a disk where there is no systemd. Whose it is, is asked of the daemon in any case.
-fn memory(containers: &Containers) -> Result<Memory, LaunchError> {
+/// is on a disk where there is no systemd. Its owner is checked through the daemon in any case.
+fn memory(containers: &Containers) -> Result<MemoryRoot, LaunchError> {
     if !containers.engine().is_local() {
-        return Ok(Memory::Shm);
+        return Ok(MemoryRoot::Shm);
     }
     let run = Path::new("/run");
-    let own = Path::new(Memory::Run.root());
+    let own = Path::new(MemoryRoot::Run.root());
     if is_memory_of_root(run) && state(run).is_some_and(|run| run.mode & 0o022 == 0) {
         let free = std::fs::symlink_metadata(own).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
         if free || state(own).is_some_and(is_safe_root) {
-            return Ok(Memory::Run);
+            return Ok(MemoryRoot::Run);
         }
     }
-    if is_memory_of_root(Path::new(Memory::Shm.root())) {
-        return Ok(Memory::Shm);
+    if is_memory_of_root(Path::new(MemoryRoot::Shm.root())) {
+        return Ok(MemoryRoot::Shm);
     }
     let reason =
-        "neither `/run` nor `/dev/shm` is a file system in memory in which root alone renames what belongs to it";
+        "neither `/run` nor `/dev/shm` is a file system in memory where only root can rename the files of root";
     Err(LaunchError::Secrets { reason: reason.to_owned() })
 }
 
-/// Asked of one handle, so that all answers are about one folder.
+/// Through one handle, so that all answers are about one folder.
 fn is_memory_of_root(path: &Path) -> bool {
     let Some(handle) = handle(path) else { return false };
     let in_memory = fstatfs(&handle).is_ok_and(|found| IN_MEMORY.contains(&found.f_type));
@@ -316,8 +333,8 @@ mod tests {
 
     const WORD: &str = "0123456789abcdef0123456789abcdef";
 
-    fn place() -> SecretsPlace {
-        SecretsPlace { memory: Memory::Shm, folder: format!("nextdeploy-{WORD}"), name: format!("shop-1-{WORD}") }
+    fn place() -> SecretsFolder {
+        SecretsFolder { memory: MemoryRoot::Shm, folder: format!("nextdeploy-{WORD}"), name: format!("shop-1-{WORD}") }
     }
 
     #[test]
@@ -388,9 +405,9 @@ mod tests {
 
     #[test]
     fn a_label_names_a_folder_of_ours_or_nothing() {
-        for memory in Memory::ALL {
-            let place = SecretsPlace { memory, ..place() };
-            assert_eq!(SecretsPlace::of_label(&place.path()), Some(place));
+        for memory in MemoryRoot::ALL {
+            let place = SecretsFolder { memory, ..place() };
+            assert_eq!(SecretsFolder::of_label(&place.path()), Some(place));
         }
         let (outer, inner) = (format!("nextdeploy-{WORD}"), format!("shop-{WORD}"));
         for bad in [
@@ -406,7 +423,7 @@ mod tests {
             format!("/home/user/{outer}/{inner}"),
             format!("/dev/shm/nextdeploy/secrets/{inner}"),
         ] {
-            assert_eq!(SecretsPlace::of_label(&bad), None, "{bad}");
+            assert_eq!(SecretsFolder::of_label(&bad), None, "{bad}");
         }
     }
 }

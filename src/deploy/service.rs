@@ -4,23 +4,23 @@
 
 use std::collections::BTreeMap;
 
-use super::error::LaunchError;
-use super::event::LaunchEvent;
+use super::container_config::SecretsAs;
+use super::error::{LaunchError, ServiceNotHealthy};
+use super::launch::as_environment;
+use super::launcher::{LaunchEvent, Launcher};
 use super::plan::LaunchPlan;
 use super::secrets::{SecretFile, user_number};
-use super::start::{Launcher, as_environment};
-use super::wishes::SecretsAs;
 use crate::diagnostic::Warning;
 use crate::docker::connection::Engine;
 use crate::docker::{
-    ContainerName, Direction, ImageFacts, LogLine, RollingUpdate, ServiceChange, ServiceFailure, ServiceProgress,
-    ServiceSecret, ServiceSpec,
+    ContainerError, ContainerName, Containers, Direction, ImageFacts, LogLine, RollingUpdate, ServiceChange,
+    ServiceFailure, ServiceProgress, ServiceSecret, ServiceSpec, SwarmRole,
 };
-use crate::image_ref::ImageRef;
+use crate::image_ref::{ImageRef, RegistryHost};
 use crate::origin::Origin;
-use crate::registry::{Login, RegistryHost};
+use crate::registry::Login;
 
-/// Network of services that nobody gave another; a bridge may have the other name.
+/// The default network. A bridge may already have the name of the one for containers.
 const OVERLAY: &str = "nextdeploy-swarm";
 
 /// A service as it would be deployed.
@@ -28,6 +28,7 @@ const OVERLAY: &str = "nextdeploy-swarm";
 pub struct ServicePlan {
     /// Its secrets are added by the deployment.
     pub spec: ServiceSpec,
+    /// Those of the container plan that hold for a service, and its own.
     pub warnings: Vec<Warning>,
 }
 
@@ -40,47 +41,36 @@ pub struct LaunchedService {
     pub replicas: u64,
 }
 
-/// A service that is not in its new state.
-#[derive(Debug)]
-pub struct ServiceNotHealthy {
-    pub name: String,
-    pub failure: ServiceFailure,
-    /// The last lines of a task on this machine.
-    pub log: Vec<LogLine>,
-}
-
 /// What differs for a Swarm: the service has the name of the app, its image is named so that every machine gets the same one, and
-/// a port is published only when it was asked for, because Swarm opens it on all addresses of all machines.
+/// a port is published only if it is configured, because Swarm opens it on all addresses of all machines.
 pub fn plan_service(plan: &LaunchPlan, image: &ImageFacts, replicas: u64) -> Result<ServicePlan, LaunchError> {
     if !plan.hooks.post_start.is_empty() || !plan.hooks.pre_stop.is_empty() {
         return Err(LaunchError::NotInSwarm { what: "hooks".to_owned() });
     }
-    let mut warnings = Vec::new();
+    // A service is always published on all addresses, about which there is a warning of its own.
+    let of_plan = plan.warnings.iter().filter(|warning| warning.code != "launch/published-everywhere");
+    let mut warnings: Vec<Warning> = of_plan.cloned().collect();
     let mut container = plan.container(BTreeMap::new());
-    if !matches!(plan.name.origin, Origin::Flag(_) | Origin::File(_))
-        && let Ok(name) = ContainerName::parse(&plan.app.value)
-    {
-        container.name = name;
-    }
+    container.name = service_name(plan);
     container.image = pinned(plan, image, &mut warnings);
     container.network = None;
     container.ports.clear();
     for port in plan.ports.iter().filter(|port| !matches!(port.origin, Origin::Default(_))) {
         if !port.value.address.is_unspecified() {
             let message = format!(
-                "port {} is opened on all addresses of all machines of the Swarm, not on {} only",
+                "port {} is open on all addresses of all machines of the Swarm, not only on {}",
                 port.value.host_port.unwrap_or(port.value.container_port),
                 port.value.address
             );
             let hint =
-                "let a firewall guard it, or publish nothing (`--publish none`) and put the proxy into the Swarm";
+                "protect it with a firewall, or publish nothing (`--publish none`) and run the proxy in the Swarm";
             warnings.push(Warning::new("launch/swarm-port", message).with_hint(hint));
         }
         container.ports.push(port.value);
     }
     if replicas > 1 && plan.run.as_ref().is_some_and(|run| !run.routes.isr.is_empty()) {
-        let message = "the app revalidates pages (ISR), and each of its tasks has a cache of its own";
-        let hint = "give Next.js a cache that all tasks share (`cacheHandler`), or let `--replicas 1` do";
+        let message = "the app revalidates pages (ISR), but each of its tasks has its own cache";
+        let hint = "set a `cacheHandler` that all tasks share, or use `--replicas 1`";
         warnings.push(Warning::new("launch/swarm-cache", message).with_hint(hint));
     }
     let network = if matches!(plan.network.origin, Origin::Default(_)) {
@@ -91,6 +81,25 @@ pub fn plan_service(plan: &LaunchPlan, image: &ImageFacts, replicas: u64) -> Res
     let update = RollingUpdate::default();
     let spec = ServiceSpec { container, replicas, secrets: Vec::new(), update, network: Some(network) };
     Ok(ServicePlan { spec, warnings })
+}
+
+/// The configured name, else that of the app.
+fn service_name(plan: &LaunchPlan) -> ContainerName {
+    let of_app = ContainerName::parse(&plan.app.value).ok();
+    let of_app = of_app.filter(|_| !matches!(plan.name.origin, Origin::Flag(_) | Origin::File(_)));
+    of_app.unwrap_or_else(|| plan.name.value.clone())
+}
+
+/// How many tasks the service of `plan` has now; `None` when there is no such service.
+///
+/// # Errors
+/// Also when the daemon does not manage a Swarm.
+pub async fn present_replicas(containers: &Containers, plan: &LaunchPlan) -> Result<Option<u64>, LaunchError> {
+    let name = service_name(plan);
+    match containers.swarm_role().await? {
+        SwarmRole::Manager => Ok(containers.service_replicas(name.as_str()).await?),
+        role => Err(ContainerError::NoSwarm { name: name.to_string(), role }.into()),
+    }
 }
 
 /// By digest where a registry has it.
@@ -104,7 +113,7 @@ fn pinned(plan: &LaunchPlan, image: &ImageFacts, warnings: &mut Vec<Warning>) ->
     let message = format!("no registry has the image `{}`: only this machine can run it", plan.image.value);
     warnings.push(
         Warning::new("launch/swarm-image", message)
-            .with_hint("push it first (`nextdeploy push`), and run it by the name that it has there"),
+            .with_hint("push it first (`nextdeploy push`), and run it under the name it has there"),
     );
     plan.image.value.clone()
 }
@@ -146,7 +155,7 @@ impl Launcher<'_> {
         let deployed = self.containers.deploy_service(&spec, login).await?;
         (self.listener)(&LaunchEvent::ServiceDeployed { name, change: deployed.change });
         let mut goes_back = false;
-        let told = |progress: ServiceProgress| match progress.direction {
+        let on_progress = |progress: ServiceProgress| match progress.direction {
             Direction::Forward => (self.listener)(&LaunchEvent::ServiceProgress { name, progress }),
             Direction::Back if goes_back => {}
             Direction::Back => {
@@ -154,7 +163,7 @@ impl Launcher<'_> {
                 (self.listener)(&LaunchEvent::ServiceGoesBack { name });
             }
         };
-        let waited = self.unless_stopped(self.containers.await_service(name, self.wait, told)).await;
+        let waited = self.unless_stopped(self.containers.await_service(name, self.wait, on_progress)).await;
         let failure = match waited {
             Ok(Ok(Ok(progress))) => {
                 self.containers.remove_old_secrets(name).await?;
@@ -180,8 +189,8 @@ impl Launcher<'_> {
     /// Back to the state before the last update.
     pub async fn roll_back_service(&self, name: &str) -> Result<LaunchedService, LaunchError> {
         self.containers.rollback_service(name).await?;
-        let told = |progress: ServiceProgress| (self.listener)(&LaunchEvent::ServiceProgress { name, progress });
-        match self.unless_stopped(self.containers.await_service(name, self.wait, told)).await?? {
+        let on_progress = |progress: ServiceProgress| (self.listener)(&LaunchEvent::ServiceProgress { name, progress });
+        match self.unless_stopped(self.containers.await_service(name, self.wait, on_progress)).await?? {
             Ok(_) | Err(ServiceFailure::RolledBack(_)) => {}
             Err(failure) => {
                 let log = self.log_of_a_task(&failure).await;
@@ -193,7 +202,7 @@ impl Launcher<'_> {
         Ok(LaunchedService { name: name.to_owned(), id: String::new(), change: ServiceChange::Updated, replicas })
     }
 
-    /// The failure itself is told in any case.
+    /// Its own failure is ignored: that of the service is reported.
     async fn take_back(&self, name: &str, change: ServiceChange, failure: Option<&ServiceFailure>) {
         match (change, failure) {
             (ServiceChange::Made, _) => {

@@ -6,9 +6,9 @@ use crate::diagnostic::{ExitCode, Warning};
 use crate::docker::connection::{BuilderKind, Engine, MachineUsage};
 use crate::host::Environment;
 use crate::image::plan::ImagePlan;
+use crate::image_ref::{RegistryHost, RegistryKind};
 use crate::project::ProjectFacts;
-use crate::registry::transfer::LoginAnswer;
-use crate::registry::{AuthError, Credentials, Login, RegistryHost, RegistryKind};
+use crate::registry::{AuthError, Credential, Login, LoginStatus};
 use crate::rel_path::RelPath;
 use crate::repo::SourceTree;
 use crate::repo::ci::{CiContext, CiSystem};
@@ -160,8 +160,8 @@ fn gigabytes(bytes: u64) -> String {
 /// A registry, the credentials found for it, and whether it accepts them.
 pub struct RegistryState {
     pub host: RegistryHost,
-    pub found: Result<Credentials, AuthError>,
-    pub answer: LoginAnswer,
+    pub found: Result<Credential, AuthError>,
+    pub status: LoginStatus,
 }
 
 pub fn check_credentials(registries: &[RegistryState], push: PushPolicy) -> Vec<DoctorFinding> {
@@ -180,7 +180,7 @@ fn check_registry(registry: &RegistryState, push: PushPolicy) -> DoctorFinding {
                 problem
             }
         }
-        Ok(Credentials { login: Login::Anonymous, tried, .. }) => DoctorFinding::warning(
+        Ok(Credential { login: Login::Anonymous, tried, .. }) => DoctorFinding::warning(
             FindingArea::Registry,
             "doctor/no-credentials",
             format!("no credentials for {host}: {}", tried.join("; ")),
@@ -188,7 +188,7 @@ fn check_registry(registry: &RegistryState, push: PushPolicy) -> DoctorFinding {
                 "log in with `docker login {host}`, or pass `--registry {host} --username NAME --password env:NAME`"
             ),
         ),
-        Ok(credentials) if registry.answer == LoginAnswer::Refused => {
+        Ok(credentials) if registry.status == LoginStatus::Rejected => {
             let refused = DoctorFinding::warning(
                 FindingArea::Registry,
                 "doctor/login-refused",
@@ -202,7 +202,7 @@ fn check_registry(registry: &RegistryState, push: PushPolicy) -> DoctorFinding {
             }
         }
         Ok(credentials) => {
-            let taken = if registry.answer == LoginAnswer::Taken { ", accepted" } else { "" };
+            let taken = if registry.status == LoginStatus::Accepted { ", accepted" } else { "" };
             let message = format!("{host}: credentials from {}{taken}", credentials.origin);
             DoctorFinding::ok(FindingArea::Registry, "doctor/credentials", message)
         }

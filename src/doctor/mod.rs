@@ -15,10 +15,10 @@ use crate::config::settings::PushPolicy;
 use crate::docker::connection::{DaemonError, Engine, find_endpoint};
 use crate::host::Environment;
 use crate::image::plan::ImagePlan;
-use crate::image_ref::ImageRef;
+use crate::image_ref::{ImageRef, RegistryHost};
 use crate::net::Network;
-use crate::registry::transfer::{LoginAnswer, ask_about_login};
-use crate::registry::{Access, AuthError, Authenticator, Login, RegistryHost};
+use crate::registry::transfer::check_login;
+use crate::registry::{Access, AuthError, Keychain, Login, LoginStatus};
 
 pub use checks::{CiState, RegistryState, TokenState, check_ci, check_credentials, check_machine, check_repository};
 pub use finding::{DoctorFinding, DoctorResult, FindingArea, FindingLevel, exit_code};
@@ -46,33 +46,32 @@ pub async fn probe_machine(
 
 /// One reference of each registry that the tags name. A name without registry and namespace is local.
 pub fn registries_of(plan: &ImagePlan) -> BTreeMap<RegistryHost, ImageRef> {
-    let references = plan.tags.iter().filter_map(|tag| ImageRef::parse(&tag.value).ok());
-    let remote = references.filter(|reference| reference.domain.is_some() || reference.path.contains('/'));
-    remote.map(|reference| (RegistryHost::of(&reference), reference)).collect()
+    let remote = plan.tags.iter().map(|tag| tag.value.clone()).filter(|reference| !reference.is_local());
+    remote.map(|reference| (reference.registry(), reference)).collect()
 }
 
 /// The credentials for each registry, and whether it accepts them.
 pub async fn probe_registries(
     registries: &BTreeMap<RegistryHost, ImageRef>,
-    authenticator: Result<Authenticator, AuthError>,
+    keychain: Result<Keychain, AuthError>,
     network: &Network,
     engine: Option<&Engine>,
     push: PushPolicy,
 ) -> Vec<DoctorFinding> {
-    let authenticator = match authenticator {
-        Ok(authenticator) => authenticator,
+    let keychain = match keychain {
+        Ok(keychain) => keychain,
         Err(error) => return vec![DoctorFinding::problem(FindingArea::Registry, &error)],
     };
     let mut states = Vec::new();
     for (host, reference) in registries {
-        let found = authenticator.credentials(host, Access::Push).await;
-        let answer = match (&found, engine) {
+        let found = keychain.resolve(host, Access::Push).await;
+        let status = match (&found, engine) {
             (Ok(credentials), Some(engine)) if credentials.login != Login::Anonymous => {
-                ask_about_login(engine, network, reference, &credentials.login).await
+                check_login(engine, network, reference, &credentials.login).await
             }
-            _ => LoginAnswer::Unknown,
+            _ => LoginStatus::Unknown,
         };
-        states.push(RegistryState { host: host.clone(), found, answer });
+        states.push(RegistryState { host: host.clone(), found, status });
     }
     check_credentials(&states, push)
 }

@@ -2,7 +2,7 @@ use super::checks::{check_disk, check_memory};
 use super::*;
 use crate::diagnostic::{ExitCode, Warning};
 use crate::docker::connection::MachineUsage;
-use crate::registry::Credentials;
+use crate::registry::Credential;
 use crate::repo::ci::{CiContext, CiSystem, PullRequest, PullRequestSource};
 use crate::report::forge::RequestedReports;
 
@@ -34,9 +34,9 @@ fn low_disk_space_and_memory_are_warnings() {
 
 #[test]
 fn credentials_are_only_a_problem_for_a_push() {
-    let state = |found| vec![RegistryState { host: RegistryHost::new("ghcr.io"), found, answer: LoginAnswer::Unknown }];
+    let state = |found| vec![RegistryState { host: RegistryHost::new("ghcr.io"), found, status: LoginStatus::Unknown }];
     let found =
-        |login| Ok(Credentials { login, origin: "`config.json`".to_owned(), tried: vec!["x is not set".to_owned()] });
+        |login| Ok(Credential { login, origin: "`config.json`".to_owned(), tried: vec!["x is not set".to_owned()] });
     let token = || Login::RegistryToken(crate::secret::Secret::new("hidden".to_owned()));
     let one = |states: Vec<RegistryState>, push| check_credentials(&states, push).remove(0);
     check(
@@ -45,12 +45,17 @@ fn credentials_are_only_a_problem_for_a_push() {
         "doctor/credentials",
         "ghcr.io: credentials from `config.json`",
     );
-    let answered = |answer| vec![RegistryState { host: RegistryHost::new("ghcr.io"), found: found(token()), answer }];
-    check(&one(answered(LoginAnswer::Taken), PushPolicy::Auto), FindingLevel::Ok, "doctor/credentials", ", accepted");
-    let refused = one(answered(LoginAnswer::Refused), PushPolicy::Auto);
+    let answered = |status| vec![RegistryState { host: RegistryHost::new("ghcr.io"), found: found(token()), status }];
+    check(
+        &one(answered(LoginStatus::Accepted), PushPolicy::Auto),
+        FindingLevel::Ok,
+        "doctor/credentials",
+        ", accepted",
+    );
+    let refused = one(answered(LoginStatus::Rejected), PushPolicy::Auto);
     check(&refused, FindingLevel::Problem, "doctor/login-refused", "`config.json`");
     assert_eq!(exit_code(&[refused]), ExitCode::Authentication);
-    let unused = one(answered(LoginAnswer::Refused), PushPolicy::Never);
+    let unused = one(answered(LoginStatus::Rejected), PushPolicy::Never);
     check(&unused, FindingLevel::Warning, "doctor/login-refused", "docker login ghcr.io");
     check(
         &one(state(found(Login::Anonymous)), PushPolicy::Always),

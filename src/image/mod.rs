@@ -1,8 +1,7 @@
-//! Images as this program speaks of them, free of Docker's own types.
+//! Images, independent of Docker's types.
 
 pub mod dockerfile;
 pub mod plan;
-pub mod scripts;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,7 +40,7 @@ pub struct AppRoutes {
     /// Rendered by the build.
     #[serde(rename = "static")]
     pub prerendered: Vec<String>,
-    /// Rendered by the build, and again when they are too old.
+    /// Rendered by the build, and again when they are stale (incremental static regeneration).
     pub isr: Vec<String>,
     /// Rendered for each request.
     pub dynamic: Vec<String>,
@@ -51,7 +50,7 @@ pub struct AppRoutes {
     pub middleware: Option<String>,
 }
 
-/// What became of one reference that was to be pushed.
+/// One pushed reference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PushedReference {

@@ -11,10 +11,10 @@ fn parts(text: &str) -> (Option<String>, String, Option<String>, Option<String>)
 }
 
 #[test]
-fn a_port_is_no_tag() {
+fn a_port_is_not_a_tag() {
     assert_eq!(parts("localhost:5000/app"), (Some("localhost:5000".into()), "app".into(), None, None));
     assert_eq!(parts("node:22-slim"), (None, "node".into(), Some("22-slim".into()), None));
-    // Without a slash a number behind a colon is a tag, also where a port was meant.
+    // Without a slash, a number after a colon is a tag, even where a port was meant.
     assert_eq!(parts("localhost:5000"), (None, "localhost".into(), Some("5000".into()), None));
     let digest = format!("sha256:{}", "a".repeat(64));
     let (domain, path, tag, found) = parts(&format!("[::1]:5000/a/b__c:T.1@{digest}"));
@@ -23,16 +23,15 @@ fn a_port_is_no_tag() {
 }
 
 #[test]
-fn the_first_part_is_a_host_only_when_it_looks_like_one() {
+fn the_first_component_is_a_host_only_if_it_looks_like_one() {
     assert_eq!(parts("acme/shop").0, None);
     assert_eq!(parts("localhost/shop").0.as_deref(), Some("localhost"));
     assert_eq!(parts("a.b/shop").0.as_deref(), Some("a.b"));
     assert_eq!(parts("Acme/shop").0.as_deref(), Some("Acme"));
 }
 
-/// What a user reads about a reference that is none.
 #[test]
-fn what_the_grammar_forbids_says_what_to_do() {
+fn invalid_references_have_a_message_and_a_hint() {
     let digest = "0".repeat(64);
     let cases = [
         String::new(),
@@ -85,7 +84,7 @@ fn what_the_grammar_forbids_says_what_to_do() {
 }
 
 #[test]
-fn the_limits_themselves_are_allowed() {
+fn maximum_lengths_are_accepted() {
     parts(&"a".repeat(255));
     parts(&format!("registry.example.com:65535/{}", "a".repeat(255)));
     parts(&format!("a:{}", "b".repeat(128)));
@@ -99,6 +98,16 @@ fn names_are_qualified_as_docker_does() {
     assert_eq!(full("node:22-slim"), "docker.io/library/node:22-slim");
     assert_eq!(full("team/app"), "docker.io/team/app:latest");
     assert_eq!(full("gcr.io/distroless/nodejs22-debian13"), "gcr.io/distroless/nodejs22-debian13:latest");
+}
+
+#[test]
+fn latest_is_the_default_tag_unless_there_is_a_digest() {
+    let with_default = |text: &str| ImageRef::parse(text).unwrap().or_latest().to_string();
+    assert_eq!(with_default("acme/shop"), "acme/shop:latest");
+    assert_eq!(with_default("acme/shop:1"), "acme/shop:1");
+    let pinned = format!("acme/shop@sha256:{}", "a".repeat(64));
+    assert_eq!(with_default(&pinned), pinned);
+    assert_eq!(ImageRef::parse("acme/shop").unwrap().tag_or_latest(), "latest");
 }
 
 fn reference() -> impl Strategy<Value = ImageRef> {
@@ -117,19 +126,19 @@ fn reference() -> impl Strategy<Value = ImageRef> {
 
 proptest! {
     #[test]
-    fn what_is_printed_is_read_again(reference in reference()) {
+    fn display_round_trips(reference in reference()) {
         prop_assert_eq!(ImageRef::parse(&reference.to_string()), Ok(reference));
     }
 
     #[test]
-    fn whatever_is_read_is_printed_as_it_was(text in "[a-zA-Z0-9./:@_\\[\\]-]{0,40}") {
+    fn parsing_preserves_the_text(text in "[a-zA-Z0-9./:@_\\[\\]-]{0,40}") {
         if let Ok(reference) = ImageRef::parse(&text) {
             prop_assert_eq!(reference.to_string(), text);
         }
     }
 
     #[test]
-    fn a_lower_case_hint_is_right(reference in reference()) {
+    fn the_lowercase_suggestion_is_valid(reference in reference()) {
         let upper = ImageRef { path: reference.path.to_ascii_uppercase(), ..reference.clone() }.to_string();
         if let Err(InvalidReference::UpperCase { .. }) = ImageRef::parse(&upper) {
             let lower = super::lower_name(&upper);
@@ -138,7 +147,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_breaks_it(text in any::<String>()) {
+    fn parsing_never_panics(text in any::<String>()) {
         if let Err(invalid) = ImageRef::parse(&text) {
             prop_assert!(!invalid.hint().is_empty() && !invalid.to_string().contains('\n'));
         }

@@ -1,8 +1,8 @@
-//! Proxies of the environment, as curl reads them: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` in either case.
+//! Proxies from the environment, as curl reads them: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` in either case.
 
 use std::fmt;
 
-use super::error::NetworkError;
+use super::NetworkError;
 use crate::host::Environment;
 use crate::secret::{Secret, hide_password};
 
@@ -11,15 +11,15 @@ use crate::secret::{Secret, hide_password};
 pub struct Proxies {
     pub http: Option<ProxyUrl>,
     pub https: Option<ProxyUrl>,
-    /// Hosts, domains and networks that are reached directly, separated by commas; `*` is all.
+    /// Comma-separated hosts, domains and networks that are reached directly; `*` matches all.
     pub no_proxy: Option<String>,
 }
 
-/// The address of a proxy, with a scheme. It may hold a password: Display leaves that out.
+/// The URL of a proxy, with a scheme. It may contain a password, which Display leaves out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyUrl {
     url: Secret,
-    /// The variable that named it.
+    /// The variable that set it.
     pub variable: &'static str,
 }
 
@@ -31,7 +31,7 @@ impl Proxies {
         let proxy = |names: &[&'static str]| {
             first(names).map(|(variable, value)| ProxyUrl::parse(variable, value.trim())).transpose()
         };
-        // A CGI server sets `HTTP_PROXY` from a header of the request.
+        // A CGI server sets `HTTP_PROXY` from the request header `Proxy` (CVE-2016-5385).
         let http: &[_] = if environment.get("REQUEST_METHOD").is_some() {
             &["http_proxy", "ALL_PROXY", "all_proxy"]
         } else {
@@ -44,12 +44,12 @@ impl Proxies {
         })
     }
 
-    /// In the form of the HTTP client. `direct` are further hosts, as in `NO_PROXY`.
+    /// For the HTTP client. `direct` are additional hosts, as in `NO_PROXY`.
     pub(super) fn for_reqwest(&self, direct: Option<&str>) -> Result<Vec<reqwest::Proxy>, NetworkError> {
         let hosts: Vec<&str> = self.no_proxy.as_deref().into_iter().chain(direct).collect();
         let direct = || reqwest::NoProxy::from_string(&hosts.join(","));
         let made = |proxy: &ProxyUrl, make: fn(&str) -> reqwest::Result<reqwest::Proxy>| {
-            make(proxy.expose()).map(|made| made.no_proxy(direct())).map_err(|_| proxy.unusable("it is no URL"))
+            make(proxy.expose()).map(|made| made.no_proxy(direct())).map_err(|_| proxy.unusable("not a URL"))
         };
         let http = self.http.as_ref().map(|proxy| made(proxy, |url| reqwest::Proxy::http(url)));
         let https = self.https.as_ref().map(|proxy| made(proxy, |url| reqwest::Proxy::https(url)));
@@ -61,17 +61,17 @@ impl ProxyUrl {
     fn parse(variable: &'static str, value: &str) -> Result<Self, NetworkError> {
         let url = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
         hide_password(&url);
-        // The rest of the address may be shown.
+        // Only the password is secret.
         let proxy = Self { url: Secret::compound(url), variable };
         let (scheme, _) = proxy.expose().split_once("://").expect("a scheme was added where there was none");
         if !matches!(scheme, "http" | "https") {
             return Err(proxy.unusable("only `http://` and `https://` proxies are supported"));
         }
         let valid = reqwest::Url::parse(proxy.expose()).is_ok_and(|url| url.has_host());
-        if valid { Ok(proxy) } else { Err(proxy.unusable("it is no URL")) }
+        if valid { Ok(proxy) } else { Err(proxy.unusable("not a URL")) }
     }
 
-    /// The URL with its user and password, for the client that connects.
+    /// The URL with user and password.
     pub fn expose(&self) -> &str {
         self.url.expose()
     }

@@ -1,3 +1,8 @@
+use std::convert::Infallible;
+
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+
 use super::*;
 use crate::diagnostic::Diagnostic;
 
@@ -20,7 +25,7 @@ fn proxies_are_read_in_either_case_and_passwords_are_not_shown() {
 }
 
 #[test]
-fn loopback_is_known_by_its_names() {
+fn loopback_hosts_are_recognized() {
     for host in ["localhost", "LocalHost:5000", "127.0.0.1:5000", "127.9.9.9", "[::1]:5000", "[::1]"] {
         assert!(is_loopback(host), "{host}");
     }
@@ -30,11 +35,11 @@ fn loopback_is_known_by_its_names() {
 }
 
 #[test]
-fn a_proxy_that_cannot_be_used_names_its_variable_and_never_its_value() {
+fn an_invalid_proxy_error_names_the_variable_but_never_the_value() {
     for (variable, value, reason) in [
         ("HTTPS_PROXY", "socks5://me:canary-pw@h:1", "only `http://`"),
-        ("http_proxy", "http://me:canary-pw@h:port", "no URL"),
-        ("ALL_PROXY", "http://", "no URL"),
+        ("http_proxy", "http://me:canary-pw@h:port", "not a URL"),
+        ("ALL_PROXY", "http://", "not a URL"),
     ] {
         let error = network(&[(variable, value)]).client().unwrap_err();
         let message = error.to_string();
@@ -44,13 +49,13 @@ fn a_proxy_that_cannot_be_used_names_its_variable_and_never_its_value() {
 }
 
 #[test]
-fn the_header_of_a_request_sets_no_proxy() {
+fn http_proxy_is_ignored_in_cgi() {
     let network = network(&[("REQUEST_METHOD", "GET"), ("HTTP_PROXY", "http://evil.example")]);
     assert_eq!(network.proxies().unwrap().http, None);
 }
 
 #[test]
-fn a_bad_certificate_file_is_named_with_who_named_it() {
+fn an_invalid_certificate_file_is_named_with_its_origin() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
         let file = folder.path().join(name);
@@ -78,7 +83,7 @@ fn a_bad_certificate_file_is_named_with_who_named_it() {
 }
 
 #[test]
-fn authorities_of_the_bundle_come_on_top_of_the_others() {
+fn the_ca_bundle_adds_to_the_other_authorities() {
     let usual = network(&[]).authorities().unwrap().len();
     assert!(usual > 0);
     let folder = tempfile::tempdir().unwrap();
@@ -93,5 +98,28 @@ fn authorities_of_the_bundle_come_on_top_of_the_others() {
     assert_eq!(only.authorities().unwrap().len(), 1);
 }
 
-/// A self-signed authority made for this test.
+async fn read_chunks(chunks: &[&'static str], limit: usize) -> Result<Vec<u8>, String> {
+    let frames = chunks.iter().map(|chunk| Ok::<_, Infallible>(Frame::data(Bytes::from_static(chunk.as_bytes()))));
+    let body = StreamBody::new(futures_util::stream::iter(frames.collect::<Vec<_>>()));
+    read_body(body, limit).await.map(|read| read.bytes).map_err(|error| error.to_string())
+}
+
+#[tokio::test]
+async fn bodies_are_read_up_to_the_limit() {
+    assert_eq!(read_chunks(&["abc", "", "def"], 6).await.unwrap(), b"abcdef");
+    assert_eq!(read_chunks(&[], 0).await.unwrap(), b"");
+    for (chunks, limit) in [(&["abc", "def"][..], 5), (&["abcdef"], 5), (&["ab"], 1)] {
+        assert_eq!(read_chunks(chunks, limit).await.unwrap_err(), format!("the response is longer than {limit} bytes"));
+    }
+}
+
+#[tokio::test]
+async fn an_endless_body_fails_at_the_limit() {
+    let frames = std::iter::repeat_with(|| Ok::<_, Infallible>(Frame::data(Bytes::from_static(&[0; 1000]))));
+    let body = StreamBody::new(futures_util::stream::iter(frames));
+    let error = read_body(body, 1 << 20).await.unwrap_err();
+    assert_eq!(error.to_string(), "the response is longer than 1 MiB");
+}
+
+/// A self-signed authority.
 const CA: &str = include_str!("tests/ca.pem");

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::event::{Event, EventSender, Phase};
 use super::open::Opened;
-use super::record::{BuildRecord, record_build};
+use super::record::BuildRecord;
 use super::stop::Stop;
 use super::{Builder, ImageStore};
 use crate::builder::{BuildError, BuildRequest};
@@ -85,7 +85,7 @@ impl Builder for DockerBuilder<'_> {
         let (sender, received) = mpsc::channel(BUILD_QUEUE);
         let run = BuildRun { engine: self.engine, request: &request, events: sender };
         let (result, record) =
-            tokio::join!(run.build(context, stop.clone().requested()), record_build(received, events));
+            tokio::join!(run.build(context, stop.clone().requested()), events.record_build(received));
         events.send(Event::Finished(Phase::Build)).await;
         if let (Some(caches), Ok(_)) = (&caches, &result) {
             save(caches, &record, events, stop).await;

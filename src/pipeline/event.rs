@@ -1,8 +1,9 @@
 //! What a run reports while it is running, in order.
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use super::record::BuildRecord;
+use super::record::{BuildRecord, Layers, TransferRecord};
 use crate::builder::BuildEvent;
 use crate::diagnostic::Warning;
 use crate::image::BuiltImage;
@@ -75,5 +76,32 @@ impl EventSender {
 
     pub async fn built(&self, image: &BuiltImage, record: &BuildRecord) {
         self.send(Event::Built { image: image.clone(), record: record.clone() }).await;
+    }
+
+    /// Forwards the events of a build until their sender is gone.
+    pub(super) async fn record_build(&self, mut received: mpsc::Receiver<BuildEvent>) -> BuildRecord {
+        let start = Instant::now();
+        let mut record = BuildRecord::default();
+        while let Some(event) = received.recv().await {
+            record.observe(&event, start.elapsed());
+            self.send(Event::Build(event)).await;
+        }
+        record.total = start.elapsed();
+        record
+    }
+
+    /// Forwards the events of a push or pull until their sender is gone. Notices become warnings at the end, below the progress.
+    pub async fn record_transfer(&self, mut received: mpsc::Receiver<TransferEvent>) -> (TransferRecord, Vec<Warning>) {
+        let start = Instant::now();
+        let (mut record, mut layers, mut notices) = (TransferRecord::default(), Layers::default(), Vec::new());
+        while let Some(event) = received.recv().await {
+            record.observe(&event, &mut layers);
+            match event {
+                TransferEvent::Notice(warning) => notices.push(warning),
+                event => self.send(Event::Transfer(event)).await,
+            }
+        }
+        record.total = start.elapsed();
+        (record, notices)
     }
 }

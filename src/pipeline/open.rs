@@ -15,7 +15,7 @@ use crate::origin::{Origin, Sourced};
 use crate::project::{self, DetectOptions, ProjectFacts};
 use crate::rel_path::RelPath;
 use crate::repo::ci::{self, CiContext, CiSystem};
-use crate::repo::{Exclusions, GitDetail, GitOptions, Located, SourceTree};
+use crate::repo::{Exclusions, GitDetail, GitOptions, SourceRoot, SourceTree};
 use crate::secret::Secret;
 
 /// GitHub cuts payloads off at 25 MB ("Webhook events and payloads").
@@ -49,7 +49,7 @@ impl Opened {
     ///
     /// # Errors
     /// Unreadable or invalid files, invalid settings, a project that is not a Next.js app.
-    pub fn read(options: &OpenOptions<'_>, place: &Place, located: &Located) -> Result<Self, Error> {
+    pub fn read(options: &OpenOptions<'_>, place: &Place, located: &SourceRoot) -> Result<Self, Error> {
         let OpenOptions { words, environment, reporting, detail } = *options;
         let git = git_options(environment, reporting.system, detail);
         let tree = SourceTree::read(&located.root, Exclusions::Standard, Some(&git))?;

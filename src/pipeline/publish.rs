@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::Publisher;
 use super::event::{Event, EventSender, Phase};
-use super::record::{TransferRecord, record_transfer};
+use super::record::TransferRecord;
 use super::stop::Stop;
 use crate::builder::RegistryCredentials;
 use crate::config::settings::{PublishSettings, PushPolicy};
@@ -18,12 +18,12 @@ use crate::error::{CommandError, Error};
 use crate::host::Environment;
 use crate::image::BuiltImage;
 use crate::image::plan::ImagePlan;
-use crate::image_ref::ImageRef;
+use crate::image_ref::{ImageRef, RegistryHost, RegistryKind};
 use crate::net::Network;
 use crate::origin::{Origin, Sourced};
 use crate::registry::ecr::{RepositoryStatus, ensure_for_push};
 use crate::registry::transfer::{PushOutcome, PushRun, TransferError, TransferOptions};
-use crate::registry::{Access, Authenticator, Credentials, Login, RegistryHost, RegistryKind};
+use crate::registry::{Access, Credential, Keychain, Login};
 use crate::repo::ci::CiContext;
 
 /// Events of a transfer that wait to be recorded.
@@ -46,7 +46,7 @@ impl Publication {
     pub fn decide(
         policy: Option<&Sourced<PushPolicy>>,
         ci: &CiContext,
-        tags: &[Sourced<String>],
+        tags: &[Sourced<ImageRef>],
     ) -> Result<Self, CommandError> {
         let Some(policy) = policy.filter(|policy| policy.value != PushPolicy::Never) else {
             return Ok(Publication::NotRequested);
@@ -58,16 +58,16 @@ impl Publication {
         }
         let references: Vec<ImageRef> = tags
             .iter()
-            .filter_map(|tag| ImageRef::parse(&tag.value).ok())
+            .map(|tag| tag.value.clone())
             // A name without a registry and a namespace is local: `docker.io/library` takes no pushes.
-            .filter(|reference| reference.domain.is_some() || reference.path.contains('/'))
+            .filter(|reference| !reference.is_local())
             .collect();
         match (references.is_empty(), policy.value) {
             (false, _) => Ok(Publication::To(references)),
             (true, PushPolicy::Auto) => Ok(Publication::Skipped("no image names a registry".to_owned())),
             (true, _) => Err(CommandError::NothingToPush {
                 wanted_by: policy.origin.clone(),
-                tags: tags.iter().map(|tag| tag.value.clone()).collect(),
+                tags: tags.iter().map(|tag| tag.value.to_string()).collect(),
             }),
         }
     }
@@ -96,30 +96,33 @@ impl RegistryAccess {
         Ok(Engine::connect(endpoint, &self.environment).await?)
     }
 
-    /// Credentials for the registries of this run, looked up anew.
-    pub fn authenticator(&self) -> Result<Authenticator, Error> {
-        self.authenticator_for(&self.registries)
+    /// A new keychain for the registries of this run.
+    pub fn keychain(&self) -> Result<Keychain, Error> {
+        self.keychain_for(&self.registries, Arc::new(self.network()))
     }
 
-    fn authenticator_for(&self, registries: &[Sourced<RegistryHost>]) -> Result<Authenticator, Error> {
-        let network = Arc::new(Network::new(&self.environment, self.ca_bundle.as_deref()));
-        Ok(Authenticator::new(&self.settings, registries, &self.environment, network)?)
+    fn keychain_for(&self, registries: &[Sourced<RegistryHost>], network: Arc<Network>) -> Result<Keychain, Error> {
+        Ok(Keychain::new(&self.settings, registries, &self.environment, network)?)
+    }
+
+    fn network(&self) -> Network {
+        Network::new(&self.environment, self.ca_bundle.as_deref())
     }
 
     /// Credentials for the registries of base images, by host. Base images are often public: credentials that cannot be found are a warning,
     /// and the daemon pulls anonymously.
     pub(super) async fn base_credentials(
         &self,
-        images: &[&str],
+        images: &[&ImageRef],
         events: &EventSender,
     ) -> Result<BTreeMap<String, RegistryCredentials>, Error> {
-        let references: Vec<ImageRef> = images.iter().filter_map(|image| ImageRef::parse(image).ok()).collect();
+        let references: Vec<ImageRef> = images.iter().copied().cloned().collect();
         // `--username` and `--password` are for the push.
-        let authenticator = self.authenticator_for(&[])?;
+        let keychain = self.keychain_for(&[], Arc::new(self.network()))?;
         let mut found = BTreeMap::new();
         for host in hosts(&references) {
-            match authenticator.credentials(&host, Access::Pull).await {
-                Ok(credentials) => found.extend(for_builder(&host, &credentials.login)),
+            match keychain.resolve(&host, Access::Pull).await {
+                Ok(credential) => found.extend(for_builder(&host, &credential.login)),
                 Err(error) => {
                     let message = format!("base images are pulled without credentials: {error}");
                     events.warning(as_warning(&error, &message)).await;
@@ -134,8 +137,7 @@ impl RegistryAccess {
         if !self.settings.create_repository {
             return Ok(());
         }
-        let network = Network::new(&self.environment, self.ca_bundle.as_deref());
-        let ensured = ensure_for_push(&network, &self.environment, references, &self.settings.ecr).await?;
+        let ensured = ensure_for_push(&self.network(), &self.environment, references, &self.settings.ecr).await?;
         for repository in ensured {
             match repository.result {
                 Ok(outcome) => {
@@ -170,20 +172,21 @@ impl DaemonPublisher<'_> {
         stop: &Stop,
     ) -> Result<(PushOutcome, TransferRecord), Error> {
         self.access.create_repositories(references, events).await?;
-        let authenticator = self.access.authenticator()?;
+        let network = Arc::new(self.access.network());
+        let keychain = self.access.keychain_for(&self.access.registries, Arc::clone(&network))?;
         let (sender, received) = mpsc::channel(TRANSFER_QUEUE);
         let run = PushRun {
             engine: self.engine,
             source,
             references,
-            credentials: &authenticator,
-            network: authenticator.network(),
+            keychain: &keychain,
+            network: &network,
             events: sender,
             options: TransferOptions::default(),
         };
         events.send(Event::Started(Phase::Push)).await;
         let push = run.push(stop.clone().requested());
-        let (outcome, (record, notices)) = tokio::join!(push, record_transfer(received, events));
+        let (outcome, (record, notices)) = tokio::join!(push, events.record_transfer(received));
         events.warnings(notices).await;
         events.send(Event::Finished(Phase::Push)).await;
         Ok((outcome, record))
@@ -193,10 +196,9 @@ impl DaemonPublisher<'_> {
 impl Publisher for DaemonPublisher<'_> {
     /// Credentials only. They are not kept: tokens are fetched again right before the push.
     async fn check(&self, references: &[ImageRef]) -> Result<(), Error> {
-        let authenticator = self.access.authenticator()?;
+        let keychain = self.access.keychain()?;
         for host in &hosts(references) {
-            let credentials = authenticator.credentials(host, Access::Push).await?;
-            refuse_anonymous(host, &credentials)?;
+            refuse_anonymous(host, &keychain.resolve(host, Access::Push).await?)?;
         }
         Ok(())
     }
@@ -233,23 +235,23 @@ fn as_warning(error: &dyn Diagnostic, message: &str) -> Warning {
 
 /// The registries of these references, each once.
 fn hosts(references: &[ImageRef]) -> Vec<RegistryHost> {
-    let mut hosts: Vec<RegistryHost> = references.iter().map(RegistryHost::of).collect();
+    let mut hosts: Vec<RegistryHost> = references.iter().map(ImageRef::registry).collect();
     hosts.sort();
     hosts.dedup();
     hosts
 }
 
 /// Known services never take anonymous pushes; other registries may.
-fn refuse_anonymous(host: &RegistryHost, credentials: &Credentials) -> Result<(), CommandError> {
-    if credentials.login == Login::Anonymous && host.kind() != RegistryKind::Other {
-        return Err(CommandError::NoCredentials { host: host.to_string(), tried: credentials.tried.clone() });
+fn refuse_anonymous(host: &RegistryHost, credential: &Credential) -> Result<(), CommandError> {
+    if credential.login == Login::Anonymous && host.kind() != RegistryKind::Other {
+        return Err(CommandError::NoCredentials { host: host.to_string(), tried: credential.tried.clone() });
     }
     Ok(())
 }
 
 /// The registry of an image, with the origin of the image.
 pub fn named_registry(reference: &ImageRef, origin: &Origin) -> Sourced<RegistryHost> {
-    Sourced::new(RegistryHost::of(reference), origin.clone())
+    Sourced::new(reference.registry(), origin.clone())
 }
 
 /// The registries that a plan pushes to.
@@ -259,15 +261,12 @@ pub fn planned_registries(plan: &ImagePlan) -> Vec<Sourced<RegistryHost>> {
 
 /// A reference of the command line; without tag and digest it is `latest`, as for `docker`.
 pub fn typed_reference(text: &str) -> Result<ImageRef, CommandError> {
-    let mut reference = ImageRef::parse(text).map_err(|invalid| CommandError::InvalidReference {
+    let reference = ImageRef::parse(text).map_err(|invalid| CommandError::InvalidReference {
         text: text.to_owned(),
         reason: invalid.to_string(),
         hint: invalid.hint(),
     })?;
-    if reference.tag.is_none() && reference.digest.is_none() {
-        reference.tag = Some("latest".to_owned());
-    }
-    Ok(reference)
+    Ok(reference.or_latest())
 }
 
 #[cfg(test)]
@@ -282,7 +281,7 @@ mod tests {
             ..CiContext::default()
         };
         let origin = Origin::Flag("--push".to_owned());
-        let tags: Vec<_> = tags.iter().map(|tag| Sourced::new((*tag).to_owned(), origin.clone())).collect();
+        let tags: Vec<_> = tags.iter().map(|tag| Sourced::new(ImageRef::parse(tag).unwrap(), origin.clone())).collect();
         Publication::decide(Some(&Sourced::new(policy, origin)), &ci, &tags)
     }
 

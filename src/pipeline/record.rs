@@ -4,12 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::mpsc;
-use tokio::time::Instant;
 
-use super::event::{Event, EventSender};
 use crate::builder::{BuildEvent, StepId, StepOutcome};
-use crate::diagnostic::Warning;
 use crate::format::{Colours, clean_line};
 use crate::image::AppRoutes;
 use crate::registry::transfer::{LayerOutcome, LayerState, TransferEvent};
@@ -137,18 +133,6 @@ impl StepRecord {
     }
 }
 
-/// Forwards the events of a build until their sender is gone.
-pub(super) async fn record_build(mut received: mpsc::Receiver<BuildEvent>, events: &EventSender) -> BuildRecord {
-    let start = Instant::now();
-    let mut record = BuildRecord::default();
-    while let Some(event) = received.recv().await {
-        record.observe(&event, start.elapsed());
-        events.send(Event::Build(event)).await;
-    }
-    record.total = start.elapsed();
-    record
-}
-
 /// What happened in a transfer, besides its outcome.
 #[derive(Debug, Clone, Default)]
 pub struct TransferRecord {
@@ -161,9 +145,9 @@ pub struct TransferRecord {
     pub total: Duration,
 }
 
-/// Layers of a transfer, as far as they were seen.
-#[derive(Default)]
-struct Layers {
+/// Layers seen so far in a transfer.
+#[derive(Debug, Default)]
+pub(super) struct Layers {
     /// Bytes by reference and layer.
     sizes: BTreeMap<(String, String), u64>,
     /// By repository and layer: every reference of a repository reports the same layers.
@@ -171,7 +155,8 @@ struct Layers {
 }
 
 impl TransferRecord {
-    fn observe(&mut self, event: &TransferEvent, layers: &mut Layers) {
+    /// Takes in an event; `layers` belongs to the same transfer.
+    pub(super) fn observe(&mut self, event: &TransferEvent, layers: &mut Layers) {
         match event {
             TransferEvent::Retrying { .. } => self.retries += 1,
             TransferEvent::Layer { reference, layer, state } => {
@@ -197,24 +182,6 @@ impl TransferRecord {
             _ => {}
         }
     }
-}
-
-/// Forwards the events of a push or pull until their sender is gone. Notices become warnings at the end, below the progress.
-pub async fn record_transfer(
-    mut received: mpsc::Receiver<TransferEvent>,
-    events: &EventSender,
-) -> (TransferRecord, Vec<Warning>) {
-    let start = Instant::now();
-    let (mut record, mut layers, mut notices) = (TransferRecord::default(), Layers::default(), Vec::new());
-    while let Some(event) = received.recv().await {
-        record.observe(&event, &mut layers);
-        match event {
-            TransferEvent::Notice(warning) => notices.push(warning),
-            event => events.send(Event::Transfer(event)).await,
-        }
-    }
-    record.total = start.elapsed();
-    (record, notices)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The facts, as plain values in reading order.
+//! The facts of a project, as plain values.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use crate::diagnostic::Warning;
 use crate::origin::Sourced;
 use crate::rel_path::RelPath;
 
-/// Everything that detection knows about one app and the workspace around it.
+/// Everything that detection knows about one app and its workspace.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProjectFacts {
@@ -36,9 +36,16 @@ pub struct ProjectFacts {
     pub workspace: Option<Workspace>,
     pub install: InstallNeeds,
     /// `.env`, `.env.production` and every other `.env*` of the app and the root.
-    pub env_files: Vec<EnvFile>,
+    pub env_files: Vec<DotenvFile>,
     pub own_dockerfile: Option<RelPath>,
     pub warnings: Vec<Warning>,
+}
+
+impl ProjectFacts {
+    /// Folder of the lockfile, where the install runs: the workspace root, or that of a standalone app.
+    pub fn install_dir(&self) -> RelPath {
+        self.lockfile.path.parent().unwrap_or_else(RelPath::root)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -54,7 +61,7 @@ pub enum PackageManagerKind {
 }
 
 impl PackageManagerKind {
-    /// The word that users write: `npm`, `yarn`, `pnpm`, `bun`.
+    /// The command that users type: `npm`, `yarn`, `pnpm`, `bun`.
     pub fn command(self) -> &'static str {
         match self {
             Self::Npm => "npm",
@@ -70,11 +77,11 @@ impl PackageManagerKind {
 #[serde(rename_all = "camelCase")]
 pub struct PackageManager {
     pub kind: PackageManagerKind,
-    /// Exact `MAJOR.MINOR.PATCH`; `None` only for npm: the one that comes with Node.js.
+    /// Exact `MAJOR.MINOR.PATCH`; `None` only for npm: the version bundled with Node.js.
     pub version: Option<Sourced<String>>,
-    /// Yarn Berry: the release that the repository carries (`yarnPath`).
+    /// Yarn Berry: the release committed to the repository (`yarnPath`).
     pub yarn_path: Option<RelPath>,
-    /// Yarn Berry: the linker that the repository asks for.
+    /// Yarn Berry: the linker that the repository configures.
     pub yarn_linker: Option<YarnLinker>,
 }
 
@@ -101,23 +108,23 @@ pub enum YarnLinker {
 #[serde(rename_all = "camelCase")]
 pub struct Lockfile {
     pub path: RelPath,
-    /// As the file says it: `3` (npm), `1` (Yarn 1), `8` (Berry `__metadata`), `9.0` (pnpm), `1` (bun.lock), `binary` (bun.lockb).
+    /// As written in the file: `3` (npm), `1` (Yarn 1), `8` (Berry `__metadata`), `9.0` (pnpm), `1` (bun.lock), `binary` (bun.lockb).
     pub format: String,
 }
 
-/// The Node.js release line that the project asks for.
+/// The Node.js release line that the project requires.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeRequirement {
     /// Release line of the base image.
     pub major: u32,
-    /// Exact version where the project pins one (`.nvmrc` with `22.11.0`).
+    /// Exact version if the project pins one (`.nvmrc` with `22.11.0`).
     pub exact: Option<String>,
-    /// What the project wrote.
+    /// As written in the project.
     pub requested: String,
 }
 
-/// Exact version from the lockfile, or the lowest one that the range in `package.json` admits.
+/// Exact version from the lockfile, or the lowest version in the range of `package.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NextVersion {
@@ -144,10 +151,10 @@ pub struct Routers {
     pub src_layout: bool,
 }
 
-/// A value that `next.config` may state in a way that only running it would tell.
+/// A value of `next.config`, which may be known only when the file is run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "camelCase", tag = "state", content = "value")]
-pub enum Known<T> {
+pub enum StaticValue<T> {
     /// Not set: Next.js' own default holds.
     #[default]
     Absent,
@@ -159,7 +166,7 @@ pub enum Known<T> {
     },
 }
 
-impl<T> Known<T> {
+impl<T> StaticValue<T> {
     pub fn value(&self) -> Option<&T> {
         match self {
             Self::Value(detected) => Some(&detected.value),
@@ -171,33 +178,33 @@ impl<T> Known<T> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OutputMode {
-    /// `output` is `undefined`: the standalone default can be switched on from outside.
+    /// `output` is not set: the build can set the standalone default.
     Default,
     Standalone,
     Export,
 }
 
-/// What `next.config.*` says, read statically; by default, without a file, nothing.
+/// Options of `next.config.*`, read statically; all absent without a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub struct NextConfig {
     pub file: Option<RelPath>,
-    pub output: Known<OutputMode>,
-    pub base_path: Known<String>,
-    pub asset_prefix: Known<String>,
-    pub dist_dir: Known<String>,
-    pub trailing_slash: Known<bool>,
-    pub generate_build_id: Known<bool>,
-    pub deployment_id: Known<String>,
-    pub output_file_tracing_root: Known<String>,
+    pub output: StaticValue<OutputMode>,
+    pub base_path: StaticValue<String>,
+    pub asset_prefix: StaticValue<String>,
+    pub dist_dir: StaticValue<String>,
+    pub trailing_slash: StaticValue<bool>,
+    pub generate_build_id: StaticValue<bool>,
+    pub deployment_id: StaticValue<String>,
+    pub output_file_tracing_root: StaticValue<String>,
     /// Locales of `i18n`.
-    pub locales: Known<Vec<String>>,
+    pub locales: StaticValue<Vec<String>>,
     /// `images.unoptimized`.
-    pub images_unoptimized: Known<bool>,
+    pub images_unoptimized: StaticValue<bool>,
     /// `images.loader` or `images.loaderFile`.
-    pub images_loader: Known<String>,
+    pub images_loader: StaticValue<String>,
     /// Keys of `env`, whose values Next.js inlines.
-    pub env_keys: Known<Vec<String>>,
+    pub env_keys: StaticValue<Vec<String>>,
 }
 
 /// The script that builds the app.
@@ -206,7 +213,7 @@ pub struct NextConfig {
 pub struct BuildScript {
     /// Name and text of the app's script; `None` when there is none and `next build` is called directly.
     pub script: Option<Sourced<NamedScript>>,
-    /// `--webpack` or `--turbopack` where the script says so.
+    /// `--webpack` or `--turbopack`, if the script passes it.
     pub bundler_flag: Option<String>,
 }
 
@@ -227,12 +234,15 @@ pub enum StartScript {
     Custom(Sourced<NamedScript>),
 }
 
-/// A repository of several packages.
+/// A repository with several packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Workspace {
     pub declared_in: RelPath,
     pub tool: Option<Sourced<WorkspaceTool>>,
+    /// The task of `tool` that builds the app with the packages it needs, where its configuration defines one.
+    #[serde(skip)]
+    pub build_task: Option<BuildTask>,
     /// Every package, sorted by folder; the root is not one.
     pub packages: Vec<WorkspacePackage>,
     /// Names of packages that the app needs, directly or not, dependencies before dependents, without the app.
@@ -247,6 +257,19 @@ pub enum WorkspaceTool {
     Turbo,
     Nx,
     Lerna,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BuildTask {
+    /// `turbo run SCRIPT --filter=PACKAGE`.
+    Turbo {
+        /// Name in the app's `package.json`.
+        package: String,
+        /// The root package depends on `turbo`, so that it is on the `PATH` of root scripts.
+        installed_in_root: bool,
+    },
+    /// `nx run PROJECT:build`.
+    Nx { project: String },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -264,15 +287,16 @@ pub struct AppCandidate {
     pub dir: RelPath,
 }
 
-/// What the install step reads or runs besides manifests and lockfile.
+/// Files and scripts that the install needs besides manifests and lockfile.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InstallNeeds {
-    /// Manifests (`package.json`) of the root and of every workspace package.
+    /// `package.json` of the root and of every workspace package.
     pub manifests: Vec<RelPath>,
     /// Package manager configuration: `.npmrc`, `.yarnrc`, `.yarnrc.yml`, `pnpm-workspace.yaml`, `.pnpmfile.cjs`, `bunfig.toml`.
     pub config_files: Vec<RelPath>,
-    /// Files that the install reads: patches, Yarn releases and plugins, vendored tarballs, `file:` packages.
+    /// Files that the install reads: patches, Yarn releases and plugins, vendored tarballs, `file:` packages, programs (`bin`) of
+    /// workspace packages.
     pub files: Vec<RelPath>,
     /// Yarn's committed package cache (zero-install), a folder.
     pub yarn_cache: Option<RelPath>,
@@ -307,7 +331,7 @@ pub struct LifecycleScript {
 /// One `.env*` file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct EnvFile {
+pub struct DotenvFile {
     pub path: RelPath,
     /// git tracks it; always false outside a git work tree.
     pub tracked: bool,

@@ -1,34 +1,28 @@
-//! What kind of project the repository holds: `SourceTree` in, [`ProjectFacts`] out.
+//! Facts about the project in a repository: `SourceTree` in, [`ProjectFacts`] out.
 //!
 //! Pure: never reads the disk, never runs anything of the project. Every fact carries its [`Origin`](crate::origin::Origin).
 
 mod apps;
-mod dotenv;
 mod env_files;
 mod error;
 mod facts;
 mod install;
 mod lockfile;
-mod manifest;
+mod next;
 mod next_config;
-mod next_version;
 mod node;
+mod package_json;
 mod package_manager;
 mod releases;
-mod routes;
 mod scripts;
-mod shell;
 mod text;
-mod turbo;
 mod version;
 mod workspace;
-mod yarn_config;
 
-pub(crate) use dotenv::parse as parse_dotenv;
+pub(crate) use env_files::parse as parse_dotenv;
 pub use error::ProjectError;
 pub use facts::*;
 pub use text::line_of_key;
-pub use turbo::turbo_tasks;
 
 use std::rc::Rc;
 
@@ -37,10 +31,13 @@ use crate::origin::{Origin, Sourced};
 use crate::rel_path::RelPath;
 use crate::repo::SourceTree;
 
-use manifest::{Manifest, Manifests};
-use node::{Floor, NodeSources};
+use apps::ChosenApp;
+use install::InstallInputs;
+use node::{NodeFloor, NodeSources};
+use package_json::{PackageJson, PackageJsonCache};
+use package_manager::{PackageManagerChoice, PackageManagerSources};
 
-/// What the user said before detection; everything else is found.
+/// What the user specified; everything else is detected.
 #[derive(Debug, Clone, Default)]
 pub struct DetectOptions {
     /// Name or folder of the app: from `--app`, or the folder that the run was started in.
@@ -53,96 +50,141 @@ pub struct DetectOptions {
 /// Finds the app and everything about it.
 pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts, ProjectError> {
     let mut warnings = Vec::new();
-    let manifests = Manifests::new(tree);
-    let located = apps::locate(&manifests, options.app.as_ref(), &mut warnings)?;
-    let (app, app_dir) = (&*located.app, &located.app_dir);
-    let install_dir = install_dir(tree, app_dir, located.workspace.as_ref(), &mut warnings);
-    let root = root_manifest(&manifests, &install_dir, &located)?;
+    let manifests = PackageJsonCache::new(tree);
+    let chosen = apps::locate(&manifests, options.app.as_ref(), &mut warnings)?;
+    let install_dir = install_dir(tree, &chosen, &mut warnings);
+    let root = root_manifest(&manifests, &install_dir, &chosen)?;
+    let (app, app_dir) = (&*chosen.app, &chosen.app_dir);
+    let layout = ProjectLayout { tree, chosen: &chosen, root: &root, install_dir: &install_dir };
 
-    let sources = package_manager::Sources {
-        tree,
-        dir: &install_dir,
-        manifests: distinct(&root, app),
-        asked: options.package_manager.as_ref(),
-        pnpm_settings: pnpm_settings(tree, &install_dir)?,
-    };
-    let choice = package_manager::choose(&sources)?;
+    let choice = layout.package_manager(options)?;
     let below = if install_dir.contains(app_dir) { workspace::relative(&install_dir, app_dir) } else { "" };
-    let next = next_version::detect(tree, app, &root, (&choice.locked, below), &mut warnings)?;
-
-    let asked_node = NodeSources {
-        tree,
-        manifests: distinct(app, &root),
-        dirs: if *app_dir == install_dir { vec![app_dir.clone()] } else { with_root(app_dir, &install_dir) },
-        asked: options.node.as_ref(),
-    };
-    let (node, node_warnings) = node::resolve(&asked_node, &floors(&next.value, &choice))?;
-    warnings.extend(node_warnings);
-
-    let members = located.workspace.as_ref().map(|workspace| workspace.manifests.as_slice()).unwrap_or_default();
-    let mut installed: Vec<&Manifest> = vec![&*root];
-    installed.extend(members.iter().map(|manifest| &**manifest).filter(|manifest| manifest.path != root.path));
-    if !installed.iter().any(|manifest| manifest.path == app.path) {
-        installed.push(app);
-    }
-    let needs = install::needs(&install::Install {
-        tree,
-        dir: &install_dir,
-        app_dir,
-        app,
-        manifests: installed,
-        locked: &choice.locked,
-        yarn: &choice.yarn,
-    })?;
-    let workspace = located.workspace.as_ref().map(|found| described(tree, found, &root, &located, &mut warnings));
+    let next = next::version(tree, app, &root, (&choice.locked, below), &mut warnings)?;
+    let node = layout.node(options, &floors(&next.value, &choice), &mut warnings)?;
+    let install = layout.install(&choice)?;
+    let build = scripts::build(app);
+    let workspace = layout.workspace(&build, &mut warnings);
 
     let read = next_config::detect(tree, app_dir, &next.value, &mut warnings)?;
     warnings.extend(read.warning);
-    let routers = routes::routers(tree, app_dir, has_app_router(&next.value, read.app_dir), &mut warnings);
-    let middleware = routes::middleware(tree, app_dir, &routers, &next.value, read.page_extensions.as_deref());
+    let routers = next::routers(tree, app_dir, has_app_router(&next.value, read.app_dir), &mut warnings);
     let start = scripts::start(tree, app)?;
     warnings.extend(start.warnings);
-    let lockfile = Lockfile { path: choice.locked.path.clone(), format: choice.locked.format.clone() };
-    let package_manager = choice.finish(node.value.major, &mut warnings);
-    let own_dockerfile = [app_dir, &RelPath::root()].map(|dir| dir.child("Dockerfile"));
-    let env_files = env_files::detect(tree, app_dir, &install_dir, &mut warnings)?;
-
-    let stated = |value: &Option<String>, field| {
-        value.clone().map(|value| Sourced::new(value, Origin::field(app.path.as_str(), field)))
+    let field = |value: &Option<String>, name| {
+        value.clone().map(|value| Sourced::new(value, Origin::field(app.path.as_str(), name)))
     };
+    let own_dockerfile = [app_dir, &RelPath::root()].map(|dir| dir.child("Dockerfile"));
     Ok(ProjectFacts {
-        name: located.name,
-        version: stated(&app.version, "version"),
-        description: stated(&app.description, "description"),
-        license: stated(&app.license, "license"),
-        package_manager,
-        lockfile,
+        version: field(&app.version, "version"),
+        description: field(&app.description, "description"),
+        license: field(&app.license, "license"),
+        lockfile: Lockfile { path: choice.locked.path.clone(), format: choice.locked.format.clone() },
+        package_manager: choice.finish(node.value.major, &mut warnings),
+        middleware: next::middleware(tree, app_dir, &routers, &next.value, read.page_extensions.as_deref()),
+        env_files: env_files::detect(tree, app_dir, &install_dir, &mut warnings)?,
+        own_dockerfile: own_dockerfile.into_iter().find(|path| tree.has_file(path)),
         node,
         next,
-        middleware,
         routers,
         config: read.config,
-        build: scripts::build(app),
+        build,
         start: start.script,
         port: start.port,
         workspace,
-        install: needs,
-        env_files,
-        own_dockerfile: own_dockerfile.into_iter().find(|path| tree.has_file(path)),
-        app_dir: located.app_dir,
+        install,
+        name: chosen.name,
+        app_dir: chosen.app_dir,
         warnings,
     })
 }
 
+/// The app, and the root that its packages are installed in.
+#[derive(Clone, Copy)]
+struct ProjectLayout<'a> {
+    tree: &'a SourceTree,
+    chosen: &'a ChosenApp,
+    /// Manifest of `install_dir`, or the app's.
+    root: &'a PackageJson,
+    /// Folder of the lockfile.
+    install_dir: &'a RelPath,
+}
+
+impl<'a> ProjectLayout<'a> {
+    fn package_manager(self, options: &DetectOptions) -> Result<PackageManagerChoice, ProjectError> {
+        package_manager::choose(&PackageManagerSources {
+            tree: self.tree,
+            dir: self.install_dir,
+            manifests: distinct(self.root, &self.chosen.app),
+            requested: options.package_manager.as_ref(),
+            pnpm_settings: pnpm_settings(self.tree, self.install_dir)?,
+        })
+    }
+
+    fn node(
+        self,
+        options: &DetectOptions,
+        floors: &[NodeFloor],
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Sourced<NodeRequirement>, ProjectError> {
+        let mut dirs = vec![self.chosen.app_dir.clone(), self.install_dir.clone()];
+        dirs.dedup();
+        let manifests = distinct(&self.chosen.app, self.root);
+        let sources = NodeSources { tree: self.tree, manifests, dirs, requested: options.node.as_ref() };
+        let (node, node_warnings) = node::resolve(&sources, floors)?;
+        warnings.extend(node_warnings);
+        Ok(node)
+    }
+
+    fn install(self, choice: &PackageManagerChoice) -> Result<InstallNeeds, ProjectError> {
+        let members = self.chosen.workspace.as_ref().map_or(&[] as &[_], |workspace| workspace.manifests.as_slice());
+        let mut manifests: Vec<&'a PackageJson> = vec![self.root];
+        manifests.extend(members.iter().map(|manifest| &**manifest).filter(|member| member.path != self.root.path));
+        if !manifests.iter().any(|manifest| manifest.path == self.chosen.app.path) {
+            manifests.push(&self.chosen.app);
+        }
+        install::needs(&InstallInputs {
+            tree: self.tree,
+            dir: self.install_dir,
+            app_dir: &self.chosen.app_dir,
+            app: &self.chosen.app,
+            manifests,
+            locked: &choice.locked,
+            yarn: &choice.yarn,
+        })
+    }
+
+    fn workspace(self, build: &BuildScript, warnings: &mut Vec<Warning>) -> Option<Workspace> {
+        let Self { tree, chosen, root, .. } = self;
+        let found = chosen.workspace.as_ref()?;
+        for (manifest, name) in workspace::missing(root, &found.manifests) {
+            let message = format!("`{manifest}` depends on `{name}` of the workspace, which has no such package");
+            let hint = "check the globs of the workspace and the name of the package";
+            let place = Location::file(manifest.as_str());
+            warnings.push(Warning::new("project/workspace-package-missing", message).with_hint(hint).at(place));
+        }
+        let package = |manifest: &PackageJson| WorkspacePackage {
+            name: manifest.display_name(),
+            dir: manifest.dir.clone(),
+            scripts: manifest.scripts.clone(),
+        };
+        let tool = workspace::tool(tree, root, &chosen.app, warnings);
+        let app = (&*chosen.app, &chosen.app_dir, build);
+        Some(Workspace {
+            declared_in: found.declared_in.clone(),
+            build_task: tool.as_ref().and_then(|tool| workspace::build_task(tree, tool.value, root, app, warnings)),
+            tool,
+            packages: found.manifests.iter().map(|manifest| package(manifest)).collect(),
+            build_order: workspace::build_order(&found.manifests, &chosen.app),
+            apps: chosen.apps.clone(),
+        })
+    }
+}
+
 /// The folder of the lockfile: the workspace's, else the nearest at or above the app.
-fn install_dir(
-    tree: &SourceTree,
-    app_dir: &RelPath,
-    workspace: Option<&workspace::Members>,
-    warnings: &mut Vec<Warning>,
-) -> RelPath {
+fn install_dir(tree: &SourceTree, chosen: &ChosenApp, warnings: &mut Vec<Warning>) -> RelPath {
+    let app_dir = &chosen.app_dir;
     let lockfile = |dir: &RelPath| lockfile::NAMES.iter().map(|name| dir.child(name)).find(|path| tree.has_file(path));
-    let Some(workspace) = workspace else {
+    let Some(workspace) = &chosen.workspace else {
         let above = std::iter::successors(Some(app_dir.clone()), RelPath::parent);
         return above.into_iter().find(|dir| lockfile(dir).is_some()).unwrap_or_else(|| app_dir.clone());
     };
@@ -152,36 +194,32 @@ fn install_dir(
     match (lockfile(&workspace.dir), lockfile(app_dir)) {
         (Some(used), Some(stray)) => {
             let message = format!("`{stray}` is not used: the workspace installs from `{used}`");
-            let hint = format!("delete `{stray}`, which also confuses the search of Next.js for the root");
+            let hint = format!("delete `{stray}`, which also confuses the root detection of Next.js");
             let place = Location::file(stray.as_str());
             warnings.push(Warning::new("project/stray-lockfile", message).with_hint(hint).at(place));
             workspace.dir.clone()
         }
-        // Every package has a lockfile of its own (`shared-workspace-lockfile=false`).
+        // Each package has its own lockfile (`shared-workspace-lockfile=false`).
         (None, Some(_)) => app_dir.clone(),
         _ => workspace.dir.clone(),
     }
 }
 
-/// The manifest beside the lockfile; the app's where there is none.
+/// The manifest next to the lockfile, or else the app's.
 fn root_manifest(
-    manifests: &Manifests<'_>,
+    manifests: &PackageJsonCache<'_>,
     dir: &RelPath,
-    located: &apps::Located,
-) -> Result<Rc<Manifest>, ProjectError> {
-    let app = || Rc::clone(&located.app);
-    if *dir == located.app.dir {
+    chosen: &ChosenApp,
+) -> Result<Rc<PackageJson>, ProjectError> {
+    let app = || Rc::clone(&chosen.app);
+    if *dir == chosen.app.dir {
         return Ok(app());
     }
     Ok(manifests.load(dir)?.unwrap_or_else(app))
 }
 
-fn distinct<'m>(first: &'m Manifest, second: &'m Manifest) -> Vec<&'m Manifest> {
+fn distinct<'m>(first: &'m PackageJson, second: &'m PackageJson) -> Vec<&'m PackageJson> {
     if first.path == second.path { vec![first] } else { vec![first, second] }
-}
-
-fn with_root(app_dir: &RelPath, install_dir: &RelPath) -> Vec<RelPath> {
-    vec![app_dir.clone(), install_dir.clone()]
 }
 
 /// pnpm 9 reads `packages` and catalogs of `pnpm-workspace.yaml` only; other settings mean pnpm 10 or later.
@@ -191,46 +229,19 @@ fn pnpm_settings(tree: &SourceTree, dir: &RelPath) -> Result<bool, ProjectError>
     Ok(!values.contains_key("packages") || values.keys().any(|key| !known.contains(&key.as_str())))
 }
 
-fn floors(next: &NextVersion, choice: &package_manager::Choice) -> Vec<Floor> {
+fn floors(next: &NextVersion, choice: &PackageManagerChoice) -> Vec<NodeFloor> {
     let version = releases::next_node_floor(next.major, next.minor);
-    let mut floors = vec![Floor { version, needed_by: format!("Next.js {next}") }];
-    floors.extend(choice.node_floor().map(|(needed_by, version)| Floor { version, needed_by }));
+    let mut floors = vec![NodeFloor { version, needed_by: format!("Next.js {next}") }];
+    floors.extend(choice.node_floor().map(|(needed_by, version)| NodeFloor { version, needed_by }));
     floors
 }
 
-/// The app router came as an experiment in 13.0 and for everyone in 13.4.
-fn has_app_router(next: &NextVersion, asked_for: Option<bool>) -> bool {
+/// The app router was experimental in 13.0 and became stable in 13.4.
+fn has_app_router(next: &NextVersion, requested: Option<bool>) -> bool {
     match (next.major, next.minor) {
         (..=12, _) => false,
-        (13, ..=3) => asked_for == Some(true),
+        (13, ..=3) => requested == Some(true),
         _ => true,
-    }
-}
-
-fn described(
-    tree: &SourceTree,
-    found: &workspace::Members,
-    root: &Manifest,
-    located: &apps::Located,
-    warnings: &mut Vec<Warning>,
-) -> Workspace {
-    for (manifest, name) in workspace::missing(root, &found.manifests) {
-        let message = format!("`{manifest}` depends on `{name}` of the workspace, which has no such package");
-        let hint = "check the globs of the workspace and the name of the package";
-        let place = Location::file(manifest.as_str());
-        warnings.push(Warning::new("project/workspace-package-missing", message).with_hint(hint).at(place));
-    }
-    let package = |manifest: &Manifest| WorkspacePackage {
-        name: manifest.display_name(),
-        dir: manifest.dir.clone(),
-        scripts: manifest.scripts.clone(),
-    };
-    Workspace {
-        declared_in: found.declared_in.clone(),
-        tool: workspace::tool(tree, root, &located.app, warnings),
-        packages: found.manifests.iter().map(|manifest| package(manifest)).collect(),
-        build_order: workspace::build_order(&found.manifests, &located.app),
-        apps: located.apps.clone(),
     }
 }
 

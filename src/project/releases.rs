@@ -1,19 +1,19 @@
-//! Versions of Node.js and of package managers that exist, and what needs which: the one table of such knowledge.
+//! Tables of existing versions of Node.js and package managers, and of what needs which.
 //!
-//! Read from the npm registry (`npm view PACKAGE versions engines`) in November 2026. Nothing here decides anything.
+//! Read from the npm registry (`npm view PACKAGE versions engines`) in November 2026.
 
 use super::facts::PackageManagerKind;
 use super::version::Version;
 
-/// A Node.js release line of which images exist.
+/// A Node.js release line with official images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NodeLine {
     pub major: u32,
-    /// Newest release that is known here.
+    /// Newest known release.
     pub newest: (u64, u64, u64),
     /// Name of the long-term support line, once it is one.
     pub codename: Option<&'static str>,
-    /// Version of npm that comes with it.
+    /// Major version of the bundled npm.
     pub npm_major: u32,
 }
 
@@ -22,7 +22,7 @@ const fn line(newest: (u64, u64, u64), codename: Option<&'static str>, npm_major
     NodeLine { major: newest.0 as u32, newest, codename, npm_major }
 }
 
-/// Oldest first. Next.js 12 needs 12.22, so older lines are of no use.
+/// Oldest first. Next.js 12 needs 12.22, so older lines are left out.
 pub(super) const NODE_LINES: &[NodeLine] = &[
     line((12, 22, 12), Some("erbium"), 6),
     line((13, 14, 0), None, 6),
@@ -41,7 +41,7 @@ pub(super) const NODE_LINES: &[NodeLine] = &[
     line((26, 10, 0), None, 11),
 ];
 
-/// The line that is used when the project does not ask for another: supported, and the most widely run.
+/// The line that is used by default: supported, and the most widely used.
 pub(super) const DEFAULT_NODE_LINE: u32 = 22;
 
 /// Oldest Node.js that a version of Next.js runs on (`engines.node` of its own package).
@@ -57,7 +57,7 @@ pub(super) fn next_node_floor(major: u32, minor: u32) -> (u64, u64, u64) {
     }
 }
 
-/// One version per major that the program installs when the project does not pin one; newest last.
+/// The version of each major that is installed when the project does not pin one, newest last.
 pub(super) fn known_versions(kind: PackageManagerKind) -> &'static [&'static str] {
     match kind {
         PackageManagerKind::Npm => &["6.14.18", "7.24.2", "8.19.4", "9.9.4", "10.9.9", "11.21.2", "12.2.0"],
@@ -86,8 +86,8 @@ pub(super) fn package_manager_node_floor(kind: PackageManagerKind, version: &Ver
     }
 }
 
-/// Majors of pnpm that install from a lockfile of this format without rewriting it, best first: 6 wrote 5.3, but does not
-/// run on Node.js 20.
+/// Majors of pnpm that install from a lockfile of this format without rewriting it, in order of preference. pnpm 6 wrote 5.3, but
+/// does not run on Node.js 20.
 pub(super) fn pnpm_majors(lockfile_format: &str) -> &'static [u64] {
     match lockfile_format.split_once('.') {
         Some(("5", _)) => &[7, 6],

@@ -1,33 +1,32 @@
 //! The build and start scripts of the app: manifest in, [`BuildScript`], [`StartScript`] and port out.
 //!
-//! Calls of other scripts are followed. Decides whether Next.js' own server is what starts; never what to do otherwise.
+//! Calls of other scripts are followed, and what people write in scripts (quotes, `&&`, variable prefixes, runners) is understood;
+//! nothing is run or expanded. `shlex` is not used because it does not know operators.
 
+use super::error::ProjectError;
+use super::facts::{BuildScript, NamedScript, StartScript};
+use super::package_json::PackageJson;
 use crate::diagnostic::Warning;
 use crate::origin::{Origin, Sourced};
 use crate::repo::SourceTree;
 
-use super::error::ProjectError;
-use super::facts::{BuildScript, NamedScript, StartScript};
-use super::manifest::Manifest;
-use super::shell::{Command, commands};
-
-/// Scripts that call scripts are followed this far.
+/// How deep calls of other scripts are followed.
 const MAX_DEPTH: u32 = 8;
-/// So many calls are followed in all.
+/// Calls that are followed in total.
 const MAX_CALLS: usize = 256;
-/// So many bytes of scripts are read in all.
+/// Bytes of scripts that are read in total.
 const MAX_TEXT: usize = 256 * 1024;
 
-/// What the start script amounts to.
+/// What the start script does.
 #[derive(Debug)]
-pub(super) struct Start {
+pub(super) struct StartDetection {
     pub script: StartScript,
     pub port: Option<Sourced<u16>>,
     pub warnings: Vec<Warning>,
 }
 
 /// The script that builds the app.
-pub(super) fn build(manifest: &Manifest) -> BuildScript {
+pub(super) fn build(manifest: &PackageJson) -> BuildScript {
     let script = named(manifest, "build");
     let commands = script.as_ref().map(|script| follow(manifest, &script.value.command)).unwrap_or_default();
     let bundler_flag = commands
@@ -43,20 +42,21 @@ pub(super) fn build(manifest: &Manifest) -> BuildScript {
 }
 
 /// How the project starts in production.
-pub(super) fn start(tree: &SourceTree, manifest: &Manifest) -> Result<Start, ProjectError> {
+pub(super) fn start(tree: &SourceTree, manifest: &PackageJson) -> Result<StartDetection, ProjectError> {
     let Some(script) = named(manifest, "start").or_else(|| npm_default(tree, manifest)) else {
-        return Ok(Start { script: StartScript::Next, port: None, warnings: Vec::new() });
+        return Ok(StartDetection { script: StartScript::Next, port: None, warnings: Vec::new() });
     };
     let commands = follow(manifest, &script.value.command);
     let port = port(tree, manifest, &script, &commands)?;
     let Some((server, before)) = commands.split_last() else {
-        return Ok(Start { script: StartScript::Next, port, warnings: Vec::new() });
+        return Ok(StartDetection { script: StartScript::Next, port, warnings: Vec::new() });
     };
     if !runs_next(server) || commands.iter().any(|command| command.concurrent) {
-        return Ok(Start { script: StartScript::Custom(script), port, warnings: Vec::new() });
+        return Ok(StartDetection { script: StartScript::Custom(script), port, warnings: Vec::new() });
     }
     let prestart = manifest.scripts.get("prestart").map(|text| follow(manifest, text)).unwrap_or_default();
-    let skipped: Vec<String> = prestart.iter().chain(before).filter(|c| !is_harmless(c)).map(Command::text).collect();
+    let skipped: Vec<String> =
+        prestart.iter().chain(before).filter(|c| !is_harmless(c)).map(ScriptCommand::text).collect();
     let mut warnings = Vec::new();
     let place = || manifest.place(tree, &["scripts", "start"]);
     if !skipped.is_empty() {
@@ -76,42 +76,42 @@ pub(super) fn start(tree: &SourceTree, manifest: &Manifest) -> Result<Start, Pro
         let hint = "set it in the environment of the container";
         warnings.push(Warning::new("project/start-environment", message).with_hint(hint).at(place()));
     }
-    Ok(Start { script: StartScript::Next, port, warnings })
+    Ok(StartDetection { script: StartScript::Next, port, warnings })
 }
 
-fn named(manifest: &Manifest, name: &str) -> Option<Sourced<NamedScript>> {
+fn named(manifest: &PackageJson, name: &str) -> Option<Sourced<NamedScript>> {
     let command = manifest.scripts.get(name).filter(|command| !command.trim().is_empty())?;
     let origin = Origin::field(manifest.path.as_str(), &format!("scripts.{name}"));
     Some(Sourced::new(NamedScript { name: name.to_owned(), command: command.clone() }, origin))
 }
 
 /// `npm start` without a start script runs `server.js`.
-fn npm_default(tree: &SourceTree, manifest: &Manifest) -> Option<Sourced<NamedScript>> {
+fn npm_default(tree: &SourceTree, manifest: &PackageJson) -> Option<Sourced<NamedScript>> {
     let script = NamedScript { name: "start".to_owned(), command: "node server.js".to_owned() };
     let origin = Origin::Derived("`server.js` without a start script, as `npm start` runs it".to_owned());
     tree.has_file(&manifest.dir.child("server.js")).then(|| Sourced::new(script, origin))
 }
 
 /// The commands of a script, with calls of other scripts replaced by what those run.
-fn follow(manifest: &Manifest, script: &str) -> Vec<Command> {
+fn follow(manifest: &PackageJson, script: &str) -> Vec<ScriptCommand> {
     let mut all = Vec::new();
-    let mut budget = Budget { depth: MAX_DEPTH, calls: MAX_CALLS, text: MAX_TEXT };
+    let mut budget = CallBudget { depth: MAX_DEPTH, calls: MAX_CALLS, text: MAX_TEXT };
     if !follow_into(manifest, script, &mut budget, &mut all) {
-        // Cut short, the last command is not the one that the script ends with.
-        all.push(Command { words: vec![script.to_owned()], ..Command::default() });
+        // The script was not followed to its end, so the last command is unknown.
+        all.push(ScriptCommand { words: vec![script.to_owned()], ..ScriptCommand::default() });
     }
     all
 }
 
-/// What is left of the effort: scripts that call each other many times over are nothing that a person wrote.
-struct Budget {
+/// What may still be followed: a person does not write scripts that call each other hundreds of times.
+struct CallBudget {
     depth: u32,
     calls: usize,
     text: usize,
 }
 
-/// False when the budget did not suffice.
-fn follow_into(manifest: &Manifest, script: &str, budget: &mut Budget, all: &mut Vec<Command>) -> bool {
+/// False when the budget is exhausted.
+fn follow_into(manifest: &PackageJson, script: &str, budget: &mut CallBudget, all: &mut Vec<ScriptCommand>) -> bool {
     let Some(text) = budget.text.checked_sub(script.len()) else { return false };
     budget.text = text;
     for command in commands(script) {
@@ -143,7 +143,7 @@ fn follow_into(manifest: &Manifest, script: &str, budget: &mut Budget, all: &mut
 }
 
 /// Texts of the scripts that a command calls, each with the arguments that it appends.
-fn called_scripts<'m>(manifest: &'m Manifest, command: &Command) -> Option<Vec<(&'m str, Vec<String>)>> {
+fn called_scripts<'m>(manifest: &'m PackageJson, command: &ScriptCommand) -> Option<Vec<(&'m str, Vec<String>)>> {
     let one = |name: &str, arguments: &[String]| {
         let script = manifest.scripts.get(name)?.as_str();
         let arguments = arguments.iter().filter(|word| *word != "--").cloned().collect();
@@ -155,7 +155,7 @@ fn called_scripts<'m>(manifest: &'m Manifest, command: &Command) -> Option<Vec<(
         ("run-s" | "npm-run-all", first) if first != "-p" && first != "--parallel" => {
             let names = command.words[1..].iter().filter(|word| !word.starts_with('-')).take(MAX_CALLS + 1);
             let scripts = names.flat_map(|pattern| matching(manifest, pattern)).map(|script| (script, Vec::new()));
-            // One more than may be followed shows that they are too many.
+            // One more than the limit, so that exceeding it is noticed.
             Some(scripts.take(MAX_CALLS + 1).collect()).filter(|scripts: &Vec<_>| !scripts.is_empty())
         }
         _ => None,
@@ -163,7 +163,7 @@ fn called_scripts<'m>(manifest: &'m Manifest, command: &Command) -> Option<Vec<(
 }
 
 /// `build:*` is every script whose name has one more part.
-fn matching<'m>(manifest: &'m Manifest, pattern: &str) -> Vec<&'m str> {
+fn matching<'m>(manifest: &'m PackageJson, pattern: &str) -> Vec<&'m str> {
     let Some(prefix) = pattern.strip_suffix('*') else {
         return manifest.scripts.get(pattern).map(String::as_str).into_iter().collect();
     };
@@ -173,14 +173,14 @@ fn matching<'m>(manifest: &'m Manifest, pattern: &str) -> Vec<&'m str> {
 }
 
 /// True when the command starts Next.js' own server, or a static server for an export.
-fn runs_next(command: &Command) -> bool {
+fn runs_next(command: &ScriptCommand) -> bool {
     match (command.program(), command.word(1)) {
         ("next", "start" | "dev") | ("serve" | "http-server", _) => true,
         ("node" | "bun", _) => {
             let Some(at) = command.words.iter().skip(1).position(|word| !word.starts_with('-')).map(|at| at + 1) else {
                 return false;
             };
-            // A module loaded beforehand (`-r ./tracing.js`) makes it a start of its own.
+            // A preloaded module (`-r ./tracing.js`) makes it a custom start.
             if at > 1 {
                 return false;
             }
@@ -193,17 +193,17 @@ fn runs_next(command: &Command) -> bool {
     }
 }
 
-/// Commands before the server whose work the image build has done already, or that change nothing.
-fn is_harmless(command: &Command) -> bool {
+/// Commands before the server that the image build has run already, or that have no effect.
+fn is_harmless(command: &ScriptCommand) -> bool {
     let next = command.program() == "next" && matches!(command.word(1), "build" | "telemetry");
     next || matches!(command.program(), "echo" | "cp" | "rm" | "mkdir" | "cd" | "set" | "true" | "rimraf" | "")
 }
 
 fn port(
     tree: &SourceTree,
-    manifest: &Manifest,
+    manifest: &PackageJson,
     script: &Sourced<NamedScript>,
-    commands: &[Command],
+    commands: &[ScriptCommand],
 ) -> Result<Option<Sourced<u16>>, ProjectError> {
     let Some(text) = commands.last().and_then(port_text) else { return Ok(None) };
     // `${PORT:-8080}` states a default; `$PORT` leaves it to the environment.
@@ -226,7 +226,7 @@ fn port(
 }
 
 /// A flag beats the variable, as it does in Next.js.
-fn port_text(command: &Command) -> Option<&str> {
+fn port_text(command: &ScriptCommand) -> Option<&str> {
     let mut words = command.words.iter().map(String::as_str).skip(1);
     while let Some(word) = words.next() {
         if matches!(word, "-p" | "--port") {
@@ -239,14 +239,141 @@ fn port_text(command: &Command) -> Option<&str> {
     command.variables.iter().rev().find(|(name, _)| name == "PORT").map(|(_, value)| value.as_str())
 }
 
+/// One simple command of a script.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct ScriptCommand {
+    /// `NAME=value` before the command, also those given through `cross-env`.
+    pub variables: Vec<(String, String)>,
+    /// The command itself, without runners such as `npx` or `dotenv --`.
+    pub words: Vec<String>,
+    /// Runs beside the one before it or feeds it (`&`, `|`) rather than after it.
+    pub concurrent: bool,
+}
+
+impl ScriptCommand {
+    pub fn text(&self) -> String {
+        self.words.join(" ")
+    }
+
+    pub fn word(&self, at: usize) -> &str {
+        self.words.get(at).map_or("", String::as_str)
+    }
+
+    /// The program, without its folder.
+    pub fn program(&self) -> &str {
+        self.word(0).rsplit('/').next().unwrap_or_default()
+    }
+}
+
+/// The commands of a script in order.
+pub(super) fn commands(script: &str) -> Vec<ScriptCommand> {
+    let mut commands = Vec::new();
+    let mut words = Vec::new();
+    let mut concurrent = false;
+    for token in tokens(script) {
+        match token {
+            ShellToken::Word(word) => words.push(word),
+            ShellToken::End { concurrent: next } => {
+                commands.push(command(std::mem::take(&mut words), concurrent));
+                concurrent = next;
+            }
+        }
+    }
+    commands.push(command(words, concurrent));
+    commands.retain(|command| !command.words.is_empty() || !command.variables.is_empty());
+    commands
+}
+
+enum ShellToken {
+    Word(String),
+    End { concurrent: bool },
+}
+
+fn tokens(script: &str) -> Vec<ShellToken> {
+    let mut tokens = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote: Option<char> = None;
+    let mut chars = script.chars().peekable();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(open), _) if c == open => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None | Some('"'), '\\') => word.get_or_insert_default().extend(chars.next()),
+            (Some(_), _) => word.get_or_insert_default().push(c),
+            (None, '&' | '|' | ';' | '\n') => {
+                tokens.extend(word.take().map(ShellToken::Word));
+                let doubled = chars.next_if_eq(&c).is_some();
+                tokens.push(ShellToken::End { concurrent: matches!(c, '&' | '|') && !doubled });
+            }
+            (None, c) if c.is_whitespace() => tokens.extend(word.take().map(ShellToken::Word)),
+            (None, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    tokens.extend(word.map(ShellToken::Word));
+    tokens
+}
+
+fn command(mut words: Vec<String>, concurrent: bool) -> ScriptCommand {
+    let mut variables = Vec::new();
+    let mut rest = words.as_slice();
+    loop {
+        while let Some((variable, behind)) = rest.split_first().and_then(|(word, rest)| Some((assignment(word)?, rest)))
+        {
+            variables.push(variable);
+            rest = behind;
+        }
+        let skip = runner_words(rest);
+        if skip == 0 {
+            break;
+        }
+        rest = &rest[skip..];
+    }
+    let skipped = words.len() - rest.len();
+    ScriptCommand { variables, words: words.split_off(skipped), concurrent }
+}
+
+fn assignment(word: &str) -> Option<(String, String)> {
+    let (name, value) = word.split_once('=')?;
+    let valid = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    (valid && !name.starts_with(|c: char| c.is_ascii_digit())).then(|| (name.to_owned(), value.to_owned()))
+}
+
+/// How many leading words only prepare the environment of the command that follows.
+fn runner_words(words: &[String]) -> usize {
+    let word = |at: usize| words.get(at).map_or("", String::as_str);
+    let separator = || words.iter().position(|word| word == "--").map(|at| at + 1);
+    match (word(0), word(1)) {
+        ("cross-env" | "cross-env-shell" | "env" | "exec" | "npx" | "bunx" | "time" | "if-env", _)
+        | ("bun", "--bun") => 1 + words[1..].iter().take_while(|word| word.starts_with('-')).count(),
+        ("pnpm" | "npm" | "yarn", "exec" | "dlx" | "x") => 2 + usize::from(word(2) == "--"),
+        ("dotenv", _) => separator().unwrap_or_else(|| flags_with_values(words)),
+        ("dotenvx" | "infisical" | "doppler" | "op", "run") => separator().unwrap_or(0),
+        ("env-cmd", _) => separator().unwrap_or_else(|| flags_with_values(words)),
+        _ => 0,
+    }
+}
+
+/// `dotenv -e .env.production next start`: every flag takes one value.
+fn flags_with_values(words: &[String]) -> usize {
+    let mut at = 1;
+    while words.get(at).is_some_and(|word| word.starts_with('-')) {
+        at += if words[at].contains('=') { 1 } else { 2 };
+    }
+    at.min(words.len())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::rel_path::RelPath;
 
-    fn manifest(scripts: &[(&str, &str)]) -> Manifest {
+    use super::*;
+
+    fn manifest(scripts: &[(&str, &str)]) -> PackageJson {
         let scripts = scripts.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-        Manifest { path: RelPath::new("package.json").unwrap(), scripts, ..Manifest::default() }
+        PackageJson { path: RelPath::new("package.json").unwrap(), scripts, ..PackageJson::default() }
     }
 
     /// `next` or `custom`, the port, and the codes of the warnings.
@@ -333,16 +460,16 @@ mod tests {
         check("PORT=4000 node server.js", "custom 4000");
         check(
             "next start -p 70000",
-            "port `70000` (from `package.json#scripts.start`) is no port: it must be a number from 1 to 65535",
+            "invalid port `70000` (from `package.json#scripts.start`): it must be a number from 1 to 65535",
         );
         check(
             "next start -p 0",
-            "port `0` (from `package.json#scripts.start`) is no port: it must be a number from 1 to 65535",
+            "invalid port `0` (from `package.json#scripts.start`): it must be a number from 1 to 65535",
         );
     }
 
     #[test]
-    fn what_the_image_does_not_do_is_said() {
+    fn skipped_parts_of_the_start_script_are_reported() {
         check("prisma migrate deploy && next start", "next project/start-does-more");
         check("next dev", "next project/start-is-dev");
         check("NODE_OPTIONS=--inspect next start", "next project/start-environment");
@@ -361,5 +488,38 @@ mod tests {
         assert_eq!(built.script.unwrap().value.command, "prisma generate && npm run b");
         assert_eq!(built.bundler_flag.as_deref(), Some("--turbopack"));
         assert_eq!(build(&manifest(&[("build", "next build --webpack")])).bundler_flag.as_deref(), Some("--webpack"));
+    }
+
+    #[track_caller]
+    fn check_commands(script: &str, expected: &[&str]) {
+        let texts: Vec<String> = commands(script)
+            .iter()
+            .map(|command| {
+                let variables: String =
+                    command.variables.iter().flat_map(|(name, value)| [name, "=", value, " "]).collect();
+                format!("{}{variables}{}", if command.concurrent { "& " } else { "" }, command.text())
+            })
+            .collect();
+        assert_eq!(texts, expected, "{script}");
+    }
+
+    #[test]
+    fn scripts_become_commands() {
+        check_commands("next start", &["next start"]);
+        check_commands("NODE_ENV=production PORT=4000 next start", &["NODE_ENV=production PORT=4000 next start"]);
+        check_commands("cross-env NODE_ENV=production node server.js", &["NODE_ENV=production node server.js"]);
+        check_commands("dotenv -e .env.production -- next start", &["next start"]);
+        check_commands("dotenv -e .env next start", &["next start"]);
+        check_commands("npx next start -p 4000", &["next start -p 4000"]);
+        check_commands("pnpm exec next start", &["next start"]);
+        check_commands("a && b; c || d", &["a", "b", "c", "d"]);
+        check_commands("a & b | c", &["a", "& b", "& c"]);
+        check_commands(
+            "NODE_OPTIONS='--max-old-space-size=4096 -r x' next start",
+            &["NODE_OPTIONS=--max-old-space-size=4096 -r x next start"],
+        );
+        check_commands("echo \"a && b\"", &["echo a && b"]);
+        check_commands("", &[]);
+        check_commands("'unclosed", &["unclosed"]);
     }
 }

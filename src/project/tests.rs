@@ -81,7 +81,7 @@ const EVERYTHING: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn files_cut_off_anywhere_give_facts_or_an_error_that_names_them() {
+fn truncated_files_give_facts_or_an_error_that_names_them() {
     assert!(detect(&SourceTree::from_texts(EVERYTHING.iter().copied()), &DetectOptions::default()).is_ok());
     for (at, (name, text)) in EVERYTHING.iter().enumerate() {
         for (cut, _) in text.char_indices() {

@@ -1,7 +1,7 @@
-//! Texts of the tree as detection needs them: loaded or absent, never half-read.
+//! Texts of the tree as detection needs them, and their syntax: JSON, JSON with comments, YAML.
 //!
-//! In: the tree and a path. Out: the text, `None` when there is no such file, an error when there is one that cannot
-//! be used. Never guesses at an encoding.
+//! In: the tree and a path. Out: the text, `None` if there is no such file, an error if it cannot be used. Never guesses an
+//! encoding.
 
 use serde_json::{Map, Value};
 
@@ -71,8 +71,8 @@ pub(super) fn parse_jsonc<T: serde::de::DeserializeOwned>(path: &RelPath, text: 
     parse_json(path, &strict(text))
 }
 
-/// The same JSON without comments and trailing commas, with each character at its place. Nothing is built of it, because a syntax tree
-/// takes up to fifty times the memory of a lockfile.
+/// Replaces comments and trailing commas by spaces, so that positions stay the same. A syntax tree would take up to fifty times the
+/// memory of a lockfile.
 pub(super) fn strict(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let mut comma = None;
@@ -100,7 +100,7 @@ pub(super) fn strict(text: &str) -> String {
         }
         at += length;
     }
-    // Only whole characters were replaced.
+    // Only whole characters were replaced, so this cannot fail.
     String::from_utf8(bytes).unwrap_or_default()
 }
 
@@ -139,7 +139,7 @@ pub(super) fn parse_yaml(path: &RelPath, text: &str) -> Result<Map<String, Value
     })
 }
 
-/// A file that git left in the middle of a merge would be read half from each side.
+/// Refuses files with conflict markers: half of each side would be read.
 pub(super) fn refuse_conflict(path: &RelPath, text: &str) -> Result<(), ProjectError> {
     let marker = "<<<<<<< ";
     let at = if text.starts_with(marker) { Some(0) } else { text.find("\n<<<<<<< ").map(|at| at + 1) };
@@ -149,7 +149,7 @@ pub(super) fn refuse_conflict(path: &RelPath, text: &str) -> Result<(), ProjectE
     })
 }
 
-/// The place of a field, found by the keys that lead to it; the whole file when they cannot be followed.
+/// The location of the field at the path `keys`; the whole file if there is none.
 pub(super) fn locate(path: &RelPath, text: &str, keys: &[&str]) -> Location {
     let file = Location::file(path.as_str());
     let options = (jsonc_parser::CollectOptions::default(), jsonc_parser::ParseOptions::default());
@@ -164,7 +164,7 @@ pub(super) fn locate(path: &RelPath, text: &str, keys: &[&str]) -> Location {
     place.map_or(file, |offset| Location::at_offset(path.as_str(), text, offset))
 }
 
-/// A JSON object together with the file that it came from, read field by field so that errors name the field.
+/// A JSON object and its file, read field by field so that errors name the field.
 pub(super) struct Fields<'v> {
     pub path: &'v RelPath,
     pub text: &'v str,

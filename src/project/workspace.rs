@@ -6,32 +6,33 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::diagnostic::{Location, Warning, shown};
+use crate::diagnostic::{Diagnostic, Location, Warning, shown};
 use crate::origin::{Origin, Sourced};
 use crate::rel_path::RelPath;
 use crate::repo::{SourceTree, is_workspace_pattern};
 
 use super::error::ProjectError;
-use super::facts::WorkspaceTool;
-use super::manifest::{Manifest, Manifests};
+use super::facts::{BuildScript, BuildTask, WorkspaceTool};
+use super::package_json::{PackageJson, PackageJsonCache};
 use super::text;
 
-/// Folders that a workspace may list; some list each of their packages.
+/// Globs that a workspace may list; some list each package.
 const MOST_GLOBS: usize = 10_000;
-/// Among them with wildcards, each of which costs memory and is tried on each manifest.
+/// Globs with wildcards among them: each takes memory and is matched against each manifest.
 const MOST_PATTERNS: usize = 500;
 
 /// A workspace with its packages, sorted by folder.
 #[derive(Debug)]
-pub(super) struct Members {
+pub(super) struct WorkspaceMembers {
     pub dir: RelPath,
     pub declared_in: RelPath,
-    pub manifests: Vec<Rc<Manifest>>,
+    pub manifests: Vec<Rc<PackageJson>>,
 }
 
-impl Members {
+impl WorkspaceMembers {
     pub fn holds(&self, dir: &RelPath) -> bool {
         self.dir == *dir || self.manifests.binary_search_by(|manifest| manifest.dir.cmp(dir)).is_ok()
     }
@@ -39,10 +40,10 @@ impl Members {
 
 /// The workspace that `dir` declares; `None` when it declares none.
 pub(super) fn members(
-    all: &Manifests<'_>,
+    all: &PackageJsonCache<'_>,
     dir: &RelPath,
     warnings: &mut Vec<Warning>,
-) -> Result<Option<Members>, ProjectError> {
+) -> Result<Option<WorkspaceMembers>, ProjectError> {
     let Some((declared_in, globs)) = declaration(all, dir, warnings)? else { return Ok(None) };
     let (positive, negative) = globs_of(&declared_in, &globs, warnings)?;
     let mut manifests = Vec::new();
@@ -55,7 +56,7 @@ pub(super) fn members(
         }
     }
     manifests.sort_by(|a, b| a.dir.cmp(&b.dir));
-    Ok(Some(Members { dir: dir.clone(), declared_in, manifests }))
+    Ok(Some(WorkspaceMembers { dir: dir.clone(), declared_in, manifests }))
 }
 
 /// `path` as seen from `dir`, which contains it.
@@ -66,7 +67,7 @@ pub(super) fn relative<'p>(dir: &RelPath, path: &'p RelPath) -> &'p str {
 
 /// pnpm reads `pnpm-workspace.yaml` only; every other package manager reads `package.json#workspaces` only.
 fn declaration(
-    manifests: &Manifests<'_>,
+    manifests: &PackageJsonCache<'_>,
     dir: &RelPath,
     warnings: &mut Vec<Warning>,
 ) -> Result<Option<(RelPath, Vec<String>)>, ProjectError> {
@@ -130,14 +131,14 @@ fn globs_of(
     };
     let too_large = |reason: String| ProjectError::BeyondLimit { file: declared_in.clone(), reason };
     if globs.len() > MOST_GLOBS {
-        return Err(too_large(format!("it lists more than {MOST_GLOBS} folders of packages")));
+        return Err(too_large(format!("it lists more than {MOST_GLOBS} package folders")));
     }
     let is_pattern = |glob: &&String| glob.contains(['*', '?', '[', '{']);
     if globs.iter().filter(is_pattern).count() > MOST_PATTERNS {
-        return Err(too_large(format!("it lists more than {MOST_PATTERNS} patterns of packages")));
+        return Err(too_large(format!("it lists more than {MOST_PATTERNS} package patterns")));
     }
     if let Some(glob) = globs.iter().find(|glob| !is_workspace_pattern(glob)) {
-        return Err(too_large(format!("the pattern `{}` of its packages has too many wildcards", shown(glob))));
+        return Err(too_large(format!("the package pattern `{}` has too many wildcards", shown(glob))));
     }
     let (mut positive, mut negative) = (GlobSetBuilder::new(), GlobSetBuilder::new());
     for glob in globs {
@@ -147,7 +148,7 @@ fn globs_of(
         };
         let glob = glob.trim_start_matches("./").trim_end_matches('/');
         if glob.starts_with("../") || glob.starts_with('/') {
-            let message = format!("`{glob}` in `{declared_in}` names packages outside of the repository");
+            let message = format!("`{glob}` in `{declared_in}` names packages outside the repository");
             let hint = "run nextdeploy in the folder above, or move the packages";
             warnings.push(Warning::new("project/workspace-outside", message).with_hint(hint).at(place()));
             continue;
@@ -160,16 +161,16 @@ fn globs_of(
     Ok((build(&positive)?, build(&negative)?))
 }
 
-/// Package managers look for manifests, so `packages/**` holds `packages/a` and `packages/a/b`.
+/// Package managers match manifests, so `packages/**` includes `packages/a` and `packages/a/b`.
 fn manifest_glob(glob: &str) -> Result<Glob, globset::Error> {
     GlobBuilder::new(&format!("{glob}/package.json")).literal_separator(true).build()
 }
 
-/// What runs the scripts of the workspace: only what is also installed counts.
+/// The task runner of the workspace; it must be installed as well as configured.
 pub(super) fn tool(
     tree: &SourceTree,
-    root: &Manifest,
-    app: &Manifest,
+    root: &PackageJson,
+    app: &PackageJson,
     warnings: &mut Vec<Warning>,
 ) -> Option<Sourced<WorkspaceTool>> {
     let tools = [
@@ -194,11 +195,79 @@ pub(super) fn tool(
     None
 }
 
-/// Names of the packages that `app` needs, dependencies first; cycles are cut where they close.
-pub(super) fn build_order(members: &[Rc<Manifest>], app: &Manifest) -> Vec<String> {
-    let by_name: BTreeMap<&str, &Manifest> =
+#[derive(Deserialize)]
+struct TurboConfig {
+    tasks: Option<Map<String, Value>>,
+    /// `tasks` before turbo 2.
+    pipeline: Option<Map<String, Value>>,
+}
+
+/// `project.json` of Nx.
+#[derive(Deserialize)]
+pub(super) struct NxProject {
+    pub name: Option<String>,
+    #[serde(default)]
+    targets: Value,
+}
+
+impl NxProject {
+    /// The project in `dir`; `None` when there is none.
+    pub fn load(tree: &SourceTree, dir: &RelPath) -> Result<Option<Self>, ProjectError> {
+        let path = dir.child("project.json");
+        text::read(tree, &path)?.map(|content| text::parse_jsonc(&path, content)).transpose()
+    }
+}
+
+/// The task of `tool` that builds `app`. Configuration that cannot be read is a warning: the packages are then built one by one.
+pub(super) fn build_task(
+    tree: &SourceTree,
+    tool: WorkspaceTool,
+    root: &PackageJson,
+    (app, app_dir, build): (&PackageJson, &RelPath, &BuildScript),
+    warnings: &mut Vec<Warning>,
+) -> Option<BuildTask> {
+    let task = match (tool, &build.script) {
+        (WorkspaceTool::Turbo, Some(script)) => turbo_task(tree, root, app, &script.value.name),
+        (WorkspaceTool::Nx, None) => nx_task(tree, app_dir),
+        _ => Ok(None),
+    };
+    task.unwrap_or_else(|error| {
+        let message = format!("{error}; the packages of the workspace are built one by one");
+        let warning = Warning::new("project/workspace-tool-config", message);
+        let warning = error.hints().into_iter().fold(warning, Warning::with_hint);
+        warnings.push(error.location().into_iter().fold(warning, Warning::at));
+        None
+    })
+}
+
+fn turbo_task(
+    tree: &SourceTree,
+    root: &PackageJson,
+    app: &PackageJson,
+    script: &str,
+) -> Result<Option<BuildTask>, ProjectError> {
+    let Some(package) = &app.name else { return Ok(None) };
+    let mut files = ["turbo.json", "turbo.jsonc"].into_iter().map(|name| root.dir.child(name));
+    let Some(path) = files.find(|path| tree.has_file(path)) else { return Ok(None) };
+    let Some(content) = text::read(tree, &path)? else { return Ok(None) };
+    let config: TurboConfig = text::parse_jsonc(&path, content)?;
+    let tasks = config.tasks.or(config.pipeline).unwrap_or_default();
+    let is_defined = tasks.contains_key(script) || tasks.contains_key(&format!("{package}#{script}"));
+    let installed_in_root = root.dependency("turbo").is_some();
+    Ok(is_defined.then(|| BuildTask::Turbo { package: package.clone(), installed_in_root }))
+}
+
+fn nx_task(tree: &SourceTree, app_dir: &RelPath) -> Result<Option<BuildTask>, ProjectError> {
+    let Some(project) = NxProject::load(tree, app_dir)? else { return Ok(None) };
+    let builds = project.targets.get("build").is_some();
+    Ok(builds.then(|| BuildTask::Nx { project: project.name.unwrap_or_else(|| app_dir.name().to_owned()) }))
+}
+
+/// Names of the packages that `app` needs, dependencies first; cycles are broken.
+pub(super) fn build_order(members: &[Rc<PackageJson>], app: &PackageJson) -> Vec<String> {
+    let by_name: BTreeMap<&str, &PackageJson> =
         members.iter().filter_map(|manifest| Some((manifest.name.as_deref()?, &**manifest))).collect();
-    let needs = |manifest: &Manifest| -> Vec<&Manifest> {
+    let needs = |manifest: &PackageJson| -> Vec<&PackageJson> {
         let mut found = BTreeMap::new();
         for (name, range) in manifest.all_dependencies().chain(&manifest.peer_dependencies) {
             if let Some(needed) = by_name.get(linked_name(name, range)) {
@@ -209,7 +278,7 @@ pub(super) fn build_order(members: &[Rc<Manifest>], app: &Manifest) -> Vec<Strin
     };
     let mut order = Vec::new();
     let mut seen = BTreeSet::new();
-    // Depth first with a stack of its own: each entry is a package and what it still waits for.
+    // Depth first with an explicit stack: each entry is a package and the dependencies it still waits for.
     let mut stack = vec![(app, needs(app))];
     while let Some((package, waiting)) = stack.last_mut() {
         if let Some(next) = waiting.pop() {
@@ -226,7 +295,7 @@ pub(super) fn build_order(members: &[Rc<Manifest>], app: &Manifest) -> Vec<Strin
     order
 }
 
-/// `workspace:other@*` (an alias) names another package than its key.
+/// The package that a dependency refers to: `workspace:other@*` is an alias.
 fn linked_name<'a>(name: &'a str, range: &'a str) -> &'a str {
     let Some(rest) = range.strip_prefix("workspace:") else { return name };
     match rest.rsplit_once('@') {
@@ -235,11 +304,11 @@ fn linked_name<'a>(name: &'a str, range: &'a str) -> &'a str {
     }
 }
 
-/// Warnings of one kind; more of them say nothing more.
+/// Limit of warnings of this kind.
 const MOST_MISSING: usize = 20;
 
-/// `workspace:` dependencies that no package provides: some package managers install without a word.
-pub(super) fn missing(root: &Manifest, members: &[Rc<Manifest>]) -> Vec<(RelPath, String)> {
+/// `workspace:` dependencies that no package provides; some package managers silently install without them.
+pub(super) fn missing(root: &PackageJson, members: &[Rc<PackageJson>]) -> Vec<(RelPath, String)> {
     let all = || members.iter().map(|manifest| &**manifest).chain([root]);
     let names: BTreeSet<&str> = all().filter_map(|manifest| manifest.name.as_deref()).collect();
     let unknown =
@@ -255,11 +324,12 @@ pub(super) fn missing(root: &Manifest, members: &[Rc<Manifest>]) -> Vec<(RelPath
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::project::facts::NamedScript;
 
     fn names(files: &[(&str, &str)]) -> Result<Vec<String>, String> {
         let tree = SourceTree::from_texts(files.iter().copied());
-        let members =
-            members(&Manifests::new(&tree), &RelPath::root(), &mut Vec::new()).map_err(|error| error.to_string())?;
+        let members = members(&PackageJsonCache::new(&tree), &RelPath::root(), &mut Vec::new())
+            .map_err(|error| error.to_string())?;
         Ok(members.map(|found| found.manifests.iter().map(|m| m.dir.to_string()).collect()).unwrap_or_default())
     }
 
@@ -308,26 +378,53 @@ mod tests {
             names(&[("package.json", &manifest)]).unwrap_err()
         };
         let many = |count: usize, end: &str| (0..count).map(|n| format!("{n}{end}")).collect();
-        assert_eq!(
-            refused(many(10_001, "")),
-            "`package.json` is too large: it lists more than 10000 folders of packages"
-        );
-        assert_eq!(
-            refused(many(501, "/*")),
-            "`package.json` is too large: it lists more than 500 patterns of packages"
-        );
+        assert_eq!(refused(many(10_001, "")), "`package.json` is too large: it lists more than 10000 package folders");
+        assert_eq!(refused(many(501, "/*")), "`package.json` is too large: it lists more than 500 package patterns");
         let wildcards = refused(vec!["*a".repeat(17)]);
-        assert!(wildcards.ends_with("` of its packages has too many wildcards"), "{wildcards}");
+        assert!(wildcards.ends_with("` has too many wildcards"), "{wildcards}");
+    }
+
+    /// The build task of `web` with this configuration, and the codes of the warnings.
+    fn task(tool: WorkspaceTool, config: (&str, &str), build: Option<&str>) -> (Option<BuildTask>, Vec<&'static str>) {
+        let tree = SourceTree::from_texts([config]);
+        let script = |command: &str| NamedScript { name: "build".to_owned(), command: command.to_owned() };
+        let script = build.map(|command| Sourced::new(script(command), Origin::File("package.json".to_owned())));
+        let app = PackageJson { name: Some("web".to_owned()), ..PackageJson::default() };
+        let mut warnings = Vec::new();
+        let build = BuildScript { script, bundler_flag: None };
+        let dir = RelPath::new("apps/web").unwrap();
+        let task = build_task(&tree, tool, &PackageJson::default(), (&app, &dir, &build), &mut warnings);
+        (task, warnings.iter().map(|warning| warning.code).collect())
+    }
+
+    #[test]
+    fn both_generations_of_turbo_are_read() {
+        let turbo = |text: &str| task(WorkspaceTool::Turbo, ("turbo.json", text), Some("next build"));
+        let found = Some(BuildTask::Turbo { package: "web".to_owned(), installed_in_root: false });
+        assert_eq!(turbo("{ // comment\n \"tasks\": { \"build\": {}, } }"), (found.clone(), vec![]));
+        assert_eq!(turbo(r#"{ "pipeline": { "web#build": {} } }"#), (found, vec![]));
+        assert_eq!(turbo(r#"{ "tasks": { "lint": {} } }"#), (None, vec![]));
+        assert_eq!(turbo("{"), (None, vec!["project/workspace-tool-config"]));
+    }
+
+    #[test]
+    fn nx_builds_a_project_with_a_build_target() {
+        let nx = |text: &str| task(WorkspaceTool::Nx, ("apps/web/project.json", text), None);
+        let found = |project: &str| (Some(BuildTask::Nx { project: project.to_owned() }), vec![]);
+        assert_eq!(nx(r#"{ "name": "shop", "targets": { "build": {} } }"#), found("shop"));
+        assert_eq!(nx(r#"{ "targets": { "build": {} } }"#), found("web"));
+        assert_eq!(nx(r#"{ "name": "shop", "targets": {} }"#), (None, vec![]));
+        assert_eq!(nx(r#"{ "name": 5 }"#), (None, vec!["project/workspace-tool-config"]));
     }
 
     #[test]
     fn dependencies_come_before_dependents() {
         let package = |dir: &str, name: &str, needs: &[(&str, &str)]| {
-            Rc::new(Manifest {
+            Rc::new(PackageJson {
                 dir: RelPath::new(dir).unwrap(),
                 name: Some(name.to_owned()),
                 dependencies: needs.iter().map(|(n, r)| ((*n).to_owned(), (*r).to_owned())).collect(),
-                ..Manifest::default()
+                ..PackageJson::default()
             })
         };
         let members = [

@@ -1,27 +1,28 @@
-//! What is never part of a build and is therefore not even walked.
+//! Files that are recognised by name: output of tools, reports, environment files.
 //!
-//! Lists only what tools make (installed packages, build output, caches, litter); folders that a user may have made are left
-//! to `.dockerignore`. Environment files stay visible: detection warns about them, the context list leaves them out.
+//! Exclusions only list files created by tools (installed packages, build output, caches, litter); folders that a user may have created
+//! are left to `.dockerignore`. Environment files stay visible: detection warns about them, and the build context leaves out those
+//! that git does not track.
 
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// Which paths the walk leaves out.
+/// Paths that the walk skips.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exclusions {
     /// Everything in [`STANDARD_EXCLUSIONS`].
     Standard,
-    /// Only [`REPORT_FILES`]: the user's own Dockerfile may copy anything else that `.dockerignore` leaves in.
+    /// Only [`REPORT_FILES`]: the user's own Dockerfile may copy anything else that `.dockerignore` does not exclude.
     Reports,
 }
 
-/// Reports of earlier runs, as they lie in a checkout: of no use to a build, and other after every run.
+/// Reports of earlier runs in a checkout: useless to a build, and different after every run.
 pub const REPORT_FILES: [&str; 3] = [DOTENV_REPORT, ANNOTATIONS_REPORT, SUMMARY_REPORT];
 pub const DOTENV_REPORT: &str = "nextdeploy.env";
 pub const ANNOTATIONS_REPORT: &str = "nextdeploy-annotations.json";
 pub const SUMMARY_REPORT: &str = "nextdeploy-summary.md";
 
-/// How a name is recognised, always at any depth.
+/// How a name is matched, at any depth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Excluded {
     /// The last component.
@@ -68,7 +69,7 @@ pub const STANDARD_EXCLUSIONS: &[(Excluded, &str)] = &[
 ];
 
 impl Exclusions {
-    /// True when the path `name` inside `parent` (relative to the root) is left out, with everything below it.
+    /// True when the path `name` inside `parent` (relative to the root) is excluded, with everything below it.
     pub fn prunes(self, parent: &Path, name: &OsStr) -> bool {
         match self {
             Self::Standard => STANDARD_EXCLUSIONS.iter().any(|(excluded, _)| excluded.matches(parent, name)),
@@ -80,14 +81,104 @@ impl Exclusions {
 impl Excluded {
     fn matches(self, parent: &Path, name: &OsStr) -> bool {
         match self {
-            Self::Name(wanted) => name == wanted,
-            Self::Inside(folder, wanted) => name == wanted && parent.file_name().is_some_and(|last| last == folder),
+            Self::Name(expected) => name == expected,
+            Self::Inside(folder, expected) => name == expected && parent.file_name().is_some_and(|last| last == folder),
             Self::Suffix(end) => {
                 let name = name.as_encoded_bytes();
                 name.len() > end.len() && name.ends_with(end.as_bytes())
             }
         }
     }
+}
+
+/// Last words of the names of templates, which are meant to be committed and contain no values.
+const TEMPLATES: [&str; 9] =
+    ["example", "examples", "sample", "template", "tpl", "tmpl", "dist", "default", "defaults"];
+
+/// Words that name the environment or the copy in `env.…` and `….env.…`. Anything else is a file extension, as in `env.ts` and
+/// `next-env.d.ts`, and the file is source code.
+const STAGES: [&str; 36] = [
+    "local",
+    "prod",
+    "production",
+    "dev",
+    "devel",
+    "develop",
+    "development",
+    "stage",
+    "staging",
+    "test",
+    "testing",
+    "preview",
+    "qa",
+    "uat",
+    "live",
+    "ci",
+    "docker",
+    "compose",
+    "build",
+    "runtime",
+    "shared",
+    "common",
+    "private",
+    "secret",
+    "secrets",
+    "keys",
+    "vault",
+    "me",
+    "list",
+    "txt",
+    "bak",
+    "backup",
+    "old",
+    "orig",
+    "save",
+    "enc",
+];
+
+/// Patterns of `.dockerignore` that match the same files as [`is_environment_file`].
+pub const ENVIRONMENT_FILE_PATTERNS: [&str; 15] = [
+    "**/.env*",
+    "**/*.env",
+    "**/*.envrc",
+    "**/*.env.local",
+    "**/env.local",
+    "**/.*.vars",
+    "**/.*.vars.*",
+    "!**/.env*.example",
+    "!**/.env*.sample",
+    "!**/.env*.template",
+    "!**/.env*.dist",
+    "!**/.env*.defaults",
+    "!**/.env-example",
+    "!**/.env_example",
+    "!**/.env.d.ts",
+];
+
+/// True for the last component of a path that names an environment file in any spelling: `.env`, `.env.local`, `.env-prod`,
+/// `.env_backup`, `.envrc` (direnv), `prod.env`, `env.local`, `.dev.vars` (Wrangler), in any case.
+pub fn is_environment_file(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let words: Vec<&str> =
+        name.split(['.', '-', '_', '~', '+', '@', ' ', '(', ')']).filter(|w| !w.is_empty()).collect();
+    let is_template = |word: Option<&&str>| word.is_some_and(|word| TEMPLATES.contains(word));
+    if is_template(words.last()) || is_template(words.first()) || name.ends_with(".d.ts") {
+        return false;
+    }
+    let is_vars = name.starts_with('.') && words.iter().skip(1).any(|word| *word == "vars");
+    let of_stages = |rest: &[&str]| rest.iter().all(|word| STAGES.contains(word) || is_number(word));
+    match words.iter().position(|word| matches!(*word, "env" | "envrc")) {
+        _ if name.starts_with(".env") || is_vars => true,
+        // `env` alone may be a program or a folder.
+        Some(0) => words.len() > 1 && of_stages(&words[1..]),
+        Some(at) => name.contains(".env") && of_stages(&words[at + 1..]),
+        None => false,
+    }
+}
+
+/// Copies may have a counter or a date in their name.
+fn is_number(word: &str) -> bool {
+    word.bytes().all(|b| b.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -107,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_user_may_have_made_stays() {
+    fn folders_of_users_are_not_pruned() {
         for path in ["out", "dist", "cache", ".github", ".env", ".gitignore", "next", ".swp", "~", ".yarn/cache", ".nx"]
         {
             assert!(!prunes(path), "{path}");
@@ -119,6 +210,76 @@ mod tests {
     fn reports_are_always_pruned() {
         for report in REPORT_FILES {
             assert!(prunes(report) && Exclusions::Reports.prunes(Path::new("shop"), OsStr::new(report)), "{report}");
+        }
+    }
+
+    #[test]
+    fn environment_files_in_any_spelling() {
+        for name in [
+            ".env",
+            ".env.local",
+            ".env.production",
+            ".env.production.local",
+            ".env.vault",
+            ".env.keys",
+            ".env-prod",
+            ".env_backup",
+            ".env~",
+            ".env 2",
+            ".envrc",
+            ".envrc.local",
+            ".env2",
+            ".ENV",
+            ".Env.Local",
+            ".env.js",
+            ".env.example.local",
+            "prod.env",
+            "docker.env.bak",
+            "app.env.2026-01-31",
+            "env.local",
+            "env.production",
+            "env-prod",
+            "ENV.txt",
+            ".dev.vars",
+            ".dev.vars.production",
+        ] {
+            assert!(is_environment_file(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn templates_and_source_code_are_not_environment_files() {
+        for name in [
+            ".env.example",
+            ".env-example",
+            ".env.local.example",
+            ".env.sample",
+            ".env.template",
+            ".env.dist",
+            ".env.defaults",
+            ".envrc.example",
+            "example.env",
+            "env.example",
+            ".env.d.ts",
+            "next-env.d.ts",
+            "env.d.ts",
+            "env.ts",
+            "env.mjs",
+            "env.js",
+            "env.test.ts",
+            "client.env.ts",
+            "env",
+            "env.json",
+            "environment",
+            "environment.prod.ts",
+            "load-env.sh",
+            "dotenv",
+            "vars.css",
+            "theme.vars.scss",
+            "package.json",
+            "",
+        ] {
+            assert!(!is_environment_file(name), "{name}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Which directory is the repository or workspace root, and where the given directory lies below it.
 //!
-//! Looks upwards for marker files only; a parent is taken as the root when it says itself that the start directory is part
-//! of it. Never looks above the git top level, and without git only at parents that declare workspaces.
+//! Looks upwards for marker files only; a parent is the root if it declares the start directory as its member. Never looks above
+//! the git top level, and without git only at parents that declare workspaces.
 
 use std::cell::Cell;
 use std::fs;
@@ -17,17 +17,17 @@ use super::git::git_top_level;
 use crate::host::{FILE_LIMIT, Folder};
 use crate::rel_path::RelPath;
 
-/// The root of the repository or workspace, and the directory that was asked for below it.
+/// The root of the repository or workspace, and the requested directory below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Located {
+pub struct SourceRoot {
     /// Absolute, without links.
     pub root: PathBuf,
     pub start: RelPath,
 }
 
-/// Everything that is read on the way up.
+/// Bytes of all files that are read on the way up.
 const DECLARATIONS_LIMIT: u64 = 8 * 1024 * 1024;
-/// Patterns that are looked at; detection reports when a root has more.
+/// Patterns that are matched; detection reports roots with more.
 const MOST_PATTERNS: usize = 10_000;
 
 const LOCKFILES: &[&str] =
@@ -37,15 +37,15 @@ const LOCKFILES: &[&str] =
 ///
 /// The nearest parent whose workspaces contain the directory is the root; else, inside a git work tree, the nearest parent with
 /// a lockfile when the directory has none; else the directory itself.
-pub fn locate(dir: &Path) -> Result<Located, SourceError> {
+pub fn locate(dir: &Path) -> Result<SourceRoot, SourceError> {
     let start = dir.canonicalize().map_err(|error| SourceError::from_io(dir, &error))?;
     fs::read_dir(&start).map_err(|error| SourceError::from_io(dir, &error))?;
     let root = find_root(&start);
     let below = start.strip_prefix(&root).ok().and_then(Path::to_str).and_then(|below| RelPath::new(below).ok());
-    // A name that is not UTF-8 cannot be said in a Dockerfile: such a directory is its own root.
+    // A name that is not UTF-8 cannot be written in a Dockerfile: such a directory is its own root.
     Ok(match below {
-        Some(below) => Located { root, start: below },
-        None => Located { root: start, start: RelPath::root() },
+        Some(below) => SourceRoot { root, start: below },
+        None => SourceRoot { root: start, start: RelPath::root() },
     })
 }
 
@@ -79,8 +79,8 @@ fn has_lockfile(directory: &Path, owners: Owners) -> bool {
     LOCKFILES.iter().map(|name| directory.join(name)).any(|path| path.is_file() && owners.include(&path))
 }
 
-/// Whose files above the start directory are believed: otherwise a `package.json` that another user puts into `/tmp` would make
-/// `/tmp` the root of every project below it.
+/// Users whose files above the start directory are trusted: otherwise a `package.json` that another user puts into `/tmp` would
+/// make `/tmp` the root of every project below it.
 #[derive(Debug, Clone, Copy)]
 struct Owners {
     /// User id of the start directory's owner; absent when it cannot be read.
@@ -122,7 +122,7 @@ fn declares_member(reader: &DeclarationReader<'_>, parent: &Path, start: &Path) 
     is_member
 }
 
-/// False for a pattern of packages that would take very long to compile or to match.
+/// False for a package pattern that would take very long to compile or match.
 pub fn is_workspace_pattern(pattern: &str) -> bool {
     const LONGEST: usize = 1_024;
     const MOST_WILDCARDS: usize = 16;
@@ -138,12 +138,12 @@ fn glob(pattern: &str) -> Option<GlobMatcher> {
 }
 
 #[derive(Deserialize)]
-struct PnpmWorkspace {
+struct PnpmWorkspaces {
     packages: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
-struct Manifest {
+struct NpmWorkspaces {
     workspaces: Option<Workspaces>,
 }
 
@@ -156,13 +156,13 @@ enum Workspaces {
 }
 
 #[derive(Deserialize)]
-struct Lerna {
+struct LernaConfig {
     packages: Option<Vec<String>>,
 }
 
-/// Reads what folders declare, as long as it is not too much.
+/// Reads the declarations of folders, up to a limit.
 struct DeclarationReader<'a> {
-    /// Of the git work tree, which links do not leave; else they do not leave the folder that they are in.
+    /// Top of the git work tree, which links must not leave; without git they must not leave their own folder.
     top: Option<&'a Path>,
     owners: Owners,
     /// Bytes.
@@ -175,10 +175,10 @@ impl DeclarationReader<'_> {
     /// directory becomes the root, detection reports what is wrong with them.
     fn workspace_patterns(&self, directory: &Path) -> Vec<String> {
         if let Some(text) = self.text(directory, "pnpm-workspace.yaml") {
-            let workspace = serde_saphyr::from_str::<PnpmWorkspace>(&text).ok();
+            let workspace = serde_saphyr::from_str::<PnpmWorkspaces>(&text).ok();
             return workspace.and_then(|workspace| workspace.packages).unwrap_or_default();
         }
-        if let Some(manifest) = self.json::<Manifest>(directory, "package.json") {
+        if let Some(manifest) = self.json::<NpmWorkspaces>(directory, "package.json") {
             let patterns = match manifest.workspaces {
                 Some(Workspaces::Globs(globs) | Workspaces::Object { packages: Some(globs) }) => globs,
                 _ => Vec::new(),
@@ -187,10 +187,10 @@ impl DeclarationReader<'_> {
                 return patterns;
             }
         }
-        match self.json::<Lerna>(directory, "lerna.json") {
-            Some(Lerna { packages: Some(packages) }) => packages,
+        match self.json::<LernaConfig>(directory, "lerna.json") {
+            Some(LernaConfig { packages: Some(packages) }) => packages,
             // Lerna's own default.
-            Some(Lerna { packages: None }) => vec!["packages/*".to_owned()],
+            Some(LernaConfig { packages: None }) => vec!["packages/*".to_owned()],
             None => Vec::new(),
         }
     }

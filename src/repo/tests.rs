@@ -57,7 +57,7 @@ fn git(dir: &Path, arguments: &[&str]) {
 }
 
 #[test]
-fn entries_are_sorted_and_what_is_never_built_is_pruned() {
+fn entries_are_sorted_and_exclusions_are_pruned() {
     let dir = disk(&[
         ("b/z.js", ""),
         ("b.js", ""),
@@ -147,7 +147,7 @@ fn linked_texts_are_read_inside_the_repository_only() {
 }
 
 #[test]
-fn directories_that_are_none_are_clear_errors() {
+fn missing_and_other_paths_are_clear_errors() {
     let dir = disk(&[("file", "")]);
     let check = |path: &str, code: &str, message: &str| {
         for error in [locate(&dir.path().join(path)).unwrap_err(), read_path(&dir.path().join(path)).unwrap_err()] {
@@ -192,7 +192,7 @@ fn the_workspace_root_above_is_found_by_what_it_declares() {
 }
 
 #[test]
-fn files_of_other_users_above_make_no_root() {
+fn files_of_other_users_above_are_ignored() {
     if !rustix::process::geteuid().is_root() {
         // Only root can give files away.
         return;
@@ -284,7 +284,7 @@ fn texts_have_a_limit_together() {
 }
 
 #[test]
-fn trees_that_no_repository_has_are_refused() {
+fn oversized_trees_are_refused() {
     let dir = disk(&[(&"d/".repeat(128), "")]);
     assert_eq!(paths(&read(&dir)).len(), 128);
     fs::create_dir(dir.path().join("d/".repeat(129))).unwrap();
@@ -294,7 +294,7 @@ fn trees_that_no_repository_has_are_refused() {
 }
 
 #[test]
-fn what_is_no_file_declares_no_workspace() {
+fn only_regular_files_declare_workspaces() {
     let dir = disk(&[("app/package.json", "{}"), ("elsewhere/pnpm-workspace.yaml", "packages: [app]")]);
     let below = disk(&[("root/app/package.json", "{}"), ("package.json", r#"{"workspaces": ["app"]}"#)]);
     symlink("/dev/zero", dir.path().join("package.json")).unwrap();

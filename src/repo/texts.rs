@@ -4,25 +4,39 @@ use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::error::io_reason;
-use super::read_list::is_read;
-use super::tree::{EntryKind, SourceEntry, SourceText};
+use super::walk::{EntryKind, SourceEntry};
 use crate::host::{FILE_LIMIT, FileError, Folder, Size};
 
 const MIB: u64 = 1024 * 1024;
 /// The largest lockfiles of public monorepos have 10 MiB, a few private ones 30.
 const LOCKFILE_LIMIT: u64 = 48 * MIB;
-/// All lockfiles together: a folder may hold those of several package managers.
+/// All lockfiles together: a folder may contain those of several package managers.
 const LOCKFILES_LIMIT: u64 = 96 * MIB;
 /// Everything else together. As values, manifests take up to 15 times the memory of their text.
 const TEXTS_LIMIT: u64 = 16 * MIB;
-/// Files that are read at all, most of them manifests of a workspace.
+/// Number of files, most of them manifests of a workspace.
 const MOST_TEXTS: usize = 50_000;
 /// Bytes kept of a file that is binary by design: its header.
 const BINARY_HEADER: u64 = 4096;
 
-/// Files of the program itself, read besides `.dockerignore` files and what detection asks for.
+/// Files of the program itself, read in addition to `.dockerignore` files and what detection reads.
 const OWN_FILES: &[&str] =
     &["metadata.json", ".nextdeploy/metadata.json", ".nextdeploy/build.lock", "nextdeploy.yml", "nextdeploy.yaml"];
+
+/// Text of one file that detection reads, or why it could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceText {
+    /// UTF-8, without byte order mark.
+    Text(String),
+    /// Binary by design (`bun.lockb`): only its presence and first bytes matter.
+    Binary(Vec<u8>),
+    /// Not UTF-8 although it should be; the byte offset of the first invalid sequence.
+    NotUtf8 { valid_up_to: usize },
+    /// Larger than any sensible file of its kind, or beyond the total limit; completes "`file` is too large: …".
+    TooLarge { reason: String },
+    /// Cannot be read; the operating system's message.
+    Unreadable { reason: String },
+}
 
 /// True when the text at `path` may be read.
 pub(super) fn may_be_read(path: &str) -> bool {
@@ -35,18 +49,18 @@ fn ends_with_path(path: &str, end: &str) -> bool {
     path.strip_suffix(end).is_some_and(|before| before.ends_with('/'))
 }
 
-/// A text that is read when it is first asked for; `None` for a link to something that is not a file.
+/// A text that is read on first access; `None` for a link to something that is not a file.
 pub(super) type LazyText = OnceLock<Option<Box<SourceText>>>;
 
-/// Reads the texts of one repository and counts what they cost.
+/// Reads the texts of one repository within a budget.
 #[derive(Debug)]
 pub(super) struct TextReader {
     folder: Folder,
-    budget: Mutex<Budget>,
+    budget: Mutex<ReadBudget>,
 }
 
 #[derive(Debug)]
-struct Budget {
+struct ReadBudget {
     lockfiles: u64,
     texts: u64,
     files: usize,
@@ -54,7 +68,7 @@ struct Budget {
 
 impl TextReader {
     pub fn new(folder: Folder) -> Self {
-        let budget = Budget { lockfiles: LOCKFILES_LIMIT, texts: TEXTS_LIMIT, files: MOST_TEXTS };
+        let budget = ReadBudget { lockfiles: LOCKFILES_LIMIT, texts: TEXTS_LIMIT, files: MOST_TEXTS };
         Self { folder, budget: Mutex::new(budget) }
     }
 
@@ -125,5 +139,62 @@ fn decode(bytes: Vec<u8>) -> SourceText {
             SourceText::Text(text)
         }
         Err(error) => SourceText::NotUtf8 { valid_up_to: error.utf8_error().valid_up_to() },
+    }
+}
+
+/// True when detection reads the text of the file at `path` (relative, `/`-separated).
+pub fn is_read(path: &str) -> bool {
+    let mut folders = path.split('/');
+    let name = folders.next_back().unwrap_or_default();
+    if folders.any(|folder| folder == "node_modules") {
+        return false;
+    }
+    matches!(
+        name,
+        "package.json"
+            | "package-lock.json"
+            | "npm-shrinkwrap.json"
+            | "yarn.lock"
+            | "pnpm-lock.yaml"
+            | "bun.lock"
+            | "bun.lockb"
+            | "pnpm-workspace.yaml"
+            | "turbo.json"
+            | "turbo.jsonc"
+            | "nx.json"
+            | "project.json"
+            | "lerna.json"
+            | ".nvmrc"
+            | ".node-version"
+            | ".tool-versions"
+            | ".npmrc"
+            | ".yarnrc"
+            | ".yarnrc.yml"
+            | "bunfig.toml"
+            | ".env"
+            | ".env.production"
+    ) || is_next_config(name)
+}
+
+fn is_next_config(name: &str) -> bool {
+    name.strip_prefix("next.config.").is_some_and(|extension| matches!(extension, "js" | "mjs" | "cjs" | "ts" | "mts"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_manifests_configuration_and_lockfiles_everywhere_but_in_installed_packages() {
+        for path in
+            ["package.json", "apps/web/package.json", "bun.lockb", "apps/web/next.config.mts", ".env.production"]
+        {
+            assert!(is_read(path), "{path}");
+        }
+        for path in
+            ["node_modules/a/package.json", "a/node_modules/b/.npmrc", "src/index.ts", ".env.local", "next.config.json"]
+        {
+            assert!(!is_read(path), "{path}");
+        }
     }
 }

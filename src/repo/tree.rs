@@ -1,65 +1,18 @@
-//! [`SourceTree`]: what was found on disk, as plain values.
+//! [`SourceTree`]: the content of a directory, as plain values.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
-use super::environment_file::is_environment_file;
 use super::error::SourceError;
-use super::exclusions::Exclusions;
+use super::exclusions::{Exclusions, is_environment_file};
 use super::git::{self, GitFacts, GitOptions};
-use super::texts::{LazyText, TextReader, may_be_read};
-use super::walk::walk;
+use super::texts::{LazyText, SourceText, TextReader, may_be_read};
+use super::walk::{EntryKind, SourceEntry, walk};
 use crate::diagnostic::Warning;
 use crate::host::Folder;
 use crate::rel_path::RelPath;
-
-/// What a path is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EntryKind {
-    /// A regular file of `size` bytes.
-    File {
-        size: u64,
-    },
-    Directory,
-    /// A symbolic link with its target as written.
-    Symlink {
-        target: PathBuf,
-    },
-    /// A socket, pipe or device; `what` names the kind in words.
-    Special {
-        what: &'static str,
-    },
-    /// A directory that could not be listed; the operating system's message.
-    UnreadableDirectory {
-        reason: String,
-    },
-}
-
-/// One path of the repository, relative to its root; names need not be UTF-8.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SourceEntry {
-    pub path: PathBuf,
-    pub kind: EntryKind,
-    /// Permission bits (`0o7777`).
-    pub mode: u32,
-}
-
-/// Text of one file that detection reads, or why it could not be had.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceText {
-    /// UTF-8, without byte order mark.
-    Text(String),
-    /// Binary by design (`bun.lockb`): only its presence and first bytes matter.
-    Binary(Vec<u8>),
-    /// Not UTF-8 although it should be; the byte offset of the first invalid sequence.
-    NotUtf8 { valid_up_to: usize },
-    /// Larger than any sane file of its kind, or too much together with all others; completes "`file` is too large: …".
-    TooLarge { reason: String },
-    /// Cannot be read; the operating system's message.
-    Unreadable { reason: String },
-}
 
 /// A repository as a value. Entries are sorted component by component (bytewise), so parents come before their children and
 /// the children of one directory stay together.
@@ -71,9 +24,9 @@ pub struct SourceTree {
     /// By the index of the entry, ascending: those files and links whose text may be read.
     pub(super) texts: Vec<(usize, LazyText)>,
     reader: Option<Arc<TextReader>>,
-    /// Absent outside of a git work tree, and when git cannot be asked (then a warning says so).
+    /// `None` outside of a git work tree, and when git cannot be run (with a warning).
     pub git: Option<GitFacts>,
-    /// What could not be found out while reading.
+    /// What could not be read.
     pub warnings: Vec<Warning>,
 }
 
@@ -82,8 +35,7 @@ impl SourceTree {
     /// they are needed.
     ///
     /// # Errors
-    /// When `root` itself is no readable directory, or holds more than any repository does. What else is wrong below it is part of
-    /// the tree.
+    /// If `root` itself is not a readable directory, or is larger than any repository. Problems below it are part of the tree.
     pub fn read(root: &Path, exclusions: Exclusions, git: Option<&GitOptions<'_>>) -> Result<Self, SourceError> {
         let root = root.canonicalize().map_err(|error| SourceError::from_io(root, &error))?;
         let (tree, git) = thread::scope(|scope| {
@@ -96,7 +48,7 @@ impl SourceTree {
         Ok(tree)
     }
 
-    /// The same directory with other exclusions; git is not asked again.
+    /// The same directory with other exclusions; git is not run again.
     ///
     /// # Errors
     /// As [`SourceTree::read`].
@@ -181,7 +133,7 @@ impl SourceTree {
         !tracked.is_some_and(|tracked| entry.path.to_str().is_some_and(|path| tracked.contains(path)))
     }
 
-    /// The text at `path`, read when it is first asked for; `None` when the file does not exist or is of no interest to detection.
+    /// The text at `path`, read on first access; `None` if the file does not exist or detection does not read it.
     pub fn text(&self, path: &RelPath) -> Option<&SourceText> {
         let at = self.index(Path::new(path.as_str()))?;
         let (_, text) = &self.texts[self.texts.binary_search_by_key(&at, |(index, _)| *index).ok()?];
@@ -189,12 +141,12 @@ impl SourceTree {
         text.get_or_init(load).as_deref()
     }
 
-    /// The files called `name` whose text can be had, in order.
+    /// The files called `name` whose text can be read, in order.
     pub fn texts_named<'t>(&'t self, name: &str) -> impl Iterator<Item = RelPath> + use<'t> {
         self.texts_below(&RelPath::root(), name)
     }
 
-    /// The same, below `folder`.
+    /// As [`Self::texts_named`], below `folder`.
     pub fn texts_below<'t>(&'t self, folder: &RelPath, name: &str) -> impl Iterator<Item = RelPath> + use<'t> {
         let folder = Path::new(folder.as_str()).to_path_buf();
         let name = name.to_owned();

@@ -7,21 +7,50 @@ use std::path::{Path, PathBuf};
 
 use super::error::{SourceError, io_reason};
 use super::exclusions::Exclusions;
-use super::tree::{EntryKind, SourceEntry};
 use crate::diagnostic::printable_path;
 use crate::host::{DEEPEST_PATH, Size, kind_of};
 
-/// What the entries may take in memory: some 400,000 files and folders. A dry run takes eight times as much, and is to stay below
-/// 512 MiB.
+/// Kind of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A regular file of `size` bytes.
+    File {
+        size: u64,
+    },
+    Directory,
+    /// A symbolic link with its target as written.
+    Symlink {
+        target: PathBuf,
+    },
+    /// A socket, pipe or device; `what` names the kind in words.
+    Special {
+        what: &'static str,
+    },
+    /// A directory that could not be listed; the operating system's message.
+    UnreadableDirectory {
+        reason: String,
+    },
+}
+
+/// One path of the repository, relative to its root; names need not be UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceEntry {
+    pub path: PathBuf,
+    pub kind: EntryKind,
+    /// Permission bits (`0o7777`).
+    pub mode: u32,
+}
+
+/// Memory limit of the entries: about 400,000 files and folders. A dry run takes eight times as much and has to stay below 512 MiB.
 const ENTRIES_LIMIT: u64 = 48 * 1024 * 1024;
 
-/// What is left of the limit.
-struct Budget {
+/// What is left of [`ENTRIES_LIMIT`].
+struct WalkBudget {
     memory: u64,
     entries: usize,
 }
 
-impl Budget {
+impl WalkBudget {
     /// # Errors
     /// The limit that `entry` exceeds.
     fn spend(&mut self, entry: &SourceEntry) -> Result<(), String> {
@@ -46,11 +75,10 @@ fn beginning(path: &Path) -> String {
 
 /// All entries below `root`, sorted component by component (bytewise), parents before children.
 ///
-/// A directory below the root that cannot be read becomes an [`EntryKind::UnreadableDirectory`]: it is an error only for
-/// those who want to send it.
+/// A directory below the root that cannot be read becomes an [`EntryKind::UnreadableDirectory`]: an error only if it is sent.
 pub(super) fn walk(root: &Path, exclusions: Exclusions) -> Result<Vec<SourceEntry>, SourceError> {
     let mut entries = Vec::new();
-    let mut budget = Budget { memory: ENTRIES_LIMIT, entries: 0 };
+    let mut budget = WalkBudget { memory: ENTRIES_LIMIT, entries: 0 };
     let failed = |error| match error {
         ListError::Io(error) => SourceError::from_io(root, &error),
         ListError::TooLarge(reason) => SourceError::TooLarge { path: root.to_path_buf(), reason },
@@ -89,7 +117,7 @@ fn list(
     root: &Path,
     directory: &Path,
     exclusions: Exclusions,
-    budget: &mut Budget,
+    budget: &mut WalkBudget,
 ) -> Result<Vec<SourceEntry>, ListError> {
     let mut children: Vec<SourceEntry> = Vec::new();
     for child in fs::read_dir(root.join(directory))? {

@@ -435,14 +435,14 @@ impl RunResult {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deploy::Trouble;
+    use crate::deploy::UnhealthyReason;
 
     #[test]
     fn output_of_an_app_stays_on_its_lines() {
         let line = |stream, text: &[u8]| LogLine { stream, time: None, text: text.to_vec() };
         let failure = NotHealthy {
             name: "shop-1".into(),
-            trouble: Trouble::Exited(Some(1)),
+            reason: UnhealthyReason::Exited(Some(1)),
             after: Duration::from_secs(1),
             probes: vec![Probe {
                 started_at: None,

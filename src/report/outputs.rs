@@ -131,7 +131,7 @@ impl Outputs {
 }
 
 fn planned_tags(plan: &ImagePlan) -> Vec<String> {
-    plan.tags.iter().map(|tag| tag.value.clone()).collect()
+    plan.tags.iter().map(|tag| tag.value.to_string()).collect()
 }
 
 fn utf16(text: &str) -> usize {

@@ -242,7 +242,7 @@ fn encode_states(encoder: &mut DescriptorEncoder<'_>, rows: &[&ContainerMetrics]
         [("daemon", row.daemon_restarts), ("supervise", row.own_restarts)]
             .map(|(by, restarts)| (labels_and(row, "by", by), counter(restarts)))
     });
-    family(encoder, "container_restarts", "Restarts by the daemon's policy, and by this program", restarts)?;
+    family(encoder, "container_restarts", "Restarts by the daemon's policy and by this program", restarts)?;
     let given_up = each().map(|row| (labels(row), flag(row.given_up)));
     family(encoder, "container_given_up", "Whether the restart budget is spent", given_up)
 }

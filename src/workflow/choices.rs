@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use crate::diagnostic::{Warning, diagnostics, printable_path, shown};
-use crate::image_ref::ImageRef;
-use crate::registry::{EcrHost, RegistryHost, RegistryKind};
+use crate::image_ref::{EcrHost, ImageRef, RegistryHost, RegistryKind};
 use crate::rel_path::RelPath;
 
 diagnostics! {
@@ -143,7 +142,7 @@ impl TargetRegistry {
         let reference = ImageRef::parse(&format!("{text}/name")).ok();
         let reference = reference.filter(|reference| reference.path == "name" && reference.domain.is_some());
         let reference = reference.ok_or_else(|| WorkflowError::Registry { value: text.to_owned() })?;
-        let host = RegistryHost::of(&reference);
+        let host = reference.registry();
         Ok(match host.kind() {
             RegistryKind::Ecr(ecr) => Self::Ecr(Some((host, ecr))),
             _ => Self::Other(host),

@@ -201,7 +201,7 @@ fn run_swarm_rolls_out_tells_what_failed_and_goes_back() {
     let sick = document(folder.path(), "three", "console.log('no database'); process.exit(1)");
     let failed = run(&[&["run", &sick], &typed[..]].concat());
     assert_eq!(failed.code, Some(7), "{}", failed.stderr);
-    for part in ["launch/service-not-healthy", "went back to the state before", "unhealthy"] {
+    for part in ["launch/service-not-healthy", "Swarm rolled the service back", "unhealthy"] {
         assert!(failed.stderr.contains(part), "no `{part}` in {}", failed.stderr);
     }
     assert!(failed.stderr.contains("Swarm goes back"), "{}", failed.stderr);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::connect;
-use super::outlet::{Outlet, Reader};
+use super::outlet::{Outlet, OutputReader};
 use crate::commands::{Session, block_on};
 use crate::config::cli::{Exec, Words};
 use crate::diagnostic::ExitCode;
@@ -40,15 +40,15 @@ async fn execute(session: &Session, verb: &Exec, words: &Words, spec: &ExecSpec)
     let mut execution = containers.exec(&container.id, spec).await.map_err(|error| error.about(&container.name))?;
     let mut outlet = Outlet::filtered(session);
     let mut stopped = std::pin::pin!(stop.clone().requested());
-    let mut reader = Reader::Listens;
+    let mut reader = OutputReader::Open;
     loop {
         let output = tokio::select! {
             output = execution.next() => output?,
             () = &mut stopped => return Ok(stop.code().unwrap_or(ExitCode::Interrupted) as u8),
         };
         let Some(output) = output else { break };
-        // Its end is waited for all the same: its exit code is wanted.
-        if reader == Reader::Listens {
+        // Wait for the end in any case, for the exit code.
+        if reader == OutputReader::Open {
             reader = outlet.write(output.stream, &output.bytes)?;
         }
     }

@@ -12,7 +12,7 @@ use crate::pipeline::Stop;
 use crate::report::containers::{HealthResult, render_health};
 
 pub fn run(session: &Session, verb: &Health, words: &Words) -> Result<ExitCode, Error> {
-    let facts = match block_on(look(session, verb, words))?? {
+    let facts = match block_on(inspect(session, verb, words))?? {
         Ok(facts) => facts,
         Err(code) => return Ok(code),
     };
@@ -25,8 +25,8 @@ pub fn run(session: &Session, verb: &Health, words: &Words) -> Result<ExitCode, 
     Ok(if result.healthy { ExitCode::Ok } else { ExitCode::Unhealthy })
 }
 
-/// The container as it is, or as it is after the wait; the inner error is the signal that ended it.
-async fn look(session: &Session, verb: &Health, words: &Words) -> Result<Result<ContainerFacts, ExitCode>, Error> {
+/// The container now or after the wait; the inner error is the exit code of an interruption.
+async fn inspect(session: &Session, verb: &Health, words: &Words) -> Result<Result<ContainerFacts, ExitCode>, Error> {
     let stop = Stop::on_signals();
     let containers = connect(session, words).await?;
     let container = containers.find(&verb.container, owner(verb.any)).await?;

@@ -1,9 +1,9 @@
-//! `nextdeploy stop`, `restart` and `rm`: each container by itself, so that one that fails keeps no other one.
+//! `nextdeploy stop`, `restart` and `rm`: one container after the other; a failure does not affect the others.
 
 use std::time::Duration;
 
 use super::connect;
-use crate::commands::launching::listener;
+use crate::commands::launching::launch_listener;
 use crate::commands::{Session, block_on};
 use crate::config::cli::{Restart, Rm, Stop, Words};
 use crate::deploy::{remove_with_secrets, run_pre_stop};
@@ -14,7 +14,7 @@ use crate::report::containers::ActionResult;
 
 pub fn stop(session: &Session, verb: &Stop, words: &Words) -> Result<ExitCode, Error> {
     let grace = verb.time.map(|seconds| Duration::from_secs(seconds.into()));
-    block_on(each(session, words, (&verb.containers, Told::asked(verb.json)), async |containers, one| {
+    block_on(each(session, words, (&verb.containers, ActionOutput::new(verb.json)), async |containers, one| {
         before_stop(session, containers, one).await;
         containers.stop(&one.id, grace).await
     }))?
@@ -22,7 +22,7 @@ pub fn stop(session: &Session, verb: &Stop, words: &Words) -> Result<ExitCode, E
 
 pub fn restart(session: &Session, verb: &Restart, words: &Words) -> Result<ExitCode, Error> {
     let grace = verb.time.map(|seconds| Duration::from_secs(seconds.into()));
-    block_on(each(session, words, (&verb.containers, Told::asked(verb.json)), async |containers, one| {
+    block_on(each(session, words, (&verb.containers, ActionOutput::new(verb.json)), async |containers, one| {
         before_stop(session, containers, one).await;
         containers.restart(&one.id, grace).await
     }))?
@@ -30,7 +30,7 @@ pub fn restart(session: &Session, verb: &Restart, words: &Words) -> Result<ExitC
 
 pub fn rm(session: &Session, verb: &Rm, words: &Words) -> Result<ExitCode, Error> {
     let removal = if verb.force { Removal::Forced } else { Removal::Stopped };
-    block_on(each(session, words, (&verb.containers, Told::asked(verb.json)), async |containers, one| {
+    block_on(each(session, words, (&verb.containers, ActionOutput::new(verb.json)), async |containers, one| {
         if removal == Removal::Forced {
             before_stop(session, containers, one).await;
         }
@@ -38,10 +38,10 @@ pub fn rm(session: &Session, verb: &Rm, words: &Words) -> Result<ExitCode, Error
     }))?
 }
 
-/// What the container document asked for before a stop.
+/// Runs the `preStop` hooks of the container document.
 async fn before_stop(session: &Session, containers: &Containers, one: &ContainerSummary) {
     if one.status == ContainerStatus::Running {
-        run_pre_stop(containers, &one.id, &one.labels, &listener(session)).await;
+        run_pre_stop(containers, &one.id, &one.labels, &launch_listener(session)).await;
     }
 }
 
@@ -53,24 +53,25 @@ async fn remove(containers: &Containers, one: &ContainerSummary, removal: Remova
     remove_with_secrets(containers, &one.id, (&one.labels, &one.image_id), removal).await
 }
 
-/// How standard output tells what was done.
+/// The format of standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum ActionOutput {
     Names,
     Json,
 }
 
-impl Told {
-    fn asked(json: bool) -> Self {
+impl ActionOutput {
+    fn new(json: bool) -> Self {
         if json { Self::Json } else { Self::Names }
     }
 }
 
-/// Prints the name of each container that it was done to, or as JSON what became of each. The exit code is that of the last error.
+/// Prints the name of each container on which the action succeeded, or as JSON the outcome of each. The exit code is that of the last
+/// error.
 async fn each(
     session: &Session,
     words: &Words,
-    (names, told): (&[String], Told),
+    (names, output): (&[String], ActionOutput),
     action: impl AsyncFn(&Containers, &ContainerSummary) -> Result<(), ContainerError>,
 ) -> Result<ExitCode, Error> {
     let containers = connect(session, words).await?;
@@ -85,7 +86,7 @@ async fn each(
             Err(error) => Err(error),
         };
         match done {
-            Ok(name) if told == Told::Json => outcomes.push(ActionResult::done(name)),
+            Ok(name) if output == ActionOutput::Json => outcomes.push(ActionResult::done(name)),
             Ok(name) => session.data(&name)?,
             Err(error) => {
                 session.log.error(&error);
@@ -94,7 +95,7 @@ async fn each(
             }
         }
     }
-    if told == Told::Json {
+    if output == ActionOutput::Json {
         session.json(&outcomes)?;
     }
     Ok(code)

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use futures_util::{FutureExt, StreamExt};
 
-use super::outlet::{Outlet, Reader};
+use super::outlet::{Outlet, OutputReader};
 use super::{connect, owner};
 use crate::commands::{Session, block_on};
 use crate::config::cli::{Logs, Words};
@@ -14,7 +14,7 @@ use crate::host;
 use crate::pipeline::Stop;
 use crate::report::containers::{LineFormat, LineJson, render_line};
 
-/// Bytes that are written at once when they come fast.
+/// How many bytes are written at once.
 const BATCH: usize = 64 * 1024;
 
 pub fn run(session: &Session, verb: &Logs, words: &Words) -> Result<ExitCode, Error> {
@@ -37,14 +37,14 @@ async fn print(session: &Session, verb: &Logs, words: &Words, options: &LogOptio
     let containers = connect(session, words).await?;
     let container = containers.find(&verb.container, owner(verb.any)).await?;
     let mut lines = containers.logs(&container.id, options).await.map_err(|error| error.about(&container.name))?;
-    let mut page = Page::new(session, verb);
+    let mut page = LineBuffer::new(session, verb);
     let mut stopped = std::pin::pin!(stop.clone().requested());
     loop {
         let mut next = tokio::select! {
             line = lines.next() => line,
             () = &mut stopped => return Ok(stop.code().unwrap_or(ExitCode::Interrupted)),
         };
-        // What is there already goes out in one piece.
+        // Write everything that has already arrived in one piece.
         loop {
             let Some(line) = next else {
                 page.flush()?;
@@ -58,7 +58,7 @@ async fn print(session: &Session, verb: &Logs, words: &Words, options: &LogOptio
                     return Err(error.into());
                 }
             };
-            if page.add(&line)? == Reader::Gone {
+            if page.add(&line)? == OutputReader::Closed {
                 return Ok(ExitCode::Ok);
             }
             match lines.next().now_or_never() {
@@ -66,14 +66,14 @@ async fn print(session: &Session, verb: &Logs, words: &Words, options: &LogOptio
                 None => break,
             }
         }
-        if page.flush()? == Reader::Gone {
+        if page.flush()? == OutputReader::Closed {
             return Ok(ExitCode::Ok);
         }
     }
 }
 
-/// Lines on their way out: those of one stream at a time, so that their order stays.
-struct Page {
+/// Buffers lines of one stream at a time, which keeps their order.
+struct LineBuffer {
     outlet: Outlet,
     stream: LogStream,
     waiting: Vec<u8>,
@@ -83,7 +83,7 @@ struct Page {
     timestamps: bool,
 }
 
-impl Page {
+impl LineBuffer {
     fn new(session: &Session, verb: &Logs) -> Self {
         let log_of_ci = session.log.dialect().has_commands();
         let format = |terminal: bool| {
@@ -100,11 +100,11 @@ impl Page {
         }
     }
 
-    fn add(&mut self, line: &LogLine) -> Result<Reader, Error> {
+    fn add(&mut self, line: &LogLine) -> Result<OutputReader, Error> {
         let stream = if self.json { LogStream::Stdout } else { line.stream };
         let full = self.waiting.len() >= BATCH;
-        if (full || stream != self.stream) && self.flush()? == Reader::Gone {
-            return Ok(Reader::Gone);
+        if (full || stream != self.stream) && self.flush()? == OutputReader::Closed {
+            return Ok(OutputReader::Closed);
         }
         self.stream = stream;
         if self.json {
@@ -118,12 +118,12 @@ impl Page {
             };
             render_line(line, format, self.timestamps, &mut self.waiting);
         }
-        Ok(Reader::Listens)
+        Ok(OutputReader::Open)
     }
 
-    fn flush(&mut self) -> Result<Reader, Error> {
+    fn flush(&mut self) -> Result<OutputReader, Error> {
         if self.waiting.is_empty() {
-            return Ok(Reader::Listens);
+            return Ok(OutputReader::Open);
         }
         let written = self.outlet.write(self.stream, &self.waiting)?;
         self.waiting.clear();

@@ -1,4 +1,4 @@
-//! The verbs that look after containers. Reading verbs see containers of others when `--any` says so; changing verbs never do.
+//! The verbs for containers. With `--any`, reading verbs also see containers of others; changing verbs never do.
 
 mod exec;
 mod health;

@@ -1,4 +1,4 @@
-//! Where the output of containers goes: theirs to ours, standard output and standard error apart.
+//! Writes the output of containers to standard output and standard error.
 
 use std::io::{self, Write};
 
@@ -9,18 +9,18 @@ use crate::host;
 use crate::report::ci::HarmlessWriter;
 use crate::report::containers::TerminalFilter;
 
-/// Whether anybody reads on; a closed pipe is no error.
+/// Whether standard output is still read; a closed pipe is not an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reader {
-    Listens,
-    Gone,
+pub enum OutputReader {
+    Open,
+    Closed,
 }
 
-/// No line of a container becomes a command of a CI system.
+/// Ensures that no line of a container is taken for a command by the CI system.
 pub struct Outlet {
     stdout: HarmlessWriter<Box<dyn Write + Send>>,
     stderr: HarmlessWriter<Box<dyn Write + Send>>,
-    /// Of the streams that are a terminal: standard output, standard error.
+    /// For standard output and standard error, if they are terminals.
     filters: [Option<TerminalFilter>; 2],
 }
 
@@ -34,13 +34,13 @@ impl Outlet {
         }
     }
 
-    /// The same, and a terminal is not told what to do.
+    /// The same, with the control sequences for terminals filtered out.
     pub fn filtered(session: &Session) -> Self {
         let filter = |is_terminal: bool| is_terminal.then(TerminalFilter::default);
         Self { filters: [filter(host::output_is_terminal()), filter(host::is_terminal())], ..Self::new(session) }
     }
 
-    pub fn write(&mut self, stream: LogStream, bytes: &[u8]) -> Result<Reader, CommandError> {
+    pub fn write(&mut self, stream: LogStream, bytes: &[u8]) -> Result<OutputReader, CommandError> {
         let mut shown = Vec::new();
         let bytes = match self.filter(stream) {
             Some(filter) => {
@@ -82,10 +82,10 @@ impl Outlet {
     }
 }
 
-fn reader(written: io::Result<()>) -> Result<Reader, CommandError> {
+fn reader(written: io::Result<()>) -> Result<OutputReader, CommandError> {
     match written {
-        Ok(()) => Ok(Reader::Listens),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        Ok(()) => Ok(OutputReader::Open),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(OutputReader::Closed),
         Err(error) => Err(CommandError::Stdout(error)),
     }
 }

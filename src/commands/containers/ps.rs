@@ -15,7 +15,7 @@ pub fn run(session: &Session, verb: &Ps, words: &Words) -> Result<ExitCode, Erro
     } else {
         session.text(&render_list(&found))?;
         if found.is_empty() && !verb.all {
-            session.tell("nothing runs; `--all` shows also what ended");
+            session.tell("no container is running; use `--all` to list stopped ones");
         }
     }
     Ok(ExitCode::Ok)

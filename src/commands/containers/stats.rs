@@ -20,8 +20,8 @@ use crate::host;
 use crate::pipeline::Stop;
 use crate::report::containers::{UsageResult, render_usage};
 
-/// The daemon sends a sample of each container so often.
-const PACE: Duration = Duration::from_secs(1);
+/// The interval at which the daemon sends samples.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 pub fn run(session: &Session, verb: &Stats, words: &Words) -> Result<ExitCode, Error> {
     block_on(show(session, verb, words))?
@@ -45,24 +45,24 @@ async fn show(session: &Session, verb: &Stats, words: &Words) -> Result<ExitCode
     Ok(ExitCode::Ok)
 }
 
-/// Those that are named, or all that run.
-async fn wanted(containers: &Containers, verb: &Stats) -> Result<Vec<ContainerSummary>, Error> {
+/// The containers of the command line, else all that run.
+async fn select(containers: &Containers, verb: &Stats) -> Result<Vec<ContainerSummary>, Error> {
     if verb.containers.is_empty() {
         let query = ListQuery { owner: owner(verb.any), running: Running::Only, app: None };
         return Ok(containers.list(&query).await?);
     }
-    let mut wanted = Vec::new();
+    let mut selected = Vec::new();
     for name in &verb.containers {
-        wanted.push(containers.find(name, owner(verb.any)).await?);
+        selected.push(containers.find(name, owner(verb.any)).await?);
     }
-    Ok(wanted)
+    Ok(selected)
 }
 
-/// One sample of each; those that end meanwhile have none.
+/// One sample of each; a container that has stopped has none.
 async fn sample(containers: &Containers, verb: &Stats) -> Result<Vec<UsageResult>, Error> {
-    let wanted = wanted(containers, verb).await?;
-    let samples = join_all(wanted.iter().map(|one| containers.stats_once(&one.id))).await;
-    let results = wanted.iter().zip(samples).map(|(one, sample)| match sample {
+    let selected = select(containers, verb).await?;
+    let samples = join_all(selected.iter().map(|one| containers.stats_once(&one.id))).await;
+    let results = selected.iter().zip(samples).map(|(one, sample)| match sample {
         Ok(stats) => Ok(UsageResult { name: one.name.clone(), stats: Some(stats) }),
         Err(ContainerError::NotRunning { .. } | ContainerError::NotFound { .. }) => {
             Ok(UsageResult { name: one.name.clone(), stats: None })
@@ -75,19 +75,19 @@ async fn sample(containers: &Containers, verb: &Stats) -> Result<Vec<UsageResult
 /// A sample, or the end of them, by the id of the container.
 type Samples = BoxStream<'static, (String, Option<Result<ContainerStats, ContainerError>>)>;
 
-/// What the daemon streams of each container, and which ones there are.
-struct Watched {
+/// The samples of all containers.
+struct SampleStreams {
     samples: SelectAll<Samples>,
-    /// The ids of those that are streamed.
+    /// Ids of containers with a stream.
     open: BTreeSet<String>,
     /// The last sample by id.
     latest: BTreeMap<String, ContainerStats>,
 }
 
-impl Watched {
-    /// Begins with those that are new, and forgets the samples of those that do not run.
-    async fn keep_to(&mut self, containers: &Containers, wanted: &[ContainerSummary]) -> Result<(), Error> {
-        let running = || wanted.iter().filter(|one| one.status == ContainerStatus::Running);
+impl SampleStreams {
+    /// Opens streams for new containers, and drops the samples of those that no longer run.
+    async fn update(&mut self, containers: &Containers, selected: &[ContainerSummary]) -> Result<(), Error> {
+        let running = || selected.iter().filter(|one| one.status == ContainerStatus::Running);
         self.latest.retain(|id, _| running().any(|one| one.id == *id));
         for one in running() {
             if self.open.contains(&one.id) {
@@ -106,7 +106,7 @@ impl Watched {
         Ok(())
     }
 
-    fn note(&mut self, (id, sample): (String, Option<Result<ContainerStats, ContainerError>>)) -> Result<(), Error> {
+    fn record(&mut self, (id, sample): (String, Option<Result<ContainerStats, ContainerError>>)) -> Result<(), Error> {
         match sample {
             Some(stats) => drop(self.latest.insert(id, stats?)),
             None => drop(self.open.remove(&id)),
@@ -114,8 +114,8 @@ impl Watched {
         Ok(())
     }
 
-    /// One that was started a moment ago has no sample yet, and is left out.
-    fn rows(&self, wanted: &[ContainerSummary]) -> Vec<UsageResult> {
+    /// A container that has just started has no sample yet and is left out.
+    fn rows(&self, selected: &[ContainerSummary]) -> Vec<UsageResult> {
         let row = |one: &ContainerSummary| {
             let name = one.name.clone();
             if one.status != ContainerStatus::Running {
@@ -124,22 +124,22 @@ impl Watched {
             let stats = *self.latest.get(&one.id)?;
             Some(UsageResult { name, stats: Some(stats) })
         };
-        wanted.iter().filter_map(row).collect()
+        selected.iter().filter_map(row).collect()
     }
 }
 
 /// Prints the last samples every second, until there is an error.
 async fn follow(session: &Session, containers: &Containers, verb: &Stats) -> Result<ExitCode, Error> {
-    let mut watched = Watched { samples: SelectAll::new(), open: BTreeSet::new(), latest: BTreeMap::new() };
-    let mut pace = interval(PACE);
+    let mut streams = SampleStreams { samples: SelectAll::new(), open: BTreeSet::new(), latest: BTreeMap::new() };
+    let mut pace = interval(INTERVAL);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            Some(sample) = watched.samples.next() => watched.note(sample)?,
+            Some(sample) = streams.samples.next() => streams.record(sample)?,
             _ = pace.tick() => {
-                let wanted = wanted(containers, verb).await?;
-                watched.keep_to(containers, &wanted).await?;
-                print(session, verb, &watched.rows(&wanted))?;
+                let selected = select(containers, verb).await?;
+                streams.update(containers, &selected).await?;
+                print(session, verb, &streams.rows(&selected))?;
             }
         }
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::routes::{RouteInfo, routes};
-use crate::project::{Known, OutputMode, PackageManagerKind, ProjectFacts, StartScript};
+use crate::project::{OutputMode, PackageManagerKind, ProjectFacts, StartScript, StaticValue};
 use crate::rel_path::RelPath;
 use crate::repo::{SourceText, SourceTree};
 
@@ -224,15 +224,15 @@ fn command_line(words: &[String]) -> String {
     quoted.collect::<Vec<_>>().join(" ")
 }
 
-fn output_mode(output: &Known<OutputMode>) -> Option<&'static str> {
+fn output_mode(output: &StaticValue<OutputMode>) -> Option<&'static str> {
     match output {
-        Known::Absent => Some("default"),
-        Known::Value(mode) => Some(match mode.value {
+        StaticValue::Absent => Some("default"),
+        StaticValue::Value(mode) => Some(match mode.value {
             OutputMode::Default => "default",
             OutputMode::Standalone => "standalone",
             OutputMode::Export => "export",
         }),
-        Known::Unknown { .. } => None,
+        StaticValue::Unknown { .. } => None,
     }
 }
 

@@ -60,14 +60,14 @@ fn environment() -> Environment {
     ])
 }
 
-fn read(file: &str, text: &str) -> Result<Wishes, LaunchError> {
+fn read(file: &str, text: &str) -> Result<ContainerConfig, LaunchError> {
     read_document(file, text, Path::new("/srv/shop"), &environment())
 }
 
 #[test]
 fn every_field_is_read() {
-    let wishes = read("container.yml", FULL).unwrap();
-    let text = format!("{wishes:#?}");
+    let config = read("container.yml", FULL).unwrap();
+    let text = format!("{config:#?}");
     assert!(!text.contains("hush"), "a secret is shown");
     assert_snapshot!(text);
 }
@@ -76,12 +76,12 @@ fn every_field_is_read() {
 fn json_and_yaml_mean_the_same() {
     let value: serde_json::Value = serde_saphyr::from_str(FULL).unwrap();
     let json = serde_json::to_string_pretty(&value).unwrap();
-    let plain = |wishes: Wishes| format!("{wishes:?}").replace("container.json", "container.yml");
+    let plain = |config: ContainerConfig| format!("{config:?}").replace("container.json", "container.yml");
     assert_eq!(plain(read("container.json", &json).unwrap()), plain(read("container.yml", FULL).unwrap()));
 }
 
 #[test]
-fn the_schema_knows_what_is_read() {
+fn schema_and_reader_accept_the_same() {
     let (_, schema) = container_schema();
     let schema = schema.to_value();
     let names: Vec<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
@@ -101,7 +101,7 @@ fn the_schema_knows_what_is_read() {
 #[test]
 fn both_forms_of_a_volume_mean_the_same() {
     for source in ["nd-v1", "./data", "/srv/data", ".", ".hidden", "data/x", "../x"] {
-        let mount = |text: &str| read("c.yml", text).unwrap().mounts.remove(0).value;
+        let mount = |text: &str| read("c.yml", text).unwrap().volumes.remove(0).value;
         let fields = mount(&format!("volumes:\n  - {{source: {source}, target: /v1, readOnly: true}}"));
         assert_eq!(fields, mount(&format!("volumes: ['{source}:/v1:ro']")), "{source}");
         assert_eq!(matches!(fields, Mount::Volume { .. }), source == "nd-v1", "{source}");
@@ -110,8 +110,8 @@ fn both_forms_of_a_volume_mean_the_same() {
 
 #[test]
 fn labels_by_which_containers_are_found_cannot_be_given() {
-    assert_eq!(parse::OWN_LABELS, [crate::docker::APP_LABEL, crate::docker::MANAGED_LABEL]);
-    for label in parse::OWN_LABELS {
+    assert_eq!(settings::parse::OWN_LABELS, [crate::docker::APP_LABEL, crate::docker::MANAGED_LABEL]);
+    for label in settings::parse::OWN_LABELS {
         let error = read("c.yml", &format!("name: shop\nlabels:\n  {label}: x")).unwrap_err();
         assert_eq!((error.code(), error.location().unwrap().line), ("settings/own-label", Some(3)));
         assert!(error.to_string().contains(&format!("labels.{label}")), "{error}");
@@ -266,7 +266,7 @@ enum SeenBy {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_its_place() {
+fn errors_name_field_and_position() {
     let (_, schema) = container_schema();
     let validator = jsonschema::validator_for(schema.as_value()).unwrap();
     let mut out = String::new();
@@ -290,7 +290,7 @@ fn what_is_wrong_is_told_with_its_place() {
 }
 
 #[test]
-fn json_errors_have_places_too() {
+fn errors_in_json_have_positions_too() {
     let error = read("c.json", "{\n  \"name\": \"shop\",\n  \"prots\": [1]\n}").unwrap_err();
     assert_eq!(error.location().unwrap().to_string(), "c.json:3:12");
     assert_eq!(error.hints(), ["did you mean `ports`?"]);
@@ -303,6 +303,6 @@ fn the_documentation_has_every_field_and_an_example_that_is_read() {
     assert!(missing.is_empty(), "docs/container.md lacks {missing:?}");
     let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
     let environment = Environment::from_pairs([("DATABASE_URL", "postgres://x")]);
-    let wishes = read_document("container.yml", example, Path::new("/srv"), &environment).unwrap();
-    assert_eq!((wishes.secrets.len(), wishes.post_start.len()), (1, 1));
+    let config = read_document("container.yml", example, Path::new("/srv"), &environment).unwrap();
+    assert_eq!((config.secrets.len(), config.hooks.post_start.len()), (1, 1));
 }

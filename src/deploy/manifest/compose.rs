@@ -2,14 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use super::error::ManifestError;
-use super::workload::{Place, PlaceKind, Workload};
-use super::{Manifest, yaml};
+use super::workload::{ManifestError, RenderedManifest, VolumeKind, Workload, WorkloadVolume, to_yaml};
 use crate::deploy::{LaunchPlan, SecretsAs};
 use crate::docker::{Access, HealthCheck, Mount, RestartPolicy};
 use crate::origin::Origin;
 
-/// What Compose needs to know besides the plan.
+/// What Compose needs besides the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ComposeOptions {
     pub replicas: u32,
@@ -19,11 +17,11 @@ pub struct ComposeOptions {
     pub secrets_folder: String,
 }
 
-pub fn render_compose(plan: &LaunchPlan, options: &ComposeOptions) -> Result<Manifest, ManifestError> {
+pub fn render_compose(plan: &LaunchPlan, options: &ComposeOptions) -> Result<RenderedManifest, ManifestError> {
     let mut workload = Workload::new(plan)?;
     workload.warnings.retain(|warning| !matches!(warning.code, "manifest/host-folder" | "manifest/local-image"));
-    workload.look_at_replicas(options.replicas);
-    tell_what_must_be_there(&mut workload, options);
+    workload.warn_about_replicas(options.replicas);
+    warn_about_prerequisites(&mut workload, options);
     let mut services = Map::new();
     services.insert(workload.name.clone(), service(&workload, options));
     if let Some(image) = &options.caddy {
@@ -31,7 +29,7 @@ pub fn render_compose(plan: &LaunchPlan, options: &ComposeOptions) -> Result<Man
     }
     let mut document = json!({ "name": workload.name, "services": services });
     if !matches!(plan.network.origin, Origin::Default(_)) {
-        // Compose makes no network that others use, too.
+        // Compose must not create a network that others use, too.
         document["networks"] = json!({ "default": { "name": plan.network.value.as_str(), "external": true } });
     }
     let volumes = volumes(&workload, options);
@@ -43,27 +41,35 @@ pub fn render_compose(plan: &LaunchPlan, options: &ComposeOptions) -> Result<Man
         document["secrets"] = Value::Object(workload.secrets().map(file).collect());
     }
     escape(&mut document);
-    Ok(Manifest { text: yaml::render(&document), warnings: workload.warnings })
+    Ok(RenderedManifest { text: to_yaml(&document), warnings: workload.warnings })
 }
 
-fn tell_what_must_be_there(workload: &mut Workload<'_>, options: &ComposeOptions) {
+fn warn_about_prerequisites(workload: &mut Workload<'_>, options: &ComposeOptions) {
     let plan = workload.plan;
     let ids: Vec<&str> = workload.secrets().collect();
     if are_files(plan) {
         workload.warn(
             "manifest/secret-missing",
-            format!("the files of {} must be in `{}`, readable by the app", ids.join(", "), options.secrets_folder),
-            "one file for each; keep the folder out of the repository",
+            format!(
+                "create the files of the secrets {} in `{}`, readable by the app",
+                ids.join(", "),
+                options.secrets_folder
+            ),
+            "one file each; keep the folder out of the repository",
         );
     } else if !ids.is_empty() {
-        let message = format!("{} must be in the environment of `docker compose`", ids.join(", "));
-        workload.warn("manifest/secret-missing", message, "export them, or write them into a `.env` beside the file");
+        let message = format!("set {} in the environment of `docker compose`", ids.join(", "));
+        workload.warn(
+            "manifest/secret-missing",
+            message,
+            "export them, or write them to a `.env` beside the Compose file",
+        );
     }
     if !plan.hooks.pre_stop.is_empty() || !plan.hooks.post_start.is_empty() {
         workload.warn(
             "manifest/no-hooks",
-            "the commands of `hooks` are left out: Compose knows them from 2.30 on only",
-            "add `post_start` and `pre_stop` where Compose is new enough",
+            "`hooks` are left out: Compose supports them only since 2.30",
+            "add `post_start` and `pre_stop` if your Compose is newer",
         );
     }
     if options.caddy.is_some() {
@@ -77,7 +83,7 @@ fn tell_what_must_be_there(workload: &mut Workload<'_>, options: &ComposeOptions
     if options.replicas > 1 && options.caddy.is_none() && !plan.ports.is_empty() {
         workload.warn(
             "manifest/port-shared",
-            "several replicas cannot publish one port of a machine: the port is chosen by Docker",
+            "several replicas cannot publish the same host port: Docker chooses the ports",
             "put a proxy in front with `--caddy`",
         );
     }
@@ -121,7 +127,7 @@ fn service(workload: &Workload<'_>, options: &ComposeOptions) -> Value {
     set("cap_drop", json!(privileges.drop));
     set("cap_add", json!(privileges.add));
     set("security_opt", if privileges.no_new_privileges { json!(["no-new-privileges:true"]) } else { Value::Null });
-    // Beside `deploy.resources` Compose would refuse `pids_limit`, and before 2 it knows no processes there.
+    // Compose rejects `pids_limit` beside `deploy.resources`, where versions before 2 support no such limit.
     set("cpus", plan.cpus.value.map_or(Value::Null, |cpus| json!(cpus)));
     set("mem_limit", plan.memory.value.map_or(Value::Null, |memory| json!(memory_text(memory))));
     set("pids_limit", plan.pids.value.map_or(Value::Null, |pids| json!(pids)));
@@ -143,7 +149,7 @@ fn service(workload: &Workload<'_>, options: &ComposeOptions) -> Value {
     service
 }
 
-/// Labels by which `run` and `supervise` know their own containers.
+/// Labels by which `run` and `supervise` recognise their own containers.
 fn is_of_run(label: &str) -> bool {
     label == crate::docker::MANAGED_LABEL || label.starts_with("nextdeploy.hook.")
 }
@@ -228,8 +234,8 @@ fn volumes(workload: &Workload<'_>, options: &ComposeOptions) -> Map<String, Val
     let mut volumes = Map::new();
     for volume in &workload.plan.volumes {
         let is_asked =
-            |place: &Place| matches!(&place.kind, PlaceKind::Volume(name, _) if name == volume.name.as_str());
-        // Only what the user named has that name outside of this project.
+            |place: &WorkloadVolume| matches!(&place.kind, VolumeKind::Volume(name, _) if name == volume.name.as_str());
+        // Only volumes named by the user have that name outside of this project.
         let mut value =
             if workload.places.iter().any(is_asked) { json!({ "name": volume.name.as_str() }) } else { json!({}) };
         if volume.driver != "local" || !volume.options.is_empty() {
@@ -239,7 +245,7 @@ fn volumes(workload: &Workload<'_>, options: &ComposeOptions) -> Map<String, Val
         volumes.insert(volume.name.to_string(), value);
     }
     if options.caddy.is_some() {
-        // Certificates: an authority gives only so many.
+        // Keeps certificates, since authorities limit how many they issue.
         volumes.insert("caddy-data".to_owned(), json!({}));
         volumes.insert("caddy-config".to_owned(), json!({}));
     }
@@ -259,7 +265,7 @@ fn caddy(workload: &Workload<'_>, image: &str) -> Value {
     })
 }
 
-/// `$` begins a variable in every value.
+/// `$` starts a variable in every value.
 fn escape(value: &mut Value) {
     match value {
         Value::String(text) if text.contains('$') => *text = text.replace('$', "$$"),

@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::error::ManifestError;
-use super::workload::{Place, PlaceKind, Workload, copy_script};
-use super::{Manifest, fargate};
+use super::workload::{ManifestError, RenderedManifest, VolumeKind, Workload, WorkloadVolume, copy_script};
 use crate::deploy::LaunchPlan;
 
-/// Where the container that prepares volumes sees them.
+/// Where the init container mounts the volumes.
 const FILLED: &str = "/nextdeploy-volumes";
-/// The longest time that Fargate gives a container to end, in seconds.
+/// The longest stop timeout of Fargate, in seconds.
 const LONGEST_STOP: u64 = 120;
 
-/// What AWS needs to know besides the plan.
+/// What AWS needs besides the plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EcsOptions {
     /// Of the log group.
@@ -26,58 +24,58 @@ pub struct EcsOptions {
     pub log_group: Option<String>,
     /// ARN of each secret, by the name of its variable.
     pub secret_arns: BTreeMap<String, String>,
-    /// `linux/amd64`, as the image says.
+    /// Of the image, such as `linux/amd64`.
     pub platform: String,
 }
 
-pub fn render_ecs(plan: &LaunchPlan, options: &EcsOptions) -> Result<Manifest, ManifestError> {
+pub fn render_ecs(plan: &LaunchPlan, options: &EcsOptions) -> Result<RenderedManifest, ManifestError> {
     check_options(options)?;
     let mut workload = Workload::new(plan)?;
-    tell_what_is_left_out(&mut workload);
-    let task = Task { workload: &workload, options };
+    warn_about_omissions(&mut workload);
+    let task = TaskDefinition { workload: &workload, options };
     let document = task.definition()?;
     let text = serde_json::to_string_pretty(&document).expect("values of this program have string keys only");
-    Ok(Manifest { text: text + "\n", warnings: workload.warnings })
+    Ok(RenderedManifest { text: text + "\n", warnings: workload.warnings })
 }
 
-fn tell_what_is_left_out(workload: &mut Workload<'_>) {
-    // A service of ECS may run any number of the task.
-    workload.look_at_replicas(2);
+fn warn_about_omissions(workload: &mut Workload<'_>) {
+    // An ECS service may run any number of tasks.
+    workload.warn_about_replicas(2);
     for warning in workload.warnings.iter_mut().filter(|warning| warning.code == "manifest/cache-per-replica") {
         warning.message = warning.message.replace("the 2 replicas", "several tasks of one service");
     }
     let volumes: Vec<String> = workload
         .places
         .iter()
-        .filter(|place| matches!(place.kind, PlaceKind::Volume(..)))
+        .filter(|place| matches!(place.kind, VolumeKind::Volume(..)))
         .map(|place| format!("`{}`", place.name))
         .collect();
     if !volumes.is_empty() {
         workload.warn(
             "manifest/volume-is-scratch",
-            format!("what {} holds goes with the task", volumes.join(", ")),
-            "add an `efsVolumeConfiguration` to the volume when it has to stay",
+            format!("the content of {} is lost when the task ends", volumes.join(", ")),
+            "add an `efsVolumeConfiguration` to the volume to keep it",
         );
     }
     if !workload.plan.hooks.pre_stop.is_empty() || !workload.plan.hooks.post_start.is_empty() {
         workload.warn(
             "manifest/no-hooks",
-            "Amazon ECS has no hooks: the commands of `hooks` are left out",
-            "do the work in the app, or in a container of its own",
+            "`hooks` are left out: Amazon ECS does not support them",
+            "run the commands in the app or in a container of their own",
         );
     }
 }
 
-struct Task<'a> {
+struct TaskDefinition<'a> {
     workload: &'a Workload<'a>,
     options: &'a EcsOptions,
 }
 
-impl Task<'_> {
+impl TaskDefinition<'_> {
     fn definition(&self) -> Result<Value, ManifestError> {
         let (workload, options) = (self.workload, self.options);
         let mebibytes = workload.plan.memory.value.map_or(0, |bytes| bytes.div_ceil(1024 * 1024));
-        let (cpu, memory) = fargate::size(cpu_units(workload.plan.cpus.value), mebibytes)?;
+        let (cpu, memory) = task_size(cpu_units(workload.plan.cpus.value), mebibytes)?;
         let mut task = json!({
             "family": workload.name,
             "requiresCompatibilities": ["FARGATE"],
@@ -127,8 +125,8 @@ impl Task<'_> {
         set("logConfiguration", Some(self.logs()));
         set("readonlyRootFilesystem", Some(json!(workload.is_read_only())));
         set("linuxParameters", Some(json!({ "capabilities": { "drop": plan.privileges.value.drop } })));
-        let mount = |place: &Place| {
-            let read_only = matches!(place.kind, PlaceKind::Volume(_, crate::docker::Access::ReadOnly));
+        let mount = |place: &WorkloadVolume| {
+            let read_only = matches!(place.kind, VolumeKind::Volume(_, crate::docker::Access::ReadOnly));
             json!({ "sourceVolume": place.name, "containerPath": place.target, "readOnly": read_only })
         };
         let mounts: Vec<Value> = workload.places.iter().map(mount).collect();
@@ -172,14 +170,14 @@ impl Task<'_> {
         })
     }
 
-    /// Volumes of Fargate begin empty, and only root may write to them.
+    /// Fargate volumes start empty and are writable by root only.
     fn prepare(&self) -> Option<Value> {
         let workload = self.workload;
         let (node, (user, group)) = (workload.node?, workload.user?);
         if workload.places.is_empty() {
             return None;
         }
-        let place = |place: &Place| format!("{FILLED}/{}", place.name);
+        let place = |place: &WorkloadVolume| format!("{FILLED}/{}", place.name);
         let copied: Vec<[String; 2]> = workload.seeded().map(|seeded| [seeded.target.clone(), place(seeded)]).collect();
         let owned: Vec<String> = workload.places.iter().map(place).collect();
         let script = format!(
@@ -217,9 +215,9 @@ fn architecture(platform: &str) -> Result<&'static str, ManifestError> {
         Some("amd64") => Ok("X86_64"),
         Some("arm64") => Ok("ARM64"),
         _ => Err(ManifestError::Value {
-            what: "platform of Fargate",
+            what: "platform for Fargate",
             text: platform.to_owned(),
-            reason: "it runs `linux/amd64` and `linux/arm64`",
+            reason: "supported are `linux/amd64` and `linux/arm64`",
         }),
     }
 }
@@ -238,7 +236,7 @@ fn check_options(options: &EcsOptions) -> Result<(), ManifestError> {
             return Err(ManifestError::Value {
                 what,
                 text: arn.clone(),
-                reason: "it is an ARN: `arn:aws:SERVICE:REGION:ACCOUNT:NAME`",
+                reason: "expected an ARN such as `arn:aws:SERVICE:REGION:ACCOUNT:NAME`",
             });
         }
     }
@@ -249,8 +247,55 @@ fn check_options(options: &EcsOptions) -> Result<(), ManifestError> {
         return Ok(());
     }
     Err(ManifestError::Value {
-        what: "region of AWS",
+        what: "AWS region",
         text: region.clone(),
-        reason: "it is one such as `eu-central-1`",
+        reason: "expected a region such as `eu-central-1`",
     })
+}
+
+/// The sizes of Fargate tasks (Amazon ECS developer guide, «TaskDefinition CPU and memory», Linux): CPU units (1024 are one processor), and MiB of
+/// memory as first, last and step.
+const SIZES: &[(u32, u64, u64, u64)] = &[
+    (256, 512, 512, 512),
+    (256, 1024, 2048, 1024),
+    (512, 1024, 4096, 1024),
+    (1024, 2048, 8192, 1024),
+    (2048, 4096, 16384, 1024),
+    (4096, 8192, 30720, 1024),
+    (8192, 16384, 61440, 4096),
+    (16384, 32768, 122_880, 8192),
+];
+
+/// The smallest task with at least this much of both.
+fn task_size(units: u32, mebibytes: u64) -> Result<(u32, u64), ManifestError> {
+    let fits = SIZES.iter().filter(|(cpu, _, last, _)| *cpu >= units && *last >= mebibytes);
+    let found = fits.min_by_key(|(cpu, first, ..)| (*cpu, *first)).map(|(cpu, first, _, step)| {
+        let above = mebibytes.saturating_sub(*first).div_ceil(*step);
+        (*cpu, first + above * step)
+    });
+    found.ok_or_else(|| ManifestError::TooLarge {
+        requested: format!("{} processors and {mebibytes} MiB", f64::from(units) / 1024.0),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tasks_have_the_sizes_of_the_guide() {
+        for (wanted, found) in [
+            ((0, 0), (256, 512)),
+            ((256, 513), (256, 1024)),
+            ((256, 2048), (256, 2048)),
+            ((256, 2049), (512, 3072)),
+            ((300, 100), (512, 1024)),
+            ((1024, 8192), (1024, 8192)),
+            ((4096, 30721), (8192, 32768)),
+            ((16384, 122_880), (16384, 122_880)),
+        ] {
+            assert_eq!(task_size(wanted.0, wanted.1), Ok(found), "{wanted:?}");
+        }
+        assert!(task_size(16385, 512).is_err() && task_size(256, 122_881).is_err());
+    }
 }

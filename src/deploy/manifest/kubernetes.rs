@@ -1,29 +1,79 @@
 //! Deployment, Service, Ingress and `PodDisruptionBudget` for Kubernetes 1.30 and later.
 
-mod options;
-
 use serde_json::{Map, Value, json};
 
-pub use self::options::KubernetesOptions;
-use super::error::ManifestError;
-use super::workload::{LEAVE_SECONDS, Place, PlaceKind, Workload, copy_script, object_name};
-use super::{Manifest, yaml};
+use super::workload::{
+    LEAVE_SECONDS, ManifestError, RenderedManifest, VolumeKind, Workload, WorkloadVolume, copy_script, object_name,
+    to_yaml,
+};
 use crate::deploy::{LaunchPlan, SecretsAs};
 use crate::docker::{Access, HealthCheck};
 
-/// Where the init container sees the volumes that it fills.
+/// Where the init container mounts the volumes that it fills.
 const FILLED: &str = "/nextdeploy-volumes";
-/// Processors that a pod is counted with when nothing says more.
+/// The CPU request of a pod without a limit.
 const CPU_REQUEST: &str = "100m";
 
+/// What a cluster needs besides the plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KubernetesOptions {
+    pub namespace: Option<String>,
+    pub replicas: u32,
+    /// Host names that an Ingress routes to the app; without any there is no Ingress.
+    pub hosts: Vec<String>,
+    pub ingress_class: Option<String>,
+    /// Secret with the certificate of the hosts.
+    pub tls_secret: Option<String>,
+    /// Secret with the values of the app's secrets, one key each.
+    pub secret: Option<String>,
+    /// Secret with the credentials of the registry.
+    pub pull_secret: Option<String>,
+}
+
+impl KubernetesOptions {
+    /// Checks every name.
+    fn check(&self) -> Result<(), ManifestError> {
+        let names = [
+            ("namespace", &self.namespace),
+            ("Secret", &self.secret),
+            ("Secret", &self.tls_secret),
+            ("Secret", &self.pull_secret),
+            ("class of an Ingress", &self.ingress_class),
+        ];
+        for (what, name) in names {
+            name.as_deref().map_or(Ok(()), |name| check_name(what, name))?;
+        }
+        self.hosts.iter().try_for_each(|host| check_name("host", host.strip_prefix("*.").unwrap_or(host)))
+    }
+}
+
+/// A subdomain of DNS (RFC 1123).
+fn check_name(what: &'static str, name: &str) -> Result<(), ManifestError> {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    if name.len() <= 253 && name.split('.').all(label) {
+        return Ok(());
+    }
+    Err(ManifestError::Value {
+        what,
+        text: name.to_owned(),
+        reason: "only lower case letters, digits, `-` and `.` are allowed",
+    })
+}
+
 /// One text with all objects.
-pub fn render_kubernetes(plan: &LaunchPlan, options: &KubernetesOptions) -> Result<Manifest, ManifestError> {
+pub fn render_kubernetes(plan: &LaunchPlan, options: &KubernetesOptions) -> Result<RenderedManifest, ManifestError> {
     options.check()?;
     let mut workload = Workload::new(plan)?;
-    workload.look_at_replicas(options.replicas);
+    workload.warn_about_replicas(options.replicas);
     let secret = options.secret.clone().unwrap_or_else(|| format!("{}-secrets", workload.name));
-    tell_what_must_be_there(&mut workload, &secret);
-    let cluster = Cluster { workload: &workload, options, secret };
+    warn_about_prerequisites(&mut workload, &secret);
+    let cluster = KubernetesObjects { workload: &workload, options, secret };
     let mut objects = vec![cluster.deployment(), cluster.service()];
     if !options.hosts.is_empty() {
         objects.push(cluster.ingress());
@@ -31,45 +81,44 @@ pub fn render_kubernetes(plan: &LaunchPlan, options: &KubernetesOptions) -> Resu
     if options.replicas > 1 {
         objects.push(cluster.disruption_budget());
     }
-    let documents: Vec<String> = objects.iter().map(yaml::render).collect();
-    Ok(Manifest { text: documents.join("---\n"), warnings: workload.warnings })
+    let documents: Vec<String> = objects.iter().map(to_yaml).collect();
+    Ok(RenderedManifest { text: documents.join("---\n"), warnings: workload.warnings })
 }
 
-fn tell_what_must_be_there(workload: &mut Workload<'_>, secret: &str) {
+fn warn_about_prerequisites(workload: &mut Workload<'_>, secret: &str) {
     let keys: Vec<&str> = workload.secrets().collect();
     if !keys.is_empty() {
         let literals: Vec<String> = keys.iter().map(|key| format!("--from-file={key}=FILE")).collect();
-        let message = format!("the Secret `{secret}` must be in the namespace, with {}", keys.join(", "));
+        let message = format!("create the Secret `{secret}` in the namespace, with the keys {}", keys.join(", "));
         let hint = format!("`kubectl create secret generic {secret} {}`", literals.join(" "));
         workload.warn("manifest/secret-missing", message, hint);
     }
-    let claim = |place: &Place| match &place.kind {
-        PlaceKind::Volume(name, _) => Some(format!("`{}`", object_name(name))),
+    let claim = |place: &WorkloadVolume| match &place.kind {
+        VolumeKind::Volume(name, _) => Some(format!("`{}`", object_name(name))),
         _ => None,
     };
     let claims: Vec<String> = workload.places.iter().filter_map(claim).collect();
     if !claims.is_empty() {
-        let message =
-            format!("claims of volumes (PersistentVolumeClaim) must be in the namespace: {}", claims.join(", "));
-        let hint = "make them with the size and class that the cluster has; several replicas need `ReadWriteMany`";
+        let message = format!("create these PersistentVolumeClaims in the namespace: {}", claims.join(", "));
+        let hint = "choose a size and a class that the cluster supports; several replicas need `ReadWriteMany`";
         workload.warn("manifest/claim-missing", message, hint);
     }
     if workload.user.is_none() {
         workload.warn(
             "manifest/user-unknown",
-            "the image does not say in numbers which user it runs as, so that nothing keeps it from being root",
+            "the user of the image is not numeric, so Kubernetes cannot ensure that it is not root",
             "set `user: \"1001:0\"` in a container document",
         );
     }
 }
 
-struct Cluster<'a> {
+struct KubernetesObjects<'a> {
     workload: &'a Workload<'a>,
     options: &'a KubernetesOptions,
     secret: String,
 }
 
-impl Cluster<'_> {
+impl KubernetesObjects<'_> {
     fn metadata(&self) -> Value {
         let mut metadata = Map::new();
         metadata.insert("name".to_owned(), json!(self.workload.name));
@@ -80,7 +129,7 @@ impl Cluster<'_> {
         Value::Object(metadata)
     }
 
-    /// What finds the pods; it may never change.
+    /// Selects the pods; it must never change.
     fn selector(&self) -> Value {
         json!({ "app.kubernetes.io/name": self.workload.name })
     }
@@ -232,7 +281,7 @@ impl Cluster<'_> {
         }
     }
 
-    /// By HTTP where a path is known that answers 2xx; else the app's own check runs inside.
+    /// By HTTP if the health path is known, else by the app's own check inside the container.
     fn probe(&self) -> Option<Value> {
         let plan = self.workload.plan;
         let is_own =
@@ -248,7 +297,7 @@ impl Cluster<'_> {
         })
     }
 
-    /// A pod gets requests until all nodes know that it leaves.
+    /// A pod receives requests until all nodes know that it is going to stop.
     fn lifecycle(&self) -> Value {
         let hooks = &self.workload.plan.hooks;
         let words = |list: &[crate::origin::Sourced<Vec<String>>]| -> Vec<Vec<String>> {
@@ -267,7 +316,7 @@ impl Cluster<'_> {
         lifecycle
     }
 
-    /// One command that runs all of them and then waits. Without Node.js there is a shell, or nothing could run them one by one.
+    /// One command that runs all of them and then waits `wait` seconds: a Node.js program or, in images of others, a shell.
     fn run_all(&self, commands: &[Vec<String>], wait: u64) -> Vec<String> {
         if let Some(node) = self.workload.node {
             let list = json!(commands);
@@ -277,7 +326,7 @@ impl Cluster<'_> {
                  setTimeout(()=>process.exit(failed),{})",
                 wait * 1000
             );
-            // By the launcher, which gives them the app's secrets.
+            // Run by the launcher, which passes the app's secrets on.
             return self.workload.plan.inside(&[node.to_owned(), "-e".to_owned(), script]);
         }
         let word = |text: &String| format!("'{}'", text.replace('\'', "'\\''"));
@@ -286,11 +335,11 @@ impl Cluster<'_> {
         vec!["/bin/sh".to_owned(), "-c".to_owned(), format!("{}; sleep {wait}", lines.join("; "))]
     }
 
-    /// Volumes begin empty; what the image has at their place is copied into them.
+    /// Fills volumes, which start empty, with the content of the image.
     fn init_container(&self) -> Option<Value> {
         let workload = self.workload;
         let node = workload.node?;
-        let filled: Vec<&Place> = workload.seeded().collect();
+        let filled: Vec<&WorkloadVolume> = workload.seeded().collect();
         if filled.is_empty() {
             return None;
         }
@@ -318,7 +367,7 @@ impl Cluster<'_> {
             .iter()
             .map(|place| {
                 let mut mount = json!({ "name": place.name, "mountPath": place.target });
-                if matches!(place.kind, PlaceKind::Volume(_, Access::ReadOnly)) {
+                if matches!(place.kind, VolumeKind::Volume(_, Access::ReadOnly)) {
                     mount["readOnly"] = json!(true);
                 }
                 mount
@@ -335,7 +384,7 @@ impl Cluster<'_> {
         let mut volumes: Vec<Value> = workload.places.iter().map(volume).collect();
         let items: Vec<Value> = workload.secrets().map(|id| json!({ "key": id, "path": id })).collect();
         if self.secrets_are_files() && !items.is_empty() {
-            // Readable for the group of the app.
+            // Readable by the group of the app.
             let secret = json!({ "secretName": self.secret, "defaultMode": 0o440, "items": items });
             volumes.push(json!({ "name": "secrets", "secret": secret }));
         }
@@ -378,22 +427,22 @@ impl Cluster<'_> {
     }
 }
 
-fn volume(place: &Place) -> Value {
+fn volume(place: &WorkloadVolume) -> Value {
     let mut volume = json!({ "name": place.name });
     match &place.kind {
-        PlaceKind::Scratch => volume["emptyDir"] = json!({}),
-        PlaceKind::Memory(size) => {
+        VolumeKind::Scratch => volume["emptyDir"] = json!({}),
+        VolumeKind::Memory(size) => {
             volume["emptyDir"] = json!({ "medium": "Memory" });
             if let Some(size) = size {
                 volume["emptyDir"]["sizeLimit"] = json!(memory_quantity(*size));
             }
         }
-        PlaceKind::Volume(name, _) => volume["persistentVolumeClaim"] = json!({ "claimName": object_name(name) }),
+        VolumeKind::Volume(name, _) => volume["persistentVolumeClaim"] = json!({ "claimName": object_name(name) }),
     }
     volume
 }
 
-/// `$(NAME)` would be replaced by another variable.
+/// Kubernetes would expand `$(NAME)`.
 fn literal(value: &str) -> String {
     value.replace("$(", "$$(")
 }

@@ -4,7 +4,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::deploy::{LaunchInputs, LaunchPlan, RunDocument, RunMode, SecretsAs, plan_launch, read_document};
+use crate::deploy::{
+    LaunchInputs, LaunchPlan, MachineFacts, RunDocument, RunMode, SecretsAs, plan_launch, read_document,
+};
 use crate::diagnostic::Diagnostic as _;
 use crate::docker::ImageFacts;
 use crate::host::Environment;
@@ -70,20 +72,21 @@ impl Sample {
         }
     }
 
-    fn asking(document: &str) -> Self {
+    fn configured(document: &str) -> Self {
         Self { document: document.to_owned(), ..Self::app() }
     }
 
     fn plan(&self) -> LaunchPlan {
         let environment = Environment::from_pairs([("DATABASE_URL", "postgres://canary")]);
-        let wishes = read_document("c.yml", &self.document, Path::new("/srv"), &environment).unwrap();
+        let config = read_document("c.yml", &self.document, Path::new("/srv"), &environment).unwrap();
         let reference = Sourced::new(self.reference.clone(), Origin::Flag("IMAGE".to_owned()));
         let inputs = LaunchInputs {
             reference: &reference,
             image: &self.image,
             run: self.run.as_ref(),
-            wishes: &wishes,
+            config: &config,
             env_files: &[],
+            machine: MachineFacts::default(),
         };
         plan_launch(inputs).unwrap()
     }
@@ -107,7 +110,7 @@ fn compose() -> ComposeOptions {
     ComposeOptions { replicas: 1, caddy: None, secrets_folder: "./secrets".into() }
 }
 
-fn codes(manifest: &Manifest) -> Vec<&'static str> {
+fn codes(manifest: &RenderedManifest) -> Vec<&'static str> {
     manifest.warnings.iter().map(|warning| warning.code).collect()
 }
 
@@ -134,7 +137,7 @@ fn kubernetes_with_everything() {
         secret: None,
         pull_secret: Some("ghcr".into()),
     };
-    let manifest = render_kubernetes(&Sample::asking(FULL).plan(), &options).unwrap();
+    let manifest = render_kubernetes(&Sample::configured(FULL).plan(), &options).unwrap();
     insta::assert_snapshot!(manifest.text);
     let expected = [
         "manifest/host-folder",
@@ -159,7 +162,7 @@ fn compose_of_an_app() {
 #[test]
 fn compose_with_everything() {
     let options = ComposeOptions { replicas: 2, caddy: Some("caddy:2".into()), ..compose() };
-    let manifest = render_compose(&Sample::asking(FULL).plan(), &options).unwrap();
+    let manifest = render_compose(&Sample::configured(FULL).plan(), &options).unwrap();
     insta::assert_snapshot!(manifest.text);
     let expected = [
         "manifest/cache-per-replica",
@@ -180,7 +183,7 @@ fn ecs_of_an_app() {
 
 #[test]
 fn ecs_with_everything() {
-    let mut sample = Sample::asking(FULL);
+    let mut sample = Sample::configured(FULL);
     sample.image.platform = "linux/arm64/v8".into();
     let options = EcsOptions {
         task_role: Some("arn:aws:iam::123456789012:role/shop".into()),
@@ -196,7 +199,7 @@ fn ecs_with_everything() {
 #[test]
 fn no_value_of_a_secret_stands_in_a_manifest() {
     for kind in [SecretsAs::Files, SecretsAs::Env] {
-        let mut plan = Sample::asking("secrets: [DATABASE_URL]").plan();
+        let mut plan = Sample::configured("secrets: [DATABASE_URL]").plan();
         plan.secrets_as.value = kind;
         let texts = [
             render_kubernetes(&plan, &cluster()).unwrap(),
@@ -258,7 +261,7 @@ fn the_apps_own_check_is_used_where_no_path_is_known() {
 
 #[test]
 fn values_that_an_engine_refuses_are_refused() {
-    let plan = Sample::asking("secrets: [DATABASE_URL]").plan();
+    let plan = Sample::configured("secrets: [DATABASE_URL]").plan();
     for options in [
         KubernetesOptions { namespace: Some("Web".into()), ..cluster() },
         KubernetesOptions { hosts: vec!["a b".into()], ..cluster() },
@@ -275,9 +278,9 @@ fn values_that_an_engine_refuses_are_refused() {
     ] {
         assert_eq!(render_ecs(&plan, &options).unwrap_err().code(), code);
     }
-    let named = Sample::asking("user: node").plan();
+    let named = Sample::configured("user: node").plan();
     assert_eq!(render_kubernetes(&named, &cluster()).unwrap_err().code(), "manifest/invalid-value");
-    let large = Sample::asking("memory: 200g").plan();
+    let large = Sample::configured("memory: 200g").plan();
     assert_eq!(render_ecs(&large, &fargate()).unwrap_err().code(), "manifest/too-large");
 }
 
@@ -303,7 +306,7 @@ mod properties {
         #[test]
         fn yaml_reads_back_what_was_written(key in any::<String>(), values in prop::collection::vec(any::<String>(), 0..4)) {
             let value = json!({ "list": values, "map": { key.clone(): values }, "nested": [[{ "a": values }], {}, []], "number": 1, "no": null });
-            let back: Value = serde_saphyr::from_str(&yaml::render(&value)).unwrap();
+            let back: Value = serde_saphyr::from_str(&workload::to_yaml(&value)).unwrap();
             prop_assert_eq!(back, value);
         }
     }

@@ -1,53 +1,88 @@
-//! What all engines want of a [`LaunchPlan`], in words that none of them owns.
+//! What all engines need of a [`LaunchPlan`], independent of any of them, and what comes out: a [`RenderedManifest`] or a [`ManifestError`].
 
 use std::time::Duration;
 
-use super::error::ManifestError;
 use crate::deploy::{LaunchPlan, RunDocument};
-use crate::diagnostic::Warning;
+use crate::diagnostic::{Warning, diagnostics, shown};
 use crate::docker::{Access, HealthCheck, Mount, RootFilesystem};
 use crate::origin::Origin;
 
 /// User and group of the images that this program builds.
 const OWN_USER: (u32, u32) = (1001, 0);
-/// How long an engine goes on sending requests to a container that it is about to stop.
+/// How long an engine keeps sending requests to a container that it is about to stop.
 pub(super) const LEAVE_SECONDS: u64 = 5;
 pub(super) const KEY_VARIABLE: &str = "NEXT_SERVER_ACTIONS_ENCRYPTION_KEY";
 
+/// A document as it is written to a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RenderedManifest {
+    pub text: String,
+    /// What has to be provided outside of the document, and what several replicas need.
+    pub warnings: Vec<Warning>,
+}
+
+diagnostics! {
+    /// Why an engine cannot run the container as planned.
+    #[exit(Usage)]
+    #[derive(Clone, PartialEq, Eq)]
+    pub enum ManifestError {
+        #[error("unknown port: the image `{image}` does not say which one the app listens on")]
+        #[code("manifest/no-port")]
+        #[hint("set it with `--env PORT=3000`")]
+        NoPort { image: String },
+
+        /// `what` is the kind of value in words, `reason` its grammar.
+        #[error("invalid {what} `{}`: {reason}", shown(text))]
+        #[code("manifest/invalid-value")]
+        #[hint("correct the value")]
+        Value { what: &'static str, text: String, reason: &'static str },
+
+        #[error("no source for the secret `{id}` in Amazon ECS")]
+        #[code("manifest/no-secret-source")]
+        #[hint("pass `--secret-arn {id}=ARN` (a secret of Secrets Manager or a parameter of Systems Manager)")]
+        NoSecretSource { id: String },
+
+        #[error("no Fargate task is large enough for {requested}: the limits are 16 processors and 120 GB")]
+        #[code("manifest/too-large")]
+        #[hint("lower `--memory` or `--cpus`")]
+        TooLarge { requested: String },
+    }
+}
+
 pub(super) struct Workload<'a> {
     pub plan: &'a LaunchPlan,
-    /// As names in Kubernetes, Compose and ECS may be: lower case, digits and `-`.
+    /// Valid in Kubernetes, Compose and ECS: lower case letters, digits and `-`.
     pub name: String,
     pub port: u16,
-    /// Node.js in the image, when this program built it.
+    /// Path of Node.js in the image, if this program built it.
     pub node: Option<&'a str>,
     pub user: Option<(u32, u32)>,
-    pub places: Vec<Place>,
+    pub places: Vec<WorkloadVolume>,
     pub warnings: Vec<Warning>,
 }
 
 /// A folder that is not the image's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct WorkloadVolume {
     /// Name of its volume.
     pub name: String,
     pub target: String,
-    pub kind: PlaceKind,
+    pub kind: VolumeKind,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum PlaceKind {
+pub(super) enum VolumeKind {
     /// In memory; bytes.
     Memory(Option<u64>),
-    /// Goes with the container, and begins with what the image has there.
+    /// Removed with the container; starts with the content of the image.
     Scratch,
-    /// A volume of the user's with that name.
+    /// A volume of the user with that name.
     Volume(String, Access),
 }
 
-/// What the container is asked, to know whether it is well.
+/// A health check by a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Check<'a> {
+pub(super) struct CommandCheck<'a> {
     pub argv: &'a [String],
     pub interval: Duration,
     pub timeout: Duration,
@@ -70,16 +105,16 @@ impl<'a> Workload<'a> {
         };
         workload.node = plan.launcher.first().map(String::as_str);
         workload.find_places();
-        workload.look_at_image();
+        workload.warn_about_image();
         Ok(workload)
     }
 
-    /// The health check by a command, with Docker's defaults for what it leaves open.
-    pub fn check(&self) -> Option<Check<'a>> {
+    /// The health check by a command, with Docker's defaults for unset values.
+    pub fn check(&self) -> Option<CommandCheck<'a>> {
         let seconds = Duration::from_secs;
         match &self.plan.health.as_ref()?.value {
             HealthCheck::Command { argv, interval, timeout, start_period, retries } if !argv.is_empty() => {
-                Some(Check {
+                Some(CommandCheck {
                     argv,
                     interval: interval.unwrap_or(seconds(30)),
                     timeout: timeout.unwrap_or(seconds(30)),
@@ -107,34 +142,34 @@ impl<'a> Workload<'a> {
         self.warnings.push(Warning::new(code, message).with_hint(hint));
     }
 
-    /// What Next.js needs where several containers answer for one app.
-    pub fn look_at_replicas(&mut self, replicas: u32) {
+    /// What Next.js needs when several containers serve one app.
+    pub fn warn_about_replicas(&mut self, replicas: u32) {
         let Some(run) = self.plan.run.as_ref().filter(|run| replicas > 1 && run.renders()) else { return };
         let (isr, has_key) = (run.routes.isr.len(), self.secrets().any(|id| id == KEY_VARIABLE));
         let what = match isr {
             0 => "fetched data and optimised images".to_owned(),
-            1 => "fetched data, optimised images and the route that is rendered again".to_owned(),
-            many => format!("fetched data, optimised images and the {many} routes that are rendered again"),
+            1 => "fetched data, optimised images and the revalidated route".to_owned(),
+            many => format!("fetched data, optimised images and the {many} revalidated routes"),
         };
         self.warn(
             "manifest/cache-per-replica",
             format!(
-                "each of the {replicas} replicas keeps {what} for itself, and `revalidateTag` reaches one of them only"
+                "each of the {replicas} replicas has its own cache of {what}, and `revalidateTag` reaches only one of them"
             ),
             "set a shared `cacheHandler` in next.config (`cacheMaxMemorySize: 0` with it)",
         );
         if !has_key {
             self.warn(
                 "manifest/encryption-key",
-                "while two versions run side by side, a server action of a page of one is not understood by the other",
-                format!("build with `--reproducible-key`, or give the same `{KEY_VARIABLE}` to every build and as `--secret`"),
+                "while two versions run side by side, neither accepts server actions from pages of the other",
+                format!("build with `--reproducible-key`, or pass the same `{KEY_VARIABLE}` to every build and as `--secret`"),
             );
         }
     }
 
     /// Scratch folders that have content in the image.
-    pub fn seeded(&self) -> impl Iterator<Item = &Place> {
-        self.places.iter().filter(|place| place.kind == PlaceKind::Scratch)
+    pub fn seeded(&self) -> impl Iterator<Item = &WorkloadVolume> {
+        self.places.iter().filter(|place| place.kind == VolumeKind::Scratch)
     }
 
     fn find_places(&mut self) {
@@ -143,12 +178,12 @@ impl<'a> Workload<'a> {
         for mount in &self.plan.mounts {
             let is_ours = matches!(mount.origin, Origin::Default(_)) && Some(mount.value.target()) == cache.as_deref();
             let (name, kind) = match &mount.value {
-                Mount::Volume { .. } if is_ours => ("cache".to_owned(), PlaceKind::Scratch),
+                Mount::Volume { .. } if is_ours => ("cache".to_owned(), VolumeKind::Scratch),
                 Mount::Volume { name, access, .. } => {
-                    (object_name(name.as_str()), PlaceKind::Volume(name.to_string(), *access))
+                    (object_name(name.as_str()), VolumeKind::Volume(name.to_string(), *access))
                 }
-                Mount::Unnamed { target } => (object_name(target), PlaceKind::Scratch),
-                Mount::Tmpfs { target, size, .. } => (object_name(target), PlaceKind::Memory(*size)),
+                Mount::Unnamed { target } => (object_name(target), VolumeKind::Scratch),
+                Mount::Tmpfs { target, size, .. } => (object_name(target), VolumeKind::Memory(*size)),
                 _ => {
                     dropped.push(mount.value.target().to_owned());
                     continue;
@@ -156,48 +191,46 @@ impl<'a> Workload<'a> {
             };
             let taken = self.places.iter().any(|place| place.name == name);
             let name = if taken { format!("{name}-{}", self.places.len()) } else { name };
-            self.places.push(Place { name, target: mount.value.target().to_owned(), kind });
+            self.places.push(WorkloadVolume { name, target: mount.value.target().to_owned(), kind });
         }
         for target in dropped {
             self.warn(
                 "manifest/host-folder",
-                format!(
-                    "a folder of this machine is mounted at `{target}`, and is left out: other machines do not have it"
-                ),
-                "put its content into the image, a volume or a secret",
+                format!("the mount at `{target}` is left out: other machines do not have this folder"),
+                "move its content into the image, a volume or a secret",
             );
         }
     }
 
-    fn look_at_image(&mut self) {
+    fn warn_about_image(&mut self) {
         let image = &self.plan.image.value;
         let first = image.split('/').next().unwrap_or_default();
         let has_registry = first.len() < image.len() && (first.contains(['.', ':']) || first == "localhost");
         if !has_registry {
             self.warn(
                 "manifest/local-image",
-                format!("`{image}` names no registry: other machines look for it on Docker Hub"),
-                "push it (`nextdeploy push`), and name it with its registry, best with its digest",
+                format!("`{image}` has no registry: other machines will pull it from Docker Hub"),
+                "push it (`nextdeploy push`), and name it with its registry and preferably its digest",
             );
         }
     }
 }
 
-/// Warnings of the plan that speak of what only `run` does.
+/// Warnings of the plan about what only `run` does.
 fn is_about_docker(warning: &Warning) -> bool {
     matches!(warning.code, "launch/published-everywhere" | "launch/secret-in-environment")
 }
 
-/// The numbers that the processes run as, when they are known.
+/// The user and group ids that the processes run as, if known.
 fn user(plan: &LaunchPlan) -> Result<Option<(u32, u32)>, ManifestError> {
-    let Some(asked) = &plan.user else { return Ok(plan.run.as_ref().map(|_| OWN_USER)) };
-    let (user, group) = asked.value.split_once(':').unwrap_or((&asked.value, "0"));
-    match (user.parse(), group.parse()) {
+    let Some(user) = &plan.user else { return Ok(plan.run.as_ref().map(|_| OWN_USER)) };
+    let (id, group) = user.value.split_once(':').unwrap_or((&user.value, "0"));
+    match (id.parse(), group.parse()) {
         (Ok(user), Ok(group)) => Ok(Some((user, group))),
         _ => Err(ManifestError::Value {
-            what: "user of a manifest",
-            text: asked.value.clone(),
-            reason: "engines take numbers, `1001` or `1001:0`",
+            what: "user",
+            text: user.value.clone(),
+            reason: "manifests need numbers, such as `1001` or `1001:0`",
         }),
     }
 }
@@ -215,11 +248,17 @@ pub(super) fn object_name(text: &str) -> String {
     if name.is_empty() { "app".to_owned() } else { name.to_owned() }
 }
 
-/// A program for Node.js that copies folders of the image to where volumes wait to be filled; `pairs` is JSON.
+/// A Node.js program that copies folders of the image into volumes; `pairs` is JSON: `[[FROM, TO], …]`.
 pub(super) fn copy_script(pairs: &str) -> String {
     format!(
         "const fs=require('fs');const copy=(from,to)=>{{if(fs.statSync(from).isDirectory()){{fs.mkdirSync(to,{{recursive:true}});\
          for(const name of fs.readdirSync(from))copy(from+'/'+name,to+'/'+name)}}else fs.copyFileSync(from,to)}};\
          for(const [from,to] of {pairs})if(fs.existsSync(from))copy(from,to)"
     )
+}
+
+/// One YAML document that ends with a line break. Texts that a YAML 1.1 parser would read as something else (`yes`, `0o17`, `1:30`) are quoted.
+pub(super) fn to_yaml(document: &serde_json::Value) -> String {
+    let options = serde_saphyr::ser_options! { compact_list_indent: false, prefer_block_scalars: false };
+    serde_saphyr::to_string_with_options(document, options).expect("JSON values are YAML")
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AppUser, LaunchInputs, default, limits};
+use super::{AppUser, HEAP_PERCENT, LaunchInputs, MIB, default};
 use crate::diagnostic::Warning;
 use crate::image::plan::secret_look;
 use crate::origin::{Origin, Sourced};
@@ -19,7 +19,7 @@ pub(super) fn environment(
     if inputs.run.is_some() {
         env.insert(
             "NODE_ENV".to_owned(),
-            Sourced::new("production".to_owned(), default("what was built is a production build")),
+            Sourced::new("production".to_owned(), default("the image holds a production build")),
         );
         if let Some(port) = port {
             env.insert("PORT".to_owned(), Sourced::new(port.value.to_string(), port.origin.clone()));
@@ -30,28 +30,28 @@ pub(super) fn environment(
             env.insert(name.clone(), Sourced::new(value.clone(), file.origin.clone()));
         }
     }
-    env.extend(inputs.wishes.env.clone());
+    env.extend(inputs.config.env.clone());
     if let Some(bytes) = memory.value.filter(|_| inputs.run.is_some()) {
-        tell_heap(inputs, bytes, &mut env, warnings);
+        set_heap_limit(inputs, bytes, &mut env, warnings);
     }
-    warn_of_secrets(&env, warnings);
+    warn_about_secrets(&env, warnings);
     env
 }
 
-/// Node.js does not look at the limit of its container before version 20, and later takes half of it only.
-fn tell_heap(
+/// Node.js ignores the limit of its container before version 20, and uses only half of it from then on.
+fn set_heap_limit(
     inputs: LaunchInputs<'_>,
     bytes: u64,
     env: &mut BTreeMap<String, Sourced<String>>,
     warnings: &mut Vec<Warning>,
 ) {
-    let heap = limits::heap(bytes);
+    let heap = heap_limit(bytes);
     let set = env.get("NODE_OPTIONS").map(|options| options.value.clone());
     let set = set.or_else(|| inputs.image.env.get("NODE_OPTIONS").cloned()).unwrap_or_default();
     if let Some(given) = heap_given(&set) {
         if given * 1024 * 1024 >= bytes {
             let message = format!(
-                "NODE_OPTIONS lets the heap grow to {given} MiB, and the container may use {} MiB",
+                "NODE_OPTIONS lets the heap grow to {given} MiB, but the limit of the container is {} MiB",
                 bytes >> 20
             );
             warnings.push(
@@ -80,22 +80,28 @@ fn heap_given(options: &str) -> Option<u64> {
     })
 }
 
-fn warn_of_secrets(env: &BTreeMap<String, Sourced<String>>, warnings: &mut Vec<Warning>) {
+fn warn_about_secrets(env: &BTreeMap<String, Sourced<String>>, warnings: &mut Vec<Warning>) {
     let names: Vec<String> = env
         .iter()
         .filter(|(name, value)| secret_look(name, &value.value).is_some())
         .map(|(name, _)| format!("`{name}`"))
         .collect();
     if let Some(first) = names.first() {
-        let message = format!("whoever may ask the daemon can read what looks like a secret: {}", names.join(", "));
-        let hint = format!("give {first} by `--secret` instead");
+        let message =
+            format!("variables that look like secrets are readable by every user of the daemon: {}", names.join(", "));
+        let hint = format!("pass {first} with `--secret` instead");
         warnings.push(Warning::new("launch/secret-in-environment", message).with_hint(hint));
     }
 }
 
-/// The user of the app's processes; an image that says nothing runs as root.
+/// The user of the app's processes; an image without one runs as root.
 pub(super) fn user(inputs: LaunchInputs<'_>) -> AppUser {
-    let user = inputs.wishes.user.as_ref().map(|user| user.value.as_str()).or(inputs.image.user.as_deref());
+    let user = inputs.config.user.as_ref().map(|user| user.value.as_str()).or(inputs.image.user.as_deref());
     let user = user.and_then(|user| user.split(':').next()).filter(|user| !user.is_empty()).unwrap_or("0");
     user.parse().map_or_else(|_| AppUser::Named(user.to_owned()), AppUser::Number)
+}
+
+/// MiB for the heap of JavaScript below a limit of `bytes`.
+fn heap_limit(bytes: u64) -> u64 {
+    (bytes * HEAP_PERCENT / 100 / MIB).max(1)
 }

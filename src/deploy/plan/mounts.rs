@@ -1,6 +1,6 @@
-//! What the container sees of disks and memory besides its image.
+//! What the container sees of disks and memory besides its image: its root, volumes, host folders and tmpfs.
 
-use super::{LaunchInputs, default, naming};
+use super::{DaemonMachine, LaunchInputs, default, naming};
 use crate::deploy::run_document::{RunDocument, RunMode};
 use crate::diagnostic::Warning;
 use crate::docker::{Access, ContainerName, Mount, RootFilesystem, VolumeSpec};
@@ -12,12 +12,11 @@ const TEMPORARY: u64 = 64 * 1024 * 1024;
 /// Read-only where it is known what the app writes to.
 pub(super) fn root(inputs: LaunchInputs<'_>, warnings: &mut Vec<Warning>) -> Sourced<RootFilesystem> {
     let known = inputs.run.is_some_and(|run| run.writable.is_some() && run.mode != RunMode::Server);
-    if let Some(root) = &inputs.wishes.root {
+    if let Some(root) = &inputs.config.root {
         if root.value == RootFilesystem::ReadOnly && !known {
-            let message = "what the app writes to is not known: it gets /tmp, and everything else is read-only";
+            let message = "the folders that the app writes to are unknown: everything but /tmp is read-only";
             warnings.push(
-                Warning::new("launch/read-only-guess", message)
-                    .with_hint("mount a volume or tmpfs at every folder that it writes to"),
+                Warning::new("launch/read-only-guess", message).with_hint("mount a volume or tmpfs at each of them"),
             );
         }
         return root.clone();
@@ -37,29 +36,31 @@ pub(super) fn root(inputs: LaunchInputs<'_>, warnings: &mut Vec<Warning>) -> Sou
 }
 
 /// The folders that the app writes to belong to the group 0 in images of this program.
-pub(super) fn warn_of_user(inputs: LaunchInputs<'_>, warnings: &mut Vec<Warning>) {
-    let Some(user) = inputs.wishes.user.as_ref().filter(|_| inputs.run.is_some()) else { return };
+pub(super) fn warn_about_user(inputs: LaunchInputs<'_>, warnings: &mut Vec<Warning>) {
+    let Some(user) = inputs.config.user.as_ref().filter(|_| inputs.run.is_some()) else { return };
     let in_group = match user.value.split_once(':') {
         Some((_, group)) => matches!(group, "0" | "root"),
-        // Whoever has no entry in the image is of the group 0.
+        // A user without an entry in the image belongs to group 0.
         None => user.value == "root" || user.value.parse::<u32>().is_ok(),
     };
     if !in_group {
-        let message =
-            format!("the user `{}` is not of the group 0, and cannot write the caches of the app", user.value);
+        let message = format!("the user `{}` is not in group 0 and cannot write the caches of the app", user.value);
         let own = user.value.split(':').next().unwrap_or_default();
-        warnings.push(Warning::new("launch/user-cannot-write", message).with_hint(format!("write `user: '{own}:0'`")));
+        warnings.push(Warning::new("launch/user-cannot-write", message).with_hint(format!("set `user: '{own}:0'`")));
     }
 }
 
-/// What was asked for, and what the app needs: its cache, and in a read-only root the folders that it writes to.
+/// What is configured, and what the app needs: its cache, assets of earlier versions, and in a read-only root the folders it writes to.
 pub(super) fn mounts(inputs: LaunchInputs<'_>, app: &str, root: &Sourced<RootFilesystem>) -> Vec<Sourced<Mount>> {
-    let mut mounts = inputs.wishes.mounts.clone();
+    let mut mounts = inputs.config.mounts().cloned().collect::<Vec<_>>();
     let mut add = |mount: Mount, origin: Origin| {
         if mounts.iter().all(|known| known.value.target() != mount.target()) {
             mounts.push(Sourced::new(mount, origin));
         }
     };
+    if let (Some(mount), DaemonMachine::Local) = (served_assets(inputs), inputs.machine.daemon) {
+        add(mount, Origin::Flag("--assets".to_owned()));
+    }
     let cache = inputs.run.and_then(RunDocument::cache_folder);
     if let Some((target, name)) = cache.zip(ContainerName::parse(&format!("{app}-cache")).ok()) {
         add(
@@ -88,13 +89,42 @@ pub(super) fn volumes(inputs: LaunchInputs<'_>, app: &str, mounts: &[Sourced<Mou
         if volumes.iter().any(|known| known.name == *name) {
             continue;
         }
-        let wish = inputs.wishes.volumes.get(name).cloned().unwrap_or_default();
+        let options = inputs.config.volume_options.get(name).cloned().unwrap_or_default();
         volumes.push(VolumeSpec {
             name: name.clone(),
-            driver: wish.driver.unwrap_or_else(|| "local".to_owned()),
-            options: wish.options,
+            driver: options.driver.unwrap_or_else(|| "local".to_owned()),
+            options: options.options,
             labels: naming::own_labels(app),
         });
     }
     volumes
+}
+
+/// The folder of assets in the place of the image's own.
+fn served_assets(inputs: LaunchInputs<'_>) -> Option<Mount> {
+    let (folder, run) = (inputs.machine.assets?, inputs.run?);
+    let target = run.hashed_assets()?;
+    let source = folder.join(run.base_path.trim_matches('/')).join("_next/static").to_str()?.to_owned();
+    Some(Mount::Bind { source, target, access: Access::ReadOnly })
+}
+
+pub(super) fn warn_about_remote_folders(
+    inputs: LaunchInputs<'_>,
+    mounts: &[Sourced<Mount>],
+    warnings: &mut Vec<Warning>,
+) {
+    for mount in mounts {
+        if let Mount::Bind { source, .. } = &mount.value {
+            let message = format!("`{source}` is a folder of the daemon's machine, not of this one");
+            warnings.push(Warning::new("launch/remote-folder", message));
+        }
+    }
+    if let Some(folder) = inputs.machine.assets {
+        let message =
+            format!("the app runs on another machine and does not serve the assets in `{}`", folder.display());
+        warnings.push(
+            Warning::new("launch/remote-folder", message)
+                .with_hint("serve the folder with a proxy, and pass `--proxy`"),
+        );
+    }
 }

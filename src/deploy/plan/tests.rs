@@ -9,8 +9,8 @@ use crate::image::AppRoutes;
 struct Sample {
     image: ImageFacts,
     run: Option<RunDocument>,
-    wishes: Wishes,
-    env_files: Vec<EnvFile>,
+    config: ContainerConfig,
+    env_files: Vec<LoadedEnvFile>,
 }
 
 impl Sample {
@@ -53,7 +53,7 @@ impl Sample {
                 writable: Some(vec!["/app/.next/cache".into(), "/app/.next/server/app".into()]),
                 ..RunDocument::default()
             }),
-            wishes: Wishes::default(),
+            config: ContainerConfig::default(),
             env_files: Vec::new(),
         }
     }
@@ -71,8 +71,8 @@ impl Sample {
         sample
     }
 
-    fn asking(mut self, document: &str) -> Self {
-        self.wishes = read_document("c.yml", document, Path::new("/srv"), &Environment::default()).unwrap();
+    fn configured(mut self, document: &str) -> Self {
+        self.config = read_document("c.yml", document, Path::new("/srv"), &Environment::default()).unwrap();
         self
     }
 
@@ -82,8 +82,9 @@ impl Sample {
             reference: &reference,
             image: &self.image,
             run: self.run.as_ref(),
-            wishes: &self.wishes,
+            config: &self.config,
             env_files: &self.env_files,
+            machine: MachineFacts::default(),
         })
     }
 
@@ -101,7 +102,7 @@ fn env<'p>(plan: &'p LaunchPlan, name: &str) -> Option<&'p str> {
 }
 
 #[test]
-fn what_nobody_asks_for_follows_from_the_app() {
+fn defaults_are_derived_from_the_app() {
     let plan = Sample::app().plan();
     assert_eq!(codes(&plan), [""; 0]);
     insta::assert_snapshot!(format!("{:#?}", plan.container(BTreeMap::new())));
@@ -112,13 +113,13 @@ fn a_user_of_another_group_cannot_write() {
     for (user, warned) in
         [("1001:0", false), ("1005", false), ("root", false), ("node:root", false), ("node", true), ("2000:3000", true)]
     {
-        let plan = Sample::app().asking(&format!("user: '{user}'")).plan();
+        let plan = Sample::app().configured(&format!("user: '{user}'")).plan();
         assert_eq!(codes(&plan).contains(&"launch/user-cannot-write"), warned, "{user}");
     }
 }
 
 #[test]
-fn of_a_foreign_image_little_is_known() {
+fn foreign_images_get_few_defaults() {
     let plan = Sample::foreign().plan();
     assert_eq!(codes(&plan), ["launch/no-health-check"]);
     assert_eq!((plan.app.value.as_str(), plan.name.value.as_str()), ("shop", "shop-99999999"));
@@ -128,7 +129,7 @@ fn of_a_foreign_image_little_is_known() {
     let mut silent = Sample::foreign();
     silent.image.ports.clear();
     assert!(silent.plan().ports.is_empty());
-    let error = silent.asking("ports: 80").try_plan().unwrap_err();
+    let error = silent.configured("ports: 80").try_plan().unwrap_err();
     assert_eq!(error.code(), "launch/no-port");
 }
 
@@ -147,7 +148,7 @@ fn memory_follows_from_the_routes_and_the_heap_from_memory() {
     assert_eq!(files.plan().mounts.len(), 1, "nothing but /tmp");
 
     let check = |document: &str, expected: Option<&str>| {
-        let plan = Sample::app().asking(document).plan();
+        let plan = Sample::app().configured(document).plan();
         assert_eq!(env(&plan, "NODE_OPTIONS"), expected, "{document}");
         plan
     };
@@ -162,9 +163,9 @@ fn memory_follows_from_the_routes_and_the_heap_from_memory() {
 }
 
 #[test]
-fn ports_stay_on_this_machine_unless_somebody_insists() {
+fn ports_are_published_on_loopback_by_default() {
     let ports = |document: &str| {
-        let plan = Sample::app().asking(document).plan();
+        let plan = Sample::app().configured(document).plan();
         let text: Vec<String> = plan
             .ports
             .iter()
@@ -192,17 +193,17 @@ fn the_root_is_read_only_where_the_folders_are_known() {
     let known = (RootFilesystem::ReadOnly, "/app/.next/cache /app/.next/server/app /tmp".to_owned());
     assert_eq!(targets(&Sample::app()), known);
     assert_eq!(
-        targets(&Sample::app().asking("readOnly: false")),
+        targets(&Sample::app().configured("readOnly: false")),
         (RootFilesystem::Writable, "/app/.next/cache".into())
     );
     assert_eq!(
-        targets(&Sample::app().asking("tmpfs: /tmp:size=8m\nnamedVolumes: mine:/app/.next/cache")).1,
+        targets(&Sample::app().configured("tmpfs: /tmp:size=8m\nnamedVolumes: mine:/app/.next/cache")).1,
         "/app/.next/cache /tmp /app/.next/server/app",
     );
     let mut old = Sample::app();
     old.run.as_mut().unwrap().writable = None;
     assert_eq!(targets(&old).0, RootFilesystem::Writable);
-    let asked = old.asking("readOnly: true");
+    let asked = old.configured("readOnly: true");
     assert_eq!(codes(&asked.plan()), ["launch/read-only-guess"]);
     let mut own = Sample::app();
     own.run.as_mut().unwrap().mode = RunMode::Server;
@@ -211,8 +212,8 @@ fn the_root_is_read_only_where_the_folders_are_known() {
 
 #[test]
 fn variables_of_files_give_way_to_those_of_the_document() {
-    let mut sample = Sample::app().asking("env: {A: document}");
-    let file = |name: &str, variables: &[(&str, &str)]| EnvFile {
+    let mut sample = Sample::app().configured("env: {A: document}");
+    let file = |name: &str, variables: &[(&str, &str)]| LoadedEnvFile {
         origin: Origin::File(name.to_owned()),
         variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
     };
@@ -227,23 +228,23 @@ fn variables_of_files_give_way_to_those_of_the_document() {
 }
 
 #[test]
-fn nobody_takes_a_container_out_of_sight_by_a_label() {
-    let mut sample = Sample::app().asking("labels: {team: web}");
+fn configured_labels_cannot_hide_a_container() {
+    let mut sample = Sample::app().configured("labels: {team: web}");
     for (name, value) in [("nextdeploy.managed", "false"), ("nextdeploy.app", "other")] {
         let value = Sourced::new(value.to_owned(), Origin::Flag("--label".to_owned()));
-        sample.wishes.labels.insert(name.to_owned(), value);
+        sample.config.labels.insert(name.to_owned(), value);
     }
     let plan = sample.plan();
     let label = |name: &str| plan.labels[name].value.as_str();
     assert_eq!((label("nextdeploy.managed"), label("nextdeploy.app"), label("team")), ("true", "shop", "web"));
-    let hooks = Sample::app().asking("hooks: {preStop: [node bye.js, [sleep, '1']]}").plan();
+    let hooks = Sample::app().configured("hooks: {preStop: [node bye.js, [sleep, '1']]}").plan();
     let launcher = r#""node","/nextdeploy/launcher.cjs""#;
     let expected = format!(r#"[[{launcher},"node","bye.js"],[{launcher},"sleep","1"]]"#);
     assert_eq!(hooks.labels[PRE_STOP_LABEL].value, expected);
 }
 
 #[test]
-fn labels_of_an_image_say_nothing_to_this_program() {
+fn labels_of_an_image_are_not_acted_on() {
     let mut sample = Sample::app();
     let secrets = format!("/dev/shm/nextdeploy-{0}/shop-{0}", "a".repeat(32));
     for (name, value) in [("nextdeploy.secrets", secrets.as_str()), (PRE_STOP_LABEL, r#"[["rm","-rf","/"]]"#)] {
@@ -255,7 +256,7 @@ fn labels_of_an_image_say_nothing_to_this_program() {
         ("", "")
     );
     assert!(!plan.labels.contains_key("nextdeploy.helper"), "the image does not have it");
-    sample = sample.asking("hooks: {preStop: [[node, bye.js]]}");
+    sample = sample.configured("hooks: {preStop: [[node, bye.js]]}");
     assert!(sample.plan().labels[PRE_STOP_LABEL].value.contains("bye.js"));
 }
 
@@ -273,7 +274,7 @@ fn names_fit_the_daemon() {
 #[test]
 fn a_health_check_is_the_apps_own_unless_given() {
     let health = |sample: Sample| sample.plan().health.map(|check| check.value);
-    let Some(HealthCheck::Command { argv, interval, .. }) = health(Sample::app().asking("health: {interval: 3s}"))
+    let Some(HealthCheck::Command { argv, interval, .. }) = health(Sample::app().configured("health: {interval: 3s}"))
     else {
         panic!()
     };
@@ -281,8 +282,8 @@ fn a_health_check_is_the_apps_own_unless_given() {
         (argv.join(" "), interval),
         ("node /nextdeploy/launcher.cjs health".into(), Some(Duration::from_secs(3)))
     );
-    assert_eq!(health(Sample::app().asking("health: false")), Some(HealthCheck::Disabled));
-    let Some(HealthCheck::Command { argv, .. }) = health(Sample::foreign().asking("health: {command: [/probe]}"))
+    assert_eq!(health(Sample::app().configured("health: false")), Some(HealthCheck::Disabled));
+    let Some(HealthCheck::Command { argv, .. }) = health(Sample::foreign().configured("health: {command: [/probe]}"))
     else {
         panic!()
     };

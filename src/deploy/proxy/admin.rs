@@ -1,8 +1,8 @@
-//! Client of Caddy's admin API. A change reads the whole configuration, and is written back only when nobody else wrote meanwhile.
+//! Client of Caddy's admin API. A change reads the whole configuration and is written back only if it has not changed in between.
 
 use std::time::Duration;
 
-use reqwest::header::ETAG;
+use reqwest::header::{CONTENT_TYPE, ETAG, HeaderMap, IF_MATCH};
 use reqwest::{Method, StatusCode, Url};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,35 +10,37 @@ use tokio::time::Instant;
 
 use super::config;
 use super::error::ProxyError;
-use super::exchange::{Answer, Body};
 use super::site::{Site, Upstream, check_app};
-use super::switch::{Pair, SwitchFolder};
-use crate::diagnostic::error_chain;
+use super::switch::{SwitchFolder, SwitchRoot, UpstreamPair};
+use crate::diagnostic::{Warning, error_chain, shown, size_text};
+use crate::net::{BodyError, read_body};
 use crate::{host, net};
 
+/// More than the configuration of thousands of sites.
+const MAX_ANSWER: usize = 32 * 1024 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How often a change is tried when somebody else changes the configuration at the same time.
+/// Attempts to change a configuration that others change at the same time.
 const ATTEMPTS: u32 = 8;
 /// A connection that the previous configuration accepted may send its first request for five seconds (Go's `Server.Shutdown`),
 /// and that request goes to the previous upstream.
 const SETTLE: Duration = Duration::from_millis(5_500);
-/// From a look at the file of a switch to a request that is counted.
+/// From the moment Caddy checks the file of a switch until it counts the request.
 const SETTLE_OF_SWITCH: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_millis(100);
 
 /// A running Caddy.
 #[derive(Debug, Clone)]
-pub struct Admin {
-    pub(super) client: reqwest::Client,
+pub struct CaddyAdmin {
+    client: reqwest::Client,
     /// Without a path.
-    pub(super) url: Url,
+    url: Url,
 }
 
 /// What became of a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Ensured {
+pub enum SiteChange {
     Created,
     Changed,
     Unchanged,
@@ -70,7 +72,7 @@ pub enum Drained {
     Idle(Duration),
     /// The time was over before that.
     TimedOut { requests: u64 },
-    /// The requests go to the new upstream, but Caddy does not tell how many run at the old one.
+    /// The requests go to the new upstream, but the number of those at the old one is unknown.
     Unknown { reason: String },
 }
 
@@ -80,12 +82,12 @@ struct UpstreamStatus {
     num_requests: u64,
 }
 
-impl Admin {
-    /// `url` as `http://127.0.0.1:2019`. Nothing is asked yet. Proxies of the environment are not used.
+impl CaddyAdmin {
+    /// `url` as `http://127.0.0.1:2019`. Sends no request yet. Proxies of the environment are not used.
     pub fn new(url: &str) -> Result<Self, ProxyError> {
         let wrong = |reason| ProxyError::AdminAddress { reason };
         let text = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        let url = Url::parse(&text).map_err(|_| wrong("it is no URL"))?;
+        let url = Url::parse(&text).map_err(|_| wrong("invalid URL"))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong("it is neither `http://` nor `https://`"));
         }
@@ -150,17 +152,66 @@ impl Admin {
         Ok(config::upstreams(&config, app).is_some())
     }
 
-    /// Whether Caddy reads what this machine has in `folder`, which is there: it is asked to import a file that only this program knows.
+    /// Whether Caddy can read `folder` of this machine: it has to import a file there whose name only this program knows.
     pub async fn sees(&self, folder: &SwitchFolder) -> Result<bool, ProxyError> {
         let word = format!("nextdeploy-{}", host::random_word());
         let probe = folder.probe(&word, &word)?;
         let import = format!("import \"{}\"\n", probe.path().display());
-        match self.ask(Method::POST, "adapt", Some(Body::Caddyfile(import)), None).await {
+        match self.send(Method::POST, "adapt", Some(AdminBody::Caddyfile(import)), None).await {
             // A file with one word is the address of a site.
             Ok((adapted, _)) => Ok(String::from_utf8_lossy(&adapted).contains(&format!("\"{word}\""))),
-            Err(Answer::Status(..)) => Ok(false),
-            Err(answer) => Err(self.error(answer)),
+            Err(AdminFailure::Status(..)) => Ok(false),
+            Err(failure) => Err(self.error(failure)),
         }
+    }
+
+    /// The folder in which the site of `app` is switched; `None` when each switch loads a configuration instead, with a warning unless that
+    /// was chosen.
+    ///
+    /// # Errors
+    /// [`ProxyError::SwitchFolder`] when a folder was chosen and either side cannot use it.
+    pub async fn switch_folder(
+        &self,
+        root: &SwitchRoot,
+        app: &str,
+    ) -> Result<(Option<SwitchFolder>, Option<Warning>), ProxyError> {
+        let folder = match root {
+            SwitchRoot::None => return Ok((None, None)),
+            SwitchRoot::Default(root) | SwitchRoot::Chosen(root) => SwitchFolder::of(root, app)?,
+        };
+        let visible = match folder.make() {
+            Ok(()) => self.sees(&folder).await,
+            Err(error) => Err(error),
+        };
+        if !matches!(visible, Ok(true)) {
+            folder.remove_if_empty();
+        }
+        let reason = match visible {
+            Ok(true) => return Ok((Some(folder), None)),
+            Ok(false) => "Caddy does not see it".to_owned(),
+            Err(ProxyError::SwitchFolder { reason, .. }) => reason,
+            Err(error) => return Err(error),
+        };
+        let path = folder.path().to_path_buf();
+        if matches!(root, SwitchRoot::Chosen(_)) {
+            return Err(ProxyError::SwitchFolder { path, reason });
+        }
+        let message = format!("the site is not switched in `{}` ({reason})", path.display());
+        let warning = Warning::new("proxy/no-switch", message).with_hint(
+            "`run --replace` will load a configuration, which closes idle connections; set `--switch-dir` to a folder that Caddy's user \
+             can read, or to `none` to silence this warning",
+        );
+        Ok((None, Some(warning)))
+    }
+
+    /// A warning when other machines can reach the admin API, which has no password.
+    pub fn exposure_warning(&self) -> Option<Warning> {
+        if self.is_on_loopback() {
+            return None;
+        }
+        let message = format!("Caddy's admin API at {} is not on this machine and has no password", self.address());
+        let hint = "bind it to loopback and reach it through a tunnel: `ssh -L 2019:127.0.0.1:2019 SERVER`";
+        Some(Warning::new("proxy/admin-exposed", message).with_hint(hint))
     }
 
     /// The upstream of `app` that a switch goes to without a new configuration; `None` when there is no such switch.
@@ -173,8 +224,8 @@ impl Admin {
         }
     }
 
-    /// A folder that is gone or closed is no error: a configuration does it, too.
-    async fn serves_by(&self, pair: &Pair) -> Result<bool, ProxyError> {
+    /// An unusable folder is not an error: a configuration can be loaded instead.
+    async fn serves_by(&self, pair: &UpstreamPair) -> Result<bool, ProxyError> {
         match self.sees(&pair.folder).await {
             Err(ProxyError::SwitchFolder { .. }) => Ok(false),
             seen => seen,
@@ -183,7 +234,7 @@ impl Admin {
 
     /// Makes Caddy serve `site`, and leaves everything else that it serves as it is. A configuration that Caddy refuses changes nothing.
     /// With `folder`, which Caddy [sees](Self::sees), its upstream can be switched there.
-    pub async fn ensure_site(&self, site: &Site, folder: Option<&SwitchFolder>) -> Result<Ensured, ProxyError> {
+    pub async fn ensure_site(&self, site: &Site, folder: Option<&SwitchFolder>) -> Result<SiteChange, ProxyError> {
         let live = folder.map(SwitchFolder::live).transpose()?;
         let spare = Upstream::free();
         self.change(|before| {
@@ -192,9 +243,9 @@ impl Admin {
                 folder.zip(live).map(|(folder, live)| config::pair_for(before, site, folder, live, spare.clone()));
             let after = config::with_site(before.clone(), site, pair.as_ref())?;
             let outcome = match (known, after == *before) {
-                (_, true) => Ensured::Unchanged,
-                (true, false) => Ensured::Changed,
-                (false, false) => Ensured::Created,
+                (_, true) => SiteChange::Unchanged,
+                (true, false) => SiteChange::Changed,
+                (false, false) => SiteChange::Created,
             };
             Ok((after, outcome))
         })
@@ -247,7 +298,13 @@ impl Admin {
     }
 
     /// The switch of a pair. An upstream that it does not know needs a configuration first.
-    async fn turn(&self, app: &str, pair: &Pair, upstream: &Upstream, limit: Duration) -> Result<Switched, ProxyError> {
+    async fn turn(
+        &self,
+        app: &str,
+        pair: &UpstreamPair,
+        upstream: &Upstream,
+        limit: Duration,
+    ) -> Result<Switched, ProxyError> {
         let live = pair.folder.live()?;
         let (mut previous, mut by) = (Vec::new(), SwitchedBy::Folder);
         if pair.at(live) != upstream {
@@ -292,19 +349,19 @@ impl Admin {
     }
 
     async fn running_requests(&self, upstreams: &[String]) -> Result<u64, ProxyError> {
-        let asked = self.ask(Method::GET, "reverse_proxy/upstreams", None, None).await;
-        let (body, _) = asked.map_err(|answer| self.error(answer))?;
+        let sent = self.send(Method::GET, "reverse_proxy/upstreams", None, None).await;
+        let (body, _) = sent.map_err(|failure| self.error(failure))?;
         let all: Vec<UpstreamStatus> =
             serde_json::from_slice(&body).map_err(|_| self.not_caddy("no list of upstreams"))?;
         Ok(all.iter().filter(|status| upstreams.contains(&status.address)).map(|status| status.num_requests).sum())
     }
 
-    /// Applies `edit` to the configuration as it is, again when it was changed meanwhile.
+    /// Applies `edit` to the current configuration, and again if others change it in between.
     async fn change<T>(&self, edit: impl Fn(&Value) -> Result<(Value, T), ProxyError>) -> Result<T, ProxyError> {
         for _ in 0..ATTEMPTS {
             let (before, tag) = self.config().await?;
             let (after, outcome) = edit(&before)?;
-            if after == before || self.write(&after, tag.as_deref()).await? == Written::Yes {
+            if after == before || self.write(&after, tag.as_deref()).await? {
                 return Ok(outcome);
             }
         }
@@ -313,8 +370,8 @@ impl Admin {
 
     /// The whole configuration, `null` when there is none, and its entity tag.
     async fn config(&self) -> Result<(Value, Option<String>), ProxyError> {
-        let asked = self.ask(Method::GET, "config/", None, None).await;
-        let (body, headers) = asked.map_err(|answer| self.error(answer))?;
+        let sent = self.send(Method::GET, "config/", None, None).await;
+        let (body, headers) = sent.map_err(|failure| self.error(failure))?;
         let config: Value = serde_json::from_slice(&body).map_err(|_| self.not_caddy("no JSON"))?;
         if !config.is_object() && !config.is_null() {
             return Err(self.not_caddy("no configuration"));
@@ -323,17 +380,82 @@ impl Admin {
         Ok((config, tag))
     }
 
-    async fn write(&self, config: &Value, tag: Option<&str>) -> Result<Written, ProxyError> {
-        match self.ask(Method::POST, "config/", Some(Body::Json(config)), tag).await {
-            Ok(_) => Ok(Written::Yes),
-            Err(Answer::Status(StatusCode::PRECONDITION_FAILED, _)) => Ok(Written::NoLongerTheSame),
-            Err(answer) => Err(self.error(answer)),
+    /// False when the configuration has changed since `tag`.
+    async fn write(&self, config: &Value, tag: Option<&str>) -> Result<bool, ProxyError> {
+        match self.send(Method::POST, "config/", Some(AdminBody::Json(config)), tag).await {
+            Ok(_) => Ok(true),
+            Err(AdminFailure::Status(StatusCode::PRECONDITION_FAILED, _)) => Ok(false),
+            Err(failure) => Err(self.error(failure)),
         }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<AdminBody<'_>>,
+        tag: Option<&str>,
+    ) -> Result<(Vec<u8>, HeaderMap), AdminFailure> {
+        let mut url = self.url.clone();
+        url.set_path(path);
+        let mut request = self.client.request(method, url);
+        request = match body {
+            None => request,
+            Some(AdminBody::Json(value)) => request.json(value),
+            Some(AdminBody::Caddyfile(text)) => request.header(CONTENT_TYPE, "text/caddyfile").body(text),
+        };
+        if let Some(tag) = tag {
+            request = request.header(IF_MATCH, tag);
+        }
+        let response = request.send().await.map_err(AdminFailure::Connection)?;
+        let status = response.status();
+        let mut headers = response.headers().clone();
+        // Until Caddy 2.8 the entity tag comes behind the body.
+        let read = read_body(reqwest::Body::from(response), MAX_ANSWER).await.map_err(|error| match error {
+            BodyError::TooLong { limit } => AdminFailure::TooLong { limit },
+            BodyError::Broken(error) => AdminFailure::Connection(error),
+        })?;
+        headers.extend(read.trailers);
+        let body = read.bytes;
+        if status.is_success() {
+            return Ok((body, headers));
+        }
+        Err(AdminFailure::Status(status, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    fn error(&self, failure: AdminFailure) -> ProxyError {
+        let url = self.address().to_owned();
+        match failure {
+            AdminFailure::Connection(error) => {
+                ProxyError::Unreachable { url, reason: error_chain(&error.without_url()) }
+            }
+            AdminFailure::TooLong { limit } => {
+                ProxyError::NotCaddy { url, reason: format!("its answer is longer than {}", size_text(limit as u64)) }
+            }
+            AdminFailure::Status(status, body) => match serde_json::from_str::<Value>(&body) {
+                Ok(Value::Object(answer)) if answer.get("error").is_some_and(Value::is_string) => {
+                    let message = answer["error"].as_str().unwrap_or_default().to_owned();
+                    ProxyError::Refused { url, message }
+                }
+                _ => ProxyError::NotCaddy { url, reason: format!("status {status}: {}", shown(body.trim())) },
+            },
+        }
+    }
+
+    fn not_caddy(&self, reason: &str) -> ProxyError {
+        ProxyError::NotCaddy { url: self.address().to_owned(), reason: reason.to_owned() }
     }
 }
 
-#[derive(PartialEq, Eq)]
-enum Written {
-    Yes,
-    NoLongerTheSame,
+/// What is sent.
+enum AdminBody<'a> {
+    Json(&'a Value),
+    Caddyfile(String),
+}
+
+/// Why a request did not succeed.
+enum AdminFailure {
+    Connection(reqwest::Error),
+    TooLong { limit: usize },
+    Status(StatusCode, String),
 }

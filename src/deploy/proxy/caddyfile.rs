@@ -1,15 +1,13 @@
 //! A [`Site`] as a Caddyfile. The grammar is that of Caddy 2.6 and later.
 
-use super::address::{Scheme, SiteAddress};
-use super::site::Site;
-use super::{
+use super::site::{
     COMPRESSED_TYPES, DEFAULT_HEADERS, DIAL_TIMEOUT_MS, HEALTH_INTERVAL_MS, HEALTH_TIMEOUT_MS, IMMUTABLE,
-    KEEP_ALIVE_MS, REMOVED_HEADERS, TRANSPORT_SECURITY, TRY_DURATION_MS, TRY_INTERVAL_MS,
+    KEEP_ALIVE_MS, REMOVED_HEADERS, Scheme, Site, SiteAddress, TRANSPORT_SECURITY, TRY_DURATION_MS, TRY_INTERVAL_MS,
 };
 
-/// How much of a Caddyfile is wanted.
+/// How much of a Caddyfile to render.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope<'a> {
+pub enum CaddyfileScope<'a> {
     /// With the global options, among them where the admin API listens (`127.0.0.1:2019`).
     Whole { admin: &'a str },
     /// To be imported by another one.
@@ -17,9 +15,9 @@ pub enum Scope<'a> {
 }
 
 /// The text, formatted as `caddy fmt` does it.
-pub fn render_caddyfile(site: &Site, scope: Scope<'_>) -> String {
-    let mut text = Text::default();
-    if let Scope::Whole { admin } = scope {
+pub fn render_caddyfile(site: &Site, scope: CaddyfileScope<'_>) -> String {
+    let mut text = CaddyfileWriter::default();
+    if let CaddyfileScope::Whole { admin } = scope {
         text.line("# The admin API has no password: it listens on this machine only.");
         text.block("", |text| text.line(&format!("admin {admin}")));
         text.line("");
@@ -40,7 +38,7 @@ pub fn render_caddyfile(site: &Site, scope: Scope<'_>) -> String {
     text.out
 }
 
-fn render_site(text: &mut Text, site: &Site, bind: Option<&str>, scheme: Scheme) {
+fn render_site(text: &mut CaddyfileWriter, site: &Site, bind: Option<&str>, scheme: Scheme) {
     if let Some(address) = bind {
         text.line(&format!("bind {address}"));
         text.line("");
@@ -74,7 +72,7 @@ fn render_site(text: &mut Text, site: &Site, bind: Option<&str>, scheme: Scheme)
     text.block("handle", |text| render_proxy(text, site));
 }
 
-fn render_assets(text: &mut Text, site: &Site, folder: &str) {
+fn render_assets(text: &mut CaddyfileWriter, site: &Site, folder: &str) {
     let folder = quoted(folder);
     text.line("# Files of this and of earlier versions; the app is asked for what is not there.");
     text.block("@stored", |text| {
@@ -89,7 +87,7 @@ fn render_assets(text: &mut Text, site: &Site, folder: &str) {
     });
 }
 
-fn render_proxy(text: &mut Text, site: &Site) {
+fn render_proxy(text: &mut CaddyfileWriter, site: &Site) {
     // `flush_interval -1` is left out on purpose: what is streamed is flushed without it, and with it a reload of Caddy cuts
     // the requests that are running.
     text.block(&format!("reverse_proxy {}", site.upstream), |text| {
@@ -128,12 +126,12 @@ fn quoted(text: &str) -> String {
 
 /// Lines with the indentation of their block.
 #[derive(Default)]
-struct Text {
+struct CaddyfileWriter {
     out: String,
     depth: usize,
 }
 
-impl Text {
+impl CaddyfileWriter {
     fn line(&mut self, line: &str) {
         if !line.is_empty() {
             self.out.extend(std::iter::repeat_n('\t', self.depth));

@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::address::Scheme;
 use super::error::ProxyError;
 use super::route::{
-    DRAINING, Listener, PROXY, SECOND, SWITCH, dials, draining_handlers, id_prefix, listeners, render_route, route_id,
+    DRAINING, PROXY, SECOND, SWITCH, SiteListener, dials, draining_handlers, id_prefix, listeners, render_route,
+    route_id,
 };
-use super::site::{Site, Upstream};
-use super::switch::{Pair, Side, SwitchFolder};
+use super::site::{Scheme, Site, Upstream};
+use super::switch::{SwitchFolder, UpstreamPair, UpstreamSide};
 
 /// Begins the names of the servers that are made here; they may carry the routes of several apps.
 const SERVER_PREFIX: &str = "nextdeploy_";
@@ -20,7 +20,7 @@ pub fn render_json(site: &Site, admin: &str) -> Result<Value, ProxyError> {
 
 /// `config` with `site` in it, which replaces what the app had before. An upstream that it had before goes on to be counted.
 /// Of a `pair` the one that gets the requests is the site's.
-pub(super) fn with_site(mut config: Value, site: &Site, pair: Option<&Pair>) -> Result<Value, ProxyError> {
+pub(super) fn with_site(mut config: Value, site: &Site, pair: Option<&UpstreamPair>) -> Result<Value, ProxyError> {
     let is_named = |upstream: &Upstream| pair.map_or(site.upstream == *upstream, |pair| pair.contains(upstream));
     let mut gone = upstreams(&config, &site.app).unwrap_or_default();
     gone.retain(|upstream| !is_named(upstream));
@@ -51,17 +51,23 @@ pub(super) fn without_site(mut config: Value, app: &str) -> Option<Value> {
 }
 
 /// The pair for `site` in `config`: what the app has already, with the site's upstream at the side that is live.
-pub(super) fn pair_for(config: &Value, site: &Site, folder: &SwitchFolder, live: Side, spare: Upstream) -> Pair {
+pub(super) fn pair_for(
+    config: &Value,
+    site: &Site,
+    folder: &SwitchFolder,
+    live: UpstreamSide,
+    spare: Upstream,
+) -> UpstreamPair {
     let spare = match pair(config, &site.app) {
         None => spare,
         Some(known) if *known.at(live.other()) == site.upstream => known.at(live).clone(),
         Some(known) => known.at(live.other()).clone(),
     };
-    Pair::new(folder.clone(), live, site.upstream.clone(), spare)
+    UpstreamPair::new(folder.clone(), live, site.upstream.clone(), spare)
 }
 
 /// The two upstreams of `app`; `None` when it has one, or no site.
-pub(super) fn pair(config: &Value, app: &str) -> Option<Pair> {
+pub(super) fn pair(config: &Value, app: &str) -> Option<UpstreamPair> {
     let (mut folder, mut blue, mut green) = (None, None, None);
     visit(config, &mut |object| {
         if is_part(object, app, SWITCH) {
@@ -73,14 +79,14 @@ pub(super) fn pair(config: &Value, app: &str) -> Option<Pair> {
             green = green.take().or_else(|| dialled(object).into_iter().next());
         }
     });
-    Some(Pair { folder: folder?, blue: blue?, green: green? })
+    Some(UpstreamPair { folder: folder?, blue: blue?, green: green? })
 }
 
 /// `config` with `upstream` at one side of the pair of `app`; `None` when there is no such side.
-pub(super) fn with_side(mut config: Value, app: &str, side: Side, upstream: &Upstream) -> Option<Value> {
+pub(super) fn with_side(mut config: Value, app: &str, side: UpstreamSide, upstream: &Upstream) -> Option<Value> {
     let part = match side {
-        Side::Blue => PROXY,
-        Side::Green => SECOND,
+        UpstreamSide::Blue => PROXY,
+        UpstreamSide::Green => SECOND,
     };
     let mut found = false;
     visit_mut(&mut config, &mut |object| {
@@ -142,8 +148,8 @@ fn dialled(handler: &Map<String, Value>) -> Vec<Upstream> {
     list.iter().filter_map(|upstream| Upstream::parse(upstream.get("dial")?.as_str()?).ok()).collect()
 }
 
-/// A host or listener that somebody else has.
-fn check_free(config: &Value, site: &Site, wanted: &[Listener]) -> Result<(), ProxyError> {
+/// Fails if another site has one of the hosts or listeners.
+fn check_free(config: &Value, site: &Site, wanted: &[SiteListener]) -> Result<(), ProxyError> {
     let own = id_prefix(&site.app);
     for listener in wanted {
         let overlapping = servers(config).filter(|(_, server)| serves(server, &listener.listen));
@@ -159,7 +165,7 @@ fn check_free(config: &Value, site: &Site, wanted: &[Listener]) -> Result<(), Pr
 }
 
 /// The host of `listener` that `route` answers for.
-fn taken(route: &Value, listener: &Listener) -> Option<String> {
+fn taken(route: &Value, listener: &SiteListener) -> Option<String> {
     let Some(matches) = route.get("match").and_then(Value::as_array).filter(|sets| !sets.is_empty()) else {
         // For all hosts: ours with names stand before it.
         return (listener.hosts.is_empty() && answers(route)).then(|| listener.listen.clone());
@@ -187,12 +193,12 @@ fn owner(route: &Value, server: &str) -> String {
 }
 
 /// The server that has the listener already, or the name of a new one.
-fn server_for(servers: &Map<String, Value>, listener: &Listener) -> String {
+fn server_for(servers: &Map<String, Value>, listener: &SiteListener) -> String {
     let found = servers.iter().find(|(_, server)| serves(server, &listener.listen));
     found.map_or_else(|| format!("{SERVER_PREFIX}{}", listener.port), |(name, _)| name.clone())
 }
 
-fn new_server(listener: &Listener) -> Value {
+fn new_server(listener: &SiteListener) -> Value {
     let mut server = json!({ "listen": [listener.listen], "routes": [] });
     if listener.scheme == Scheme::Http {
         server["automatic_https"] = json!({ "disable": true });
@@ -201,7 +207,7 @@ fn new_server(listener: &Listener) -> Value {
 }
 
 /// Keeps Caddy from getting certificates for names that are served without TLS.
-fn serve_plainly(server: &mut Value, listener: &Listener) {
+fn serve_plainly(server: &mut Value, listener: &SiteListener) {
     let disabled = server.pointer("/automatic_https/disable").and_then(Value::as_bool).unwrap_or(false);
     if listener.scheme == Scheme::Https || disabled || listener.hosts.is_empty() {
         return;
@@ -219,7 +225,7 @@ fn serve_plainly(server: &mut Value, listener: &Listener) {
 }
 
 /// In the place of the route with the same id. A new one goes before all others when it names hosts, and else behind them.
-fn place(server: &mut Value, route: Value, listener: &Listener) {
+fn place(server: &mut Value, route: Value, listener: &SiteListener) {
     let Some(server) = server.as_object_mut() else { return };
     let Value::Array(routes) = server.entry("routes").or_insert_with(|| json!([])) else { return };
     let known = routes.iter().position(|known| known.get("@id") == route.get("@id"));

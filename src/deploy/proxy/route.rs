@@ -2,20 +2,18 @@
 
 use serde_json::{Map, Value, json};
 
-use super::address::Scheme;
-use super::site::{Site, Upstream};
-use super::switch::{GREEN, Pair, SwitchFolder};
-use super::{
+use super::site::{
     COMPRESSED_TYPES, DEFAULT_HEADERS, DIAL_TIMEOUT_MS, HEALTH_INTERVAL_MS, HEALTH_TIMEOUT_MS, IMMUTABLE,
-    KEEP_ALIVE_MS, REMOVED_HEADERS, TRANSPORT_SECURITY, TRY_DURATION_MS, TRY_INTERVAL_MS,
+    KEEP_ALIVE_MS, REMOVED_HEADERS, Scheme, Site, TRANSPORT_SECURITY, TRY_DURATION_MS, TRY_INTERVAL_MS, Upstream,
 };
+use super::switch::{GREEN, SwitchFolder, UpstreamPair};
 
 /// Caddy counts in nanoseconds.
 const NANOSECONDS: u64 = 1_000_000;
 
 /// One address to listen on, with the names that are served there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Listener {
+pub(super) struct SiteListener {
     pub listen: String,
     pub port: u16,
     pub scheme: Scheme,
@@ -24,8 +22,8 @@ pub(super) struct Listener {
 }
 
 /// The listeners of a site, in the order in which they were named.
-pub(super) fn listeners(site: &Site) -> Vec<Listener> {
-    let mut found: Vec<Listener> = Vec::new();
+pub(super) fn listeners(site: &Site) -> Vec<SiteListener> {
+    let mut found: Vec<SiteListener> = Vec::new();
     for address in &site.addresses {
         let listen = address.listen();
         let host = address.host().map(str::to_owned);
@@ -34,7 +32,7 @@ pub(super) fn listeners(site: &Site) -> Vec<Listener> {
             Some(listener) if host.is_none() => listener.hosts.clear(),
             Some(listener) if listener.hosts.is_empty() => {}
             Some(listener) => listener.hosts.extend(host),
-            None => found.push(Listener {
+            None => found.push(SiteListener {
                 listen,
                 port: address.port,
                 scheme: address.scheme,
@@ -50,7 +48,7 @@ pub(super) fn id_prefix(app: &str) -> String {
     format!("nextdeploy:{app}:")
 }
 
-pub(super) fn route_id(app: &str, listener: &Listener) -> String {
+pub(super) fn route_id(app: &str, listener: &SiteListener) -> String {
     format!("{}{}", id_prefix(app), listener.port)
 }
 
@@ -62,7 +60,12 @@ pub(super) const SECOND: &str = ":second";
 pub(super) const SWITCH: &str = ":switch";
 
 /// The route of `site` on `listener`, to its upstream or to a pair. Upstreams in `draining` get no request and stay counted.
-pub(super) fn render_route(site: &Site, pair: Option<&Pair>, listener: &Listener, draining: &[Upstream]) -> Value {
+pub(super) fn render_route(
+    site: &Site,
+    pair: Option<&UpstreamPair>,
+    listener: &SiteListener,
+    draining: &[Upstream],
+) -> Value {
     let id = route_id(&site.app, listener);
     let mut first = headers(listener.scheme);
     first.push(encode());

@@ -1,7 +1,7 @@
 //! A switch that needs no new configuration, since loading one closes connections: Caddy serves an app from either of two upstreams,
 //! and looks at each request whether a file is there.
 //!
-//! The folder must be of one machine for both; whether it is, is asked of Caddy itself ([`Admin::sees`](super::Admin::sees)).
+//! Caddy must see the same folder as this program, which [`CaddyAdmin::sees`](super::CaddyAdmin::sees) checks.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -12,6 +12,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::error::ProxyError;
 use super::site::{Upstream, check_app, check_folder};
+use crate::host::Environment;
 
 /// The file that leads the requests to the second upstream.
 pub(super) const GREEN: &str = "green";
@@ -23,16 +24,44 @@ const FILE_MODE: u32 = 0o644;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SwitchFolder(String);
 
+/// Where the folders of all apps are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SwitchRoot {
+    /// Nothing was chosen; sites are loaded without a switch if it cannot be used.
+    Default(PathBuf),
+    Chosen(PathBuf),
+    /// Every switch loads a configuration.
+    None,
+}
+
+impl SwitchRoot {
+    /// The folder of `--switch-dir`, where `none` turns switching off.
+    pub fn new(chosen: Option<&Path>, environment: &Environment) -> Self {
+        match chosen {
+            Some(folder) if folder.as_os_str() == "none" => Self::None,
+            Some(folder) => Self::Chosen(std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf())),
+            None => Self::Default(default_root(environment, rustix::process::geteuid().is_root())),
+        }
+    }
+}
+
+/// Readable by Caddy's user, and kept when the machine restarts.
+fn default_root(environment: &Environment, is_root: bool) -> PathBuf {
+    let set = |name: &str| environment.get(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let state = set("XDG_STATE_HOME").or_else(|| Some(set("HOME").filter(|_| !is_root)?.join(".local/state")));
+    state.unwrap_or_else(|| PathBuf::from("/var/lib")).join("nextdeploy/proxy")
+}
+
 /// One of two upstreams, as blue-green deployments call them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum UpstreamSide {
     /// Without the file.
     Blue,
     /// With it.
     Green,
 }
 
-impl Side {
+impl UpstreamSide {
     pub fn other(self) -> Self {
         match self {
             Self::Blue => Self::Green,
@@ -43,24 +72,24 @@ impl Side {
 
 /// Two upstreams, and the folder that says which of them gets the requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pair {
+pub(super) struct UpstreamPair {
     pub folder: SwitchFolder,
     pub blue: Upstream,
     pub green: Upstream,
 }
 
-impl Pair {
-    pub fn new(folder: SwitchFolder, live: Side, upstream: Upstream, spare: Upstream) -> Self {
+impl UpstreamPair {
+    pub fn new(folder: SwitchFolder, live: UpstreamSide, upstream: Upstream, spare: Upstream) -> Self {
         match live {
-            Side::Blue => Self { folder, blue: upstream, green: spare },
-            Side::Green => Self { folder, blue: spare, green: upstream },
+            UpstreamSide::Blue => Self { folder, blue: upstream, green: spare },
+            UpstreamSide::Green => Self { folder, blue: spare, green: upstream },
         }
     }
 
-    pub fn at(&self, side: Side) -> &Upstream {
+    pub fn at(&self, side: UpstreamSide) -> &Upstream {
         match side {
-            Side::Blue => &self.blue,
-            Side::Green => &self.green,
+            UpstreamSide::Blue => &self.blue,
+            UpstreamSide::Green => &self.green,
         }
     }
 
@@ -106,19 +135,19 @@ impl SwitchFolder {
         let _ = fs::remove_dir(self.path());
     }
 
-    pub(super) fn live(&self) -> Result<Side, ProxyError> {
+    pub(super) fn live(&self) -> Result<UpstreamSide, ProxyError> {
         let there = self.green().try_exists().map_err(|error| self.unusable(&error))?;
-        Ok(if there { Side::Green } else { Side::Blue })
+        Ok(if there { UpstreamSide::Green } else { UpstreamSide::Blue })
     }
 
     /// From the next request on.
-    pub(super) fn turn(&self, to: Side) -> Result<(), ProxyError> {
+    pub(super) fn turn(&self, to: UpstreamSide) -> Result<(), ProxyError> {
         let turned = match to {
-            Side::Green => match write_new(&self.green(), "") {
+            UpstreamSide::Green => match write_new(&self.green(), "") {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
                 written => written,
             },
-            Side::Blue => match fs::remove_file(self.green()) {
+            UpstreamSide::Blue => match fs::remove_file(self.green()) {
                 Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
                 removed => removed,
             },
@@ -127,15 +156,15 @@ impl SwitchFolder {
     }
 
     /// Writes a file of this text, for as long as the answer lives.
-    pub(super) fn probe(&self, name: &str, text: &str) -> Result<Probe, ProxyError> {
+    pub(super) fn probe(&self, name: &str, text: &str) -> Result<ProbeFile, ProxyError> {
         let path = self.path().join(name);
         write_new(&path, text).map_err(|error| self.unusable(&error))?;
-        Ok(Probe(path))
+        Ok(ProbeFile(path))
     }
 
     /// Takes away what this program made in it, and the folder when nothing else is there.
     pub fn remove(&self) -> Result<(), ProxyError> {
-        self.turn(Side::Blue)?;
+        self.turn(UpstreamSide::Blue)?;
         match fs::remove_dir(self.path()) {
             Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => {
                 Err(self.unusable(&error))
@@ -167,17 +196,17 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// A file that goes with this value.
-pub(super) struct Probe(PathBuf);
+pub(super) struct ProbeFile(PathBuf);
 
-impl Probe {
+impl ProbeFile {
     pub fn path(&self) -> &Path {
         &self.0
     }
 }
 
-impl Drop for Probe {
+impl Drop for ProbeFile {
     fn drop(&mut self) {
-        // What stays is an empty name that nobody asks for.
+        // A file that stays is never requested.
         let _ = fs::remove_file(&self.0);
     }
 }
@@ -192,8 +221,10 @@ mod tests {
         let folder = SwitchFolder::of(&root.path().join("a/b"), "shop").unwrap();
         folder.make().unwrap();
         assert_eq!(fs::metadata(root.path().join("a")).unwrap().permissions().mode() & 0o777, FOLDER_MODE);
-        assert_eq!(folder.live().unwrap(), Side::Blue);
-        for side in [Side::Green, Side::Green, Side::Blue, Side::Blue, Side::Green] {
+        assert_eq!(folder.live().unwrap(), UpstreamSide::Blue);
+        for side in
+            [UpstreamSide::Green, UpstreamSide::Green, UpstreamSide::Blue, UpstreamSide::Blue, UpstreamSide::Green]
+        {
             folder.turn(side).unwrap();
             assert_eq!(folder.live().unwrap(), side);
         }
@@ -204,6 +235,19 @@ mod tests {
         folder.remove().unwrap();
         folder.remove().unwrap();
         assert!(!folder.path().exists());
+    }
+
+    #[test]
+    fn the_default_folder_is_readable_by_caddy() {
+        for (pairs, is_root, expected) in [
+            (&[("HOME", "/root")][..], true, "/var/lib/nextdeploy/proxy"),
+            (&[("HOME", "/home/a")], false, "/home/a/.local/state/nextdeploy/proxy"),
+            (&[("XDG_STATE_HOME", "/x"), ("HOME", "/root")], true, "/x/nextdeploy/proxy"),
+            (&[], false, "/var/lib/nextdeploy/proxy"),
+        ] {
+            let environment = Environment::from_pairs(pairs.iter().copied());
+            assert_eq!(default_root(&environment, is_root), PathBuf::from(expected));
+        }
     }
 
     #[test]

@@ -1,8 +1,7 @@
 use serde_json::{Value, json};
 
-use super::address::SiteAddress;
 use super::config::{pair, pair_for, upstreams, with_side, with_site, with_upstream, without_site};
-use super::switch::{Pair, Side};
+use super::switch::{UpstreamPair, UpstreamSide};
 use super::*;
 use crate::diagnostic::Diagnostic as _;
 
@@ -19,7 +18,7 @@ const SHOP: Given<'_> =
 impl Given<'_> {
     fn of(&self, app: &str, upstream: &str) -> Result<Site, ProxyError> {
         let addresses: Vec<String> = self.addresses.iter().map(|text| (*text).to_owned()).collect();
-        Site::new(&SiteWords {
+        Site::new(&SiteInput {
             app,
             addresses: &addresses,
             upstream,
@@ -141,14 +140,14 @@ fn hostile_values_are_refused() {
 #[test]
 fn caddyfile_of_a_public_site() {
     let given = Given { base_path: Some("/docs"), assets: Some("/srv/my shop/"), ..SHOP };
-    insta::assert_snapshot!(render_caddyfile(&given.site(), Scope::Whole { admin: "127.0.0.1:2019" }));
+    insta::assert_snapshot!(render_caddyfile(&given.site(), CaddyfileScope::Whole { admin: "127.0.0.1:2019" }));
 }
 
 #[test]
 fn caddyfile_of_several_addresses() {
     let given =
         Given { addresses: &["a.example.org", "localhost:8080", "b.example.org", ":9000"], health_path: None, ..SHOP };
-    insta::assert_snapshot!(render_caddyfile(&given.site(), Scope::Site));
+    insta::assert_snapshot!(render_caddyfile(&given.site(), CaddyfileScope::Site));
 }
 
 #[test]
@@ -267,15 +266,16 @@ fn switch_folder() -> SwitchFolder {
 }
 
 /// Blue is the site's own upstream, green another.
-fn switchable() -> (Value, Pair) {
+fn switchable() -> (Value, UpstreamPair) {
     let site = at(&["shop.example.com", "localhost:8080"]);
-    let pair = pair_for(&Value::Null, &site, &switch_folder(), Side::Blue, upstream("127.0.0.1:20001"));
+    let pair = pair_for(&Value::Null, &site, &switch_folder(), UpstreamSide::Blue, upstream("127.0.0.1:20001"));
     (with_site(Value::Null, &site, Some(&pair)).unwrap(), pair)
 }
 
 #[test]
 fn json_of_a_site_with_a_switch() {
-    let pair = Pair::new(switch_folder(), Side::Blue, upstream("127.0.0.1:3000"), upstream("127.0.0.1:20001"));
+    let pair =
+        UpstreamPair::new(switch_folder(), UpstreamSide::Blue, upstream("127.0.0.1:3000"), upstream("127.0.0.1:20001"));
     insta::assert_json_snapshot!(with_site(Value::Null, &SHOP.site(), Some(&pair)).unwrap());
 }
 
@@ -288,12 +288,12 @@ fn a_pair_is_found_again_and_keeps_its_sides() {
     let site = |to: &str| Given { addresses: &["shop.example.com", "localhost:8080"], ..SHOP }.of("shop", to).unwrap();
     // (the site's upstream, the side that is live) and what becomes of the pair.
     for (to, live, blue, green) in [
-        ("127.0.0.1:3000", Side::Blue, "127.0.0.1:3000", "127.0.0.1:20001"),
-        ("127.0.0.1:20001", Side::Green, "127.0.0.1:3000", "127.0.0.1:20001"),
-        ("127.0.0.1:3000", Side::Green, "127.0.0.1:20001", "127.0.0.1:3000"),
-        ("127.0.0.1:20001", Side::Blue, "127.0.0.1:20001", "127.0.0.1:3000"),
-        ("127.0.0.1:4000", Side::Blue, "127.0.0.1:4000", "127.0.0.1:20001"),
-        ("127.0.0.1:4000", Side::Green, "127.0.0.1:3000", "127.0.0.1:4000"),
+        ("127.0.0.1:3000", UpstreamSide::Blue, "127.0.0.1:3000", "127.0.0.1:20001"),
+        ("127.0.0.1:20001", UpstreamSide::Green, "127.0.0.1:3000", "127.0.0.1:20001"),
+        ("127.0.0.1:3000", UpstreamSide::Green, "127.0.0.1:20001", "127.0.0.1:3000"),
+        ("127.0.0.1:20001", UpstreamSide::Blue, "127.0.0.1:20001", "127.0.0.1:3000"),
+        ("127.0.0.1:4000", UpstreamSide::Blue, "127.0.0.1:4000", "127.0.0.1:20001"),
+        ("127.0.0.1:4000", UpstreamSide::Green, "127.0.0.1:3000", "127.0.0.1:4000"),
     ] {
         let next = pair_for(&config, &site(to), &switch_folder(), live, upstream("127.0.0.1:29999"));
         assert_eq!((next.blue.as_str(), next.green.as_str()), (blue, green), "{to} {live:?}");
@@ -302,8 +302,8 @@ fn a_pair_is_found_again_and_keeps_its_sides() {
         let drains = after.to_string().contains(r#":draining","match":[{"not":[{}]}],"handle":[{"#);
         assert_eq!(drains, to == "127.0.0.1:4000", "what is in the pair is counted there: {after}");
     }
-    let moved = with_side(config.clone(), "shop", Side::Green, &upstream("127.0.0.1:5000")).unwrap();
-    assert_eq!(with_side(config.clone(), "blog", Side::Green, &upstream("127.0.0.1:5000")), None);
+    let moved = with_side(config.clone(), "shop", UpstreamSide::Green, &upstream("127.0.0.1:5000")).unwrap();
+    assert_eq!(with_side(config.clone(), "blog", UpstreamSide::Green, &upstream("127.0.0.1:5000")), None);
     assert_eq!(pair(&moved, "shop").unwrap().green.as_str(), "127.0.0.1:5000");
     assert_eq!(pair(&moved, "shop").unwrap().blue, first.blue);
     assert_eq!(without_site(config, "shop"), Some(json!({})));
@@ -327,11 +327,11 @@ fn the_admin_api_is_an_address_without_password_and_path() {
         ("http://[::1]:2019", "http://[::1]:2019", true),
         ("https://caddy.example.com", "https://caddy.example.com", false),
     ] {
-        let admin = Admin::new(text).unwrap();
+        let admin = CaddyAdmin::new(text).unwrap();
         assert_eq!((admin.address(), admin.is_on_loopback(), admin.listen_address().is_ok()), (address, near, near));
     }
     for text in ["", "http://", "unix:///run/x", "http://a:b@127.0.0.1:2019", "http://127.0.0.1:2019/config"] {
-        let error = Admin::new(text).unwrap_err();
+        let error = CaddyAdmin::new(text).unwrap_err();
         assert_eq!(error.code(), "proxy/admin-address", "{text}");
         assert!(!error.to_string().contains("a:b"), "{error}");
     }
@@ -374,11 +374,11 @@ mod properties {
             for (base_path, health_path, assets) in
                 [(Some(path.as_str()), None, None), (None, Some(path.as_str()), None), (None, None, Some(path.as_str()))]
             {
-                let words = SiteWords { app: &app, addresses: &addresses, upstream: &upstream, base_path, health_path, assets };
-                let tame = SiteWords { app: "shop", upstream: "127.0.0.1:3000", ..words };
-                for words in [&words, &tame, &SiteWords { addresses: &addresses[..1], ..tame }] {
+                let words = SiteInput { app: &app, addresses: &addresses, upstream: &upstream, base_path, health_path, assets };
+                let tame = SiteInput { app: "shop", upstream: "127.0.0.1:3000", ..words };
+                for words in [&words, &tame, &SiteInput { addresses: &addresses[..1], ..tame }] {
                     let Ok(site) = Site::new(words) else { continue };
-                    let text = render_caddyfile(&site, Scope::Site);
+                    let text = render_caddyfile(&site, CaddyfileScope::Site);
                     prop_assert_eq!(heads(&text).join(", ").split(", ").count(), site.addresses().len(), "{}", text);
                     prop_assert!(!text.contains("{$") && !text.contains('`') && !text.contains('\\'), "{}", text);
                     prop_assert!(text.lines().all(|line| line.matches('"').count() % 2 == 0), "{}", text);

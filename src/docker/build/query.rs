@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE;
 use crate::builder::{BuildRequest, RegistryCredentials};
 use crate::config::settings::{CacheUse, PullPolicy};
 use crate::docker::connection::{BuilderKind, Query};
+use crate::image_ref::RegistryHost;
 
 /// Path and query of the build.
 pub(super) fn build_uri(request: &BuildRequest, builder: BuilderKind, session: Option<&str>) -> String {
@@ -60,14 +61,10 @@ pub(super) fn registry_config(credentials: &BTreeMap<String, RegistryCredentials
         .iter()
         .map(|(host, credentials)| {
             // The daemon looks Docker Hub up under this name (Engine API, "Authentication").
-            let host = if matches!(host.as_str(), "docker.io" | "index.docker.io" | "registry-1.docker.io") {
-                "https://index.docker.io/v1/"
-            } else {
-                host
-            };
+            let host = RegistryHost::new(host);
             let login =
                 serde_json::json!({ "username": credentials.username, "password": credentials.password.expose() });
-            (host.to_owned(), login)
+            (host.config_key().to_owned(), login)
         })
         .collect();
     URL_SAFE.encode(serde_json::Value::Object(config).to_string())

@@ -28,6 +28,7 @@ use tonic::{Request, Response, Status};
 
 use crate::builder::{BuildError, BuildSecret, RegistryCredentials};
 use crate::docker::connection::{DaemonError, Dialer, Exchange};
+use crate::image_ref::RegistryHost;
 
 /// Methods that the daemon may call; it compares them without regard to case.
 const METHODS: [&str; 3] = [
@@ -43,8 +44,6 @@ const MAX_MESSAGE: usize = 64 * 1024;
 const MAX_HEADERS: u32 = 16 * 1024;
 /// At the same time: BuildKit asks for credentials once per image, and for the health of the session.
 const MAX_REQUESTS: usize = 64;
-/// Hosts by which the daemon asks for Docker Hub's credentials, and those that users write.
-const DOCKER_HUB: [&str; 4] = ["docker.io", "registry-1.docker.io", "index.docker.io", "https://index.docker.io/v1/"];
 
 /// An open session; it ends when this is dropped.
 pub(super) struct Session {
@@ -127,15 +126,12 @@ impl Secrets for SessionValues {
 #[tonic::async_trait]
 impl Auth for SessionValues {
     async fn credentials(&self, request: Request<CredentialsRequest>) -> Result<Response<CredentialsResponse>, Status> {
-        let host = request.into_inner().host;
-        let found = self.credentials.get(&host).or_else(|| {
-            DOCKER_HUB
-                .contains(&host.as_str())
-                .then(|| DOCKER_HUB.iter().find_map(|name| self.credentials.get(*name)))
-                .flatten()
+        // The daemon and users write Docker Hub in several ways.
+        let found = RegistryHost::of_config_key(&request.into_inner().host).and_then(|host| {
+            self.credentials.iter().find(|(name, _)| RegistryHost::of_config_key(name).as_ref() == Some(&host))
         });
         // An empty answer means anonymous access.
-        Ok(Response::new(found.map_or_else(CredentialsResponse::default, |credentials| CredentialsResponse {
+        Ok(Response::new(found.map_or_else(CredentialsResponse::default, |(_, credentials)| CredentialsResponse {
             username: credentials.username.clone(),
             secret: credentials.password.expose().clone(),
         })))

@@ -15,7 +15,8 @@ use crate::docker::error::ContainerError;
 use crate::docker::failure::Subject;
 use crate::docker::{APP_LABEL, MANAGED_LABEL};
 use crate::host::random_word;
-use crate::registry::{Login, RegistryHost};
+use crate::image_ref::RegistryHost;
+use crate::registry::Login;
 
 /// First Engine API whose services take `no-new-privileges` (Docker 25); earlier ones ignore it.
 const NO_NEW_PRIVILEGES_API: (u32, u32) = (1, 44);

@@ -1,7 +1,7 @@
-//! Two small builds beside the real one: one fills the cache mounts of a plan from archives, one copies them out again.
+//! Two small builds next to the real one: one fills the cache mounts of a plan from archives, the other copies them out.
 //!
-//! Builds of their own, because then the image and the keys of its layers cannot depend on what a cache holds. Neither makes an
-//! image that anybody keeps.
+//! They are separate builds so that the image and its layer keys cannot depend on the content of a cache. Their images are
+//! discarded.
 
 use std::fmt::Write as _;
 
@@ -14,17 +14,17 @@ pub const ARCHIVES: &str = "archives";
 pub const COPIES: &str = "/nextdeploy/copies";
 
 const MOUNTED: &str = "/nextdeploy/caches";
-/// Keys that Next.js draws and keeps; whoever can read a stored cache must not get them.
+/// Keys that Next.js generates and keeps in its cache; they must not leak to readers of a stored cache.
 const KEY_FILES: &[&str] = &[".rscinfo", ".previewinfo"];
 
-/// The cache mounts that travel, each once: package store and `.next/cache`. Their ids are plain file names.
+/// The cache mounts that are carried between runs: package store and `.next/cache`. Their ids are plain file names.
 pub fn travelling_caches(plan: &ImagePlan) -> Vec<&CacheMount> {
     std::iter::once(&plan.install.cache).chain(plan.build.cache.as_ref()).collect()
 }
 
-/// `once` is a word that no other build has, so that the step runs although nothing else of it changed.
+/// Fills each empty mount from `archives/ID.tar`, whose paths begin with `ID/`. A broken archive leaves it empty.
 ///
-/// Fills each mount that is empty from `archives/ID.tar`, whose paths begin with `ID/`. A broken archive leaves it empty.
+/// `once` is unique to this build, so that the step is never taken from the layer cache.
 pub fn render_restore(plan: &ImagePlan, once: &str) -> String {
     let mut text = begin(plan);
     let _ = write!(text, "RUN --mount=type=bind,source={ARCHIVES},target=/nextdeploy/{ARCHIVES} \\\n    ");

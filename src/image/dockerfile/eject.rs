@@ -1,16 +1,15 @@
-//! A Dockerfile for those who want to leave: it builds with plain `docker build .` in the root of the repository.
+//! A standalone Dockerfile, for projects that stop using this program: it builds with plain `docker build .` in the root of the
+//! repository.
 //!
-//! The files are values; writing them, and refusing to overwrite, is for the caller.
+//! Returns the files as values; the caller writes them and refuses to overwrite existing ones.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::entries::{ContextError, SHARP_LOCKFILE, SHARP_MANIFEST, plan_file};
-use super::manifest::FIELDS;
+use super::context::{BUILD_SCRIPTS, ContextError, FIELDS, LAUNCHER, SHARP_LOCKFILE, SHARP_MANIFEST, plan_file};
 use super::render::{Dialect, EJECTED_FOLDER, Layout, render_stages};
 use crate::config::settings::EnvFilePolicy;
 use crate::image::plan::{ImagePlan, ManagerSetup};
-use crate::image::scripts::{BUILD_SCRIPTS, LAUNCHER};
 use crate::rel_path::RelPath;
 use crate::repo::{ENVIRONMENT_FILE_PATTERNS, Excluded, STANDARD_EXCLUSIONS, SourceText, SourceTree};
 
@@ -75,8 +74,7 @@ fn without_commit(plan: &ImagePlan) -> ImagePlan {
 }
 
 fn dockerfile(plan: &ImagePlan) -> String {
-    let mut text =
-        "# Written by nextdeploy, and yours from now on. Build it in the root of the repository:\n".to_owned();
+    let mut text = "# Written by nextdeploy; edit it as you like. Build it in the root of the repository:\n".to_owned();
     let secrets: String = plan.secrets.iter().fold(String::new(), |mut text, secret| {
         let _ = write!(text, " --secret id={}", secret.id);
         text

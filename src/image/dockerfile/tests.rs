@@ -177,7 +177,7 @@ fn environment_files_enter_only_when_tracked() {
 }
 
 #[test]
-fn every_entry_has_its_parents_before_it_and_stands_once() {
+fn entries_are_unique_and_follow_their_parents() {
     let context = entries(&Sample::new("yarn", Some("4.12.0"), "14.2.35").in_workspace(None));
     let mut seen = std::collections::BTreeSet::new();
     for entry in &context.entries {
@@ -213,7 +213,7 @@ fn an_own_dockerignore_is_kept() {
 }
 
 #[test]
-fn an_app_in_a_folder_of_its_own_is_installed_there() {
+fn an_app_with_its_own_lockfile_is_installed_in_its_folder() {
     let mut sample = Sample::npm();
     sample.facts.app_dir = path("web site");
     sample.facts.lockfile.path = path("web site/package-lock.json");

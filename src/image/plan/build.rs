@@ -1,18 +1,26 @@
-//! The build commands: workspace dependencies in their order, then the app, as the project itself would build.
+//! The commands that build the app: scripts that an install would have run, workspace dependencies in their order, then the app, as
+//! the project itself would build.
+//!
+//! The install sees manifests without scripts, so that editing a script never re-installs; those that matter run once the
+//! sources are there.
 
 use std::collections::BTreeMap;
 
-use super::environment::Environment;
-use super::{BuildPlan, CacheMount, CacheSharing, Inputs, PlannedCommand, WORKSPACE, identity, install, lifecycle};
+use super::environment::PlannedEnvironment;
+use super::identity;
+use super::image::{BuildPlan, CacheMount, CacheSharing, Inputs, PlannedCommand, WORKSPACE};
 use crate::diagnostic::Warning;
-use crate::project::{PackageManagerKind as Kind, WorkspaceTool, turbo_tasks};
+use crate::project::{BuildTask, LifecycleScript, PackageManagerKind as Kind};
 use crate::rel_path::RelPath;
-use crate::repo::SourceText;
 
-pub(super) fn plan_build(inputs: Inputs<'_>, environment: &Environment, warnings: &mut Vec<Warning>) -> BuildPlan {
+pub(super) fn plan_build(
+    inputs: Inputs<'_>,
+    environment: &PlannedEnvironment,
+    warnings: &mut Vec<Warning>,
+) -> BuildPlan {
     BuildPlan {
         environment: build_environment(&environment.build),
-        prepare: lifecycle::plan_lifecycle(inputs),
+        prepare: plan_lifecycle(inputs),
         commands: plan_commands(inputs, warnings),
         cache: plan_cache(inputs, warnings),
         heap_limit: inputs.settings.memory.as_ref().map(|memory| memory.value / 4 * 3 / 1024 / 1024),
@@ -20,7 +28,7 @@ pub(super) fn plan_build(inputs: Inputs<'_>, environment: &Environment, warnings
     }
 }
 
-/// Ours win: the image depends on them.
+/// The program's variables win: the image depends on them.
 fn build_environment(project: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut variables = project.clone();
     let mut options = "--require /nextdeploy/pin-build-id.cjs".to_owned();
@@ -94,75 +102,35 @@ fn plan_dependencies(inputs: Inputs<'_>) -> Vec<PlannedCommand> {
         .collect()
 }
 
-/// turbo and Nx know the order themselves, when they are installed and know the task.
+/// turbo and Nx build the packages that the app needs themselves.
 fn plan_task_runner(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Option<PlannedCommand> {
     let facts = inputs.facts;
-    let tool = facts.workspace.as_ref()?.tool.as_ref()?;
-    let script = facts.build.script.as_ref().map(|script| script.value.name.as_str());
-    match (tool.value, script) {
-        (WorkspaceTool::Turbo, Some(script)) => {
-            let app = package_name(inputs)?;
-            if !turbo_knows(inputs, &app, script) {
-                return None;
-            }
-            if !root_depends_on(inputs, "turbo") {
-                warnings.push(
-                    Warning::new(
-                        "plan/turbo-not-installed",
-                        "`turbo.json` is there, and the root does not depend on `turbo`; packages are built one by one",
-                    )
-                    .with_hint("add `turbo` to `devDependencies` of the root package.json"),
-                );
-                return None;
-            }
-            let argv = ["turbo", "run", script, &format!("--filter={app}")].map(str::to_owned).to_vec();
-            Some(PlannedCommand { dir: install::install_dir(facts), argv, reason: format!("turbo ({})", tool.origin) })
+    let workspace = facts.workspace.as_ref()?;
+    let (argv, reason) = match workspace.build_task.as_ref()? {
+        BuildTask::Turbo { installed_in_root: false, .. } => {
+            warnings.push(
+                Warning::new(
+                    "plan/turbo-not-installed",
+                    "there is a `turbo.json`, but the root package does not depend on `turbo`; packages are built one by one",
+                )
+                .with_hint("add `turbo` to `devDependencies` of the root package.json"),
+            );
+            return None;
         }
-        (WorkspaceTool::Nx, None) => {
-            let project = nx_project_with_build(inputs)?;
-            let argv = ["nx", "run", &format!("{project}:build")].map(str::to_owned).to_vec();
-            Some(PlannedCommand {
-                dir: install::install_dir(facts),
-                argv,
-                reason: "`build` target in project.json".to_owned(),
-            })
+        BuildTask::Turbo { package, .. } => {
+            let (tool, script) = (workspace.tool.as_ref()?, facts.build.script.as_ref()?);
+            let argv = ["turbo", "run", &script.value.name, &format!("--filter={package}")].map(str::to_owned);
+            (argv.to_vec(), format!("turbo ({})", tool.origin))
         }
-        _ => None,
-    }
+        BuildTask::Nx { project } => {
+            let argv = ["nx", "run", &format!("{project}:build")].map(str::to_owned);
+            (argv.to_vec(), "`build` target in project.json".to_owned())
+        }
+    };
+    Some(PlannedCommand { dir: facts.install_dir(), argv, reason })
 }
 
-fn json(inputs: Inputs<'_>, path: &RelPath) -> Option<serde_json::Value> {
-    match inputs.tree.text(path)? {
-        SourceText::Text(text) => serde_json::from_str(text).ok(),
-        _ => None,
-    }
-}
-
-/// The name in the app's manifest, which is what turbo filters by.
-fn package_name(inputs: Inputs<'_>) -> Option<String> {
-    let manifest = json(inputs, &inputs.facts.app_dir.child("package.json"))?;
-    manifest.get("name")?.as_str().filter(|name| !name.is_empty()).map(str::to_owned)
-}
-
-fn turbo_knows(inputs: Inputs<'_>, app: &str, script: &str) -> bool {
-    turbo_tasks(inputs.tree).iter().any(|task| task == script || *task == format!("{app}#{script}"))
-}
-
-fn root_depends_on(inputs: Inputs<'_>, package: &str) -> bool {
-    let Some(manifest) = json(inputs, &install::install_dir(inputs.facts).child("package.json")) else { return false };
-    ["dependencies", "devDependencies", "optionalDependencies"]
-        .iter()
-        .any(|field| manifest.get(*field).is_some_and(|dependencies| dependencies.get(package).is_some()))
-}
-
-fn nx_project_with_build(inputs: Inputs<'_>) -> Option<String> {
-    let project = json(inputs, &inputs.facts.app_dir.child("project.json"))?;
-    project.get("targets")?.get("build")?;
-    let name = project.get("name").and_then(serde_json::Value::as_str);
-    Some(name.unwrap_or_else(|| inputs.facts.app_dir.name()).to_owned())
-}
-
-/// `.next/cache` of this project and no other: it holds keys.
+/// `.next/cache`, never shared between projects because it contains keys.
 fn plan_cache(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Option<CacheMount> {
     let facts = inputs.facts;
     let dist_dir = facts.config.dist_dir.value().map_or(".next", String::as_str);
@@ -181,4 +149,129 @@ fn plan_cache(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Option<CacheMo
     }
     let id = format!("nextdeploy-next-{}", identity::project_id(inputs));
     Some(CacheMount { id, target, sharing: CacheSharing::Locked })
+}
+
+/// Order of the scripts of one package.
+const LIFECYCLE_ORDER: [&str; 4] = ["preinstall", "install", "postinstall", "prepare"];
+
+pub(super) fn plan_lifecycle(inputs: Inputs<'_>) -> Vec<PlannedCommand> {
+    let scripts = &inputs.facts.install.lifecycle_scripts;
+    let kind = inputs.facts.package_manager.value.kind;
+    let mut commands = Vec::new();
+    for dir in package_order(inputs) {
+        let of_package: Vec<&LifecycleScript> = scripts.iter().filter(|script| script.dir == dir).collect();
+        // Every package manager but Yarn 2+ runs `preinstall` and `postinstall` around a script called `install`.
+        let wrapped = kind != Kind::YarnBerry && of_package.iter().any(|script| script.name == "install");
+        for name in LIFECYCLE_ORDER {
+            let Some(script) = of_package.iter().find(|script| script.name == name) else { continue };
+            let covered = wrapped && matches!(name, "preinstall" | "postinstall");
+            if !covered && !is_guard(&script.command) {
+                commands.push(PlannedCommand {
+                    dir: dir.clone(),
+                    argv: [kind.command(), "run", name].map(str::to_owned).to_vec(),
+                    reason: format!("`{name}` of `{dir}`"),
+                });
+            }
+        }
+    }
+    commands.extend(plan_prisma(inputs));
+    commands
+}
+
+/// The root first (patches), then the packages that the app needs, then the app.
+fn package_order(inputs: Inputs<'_>) -> Vec<RelPath> {
+    let mut order = vec![inputs.facts.install_dir()];
+    if let Some(workspace) = &inputs.facts.workspace {
+        for name in &workspace.build_order {
+            order.extend(
+                workspace.packages.iter().filter(|package| package.name == *name).map(|package| package.dir.clone()),
+            );
+        }
+    }
+    order.push(inputs.facts.app_dir.clone());
+    let mut seen = std::collections::BTreeSet::new();
+    order.retain(|dir| seen.insert(dir.clone()));
+    order
+}
+
+/// True for scripts that only set up git hooks or check which package manager runs.
+fn is_guard(command: &str) -> bool {
+    command.split(['&', '|', ';']).map(str::trim).filter(|part| !part.is_empty()).all(|part| {
+        let words: Vec<&str> =
+            part.split_whitespace().filter(|word| !matches!(*word, "npx" | "--yes" | "-y")).collect();
+        match words.as_slice() {
+            [first, ..] => {
+                let name = first.split('@').next().unwrap_or_default();
+                matches!(
+                    name,
+                    "only-allow"
+                        | "husky"
+                        | "lefthook"
+                        | "simple-git-hooks"
+                        | "is-ci"
+                        | "pinst"
+                        | "true"
+                        | "exit"
+                        | ":"
+                        | "echo"
+                ) || (*first == "git" && words.contains(&"config"))
+                    || (*first == "node" && words.get(1).is_some_and(|file| file.contains(".husky/")))
+            }
+            [] => true,
+        }
+    })
+}
+
+/// `prisma generate`, unless something else runs it: `@prisma/client` does so on install up to version 6, where the package manager
+/// runs scripts of dependencies.
+fn plan_prisma(inputs: Inputs<'_>) -> Option<PlannedCommand> {
+    let facts = inputs.facts;
+    let prisma = facts.install.prisma.as_ref()?;
+    let kind = facts.package_manager.value.kind;
+    let major: u32 = prisma.version.as_deref().and_then(|version| version.split('.').next()?.parse().ok()).unwrap_or(0);
+    let generated_by_install = major < 7 && matches!(kind, Kind::Npm | Kind::YarnClassic | Kind::YarnBerry);
+    let mentioned = |command: &str| command.contains("prisma generate") || command.contains("prisma:generate");
+    let build_generates = facts.build.script.as_ref().is_some_and(|script| mentioned(&script.value.command));
+    let lifecycle_generates = facts.install.lifecycle_scripts.iter().any(|script| mentioned(&script.command));
+    if generated_by_install || build_generates || lifecycle_generates || prisma.schemas.is_empty() {
+        return None;
+    }
+    let owner =
+        prisma.schemas.first().and_then(|schema| package_of(inputs, schema)).unwrap_or_else(|| facts.app_dir.clone());
+    Some(PlannedCommand {
+        dir: owner,
+        argv: ["prisma", "generate"].map(str::to_owned).to_vec(),
+        reason: "no script of the project generates the Prisma client".to_owned(),
+    })
+}
+
+/// Folder of the innermost package that contains `file`.
+fn package_of(inputs: Inputs<'_>, file: &RelPath) -> Option<RelPath> {
+    let folders = inputs.facts.install.manifests.iter().filter_map(RelPath::parent);
+    folders.filter(|folder| folder.contains(file)).max_by_key(|folder| folder.as_str().len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guards_and_git_hooks_are_skipped() {
+        for command in [
+            "npx only-allow pnpm",
+            "husky",
+            "husky install",
+            "is-ci || husky install",
+            "npx -y only-allow@1 npm && husky",
+            "node .husky/install.mjs",
+            "git config core.hooksPath .githooks || true",
+            "lefthook install",
+        ] {
+            assert!(is_guard(command), "{command}");
+        }
+        for command in ["patch-package", "husky install && prisma generate", "node scripts/setup.js", "turbo run build"]
+        {
+            assert!(!is_guard(command), "{command}");
+        }
+    }
 }

@@ -1,23 +1,25 @@
-//! Who sees which variable: the build, the image, or only the container. Every value takes exactly one of these ways.
+//! Which variables are visible to the build, to the image, or only to the container.
 
 use std::collections::BTreeMap;
 
-use super::{CA_SECRET, Inputs, KEY_SECRET, PlanError, PlannedSecret, SecretUse, secret_look};
+use super::error::PlanError;
+use super::image::{CA_SECRET, Inputs, KEY_SECRET, PlannedSecret, SecretUse};
+use super::secret_looking::secret_look;
 use crate::config::settings::{EnvFilePolicy, EnvScope, EnvSetting, EnvValue, SecretSource, SecretValue};
 use crate::diagnostic::Location;
 use crate::diagnostic::Warning;
 use crate::origin::{Origin, Sourced};
-use crate::project::EnvFile;
+use crate::project::DotenvFile;
 
-/// Variables sorted by who sees them.
-pub(super) struct Environment {
+/// Variables by where they are visible.
+pub(super) struct PlannedEnvironment {
     pub(super) image: BTreeMap<String, Sourced<String>>,
     pub(super) build: BTreeMap<String, String>,
     /// By id.
     pub(super) secrets: BTreeMap<String, PlannedSecret>,
 }
 
-/// Build arguments that every Dockerfile has without declaring them.
+/// Build arguments that are predefined in every Dockerfile.
 pub const PREDEFINED_BUILD_ARGS: [&str; 12] = [
     "HTTP_PROXY",
     "http_proxy",
@@ -32,11 +34,15 @@ pub const PREDEFINED_BUILD_ARGS: [&str; 12] = [
     "BUILDKIT_INLINE_CACHE",
     "SOURCE_DATE_EPOCH",
 ];
-/// Set by the launcher or by this program, whatever a project says.
+/// Always set by the launcher or by this program.
 const FIXED: [&str; 3] = ["NODE_ENV", "HOSTNAME", "PORT"];
 
-pub(super) fn plan_environment(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Result<Environment, PlanError> {
-    let mut environment = Environment { image: BTreeMap::new(), build: BTreeMap::new(), secrets: BTreeMap::new() };
+pub(super) fn plan_environment(
+    inputs: Inputs<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<PlannedEnvironment, PlanError> {
+    let mut environment =
+        PlannedEnvironment { image: BTreeMap::new(), build: BTreeMap::new(), secrets: BTreeMap::new() };
     environment.take_env_files(inputs, warnings);
     for (name, argument) in &inputs.settings.build_args {
         if !PREDEFINED_BUILD_ARGS.contains(&name.as_str()) {
@@ -59,7 +65,7 @@ pub(super) fn plan_environment(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) 
     Ok(environment)
 }
 
-impl Environment {
+impl PlannedEnvironment {
     fn take_setting(
         &mut self,
         name: &str,
@@ -115,7 +121,7 @@ impl Environment {
         Ok(())
     }
 
-    /// Secret-looking values reach the build as a secret, so that no Dockerfile and no image history shows them.
+    /// Secret-looking values are passed to the build as secrets, so that they appear in no Dockerfile and no image history.
     fn take_for_build(&mut self, name: &str, value: &str) {
         if secret_look(name, value).is_some() {
             self.build.remove(name);
@@ -155,13 +161,13 @@ impl Environment {
         self.secrets.insert(id.to_owned(), PlannedSecret { id: id.to_owned(), use_as, value });
     }
 
-    /// Values of the app's `.env` and `.env.production`, as Next.js loads them: the second one wins.
+    /// Values of the app's `.env` and `.env.production`; as in Next.js, the second one takes precedence.
     fn take_env_files(&mut self, inputs: Inputs<'_>, warnings: &mut Vec<Warning>) {
         let policy = inputs.settings.env_files.as_ref().map_or(EnvFilePolicy::Auto, |policy| policy.value);
-        let of_app = |file: &&EnvFile| file.path.parent().as_ref() == Some(&inputs.facts.app_dir);
+        let of_app = |file: &&DotenvFile| file.path.parent().as_ref() == Some(&inputs.facts.app_dir);
         let mut values: BTreeMap<&str, (String, Origin)> = BTreeMap::new();
-        for wanted in [".env", ".env.production"] {
-            let Some(file) = inputs.facts.env_files.iter().filter(of_app).find(|file| file.path.name() == wanted)
+        for file_name in [".env", ".env.production"] {
+            let Some(file) = inputs.facts.env_files.iter().filter(of_app).find(|file| file.path.name() == file_name)
             else {
                 continue;
             };
@@ -231,12 +237,12 @@ fn left_out(name: &str, origin: &Origin) -> Warning {
 }
 
 fn warn_fixed(name: &str, value: &str, origin: &Origin, warnings: &mut Vec<Warning>) {
-    // The port has its own setting, which the planner reads; the launcher owns the host.
+    // The port is planned separately; the launcher sets the host.
     if name == "PORT" || (name == "NODE_ENV" && value == "production") || (name == "HOSTNAME" && value == "0.0.0.0") {
         return;
     }
     let (reason, hint) = if name == "NODE_ENV" {
-        ("Next.js runs only as `production` in an image", "use a variable of your own, like `APP_ENV`")
+        ("images always run Next.js in `production`", "use another variable, such as `APP_ENV`")
     } else {
         (
             "the launcher listens on all addresses",
@@ -248,7 +254,7 @@ fn warn_fixed(name: &str, value: &str, origin: &Origin, warnings: &mut Vec<Warni
     );
 }
 
-fn untracked(file: &EnvFile) -> Warning {
+fn untracked(file: &DotenvFile) -> Warning {
     Warning::new(
         "plan/untracked-env-file",
         format!("`{}` is not tracked by git, so the build does not see it", file.path),
@@ -257,7 +263,7 @@ fn untracked(file: &EnvFile) -> Warning {
     .at(Location::file(file.path.as_str()))
 }
 
-fn kept_secrets(file: &EnvFile) -> Option<Warning> {
+fn kept_secrets(file: &DotenvFile) -> Option<Warning> {
     let names: Vec<String> = file
         .variables
         .iter()
@@ -268,7 +274,7 @@ fn kept_secrets(file: &EnvFile) -> Option<Warning> {
         Warning::new(
             "plan/env-file-kept",
             format!(
-                "`{}` stays in the image as asked, with values that look like secrets: {}",
+                "`{}` is kept in the image as requested, with values that look like secrets: {}",
                 file.path,
                 names.join(", ")
             ),

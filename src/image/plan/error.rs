@@ -1,4 +1,4 @@
-//! What makes a plan impossible.
+//! Errors of planning.
 
 use crate::diagnostic::{diagnostics, printable, shown};
 use crate::tags::TagError;

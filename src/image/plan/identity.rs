@@ -1,33 +1,38 @@
-//! The app's name, its commit and source, and what tells this project from others.
+//! What identifies the image and its project: name, commit, source, ids and labels (the OCI annotations, and our own).
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use super::{Inputs, PlanError};
+use super::error::PlanError;
+use super::image::{BasePlan, Inputs, MAX_LINE_VALUE};
 use crate::diagnostic::Warning;
 use crate::origin::Sourced;
 
-/// Longest image name that is made from an app name.
+/// Longest image name that is derived from an app name.
 const MAX_NAME: usize = 128;
 
-/// The app's name as a repository name; a warning says when it had to be changed.
+/// The app's name as a repository name, with a warning if it had to be changed.
 pub(super) fn plan_name(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Result<Sourced<String>, PlanError> {
-    let wanted = inputs.settings.name.as_ref().unwrap_or(&inputs.facts.name);
-    let name = normalise(&wanted.value);
+    let app_name = inputs.settings.name.as_ref().unwrap_or(&inputs.facts.name);
+    let name = normalise(&app_name.value);
     if name.is_empty() {
-        return Err(PlanError::NoImageName { name: wanted.value.clone(), origin: wanted.origin.to_string() });
+        return Err(PlanError::NoImageName { name: app_name.value.clone(), origin: app_name.origin.to_string() });
     }
-    if name != wanted.value {
+    if name != app_name.value {
         warnings.push(
             Warning::new(
                 "plan/image-name-changed",
-                format!("the image is called `{name}`: `{}` ({}) is no image name", wanted.value, wanted.origin),
+                format!(
+                    "the image is named `{name}`: `{}` ({}) is not a valid image name",
+                    app_name.value, app_name.origin
+                ),
             )
-            .with_hint("choose a name of lower case letters, digits and `-` with `--name`"),
+            .with_hint("set a name of lower case letters, digits and `-` with `--name`"),
         );
     }
-    Ok(Sourced::new(name, wanted.origin.clone()))
+    Ok(Sourced::new(name, app_name.origin.clone()))
 }
 
 /// `@scope/My App` becomes `scope-my-app`.
@@ -50,12 +55,12 @@ fn normalise(name: &str) -> String {
     result.trim_end_matches(['-', '.', '_']).to_owned()
 }
 
-/// The commit that is built: what the CI says, else git.
+/// The commit that is built, from the CI or else from git.
 pub(super) fn commit(inputs: Inputs<'_>) -> Option<&str> {
     inputs.ci.commit.as_deref().or_else(|| inputs.tree.git.as_ref()?.commit.as_deref())
 }
 
-/// Where the sources live on the web.
+/// Web address of the sources.
 pub(super) fn source_url(inputs: Inputs<'_>) -> Option<String> {
     inputs
         .ci
@@ -64,7 +69,7 @@ pub(super) fn source_url(inputs: Inputs<'_>) -> Option<String> {
         .or_else(|| inputs.tree.git.as_ref()?.remote.as_deref().map(crate::repo::ci::web_url))
 }
 
-/// Stands for this project on this daemon: caches that hold keys are never shared between two of them.
+/// Identifies this project on this daemon: caches that contain keys are never shared between projects.
 pub(super) fn project_id(inputs: Inputs<'_>) -> String {
     let remote = inputs.tree.git.as_ref().and_then(|git| git.remote.clone());
     let place = remote.unwrap_or_else(|| inputs.tree.root.to_string_lossy().into_owned());
@@ -86,6 +91,84 @@ fn digest(parts: &[&str]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+const OCI: &str = "org.opencontainers.image";
+
+/// The labels; those of the user win.
+pub(super) fn plan_labels(
+    inputs: Inputs<'_>,
+    base: &BasePlan,
+    node_major: u32,
+    version: Option<String>,
+) -> Result<BTreeMap<String, String>, PlanError> {
+    let facts = inputs.facts;
+    let git = inputs.tree.git.as_ref();
+    let mut labels = BTreeMap::new();
+    let mut set = |name: String, value: Option<String>| {
+        // Values from outside that are not one printable line are left out.
+        let usable =
+            |value: &String| !value.is_empty() && value.len() <= MAX_LINE_VALUE && !value.chars().any(char::is_control);
+        if let Some(value) = value.filter(usable) {
+            labels.insert(name, value);
+        }
+    };
+    let name = inputs.settings.name.as_ref().unwrap_or(&facts.name);
+    set(format!("{OCI}.title"), Some(name.value.clone()));
+    let trimmed = |fact: &Option<Sourced<String>>| fact.as_ref().map(|fact| fact.value.trim().to_owned());
+    set(format!("{OCI}.description"), trimmed(&facts.description).or_else(|| inputs.ci.description.clone()));
+    set(
+        format!("{OCI}.licenses"),
+        trimmed(&facts.license).filter(|license| is_spdx(license)).or_else(|| inputs.ci.license.clone()),
+    );
+    let tagged = || inputs.ci.tag.clone().or_else(|| git?.tag.clone());
+    set(format!("{OCI}.version"), version.or_else(tagged).or_else(|| trimmed(&facts.version)));
+    set(format!("{OCI}.revision"), commit(inputs).map(str::to_owned));
+    set(format!("{OCI}.url"), source_url(inputs));
+    set(format!("{OCI}.source"), source_url(inputs));
+    set(format!("{OCI}.created"), git.and_then(|git| git.commit_time).and_then(timestamp));
+    set(format!("{OCI}.base.name"), Some(base.runtime.value.fully_qualified()));
+    set(format!("{OCI}.base.digest"), base.runtime.value.digest.clone());
+    set("nextdeploy.app".to_owned(), Some(name.value.clone()));
+    set("nextdeploy.next-version".to_owned(), Some(facts.next.value.text.clone()));
+    set("nextdeploy.node-version".to_owned(), Some(node_major.to_string()));
+    set("nextdeploy.package-manager".to_owned(), Some(facts.package_manager.value.to_string()));
+    set("nextdeploy.commit".to_owned(), commit(inputs).map(str::to_owned));
+    set("nextdeploy.dirty".to_owned(), git.is_some_and(|git| git.dirty).then(|| "true".to_owned()));
+    set("nextdeploy.version".to_owned(), Some(env!("CARGO_PKG_VERSION").to_owned()));
+    for (label, value) in &inputs.settings.labels {
+        check_label(label, &value.value).map_err(|reason| PlanError::InvalidLabel {
+            label: label.clone(),
+            origin: value.origin.to_string(),
+            reason,
+        })?;
+        labels.insert(label.clone(), value.value.clone());
+    }
+    Ok(labels)
+}
+
+/// npm's `UNLICENSED` and `SEE LICENSE IN …` are not SPDX expressions.
+fn is_spdx(license: &str) -> bool {
+    license != "UNLICENSED" && !license.starts_with("SEE LICENSE")
+}
+
+fn check_label(label: &str, value: &str) -> Result<(), String> {
+    if label.is_empty() || !label.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'"' | b'\\' | b'=' | b'$')) {
+        return Err("the name must be printable ASCII, without spaces, quotes, `=`, `$` and `\\`".to_owned());
+    }
+    if value.chars().any(|c| c.is_control() && c != '\t') {
+        return Err("the value contains a line break or another control character".to_owned());
+    }
+    if value.len() > MAX_LINE_VALUE {
+        return Err(format!("the value is longer than {MAX_LINE_VALUE} bytes"));
+    }
+    Ok(())
+}
+
+/// RFC 3339 in UTC.
+fn timestamp(seconds: i64) -> Option<String> {
+    let time = chrono::DateTime::from_timestamp(seconds, 0)?;
+    Some(time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
 }
 
 #[cfg(test)]

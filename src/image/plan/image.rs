@@ -1,25 +1,39 @@
-//! [`ImagePlan`]: the image as it will be built, as plain values in the order of the Dockerfile.
+//! Input and output of planning: [`Inputs`], and [`ImagePlan`], the image as it will be built, in the order of the Dockerfile.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::config::settings::{EnvFilePolicy, SecretValue};
+use crate::config::settings::{EnvFilePolicy, PublishSettings, SecretValue, Settings};
 use crate::diagnostic::Warning;
+use crate::image_ref::ImageRef;
 use crate::origin::Sourced;
-use crate::project::{NextVersion, PackageManager};
+use crate::project::{NextVersion, PackageManager, ProjectFacts};
 use crate::rel_path::RelPath;
+use crate::repo::SourceTree;
+use crate::repo::ci::CiContext;
 
-/// Everything that the Dockerfile, the build context and the build request are made of.
+/// Input of planning.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    pub settings: &'a Settings,
+    /// The destination only determines the names of the image.
+    pub publish: &'a PublishSettings,
+    pub ci: &'a CiContext,
+    pub facts: &'a ProjectFacts,
+    pub tree: &'a SourceTree,
+}
+
+/// Everything that determines the Dockerfile, the build context and the build request.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ImagePlan {
     pub schema_version: u32,
     /// Last part of the default tags; a valid repository name.
     pub name: Sourced<String>,
-    /// Complete references; the first one is the primary.
-    pub tags: Vec<Sourced<String>>,
-    /// Hosts of the registries in `tags`, each with what named it: decides who gets credentials, and is no part of the image.
+    /// Complete references, the primary one first.
+    pub tags: Vec<Sourced<ImageRef>>,
+    /// Hosts of the registries in `tags`, each with the origin of the host. Determines who gets credentials; not part of the image.
     #[serde(skip)]
     pub registries: Vec<Sourced<String>>,
     pub app_dir: RelPath,
@@ -33,9 +47,9 @@ pub struct ImagePlan {
     pub runtime: RuntimePlan,
     pub labels: BTreeMap<String, String>,
     pub secrets: Vec<PlannedSecret>,
-    /// What becomes of tracked `.env` files.
+    /// How tracked `.env` files are treated.
     pub env_files: EnvFilePolicy,
-    /// Makes the build id of two projects with the same sources differ.
+    /// Makes the build ids of two projects with the same sources differ.
     pub build_id_salt: String,
     /// Time of the commit in seconds since the epoch.
     pub source_date_epoch: Option<i64>,
@@ -47,9 +61,9 @@ pub struct ImagePlan {
 pub struct BasePlan {
     pub flavour: BaseFlavour,
     /// Image of the stages that install and build.
-    pub build: Sourced<String>,
-    /// Image that the result stands on.
-    pub runtime: Sourced<String>,
+    pub build: Sourced<ImageRef>,
+    /// Image that the result is based on.
+    pub runtime: Sourced<ImageRef>,
     pub libc: Libc,
     /// Node.js in the runtime image: a name on `PATH`, or an absolute path where there is no shell to look it up.
     pub node_path: String,
@@ -58,12 +72,12 @@ pub struct BasePlan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum BaseFlavour {
-    /// Debian without what Node.js does not need.
+    /// Minimal Debian.
     Slim,
     Alpine,
     /// No shell and no package manager in the result.
     Distroless,
-    /// An image of the user's.
+    /// Any other image, chosen by the user.
     Custom,
 }
 
@@ -74,14 +88,14 @@ pub enum Libc {
     Musl,
 }
 
-/// A program from the distribution that the base images lack.
+/// A package of the distribution that the base images lack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SystemPackage {
     /// The command; its package has the same name on Debian and Alpine.
     pub command: &'static str,
     pub reason: String,
-    /// Also in the image, not only in the build stages.
+    /// Installed in the image as well, not only in the build stages.
     pub runtime: bool,
 }
 
@@ -92,12 +106,12 @@ pub struct InstallPlan {
     pub setup: ManagerSetup,
     /// Folder of the lockfile, in which the install runs.
     pub dir: RelPath,
-    /// `.npmrc` beside the lockfile, which may name another registry for the package manager itself.
+    /// `.npmrc` next to the lockfile, which may name another registry for the package manager itself.
     pub npmrc: Option<RelPath>,
     /// Variables of the install steps, not of the image.
     pub environment: BTreeMap<String, String>,
     pub command: Vec<String>,
-    /// Second install without development dependencies, for apps with a server of their own.
+    /// Second install without development dependencies, for apps with a custom server.
     pub production_command: Option<Vec<String>>,
     pub cache: CacheMount,
     /// Manifests, sent without the fields that no install reads.
@@ -110,7 +124,7 @@ pub struct InstallPlan {
     pub secrets: Vec<String>,
 }
 
-/// How the package manager gets into the build stages; never by corepack.
+/// How the package manager is installed in the build stages; never with Corepack.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "kind", content = "value")]
 pub enum ManagerSetup {
@@ -118,7 +132,7 @@ pub enum ManagerSetup {
     Bundled,
     /// An exact package from the npm registry: `pnpm@10.12.4`.
     Package(String),
-    /// The Yarn release that the repository carries.
+    /// The Yarn release committed to the repository.
     File(RelPath),
 }
 
@@ -143,13 +157,13 @@ pub enum CacheSharing {
 pub struct BuildPlan {
     /// Variables of the build stage, not of the image.
     pub environment: BTreeMap<String, String>,
-    /// Scripts of the project that an install would have run, and generators.
+    /// Scripts of the project that an install would have run, and code generators.
     pub prepare: Vec<PlannedCommand>,
     /// Workspace dependencies first, then the app.
     pub commands: Vec<PlannedCommand>,
-    /// `.next/cache`, never shared between projects; `None` when its path cannot be written as a mount.
+    /// `.next/cache`, never shared between projects; `None` if its path cannot be used as a mount target.
     pub cache: Option<CacheMount>,
-    /// Heap limit of Node.js in MiB; `None` leaves it to the limits that the build finds.
+    /// Heap limit of Node.js in MiB; `None`: derived from the memory limit found during the build.
     pub heap_limit: Option<u64>,
     /// Ids of the secrets that these steps read.
     pub secrets: Vec<String>,
@@ -170,9 +184,9 @@ pub struct PlannedCommand {
 pub struct OutputPlan {
     pub mode: ImageMode,
     pub reason: String,
-    /// How the app starts when it has a server of its own.
+    /// How the app starts when it has a custom server.
     pub start_command: Option<Sourced<Vec<String>>>,
-    /// Version of the image optimiser that is added, where Next.js brings none.
+    /// Version of the added image optimiser, if Next.js has none.
     pub sharp: Option<&'static str>,
     /// `.env` files stay in the image.
     pub keep_env_files: bool,
@@ -186,9 +200,9 @@ pub enum ImageMode {
     Standalone,
     /// Files of `output: 'export'`.
     Export,
-    /// A server of the project's own, with production dependencies.
+    /// A custom server of the project, with production dependencies.
     Server,
-    /// `output` cannot be known before the build; standalone or export, decided by what the build leaves.
+    /// `output` cannot be known before the build: standalone or export, depending on what the build produces.
     Unknown,
 }
 
@@ -199,7 +213,7 @@ pub struct RuntimePlan {
     pub port: Sourced<u16>,
     pub health_path: Option<Sourced<String>>,
     pub base_path: Option<Sourced<String>>,
-    /// Numeric, so that platforms can check that it is not root.
+    /// Numeric, so that platforms can verify that it is not root.
     pub user: &'static str,
     pub entrypoint: Vec<String>,
     pub command: Vec<String>,
@@ -230,7 +244,7 @@ pub enum SecretUse {
     ReproducibleKey,
 }
 
-/// Folder in which the build stages work, and of the app in the image.
+/// Working directory of the build stages, and of the app in the image.
 pub const WORKSPACE: &str = "/app";
 /// Where the package manager is installed.
 pub const MANAGER_PREFIX: &str = "/opt/nextdeploy";
@@ -238,5 +252,5 @@ pub const MANAGER_PREFIX: &str = "/opt/nextdeploy";
 pub const KEY_SECRET: &str = "nextdeploy-key";
 /// Id of the secret with certificate authorities.
 pub const CA_SECRET: &str = "nextdeploy-ca";
-/// Longest value that one line of a Dockerfile carries (bytes); Docker reads lines of at most 64 KiB.
+/// Longest value on one line of a Dockerfile, in bytes; Docker reads lines of at most 64 KiB.
 pub const MAX_LINE_VALUE: usize = 24 * 1024;

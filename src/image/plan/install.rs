@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use super::{
+use super::build;
+use super::image::{
     CacheMount, CacheSharing, ImageMode, Inputs, InstallPlan, ManagerSetup, PlannedSecret, SecretUse, SystemPackage,
-    lifecycle,
 };
 use crate::diagnostic::Warning;
-use crate::project::{PackageManager, PackageManagerKind as Kind, ProjectFacts};
+use crate::project::{PackageManager, PackageManagerKind as Kind};
 use crate::rel_path::RelPath;
-use crate::repo::SourceText;
 
-/// Where the package stores live during the build.
+/// Folder of the package stores during the build.
 const STORE: &str = "/var/cache/nextdeploy";
 
 pub(super) fn plan_install(
@@ -22,7 +21,7 @@ pub(super) fn plan_install(
 ) -> InstallPlan {
     let facts = inputs.facts;
     let manager = &facts.package_manager.value;
-    let dir = install_dir(facts);
+    let dir = facts.install_dir();
     let npmrc = dir.child(".npmrc");
     warn_missing_variables(inputs, secrets, warnings);
     InstallPlan {
@@ -49,12 +48,7 @@ pub(super) fn plan_install(
     }
 }
 
-/// The folder of the lockfile: the workspace root, or that of an app that stands for itself.
-pub(super) fn install_dir(facts: &ProjectFacts) -> RelPath {
-    facts.lockfile.path.parent().unwrap_or_else(RelPath::root)
-}
-
-/// Major version; npm that comes with Node.js counts as a current one.
+/// Major version; the npm bundled with Node.js counts as current.
 fn major(manager: &PackageManager) -> u32 {
     let version = manager.version.as_ref().map_or("", |version| version.value.as_str());
     version.split('.').next().and_then(|text| text.parse().ok()).unwrap_or(u32::MAX)
@@ -79,7 +73,7 @@ fn plan_setup(manager: &PackageManager) -> ManagerSetup {
 
 fn command(manager: &PackageManager, major: u32) -> Vec<String> {
     let text = match manager.kind {
-        // `--include` is unknown before npm 7, which installs everything unless `--only` says otherwise.
+        // `--include` is unknown before npm 7, which installs everything unless `--only` is given.
         Kind::Npm if major < 7 => "npm ci --no-audit --no-fund",
         Kind::Npm => "npm ci --include=dev --no-audit --no-fund",
         Kind::YarnClassic => "yarn install --frozen-lockfile --non-interactive --production=false",
@@ -90,14 +84,14 @@ fn command(manager: &PackageManager, major: u32) -> Vec<String> {
     words(text, manager)
 }
 
-/// A second install without development dependencies, unless the first one is changed afterwards (patches, generated
-/// clients): what changes it is itself a development dependency.
+/// A second install without development dependencies. Not possible when scripts change the first one (patches, generated
+/// clients), because the tools that do so are development dependencies themselves.
 fn plan_production(inputs: Inputs<'_>, mode: ImageMode, warnings: &mut Vec<Warning>) -> Option<Vec<String>> {
     if mode != ImageMode::Server {
         return None;
     }
     let manager = &inputs.facts.package_manager.value;
-    let changed = inputs.facts.install.prisma.is_some() || !lifecycle::plan_lifecycle(inputs).is_empty();
+    let changed = inputs.facts.install.prisma.is_some() || !build::plan_lifecycle(inputs).is_empty();
     let command = if changed { None } else { production_command(manager, major(manager)) };
     if command.is_none() {
         let reason = if changed { "its scripts change what was installed" } else { "this Yarn cannot leave them out" };
@@ -106,7 +100,7 @@ fn plan_production(inputs: Inputs<'_>, mode: ImageMode, warnings: &mut Vec<Warni
                 "plan/development-dependencies-kept",
                 format!("the image keeps development dependencies: {reason}"),
             )
-            .with_hint("let the app start by `next start`, which needs none, if a server of its own is not needed"),
+            .with_hint("start the app with `next start`, which does not need them, unless it needs a custom server"),
         );
     }
     command
@@ -118,7 +112,7 @@ fn production_command(manager: &PackageManager, major: u32) -> Option<Vec<String
         Kind::Npm => "npm ci --omit=dev --no-audit --no-fund",
         Kind::YarnClassic => "yarn install --frozen-lockfile --non-interactive --production=true",
         Kind::YarnBerry if major >= 4 => "yarn workspaces focus --all --production",
-        // Before Yarn 4 that is a plugin that few projects have.
+        // Before Yarn 4 this needs a plugin that few projects have.
         Kind::YarnBerry => return None,
         Kind::Pnpm => "pnpm install --frozen-lockfile --prod",
         Kind::Bun => "bun install --frozen-lockfile --production",
@@ -139,7 +133,7 @@ fn environment(inputs: Inputs<'_>) -> BTreeMap<String, String> {
     let manager = &inputs.facts.package_manager.value;
     let mut variables: Vec<(&str, String)> = vec![
         ("CI", "1".into()),
-        // Git hooks and downloads of browsers are of no use in an image.
+        // Git hooks and browser downloads are useless in an image.
         ("HUSKY", "0".into()),
         ("LEFTHOOK", "0".into()),
         ("SKIP_INSTALL_SIMPLE_GIT_HOOKS", "1".into()),
@@ -152,14 +146,14 @@ fn environment(inputs: Inputs<'_>) -> BTreeMap<String, String> {
         Kind::Npm => variables.push(("npm_config_cache", format!("{STORE}/npm"))),
         Kind::YarnClassic => variables.extend([
             ("YARN_CACHE_FOLDER", format!("{STORE}/yarn")),
-            // Yarn 1 takes `engines` as exact, also when it runs a script.
+            // Yarn 1 enforces `engines`, even when it runs a script.
             ("YARN_IGNORE_ENGINES", "true".into()),
             ("YARN_IGNORE_PATH", "1".into()),
         ]),
         Kind::YarnBerry => {
             variables.extend([
                 ("YARN_GLOBAL_FOLDER", format!("{STORE}/yarn-berry")),
-                // Plug and Play output cannot be traced; the lockfile is the same for both linkers.
+                // Plug'n'Play output cannot be traced; the lockfile is the same for both linkers.
                 ("YARN_NODE_LINKER", "node-modules".into()),
                 ("YARN_ENABLE_TELEMETRY", "0".into()),
                 ("YARN_ENABLE_PROGRESS_BARS", "0".into()),
@@ -169,7 +163,7 @@ fn environment(inputs: Inputs<'_>) -> BTreeMap<String, String> {
             }
         }
         Kind::Pnpm => variables.extend([
-            // The version is exact already; pnpm's own switch needs signatures that mirrors do not have.
+            // The version is exact already; pnpm's own version switch needs signatures that mirrors lack.
             ("npm_config_manage_package_manager_versions", "false".into()),
             ("npm_config_verify_deps_before_run", "false".into()),
             ("pnpm_config_verify_deps_before_run", "false".into()),
@@ -182,7 +176,7 @@ fn environment(inputs: Inputs<'_>) -> BTreeMap<String, String> {
 fn store(manager: &PackageManager) -> CacheMount {
     let (name, sharing) = match manager.kind {
         Kind::Npm => ("npm", CacheSharing::Shared),
-        // Two Yarns that write one cache at a time damage it.
+        // Concurrent Yarn processes corrupt a shared cache.
         Kind::YarnClassic => ("yarn", CacheSharing::Locked),
         Kind::YarnBerry => ("yarn-berry", CacheSharing::Locked),
         Kind::Pnpm => ("pnpm", CacheSharing::Shared),
@@ -191,14 +185,13 @@ fn store(manager: &PackageManager) -> CacheMount {
     CacheMount { id: format!("nextdeploy-{name}"), target: format!("{STORE}/{name}"), sharing }
 }
 
-/// Lockfile, configuration, patches, and the schemas that `@prisma/client` reads when it is installed.
+/// Lockfile, configuration, patches, and the schemas that `@prisma/client` reads on install.
 fn input_files(inputs: Inputs<'_>) -> Vec<RelPath> {
     let needs = &inputs.facts.install;
     let mut files = vec![inputs.facts.lockfile.path.clone()];
     files.extend(needs.config_files.iter().cloned());
     files.extend(needs.files.iter().cloned());
     files.extend(needs.prisma.iter().flat_map(|prisma| prisma.schemas.iter().cloned()));
-    files.extend(needs.manifests.iter().flat_map(|manifest| programs(inputs, manifest)));
     files.sort();
     files.dedup();
     let manifests: std::collections::BTreeSet<&RelPath> = needs.manifests.iter().collect();
@@ -206,23 +199,7 @@ fn input_files(inputs: Inputs<'_>) -> Vec<RelPath> {
     files
 }
 
-/// Files that `bin` of a workspace package names: package managers link only what is there.
-fn programs(inputs: Inputs<'_>, manifest: &RelPath) -> Vec<RelPath> {
-    let Some(SourceText::Text(text)) = inputs.tree.text(manifest) else { return Vec::new() };
-    let dir = manifest.parent().unwrap_or_else(RelPath::root);
-    let bin = serde_json::from_str::<serde_json::Value>(text).ok().and_then(|fields| fields.get("bin").cloned());
-    let targets: Vec<String> = match bin {
-        Some(serde_json::Value::String(target)) => vec![target],
-        Some(serde_json::Value::Object(targets)) => {
-            targets.values().filter_map(|target| target.as_str().map(str::to_owned)).collect()
-        }
-        _ => Vec::new(),
-    };
-    let files = targets.iter().filter_map(|target| dir.join(target).ok());
-    files.filter(|file| inputs.tree.has_file(file)).collect()
-}
-
-/// A variable in `.npmrc` that nobody gives makes private packages fail in a way that is hard to read.
+/// If a variable of `.npmrc` is not set, private packages fail with a message that does not name the cause.
 fn warn_missing_variables(inputs: Inputs<'_>, secrets: &BTreeMap<String, PlannedSecret>, warnings: &mut Vec<Warning>) {
     for variable in &inputs.facts.install.variables {
         let name = &variable.value;
@@ -231,7 +208,7 @@ fn warn_missing_variables(inputs: Inputs<'_>, secrets: &BTreeMap<String, Planned
             warnings.push(
                 Warning::new(
                     "plan/missing-install-variable",
-                    format!("the install reads `{name}` ({}), and nobody gives it", variable.origin),
+                    format!("the install reads `{name}` ({}), which is not set", variable.origin),
                 )
                 .with_hint(format!("pass it with `--secret {name}`")),
             );
@@ -239,7 +216,7 @@ fn warn_missing_variables(inputs: Inputs<'_>, secrets: &BTreeMap<String, Planned
     }
 }
 
-/// Programs that native dependencies call and slim images lack.
+/// Packages that native dependencies need and slim images lack.
 pub(super) fn plan_system_packages(inputs: Inputs<'_>) -> Vec<SystemPackage> {
     let mut packages = Vec::new();
     let needs = &inputs.facts.install;

@@ -1,19 +1,15 @@
-//! Every choice about the image, made once: `Settings` + `CiContext` + `ProjectFacts` in, [`ImagePlan`] out.
+//! Every decision about the image, made once: `Settings` + `CiContext` + `ProjectFacts` in, [`ImagePlan`] out.
 //!
-//! Pure: the same input gives the same plan, and a plan can be printed without a daemon. It names no file that it did not
-//! get from the facts, and never holds a secret in what it serialises.
+//! Pure: the same input gives the same plan, and a plan can be printed without a daemon. Reads no file: what a file says is a fact.
+//! Serialised plans never contain secrets.
 
-mod base;
 mod build;
 mod environment;
 mod error;
 mod identity;
 mod image;
 mod install;
-mod labels;
-mod lifecycle;
 mod output;
-mod repository;
 #[cfg(test)]
 pub(crate) mod sample;
 mod secret_looking;
@@ -27,22 +23,8 @@ pub use secret_looking::{SecretLook, secret_look};
 
 use std::collections::HashSet;
 
-use crate::config::settings::{EnvFilePolicy, PublishSettings, Settings};
+use crate::config::settings::EnvFilePolicy;
 use crate::diagnostic::Warning;
-use crate::project::ProjectFacts;
-use crate::repo::SourceTree;
-use crate::repo::ci::CiContext;
-
-/// What every part of planning reads.
-#[derive(Clone, Copy)]
-pub struct Inputs<'a> {
-    pub settings: &'a Settings,
-    /// Where the image goes decides how it is called, and nothing else.
-    pub publish: &'a PublishSettings,
-    pub ci: &'a CiContext,
-    pub facts: &'a ProjectFacts,
-    pub tree: &'a SourceTree,
-}
 
 /// Plans the image.
 pub fn plan_image(inputs: Inputs<'_>) -> Result<ImagePlan, PlanError> {
@@ -51,12 +33,12 @@ pub fn plan_image(inputs: Inputs<'_>) -> Result<ImagePlan, PlanError> {
     let name = identity::plan_name(inputs, &mut warnings)?;
     let names = tags::plan_names(inputs, &name.value, &mut warnings)?;
     let node_major = facts.node.clone().map(|node| node.major);
-    let base = base::plan_base(inputs, node_major.value, &mut warnings)?;
+    let base = output::plan_base(inputs, node_major.value, &mut warnings)?;
     let output = output::plan_output(inputs, &base, node_major.value, &mut warnings)?;
     let environment = environment::plan_environment(inputs, &mut warnings)?;
     let install = install::plan_install(inputs, output.mode, &environment.secrets, &mut warnings);
     let build = build::plan_build(inputs, &environment, &mut warnings);
-    let labels = labels::plan_labels(inputs, &base, node_major.value, names.version)?;
+    let labels = identity::plan_labels(inputs, &base, node_major.value, names.version)?;
     let runtime = output::plan_runtime(inputs, &base, &output, environment.image);
     Ok(ImagePlan {
         schema_version: 1,

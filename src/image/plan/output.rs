@@ -1,16 +1,93 @@
-//! What the image serves, how it starts, and its runtime environment.
+//! What the image is based on and serves, how it starts, and its runtime environment.
 
 use std::collections::BTreeMap;
 
-use super::{BaseFlavour, BasePlan, ImageMode, Inputs, OutputPlan, PlanError, RuntimePlan};
+use super::error::PlanError;
+use super::image::{BaseFlavour, BasePlan, ImageMode, Inputs, Libc, OutputPlan, RuntimePlan};
 use crate::config::settings::{EnvFilePolicy, EnvValue};
 use crate::diagnostic::Warning;
+use crate::image_ref::ImageRef;
 use crate::origin::{Origin, Sourced};
-use crate::project::{Known, OutputMode, StartScript};
+use crate::project::{OutputMode, StartScript, StaticValue};
 
-/// The last sharp that every Next.js before 15 accepts.
+/// Node.js in distroless images, which have no shell to look it up.
+const DISTROLESS_NODE: &str = "/nodejs/bin/node";
+
+/// The images to build on and to run on.
+pub(super) fn plan_base(
+    inputs: Inputs<'_>,
+    node_major: u32,
+    warnings: &mut Vec<Warning>,
+) -> Result<BasePlan, PlanError> {
+    let default = || Sourced::new("slim".to_owned(), Origin::Default("small, and runs all native modules".to_owned()));
+    let base = inputs.settings.base.clone().unwrap_or_else(default);
+    let official = |suffix: &str| {
+        let reference = ImageRef {
+            domain: None,
+            path: "node".to_owned(),
+            tag: Some(format!("{node_major}-{suffix}")),
+            digest: None,
+        };
+        Sourced::new(reference, base.origin.clone())
+    };
+    let plan = |flavour, build: Sourced<ImageRef>, runtime, libc, node_path: &str| BasePlan {
+        flavour,
+        build,
+        runtime,
+        libc,
+        node_path: node_path.to_owned(),
+    };
+    Ok(match base.value.as_str() {
+        "slim" => plan(BaseFlavour::Slim, official("slim"), official("slim"), Libc::Glibc, "node"),
+        "alpine" => plan(BaseFlavour::Alpine, official("alpine"), official("alpine"), Libc::Musl, "node"),
+        "distroless" => {
+            let runtime = ImageRef {
+                domain: Some("gcr.io".to_owned()),
+                path: format!("distroless/nodejs{node_major}-debian13"),
+                tag: None,
+                digest: None,
+            };
+            let runtime = Sourced::new(runtime, base.origin.clone());
+            plan(BaseFlavour::Distroless, official("slim"), runtime, Libc::Glibc, DISTROLESS_NODE)
+        }
+        text => {
+            let reference = ImageRef::parse(text).map_err(|invalid| PlanError::InvalidBase {
+                image: text.to_owned(),
+                origin: base.origin.to_string(),
+                reason: invalid.to_string(),
+            })?;
+            let custom = Sourced::new(reference, base.origin.clone());
+            if custom.value.path.contains("distroless") {
+                plan(BaseFlavour::Distroless, official("slim"), custom, Libc::Glibc, DISTROLESS_NODE)
+            } else {
+                let libc = libc_of(&custom.value, warnings);
+                plan(BaseFlavour::Custom, custom.clone(), custom, libc, "node")
+            }
+        }
+    })
+}
+
+/// The C library of a custom image, judged by its name.
+fn libc_of(image: &ImageRef, warnings: &mut Vec<Warning>) -> Libc {
+    let (path, tag) = (image.path.as_str(), image.tag.as_deref().unwrap_or_default());
+    if path.contains("alpine") || tag.contains("alpine") || tag.contains("musl") {
+        return Libc::Musl;
+    }
+    if path != "node" && path != "library/node" {
+        warnings.push(
+            Warning::new(
+                "plan/assumed-libc",
+                format!("`{image}` is assumed to have glibc, Node.js, npm and a shell; its name does not say"),
+            )
+            .with_hint("use an image whose name contains `alpine` if it is built on musl"),
+        );
+    }
+    Libc::Glibc
+}
+
+/// The last version of sharp that every Next.js before 15 accepts.
 const SHARP: &str = "0.33.5";
-/// Lowest Node.js release line that it runs on.
+/// Lowest Node.js release line it supports.
 const SHARP_NODE_FLOOR: u32 = 18;
 pub(super) const DEFAULT_PORT: u16 = 3000;
 
@@ -39,31 +116,34 @@ pub(super) fn plan_output(
 fn plan_mode(inputs: Inputs<'_>, start: Option<&Sourced<Vec<String>>>) -> Result<(ImageMode, String), PlanError> {
     let config = &inputs.facts.config;
     if config.output.value() == Some(&OutputMode::Export) {
-        // A start script like `serve out` is what the launcher replaces; a command that was asked for is a conflict.
-        if let Some(asked) = inputs.settings.start_command.as_ref().filter(|_| start.is_some()) {
+        // A start script such as `serve out` is replaced by the launcher; an explicit start command is a conflict.
+        if let Some(requested) = inputs.settings.start_command.as_ref().filter(|_| start.is_some()) {
             return Err(PlanError::StartCommandWithExport {
-                command: asked.value.join(" "),
-                origin: asked.origin.to_string(),
+                command: requested.value.join(" "),
+                origin: requested.origin.to_string(),
             });
         }
         return Ok((ImageMode::Export, "`output: 'export'` in next.config".to_owned()));
     }
     if let Some(start) = start {
-        return Ok((ImageMode::Server, format!("the app starts by `{}` ({})", start.value.join(" "), start.origin)));
+        return Ok((
+            ImageMode::Server,
+            format!("the app is started with `{}` ({})", start.value.join(" "), start.origin),
+        ));
     }
     let next = &inputs.facts.next.value;
     if next.major < 12 {
         return Ok((ImageMode::Server, format!("Next.js {next} has no standalone output")));
     }
     Ok(match &config.output {
-        Known::Unknown { reason, line } => (
+        StaticValue::Unknown { reason, line } => (
             ImageMode::Unknown,
             format!("`output` on line {line} of next.config is known only after the build: {reason}"),
         ),
-        Known::Value(value) if value.value == OutputMode::Standalone => {
+        StaticValue::Value(value) if value.value == OutputMode::Standalone => {
             (ImageMode::Standalone, "`output: 'standalone'` in next.config".to_owned())
         }
-        _ => (ImageMode::Standalone, "next.config leaves `output` open".to_owned()),
+        _ => (ImageMode::Standalone, "next.config does not set `output`".to_owned()),
     })
 }
 
@@ -71,31 +151,31 @@ fn next_start() -> Sourced<Vec<String>> {
     Sourced::new(vec!["next".to_owned(), "start".to_owned()], Origin::Default("`next start`".to_owned()))
 }
 
-/// The command that starts the app, when that is not Next.js' own server.
+/// The command that starts the app, unless that is Next.js' own server.
 fn plan_start(inputs: Inputs<'_>) -> Result<Option<Sourced<Vec<String>>>, PlanError> {
     let from_project = || match &inputs.facts.start {
         StartScript::Next => None,
         StartScript::Custom(script) => Some(Sourced::new(split_command(&script.value.command), script.origin.clone())),
     };
-    let Some(asked) = &inputs.settings.start_command else {
+    let Some(requested) = &inputs.settings.start_command else {
         return Ok(from_project());
     };
-    let words: Vec<&str> = asked.value.iter().map(String::as_str).collect();
+    let words: Vec<&str> = requested.value.iter().map(String::as_str).collect();
     let app_has = |file: &str| inputs.facts.app_dir.join(file).is_ok_and(|path| inputs.tree.has_file(&path));
     Ok(match words.as_slice() {
-        [] | [""] => return Err(PlanError::EmptyStartCommand { origin: asked.origin.to_string() }),
-        // Package managers keep signals from the app; what they would run is run directly.
+        [] | [""] => return Err(PlanError::EmptyStartCommand { origin: requested.origin.to_string() }),
+        // Package managers do not forward signals, so their script is run directly.
         ["npm" | "yarn" | "pnpm" | "bun", "start"] | ["npm" | "yarn" | "pnpm" | "bun", "run", "start"] => {
             from_project()
         }
         ["next", "start", ..] => None,
         // Standalone's own server.
         ["node", file] if file.ends_with("server.js") && !app_has(file) => None,
-        _ => Some(asked.clone()),
+        _ => Some(requested.clone()),
     })
 }
 
-/// A script as words; one that needs a shell stays whole, for `sh -c`.
+/// The words of a script, or the whole script for `sh -c` if it needs a shell. (`shlex` would split at quotes but not notice operators.)
 fn split_command(command: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -120,7 +200,6 @@ fn split_command(command: &str) -> Vec<String> {
 }
 
 fn shell(command: &str) -> Vec<String> {
-    // `exec` is of no use before a list of commands, and harmless to leave out.
     vec!["/bin/sh".to_owned(), "-c".to_owned(), command.to_owned()]
 }
 
@@ -134,7 +213,7 @@ fn check_shell(command: &Sourced<Vec<String>>, base: &BasePlan) -> Result<(), Pl
     Ok(())
 }
 
-/// Before 15, Next.js brings no image optimiser that works in standalone mode.
+/// Before version 15, Next.js has no image optimiser that works in standalone mode.
 fn plan_sharp(
     inputs: Inputs<'_>,
     mode: ImageMode,
@@ -152,9 +231,9 @@ fn plan_sharp(
         warnings.push(
             Warning::new(
                 "plan/images-not-optimised",
-                format!("on Node.js {node_major}, Next.js {next} sends images as they are: sharp {SHARP} needs Node.js {SHARP_NODE_FLOOR}"),
+                format!("on Node.js {node_major}, Next.js {next} serves images unoptimised: sharp {SHARP} needs Node.js {SHARP_NODE_FLOOR}"),
             )
-            .with_hint(format!("use `--node-version {SHARP_NODE_FLOOR}` or a later one, or add `sharp` to the dependencies")),
+            .with_hint(format!("use `--node-version {SHARP_NODE_FLOOR}` or later, or add `sharp` to the dependencies")),
         );
         return None;
     }
@@ -173,11 +252,11 @@ pub(super) fn plan_runtime(
     let mut set = |name: &str, value: String, origin: Origin| {
         environment.insert(name.to_owned(), Sourced::new(value, origin));
     };
-    set("NODE_ENV", "production".to_owned(), own("an image is for production"));
+    set("NODE_ENV", "production".to_owned(), own("images are for production"));
     set("HOSTNAME", "0.0.0.0".to_owned(), own("reachable from outside the container"));
     set("PORT", port.value.to_string(), port.origin.clone());
     if !environment.contains_key("NEXT_TELEMETRY_DISABLED") {
-        let disabled = Sourced::new("1".to_owned(), own("a server in production reports to nobody"));
+        let disabled = Sourced::new("1".to_owned(), own("no telemetry from production servers"));
         environment.insert("NEXT_TELEMETRY_DISABLED".to_owned(), disabled);
     }
     if output.sharp.is_some() {
@@ -190,8 +269,8 @@ pub(super) fn plan_runtime(
         port,
         health_path: inputs.settings.health_path.clone(),
         base_path: match &inputs.facts.config.base_path {
-            Known::Value(path) => Some(path.clone()),
-            Known::Absent | Known::Unknown { .. } => None,
+            StaticValue::Value(path) => Some(path.clone()),
+            StaticValue::Absent | StaticValue::Unknown { .. } => None,
         },
         user: "1001:0",
         health_check: [launcher.clone(), vec!["health".to_owned()]].concat(),
@@ -216,7 +295,7 @@ fn plan_port(inputs: Inputs<'_>) -> Sourced<u16> {
         .clone()
         .or_else(from_variable)
         .or_else(|| inputs.facts.port.clone())
-        .unwrap_or_else(|| Sourced::new(DEFAULT_PORT, Origin::Default("Next.js' own".to_owned())))
+        .unwrap_or_else(|| Sourced::new(DEFAULT_PORT, Origin::Default("the default of Next.js".to_owned())))
 }
 
 #[cfg(test)]

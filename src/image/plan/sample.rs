@@ -108,6 +108,9 @@ impl Sample {
         };
         facts.workspace = Some(Workspace {
             declared_in: path("package.json"),
+            build_task: tool
+                .filter(|tool| *tool == WorkspaceTool::Turbo)
+                .map(|_| BuildTask::Turbo { package: "@acme/web".to_owned(), installed_in_root: true }),
             tool: tool.map(|tool| from_file(tool, "turbo.json")),
             packages: vec![package("@acme/web", "apps/web", "next build"), package("@acme/ui", "packages/ui", "tsc")],
             build_order: vec!["@acme/ui".to_owned()],

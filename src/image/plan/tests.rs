@@ -25,7 +25,7 @@ fn the_plan_of_an_npm_project() {
 }
 
 #[test]
-fn a_name_that_no_image_can_have_is_changed_and_said() {
+fn invalid_image_names_are_changed_with_a_warning() {
     let mut sample = Sample::npm();
     sample.facts.name.value = "@Acme/Web Shop".to_owned();
     let plan = sample.plan();
@@ -69,15 +69,15 @@ fn the_mode_follows_config_and_start_script() {
     let output = sample.plan().output;
     assert_eq!(output.mode, ImageMode::Server);
     assert_eq!(output.start_command.unwrap().value, ["NODE_ENV=production", "node", "server.js"]);
-    sample.facts.config.output = Known::Value(from_file(OutputMode::Export, "next.config.mjs"));
+    sample.facts.config.output = StaticValue::Value(from_file(OutputMode::Export, "next.config.mjs"));
     assert_eq!(sample.plan().output.mode, ImageMode::Export);
     sample.facts.start = StartScript::Next;
-    sample.facts.config.output = Known::Unknown { reason: "calls a function".to_owned(), line: 3 };
+    sample.facts.config.output = StaticValue::Unknown { reason: "calls a function".to_owned(), line: 3 };
     assert_eq!(sample.plan().output.mode, ImageMode::Unknown);
 }
 
 #[test]
-fn a_package_manager_never_stands_between_app_and_signals() {
+fn start_scripts_run_without_the_package_manager() {
     let mut sample = Sample::npm();
     let mut mode = |words: &[&str]| {
         let words = words.iter().map(|word| (*word).to_owned()).collect();
@@ -131,7 +131,7 @@ fn secrets_reach_the_build_as_secrets_and_never_the_image() {
 }
 
 #[test]
-fn scopes_are_obeyed() {
+fn scopes_limit_where_a_variable_is_visible() {
     let mut sample = Sample::npm();
     for (name, scope) in [("B", EnvScope::Build), ("I", EnvScope::Image), ("C", EnvScope::Container)] {
         sample.env(name, EnvValue::Plain("x".to_owned()), scope);
@@ -142,7 +142,7 @@ fn scopes_are_obeyed() {
 }
 
 #[test]
-fn what_the_launcher_owns_is_ignored_and_said() {
+fn variables_of_the_launcher_are_ignored_with_a_warning() {
     let mut sample = Sample::npm();
     for (name, value) in [("NODE_ENV", "development"), ("HOSTNAME", "127.0.0.1"), ("PORT", "8080")] {
         sample.plain(name, value);
@@ -154,9 +154,9 @@ fn what_the_launcher_owns_is_ignored_and_said() {
     assert_eq!((plan.runtime.port.value, image_value(&plan, "PORT")), (8080, Some("8080")));
 }
 
-fn env_file(name: &str, tracked: bool, variables: &[(&str, &str)]) -> EnvFile {
+fn env_file(name: &str, tracked: bool, variables: &[(&str, &str)]) -> DotenvFile {
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    EnvFile { path: path(name), tracked, variables }
+    DotenvFile { path: path(name), tracked, variables }
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn harmless_values_of_tracked_files_become_the_image_environment() {
 }
 
 #[test]
-fn untracked_files_are_not_read_and_named() {
+fn untracked_env_files_are_reported_and_not_read() {
     let mut sample = Sample::npm();
     sample.facts.env_files = vec![env_file(".env", false, &[("SITE", "dev")])];
     let plan = sample.plan();
@@ -198,6 +198,11 @@ fn turbo_builds_when_it_knows_the_task() {
     };
     let turbo = Sample::new("pnpm", Some("10.12.4"), "16.4.5").in_workspace(Some(WorkspaceTool::Turbo));
     assert_eq!(commands(&turbo), [".: turbo run build --filter=@acme/web"]);
+    let mut elsewhere = Sample::new("pnpm", Some("10.12.4"), "16.4.5").in_workspace(Some(WorkspaceTool::Turbo));
+    elsewhere.facts.workspace.as_mut().unwrap().build_task =
+        Some(BuildTask::Turbo { package: "@acme/web".to_owned(), installed_in_root: false });
+    assert_eq!(commands(&elsewhere), ["packages/ui: pnpm run build", "apps/web: pnpm run build"]);
+    assert_eq!(codes(&elsewhere.plan()), ["plan/turbo-not-installed"]);
     let plain = Sample::new("pnpm", Some("10.12.4"), "16.4.5").in_workspace(None);
     assert_eq!(commands(&plain), ["packages/ui: pnpm run build", "apps/web: pnpm run build"]);
     let mut own = Sample::npm().in_workspace(None);
@@ -241,7 +246,7 @@ fn prisma_needs_openssl_its_schema_and_a_client() {
 }
 
 #[test]
-fn variables_of_npmrc_are_asked_for() {
+fn missing_variables_of_npmrc_are_reported() {
     let mut sample = Sample::npm();
     sample.facts.install.variables = vec![from_file("NPM_TOKEN".to_owned(), ".npmrc")];
     assert_eq!(codes(&sample.plan()), ["plan/missing-install-variable"]);
@@ -273,10 +278,13 @@ fn bases_are_known_by_name() {
         sample.settings.base = Some(from_flag(name.to_owned(), "--base"));
         sample.plan().base
     };
-    assert_eq!((base("alpine").runtime.value.as_str(), base("alpine").libc), ("node:22-alpine", Libc::Musl));
+    assert_eq!(
+        (base("alpine").runtime.value.to_string().as_str(), base("alpine").libc),
+        ("node:22-alpine", Libc::Musl)
+    );
     let distroless = base("distroless");
-    assert_eq!(distroless.build.value, "node:22-slim");
-    assert_eq!(distroless.runtime.value, "gcr.io/distroless/nodejs22-debian13");
+    assert_eq!(distroless.build.value.to_string(), "node:22-slim");
+    assert_eq!(distroless.runtime.value.to_string(), "gcr.io/distroless/nodejs22-debian13");
     assert_eq!(distroless.node_path, "/nodejs/bin/node");
     assert_eq!(base("ghcr.io/acme/node:22-alpine").libc, Libc::Musl);
     assert_eq!(base("node:22.11.0-bookworm").flavour, BaseFlavour::Custom);
@@ -317,7 +325,7 @@ fn impossible_plans() {
         }),
         ("empty start command", |s| s.settings.start_command = Some(from_flag(Vec::new(), "--start-command"))),
         ("start command with export", |s| {
-            s.facts.config.output = Known::Value(from_file(OutputMode::Export, "next.config.mjs"));
+            s.facts.config.output = StaticValue::Value(from_file(OutputMode::Export, "next.config.mjs"));
             s.settings.start_command =
                 Some(from_flag(vec!["node".to_owned(), "main.js".to_owned()], "--start-command"));
         }),
@@ -336,16 +344,4 @@ fn impossible_plans() {
         writeln!(text, "{name}\n  error[{}]: {error}\n  hint: {hints}", error.code()).unwrap();
     }
     insta::assert_snapshot!(text);
-}
-
-#[test]
-fn programs_of_workspace_packages_are_there_to_be_linked() {
-    let mut sample = Sample::npm().in_workspace(None);
-    let manifest = r#"{ "name": "@acme/ui", "bin": { "ui": "./cli.js", "built": "dist/x.js", "out": "../../../x" } }"#;
-    sample.tree = crate::repo::SourceTree::from_texts([
-        ("package.json", "{}"),
-        ("packages/ui/package.json", manifest),
-        ("packages/ui/cli.js", ""),
-    ]);
-    assert_eq!(sample.plan().install.files, [path("package-lock.json"), path("packages/ui/cli.js")]);
 }

@@ -3,10 +3,10 @@ use super::*;
 const NEXT: &str = r#"{"dependencies": {"next": "15"}, "scripts": {"build": "next build"}}"#;
 
 /// Name, folder and workspace of the app, or the error.
-fn found(files: &[(&str, &str)], asked: Option<&str>) -> String {
+fn found(files: &[(&str, &str)], requested: Option<&str>) -> String {
     let tree = SourceTree::from_texts(files.iter().copied());
-    let asked = asked.map(|app| Sourced::new(app.to_owned(), Origin::Flag("--app".to_owned())));
-    match locate(&Manifests::new(&tree), asked.as_ref(), &mut Vec::new()) {
+    let requested = requested.map(|app| Sourced::new(app.to_owned(), Origin::Flag("--app".to_owned())));
+    match locate(&PackageJsonCache::new(&tree), requested.as_ref(), &mut Vec::new()) {
         Err(error) => error.to_string(),
         Ok(located) => {
             let workspace =
@@ -37,7 +37,7 @@ fn one_app() {
 }
 
 #[test]
-fn libraries_that_depend_on_next_are_no_apps() {
+fn libraries_that_depend_on_next_are_not_apps() {
     let library = r#"{"devDependencies": {"next": "15"}, "scripts": {"build": "tsup"}}"#;
     let root = ("package.json", r#"{"workspaces": ["apps/*", "packages/*"]}"#);
     check(
@@ -53,7 +53,7 @@ fn libraries_that_depend_on_next_are_no_apps() {
 }
 
 #[test]
-fn several_apps_are_asked_about() {
+fn several_apps_are_an_error() {
     let (web, docs) = (named("web"), named("@acme/docs"));
     let files = [
         ("package.json", r#"{"workspaces": ["apps/*"]}"#),
@@ -61,22 +61,22 @@ fn several_apps_are_asked_about() {
         ("apps/docs/package.json", docs.as_str()),
         ("other/package.json", NEXT),
     ];
-    check(&files, "the repository holds 2 Next.js apps: `@acme/docs` in `apps/docs`, `web` in `apps/web`");
+    check(&files, "the repository contains 2 Next.js apps: `@acme/docs` in `apps/docs`, `web` in `apps/web`");
     assert_eq!(found(&files, Some("web")), "web at apps/web in package.json");
     assert_eq!(found(&files, Some("docs")), "@acme/docs at apps/docs in package.json");
     assert_eq!(found(&files, Some("./apps/docs/")), "@acme/docs at apps/docs in package.json");
     assert_eq!(found(&files, Some("other")), "other at other");
     assert_eq!(
         found(&files, Some("apps")),
-        "the repository holds 2 Next.js apps: `@acme/docs` in `apps/docs`, `web` in `apps/web`"
+        "the repository contains 2 Next.js apps: `@acme/docs` in `apps/docs`, `web` in `apps/web`"
     );
     assert_eq!(
         found(&files, Some("admin")),
-        "`admin` (from `--app`) is no Next.js app of this repository; there is `@acme/docs` in `apps/docs`, `web` in `apps/web`, `other` in `other`"
+        "`admin` (from `--app`) is not a Next.js app of this repository; found `@acme/docs` in `apps/docs`, `web` in `apps/web`, `other` in `other`"
     );
     assert_eq!(
         found(&files[..2], Some("../x")),
-        "`../x` (from `--app`) is no Next.js app of this repository; there is `web` in `apps/web`"
+        "`../x` (from `--app`) is not a Next.js app of this repository; found `web` in `apps/web`"
     );
 }
 
@@ -111,7 +111,7 @@ fn nx_apps_have_no_manifest() {
 
 #[test]
 fn nothing_to_build() {
-    check(&[("README.md", "")], "there is no `package.json` in the repository");
+    check(&[("README.md", "")], "no `package.json` in the repository");
     check(
         &[("package.json", "{}")],
         "`package.json` does not depend on `next`, and no other package of the repository is a Next.js app",

@@ -4,13 +4,13 @@ use super::*;
 fn found(files: &[(&str, &str)]) -> InstallNeeds {
     let tree = SourceTree::from_texts(files.iter().copied());
     let (root, ui) = (RelPath::root(), RelPath::new("packages/ui").unwrap());
-    let manifests: Vec<Manifest> =
-        [&root, &ui].into_iter().filter_map(|dir| Manifest::load(&tree, dir).unwrap()).collect();
+    let manifests: Vec<PackageJson> =
+        [&root, &ui].into_iter().filter_map(|dir| PackageJson::load(&tree, dir).unwrap()).collect();
     let lockfile = super::super::lockfile::NAMES.iter().find_map(|name| Locked::load(&tree, &root, name).unwrap());
     let lock_path = RelPath::new("package-lock.json").unwrap();
     let locked = lockfile.unwrap_or_else(|| Locked::parse(&lock_path, r#"{"lockfileVersion": 3}"#).unwrap());
-    let yarn = super::super::yarn_config::read(&tree, &root, &mut Vec::new()).unwrap();
-    needs(&Install {
+    let yarn = super::super::package_manager::read_yarn_config(&tree, &root, &mut Vec::new()).unwrap();
+    needs(&InstallInputs {
         tree: &tree,
         dir: &root,
         app_dir: &root,
@@ -77,6 +77,16 @@ fn files_that_the_install_reads() {
         ]
     );
     assert_eq!(needs.yarn_cache, None);
+}
+
+#[test]
+fn programs_of_workspace_packages_can_be_linked() {
+    let manifest = r#"{ "name": "@acme/ui", "bin": { "ui": "./cli.js", "built": "dist/x.js", "out": "../../../x" } }"#;
+    let needs = found(&[("package.json", "{}"), ("packages/ui/package.json", manifest), ("packages/ui/cli.js", "")]);
+    assert_eq!(names(&needs.files), ["packages/ui/cli.js"]);
+    let needs = found(&[("package.json", r#"{ "bin": "cli.js" }"#), ("cli.js", "")]);
+    assert_eq!(names(&needs.files), ["cli.js"]);
+    assert_eq!(found(&[("package.json", r#"{ "bin": ["cli.js"] }"#), ("cli.js", "")]).files, []);
 }
 
 #[test]

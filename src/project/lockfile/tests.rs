@@ -68,11 +68,11 @@ fn bun_text_and_binary() {
 
     let path = RelPath::new("bun.lockb").unwrap();
     let binary = SourceText::Binary(b"#!/usr/bin/env bun\nbun-lockfile-format-v0\n\0\xff".to_vec());
-    assert_eq!(bun::check_binary(Some(&binary), &path).unwrap().as_deref(), Some("binary"));
-    let error = bun::check_binary(Some(&SourceText::Binary(b"PK".to_vec())), &path).unwrap_err();
+    assert_eq!(check_bun_binary(Some(&binary), &path).unwrap().as_deref(), Some("binary"));
+    let error = check_bun_binary(Some(&SourceText::Binary(b"PK".to_vec())), &path).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "`bun.lockb` cannot be read as Bun lockfile: it does not begin as Bun's binary lockfiles do"
+        "`bun.lockb` cannot be read as Bun lockfile: it does not start like a binary Bun lockfile"
     );
 }
 
@@ -93,7 +93,7 @@ fn broken_lockfiles_say_where() {
     says(
         "yarn.lock",
         "hello\n",
-        "yarn.lock:1: `yarn.lock` cannot be read as Yarn lockfile: no version of Yarn writes such a file",
+        "yarn.lock:1: `yarn.lock` cannot be read as Yarn lockfile: no version of Yarn writes this format",
     );
     says(
         "pnpm-lock.yaml",
@@ -103,7 +103,7 @@ fn broken_lockfiles_say_where() {
     says(
         "pnpm-lock.yaml",
         "lockfileVersion: 5.3\n<<<<<<< HEAD\n",
-        "pnpm-lock.yaml:2: `pnpm-lock.yaml` holds an unresolved merge conflict",
+        "pnpm-lock.yaml:2: `pnpm-lock.yaml` contains an unresolved merge conflict",
     );
     says(
         "bun.lock",

@@ -4,11 +4,11 @@
 //! oxc 0.146 needs time and memory quadratic in the nesting of JavaScript, and exponential in that of TypeScript. In: the
 //! text. Out: where it becomes too much. One linear pass over the tokens; never builds anything.
 
-/// Levels of brackets, prefix operators, conditionals, arrows and `else if` together.
+/// Levels of brackets, prefix operators, conditionals, arrows and `else if` in total.
 const MAX_DEPTH: u32 = 512;
 /// Estimated work of the parser, in tokens read.
 const MAX_WORK: f64 = 5_000_000.0;
-/// By how much a level of TypeScript multiplies the work, measured: the worst combinations double it every second level.
+/// Factor by which a level of TypeScript multiplies the work, measured: the worst combinations double it every second level.
 const REWIND: f64 = 1.4;
 
 /// Words that do not end an operand: a `/` after them begins a regular expression.
@@ -61,14 +61,14 @@ enum Bracket {
 
 /// One open bracket.
 #[derive(Debug, Clone, Copy)]
-struct Level {
+struct OpenBracket {
     bracket: Bracket,
-    /// What nests inside of it without brackets, since the last separator.
+    /// Nesting inside it without brackets, since the last separator.
     chain: u32,
     work: f64,
 }
 
-/// What the token before was.
+/// Kind of the previous token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Before {
     /// An operator or a separator: an operand follows.
@@ -79,7 +79,7 @@ enum Before {
     Brace,
     /// `)` of `if (…)`.
     Condition,
-    /// A name or operator behind which `/` may be either.
+    /// A name or operator after which `/` may be either.
     Ambiguous,
     /// `if` and its like.
     ControlWord,
@@ -93,7 +93,7 @@ struct Scanner<'t> {
     text: &'t [u8],
     at: usize,
     typescript: bool,
-    levels: Vec<Level>,
+    levels: Vec<OpenBracket>,
     /// Levels and their chains together.
     depth: u32,
     work: f64,
@@ -107,7 +107,7 @@ pub(super) fn too_deep(text: &str, typescript: bool) -> Option<usize> {
         text: text.as_bytes(),
         at: 0,
         typescript,
-        levels: vec![Level { bracket: Bracket::Brace, chain: 0, work: 1.0 }],
+        levels: vec![OpenBracket { bracket: Bracket::Brace, chain: 0, work: 1.0 }],
         depth: 1,
         work: 0.0,
         before: Before::Operator,
@@ -138,12 +138,12 @@ impl Scanner<'_> {
         self.text.get(self.at + ahead).copied()
     }
 
-    fn top(&mut self) -> &mut Level {
+    fn top(&mut self) -> &mut OpenBracket {
         let last = self.levels.len() - 1;
         &mut self.levels[last]
     }
 
-    /// One token; false when what follows can be read in two ways.
+    /// Reads one token; false when what follows is ambiguous.
     fn token(&mut self, byte: u8) -> Result<bool, usize> {
         let start = self.at;
         let rest = &self.text[start..];
@@ -170,7 +170,7 @@ impl Scanner<'_> {
                 self.at += end;
                 return Ok(true);
             }
-            // Comments of HTML, which only scripts have, and letters and spaces that are not ASCII.
+            // HTML comments, which only exist in scripts, and letters and spaces that are not ASCII.
             _ if rest.starts_with(b"<!--") || (self.newline && rest.starts_with(b"-->")) || !byte.is_ascii() => {
                 return Ok(false);
             }
@@ -276,7 +276,7 @@ impl Scanner<'_> {
         true
     }
 
-    /// Opens or closes; `None` when a template goes on behind the bracket.
+    /// Opens or closes a bracket; `None` when a template continues after it.
     fn bracket(&mut self, byte: u8, operand: bool) -> Option<Before> {
         match byte {
             b'(' => {
@@ -339,7 +339,7 @@ impl Scanner<'_> {
     fn open(&mut self, bracket: Bracket, ambiguous: bool) {
         let factor = if self.typescript && ambiguous { REWIND } else { 1.0 };
         let work = self.top().work * factor;
-        self.levels.push(Level { bracket, chain: 0, work });
+        self.levels.push(OpenBracket { bracket, chain: 0, work });
         self.depth += 1;
     }
 
@@ -361,7 +361,7 @@ impl Scanner<'_> {
         Some(level.bracket)
     }
 
-    /// Closes the innermost bracket of this kind; one that was not opened is the parser's to complain about.
+    /// Closes the innermost bracket of this kind; the parser reports unmatched ones.
     fn close(&mut self, byte: u8) -> Option<Bracket> {
         while self.top().bracket == Bracket::Angle {
             self.pop();
@@ -433,7 +433,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// From where strings, comments and regular expressions cannot be told from code: everything that may nest counts.
+    /// Once strings, comments and regular expressions cannot be distinguished from code, everything that may nest counts.
     fn count_everything(&mut self, from: usize) -> Result<(), usize> {
         let mut work = self.top().work;
         let rest = &self.text[from..];
@@ -464,9 +464,9 @@ fn is_word(byte: u8) -> bool {
 mod tests {
     use super::too_deep;
 
-    /// A hundred times over, as what nests must not add up over statements, elements and comments.
+    /// Repeated many times, since nesting must not add up over statements, elements and comments.
     #[test]
-    fn statements_one_after_the_other_are_no_nesting() {
+    fn consecutive_statements_do_not_nest() {
         for line in [
             "a = b ? c : d\n",
             "if (a) b()\n",

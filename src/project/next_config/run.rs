@@ -1,25 +1,24 @@
-//! Statements of `next.config`: declarations, assignments, branches, exports.
-//!
-//! A branch whose condition is not known is followed both ways; what it assigns may or may not hold afterwards.
+//! Statements and calls of `next.config`: functions of the file are followed, wrappers from other modules are assumed to return
+//! the configuration they are given.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use oxc_ast::ast::{
-    AssignmentExpression, AssignmentOperator, AssignmentTarget, Declaration, ExportDefaultDeclarationKind, Expression,
-    Function, IfStatement, ImportDeclaration, ImportDeclarationSpecifier, MemberExpression, Program, Statement,
+    Argument, ArrowFunctionBody, AssignmentExpression, AssignmentOperator, AssignmentTarget, BindingPattern,
+    CallExpression, Declaration, ExportDefaultDeclarationKind, Expression, FormalParameters, Function, IfStatement,
+    ImportDeclaration, ImportDeclarationSpecifier, MemberExpression, NewExpression, Program, Statement,
     SwitchStatement, TryStatement, VariableDeclaration, VariableDeclarationKind,
 };
 use oxc_span::GetSpan;
 
-use super::call::loop_why;
-use super::evaluate::{Evaluator, Scope};
-use super::member::phase;
-use super::value::{FunctionNode, ScopeId, Value, Why};
+use super::evaluate::{Evaluator, VariableScope, join_paths, phase};
+use super::value::{FunctionNode, JsValue, ListBuilder, Object, ScopeId, UnknownReason};
 
-/// Where control goes after a statement.
+/// Control flow after a statement.
 enum Flow<'a> {
     Next,
-    Return(Value<'a>),
+    Return(JsValue<'a>),
     Break,
     Throw,
 }
@@ -31,20 +30,20 @@ impl<'a> Evaluator<'a, '_> {
     }
 
     /// What a function returns.
-    pub fn run_function(&mut self, statements: &'a [Statement<'a>], scope: ScopeId) -> Value<'a> {
+    pub fn run_function(&mut self, statements: &'a [Statement<'a>], scope: ScopeId) -> JsValue<'a> {
         let outer = std::mem::take(&mut self.possible_returns);
         let flow = self.run(statements, scope);
         let possible = std::mem::replace(&mut self.possible_returns, outer);
         let last = match flow {
             Flow::Return(value) => Some(value),
             Flow::Throw => None,
-            Flow::Next | Flow::Break => Some(Value::Undefined),
+            Flow::Next | Flow::Break => Some(JsValue::Undefined),
         };
         match possible.first() {
-            None => last.unwrap_or(Value::Undefined),
+            None => last.unwrap_or(JsValue::Undefined),
             Some((_, why)) => {
                 let why = why.clone();
-                Value::one_of(possible.into_iter().map(|(value, _)| value).chain(last), &why)
+                JsValue::one_of(possible.into_iter().map(|(value, _)| value).chain(last), &why)
             }
         }
     }
@@ -83,11 +82,11 @@ impl<'a> Evaluator<'a, '_> {
             Statement::ExportDefaultDeclaration(export) => {
                 self.exported = Some(match &export.declaration {
                     ExportDefaultDeclarationKind::FunctionDeclaration(function) => {
-                        Value::Function(FunctionNode::Function(function), scope)
+                        JsValue::Function(FunctionNode::Function(function), scope)
                     }
                     other => match other.as_expression() {
                         Some(expression) => self.evaluate(expression, scope),
-                        None => Value::unknown("it is no configuration", export.span.start),
+                        None => JsValue::unknown("it is not a configuration", export.span.start),
                     },
                 });
             }
@@ -104,7 +103,7 @@ impl<'a> Evaluator<'a, '_> {
             Statement::ExportFromDeclaration(export)
                 if export.specifiers.iter().any(|specifier| specifier.exported.name() == "default") =>
             {
-                self.exported = Some(Value::Import(export.source.value.as_str().into(), "default".into()));
+                self.exported = Some(JsValue::Import(export.source.value.as_str().into(), "default".into()));
             }
             Statement::TSExportAssignment(export) => self.exported = Some(self.evaluate(&export.expression, scope)),
             Statement::BlockStatement(block) => return self.block(&block.body, scope),
@@ -113,7 +112,7 @@ impl<'a> Evaluator<'a, '_> {
             Statement::TryStatement(statement) => return self.attempt(statement, scope),
             Statement::ReturnStatement(statement) => {
                 let value = statement.argument.as_ref().map(|argument| self.evaluate(argument, scope));
-                return Flow::Return(value.unwrap_or(Value::Undefined));
+                return Flow::Return(value.unwrap_or(JsValue::Undefined));
             }
             Statement::ThrowStatement(_) => return Flow::Throw,
             Statement::BreakStatement(_) | Statement::ContinueStatement(_) => return Flow::Break,
@@ -129,20 +128,20 @@ impl<'a> Evaluator<'a, '_> {
     }
 
     fn block(&mut self, statements: &'a [Statement<'a>], scope: ScopeId) -> Flow<'a> {
-        self.scopes.push(Scope { parent: Some(scope), ..Scope::default() });
+        self.scopes.push(VariableScope { parent: Some(scope), ..VariableScope::default() });
         let inner = self.scopes.len() - 1;
         self.run(statements, inner)
     }
 
-    /// Runs something that may not be reached.
-    fn perhaps(&mut self, why: &Why, run: impl FnOnce(&mut Self) -> Flow<'a>) -> Flow<'a> {
+    /// Runs code that may not be reached.
+    fn perhaps(&mut self, why: &UnknownReason, run: impl FnOnce(&mut Self) -> Flow<'a>) -> Flow<'a> {
         let outer = self.uncertain.replace(why.clone());
         let flow = run(self);
         self.uncertain = outer;
         flow
     }
 
-    fn may_return(&mut self, flow: Flow<'a>, why: &Why) {
+    fn may_return(&mut self, flow: Flow<'a>, why: &UnknownReason) {
         if let Flow::Return(value) = flow {
             self.possible_returns.push((value, why.clone()));
         }
@@ -163,7 +162,7 @@ impl<'a> Evaluator<'a, '_> {
         let taken = self.perhaps(&why, |this| this.run_one(&statement.consequent, scope));
         let other = self.perhaps(&why, otherwise);
         match (taken, other) {
-            (Flow::Return(a), Flow::Return(b)) => Flow::Return(Value::one_of([a, b], &why)),
+            (Flow::Return(a), Flow::Return(b)) => Flow::Return(JsValue::one_of([a, b], &why)),
             (Flow::Throw, flow) | (flow, Flow::Throw) => flow,
             (Flow::Break, _) | (_, Flow::Break) => Flow::Next,
             (taken, other) => {
@@ -177,7 +176,7 @@ impl<'a> Evaluator<'a, '_> {
     fn switch(&mut self, statement: &'a SwitchStatement<'a>, scope: ScopeId) -> Flow<'a> {
         let value = self.evaluate(&statement.discriminant, scope);
         let why = value.why(statement.span.start);
-        if value.truthy().is_none() || matches!(value, Value::OneOf(..)) {
+        if value.truthy().is_none() || matches!(value, JsValue::OneOf(..)) {
             for case in &statement.cases {
                 let flow = self.perhaps(&why, |this| this.block(&case.consequent, scope));
                 self.may_return(flow, &why);
@@ -204,9 +203,9 @@ impl<'a> Evaluator<'a, '_> {
         Flow::Next
     }
 
-    /// Anything in a `try` may be left out by an error before it.
+    /// Any statement in a `try` may be skipped after an error.
     fn attempt(&mut self, statement: &'a TryStatement<'a>, scope: ScopeId) -> Flow<'a> {
-        let why = Why::new("an error may prevent it", statement.span.start);
+        let why = UnknownReason::new("an error may prevent it", statement.span.start);
         let flow = self.perhaps(&why, |this| this.block(&statement.block.body, scope));
         if let Some(handler) = &statement.handler {
             let caught = self.perhaps(&why, |this| this.block(&handler.body.body, scope));
@@ -229,7 +228,7 @@ impl<'a> Evaluator<'a, '_> {
     fn variables(&mut self, declaration: &'a VariableDeclaration<'a>, scope: ScopeId) {
         let scope = if declaration.kind == VariableDeclarationKind::Var { self.function_scope(scope) } else { scope };
         for declarator in &declaration.declarations {
-            let value = declarator.init.as_ref().map_or(Value::Undefined, |init| self.evaluate(init, scope));
+            let value = declarator.init.as_ref().map_or(JsValue::Undefined, |init| self.evaluate(init, scope));
             self.bind(&declarator.id, value, scope);
         }
     }
@@ -243,11 +242,11 @@ impl<'a> Evaluator<'a, '_> {
 
     fn declare_function(&mut self, function: &'a Function<'a>, scope: ScopeId) {
         if let Some(name) = &function.id {
-            self.declare(&name.name, Value::Function(FunctionNode::Function(function), scope), scope);
+            self.declare(&name.name, JsValue::Function(FunctionNode::Function(function), scope), scope);
         }
     }
 
-    pub fn declare(&mut self, name: &str, value: Value<'a>, scope: ScopeId) {
+    pub fn declare(&mut self, name: &str, value: JsValue<'a>, scope: ScopeId) {
         self.scopes[scope].names.insert(name.into(), value);
     }
 
@@ -261,21 +260,21 @@ impl<'a> Evaluator<'a, '_> {
             };
             let value = match (&*module, name.as_str()) {
                 ("next/constants", name) if name.starts_with("PHASE_") => phase(name, import.span.start),
-                ("process" | "node:process", "default" | "*") => Value::Process,
-                ("process" | "node:process", "env") => Value::Env,
-                _ => Value::Import(Rc::clone(&module), name.into()),
+                ("process" | "node:process", "default" | "*") => JsValue::Process,
+                ("process" | "node:process", "env") => JsValue::Env,
+                _ => JsValue::Import(Rc::clone(&module), name.into()),
             };
             self.declare(&local.name, value, scope);
         }
     }
 
     /// `name = value`, `object.a.b = value`, `module.exports = value`.
-    pub fn assign(&mut self, assignment: &'a AssignmentExpression<'a>, scope: ScopeId) -> Value<'a> {
+    pub fn assign(&mut self, assignment: &'a AssignmentExpression<'a>, scope: ScopeId) -> JsValue<'a> {
         let offset = assignment.span.start;
         let right = self.evaluate(&assignment.right, scope);
         let value = match assignment.operator {
             AssignmentOperator::Assign => right,
-            _ => Value::unknown("it is computed", offset),
+            _ => JsValue::unknown("it is computed", offset),
         };
         match &assignment.left {
             AssignmentTarget::AssignmentTargetIdentifier(name) => self.assign_name(&name.name, value.clone(), scope),
@@ -287,7 +286,7 @@ impl<'a> Evaluator<'a, '_> {
         value
     }
 
-    fn assign_name(&mut self, name: &str, value: Value<'a>, scope: ScopeId) {
+    fn assign_name(&mut self, name: &str, value: JsValue<'a>, scope: ScopeId) {
         let mut current = Some(scope);
         while let Some(id) = current {
             if let Some(before) = self.scopes[id].names.get(name) {
@@ -299,7 +298,7 @@ impl<'a> Evaluator<'a, '_> {
         }
     }
 
-    /// Destructuring into names that exist: rare enough to give up on them.
+    /// Destructuring into existing names is rare: all names become unknown.
     fn assign_pattern(&mut self, target: &'a AssignmentTarget<'a>, scope: ScopeId, offset: u32) {
         let span = target.span();
         let mut current = Some(scope);
@@ -308,17 +307,17 @@ impl<'a> Evaluator<'a, '_> {
                 return;
             }
             for value in self.scopes[id].names.values_mut() {
-                *value = Value::unknown("it may be set by a destructuring assignment", offset.max(span.start));
+                *value = JsValue::unknown("it may be set by a destructuring assignment", offset.max(span.start));
             }
             current = self.scopes[id].parent;
         }
     }
 
-    fn assign_member(&mut self, member: &'a MemberExpression<'a>, value: Value<'a>, scope: ScopeId) {
+    fn assign_member(&mut self, member: &'a MemberExpression<'a>, value: JsValue<'a>, scope: ScopeId) {
         let offset = member.span().start;
         let is_module = member.object().is_specific_id("module");
         if is_module && member.static_property_name().is_some_and(|name| name == "exports") {
-            let before = self.exported.clone().unwrap_or(Value::Undefined);
+            let before = self.exported.clone().unwrap_or(JsValue::Undefined);
             self.exported = Some(self.as_assigned(&before, value));
             return;
         }
@@ -330,17 +329,17 @@ impl<'a> Evaluator<'a, '_> {
         let key = match member {
             MemberExpression::StaticMemberExpression(member) => Ok(Rc::from(member.property.name.as_str())),
             MemberExpression::ComputedMemberExpression(member) => match self.evaluate(&member.expression, scope) {
-                Value::Text(text) => Ok((&*text).into()),
+                JsValue::Text(text) => Ok((&*text).into()),
                 other => Err(other.why(offset)),
             },
             MemberExpression::PrivateFieldExpression(_) => return,
         };
         let (targets, several) = match &object {
-            Value::OneOf(options, why) => (options.to_vec(), Some(why.clone())),
+            JsValue::OneOf(options, why) => (options.to_vec(), Some(why.clone())),
             one => (vec![one.clone()], None),
         };
         for target in targets {
-            let Value::Object(id) = target else { continue };
+            let JsValue::Object(id) = target else { continue };
             match &key {
                 Err(why) => {
                     if self.spend_properties(self.heap[id].len()) {
@@ -351,7 +350,7 @@ impl<'a> Evaluator<'a, '_> {
                     let before = self.heap[id].get(key);
                     let mut assigned = self.as_assigned(&before, value.clone());
                     if let Some(why) = &several {
-                        assigned = Value::one_of([before, assigned], why);
+                        assigned = JsValue::one_of([before, assigned], why);
                     }
                     self.object_mut(id).set(key, assigned);
                 }
@@ -359,11 +358,11 @@ impl<'a> Evaluator<'a, '_> {
         }
     }
 
-    /// What is there after an assignment that may not happen, or happens again and again.
-    fn as_assigned(&self, before: &Value<'a>, value: Value<'a>) -> Value<'a> {
+    /// The value after an assignment that may not happen or is repeated.
+    fn as_assigned(&self, before: &JsValue<'a>, value: JsValue<'a>) -> JsValue<'a> {
         match &self.uncertain {
-            Some(why) if self.looping => Value::Unknown(why.clone()),
-            Some(why) => Value::one_of([before.clone(), value], why),
+            Some(why) if self.looping => JsValue::Unknown(why.clone()),
+            Some(why) => JsValue::one_of([before.clone(), value], why),
             None => value,
         }
     }
@@ -382,4 +381,336 @@ fn declared_function<'a>(statement: &'a Statement<'a>) -> Option<&'a Function<'a
         },
         _ => None,
     }
+}
+
+/// Options of Next.js, which distinguish a configuration from the options of a wrapper.
+const OPTIONS: &[&str] = &[
+    "assetPrefix",
+    "basePath",
+    "cacheComponents",
+    "compiler",
+    "compress",
+    "crossOrigin",
+    "deploymentId",
+    "distDir",
+    "env",
+    "eslint",
+    "experimental",
+    "generateBuildId",
+    "headers",
+    "i18n",
+    "images",
+    "modularizeImports",
+    "output",
+    "outputFileTracingRoot",
+    "pageExtensions",
+    "poweredByHeader",
+    "productionBrowserSourceMaps",
+    "publicRuntimeConfig",
+    "reactStrictMode",
+    "redirects",
+    "rewrites",
+    "sassOptions",
+    "serverExternalPackages",
+    "serverRuntimeConfig",
+    "swcMinify",
+    "trailingSlash",
+    "transpilePackages",
+    "turbopack",
+    "typescript",
+    "webpack",
+];
+
+impl<'a> Evaluator<'a, '_> {
+    pub fn call_expression(&mut self, call: &'a CallExpression<'a>, scope: ScopeId) -> JsValue<'a> {
+        let offset = call.span.start;
+        if let Some(value) = self.known_call(call, scope) {
+            return value;
+        }
+        let callee = self.evaluate(&call.callee, scope);
+        let arguments = self.arguments(&call.arguments, scope);
+        if let JsValue::Function(function, defined_in) = callee {
+            return self.call(function, defined_in, arguments, offset);
+        }
+        if self.in_property > 0 {
+            let unknown = arguments.iter().find(|argument| matches!(argument, JsValue::Unknown(_)));
+            return match unknown {
+                Some(unknown) => unknown.clone(),
+                None => JsValue::unknown(format!("it is what `{}` returns", name_of(&call.callee)), offset),
+            };
+        }
+        self.wrapped(arguments)
+            .unwrap_or_else(|| JsValue::unknown(format!("it is what `{}` returns", name_of(&call.callee)), offset))
+    }
+
+    pub fn new_expression(&mut self, new: &'a NewExpression<'a>, scope: ScopeId) -> JsValue<'a> {
+        let arguments = self.arguments(&new.arguments, scope);
+        match (new.callee.is_specific_id("URL"), arguments.as_slice()) {
+            // `new URL('..', import.meta.url)`
+            (true, [JsValue::Text(path), JsValue::Path(base)]) => {
+                JsValue::path(&join_paths(&join_paths(base, ".."), path), new.span.start)
+            }
+            _ => JsValue::unknown(format!("it is a new `{}`", name_of(&new.callee)), new.span.start),
+        }
+    }
+
+    fn arguments(&mut self, arguments: &'a [Argument<'a>], scope: ScopeId) -> Vec<JsValue<'a>> {
+        let mut values = ListBuilder::default();
+        for argument in arguments {
+            match argument {
+                Argument::SpreadElement(spread) => match self.evaluate(&spread.argument, scope) {
+                    JsValue::List(more) => values.extend(&more),
+                    other => values.push(JsValue::Unknown(other.why(spread.span.start))),
+                },
+                other => {
+                    let Some(expression) = other.as_expression() else { continue };
+                    values.push(self.evaluate(expression, scope));
+                }
+            }
+        }
+        let offset = arguments.first().map_or(0, |argument| argument.span().start);
+        values.finish().unwrap_or_else(|| vec![JsValue::unknown("it has too many arguments", offset)])
+    }
+
+    /// The assumed result of an unknown wrapper: the argument that looks like a configuration, else the first that may be one.
+    fn wrapped(&self, arguments: Vec<JsValue<'a>>) -> Option<JsValue<'a>> {
+        let like_configuration = |value: &JsValue<'a>| match value {
+            JsValue::Object(id) => OPTIONS.iter().any(|name| self.heap[*id].own(name).is_some()),
+            _ => false,
+        };
+        if let Some(configuration) = arguments.iter().find(|value| like_configuration(value)) {
+            return Some(configuration.clone());
+        }
+        let may_be = |value: &JsValue<'a>| {
+            matches!(
+                value,
+                JsValue::Object(_)
+                    | JsValue::Function(..)
+                    | JsValue::OneOf(..)
+                    | JsValue::Import(..)
+                    | JsValue::Unknown(_)
+            )
+        };
+        arguments.into_iter().find(may_be)
+    }
+
+    /// Runs a function of this file.
+    pub fn call(
+        &mut self,
+        function: FunctionNode<'a>,
+        defined_in: ScopeId,
+        arguments: Vec<JsValue<'a>>,
+        offset: u32,
+    ) -> JsValue<'a> {
+        if !self.enter() {
+            return JsValue::unknown("it is too complicated to follow", offset);
+        }
+        self.scopes.push(VariableScope { names: HashMap::new(), parent: Some(defined_in), is_function: true });
+        let scope = self.scopes.len() - 1;
+        let value = match function {
+            FunctionNode::Arrow(arrow) => {
+                self.bind_parameters(&arrow.params, arguments, scope);
+                match &arrow.body {
+                    ArrowFunctionBody::FunctionBody(body) => self.run_function(&body.statements, scope),
+                    other => match other.as_expression() {
+                        Some(expression) => self.evaluate(expression, scope),
+                        None => JsValue::Undefined,
+                    },
+                }
+            }
+            FunctionNode::Function(function) if function.generator => JsValue::unknown("it is a generator", offset),
+            FunctionNode::Function(function) => {
+                self.bind_parameters(&function.params, arguments, scope);
+                function.body.as_ref().map_or(JsValue::Undefined, |body| self.run_function(&body.statements, scope))
+            }
+        };
+        self.leave();
+        value
+    }
+
+    fn bind_parameters(&mut self, parameters: &'a FormalParameters<'a>, arguments: Vec<JsValue<'a>>, scope: ScopeId) {
+        let mut arguments = arguments.into_iter();
+        for parameter in &parameters.items {
+            let mut value = arguments.next().unwrap_or(JsValue::Undefined);
+            if let (JsValue::Undefined, Some(default)) = (&value, &parameter.initializer) {
+                value = self.evaluate(default, scope);
+            }
+            self.bind(&parameter.pattern, value, scope);
+        }
+        if let Some(rest) = &parameters.rest {
+            let mut list = ListBuilder::default();
+            arguments.for_each(|argument| list.push(argument));
+            let offset = rest.rest.argument.span().start;
+            self.bind(&rest.rest.argument, list.into_value(offset), scope);
+        }
+    }
+
+    /// Declares the names of a pattern.
+    pub fn bind(&mut self, pattern: &'a BindingPattern<'a>, value: JsValue<'a>, scope: ScopeId) {
+        if !self.enter() {
+            return;
+        }
+        let offset = pattern.span().start;
+        match pattern {
+            BindingPattern::BindingIdentifier(name) => self.declare(&name.name, value, scope),
+            BindingPattern::ObjectPattern(object) => {
+                for property in &object.properties {
+                    let part = match self.property_key(&property.key, scope) {
+                        Ok(key) => self.get(&value, &key, offset),
+                        Err(why) => JsValue::Unknown(why),
+                    };
+                    self.bind(&property.value, part, scope);
+                }
+                if let Some(rest) = &object.rest {
+                    let mut copy = Object::default();
+                    self.spread(&mut copy, &value, offset);
+                    let taken = |name: &str| {
+                        object
+                            .properties
+                            .iter()
+                            .any(|property| property.key.static_name().is_some_and(|key| key == name))
+                    };
+                    // Compares every name with every taken one.
+                    if !self.spend_properties(copy.len().saturating_mul(object.properties.len())) {
+                        return;
+                    }
+                    let copy = self.allocate(copy.without(taken));
+                    self.bind(&rest.argument, copy, scope);
+                }
+            }
+            BindingPattern::ArrayPattern(array) => {
+                for (at, element) in array.elements.iter().enumerate() {
+                    let part = match &value {
+                        JsValue::List(values) => values.get(at).cloned().unwrap_or(JsValue::Undefined),
+                        other => JsValue::Unknown(other.why(offset)),
+                    };
+                    if let Some(element) = element {
+                        self.bind(element, part, scope);
+                    }
+                }
+            }
+            BindingPattern::AssignmentPattern(assignment) => {
+                let value = match value {
+                    JsValue::Undefined => self.evaluate(&assignment.right, scope),
+                    value if value.truthy().is_none() => {
+                        let default = self.evaluate(&assignment.right, scope);
+                        JsValue::one_of([value.clone(), default], &value.why(offset))
+                    }
+                    value => value,
+                };
+                self.bind(&assignment.left, value, scope);
+            }
+        }
+        self.leave();
+    }
+
+    /// Calls whose meaning is known without their source.
+    fn known_call(&mut self, call: &'a CallExpression<'a>, scope: ScopeId) -> Option<JsValue<'a>> {
+        let offset = call.span.start;
+        if call.callee.is_specific_id("require") {
+            let module = self.arguments(&call.arguments, scope).into_iter().next()?;
+            return Some(self.import(&module, offset));
+        }
+        let (module, function) = match &call.callee {
+            Expression::Identifier(name) => match self.evaluate(&call.callee, scope) {
+                JsValue::Import(module, function) => (module.to_string(), function.to_string()),
+                JsValue::Function(..) => return None,
+                _ => ("global".to_owned(), name.name.to_string()),
+            },
+            other => {
+                let member = other.as_member_expression()?;
+                let function = member.static_property_name()?.to_string();
+                (self.owner(member, scope), function)
+            }
+        };
+        let module = module.strip_prefix("node:").unwrap_or(&module);
+        let mut arguments = || self.arguments(&call.arguments, scope);
+        match (module, function.as_str()) {
+            ("path", "join" | "resolve") => Some(path_of(&arguments(), function == "resolve", offset)),
+            ("path", "dirname") => match arguments().first()? {
+                JsValue::Path(path) => Some(JsValue::path(&join_paths(path, ".."), offset)),
+                other => Some(JsValue::Unknown(other.why(offset))),
+            },
+            ("url", "fileURLToPath") | ("Object", "freeze" | "seal") | ("Promise", "resolve") => {
+                arguments().into_iter().next()
+            }
+            ("process", "cwd") => Some(JsValue::path("", offset)),
+            ("global", "Boolean") => {
+                let value = arguments().into_iter().next()?;
+                Some(value.truthy().map_or_else(|| JsValue::Unknown(value.why(offset)), JsValue::Bool))
+            }
+            ("Object", "assign") => {
+                let arguments = arguments();
+                let (target, sources) = arguments.split_first()?;
+                let JsValue::Object(id) = target else { return None };
+                if !self.spend_properties(self.heap[*id].len()) {
+                    return None;
+                }
+                let mut object = self.heap[*id].clone();
+                for source in sources {
+                    self.spread(&mut object, source, offset);
+                }
+                *self.object_mut(*id) = object;
+                Some(target.clone())
+            }
+            // `plugins.reduce((config, plugin) => plugin(config), config)`
+            (_, "reduce") => arguments().into_iter().nth(1),
+            _ => None,
+        }
+    }
+
+    /// The module or the global object whose method is called.
+    fn owner(&mut self, member: &'a MemberExpression<'a>, scope: ScopeId) -> String {
+        if let Expression::Identifier(name) = member.object()
+            && matches!(name.name.as_str(), "Object" | "Promise" | "process")
+        {
+            return name.name.to_string();
+        }
+        if matches!(member.object(), Expression::Identifier(_)) {
+            return match self.evaluate(member.object(), scope) {
+                JsValue::Import(module, _) => module.to_string(),
+                _ => String::new(),
+            };
+        }
+        String::new()
+    }
+}
+
+fn path_of<'a>(arguments: &[JsValue<'a>], resolve: bool, offset: u32) -> JsValue<'a> {
+    let mut base = resolve.then(String::new);
+    let mut text = String::new();
+    for argument in arguments {
+        match argument {
+            JsValue::Path(path) => base = Some(path.to_string()),
+            JsValue::Text(part) if resolve && part.starts_with('/') => return argument.clone(),
+            JsValue::Text(part) => {
+                base = base.map(|base| join_paths(&base, part));
+                text = format!("{text}/{}", &**part);
+            }
+            other => return JsValue::Unknown(other.why(offset)),
+        }
+        // Checked for every part, since each may be long.
+        if let too_long @ JsValue::Unknown(_) = JsValue::text(base.as_deref().unwrap_or(&text), offset) {
+            return too_long;
+        }
+    }
+    match base {
+        Some(base) => JsValue::path(&base, offset),
+        None => JsValue::text(text.trim_start_matches('/'), offset),
+    }
+}
+
+fn name_of(expression: &Expression<'_>) -> String {
+    match expression {
+        Expression::Identifier(name) => format!("{}()", name.name),
+        other => match other.as_member_expression().and_then(MemberExpression::static_property_name) {
+            Some(name) => format!("{name}()"),
+            None => "a function".to_owned(),
+        },
+    }
+}
+
+/// Why an assignment in a loop is not followed.
+pub(super) fn loop_why(offset: u32) -> UnknownReason {
+    UnknownReason::new("it is set in a loop", offset)
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::project::Known;
+use crate::project::StaticValue;
 use crate::project::facts::OutputMode;
 
 /// The configuration in a file of this name, for this major of Next.js.
@@ -19,11 +19,11 @@ fn read(content: &str) -> NextConfig {
     read_as("next.config.ts", content, 15).unwrap()
 }
 
-fn show<T: std::fmt::Debug>(known: &Known<T>) -> String {
+fn show<T: std::fmt::Debug>(known: &StaticValue<T>) -> String {
     match known {
-        Known::Absent => "absent".to_owned(),
-        Known::Value(value) => format!("{:?}", value.value),
-        Known::Unknown { reason, line } => format!("line {line}: {reason}"),
+        StaticValue::Absent => "absent".to_owned(),
+        StaticValue::Value(value) => format!("{:?}", value.value),
+        StaticValue::Unknown { reason, line } => format!("line {line}: {reason}"),
     }
 }
 
@@ -104,7 +104,7 @@ fn spreads_and_variables() {
 }
 
 #[test]
-fn an_output_that_next_does_not_know_is_a_warning_at_its_line() {
+fn an_unknown_output_is_a_warning_at_its_line() {
     let warning = |content: &str| {
         let next = NextVersion { major: 16, minor: 0, patch: 0, text: "16.0.0".to_owned() };
         parse(&RelPath::new("next.config.mjs").unwrap(), content, &next, &|_| true).unwrap().warning
@@ -121,7 +121,7 @@ fn an_output_that_next_does_not_know_is_a_warning_at_its_line() {
 }
 
 #[test]
-fn what_depends_on_the_outside_is_unknown() {
+fn values_from_outside_are_unknown() {
     output("export default {\n output: process.env.MODE }", "line 2: it depends on the environment variable `MODE`");
     output(
         "export default {\n output: process.env.STATIC ? 'export' : 'standalone' }",
@@ -131,8 +131,8 @@ fn what_depends_on_the_outside_is_unknown() {
     output("export { default } from './c'", "line 1: the configuration comes from `./c`");
     output("export default { output: pick({ a: 1 }) }", "line 1: it is what `pick()` returns");
     output("export default { output: missing }", "line 1: `missing` is not defined in this file");
-    output("export default {\n output: 5 }", "line 2: `5` is no value that it can have");
-    output("export default { output: 'hybrid' }", "line 1: `hybrid` is no value that it can have");
+    output("export default {\n output: 5 }", "line 2: `5` is not a valid value");
+    output("export default { output: 'hybrid' }", "line 1: `hybrid` is not a valid value");
     output(
         "const c = {};\nfor (const k in x) { c[k] = 1 }\nexport default c",
         "line 2: `k` is not defined in this file",
@@ -152,7 +152,7 @@ fn standalone_or_unset_falls_through_to_the_default() {
         output(content, "Default");
     }
     let config = read("export default { output: process.env.DOCKER ? 'standalone' : undefined }");
-    let Known::Value(output) = config.output else { panic!("{config:?}") };
+    let StaticValue::Value(output) = config.output else { panic!("{config:?}") };
     assert_eq!(
         output.origin.to_string(),
         "from `next.config.ts`: `standalone` or unset, as it depends on the environment variable `DOCKER`"
@@ -204,7 +204,7 @@ fn every_option() {
     assert_eq!(show(&config.images_unoptimized), "true");
     assert_eq!(show(&config.images_loader), "\"./l.js\"");
     assert_eq!(show(&config.env_keys), "[\"A\", \"B\"]");
-    let Known::Value(value) = config.base_path else { panic!() };
+    let StaticValue::Value(value) = config.base_path else { panic!() };
     assert_eq!(value.origin.to_string(), "from `next.config.ts#basePath`");
 }
 
@@ -265,7 +265,7 @@ fn malformed_configurations_say_where() {
     let types = error("apps/web/next.config.js", "const a: string = 1");
     assert!(types.starts_with("apps/web/next.config.js:1:7: "), "{types}");
     let large = error("next.config.js", &" ".repeat(MAX_SIZE + 1));
-    assert_eq!(large, "next.config.js: `next.config.js` is too large to be read (262145 bytes)");
+    assert_eq!(large, "next.config.js: `next.config.js` is too large (262145 bytes)");
 }
 
 #[test]

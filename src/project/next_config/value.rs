@@ -1,4 +1,4 @@
-//! Values of the static evaluation: what an expression is known to be, and why not where it is not.
+//! Values of the static evaluation: what an expression is known to be, or why it is unknown.
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -6,27 +6,27 @@ use std::rc::Rc;
 
 use oxc_ast::ast::{ArrowFunctionExpression, Function};
 
-/// More alternatives than this are as good as unknown.
+/// More alternatives than this count as unknown.
 const MAX_OPTIONS: usize = 16;
 /// Longest text or path, in bytes.
 const MAX_TEXT: usize = 16 * 1024;
 /// Longest list.
 const MAX_LIST: usize = 4096;
-/// Longest explanation, in characters: it repeats names of the file.
+/// Longest explanation, in characters, since it quotes names of the file.
 const MAX_REASON: usize = 300;
 
-/// Place in the heap of objects, so that aliases see each other's changes.
+/// Index into the heap of objects, so that aliases see each other's changes.
 pub(super) type ObjectId = usize;
 pub(super) type ScopeId = usize;
 
 /// Why a value is not known, and the byte offset of the expression that makes it so.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Why {
+pub(super) struct UnknownReason {
     pub reason: Rc<str>,
     pub offset: u32,
 }
 
-impl Why {
+impl UnknownReason {
     pub fn new(reason: impl Into<Rc<str>>, offset: u32) -> Self {
         let reason = reason.into();
         match reason.char_indices().nth(MAX_REASON) {
@@ -36,11 +36,11 @@ impl Why {
     }
 }
 
-/// A text of bounded length; [`Value::text`] and [`Value::path`] alone make one.
+/// A text of bounded length; only [`JsValue::text`] and [`JsValue::path`] create one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Text(Rc<str>);
+pub(super) struct BoundedText(Rc<str>);
 
-impl Deref for Text {
+impl Deref for BoundedText {
     type Target = str;
 
     fn deref(&self) -> &str {
@@ -48,48 +48,50 @@ impl Deref for Text {
     }
 }
 
-/// A list of bounded length; [`ListBuilder`] alone makes one.
+/// A list of bounded length; only [`ListBuilder`] creates one.
 #[derive(Debug, Clone)]
-pub(super) struct List<'a>(Rc<Vec<Value<'a>>>);
+pub(super) struct BoundedList<'a>(Rc<Vec<JsValue<'a>>>);
 
-impl<'a> Deref for List<'a> {
-    type Target = [Value<'a>];
+impl<'a> Deref for BoundedList<'a> {
+    type Target = [JsValue<'a>];
 
-    fn deref(&self) -> &[Value<'a>] {
+    fn deref(&self) -> &[JsValue<'a>] {
         &self.0
     }
 }
 
-/// The elements of a list or the arguments of a call, as long as they are not too many.
+/// The elements of a list or the arguments of a call, up to a limit.
 #[derive(Debug, Default)]
 pub(super) struct ListBuilder<'a> {
-    values: Vec<Value<'a>>,
+    values: Vec<JsValue<'a>>,
     full: bool,
 }
 
 impl<'a> ListBuilder<'a> {
-    pub fn push(&mut self, value: Value<'a>) {
+    pub fn push(&mut self, value: JsValue<'a>) {
         self.full |= self.values.len() >= MAX_LIST;
         if !self.full {
             self.values.push(value);
         }
     }
 
-    pub fn extend(&mut self, values: &[Value<'a>]) {
+    pub fn extend(&mut self, values: &[JsValue<'a>]) {
         self.full |= self.values.len() + values.len() > MAX_LIST;
         if !self.full {
             self.values.extend_from_slice(values);
         }
     }
 
-    /// `None` when there were too many.
-    pub fn finish(self) -> Option<Vec<Value<'a>>> {
+    /// `None` if there were too many.
+    pub fn finish(self) -> Option<Vec<JsValue<'a>>> {
         (!self.full).then_some(self.values)
     }
 
-    pub fn into_value(self, offset: u32) -> Value<'a> {
-        self.finish()
-            .map_or_else(|| Value::unknown("it is too long", offset), |values| Value::List(List(Rc::new(values))))
+    pub fn into_value(self, offset: u32) -> JsValue<'a> {
+        self.finish().map_or_else(
+            || JsValue::unknown("it is too long", offset),
+            |values| JsValue::List(BoundedList(Rc::new(values))),
+        )
     }
 }
 
@@ -100,28 +102,28 @@ pub(super) enum FunctionNode<'a> {
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Value<'a> {
+pub(super) enum JsValue<'a> {
     Undefined,
     Null,
     Bool(bool),
     Number(f64),
-    Text(Text),
+    Text(BoundedText),
     /// An absolute path at build time, relative to the app's folder (`__dirname`).
-    Path(Text),
-    List(List<'a>),
+    Path(BoundedText),
+    List(BoundedList<'a>),
     Object(ObjectId),
     Function(FunctionNode<'a>, ScopeId),
     /// `process` and `process.env`.
     Process,
     Env,
-    /// Something that another module exports: the module and the name, `*` for all of it.
+    /// An export of another module: the module and the name, `*` for all of it.
     Import(Rc<str>, Rc<str>),
-    /// One of several, depending on what is not known.
-    OneOf(Rc<Vec<Value<'a>>>, Why),
-    Unknown(Why),
+    /// One of several values, depending on something unknown.
+    OneOf(Rc<Vec<JsValue<'a>>>, UnknownReason),
+    Unknown(UnknownReason),
 }
 
-impl<'a> Value<'a> {
+impl<'a> JsValue<'a> {
     pub fn text(text: &str, offset: u32) -> Self {
         Self::of_text(text, offset, Self::Text)
     }
@@ -130,11 +132,11 @@ impl<'a> Value<'a> {
         Self::of_text(path, offset, Self::Path)
     }
 
-    fn of_text(text: &str, offset: u32, make: impl Fn(Text) -> Self) -> Self {
-        if text.len() > MAX_TEXT { Self::unknown("it is too long", offset) } else { make(Text(text.into())) }
+    fn of_text(text: &str, offset: u32, make: impl Fn(BoundedText) -> Self) -> Self {
+        if text.len() > MAX_TEXT { Self::unknown("it is too long", offset) } else { make(BoundedText(text.into())) }
     }
 
-    /// Roughly the bytes that making it took.
+    /// Approximate size in bytes.
     pub fn size(&self) -> usize {
         match self {
             Self::Text(text) | Self::Path(text) => text.len(),
@@ -145,12 +147,12 @@ impl<'a> Value<'a> {
     }
 
     pub fn unknown(reason: impl Into<Rc<str>>, offset: u32) -> Self {
-        Self::Unknown(Why::new(reason, offset))
+        Self::Unknown(UnknownReason::new(reason, offset))
     }
 
-    /// All alternatives as one value; the same value twice is one.
-    pub fn one_of(options: impl IntoIterator<Item = Value<'a>>, why: &Why) -> Self {
-        let mut flat: Vec<Value<'a>> = Vec::new();
+    /// All alternatives as one value, without duplicates.
+    pub fn one_of(options: impl IntoIterator<Item = JsValue<'a>>, why: &UnknownReason) -> Self {
+        let mut flat: Vec<JsValue<'a>> = Vec::new();
         for option in options {
             let parts = match &option {
                 Self::OneOf(parts, _) => parts.as_slice(),
@@ -175,7 +177,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Strict equality of what is known; objects are the same by identity.
+    /// Strict equality of known values; objects are compared by identity.
     pub fn same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Undefined, Self::Undefined) | (Self::Null, Self::Null) => true,
@@ -187,7 +189,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// True and false as JavaScript sees them; `None` when it is not known.
+    /// Truthiness in JavaScript; `None` if unknown.
     pub fn truthy(&self) -> Option<bool> {
         match self {
             Self::Undefined | Self::Null => Some(false),
@@ -218,11 +220,11 @@ impl<'a> Value<'a> {
     }
 
     /// Why this is not one known value.
-    pub fn why(&self, offset: u32) -> Why {
+    pub fn why(&self, offset: u32) -> UnknownReason {
         match self {
             Self::Unknown(why) | Self::OneOf(_, why) => why.clone(),
-            Self::Import(module, _) => Why::new(format!("it comes from `{module}`"), offset),
-            _ => Why::new("it is computed", offset),
+            Self::Import(module, _) => UnknownReason::new(format!("it comes from `{module}`"), offset),
+            _ => UnknownReason::new("it is computed", offset),
         }
     }
 
@@ -243,26 +245,26 @@ impl<'a> Value<'a> {
     }
 }
 
-/// An object: properties in order, and whether it may have others or other values.
+/// An object: its properties in order, and whether unknown ones may exist.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Object<'a> {
-    properties: Vec<(Rc<str>, Value<'a>)>,
+    properties: Vec<(Rc<str>, JsValue<'a>)>,
     places: HashMap<Rc<str>, usize>,
     /// Something unknown was merged into it.
-    pub open: Option<Why>,
+    pub open: Option<UnknownReason>,
 }
 
 impl<'a> Object<'a> {
-    pub fn own(&self, name: &str) -> Option<&Value<'a>> {
+    pub fn own(&self, name: &str) -> Option<&JsValue<'a>> {
         self.places.get(name).map(|at| &self.properties[*at].1)
     }
 
-    pub fn get(&self, name: &str) -> Value<'a> {
+    pub fn get(&self, name: &str) -> JsValue<'a> {
         let own = self.own(name).cloned();
-        own.or_else(|| self.open.clone().map(Value::Unknown)).unwrap_or(Value::Undefined)
+        own.or_else(|| self.open.clone().map(JsValue::Unknown)).unwrap_or(JsValue::Undefined)
     }
 
-    pub fn set(&mut self, name: &str, value: Value<'a>) {
+    pub fn set(&mut self, name: &str, value: JsValue<'a>) {
         if let Some(at) = self.places.get(name) {
             self.properties[*at].1 = value;
             return;
@@ -280,7 +282,7 @@ impl<'a> Object<'a> {
         self.properties.len()
     }
 
-    /// Without some of its properties.
+    /// The object without some of its properties.
     pub fn without(self, taken: impl Fn(&str) -> bool) -> Self {
         let mut rest = Self { open: self.open, ..Self::default() };
         let kept = self.properties.into_iter().filter(|(name, _)| !taken(name));
@@ -288,7 +290,7 @@ impl<'a> Object<'a> {
         rest
     }
 
-    /// Every property of `source`, over what is here.
+    /// Sets every property of `source`.
     pub fn overlay(&mut self, source: &Self) {
         if let Some(why) = &source.open {
             self.spoil(why);
@@ -296,10 +298,10 @@ impl<'a> Object<'a> {
         source.properties.iter().for_each(|(name, value)| self.set(name, value.clone()));
     }
 
-    /// Anything may have been set or overwritten.
-    pub fn spoil(&mut self, why: &Why) {
+    /// Makes every property unknown: anything may have been set.
+    pub fn spoil(&mut self, why: &UnknownReason) {
         for (_, value) in &mut self.properties {
-            *value = Value::Unknown(why.clone());
+            *value = JsValue::Unknown(why.clone());
         }
         self.open = Some(why.clone());
     }

@@ -4,18 +4,18 @@ use crate::diagnostic::Diagnostic;
 const FLOOR: (u64, u64, u64) = (18, 18, 0);
 
 /// What a project of these files at the root (and in `web`, the app) gets: `22`, `20 exactly 20.11.1`, or the error.
-fn resolved(files: &[(&str, &str)], asked: Option<&str>, floor: (u64, u64, u64)) -> (String, String, Vec<Warning>) {
+fn resolved(files: &[(&str, &str)], requested: Option<&str>, floor: (u64, u64, u64)) -> (String, String, Vec<Warning>) {
     let tree = SourceTree::from_texts(files.iter().copied());
-    let load = |dir: &str| Manifest::load(&tree, &RelPath::new(dir).unwrap()).unwrap();
-    let manifests: Vec<Manifest> = [load("web"), load("")].into_iter().flatten().collect();
-    let asked = asked.map(|text| Sourced::new(text.to_owned(), Origin::Flag("--node-version".to_owned())));
+    let load = |dir: &str| PackageJson::load(&tree, &RelPath::new(dir).unwrap()).unwrap();
+    let manifests: Vec<PackageJson> = [load("web"), load("")].into_iter().flatten().collect();
+    let requested = requested.map(|text| Sourced::new(text.to_owned(), Origin::Flag("--node-version".to_owned())));
     let sources = NodeSources {
         tree: &tree,
         manifests: manifests.iter().collect(),
         dirs: vec![RelPath::new("web").unwrap(), RelPath::root()],
-        asked: asked.as_ref(),
+        requested: requested.as_ref(),
     };
-    let floors = [Floor { version: floor, needed_by: "Next.js 15.1.0".to_owned() }];
+    let floors = [NodeFloor { version: floor, needed_by: "Next.js 15.1.0".to_owned() }];
     match resolve(&sources, &floors) {
         Err(error) => (error.to_string(), error.location().map(|l| l.to_string()).unwrap_or_default(), Vec::new()),
         Ok((node, warnings)) => {
@@ -50,15 +50,15 @@ const VOLTA: (&str, &str) = ("package.json", r#"{"volta": {"node": "20.11.1"}, "
 
 #[test]
 fn precedence_one_step_at_a_time() {
-    check(&[], "22", "default: the project asks for no Node.js version");
+    check(&[], "22", "default: the project specifies no Node.js version");
     check(&[ENGINES], "24", "from `package.json#engines.node`");
     check(&[DEV], "20", "from `package.json#devEngines.runtime`");
     check(&[DEV, (".tool-versions", "python 3\nnodejs 24.1.0\n")], "24 exactly 24.1.0", "from `.tool-versions#nodejs`");
     check(&[ENGINES, (".tool-versions", "nodejs 20.1.0"), (".node-version", "24")], "24", "from `.node-version`");
     check(&[ENGINES, (".node-version", "24"), (".nvmrc", "v20\n")], "20", "from `.nvmrc`");
     check(&[VOLTA, (".nvmrc", "22")], "20 exactly 20.11.1", "from `package.json#volta.node`");
-    let asked = resolved(&[VOLTA], Some("24"), FLOOR);
-    assert_eq!((asked.0.as_str(), asked.1.as_str()), ("24", "from `--node-version`"));
+    let requested = resolved(&[VOLTA], Some("24"), FLOOR);
+    assert_eq!((requested.0.as_str(), requested.1.as_str()), ("24", "from `--node-version`"));
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn the_app_goes_before_the_root() {
     let extends = ("web/package.json", r#"{"volta": {"extends": "../package.json"}}"#);
     check(&[VOLTA, extends], "20 exactly 20.11.1", "from `package.json#volta.node`");
     let itself = ("web/package.json", r#"{"volta": {"extends": "./package.json"}}"#);
-    check(&[itself], "22", "default: the project asks for no Node.js version");
+    check(&[itself], "22", "default: the project specifies no Node.js version");
 }
 
 #[test]
@@ -100,13 +100,16 @@ fn every_way_to_write_a_version() {
 }
 
 #[test]
-fn what_no_image_can_have() {
-    nvmrc("99", "Node.js `99` (from `.nvmrc`) admits no version that there is an image of");
-    nvmrc("99.1.0", "Node.js `99.1.0` (from `.nvmrc`) is no version that there is an image of");
-    nvmrc("0.10", "Node.js `0.10` (from `.nvmrc`) admits no version that there is an image of");
+fn unsupported_versions_are_refused() {
+    nvmrc("99", "Node.js `99` (from `.nvmrc`) matches no version with an official image");
+    nvmrc("99.1.0", "Node.js `99.1.0` (from `.nvmrc`) has no official image");
+    nvmrc("0.10", "Node.js `0.10` (from `.nvmrc`) matches no version with an official image");
     nvmrc("lts/unobtainium", "Node.js `lts/unobtainium` (from `.nvmrc`) names a release line that does not exist");
-    nvmrc("23.0.0-nightly.1", "Node.js `23.0.0-nightly.1` (from `.nvmrc`) is a prerelease, of which there is no image");
-    nvmrc("twenty", "Node.js `twenty` (from `.nvmrc`) is neither a version nor a range of versions");
+    nvmrc(
+        "23.0.0-nightly.1",
+        "Node.js `23.0.0-nightly.1` (from `.nvmrc`) is a prerelease, which has no official image",
+    );
+    nvmrc("twenty", "Node.js `twenty` (from `.nvmrc`) is not a version or a version range");
     nvmrc("", "`.nvmrc` cannot be read as a Node.js version: the file is empty");
 }
 
@@ -122,19 +125,19 @@ fn below_the_floor_of_next() {
 }
 
 #[test]
-fn a_pin_outside_the_range_is_said() {
+fn a_pin_outside_the_range_is_reported() {
     let (value, _, warnings) = resolved(&[ENGINES, (".nvmrc", "22")], None, FLOOR);
     assert_eq!(value, "22");
     assert_eq!(
         warnings[0].message,
-        "Node.js 22 (from `.nvmrc`) is outside of `^24` (from `package.json#engines.node`)"
+        "Node.js 22 (from `.nvmrc`) is outside the range `^24` (from `package.json#engines.node`)"
     );
     assert!(resolved(&[ENGINES, (".nvmrc", "24")], None, FLOOR).2.is_empty());
 }
 
 #[test]
-fn tool_versions_that_name_no_release_are_passed_over() {
-    check(&[(".tool-versions", "nodejs system\n")], "22", "default: the project asks for no Node.js version");
+fn tool_versions_without_a_release_are_ignored() {
+    check(&[(".tool-versions", "nodejs system\n")], "22", "default: the project specifies no Node.js version");
     check(&[(".tool-versions", "node lts # x\n")], "24", "from `.tool-versions#node`");
     check(&[(".tool-versions", "nodejs latest:20 18.1.0\n")], "20", "from `.tool-versions#nodejs`");
 }

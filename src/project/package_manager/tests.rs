@@ -9,19 +9,19 @@ const PNPM6: (&str, &str) = ("pnpm-lock.yaml", "lockfileVersion: '6.0'\n");
 const BUN: (&str, &str) = ("bun.lock", r#"{"lockfileVersion": 1}"#);
 
 /// `pnpm 9.15.9 (origin of the version)`, with the codes of the warnings, or the error with its place and hint.
-fn chosen(files: &[(&str, &str)], asked: Option<PackageManagerKind>, node_major: u32) -> String {
+fn chosen(files: &[(&str, &str)], requested: Option<PackageManagerKind>, node_major: u32) -> String {
     let tree = SourceTree::from_texts(files.iter().copied());
     let root = RelPath::root();
-    let manifest = match Manifest::load(&tree, &root) {
+    let manifest = match PackageJson::load(&tree, &root) {
         Ok(manifest) => manifest.unwrap_or_default(),
         Err(error) => return error.to_string(),
     };
-    let asked = asked.map(|kind| Sourced::new(kind, Origin::Flag("--package-manager".to_owned())));
-    let sources = Sources {
+    let requested = requested.map(|kind| Sourced::new(kind, Origin::Flag("--package-manager".to_owned())));
+    let sources = PackageManagerSources {
         tree: &tree,
         dir: &root,
         manifests: vec![&manifest],
-        asked: asked.as_ref(),
+        requested: requested.as_ref(),
         pnpm_settings: files.iter().any(|(name, _)| *name == "pnpm-workspace.yaml"),
     };
     let choice = match choose(&sources) {
@@ -106,7 +106,7 @@ fn the_committed_release_of_yarn_is_what_runs() {
 }
 
 #[test]
-fn versions_that_are_no_versions() {
+fn tags_and_ranges_are_not_exact_versions() {
     with(r#""packageManager": "pnpm""#, PNPM9, "pnpm 9.15.9 (from `pnpm-lock.yaml`, version 9.0)");
     with(r#""packageManager": "pnpm@10""#, PNPM9, "pnpm 10.34.9 (from `package.json#packageManager`)");
     with(
@@ -122,7 +122,7 @@ fn versions_that_are_no_versions() {
     with(
         r#""packageManager": "deno@2.0.0""#,
         NPM,
-        "package.json:1:20: `deno` in `package.json#packageManager` is no package manager that nextdeploy knows; use one of npm, yarn, pnpm, bun",
+        "package.json:1:20: unknown package manager `deno` in `package.json#packageManager`; use one of npm, yarn, pnpm, bun",
     );
 }
 
@@ -147,7 +147,7 @@ fn conflicts() {
     with(
         r#""packageManager": "pnpm@9.1.0""#,
         NPM,
-        "package.json:1:20: `package.json#packageManager` asks for pnpm, but the only lockfile is `package-lock.json`; run `pnpm install --lockfile-only` and commit its lockfile, or name npm there",
+        "package.json:1:20: `package.json#packageManager` requires pnpm, but the only lockfile is `package-lock.json`; run `pnpm install --lockfile-only` and commit its lockfile, or name npm there",
     );
     check(
         &[("package.json", r#"{"packageManager": "pnpm@9.1.0"}"#), NPM, PNPM9],
@@ -155,15 +155,15 @@ fn conflicts() {
     );
     check(
         &[NPM, CLASSIC],
-        "package-lock.json: `.` holds the lockfiles of two package managers: `package-lock.json` and `yarn.lock`; delete the one that is not used, or say which package manager is meant with `--package-manager NAME`",
+        "package-lock.json: `.` contains lockfiles of two package managers: `package-lock.json` and `yarn.lock`; delete the unused one, or select the package manager with `--package-manager NAME`",
     );
     check(
         &[NPM, PNPM9, ("pnpm-workspace.yaml", "")],
         "pnpm 10.34.9 (from `pnpm-lock.yaml`, version 9.0) project/stray-lockfile",
     );
     check(&[NPM, ("npm-shrinkwrap.json", NPM.1)], "npm project/stray-lockfile");
-    let asked = chosen(&[NPM, CLASSIC], Some(PackageManagerKind::YarnBerry), 22);
-    assert_eq!(asked, "yarn 1.22.22 (from `yarn.lock`, version 1) project/stray-lockfile");
+    let requested = chosen(&[NPM, CLASSIC], Some(PackageManagerKind::YarnBerry), 22);
+    assert_eq!(requested, "yarn 1.22.22 (from `yarn.lock`, version 1) project/stray-lockfile");
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn versions_that_do_not_read_the_lockfile() {
     with(
         r#""packageManager": "pnpm@10.2.0""#,
         PNPM6,
-        "package.json:1:20: `package.json#packageManager` asks for pnpm 10.2.0, but `pnpm-lock.yaml` has version 6.0, which it does not install from; run `pnpm install` with pnpm 10.2.0 and commit the lockfile",
+        "package.json:1:20: `package.json#packageManager` requires pnpm 10.2.0, but `pnpm-lock.yaml` has version 6.0, which it does not install from; run `pnpm install` with pnpm 10.2.0 and commit the lockfile",
     );
     for (field, lockfile) in
         [("pnpm@8.1.0", PNPM9), ("yarn@4.1.0", CLASSIC), ("yarn@1.22.22", BERRY), ("npm@6.14.18", NPM)]
@@ -186,7 +186,7 @@ fn versions_that_do_not_read_the_lockfile() {
 fn no_lockfile() {
     check(
         &[("package.json", "{}")],
-        "package.json: there is no lockfile next to `package.json`, so the installed versions would change from build to build; run `npm install --package-lock-only` and commit the lockfile",
+        "package.json: no lockfile next to `package.json`: the installed versions would change from build to build; run `npm install --package-lock-only` and commit the lockfile",
     );
     let pnpm = chosen(&[("package.json", r#"{"packageManager": "pnpm@9.1.0"}"#)], None, 22);
     assert!(pnpm.contains("run `pnpm install --lockfile-only`"), "{pnpm}");

@@ -1,9 +1,11 @@
-//! The Docker config: `DOCKER_AUTH_CONFIG` and `config.json` → logins and names of credential helpers. Never written.
+//! The Docker config: `DOCKER_AUTH_CONFIG` and `config.json` → stored logins, and those of credential helpers. Never written.
 //!
-//! Formats: docker/cli, `cli/config/configfile/file.go` and the documentation of `docker login`.
+//! Formats: docker/cli, `cli/config/configfile/file.go` and the documentation of `docker login`; docker/docker-credential-helpers for
+//! `docker-credential-NAME get`. The output of a helper that succeeds is never shown.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -11,37 +13,42 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
 use super::{AuthError, Login};
-use crate::diagnostic::{Location, printable_path};
-use crate::host::{Environment, FILE_LIMIT, read_text_file};
-use crate::registry::RegistryHost;
+use crate::diagnostic::{Location, printable_path, shown};
+use crate::host::{
+    ChildCall, ChildError, ChildLimits, CommandOutput, Environment, FILE_LIMIT, find_program, read_text_file, run_child,
+};
+use crate::image_ref::RegistryHost;
 use crate::secret::Secret;
 
-/// Variable with a Docker config of its own, as GitLab's runner and the docker command line (28 and later) read it.
+/// Variable with a whole Docker config, read by GitLab's runner and the docker command line (28 and later).
 pub(super) const VARIABLE: &str = "DOCKER_AUTH_CONFIG";
-/// Tools differ in whether they pad.
+/// Some tools leave out the padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// One Docker config with the place that it was read from.
+/// A helper that waits for input would never end.
+pub(super) const HELPER_LIMITS: ChildLimits = ChildLimits { time: Duration::from_secs(10), output: 64 * 1024 };
+
+/// One Docker config, and where it was read from.
 pub(super) struct DockerConfig {
-    /// As messages name it, with backticks.
+    /// For messages, with backticks.
     pub(super) name: String,
-    content: Content,
+    content: ConfigFile,
 }
 
-// Neither of these has Debug: they hold secrets.
+// No Debug: both hold secrets.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Content {
-    auths: Option<BTreeMap<String, Option<Entry>>>,
+struct ConfigFile {
+    auths: Option<BTreeMap<String, Option<AuthEntry>>>,
     cred_helpers: Option<BTreeMap<String, String>>,
     creds_store: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Entry {
+struct AuthEntry {
     auth: Option<String>,
     username: Option<String>,
     password: Option<String>,
@@ -49,15 +56,15 @@ struct Entry {
     registrytoken: Option<String>,
 }
 
-/// A credential helper and the field that names it.
+/// A credential helper, and the field that names it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct HelperName {
-    /// What follows `docker-credential-`.
+pub(super) struct CredentialHelper {
+    /// The part after `docker-credential-`.
     name: String,
     pub(super) field: String,
 }
 
-impl HelperName {
+impl CredentialHelper {
     fn new(name: &str, field: String, config: &str) -> Result<Self, AuthError> {
         if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.+".contains(&byte)) {
             return Ok(Self { name: name.to_owned(), field });
@@ -72,21 +79,55 @@ impl HelperName {
     pub(super) fn program(&self) -> String {
         format!("docker-credential-{}", self.name)
     }
+
+    /// Runs the helper; `None` if it has no credential for `host`. `config` is the Docker config that names the helper.
+    pub(super) async fn get(
+        &self,
+        config: &str,
+        host: &RegistryHost,
+        environment: &Environment,
+    ) -> Result<Option<Login>, AuthError> {
+        self.get_within(HELPER_LIMITS, config, host, environment).await
+    }
+
+    pub(super) async fn get_within(
+        &self,
+        limits: ChildLimits,
+        config: &str,
+        host: &RegistryHost,
+        environment: &Environment,
+    ) -> Result<Option<Login>, AuthError> {
+        let program = self.program();
+        let login = match find_program(&program, environment) {
+            None => Err(HelperError::NotInstalled),
+            Some(path) => {
+                let input = host.config_key().as_bytes();
+                let call =
+                    ChildCall { program: &path, arguments: &["get"], directory: None, input, environment, limits };
+                read_response(run_child(&call).await)
+            }
+        };
+        login.map_err(|error| {
+            let helper =
+                HelperCall { program, field: self.field.clone(), config: config.to_owned(), host: host.clone() };
+            AuthError::Helper { helper: Box::new(helper), error }
+        })
+    }
 }
 
 impl DockerConfig {
-    /// The one in the environment; `None` when the variable is not set.
-    pub(super) fn of_variable(environment: &Environment) -> Result<Option<Self>, AuthError> {
+    /// The config in [`VARIABLE`]; `None` if it is not set.
+    pub(super) fn from_variable(environment: &Environment) -> Result<Option<Self>, AuthError> {
         let Some(text) = environment.get(VARIABLE).filter(|text| !text.trim().is_empty()) else { return Ok(None) };
         Self::parse(text, format!("`{VARIABLE}`"), None).map(Some)
     }
 
-    /// `config.json` in `folder`; `None` when there is no such file.
-    pub(super) fn of_folder(folder: &Path) -> Result<Option<Self>, AuthError> {
+    /// `config.json` in `folder`; `None` if there is no such file.
+    pub(super) fn from_folder(folder: &Path) -> Result<Option<Self>, AuthError> {
         let file = folder.join("config.json");
         let name = format!("`{}`", printable_path(&file));
         match read_text_file(&file, FILE_LIMIT) {
-            // Docker takes an empty file for an empty configuration.
+            // Docker treats an empty file as an empty configuration.
             Ok(text) if text.trim().is_empty() => Ok(None),
             Ok(text) => Self::parse(&text, name, Some(file)).map(Some),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -109,24 +150,25 @@ impl DockerConfig {
         }
     }
 
-    /// The helpers to ask for this registry: its own of `credHelpers`, then the `credsStore` of all.
-    pub(super) fn helpers(&self, host: &RegistryHost) -> Result<Vec<HelperName>, AuthError> {
+    /// The helpers for this registry: its own in `credHelpers`, then `credsStore`.
+    pub(super) fn helpers(&self, host: &RegistryHost) -> Result<Vec<CredentialHelper>, AuthError> {
         let own = self.content.cred_helpers.as_ref().and_then(|helpers| entries_of(helpers, host).next());
         let own = own.map(|(key, name)| (name, format!("credHelpers.{key}")));
         let store = self.content.creds_store.as_ref().map(|name| (name, "credsStore".to_owned()));
         let named = own.into_iter().chain(store).filter(|(name, _)| !name.is_empty());
-        named.map(|(name, field)| HelperName::new(name, field, &self.name)).collect()
+        named.map(|(name, field)| CredentialHelper::new(name, field, &self.name)).collect()
     }
 
-    /// What `auths` holds for this registry. An entry without any credential is one that a helper keeps.
+    /// The login in `auths` for this registry. An entry without a credential marks one that a helper stores.
     pub(super) fn stored(&self, host: &RegistryHost) -> Result<Option<Login>, AuthError> {
         let Some(auths) = &self.content.auths else { return Ok(None) };
         for (key, entry) in entries_of(auths, host) {
-            let login = entry.as_ref().map_or(Ok(None), Entry::login).map_err(|reason| AuthError::DockerConfig {
-                source_name: self.name.clone(),
-                location: None,
-                reason: format!("the entry `{key}` {reason}"),
-            })?;
+            let login =
+                entry.as_ref().map_or(Ok(None), AuthEntry::login).map_err(|reason| AuthError::DockerConfig {
+                    source_name: self.name.clone(),
+                    location: None,
+                    reason: format!("the entry `{key}` {reason}"),
+                })?;
             if login.is_some() {
                 return Ok(login);
             }
@@ -135,33 +177,29 @@ impl DockerConfig {
     }
 }
 
-/// Messages of the parser about the shape quote values; those about the syntax do not.
+/// The parser's messages about types quote values, which may be secret; those about syntax do not.
 fn reason(error: &serde_json::Error) -> String {
     if error.is_data() {
-        format!("it has not the shape of a Docker config at line {} column {}", error.line(), error.column())
+        format!("not a Docker config at line {} column {}", error.line(), error.column())
     } else {
         error.to_string()
     }
 }
 
-/// The entries of a registry, the most exact key first: tools write `host`, `https://host`, `https://host/v1/`, `/v2/`.
+/// The entries of a registry, exact keys first: tools write `host`, `https://host`, `https://host/v1/` or `/v2/`.
 fn entries_of<'a, T>(map: &'a BTreeMap<String, T>, host: &'a RegistryHost) -> impl Iterator<Item = (&'a str, &'a T)> {
     let exact = [host.config_key(), host.as_str()];
     let mut keys: Vec<&str> = exact.into_iter().filter(|key| map.contains_key(*key)).collect();
     keys.dedup();
     keys.extend(
-        map.keys().map(String::as_str).filter(|key| !exact.contains(key) && host_of(key) == Some(host.clone())),
+        map.keys()
+            .map(String::as_str)
+            .filter(|key| !exact.contains(key) && RegistryHost::of_config_key(key).as_ref() == Some(host)),
     );
     keys.into_iter().filter_map(|key| Some((key, map.get(key)?)))
 }
 
-fn host_of(key: &str) -> Option<RegistryHost> {
-    let rest = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://")).unwrap_or(key);
-    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-    matches!(path.trim_end_matches('/'), "" | "v1" | "v2").then(|| RegistryHost::new(host))
-}
-
-impl Entry {
+impl AuthEntry {
     fn login(&self) -> Result<Option<Login>, &'static str> {
         let present = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
         if let Some(token) = present(&self.registrytoken) {
@@ -174,7 +212,7 @@ impl Entry {
             let decoded = BASE64.decode(auth.trim()).map_err(|_| "has an `auth` that is not Base64")?;
             let text = String::from_utf8(decoded).map_err(|_| "has an `auth` that is not UTF-8 text")?;
             let (user, password) = text.split_once(':').ok_or("has an `auth` without `user:password`")?;
-            // Old versions of Docker padded with NUL.
+            // Old versions of Docker pad with NUL.
             return Ok(Some(Login::new(user, password.trim_end_matches('\0'))));
         }
         match (present(&self.username), present(&self.password)) {
@@ -182,4 +220,86 @@ impl Entry {
             _ => Ok(None),
         }
     }
+}
+
+/// One run of a credential helper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HelperCall {
+    /// `docker-credential-NAME`.
+    pub program: String,
+    /// The field of the Docker config: `credsStore`.
+    pub field: String,
+    /// The Docker config, with backticks.
+    pub config: String,
+    pub host: RegistryHost,
+}
+
+/// Why a credential helper returned no credential.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HelperError {
+    #[error("is not installed")]
+    NotInstalled,
+    #[error("cannot be started: {0}")]
+    Start(String),
+    #[error("timed out after {} s", .0.as_secs_f32())]
+    TimedOut(Duration),
+    #[error("failed: {0}")]
+    Failed(String),
+    #[error("returned an invalid response: {0}")]
+    Response(&'static str),
+}
+
+impl HelperError {
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::NotInstalled => "auth/helper-not-installed",
+            Self::TimedOut(_) => "auth/helper-timeout",
+            Self::Start(_) | Self::Failed(_) => "auth/helper-failed",
+            Self::Response(_) => "auth/helper-answer",
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HelperResponse {
+    #[serde(default)]
+    username: String,
+    #[serde(default)]
+    secret: String,
+}
+
+fn read_response(output: Result<CommandOutput, ChildError>) -> Result<Option<Login>, HelperError> {
+    let output = output.map_err(|error| match error {
+        ChildError::Start(error) => HelperError::Start(error.to_string()),
+        ChildError::TimedOut(after) => HelperError::TimedOut(after),
+        ChildError::TooMuchOutput(_) => HelperError::Response("too long"),
+        ChildError::Io(error) => HelperError::Failed(error.to_string()),
+    })?;
+    if !output.success {
+        return read_failure(&output);
+    }
+    let text = String::from_utf8(output.stdout).map_err(|_| HelperError::Response("not UTF-8 text"))?;
+    let response: HelperResponse =
+        serde_json::from_str(&text).map_err(|_| HelperError::Response("not JSON with `Username` and `Secret`"))?;
+    match (response.username.as_str(), response.secret.as_str()) {
+        ("", "") => Ok(None),
+        (_, "") => Err(HelperError::Response("no `Secret`")),
+        (username, secret) => Ok(Some(Login::new(username, secret))),
+    }
+}
+
+/// Helpers write errors to standard output; one of them means that there is no credential.
+fn read_failure(output: &CommandOutput) -> Result<Option<Login>, HelperError> {
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    if stdout.to_ascii_lowercase().contains("credentials not found") {
+        return Ok(None);
+    }
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    // Lines that look like JSON may contain the secret.
+    let line = [stdout.as_ref(), stderr.as_ref()]
+        .into_iter()
+        .filter_map(|text| text.lines().map(str::trim).find(|line| !line.is_empty()))
+        .find(|line| !line.contains(['{', '"']));
+    Err(HelperError::Failed(line.map_or_else(|| "no reason given".to_owned(), shown)))
 }

@@ -1,41 +1,42 @@
-//! Who we are at a registry: explicit inputs, Docker config, AWS, the job's own token, or nobody.
+//! Credentials for registries: explicit inputs, Docker config, AWS, the CI job's own token, or anonymous.
 //!
-//! In: settings, environment, Docker config. Out: [`Credentials`] with their origin in words. Credentials stay in memory; nothing
-//! here writes a file.
+//! In: settings, environment, Docker config. Out: a [`Keychain`] that resolves a registry to a [`Credential`]. Credentials stay in
+//! memory; nothing here writes a file.
 
-mod authenticator;
 mod docker_config;
-mod ecr;
+mod ecr_token;
 mod error;
-mod explicit;
-mod header;
-mod helper;
-mod job;
+mod inputs;
+mod keychain;
 
-pub use authenticator::Authenticator;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
+
+pub use docker_config::{HelperCall, HelperError};
 pub use error::AuthError;
-pub use header::registry_auth_header;
-pub use helper::{HelperFault, HelperUse};
+pub use keychain::{Keychain, Renewal};
 
+use crate::image_ref::RegistryHost;
 use crate::secret::Secret;
 
-/// What is asked of a registry.
+/// What a credential is needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
     Pull,
     Push,
 }
 
-/// The credentials for one registry, with the place that they come from in words: "`--username` and `--password`".
+/// The credential for one registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credentials {
+pub struct Credential {
     pub login: Login,
+    /// Where it comes from, for messages: "`--username` and `--password`". Never a value.
     pub origin: String,
-    /// The places that had none, in the order in which they were asked: "`DOCKER_AUTH_CONFIG` is not set".
+    /// The places that had none, in the order of the search: "`DOCKER_AUTH_CONFIG` is not set".
     pub tried: Vec<String>,
 }
 
-/// How a registry gets to know who asks.
+/// How a client authenticates at a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Login {
     Anonymous,
@@ -45,15 +46,14 @@ pub enum Login {
     },
     /// A refresh token that the registry's token service exchanges (`identitytoken` of the Docker config).
     IdentityToken(Secret),
-    /// A bearer token as it is (`registrytoken` of the Docker config).
+    /// A bearer token that is sent as it is (`registrytoken` of the Docker config).
     RegistryToken(Secret),
 }
 
-/// User name that stands for "the password is an identity token" in Docker configs and credential helpers.
+/// User name that marks the password as an identity token, in Docker configs and credential helpers.
 const TOKEN_USER: &str = "<token>";
 
 impl Login {
-    /// A user name and what came as its password.
     fn new(username: &str, password: &str) -> Self {
         let password = Secret::new(password.to_owned());
         if username == TOKEN_USER {
@@ -62,6 +62,26 @@ impl Login {
             Self::Basic { username: username.to_owned(), password }
         }
     }
+}
+
+/// The value of `X-Registry-Auth` for a push to or pull from `host`.
+///
+/// Base64 is URL-safe: the daemon silently treats any other alphabet as an anonymous request.
+pub fn registry_auth_header(login: &Login, host: &RegistryHost) -> Secret {
+    let address = host.config_key();
+    let json = match login {
+        Login::Anonymous => serde_json::json!({}),
+        Login::Basic { username, password } => {
+            serde_json::json!({ "username": username, "password": password.expose(), "serveraddress": address })
+        }
+        Login::IdentityToken(token) => {
+            serde_json::json!({ "identitytoken": token.expose(), "serveraddress": address })
+        }
+        Login::RegistryToken(token) => {
+            serde_json::json!({ "registrytoken": token.expose(), "serveraddress": address })
+        }
+    };
+    Secret::new(URL_SAFE.encode(json.to_string()))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! A little server that answers as AWS does, and what becomes of its answers.
+//! A server with canned AWS responses, and the errors made from them.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::diagnostic::{Diagnostic, ExitCode};
 
 const TOKEN: &str = "ecr:GetAuthorizationToken";
 
-/// Answers every request with the same status and body, and is gone with the runtime of the test.
+/// Sends the same status and body to every request, until the runtime of the test ends.
 pub(in crate::registry) async fn serve(status: u16, body: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -47,7 +47,7 @@ async fn refused(endpoint: &str) -> AwsError {
 }
 
 #[tokio::test]
-async fn each_refusal_has_its_own_code_and_one_action() {
+async fn error_codes_map_to_codes_and_one_hint() {
     let denied = "User: arn:aws:iam::012345678901:user/ci is not authorized to perform: ecr:GetAuthorizationToken on resource: * \
                   because no identity-based policy allows the ecr:GetAuthorizationToken action";
     for (code, message, expected, words) in [
@@ -55,7 +55,7 @@ async fn each_refusal_has_its_own_code_and_one_action() {
             "AccessDeniedException",
             denied,
             "aws/access-denied",
-            "user/ci` may not do `ecr:GetAuthorizationToken` on `*`",
+            "user/ci` is not allowed to perform `ecr:GetAuthorizationToken` on `*`",
         ),
         (
             "ExpiredTokenException",
@@ -67,7 +67,7 @@ async fn each_refusal_has_its_own_code_and_one_action() {
             "UnrecognizedClientException",
             "The security token included in the request is invalid.",
             "aws/wrong-credentials",
-            "does not know",
+            "rejected the credentials",
         ),
         (
             "InvalidSignatureException",
@@ -93,21 +93,21 @@ async fn each_refusal_has_its_own_code_and_one_action() {
 }
 
 #[tokio::test]
-async fn what_is_not_aws_is_told_as_such() {
+async fn other_servers_are_recognized() {
     let html = refused(&serve(404, "<html>not here</html>").await).await;
     assert_eq!(html.code(), "aws/not-aws", "{html:?}");
     assert!(html.to_string().contains("404"), "{html}");
-    let nobody = refused("http://127.0.0.1:1").await;
-    assert_eq!(nobody.code(), "aws/unreachable");
-    assert!(nobody.to_string().contains("Connection refused"), "{nobody}");
+    let unreachable = refused("http://127.0.0.1:1").await;
+    assert_eq!(unreachable.code(), "aws/unreachable");
+    assert!(unreachable.to_string().contains("Connection refused"), "{unreachable}");
 }
 
 #[tokio::test]
-async fn an_instance_service_that_never_answers_ends_soon_as_no_credentials() {
+async fn an_unresponsive_metadata_service_means_no_credentials_soon() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mute = format!("http://{}", listener.local_addr().unwrap());
     let network = Network::new(&Environment::default(), None);
-    let clients = ProviderConfig::without_region().with_http_client(client::http_client(&network).unwrap());
+    let clients = ProviderConfig::without_region().with_http_client(http_client(&network).unwrap());
     let instance = aws_config::imds::Client::builder().configure(&clients).endpoint(mute).unwrap().build();
     let provider = aws_config::imds::credentials::ImdsCredentialsProvider::builder().imds_client(instance).build();
     let loader = loader(&network, Region::new("eu-central-1")).unwrap().credentials_provider(provider);
@@ -121,17 +121,17 @@ async fn an_instance_service_that_never_answers_ends_soon_as_no_credentials() {
 }
 
 #[test]
-fn the_environment_says_more_about_missing_credentials() {
+fn missing_credentials_are_explained_from_the_environment() {
     let with = |pairs: &[(&str, &str)]| {
         AwsError::NoCredentials.refined(&Environment::from_pairs(pairs.iter().copied())).to_string()
     };
     assert!(with(&[("AWS_PROFILE", "gone")]).contains("profile `gone` does not exist"));
-    assert!(with(&[("AWS_ACCESS_KEY_ID", "AKID")]).contains("is set and the other is not"));
-    assert!(with(&[]).contains("there are no AWS credentials"));
+    assert!(with(&[("AWS_ACCESS_KEY_ID", "AKID")]).contains("only one of"));
+    assert!(with(&[]).contains("no AWS credentials found"));
 }
 
 #[test]
-fn texts_of_the_chain_are_read() {
+fn errors_of_the_credential_chain_are_classified() {
     for (text, code) in [
         (
             "no credentials found in chain. Attempted:\n  Profile: the credential provider was not enabled: profile `nope` was not defined: x",
@@ -144,14 +144,46 @@ fn texts_of_the_chain_are_read() {
         ("the credentials provider was not properly configured", "aws/configuration"),
         ("an error occurred while loading credentials", "aws/credentials-failed"),
     ] {
-        let error = credentials::explain(&std::io::Error::other(text)).unwrap();
+        let error = error::credentials_error(&std::io::Error::other(text)).unwrap();
         assert_eq!(error.code(), code, "{text}: {error}");
     }
-    assert!(credentials::explain(&std::io::Error::other("connection refused")).is_none());
+    assert!(error::credentials_error(&std::io::Error::other("connection refused")).is_none());
+}
+
+#[test]
+fn every_form_of_a_denial_is_parsed() {
+    let user = "arn:aws:iam::012345678901:user/ci";
+    let repository = "arn:aws:ecr:eu-central-1:012345678901:repository/shop";
+    for (message, resource, reason) in [
+        (
+            format!(
+                "User: {user} is not authorized to perform: ecr:PutImage on resource: {repository} because no identity-based policy allows the ecr:PutImage action"
+            ),
+            Some(repository),
+            Some("because no identity-based policy allows the ecr:PutImage action"),
+        ),
+        (
+            format!(
+                "User: {user} is not authorized to perform: ecr:PutImage on resource: {repository} with an explicit deny in a service control policy"
+            ),
+            Some(repository),
+            Some("with an explicit deny in a service control policy"),
+        ),
+        (format!("User: {user} is not authorized to perform: ecr:PutImage on resource: *."), Some("*"), None),
+        (format!("User: {user} is not authorized to perform: ecr:PutImage"), None, None),
+    ] {
+        let denied = AwsDenial::parse(&message);
+        assert_eq!(denied.action.as_deref(), Some("ecr:PutImage"), "{message}");
+        assert_eq!(denied.identity.as_deref(), Some(user), "{message}");
+        assert_eq!((denied.resource.as_deref(), denied.reason.as_deref()), (resource, reason), "{message}");
+    }
+    let role = AwsDenial::parse("Not authorized to perform sts:AssumeRoleWithWebIdentity");
+    assert_eq!(role.action.as_deref(), Some("sts:AssumeRoleWithWebIdentity"));
+    assert_eq!(AwsDenial::parse("no"), AwsDenial::default());
 }
 
 #[tokio::test]
-async fn the_region_is_the_environments_when_nobody_names_one() {
+async fn the_default_region_comes_from_the_environment() {
     let region = |pairs: &[(&str, &str)]| {
         let environment = Environment::from_pairs(pairs.iter().copied());
         async move { region_of(&environment).await.unwrap().to_string() }
@@ -161,7 +193,7 @@ async fn the_region_is_the_environments_when_nobody_names_one() {
 }
 
 #[tokio::test]
-async fn the_proxy_of_the_environment_is_asked_with_its_password_and_hosts_may_be_left_out() {
+async fn the_proxy_gets_its_password_and_no_proxy_is_respected() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy = format!("http://me:p%40ss@{}", listener.local_addr().unwrap());
     let (heard, mut requests) = tokio::sync::mpsc::unbounded_channel();
@@ -173,7 +205,7 @@ async fn the_proxy_of_the_environment_is_asked_with_its_password_and_hosts_may_b
             let _ = stream.write_all(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
         }
     });
-    let asked = async |no_proxy: &str| {
+    let send = async |no_proxy: &str| {
         let environment = Environment::from_pairs([("HTTPS_PROXY", proxy.as_str()), ("NO_PROXY", no_proxy)]);
         let network = Network::new(&environment, None);
         let key = Credentials::new("AKIDEXAMPLE", "canary-secret-key", None, None, "test");
@@ -185,7 +217,7 @@ async fn the_proxy_of_the_environment_is_asked_with_its_password_and_hosts_may_b
         (of_aws, format!("{of_http:?}"))
     };
 
-    let (error, of_http) = asked("").await;
+    let (error, of_http) = send("").await;
     assert_eq!(error.code(), "aws/unreachable", "{error:?}");
     assert!(error.to_string().contains("proxy"), "{error}");
     for text in [format!("{error} {error:?}"), of_http] {
@@ -200,6 +232,6 @@ async fn the_proxy_of_the_environment_is_asked_with_its_password_and_hosts_may_b
     let expected = ["CONNECT ecr.aws.invalid:443 HTTP/1.1", "CONNECT registry.aws.invalid:443 HTTP/1.1"];
     assert_eq!(hosts.iter().map(String::as_str).collect::<Vec<_>>(), expected);
 
-    asked(".aws.invalid").await;
+    send(".aws.invalid").await;
     assert!(requests.try_recv().is_err(), "hosts of NO_PROXY are reached directly");
 }

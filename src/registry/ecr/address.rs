@@ -1,22 +1,21 @@
-//! Which repository in ECR is meant: its name by ECR's grammar, its account and region, its address and its ARN.
+//! Addresses of ECR repositories: name, account, region, URI and ARN.
 //!
-//! In: a text as users write it. Out: [`RepositoryAddress`], or an error that says which rule was broken. Never asks AWS.
+//! In: text. Out: [`RepositoryAddress`], or an error that says which rule is broken. Never queries AWS.
 
 use std::fmt;
 
 use super::error::EcrError;
 use crate::diagnostic::shown;
-use crate::image_ref::ImageRef;
-use crate::registry::{EcrHost, RegistryHost, RegistryKind, partition};
+use crate::image_ref::{EcrHost, ImageRef, RegistryHost, RegistryKind, aws_partition};
 
-/// What a user named: a whole address, or only a name in the account of the credentials.
+/// A repository as the user names it: a full address, or only a name in the account of the credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RepositoryTarget {
     Full(RepositoryAddress),
     OfCaller(RepositoryName),
 }
 
-/// Where a repository is.
+/// The address of a repository.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RepositoryAddress {
     Private(PrivateRepository),
@@ -37,7 +36,7 @@ pub struct PrivateRepository {
 /// A repository of the public gallery.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PublicRepository {
-    /// Of the account's public registry.
+    /// The alias of the account's public registry.
     pub alias: String,
     pub name: RepositoryName,
 }
@@ -64,9 +63,9 @@ impl RepositoryTarget {
 }
 
 impl RepositoryAddress {
-    /// The repository of an image; `None` when the image is not for ECR.
+    /// The repository of an image; `None` if its registry is not ECR.
     pub fn of(reference: &ImageRef) -> Result<Option<Self>, EcrError> {
-        Self::on(&RegistryHost::of(reference), &reference.path)
+        Self::on(&reference.registry(), &reference.path)
     }
 
     fn on(host: &RegistryHost, name: &str) -> Result<Option<Self>, EcrError> {
@@ -102,7 +101,7 @@ impl RepositoryAddress {
         }
     }
 
-    /// Region whose API knows the repository.
+    /// The region of the API that manages the repository.
     pub fn region(&self) -> &str {
         match self {
             Self::Private(repository) => &repository.region,
@@ -112,9 +111,9 @@ impl RepositoryAddress {
 }
 
 impl PrivateRepository {
-    /// The repository in the account's registry of that region.
+    /// The repository in the account's registry in that region.
     pub fn new(account: &str, region: &str, name: RepositoryName) -> Self {
-        let suffix = match partition(region) {
+        let suffix = match aws_partition(region) {
             "aws-cn" => "amazonaws.com.cn",
             "aws-eusc" => "amazonaws.eu",
             _ => "amazonaws.com",
@@ -132,15 +131,15 @@ impl PrivateRepository {
     }
 
     pub fn partition(&self) -> &'static str {
-        partition(&self.region)
+        aws_partition(&self.region)
     }
 }
 
 impl PublicRepository {
-    /// The only region with an API for public repositories.
+    /// The only region with an API for public registries (Amazon ECR Public user guide, "Registry authentication").
     pub const REGION: &str = "us-east-1";
 
-    /// ARNs of public repositories have no region, and name the account, which the address does not tell.
+    /// ARNs of public repositories have no region, but the account, which is not part of the address.
     pub fn arn(&self, account: &str) -> String {
         format!("arn:aws:ecr-public::{account}:repository/{}", self.name)
     }
@@ -152,27 +151,27 @@ impl PublicRepository {
 
 impl RepositoryName {
     pub fn parse(text: &str) -> Result<Self, EcrError> {
-        let wrong = |rule| Err(EcrError::Name { name: shown(text), rule });
+        let invalid = |rule| Err(EcrError::Name { name: shown(text), rule });
         if text.contains(['@', ':']) {
-            return wrong("a repository has neither tag nor digest");
+            return invalid("a repository has neither tag nor digest");
         }
         if text.bytes().any(|b| b.is_ascii_uppercase()) {
-            return wrong("uppercase letters are not allowed");
+            return invalid("uppercase letters are not allowed");
         }
         let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-/".contains(&b);
         if !text.bytes().all(allowed) {
-            return wrong("only `a-z`, `0-9`, `.`, `_`, `-` and `/` are allowed");
+            return invalid("only `a-z`, `0-9`, `.`, `_`, `-` and `/` are allowed");
         }
         if !(2..=256).contains(&text.len()) {
-            return wrong("it has to have 2 to 256 characters");
+            return invalid("use 2 to 256 characters");
         }
         let separator = |b: u8| b"._-/".contains(&b);
         let bytes = text.as_bytes();
         if bytes.windows(2).any(|pair| separator(pair[0]) && separator(pair[1])) {
-            return wrong("two of `.`, `_`, `-`, `/` may not follow each other");
+            return invalid("`.`, `_`, `-` and `/` must not follow each other");
         }
         if bytes.first().copied().is_some_and(separator) || bytes.last().copied().is_some_and(separator) {
-            return wrong("it has to begin and end with a letter or a digit");
+            return invalid("start and end with a letter or a digit");
         }
         Ok(Self(text.to_owned()))
     }
@@ -198,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_address_tells_account_region_and_arn() {
+    fn full_addresses_have_account_region_and_arn() {
         for (text, arn) in [
             (
                 "012345678901.dkr.ecr.eu-central-1.amazonaws.com/acme/shop",
@@ -220,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_alone_and_the_public_gallery() {
+    fn bare_names_and_public_repositories_are_parsed() {
         let RepositoryTarget::OfCaller(name) = check("acme/shop") else { panic!() };
         let repository = PrivateRepository::new("012345678901", "eusc-de-east-1", name);
         assert_eq!(repository.uri(), "012345678901.dkr.ecr.eusc-de-east-1.amazonaws.eu/acme/shop");
@@ -232,32 +231,32 @@ mod tests {
     }
 
     #[test]
-    fn broken_names_say_which_rule() {
-        for (text, said) in [
+    fn invalid_names_report_the_rule() {
+        for (text, rule) in [
             ("Shop", "uppercase"),
             ("s", "2 to 256"),
             ("", "2 to 256"),
             (&"a".repeat(257), "2 to 256"),
-            ("-shop", "begin and end"),
-            ("shop-", "begin and end"),
+            ("-shop", "start and end"),
+            ("shop-", "start and end"),
             ("a__b", "follow each other"),
             ("a//b", "follow each other"),
             ("my shop", "only `a-z`"),
             ("shöp", "only `a-z`"),
             ("shop:1", "neither tag nor digest"),
             ("012345678901.dkr.ecr.eu-central-1.amazonaws.com/shop:1", "neither tag nor digest"),
-            ("ghcr.io/acme/shop", "`ghcr.io` is not a registry of ECR"),
+            ("ghcr.io/acme/shop", "`ghcr.io` is not an ECR registry"),
             ("public.ecr.aws/shop", "alias"),
         ] {
             let error = RepositoryTarget::parse(text).unwrap_err();
-            assert!(error.to_string().contains(said), "{text}: {error}");
+            assert!(error.to_string().contains(rule), "{text}: {error}");
             assert_eq!(error.exit_code() as u8, 2, "{text}");
             assert!(!error.hints().is_empty());
         }
     }
 
     #[test]
-    fn images_of_other_registries_are_none_of_ours() {
+    fn images_of_other_registries_have_no_address() {
         let of = |text: &str| RepositoryAddress::of(&ImageRef::parse(text).unwrap()).unwrap();
         assert_eq!(of("ghcr.io/acme/shop:1"), None);
         assert_eq!(of("shop:1"), None);

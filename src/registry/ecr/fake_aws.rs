@@ -1,4 +1,4 @@
-//! AWS as a script: takes the requests of the SDK as they go over the wire, and answers what the test wants.
+//! Scripted AWS: receives the SDK's requests as they go over the wire, and returns canned responses.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -13,44 +13,44 @@ use serde_json::Value;
 
 use super::EcrService;
 
-/// One request: what was asked, and its body.
+/// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct AwsRequest {
     /// `CreateRepository`.
     pub operation: String,
     pub body: String,
 }
 
-impl Asked {
+impl AwsRequest {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 }
 
-/// Operation that has to be asked next, status and body of the answer.
-type Answer = (&'static str, u16, String);
+/// Expected operation, status and body of the response.
+type ScriptedResponse = (&'static str, u16, String);
 
-/// Answers in their order; a request beyond the last one fails the test.
+/// Responses in order; an unexpected request fails the test.
 #[derive(Debug, Clone, Default)]
 pub struct FakeAws {
-    answers: Arc<Mutex<VecDeque<Answer>>>,
-    asked: Arc<Mutex<Vec<Asked>>>,
+    responses: Arc<Mutex<VecDeque<ScriptedResponse>>>,
+    requests: Arc<Mutex<Vec<AwsRequest>>>,
 }
 
 impl FakeAws {
-    /// The next request has to be `operation`, and gets this answer.
+    /// Expects `operation` next, and returns this response.
     pub fn answers(self, operation: &'static str, status: u16, body: impl Into<String>) -> Self {
-        self.answers.lock().unwrap().push_back((operation, status, body.into()));
+        self.responses.lock().unwrap().push_back((operation, status, body.into()));
         self
     }
 
-    /// A refusal as ECR writes it.
+    /// An error in ECR's format.
     pub fn refuses(self, operation: &'static str, code: &str, message: &str) -> Self {
         let body = serde_json::json!({ "__type": format!("com.amazonaws.ecr#{code}"), "message": message });
         self.answers(operation, 400, body.to_string())
     }
 
-    /// A refusal as IAM writes it.
+    /// An error in IAM's format.
     pub fn refuses_in_xml(self, operation: &'static str, code: &str, message: &str) -> Self {
         let body = format!(
             "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error></ErrorResponse>"
@@ -58,7 +58,7 @@ impl FakeAws {
         self.answers(operation, 400, body)
     }
 
-    /// A service whose clients talk to this.
+    /// A service whose clients use this script.
     pub fn service(&self) -> EcrService {
         let connector = SharedHttpConnector::new(self.clone());
         let credentials = Credentials::new("AKIDEXAMPLE", "not-a-secret", None, None, "test");
@@ -72,14 +72,14 @@ impl FakeAws {
         EcrService::of(config)
     }
 
-    /// Everything that was asked; all answers have to be used up.
-    pub fn asked(&self) -> Vec<Asked> {
-        assert!(self.answers.lock().unwrap().is_empty(), "not asked: {:?}", self.answers);
-        self.asked.lock().unwrap().clone()
+    /// All requests; every response must have been used.
+    pub fn requests(&self) -> Vec<AwsRequest> {
+        assert!(self.responses.lock().unwrap().is_empty(), "unused: {:?}", self.responses);
+        self.requests.lock().unwrap().clone()
     }
 
     pub fn operations(&self) -> Vec<String> {
-        self.asked().into_iter().map(|asked| asked.operation).collect()
+        self.requests().into_iter().map(|request| request.operation).collect()
     }
 }
 
@@ -90,11 +90,11 @@ impl HttpConnector for FakeAws {
         let target = request.headers().get("x-amz-target").and_then(|target| target.rsplit('.').next());
         let in_body = || body.split('&').find_map(|field| field.strip_prefix("Action="));
         let operation = target.or_else(in_body).expect("every request names its operation").to_owned();
-        let (expected, status, answer) =
-            self.answers.lock().unwrap().pop_front().unwrap_or_else(|| panic!("nobody expects {operation}: {body}"));
+        let (expected, status, response) =
+            self.responses.lock().unwrap().pop_front().unwrap_or_else(|| panic!("unexpected {operation}: {body}"));
         assert_eq!(operation, expected, "{body}");
-        self.asked.lock().unwrap().push(Asked { operation, body });
+        self.requests.lock().unwrap().push(AwsRequest { operation, body });
         let status = status.try_into().unwrap();
-        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(answer))))
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(response))))
     }
 }

@@ -1,4 +1,4 @@
-//! The file for an access key: new, readable only by its owner, outside of every repository, and gone again unless it was written.
+//! The file for an access key: new, readable only by its owner, outside of every repository, and removed unless it was written.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use super::error::EcrError;
 use crate::secret::Secret;
 
-/// What tells that a folder is the top of a repository or of a project.
+/// Names that mark the root of a repository or project.
 const MARKERS: &[&str] = &[".git", "package.json", "nextdeploy.yml", ".nextdeploy"];
 
-/// An empty file that waits for a key.
+/// An empty file for a key.
 #[derive(Debug)]
 pub struct KeyFile {
-    /// As the user named it.
+    /// As given by the user.
     path: PathBuf,
     file: File,
     is_written: bool,
@@ -24,7 +24,7 @@ impl KeyFile {
     /// Creates the file.
     ///
     /// # Errors
-    /// When something of that name exists, links included, when it would be inside a repository, or is an environment file.
+    /// If the path exists (including links), is inside a repository, or is an environment file.
     pub fn create(path: &Path) -> Result<Self, EcrError> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if name == ".env" || name.starts_with(".env.") {
@@ -50,7 +50,7 @@ impl KeyFile {
     /// Writes the key, and keeps the file.
     ///
     /// # Errors
-    /// When it cannot be written completely; the file is removed then.
+    /// If it cannot be written completely; the file is then removed.
     pub fn write(mut self, content: &Secret) -> Result<(), EcrError> {
         let written = writeln!(self.file, "{}", content.expose()).and_then(|()| self.file.sync_all());
         self.is_written = written.is_ok();
@@ -61,7 +61,7 @@ impl KeyFile {
 impl Drop for KeyFile {
     fn drop(&mut self) {
         if !self.is_written {
-            // Nothing can be told here, and an empty file holds no secret.
+            // An error cannot be reported here, and the file holds no complete key.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_owner_reads_it_and_nothing_is_overwritten() {
+    fn the_file_is_private_and_never_overwrites() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("key.json");
         KeyFile::create(&path).unwrap().write(&key()).unwrap();
@@ -89,18 +89,18 @@ mod tests {
         let link = folder.path().join("link");
         symlink(folder.path().join("elsewhere"), &link).unwrap();
         assert_eq!(KeyFile::create(&link).unwrap_err().code(), "ecr/key-file-exists");
-        assert!(fs::read_dir(folder.path()).unwrap().count() == 2, "nothing behind the link was made");
+        assert!(fs::read_dir(folder.path()).unwrap().count() == 2, "the target of the link was not created");
     }
 
     #[test]
-    fn a_file_that_was_not_written_is_gone() {
+    fn an_unwritten_file_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         drop(KeyFile::create(&folder.path().join("key.json")).unwrap());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]
-    fn repositories_and_environment_files_get_no_keys() {
+    fn repositories_and_environment_files_are_refused() {
         for marker in [".git", "package.json"] {
             let folder = tempfile::tempdir().unwrap();
             fs::create_dir_all(folder.path().join("deep/er")).unwrap();

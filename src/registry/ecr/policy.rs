@@ -1,6 +1,6 @@
-//! Policies as JSON documents: what is needed to push to one repository, and which GitHub workflows may do it without a key.
+//! IAM policies as JSON documents: the permissions for a push to one repository, and the trust of GitHub workflows.
 //!
-//! Pure. Nothing here is wider than one repository, but for the two calls that AWS has no resource for.
+//! Pure. No permission exceeds one repository, except for calls that AWS does not restrict to resources.
 
 use std::collections::BTreeSet;
 
@@ -8,38 +8,38 @@ use serde_json::{Value, json};
 
 use super::address::RepositoryAddress;
 use super::error::EcrError;
-use crate::registry::partition;
+use crate::image_ref::aws_partition;
 
 const GITHUB_OIDC: &str = "token.actions.githubusercontent.com";
 
-/// What a policy allows.
+/// The permissions of a policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permissions<'a> {
     Push,
-    /// Also what making and comparing the repository needs, with the key that encrypts it.
+    /// Also for creating and comparing the repository, with the key that encrypts it.
     PushAndCreate {
         kms_key: Option<&'a str>,
     },
 }
 
-/// The repository on GitHub whose workflows may push, and which of them.
+/// The workflows of a GitHub repository that may push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GitHubWorkflows {
     repository: String,
-    allowed: Allowed,
+    allowed: AllowedSubjects,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Allowed {
+enum AllowedSubjects {
     Any,
-    /// The part of the subject behind the repository: `ref:refs/heads/main`, `environment:production`.
+    /// The parts of the subject after the repository: `ref:refs/heads/main`, `environment:production`.
     Only(BTreeSet<String>),
 }
 
 impl GitHubWorkflows {
-    /// Every workflow of `OWNER/NAME`, also those of its pull requests.
+    /// Every workflow of `OWNER/NAME`, including those of pull requests.
     pub fn any(repository: &str) -> Result<Self, EcrError> {
-        Ok(Self { repository: github_repository(repository)?, allowed: Allowed::Any })
+        Ok(Self { repository: github_repository(repository)?, allowed: AllowedSubjects::Any })
     }
 
     /// Workflows on these branches and tags, and jobs in these environments. `*` and `?` are wildcards.
@@ -57,38 +57,38 @@ impl GitHubWorkflows {
             only.insert(format!("ref:refs/tags/{}", subject(tag, "the name of a git tag")?));
         }
         for environment in environments {
-            // GitHub writes a colon in the name like this, because it separates the parts of a subject.
+            // GitHub escapes colons in names, because they separate the parts of a subject.
             let name = subject(environment, "the name of an environment")?.replace(':', "%3A");
             only.insert(format!("environment:{name}"));
         }
-        Ok(Self { repository: github_repository(repository)?, allowed: Allowed::Only(only) })
+        Ok(Self { repository: github_repository(repository)?, allowed: AllowedSubjects::Only(only) })
     }
 }
 
 fn github_repository(text: &str) -> Result<String, EcrError> {
-    let wrong = || EcrError::GitHub { value: text.to_owned(), wanted: "a repository on GitHub such as `acme/shop`" };
-    let (owner, name) = text.split_once('/').ok_or_else(wrong)?;
+    let invalid = || EcrError::GitHub { value: text.to_owned(), expected: "a GitHub repository such as `acme/shop`" };
+    let (owner, name) = text.split_once('/').ok_or_else(invalid)?;
     let fits = |part: &str, others: &[u8]| {
         !part.is_empty() && part.len() <= 100 && part.bytes().all(|b| b.is_ascii_alphanumeric() || others.contains(&b))
     };
-    // GitHub's own grammar; `_` is in the names of managed users.
+    // GitHub's grammar; names of managed users contain `_`.
     if fits(owner, b"-_") && fits(name, b"-_.") && !matches!(name, "." | "..") {
         Ok(text.to_owned())
     } else {
-        Err(wrong())
+        Err(invalid())
     }
 }
 
-/// `${` would begin a variable of the policy.
-fn subject(text: &str, wanted: &'static str) -> Result<String, EcrError> {
+/// `${` would start a policy variable.
+fn subject(text: &str, expected: &'static str) -> Result<String, EcrError> {
     let fits = !text.is_empty()
         && text.len() <= 255
         && !text.contains("${")
         && !text.chars().any(|c| c.is_control() || c.is_whitespace() && c != ' ');
-    if fits { Ok(text.to_owned()) } else { Err(EcrError::GitHub { value: text.to_owned(), wanted }) }
+    if fits { Ok(text.to_owned()) } else { Err(EcrError::GitHub { value: text.to_owned(), expected }) }
 }
 
-/// What an identity needs to push to the repository. `account` owns it.
+/// The permissions for a push to the repository, which `account` owns.
 pub fn push_policy(address: &RepositoryAddress, account: &str, permissions: Permissions<'_>) -> Value {
     match address {
         RepositoryAddress::Private(repository) => private_policy(&repository.arn(), permissions),
@@ -173,14 +173,14 @@ fn document(statements: &[Value]) -> Value {
     json!({ "Version": "2012-10-17", "Statement": statements })
 }
 
-/// Who may take on the role: workflows that GitHub vouches for. The account needs GitHub's identity provider once
+/// Allows the workflows to assume the role. The account needs GitHub's identity provider
 /// (documentation of GitHub Actions, "Configuring `OpenID` Connect in Amazon Web Services").
 pub fn trust_policy(account: &str, region: &str, workflows: &GitHubWorkflows) -> Value {
-    let partition = partition(region);
+    let partition = aws_partition(region);
     let repository = &workflows.repository;
     let subjects: Vec<String> = match &workflows.allowed {
-        Allowed::Any => vec![format!("repo:{repository}:*")],
-        Allowed::Only(parts) => parts.iter().map(|part| format!("repo:{repository}:{part}")).collect(),
+        AllowedSubjects::Any => vec![format!("repo:{repository}:*")],
+        AllowedSubjects::Only(parts) => parts.iter().map(|part| format!("repo:{repository}:{part}")).collect(),
     };
     let audience = (format!("{GITHUB_OIDC}:aud"), json!("sts.amazonaws.com"));
     let is_pattern = subjects.iter().any(|subject| subject.contains(['*', '?']));
@@ -224,13 +224,13 @@ mod tests {
     }
 
     #[test]
-    fn pushing_to_one_repository() {
+    fn push_policy_for_one_repository() {
         let repository = address("012345678901.dkr.ecr.eu-central-1.amazonaws.com/acme/shop");
         insta::assert_snapshot!(text(&push_policy(&repository, "012345678901", Permissions::Push)));
     }
 
     #[test]
-    fn creating_it_as_well_in_china_with_an_own_key() {
+    fn create_policy_in_china_with_a_kms_key() {
         let repository = address("012345678901.dkr.ecr.cn-north-1.amazonaws.com.cn/shop");
         let kms_key = Some("arn:aws-cn:kms:cn-north-1:012345678901:key/abc");
         let policy = push_policy(&repository, "012345678901", Permissions::PushAndCreate { kms_key });
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn the_public_gallery() {
+    fn policy_for_the_public_gallery() {
         let policy = push_policy(
             &address("public.ecr.aws/acme/shop"),
             "012345678901",
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn one_branch_is_compared_literally() {
+    fn a_single_branch_is_compared_literally() {
         let workflows = GitHubWorkflows::of("Acme/shop", &["main".into()], &[], &[]).unwrap();
         insta::assert_snapshot!(text(&trust_policy("012345678901", "eu-central-1", &workflows)));
     }
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repository_cannot_widen_the_policy() {
+    fn subjects_cannot_widen_the_policy() {
         for wrong in
             ["acme", "acme/*", "*/shop", "acme/shop:ref", "acme/shop/x", "/shop", "acme/", "a cme/shop", "acme/.."]
         {

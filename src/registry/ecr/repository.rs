@@ -1,6 +1,7 @@
-//! The private repository that a push needs: created when it is missing, compared when it is there, never changed.
+//! The repository of a push: created if missing, compared if it exists, never changed.
 //!
-//! In: a client for the repository's region and a [`RepositorySpec`]. Out: [`RepositoryOutcome`].
+//! In: a client for the repository's region, its address and settings. Out: [`RepositoryOutcome`]. Repositories of the public gallery
+//! have no mutability, scanning, encryption or lifecycle.
 
 use std::collections::BTreeMap;
 
@@ -13,21 +14,21 @@ use aws_sdk_ecr::types::{
 use serde::Serialize;
 use serde_json::Value;
 
-use super::address::PrivateRepository;
-use super::difference::{Found, differences};
-use super::error::{Call, EcrError};
-use super::request::{CreateRequest, lifecycle_policy};
+use super::address::{PrivateRepository, PublicRepository};
+use super::error::{AwsCall, EcrError};
+use super::spec::{CreateRequest, ExistingRepository, differences, lifecycle_policy, resource_tags};
 use crate::config::settings::EcrSettings;
 use crate::diagnostic::Warning;
+use crate::origin::Origin;
 
-/// A repository that is there now.
+/// An existing or new repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RepositoryOutcome {
     pub arn: String,
     /// As image references write it, without a tag.
     pub uri: String,
     pub status: RepositoryStatus,
-    /// Where an existing repository is not as asked, and what could not be compared.
+    /// How an existing repository differs from the settings, and what could not be compared.
     pub warnings: Vec<Warning>,
 }
 
@@ -38,44 +39,43 @@ pub enum RepositoryStatus {
     Existed,
 }
 
-/// One repository, the client for its region, and what was asked for.
-struct Ensure<'a> {
+struct PrivateEnsure<'a> {
     client: &'a Client,
     repository: &'a PrivateRepository,
     settings: &'a EcrSettings,
     arn: String,
 }
 
-/// Makes sure that the repository is there.
+/// Creates the repository if it is missing.
 ///
 /// # Errors
-/// When it is missing and cannot be created; a refusal names the action and the ARN.
+/// If it cannot be created; a denial names the action and the ARN.
 pub(super) async fn ensure_private(
     client: &Client,
     repository: &PrivateRepository,
     settings: &EcrSettings,
 ) -> Result<RepositoryOutcome, EcrError> {
-    Ensure { client, repository, settings, arn: repository.arn() }.run().await
+    PrivateEnsure { client, repository, settings, arn: repository.arn() }.run().await
 }
 
-impl Ensure<'_> {
+impl PrivateEnsure<'_> {
     async fn run(&self) -> Result<RepositoryOutcome, EcrError> {
         let refused = match self.describe().await {
             Ok(Some(existing)) => return Ok(self.existed(self.compare(&existing).await)),
             Ok(None) => None,
-            // Who may create need not be allowed to look.
+            // Creating it does not require the permission to describe it.
             Err(error) if error.is_access_denied() => Some(error),
             Err(error) => return Err(error),
         };
         match self.create().await {
             Ok(()) => {}
-            // Another run was faster, or nobody was allowed to look.
+            // Another run was faster, or describing it was denied.
             Err(error) if error.has_code("RepositoryAlreadyExistsException") => {
                 let warnings = match self.describe().await {
                     Ok(Some(existing)) => self.compare(&existing).await,
                     Ok(None) => return Err(error),
-                    Err(looking) if looking.is_access_denied() => self.not_compared(&looking),
-                    Err(looking) => return Err(looking),
+                    Err(denied) if denied.is_access_denied() => self.not_compared(&denied),
+                    Err(error) => return Err(error),
                 };
                 return Ok(self.existed(warnings));
             }
@@ -97,14 +97,14 @@ impl Ensure<'_> {
         self.outcome(RepositoryStatus::Existed, warnings)
     }
 
-    fn call(&self, action: &'static str) -> Call<'_> {
-        Call { action, resource: &self.arn }
+    fn call(&self, action: &'static str) -> AwsCall<'_> {
+        AwsCall { action, resource: &self.arn }
     }
 
     async fn describe(&self) -> Result<Option<Repository>, EcrError> {
         let request = self.client.describe_repositories().registry_id(&self.repository.account);
         match request.repository_names(self.repository.name.as_str()).send().await {
-            Ok(answer) => Ok(answer.repositories.unwrap_or_default().into_iter().next()),
+            Ok(output) => Ok(output.repositories.unwrap_or_default().into_iter().next()),
             Err(error) => match self.call("ecr:DescribeRepositories").failed(error) {
                 error if error.has_code("RepositoryNotFoundException") => Ok(None),
                 error => Err(error),
@@ -117,7 +117,7 @@ impl Ensure<'_> {
         let scanning = ImageScanningConfiguration::builder()
             .scan_on_push(request.image_scanning_configuration.scan_on_push)
             .build();
-        let complete = "requests of this program have all fields";
+        let complete = "all required fields are set";
         let filters = request.image_tag_mutability_exclusion_filters.iter().map(|filter| {
             ImageTagMutabilityExclusionFilter::builder()
                 .filter_type(ImageTagMutabilityExclusionFilterType::from(filter.filter_type))
@@ -155,10 +155,10 @@ impl Ensure<'_> {
         request.send().await.map(|_| ()).map_err(|error| self.call("ecr:PutLifecyclePolicy").failed(error))
     }
 
-    /// Only what was asked for is compared.
+    /// Compares only what is set.
     async fn compare(&self, existing: &Repository) -> Vec<Warning> {
         let mut warnings = Vec::new();
-        let mut found = found(existing);
+        let mut found = describe_existing(existing);
         if lifecycle_policy(self.settings).is_some() {
             match self.lifecycle_policy().await {
                 Ok(policy) => found.lifecycle = Some(policy),
@@ -175,13 +175,13 @@ impl Ensure<'_> {
         warnings
     }
 
-    /// The policy of the existing repository; `null` when it has none.
+    /// The policy of the existing repository; `null` if it has none.
     async fn lifecycle_policy(&self) -> Result<Value, EcrError> {
         let call = self.call("ecr:GetLifecyclePolicy");
         let request = self.client.get_lifecycle_policy().registry_id(&self.repository.account);
         match request.repository_name(self.repository.name.as_str()).send().await {
-            Ok(answer) => {
-                let text = answer.lifecycle_policy_text().ok_or_else(|| call.incomplete("policy"))?;
+            Ok(output) => {
+                let text = output.lifecycle_policy_text().ok_or_else(|| call.incomplete("policy"))?;
                 serde_json::from_str(text).map_err(|_| call.incomplete("policy that is JSON"))
             }
             Err(error) => match call.failed(error) {
@@ -192,22 +192,21 @@ impl Ensure<'_> {
     }
 
     async fn tags(&self) -> Result<BTreeMap<String, String>, EcrError> {
-        let answer = self.client.list_tags_for_resource().resource_arn(&self.arn).send().await;
-        let tags = answer.map_err(|error| self.call("ecr:ListTagsForResource").failed(error))?.tags;
+        let output = self.client.list_tags_for_resource().resource_arn(&self.arn).send().await;
+        let tags = output.map_err(|error| self.call("ecr:ListTagsForResource").failed(error))?.tags;
         Ok(tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value)).collect())
     }
 
     fn not_compared(&self, error: &EcrError) -> Vec<Warning> {
-        let message =
-            format!("whether `{}` is as it was asked for could not be compared: {error}", self.repository.uri());
-        let hint = "allow it as well, or leave it: a push does not need it";
+        let message = format!("cannot compare `{}` with the settings: {error}", self.repository.uri());
+        let hint = "allow this action, or ignore the warning: a push does not need it";
         vec![Warning::new("ecr/not-compared", message).with_hint(hint)]
     }
 }
 
-fn found(existing: &Repository) -> Found {
+fn describe_existing(existing: &Repository) -> ExistingRepository {
     let encryption = existing.encryption_configuration();
-    Found {
+    ExistingRepository {
         mutability: existing.image_tag_mutability().map(|mutability| mutability.as_str().to_owned()),
         exclusions: existing
             .image_tag_mutability_exclusion_filters()
@@ -220,4 +219,147 @@ fn found(existing: &Repository) -> Found {
         lifecycle: None,
         tags: None,
     }
+}
+
+/// Creates the repository of the public gallery if it is missing.
+///
+/// # Errors
+/// If it cannot be created, or if the credentials belong to another account than the alias.
+pub(super) async fn ensure_public(
+    client: &aws_sdk_ecrpublic::Client,
+    repository: &PublicRepository,
+    settings: &EcrSettings,
+) -> Result<RepositoryOutcome, EcrError> {
+    let ensure = PublicEnsure { client, repository, settings };
+    let mut warnings = not_available(settings);
+    ensure.check_alias().await?;
+    if let Some(existing) = ensure.describe().await? {
+        warnings.extend(ensure.compare_tags(&existing).await);
+        return ensure.outcome(existing, RepositoryStatus::Existed, warnings);
+    }
+    match ensure.create().await {
+        Ok(created) => ensure.outcome(created, RepositoryStatus::Created, warnings),
+        Err(error) if error.has_code("RepositoryAlreadyExistsException") => match ensure.describe().await? {
+            Some(existing) => ensure.outcome(existing, RepositoryStatus::Existed, warnings),
+            None => Err(error),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+struct PublicEnsure<'a> {
+    client: &'a aws_sdk_ecrpublic::Client,
+    repository: &'a PublicRepository,
+    settings: &'a EcrSettings,
+}
+
+impl PublicEnsure<'_> {
+    /// The address does not contain the account, so credentials for another one would create a useless repository.
+    async fn check_alias(&self) -> Result<(), EcrError> {
+        let call = AwsCall { action: "ecr-public:DescribeRegistries", resource: "*" };
+        let output = self.client.describe_registries().send().await.map_err(|error| call.failed(error))?;
+        let mut registries: Vec<String> =
+            output.registries.iter().flat_map(|registry| &registry.aliases).map(|alias| alias.name.clone()).collect();
+        registries.sort();
+        let alias = &self.repository.alias;
+        if registries.contains(alias) {
+            return Ok(());
+        }
+        Err(EcrError::OtherAlias { alias: alias.clone(), registries })
+    }
+
+    async fn describe(&self) -> Result<Option<aws_sdk_ecrpublic::types::Repository>, EcrError> {
+        let request = self.client.describe_repositories().repository_names(self.repository.name.as_str());
+        match request.send().await {
+            Ok(output) => Ok(output.repositories.unwrap_or_default().into_iter().next()),
+            Err(error) => {
+                let resource = self.repository.arn("*");
+                let call = AwsCall { action: "ecr-public:DescribeRepositories", resource: &resource };
+                match call.failed(error) {
+                    error if error.has_code("RepositoryNotFoundException") => Ok(None),
+                    error => Err(error),
+                }
+            }
+        }
+    }
+
+    async fn create(&self) -> Result<aws_sdk_ecrpublic::types::Repository, EcrError> {
+        let tags = resource_tags(self.settings);
+        let tags =
+            tags.into_iter().map(|tag| aws_sdk_ecrpublic::types::Tag::builder().key(tag.key).value(tag.value).build());
+        let tags: Vec<_> = tags.collect();
+        let request = self.client.create_repository().repository_name(self.repository.name.as_str());
+        let resource = self.repository.arn("*");
+        let call = AwsCall { action: "ecr-public:CreateRepository", resource: &resource };
+        let output = request.set_tags(Some(tags).filter(|tags| !tags.is_empty())).send().await;
+        output.map_err(|error| call.failed(error))?.repository.ok_or_else(|| call.incomplete("repository"))
+    }
+
+    async fn compare_tags(&self, existing: &aws_sdk_ecrpublic::types::Repository) -> Vec<Warning> {
+        let Some(arn) = existing.repository_arn().filter(|_| !self.settings.resource_tags.is_empty()) else {
+            return Vec::new();
+        };
+        let call = AwsCall { action: "ecr-public:ListTagsForResource", resource: arn };
+        let present: BTreeMap<String, String> =
+            match self.client.list_tags_for_resource().resource_arn(arn).send().await {
+                Ok(output) => {
+                    output.tags.unwrap_or_default().into_iter().filter_map(|tag| tag.key.zip(tag.value)).collect()
+                }
+                Err(error) => {
+                    let message =
+                        format!("cannot compare the tags of `{}`: {}", self.repository.uri(), call.failed(error));
+                    let hint = "allow this action, or ignore the warning: a push does not need it";
+                    return vec![Warning::new("ecr/not-compared", message).with_hint(hint)];
+                }
+            };
+        let missing = self
+            .settings
+            .resource_tags
+            .iter()
+            .filter(|(key, value)| present.get(*key).is_none_or(|present| *present != value.value));
+        missing
+            .map(|(key, value)| {
+                let message = format!(
+                    "`{}` already exists without the resource tag `{key}={}` ({})",
+                    self.repository.uri(),
+                    value.value,
+                    value.origin
+                );
+                Warning::new("ecr/differs", message).with_hint(format!(
+                    "change it with `aws ecr-public tag-resource --region us-east-1 --resource-arn {arn} --tags 'Key={key},Value={}'`",
+                    value.value
+                ))
+            })
+            .collect()
+    }
+
+    fn outcome(
+        &self,
+        repository: aws_sdk_ecrpublic::types::Repository,
+        status: RepositoryStatus,
+        warnings: Vec<Warning>,
+    ) -> Result<RepositoryOutcome, EcrError> {
+        let call = AwsCall { action: "ecr-public:DescribeRepositories", resource: "*" };
+        let arn = repository.repository_arn.ok_or_else(|| call.incomplete("ARN of the repository"))?;
+        Ok(RepositoryOutcome { arn, uri: self.repository.uri(), status, warnings })
+    }
+}
+
+/// Settings that do not exist in the public gallery.
+fn not_available(settings: &EcrSettings) -> Vec<Warning> {
+    let origins: [(&str, Option<&Origin>); 5] = [
+        ("tag mutability", settings.tag_mutability.as_ref().map(|setting| &setting.origin)),
+        ("scan on push", settings.scan_on_push.as_ref().map(|setting| &setting.origin)),
+        ("choice of encryption", settings.encryption.as_ref().map(|setting| &setting.origin)),
+        ("lifecycle policy", settings.keep_images.as_ref().map(|setting| &setting.origin)),
+        ("lifecycle policy", settings.expire_untagged_days.as_ref().map(|setting| &setting.origin)),
+    ];
+    origins
+        .into_iter()
+        .filter_map(|(what, origin)| origin.map(|origin| (what, origin)))
+        .map(|(what, origin)| {
+            let message = format!("repositories of the public gallery have no {what} ({origin})");
+            Warning::new("ecr/not-in-public", message).with_hint("omit the setting for `public.ecr.aws`")
+        })
+        .collect()
 }

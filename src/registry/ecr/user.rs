@@ -1,7 +1,7 @@
-//! An IAM user for CI systems that have only keys: one user, one policy for one repository, one access key.
+//! An IAM user for CI systems that only support keys: one user, one policy for one repository, one access key.
 //!
-//! In: a client for IAM and a [`UserRequest`]. Out: [`ProvisionedUser`] with its key, which AWS tells only this once. Users that
-//! this program did not make are never touched, and what a failed run made is taken back.
+//! In: a client for IAM and a [`UserRequest`]. Out: [`ProvisionedUser`] with its key, which AWS shows only once. Users that this program did
+//! not create are never changed, and what a failed run created is removed again.
 
 use std::time::Duration;
 
@@ -12,20 +12,19 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::address::{PrivateRepository, RepositoryAddress};
-use super::error::{Call, EcrError};
+use super::error::{AwsCall, EcrError};
 use super::policy::{Permissions, push_policy};
-use super::removal::remove_user;
-use super::request::PlannedCall;
+use super::spec::PlannedCall;
 use crate::diagnostic::Warning;
 use crate::secret::Secret;
 
-/// Tag by which this program knows the users that it made.
+/// Tag of the users that this program created.
 const MANAGED: (&str, &str) = ("nextdeploy:managed", "true");
 const REPOSITORY_TAG: &str = "nextdeploy:repository";
-/// Keys that AWS allows a user to have (IAM user guide, "IAM and AWS STS quotas").
+/// Maximum number of keys per user (IAM user guide, "IAM and AWS STS quotas").
 const KEY_LIMIT: usize = 2;
 
-/// The user that is wanted.
+/// The requested user.
 #[derive(Debug, Clone)]
 pub struct UserRequest<'a> {
     pub name: &'a UserName,
@@ -34,12 +33,12 @@ pub struct UserRequest<'a> {
     pub freshness: Freshness,
 }
 
-/// What becomes of a user that is there already.
+/// What happens to an existing user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
-    /// It gets the policy and one more key.
+    /// It gets the policy and another key.
     Keep,
-    /// It is removed with everything it has, and made again.
+    /// It is removed with its keys, policies, groups and password, and created again.
     Remake,
 }
 
@@ -83,17 +82,13 @@ impl UserName {
     }
 }
 
-/// Makes the user, its policy and a key.
-///
-/// # Errors
-/// When the user is not ours, has two keys already, or AWS refuses something. What this call made is taken back then; what
-/// cannot be taken back is named.
+/// See [`EcrService::provision_user`](super::EcrService::provision_user).
 pub(super) async fn provision_user(client: &Client, request: &UserRequest<'_>) -> Result<ProvisionedUser, EcrError> {
     let provision = Provision::new(client, request);
     let existing = provision.find().await?;
     let (user, status, warnings) = match (existing, request.freshness) {
         (Some(_), Freshness::Remake) => {
-            remove_user(client, request.name, &provision.arn).await?;
+            provision.remove().await?;
             (provision.create().await?, UserStatus::Remade, Vec::new())
         }
         (Some(user), Freshness::Keep) => {
@@ -108,14 +103,11 @@ pub(super) async fn provision_user(client: &Client, request: &UserRequest<'_>) -
     match provision.equip().await {
         Ok(key) => Ok(provision.outcome(&user, status, key, warnings)),
         Err(error) if status == UserStatus::Existed => Err(error),
-        Err(error) => Err(provision.taken_back(error).await),
+        Err(error) => Err(provision.undone(error).await),
     }
 }
 
-/// Takes back what [`provision_user`] made, when the key could not be handed over.
-///
-/// # Errors
-/// When something of it is left, with its name.
+/// See [`EcrService::withdraw`](super::EcrService::withdraw).
 pub(super) async fn withdraw(
     client: &Client,
     request: &UserRequest<'_>,
@@ -133,7 +125,7 @@ pub(super) async fn withdraw(
 struct Provision<'a> {
     client: &'a Client,
     request: &'a UserRequest<'a>,
-    /// ARN of the user, for messages: its account is known only when IAM has answered.
+    /// ARN of the user, for messages; its account is assumed until IAM has returned it.
     arn: String,
     policy: String,
 }
@@ -147,14 +139,14 @@ impl<'a> Provision<'a> {
         self.request.name.as_str()
     }
 
-    fn call(&self, action: &'static str) -> Call<'_> {
-        Call { action, resource: &self.arn }
+    fn call(&self, action: &'static str) -> AwsCall<'_> {
+        AwsCall { action, resource: &self.arn }
     }
 
-    /// The user, when it is there and ours.
+    /// The user, if it exists and was created by this program.
     async fn find(&self) -> Result<Option<User>, EcrError> {
         let user = match self.client.get_user().user_name(self.name()).send().await {
-            Ok(answer) => answer.user.ok_or_else(|| self.call("iam:GetUser").incomplete("user"))?,
+            Ok(output) => output.user.ok_or_else(|| self.call("iam:GetUser").incomplete("user"))?,
             Err(error) => match self.call("iam:GetUser").failed(error) {
                 error if error.has_code("NoSuchEntity") => return Ok(None),
                 error => return Err(error),
@@ -169,8 +161,8 @@ impl<'a> Provision<'a> {
         let call = self.call("iam:CreateUser");
         let create = || async {
             let request = self.client.create_user().user_name(self.name()).tags(tag(MANAGED.0, MANAGED.1));
-            let answer = request.tags(tag(REPOSITORY_TAG, &self.request.repository.arn())).send().await;
-            answer.map_err(|error| call.failed(error))?.user.ok_or_else(|| call.incomplete("user"))
+            let output = request.tags(tag(REPOSITORY_TAG, &self.request.repository.arn())).send().await;
+            output.map_err(|error| call.failed(error))?.user.ok_or_else(|| call.incomplete("user"))
         };
         create.retry(settling()).when(|error: &EcrError| error.has_code("EntityTemporarilyUnmodifiable")).await
     }
@@ -182,7 +174,45 @@ impl<'a> Provision<'a> {
         Ok(keys.into_iter().filter_map(|key| key.access_key_id).collect())
     }
 
-    /// Policy and key. IAM spreads a new user over its servers, and one that has not heard of it says so.
+    /// Removes the user with its keys, policies, groups and password. Groups and attached policies themselves are kept.
+    ///
+    /// # Errors
+    /// Whatever IAM denies; what was removed until then stays removed. IAM refuses to delete a user with certificates or devices, which
+    /// this program never adds.
+    async fn remove(&self) -> Result<(), EcrError> {
+        for key in self.keys().await? {
+            self.delete_key(&key).await?;
+        }
+        let user = self.name();
+        let pages = self.client.list_user_policies().user_name(user).into_paginator().items().send();
+        let names = pages.collect::<Result<Vec<_>, _>>().await;
+        for name in names.map_err(|error| self.call("iam:ListUserPolicies").failed(error))? {
+            let deletion = self.client.delete_user_policy().user_name(user).policy_name(name);
+            deletion.send().await.map_err(|error| self.call("iam:DeleteUserPolicy").failed(error))?;
+        }
+        let pages = self.client.list_attached_user_policies().user_name(user).into_paginator().items().send();
+        let policies = pages.collect::<Result<Vec<_>, _>>().await;
+        for policy in policies.map_err(|error| self.call("iam:ListAttachedUserPolicies").failed(error))? {
+            let detachment = self.client.detach_user_policy().user_name(user).set_policy_arn(policy.policy_arn);
+            detachment.send().await.map_err(|error| self.call("iam:DetachUserPolicy").failed(error))?;
+        }
+        let pages = self.client.list_groups_for_user().user_name(user).into_paginator().items().send();
+        let groups = pages.collect::<Result<Vec<_>, _>>().await;
+        for group in groups.map_err(|error| self.call("iam:ListGroupsForUser").failed(error))? {
+            let removal = self.client.remove_user_from_group().user_name(user).group_name(group.group_name);
+            removal.send().await.map_err(|error| self.call("iam:RemoveUserFromGroup").failed(error))?;
+        }
+        if let Err(error) = self.client.delete_login_profile().user_name(user).send().await {
+            let error = self.call("iam:DeleteLoginProfile").failed(error);
+            if !error.has_code("NoSuchEntity") {
+                return Err(error);
+            }
+        }
+        let deletion = self.client.delete_user().user_name(user).send().await;
+        deletion.map(|_| ()).map_err(|error| self.call("iam:DeleteUser").failed(error))
+    }
+
+    /// Adds policy and key. IAM is eventually consistent: a new user may be missing at first.
     async fn equip(&self) -> Result<AccessKey, EcrError> {
         let is_settling = |error: &EcrError| error.has_code("NoSuchEntity") || error.has_code("ConcurrentModification");
         let put = || self.put_policy();
@@ -193,18 +223,18 @@ impl<'a> Provision<'a> {
 
     async fn put_policy(&self) -> Result<(), EcrError> {
         let request = self.client.put_user_policy().user_name(self.name()).policy_name(&self.policy);
-        let answer = request.policy_document(document(self.request).to_string()).send().await;
-        answer.map(|_| ()).map_err(|error| self.call("iam:PutUserPolicy").failed(error))
+        let output = request.policy_document(document(self.request).to_string()).send().await;
+        output.map(|_| ()).map_err(|error| self.call("iam:PutUserPolicy").failed(error))
     }
 
     async fn create_key(&self) -> Result<AccessKey, EcrError> {
         let call = self.call("iam:CreateAccessKey");
-        let answer = self.client.create_access_key().user_name(self.name()).send().await;
-        answer.map_err(|error| call.failed(error))?.access_key.ok_or_else(|| call.incomplete("access key"))
+        let output = self.client.create_access_key().user_name(self.name()).send().await;
+        output.map_err(|error| call.failed(error))?.access_key.ok_or_else(|| call.incomplete("access key"))
     }
 
-    /// What went wrong, after the user that this run made is removed again; with what is left, when that fails as well.
-    async fn taken_back(&self, error: EcrError) -> EcrError {
+    /// The error, after the user that this run created is removed again; with what is left, if that fails as well.
+    async fn undone(&self, error: EcrError) -> EcrError {
         match self.delete_new_user().await {
             Ok(()) => error,
             Err(EcrError::Unfinished { user, left, .. }) => {
@@ -214,7 +244,7 @@ impl<'a> Provision<'a> {
         }
     }
 
-    /// Removes a user that has nothing but our policy.
+    /// Removes a user that has nothing but this program's policy.
     async fn delete_new_user(&self) -> Result<(), EcrError> {
         let unfinished = |left: Vec<String>, source| EcrError::Unfinished {
             user: self.name().to_owned(),
@@ -266,7 +296,7 @@ fn document(request: &UserRequest<'_>) -> serde_json::Value {
     push_policy(&address, &request.repository.account, request.permissions)
 }
 
-/// One name per repository, so that a user can have several; names of repositories are longer than those of policies.
+/// One name per repository, so that a user can have several policies; repository names may be longer than policy names.
 fn policy_name(repository: &PrivateRepository) -> String {
     let digest = Sha256::digest(repository.arn());
     let short = digest.iter().take(6).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
@@ -277,25 +307,27 @@ fn older_keys(user: &UserName, keys: &[String]) -> Vec<Warning> {
     let user = user.as_str();
     keys.iter()
         .map(|key| {
-            Warning::new("ecr/older-key", format!("the older access key `{key}` of `{user}` stays valid")).with_hint(
-                format!("when nothing uses it: `aws iam delete-access-key --user-name {user} --access-key-id {key}`"),
+            Warning::new("ecr/older-key", format!("the older access key `{key}` of `{user}` remains valid")).with_hint(
+                format!(
+                    "when it is no longer used: `aws iam delete-access-key --user-name {user} --access-key-id {key}`"
+                ),
             )
         })
         .collect()
 }
 
-/// The policy of a user counts only in its own account.
+/// The policy of a user only applies in its own account.
 fn other_account(user_arn: &str, repository: &PrivateRepository) -> Option<Warning> {
     let account = user_arn.split(':').nth(4).filter(|account| !account.is_empty() && *account != repository.account)?;
     let message = format!(
-        "the user is in account {account} and the repository in account {}: its policy alone does not let it push",
+        "the user is in account {account} and the repository in account {}: the policy of the user is not sufficient for a push",
         repository.account
     );
-    let hint = "allow it in the repository's own policy, too (docs/ecr.md, \"Another account\")";
+    let hint = "also allow it in the policy of the repository (docs/ecr.md, \"Another account\")";
     Some(Warning::new("ecr/other-account", message).with_hint(hint))
 }
 
-/// What would be asked of AWS, in this order.
+/// The calls to AWS, in order.
 pub fn planned_user_calls(request: &UserRequest<'_>) -> Vec<PlannedCall> {
     let user = request.name.as_str();
     let resource = user_arn(request);
@@ -303,9 +335,13 @@ pub fn planned_user_calls(request: &UserRequest<'_>) -> Vec<PlannedCall> {
     let of_user = json!({ "UserName": user });
     let mut calls = vec![call("iam:GetUser", of_user.clone(), None)];
     if request.freshness == Freshness::Remake {
-        calls.push(call("iam:DeleteUser", of_user.clone(), Some("the user is there, after everything that it has")));
+        calls.push(call(
+            "iam:DeleteUser",
+            of_user.clone(),
+            Some("the user exists, after its keys, policies, groups and password"),
+        ));
     } else {
-        calls.push(call("iam:ListAccessKeys", of_user.clone(), Some("the user is there")));
+        calls.push(call("iam:ListAccessKeys", of_user.clone(), Some("the user exists")));
     }
     let tags = json!([
         { "Key": MANAGED.0, "Value": MANAGED.1 },
@@ -322,6 +358,3 @@ pub fn planned_user_calls(request: &UserRequest<'_>) -> Vec<PlannedCall> {
     calls.push(call("iam:CreateAccessKey", of_user, None));
     calls
 }
-
-#[cfg(test)]
-mod tests;

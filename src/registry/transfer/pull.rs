@@ -1,47 +1,56 @@
-//! From a reference in a registry to an image in the daemon.
+//! Pulls a reference from its registry into the daemon.
 
 use std::pin::pin;
 
+use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::account::Account;
-use super::attempt::Attempts;
-use super::exchange::{Call, Ending};
-use super::local::find_local;
-use super::push::tell_layer;
-use super::stream::Said;
-use super::{CredentialSource, PulledImage, TransferError, TransferEvent, TransferOptions};
+use super::daemon::{LocalImage, RequestError, TransferMessage, TransferRequest};
+use super::push::send_layer;
+use super::retry::Attempts;
+use super::{TransferError, TransferEvent, TransferOptions};
 use crate::docker::connection::{Engine, Query};
 use crate::image_ref::ImageRef;
-use crate::registry::{Access, Credentials, RegistryHost, registry_auth_header};
+use crate::registry::{Access, Credential, Keychain, registry_auth_header};
 
-/// What runs a pull.
-pub struct PullRun<'a, S> {
+/// A pull of one reference.
+pub struct PullRun<'a> {
     pub engine: &'a Engine,
-    /// Without tag and digest, `latest` is meant.
+    /// Without tag and digest, `latest` is pulled.
     pub reference: &'a ImageRef,
     /// `linux/arm64`; `None` is the daemon's own.
     pub platform: Option<&'a str>,
-    pub credentials: &'a S,
-    /// Receives every event; a receiver that is gone is no error.
+    pub keychain: &'a Keychain,
+    /// Receives every event; the receiver may be dropped.
     pub events: mpsc::Sender<TransferEvent>,
     pub options: TransferOptions,
 }
 
-/// What the daemon said of one pull.
+/// The result of a pull.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PulledImage {
+    /// The reference of the request.
+    pub reference: String,
+    /// Digest of the manifest or image index, `sha256:…`.
+    pub digest: String,
+    /// Image ID, `sha256:…`.
+    pub id: String,
+    /// The daemon had it already.
+    pub unchanged: bool,
+}
+
+/// What the daemon has reported about one pull.
 #[derive(Default)]
-struct Heard {
+struct PullProgress {
     digest: Option<String>,
     up_to_date: bool,
 }
 
-impl<S: CredentialSource> PullRun<'_, S> {
-    /// Pulls until the image is there or cannot be had, or `cancel` is ready. Dropping the future cancels as well.
+impl PullRun<'_> {
+    /// Pulls until the image is present or the pull has failed, or `cancel` is ready. Dropping the future cancels as well.
     pub async fn pull(self, cancel: impl Future<Output = ()>) -> Result<PulledImage, TransferError> {
-        let mut reference = self.reference.clone();
-        if reference.digest.is_none() {
-            reference.tag.get_or_insert_with(|| "latest".to_owned());
-        }
+        let reference = self.reference.clone().or_latest();
         let result = {
             let work = pin!(self.run(&reference));
             let cancel = pin!(cancel);
@@ -64,59 +73,67 @@ impl<S: CredentialSource> PullRun<'_, S> {
 
     async fn run(&self, reference: &ImageRef) -> Result<PulledImage, TransferError> {
         let _ = self.events.send(TransferEvent::Started { reference: reference.to_string() }).await;
-        let account = Account::new(self.credentials, RegistryHost::of(reference), Access::Pull, &self.events);
-        let attempts = Attempts { reference, account: &account, events: &self.events, options: &self.options };
-        let heard = attempts.run(async |credentials| self.send(reference, credentials).await).await?;
-        let image = find_local(self.engine, reference).await?;
-        if let Some(wanted) = self.platform.filter(|wanted| !is_platform(&image.platform, wanted)) {
+        let host = reference.registry();
+        let origin = self.keychain.resolve(&host, Access::Pull).await?.origin;
+        let _ = self.events.send(TransferEvent::LoggedIn { registry: host.to_string(), origin }).await;
+        let attempts = Attempts {
+            reference,
+            access: Access::Pull,
+            keychain: self.keychain,
+            events: &self.events,
+            options: &self.options,
+        };
+        let progress = attempts.run(async |credential| self.send(reference, credential).await).await?;
+        let image = LocalImage::find(self.engine, reference).await?;
+        if let Some(requested) = self.platform.filter(|requested| !is_platform(&image.platform, requested)) {
             return Err(TransferError::OtherPlatform {
                 reference: reference.to_string(),
-                wanted: wanted.to_owned(),
+                requested: requested.to_owned(),
                 found: image.platform,
             });
         }
-        let digest = heard
+        let digest = progress
             .digest
             .or_else(|| reference.digest.clone())
             .or_else(|| image.only_digest(reference))
             .ok_or_else(|| TransferError::NoDigest { reference: reference.to_string() })?;
-        Ok(PulledImage { reference: reference.to_string(), digest, id: image.id, unchanged: heard.up_to_date })
+        Ok(PulledImage { reference: reference.to_string(), digest, id: image.id, unchanged: progress.up_to_date })
     }
 
     /// One request to the daemon.
-    async fn send(&self, reference: &ImageRef, credentials: &Credentials) -> Result<Heard, Ending> {
-        let name = ImageRef { tag: None, digest: None, ..reference.clone() };
+    async fn send(&self, reference: &ImageRef, credential: &Credential) -> Result<PullProgress, RequestError> {
         let mut query = Query::new("/images/create");
-        query.add("fromImage", &name.to_string());
+        query.add("fromImage", &reference.repository());
         if let Some(version) = reference.digest.as_deref().or(reference.tag.as_deref()) {
             query.add("tag", version);
         }
         if let Some(platform) = self.platform {
             query.add("platform", platform);
         }
-        let call = Call {
+        let request = TransferRequest {
             engine: self.engine,
             doing: "the pull",
             uri: query.into_uri(),
-            registry_auth: registry_auth_header(&credentials.login, &RegistryHost::of(reference)),
+            registry_auth: registry_auth_header(&credential.login, &reference.registry()),
             idle: self.options.idle,
         };
-        let mut heard = Heard::default();
-        call.run(async |said| match said {
-            Said::Layer { layer, state } => tell_layer(&self.events, reference, layer, state).await,
-            Said::Digest { digest, .. } => heard.digest = Some(digest),
-            Said::UpToDate => heard.up_to_date = true,
-            Said::Error(_) | Said::Nothing => {}
-        })
-        .await?;
-        Ok(heard)
+        let mut progress = PullProgress::default();
+        request
+            .run(async |message| match message {
+                TransferMessage::Layer { layer, state } => send_layer(&self.events, reference, layer, state).await,
+                TransferMessage::Digest { digest, .. } => progress.digest = Some(digest),
+                TransferMessage::UpToDate => progress.up_to_date = true,
+                TransferMessage::Error(_) | TransferMessage::Other => {}
+            })
+            .await?;
+        Ok(progress)
     }
 }
 
-/// `linux/arm64/v8` is a `linux/arm64`.
-fn is_platform(found: &str, wanted: &str) -> bool {
+/// `linux/arm64/v8` matches `linux/arm64`.
+fn is_platform(found: &str, requested: &str) -> bool {
     let mut found = found.split('/');
-    wanted.split('/').all(|part| found.next().is_none_or(|found| found == part))
+    requested.split('/').all(|part| found.next().is_none_or(|found| found == part))
 }
 
 #[cfg(test)]
@@ -124,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variant_that_one_side_leaves_out_is_no_difference() {
+    fn a_missing_variant_matches_any() {
         assert!(is_platform("linux/arm64/v8", "linux/arm64") && is_platform("linux/arm64", "linux/arm64/v8"));
         assert!(!is_platform("linux/amd64", "linux/arm64") && !is_platform("linux/arm/v7", "linux/arm/v6"));
     }

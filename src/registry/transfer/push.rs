@@ -1,7 +1,8 @@
-//! From references in the daemon to references in their registries.
+//! Pushes references of an image in the daemon to their registries.
 //!
-//! Every repository goes its own way, at the same time as the others: its first reference alone, which uploads the layers, then the
-//! rest a few at a time, most often as further tags on the manifest that is there now. What became of each reference is kept while it runs, so that a cancelled push still tells what arrived.
+//! Repositories are pushed concurrently. In each, the first reference goes alone and uploads the layers; the others follow a few at a
+//! time, usually as further tags of the pushed manifest. Results are recorded as they arrive, so that a cancelled push reports what
+//! was pushed.
 
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
@@ -10,65 +11,80 @@ use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::mpsc;
 
-use super::account::Account;
-use super::arrived::Arrived;
-use super::attempt::Attempts;
-use super::exchange::{Call, Ending};
-use super::explain::ghcr_settings;
-use super::local::{LocalImage, find_local, tag_local};
-use super::outcome::Record;
-use super::remote::{Lookup, RemoteManifest, RemoteRepository};
-use super::stream::Said;
-use super::{CredentialSource, Failure, LayerState, PushOutcome, TransferError, TransferEvent, TransferOptions};
+use super::daemon::{LocalImage, RequestError, TransferMessage, TransferRequest};
+use super::lookup::{PushedManifest, RegistryLookup, RemoteManifest, TagState};
+use super::retry::Attempts;
+use super::{LayerState, TransferError, TransferEvent, TransferOptions};
 use crate::diagnostic::Warning;
 use crate::docker::connection::{Engine, Query};
 use crate::image::PushedReference;
 use crate::image_ref::ImageRef;
 use crate::net::Network;
-use crate::registry::{Access, Credentials, RegistryHost, registry_auth_header};
+use crate::registry::refusal::ghcr_settings;
+use crate::registry::{Access, Credential, Keychain, Refusal, registry_auth_header};
 
-/// What runs a push: all references of one image, in any number of registries.
-pub struct PushRun<'a, S> {
+/// A push of all references of one image, to any number of registries.
+pub struct PushRun<'a> {
     pub engine: &'a Engine,
-    /// Image id or reference that is given these names first; `None` when the daemon knows the image by all of them.
+    /// Image ID or reference that is tagged with the references first; `None` if the image has all of them.
     pub source: Option<&'a str>,
-    /// Without a tag, `latest` is meant.
+    /// Without a tag, `latest` is pushed.
     pub references: &'a [ImageRef],
-    pub credentials: &'a S,
-    /// For what the registry itself is asked.
+    pub keychain: &'a Keychain,
+    /// For requests to the registry itself.
     pub network: &'a Network,
-    /// Receives every event; a receiver that is gone is no error.
+    /// Receives every event; the receiver may be dropped.
     pub events: mpsc::Sender<TransferEvent>,
     pub options: TransferOptions,
 }
 
-/// References of one repository, as indices into the record.
-struct Repository {
-    references: Vec<(usize, ImageRef)>,
+/// The result of a push: every requested reference is in exactly one of the lists, in the order of the request.
+#[derive(Debug, Default)]
+pub struct PushOutcome {
+    pub pushed: Vec<PushedReference>,
+    pub failed: Vec<FailedPush>,
 }
 
-/// What a push of one reference needs.
-struct Task<'a, S> {
-    account: &'a Account<'a, S>,
+/// References that were not pushed, all for the same reason.
+#[derive(Debug)]
+pub struct FailedPush {
+    /// The one that failed first, then those that were skipped because of it.
+    pub references: Vec<String>,
+    pub error: TransferError,
+}
+
+impl PushOutcome {
+    /// The error that ends the run: cancellation, else the first one.
+    pub fn error(&self) -> Option<&TransferError> {
+        let errors = || self.failed.iter().map(|failed| &failed.error);
+        errors().find(|error| matches!(error, TransferError::Cancelled)).or_else(|| errors().next())
+    }
+}
+
+/// References of one repository, with their indices in the record.
+type RepositoryPush = Vec<(usize, ImageRef)>;
+
+/// A push of one reference.
+struct ReferencePush<'a> {
     index: usize,
     reference: &'a ImageRef,
     image: &'a LocalImage,
-    /// What the tag pointed at before, where that is known.
+    /// What the tag pointed at before, if known.
     before: Option<String>,
 }
 
-/// What the daemon said of one push.
+/// What the daemon has reported about one push.
 #[derive(Default)]
-struct Heard {
+struct PushProgress {
     digest: Option<String>,
     size: Option<u64>,
 }
 
-impl<S: CredentialSource> PushRun<'_, S> {
-    /// Pushes until every reference arrived or failed, or `cancel` is ready. Dropping the future cancels as well.
+impl PushRun<'_> {
+    /// Pushes until every reference is pushed or has failed, or `cancel` is ready. Dropping the future cancels as well.
     pub async fn push(self, cancel: impl Future<Output = ()>) -> PushOutcome {
         let references = unique(self.references);
-        let record = Mutex::new(Record::new(references.iter().map(ToString::to_string).collect()));
+        let record = Mutex::new(PushRecord::new(references.iter().map(ToString::to_string).collect()));
         {
             let work = pin!(join_all(
                 repositories(references).into_iter().map(|repository| self.push_repository(repository, &record))
@@ -80,87 +96,90 @@ impl<S: CredentialSource> PushRun<'_, S> {
                 _ = work => {}
             }
         }
-        let record = record.into_inner().unwrap_or_else(PoisonError::into_inner);
-        record.into_outcome()
+        record.into_inner().unwrap_or_else(PoisonError::into_inner).into_outcome()
     }
 
-    async fn push_repository(&self, repository: Repository, record: &Mutex<Record>) {
-        let mut there = Vec::new();
-        for (index, reference) in &repository.references {
+    async fn push_repository(&self, references: RepositoryPush, record: &Mutex<PushRecord>) {
+        let mut present = Vec::new();
+        for (index, reference) in &references {
             match self.local_image(reference).await {
-                Ok(image) => there.push((*index, reference, image)),
+                Ok(image) => present.push((*index, reference, image)),
                 Err(error) => self.fail(record, vec![*index], error).await,
             }
         }
-        let Some((_, first, _)) = there.first() else { return };
-        let account = Account::new(self.credentials, RegistryHost::of(first), Access::Push, &self.events);
-        let remote = match account.current().await {
-            Ok((credentials, _)) => RemoteRepository::new(self.engine, self.network, first, &credentials.login),
-            Err(error) => {
-                let all = there.iter().map(|(index, _, _)| *index).collect();
-                return self.fail(record, all, error).await;
-            }
+        let Some((_, first, _)) = present.first() else { return };
+        let all = || present.iter().map(|(index, _, _)| *index).collect();
+        let login = match self.log_in(first).await {
+            Ok(credential) => credential.login,
+            Err(error) => return self.fail(record, all(), error).await,
         };
-        let names: Vec<&ImageRef> = there.iter().map(|(_, reference, _)| *reference).collect();
-        let before = remote.digests(&names).await;
-        if remote.is_endless() {
-            // The daemon reads such an answer until its memory is full.
-            let host = RegistryHost::of(first).to_string();
-            let all = there.iter().map(|(index, _, _)| *index).collect();
-            return self.fail(record, all, TransferError::EndlessAnswer { host }).await;
+        let lookup = RegistryLookup::new(self.engine, self.network, first, &login);
+        let names: Vec<&ImageRef> = present.iter().map(|(_, reference, _)| *reference).collect();
+        let before = lookup.tag_states(&names).await;
+        if lookup.is_endless() {
+            // The daemon would read such a response until its memory is full.
+            let host = first.registry().to_string();
+            return self.fail(record, all(), TransferError::EndlessAnswer { host }).await;
         }
-        let is_new = before.iter().all(|found| *found == Lookup::Missing);
-        let mut tasks = there.iter().zip(before).map(|((index, reference, image), before)| Task {
-            account: &account,
+        let is_new = before.iter().all(|state| *state == TagState::Missing);
+        let mut pushes = present.iter().zip(before).map(|((index, reference, image), before)| ReferencePush {
             index: *index,
             reference,
             image,
             before: before.digest(),
         });
-        let Some(first) = tasks.next() else { return };
-        let mut arrived = None;
+        let Some(first) = pushes.next() else { return };
+        let mut manifest = None;
         match self.push_one(&first).await {
             Ok(pushed) => {
-                if there.len() > 1 {
-                    arrived = Arrived::find(&remote, first.reference, &first.image.id, &pushed).await;
+                if present.len() > 1 {
+                    manifest = PushedManifest::find(&lookup, first.reference, &first.image.id, &pushed).await;
                 }
                 self.succeed(record, first.index, pushed).await;
             }
             Err(error) => {
                 let mut failed = vec![first.index];
                 if stops_repository(&error) {
-                    failed.extend(tasks.by_ref().map(|task| task.index));
+                    failed.extend(pushes.by_ref().map(|push| push.index));
                 }
                 self.fail(record, failed, error).await;
             }
         }
-        let arrived = arrived.as_ref();
-        stream::iter(tasks)
-            .for_each_concurrent(self.options.concurrency.max(1), |task| async move {
-                match self.push_further(&task, arrived).await {
-                    Ok(pushed) => self.succeed(record, task.index, pushed).await,
-                    Err(error) => self.fail(record, vec![task.index], error).await,
+        let manifest = manifest.as_ref();
+        stream::iter(pushes)
+            .for_each_concurrent(self.options.concurrency.max(1), |push| async move {
+                match self.push_further(&push, manifest).await {
+                    Ok(pushed) => self.succeed(record, push.index, pushed).await,
+                    Err(error) => self.fail(record, vec![push.index], error).await,
                 }
             })
             .await;
         if is_new {
-            self.notice_private(&remote, &names).await;
+            self.notice_private(&lookup, &names).await;
         }
     }
 
-    /// Every reference of a repository but the first.
+    async fn log_in(&self, reference: &ImageRef) -> Result<Credential, TransferError> {
+        let host = reference.registry();
+        let credential = self.keychain.resolve(&host, Access::Push).await?;
+        let (registry, origin) = (host.to_string(), credential.origin.clone());
+        let _ = self.events.send(TransferEvent::LoggedIn { registry, origin }).await;
+        Ok(credential)
+    }
+
+    /// Pushes a reference after the first one of its repository.
     async fn push_further(
         &self,
-        task: &Task<'_, S>,
-        arrived: Option<&Arrived<'_>>,
+        push: &ReferencePush<'_>,
+        manifest: Option<&PushedManifest<'_>>,
     ) -> Result<PushedReference, TransferError> {
-        if let Some(arrived) = arrived.filter(|arrived| arrived.image == task.image.id)
-            && let Some(pushed) = arrived.tag(task.reference, task.before.as_deref()).await
+        if let Some(manifest) = manifest.filter(|manifest| manifest.image == push.image.id)
+            && let Some(pushed) = manifest.tag(push.reference, push.before.as_deref()).await
         {
-            let _ = self.events.send(TransferEvent::Started { reference: task.reference.to_string() }).await;
+            let _ = self.events.send(TransferEvent::Started { reference: push.reference.to_string() }).await;
             return Ok(pushed);
         }
-        self.push_one(task).await
+        self.push_one(push).await
     }
 
     async fn local_image(&self, reference: &ImageRef) -> Result<LocalImage, TransferError> {
@@ -168,116 +187,126 @@ impl<S: CredentialSource> PushRun<'_, S> {
             return Err(TransferError::DigestReference { reference: reference.to_string() });
         }
         if let Some(source) = self.source {
-            tag_local(self.engine, source, reference).await?;
+            LocalImage::tag(self.engine, source, reference).await?;
         }
-        find_local(self.engine, reference).await
+        LocalImage::find(self.engine, reference).await
     }
 
-    async fn push_one(&self, task: &Task<'_, S>) -> Result<PushedReference, TransferError> {
-        let reference = task.reference;
+    async fn push_one(&self, push: &ReferencePush<'_>) -> Result<PushedReference, TransferError> {
+        let reference = push.reference;
         let _ = self.events.send(TransferEvent::Started { reference: reference.to_string() }).await;
-        let attempts = Attempts { reference, account: task.account, events: &self.events, options: &self.options };
-        let heard = match attempts.run(async |credentials| self.send(reference, credentials).await).await {
-            Ok(heard) => heard,
-            Err(error) if error.failure() == Some(Failure::ImmutableTag) => return self.compare(task, error).await,
+        let attempts = Attempts {
+            reference,
+            access: Access::Push,
+            keychain: self.keychain,
+            events: &self.events,
+            options: &self.options,
+        };
+        let progress = match attempts.run(async |credential| self.send(reference, credential).await).await {
+            Ok(progress) => progress,
+            Err(error) if error.refusal() == Some(Refusal::ImmutableTag) => return self.compare(push, error).await,
             Err(error) => return Err(error),
         };
-        let (digest, manifest_size) = match heard {
-            Heard { digest: Some(digest), size: Some(size) } => (digest, size),
-            Heard { digest, .. } => match (self.remote_manifest(task).await, digest) {
-                (Some(manifest), said) if said.as_ref().is_none_or(|said| *said == manifest.digest) => {
+        let (digest, manifest_size) = match progress {
+            PushProgress { digest: Some(digest), size: Some(size) } => (digest, size),
+            PushProgress { digest, .. } => match (self.remote_manifest(reference).await, digest) {
+                (Some(manifest), reported) if reported.as_ref().is_none_or(|digest| *digest == manifest.digest) => {
                     (manifest.digest, manifest.size)
                 }
-                (_, said) => {
-                    let known = said.or(find_local(self.engine, reference).await?.only_digest(reference));
+                (_, Some(digest)) => (digest, 0),
+                (_, None) => {
+                    let known = LocalImage::find(self.engine, reference).await?.only_digest(reference);
                     (known.ok_or_else(|| TransferError::NoDigest { reference: reference.to_string() })?, 0)
                 }
             },
         };
-        let unchanged = task.before.as_ref() == Some(&digest);
+        let unchanged = push.before.as_ref() == Some(&digest);
         Ok(PushedReference { reference: reference.to_string(), digest, manifest_size, unchanged })
     }
 
     /// One request to the daemon.
-    async fn send(&self, reference: &ImageRef, credentials: &Credentials) -> Result<Heard, Ending> {
-        let name = ImageRef { tag: None, ..reference.clone() };
-        let mut query = Query::new(&format!("/images/{name}/push"));
-        query.add("tag", reference.tag.as_deref().unwrap_or("latest"));
-        let call = Call {
+    async fn send(&self, reference: &ImageRef, credential: &Credential) -> Result<PushProgress, RequestError> {
+        let mut query = Query::new(&format!("/images/{}/push", reference.repository()));
+        query.add("tag", reference.tag_or_latest());
+        let request = TransferRequest {
             engine: self.engine,
             doing: "the push",
             uri: query.into_uri(),
-            registry_auth: registry_auth_header(&credentials.login, &RegistryHost::of(reference)),
+            registry_auth: registry_auth_header(&credential.login, &reference.registry()),
             idle: self.options.idle,
         };
-        let mut heard = Heard::default();
-        call.run(async |said| match said {
-            Said::Layer { layer, state } => tell_layer(&self.events, reference, layer, state).await,
-            Said::Digest { digest, size } => {
-                heard = Heard { digest: Some(digest), size: size.or(heard.size) };
-            }
-            Said::UpToDate | Said::Error(_) | Said::Nothing => {}
-        })
-        .await?;
-        Ok(heard)
+        let mut progress = PushProgress::default();
+        request
+            .run(async |message| match message {
+                TransferMessage::Layer { layer, state } => send_layer(&self.events, reference, layer, state).await,
+                TransferMessage::Digest { digest, size } => {
+                    progress = PushProgress { digest: Some(digest), size: size.or(progress.size) };
+                }
+                TransferMessage::UpToDate | TransferMessage::Error(_) | TransferMessage::Other => {}
+            })
+            .await?;
+        Ok(progress)
     }
 
-    /// A tag that cannot be overwritten is no failure when it points at this very image.
-    async fn compare(&self, task: &Task<'_, S>, refused: TransferError) -> Result<PushedReference, TransferError> {
-        let Some(theirs) = self.remote_manifest(task).await else { return Err(refused) };
-        let reference = task.reference.to_string();
-        let RemoteManifest { digest, size, config } = theirs.clone();
-        if is_same(task.image, task.reference, &theirs) {
+    /// An immutable tag that points at this very image is a success.
+    async fn compare(
+        &self,
+        push: &ReferencePush<'_>,
+        refused: TransferError,
+    ) -> Result<PushedReference, TransferError> {
+        let Some(theirs) = self.remote_manifest(push.reference).await else { return Err(refused) };
+        let reference = push.reference.to_string();
+        if is_same(push.image, push.reference, &theirs) {
+            let RemoteManifest { digest, size, .. } = theirs;
             return Ok(PushedReference { reference, digest, manifest_size: size, unchanged: true });
         }
+        let RemoteManifest { digest, config, .. } = theirs;
         let theirs = config.unwrap_or_else(|| digest.clone());
-        Err(TransferError::ImmutableTag { reference, ours: task.image.id.clone(), theirs, digest })
+        Err(TransferError::ImmutableTag { reference, ours: push.image.id.clone(), theirs, digest })
     }
 
-    /// What the registry has under the reference, asked with the credentials as they are now.
-    async fn remote_manifest(&self, task: &Task<'_, S>) -> Option<RemoteManifest> {
-        let (credentials, _) = task.account.current().await.ok()?;
-        RemoteRepository::new(self.engine, self.network, task.reference, &credentials.login)
-            .manifest(task.reference)
-            .await
+    /// The manifest in the registry, looked up with the current credential.
+    async fn remote_manifest(&self, reference: &ImageRef) -> Option<RemoteManifest> {
+        let credential = self.keychain.resolve(&reference.registry(), Access::Push).await.ok()?;
+        RegistryLookup::new(self.engine, self.network, reference, &credential.login).manifest(reference).await
     }
 
-    async fn succeed(&self, record: &Mutex<Record>, index: usize, pushed: PushedReference) {
+    async fn succeed(&self, record: &Mutex<PushRecord>, index: usize, pushed: PushedReference) {
         let event = TransferEvent::Finished {
             reference: pushed.reference.clone(),
             digest: pushed.digest.clone(),
             unchanged: pushed.unchanged,
         };
-        record.lock().unwrap_or_else(PoisonError::into_inner).pushed(index, pushed);
+        record.lock().unwrap_or_else(PoisonError::into_inner).pushed.push((index, pushed));
         let _ = self.events.send(event).await;
     }
 
-    async fn fail(&self, record: &Mutex<Record>, indices: Vec<usize>, error: TransferError) {
-        let names = record.lock().unwrap_or_else(PoisonError::into_inner).failed(&indices, error);
+    async fn fail(&self, record: &Mutex<PushRecord>, indices: Vec<usize>, error: TransferError) {
+        let names = record.lock().unwrap_or_else(PoisonError::into_inner).fail(indices, error);
         for reference in names {
             let _ = self.events.send(TransferEvent::Failed { reference }).await;
         }
     }
 
-    /// Whoever pushes a new package to GHCR looks for it in vain: it is private.
-    async fn notice_private(&self, remote: &RemoteRepository<'_>, references: &[&ImageRef]) {
+    /// New packages at GHCR are private, which surprises users who cannot find them.
+    async fn notice_private(&self, lookup: &RegistryLookup<'_>, references: &[&ImageRef]) {
         let Some(first) = references.first() else { return };
-        let Some(settings) = ghcr_settings(&RegistryHost::of(first), &first.path) else { return };
-        let tags = remote.tags().await.unwrap_or_default();
+        let Some(settings) = ghcr_settings(&first.registry(), &first.path) else { return };
+        let tags = lookup.tags().await.unwrap_or_default();
         let is_ours = |tag: &String| references.iter().any(|reference| reference.tag.as_ref() == Some(tag));
         if !tags.is_empty() && tags.iter().all(is_ours) {
             let warning = Warning::new(
                 "registry/ghcr-private",
                 format!("the new package `{}` is private, as all new packages at `ghcr.io`", first.path),
             );
-            let hint = format!("to let everybody pull it, change its visibility at {settings}");
+            let hint = format!("to make it public, change its visibility at {settings}");
             let _ = self.events.send(TransferEvent::Notice(warning.with_hint(hint))).await;
         }
     }
 }
 
-/// Progress may be lost when the receiver is slow; the other states may not.
-pub(super) async fn tell_layer(
+/// Progress is dropped if the receiver is slow; other states are not.
+pub(super) async fn send_layer(
     events: &mpsc::Sender<TransferEvent>,
     reference: &ImageRef,
     layer: String,
@@ -292,27 +321,23 @@ pub(super) async fn tell_layer(
     }
 }
 
-/// The image id is the digest of the configuration, or that of the manifest in the containerd image store.
+/// The image ID is the digest of the configuration, or that of the manifest in the containerd image store.
 fn is_same(ours: &LocalImage, reference: &ImageRef, theirs: &RemoteManifest) -> bool {
     theirs.config.as_ref() == Some(&ours.id)
         || theirs.digest == ours.id
         || ours.digests(reference).any(|digest| digest == theirs.digest)
 }
 
-/// Whether the other references of the repository would fail in the same way.
+/// Whether the other references of the repository would fail the same way.
 fn stops_repository(error: &TransferError) -> bool {
     !matches!(error, TransferError::ImmutableTag { .. } | TransferError::NoLocalImage { .. })
-        && error.failure() != Some(Failure::ImmutableTag)
+        && error.refusal() != Some(Refusal::ImmutableTag)
 }
 
 /// Every reference once, with its tag.
 fn unique(references: &[ImageRef]) -> Vec<ImageRef> {
     let mut unique: Vec<ImageRef> = Vec::new();
-    for reference in references {
-        let mut reference = reference.clone();
-        if reference.digest.is_none() {
-            reference.tag.get_or_insert_with(|| "latest".to_owned());
-        }
+    for reference in references.iter().cloned().map(ImageRef::or_latest) {
         if !unique.contains(&reference) {
             unique.push(reference);
         }
@@ -320,14 +345,61 @@ fn unique(references: &[ImageRef]) -> Vec<ImageRef> {
     unique
 }
 
-fn repositories(references: Vec<ImageRef>) -> Vec<Repository> {
-    let mut found: Vec<Repository> = Vec::new();
+fn repositories(references: Vec<ImageRef>) -> Vec<RepositoryPush> {
+    let mut found: Vec<RepositoryPush> = Vec::new();
     for (index, reference) in references.into_iter().enumerate() {
-        let is_of = |other: &ImageRef| (&other.domain, &other.path) == (&reference.domain, &reference.path);
-        match found.iter_mut().find(|repository| is_of(&repository.references[0].1)) {
-            Some(repository) => repository.references.push((index, reference)),
-            None => found.push(Repository { references: vec![(index, reference)] }),
+        let is_same = |other: &ImageRef| (&other.domain, &other.path) == (&reference.domain, &reference.path);
+        match found.iter_mut().find(|repository| is_same(&repository[0].1)) {
+            Some(repository) => repository.push((index, reference)),
+            None => found.push(vec![(index, reference)]),
         }
     }
     found
+}
+
+/// The results so far.
+#[derive(Debug)]
+struct PushRecord {
+    references: Vec<String>,
+    pushed: Vec<(usize, PushedReference)>,
+    failed: Vec<(Vec<usize>, TransferError)>,
+}
+
+impl PushRecord {
+    fn new(references: Vec<String>) -> Self {
+        Self { references, pushed: Vec::new(), failed: Vec::new() }
+    }
+
+    /// The names of the failed references.
+    fn fail(&mut self, indices: Vec<usize>, error: TransferError) -> Vec<String> {
+        let names = self.names(&indices);
+        self.failed.push((indices, error));
+        names
+    }
+
+    fn names(&self, indices: &[usize]) -> Vec<String> {
+        indices.iter().map(|index| self.references[*index].clone()).collect()
+    }
+
+    /// References without a result were cancelled.
+    fn into_outcome(mut self) -> PushOutcome {
+        let is_known = |index: &usize| {
+            self.pushed.iter().any(|(pushed, _)| pushed == index)
+                || self.failed.iter().any(|(failed, _)| failed.contains(index))
+        };
+        let cancelled: Vec<usize> = (0..self.references.len()).filter(|index| !is_known(index)).collect();
+        if !cancelled.is_empty() {
+            self.failed.push((cancelled, TransferError::Cancelled));
+        }
+        self.pushed.sort_by_key(|(index, _)| *index);
+        self.failed.sort_by_key(|(indices, _)| indices.first().copied());
+        let failed = std::mem::take(&mut self.failed);
+        PushOutcome {
+            failed: failed
+                .into_iter()
+                .map(|(indices, error)| FailedPush { references: self.names(&indices), error })
+                .collect(),
+            pushed: self.pushed.into_iter().map(|(_, pushed)| pushed).collect(),
+        }
+    }
 }

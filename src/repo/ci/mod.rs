@@ -1,15 +1,8 @@
-//! Which CI the program runs in and what it says about this run: environment and event file in, [`CiContext`] out.
+//! The CI system and what it says about this run: environment and event file in, [`CiContext`] out.
 //!
-//! Pure, and never asks the network: what the CI does not say stays `None`, and git fills it later.
+//! Pure, without network access: what the CI does not provide is `None`, and may be filled from git later.
 
-mod azure;
-mod bitbucket;
-mod buildkite;
-mod circleci;
-mod event;
-mod github;
-mod gitlab;
-mod jenkins;
+mod systems;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +13,7 @@ use serde::Serialize;
 use crate::diagnostic::Warning;
 use crate::host::Environment;
 
-/// The CI systems that are told apart.
+/// Supported CI systems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum CiSystem {
@@ -39,7 +32,7 @@ pub enum CiSystem {
     Jenkins,
     Forgejo,
     Gitea,
-    /// `CI` is set, by nobody that is known.
+    /// `CI` is set, but the system is unknown.
     Other,
 }
 
@@ -64,7 +57,7 @@ pub enum CiEvent {
 #[serde(rename_all = "camelCase")]
 pub struct PullRequest {
     pub number: u64,
-    /// The commit that was proposed, not the one that a trial merge made.
+    /// The proposed commit, not the one created by a trial merge.
     pub head_commit: Option<String>,
     pub head_branch: Option<String>,
     pub base_branch: Option<String>,
@@ -76,34 +69,33 @@ pub struct PullRequest {
 pub enum PullRequestSource {
     SameRepository,
     Fork,
-    /// The CI does not say it, or its event file cannot be read.
+    /// The CI does not provide it, or its event file cannot be read.
     #[default]
     Unknown,
 }
 
-/// What the CI says about this run; git fills what is missing.
+/// What the CI system says about this run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CiContext {
     pub system: CiSystem,
     pub event: CiEvent,
-    /// Of a pull request its head, not the merge commit that some systems check out.
+    /// For a pull request its head, not the merge commit that some systems check out.
     pub commit: Option<String>,
-    /// Of a pull request the branch that it comes from.
+    /// For a pull request its source branch.
     pub branch: Option<String>,
     pub tag: Option<String>,
-    /// Branch that a pushed tag was made from, where the CI tells it.
+    /// Branch that a pushed tag was created from, if the CI provides it.
     pub base_branch: Option<String>,
     pub pull_request: Option<PullRequest>,
     /// `https://github.com/owner/name`.
     pub repository_url: Option<String>,
     /// `owner/name`; in GitLab `group/subgroup/name`.
     pub repository: Option<String>,
-    pub owner: Option<String>,
     /// Who started the run.
     pub actor: Option<String>,
     pub default_branch: Option<String>,
-    /// What the hosting service says about the repository, on one line.
+    /// Description of the repository on the hosting service, on one line.
     pub description: Option<String>,
     /// SPDX expression.
     pub license: Option<String>,
@@ -133,14 +125,9 @@ impl CiSystem {
             () => Self::None,
         }
     }
-
-    /// Writes its workflow as GitHub does, with the same variables and event file.
-    pub fn is_github_like(self) -> bool {
-        matches!(self, Self::GitHub | Self::Forgejo | Self::Gitea)
-    }
 }
 
-/// The folder that the CI system has checked the repository out to, by its own variable; absolute.
+/// The absolute path of the checkout, from a variable of the CI system.
 pub fn workspace(system: CiSystem, environment: &Environment) -> Option<PathBuf> {
     let name = match system {
         CiSystem::GitHub | CiSystem::Forgejo | CiSystem::Gitea => "GITHUB_WORKSPACE",
@@ -158,43 +145,12 @@ pub fn workspace(system: CiSystem, environment: &Environment) -> Option<PathBuf>
         Some(below) => PathBuf::from(environment.get("HOME")?).join(below),
         None => PathBuf::from(folder),
     };
-    // The root of the file system would trust every checkout of the machine.
+    // The file system root would make every checkout of the machine trusted.
     (folder.is_absolute() && folder.parent().is_some()).then_some(folder)
 }
 
 impl CiContext {
-    /// Reads the variables of the CI system, and the text of the file that `GITHUB_EVENT_PATH` names. `now` is in seconds since
-    /// the epoch.
-    pub fn detect(environment: &Environment, event_file: Option<&str>, now: i64) -> Self {
-        Self::detect_as(CiSystem::detect(environment), environment, event_file, now)
-    }
-
-    /// The same for a system that is known.
-    pub fn detect_as(system: CiSystem, environment: &Environment, event_file: Option<&str>, now: i64) -> Self {
-        let variables = Variables(environment);
-        let mut context = match system {
-            CiSystem::GitHub | CiSystem::Forgejo | CiSystem::Gitea => github::read(variables, event_file),
-            CiSystem::GitLab => gitlab::read(variables),
-            CiSystem::Azure => azure::read(variables),
-            CiSystem::CircleCi => circleci::read(variables),
-            CiSystem::Buildkite => buildkite::read(variables),
-            CiSystem::Bitbucket => bitbucket::read(variables),
-            CiSystem::Jenkins => jenkins::read(variables),
-            CiSystem::Other | CiSystem::None => Self::default(),
-        };
-        context.system = system;
-        context.time = now;
-        if context.owner.is_none() {
-            context.owner =
-                context.repository.as_deref().and_then(|name| name.split_once('/')).map(|(o, _)| o.to_owned());
-        }
-        if let Some(head) = context.pull_request.as_ref().and_then(|request| request.head_commit.clone()) {
-            context.commit = Some(head);
-        }
-        context
-    }
-
-    /// True when strangers may have written what is built: CI systems give such runs no secrets.
+    /// True when the code may come from strangers: CI systems give such runs no secrets.
     pub fn is_fork_pull_request(&self) -> bool {
         self.pull_request.as_ref().is_some_and(|request| request.from == PullRequestSource::Fork)
     }
@@ -212,11 +168,11 @@ impl CiContext {
     }
 }
 
-/// The environment, where an empty variable says nothing.
+/// Variables of the environment; an empty one counts as unset.
 #[derive(Clone, Copy)]
-struct Variables<'a>(&'a Environment);
+struct CiVariables<'a>(&'a Environment);
 
-impl<'a> Variables<'a> {
+impl<'a> CiVariables<'a> {
     fn text(self, name: &str) -> Option<&'a str> {
         self.0.get(name).filter(|value| !value.is_empty())
     }

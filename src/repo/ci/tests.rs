@@ -7,7 +7,7 @@ fn check(variables: &[(&str, &str)], event: Option<&str>) -> CiContext {
 }
 
 /// What a run says, one line per fact.
-fn told(variables: &[(&str, &str)], event: Option<&str>) -> String {
+fn facts_of(variables: &[(&str, &str)], event: Option<&str>) -> String {
     let context = check(variables, event);
     let mut text = String::new();
     let serde_json::Value::Object(fields) = serde_json::to_value(&context).unwrap() else { unreachable!() };
@@ -49,7 +49,7 @@ fn pull_request(repository: &str) -> String {
 const PULL: &[(&str, &str)] = &[("GITHUB_EVENT_NAME", "pull_request"), ("GITHUB_REF", "refs/pull/7/merge")];
 
 #[test]
-fn a_developers_machine_is_no_ci() {
+fn a_developers_machine_is_not_a_ci_system() {
     let context = check(&[], None);
     assert_eq!(context, CiContext { time: 1_760_000_000, ..CiContext::default() });
     assert_eq!(check(&[("CI", "false")], None).system, CiSystem::None);
@@ -104,16 +104,16 @@ fn github_events() {
         ("event of another shape", github(PULL), Some(r#"{ "pull_request": { "number": "seven" } }"#)),
         ("event that is no object", github(PULL), Some("[]")),
     ];
-    let text = cases
-        .iter()
-        .fold(String::new(), |text, (name, variables, event)| text + &format!("{name}\n{}\n", told(variables, *event)));
+    let text = cases.iter().fold(String::new(), |text, (name, variables, event)| {
+        text + &format!("{name}\n{}\n", facts_of(variables, *event))
+    });
     insta::assert_snapshot!(text);
 }
 
 fn snapshot(name: &str, cases: &[(&str, Vec<(&str, &str)>)]) {
     let text = cases
         .iter()
-        .fold(String::new(), |text, (name, variables)| text + &format!("{name}\n{}\n", told(variables, None)));
+        .fold(String::new(), |text, (name, variables)| text + &format!("{name}\n{}\n", facts_of(variables, None)));
     assert!(!text.contains("hunter2"));
     insta::assert_snapshot!(name, text);
 }

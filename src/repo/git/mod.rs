@@ -1,49 +1,25 @@
-//! Facts that git knows about the repository, from the git program itself; nothing is written, not even git's index, and nothing
-//! that the repository configures is run (see `private.rs`).
+//! Facts about the repository from the git program. Nothing is written, not even git's index, and nothing that the repository
+//! configures is run (see `private.rs`).
 
-mod error;
-mod facts;
-mod index;
 mod private;
 mod status;
-mod work_tree;
-
 #[cfg(test)]
 mod tests;
+mod work_tree;
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::thread;
 
+use serde::Serialize;
+
 use crate::diagnostic::Warning;
-use crate::host::Environment;
 
-use error::GitError;
-pub use facts::GitFacts;
-use index::Index;
-use private::{PrivateGit, UserConfig};
-use status::Status;
-use work_tree::WorkTree;
+use private::{CheckoutOpener, PrivateGit, TrustedCheckout};
+pub use private::{GitDetail, GitOptions};
+use status::{GitIndex, WorkTreeStatus};
+use work_tree::GitError;
 pub use work_tree::git_top_level;
-
-/// How git is used.
-#[derive(Debug, Clone)]
-pub struct GitOptions<'a> {
-    pub detail: GitDetail,
-    /// Where `git` and the user's own configuration are found.
-    pub environment: &'a Environment,
-    /// Folder that the CI system has made for this run. A checkout inside it may belong to another user, as is common in
-    /// containers.
-    pub workspace: Option<PathBuf>,
-}
-
-/// How much is asked of git.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GitDetail {
-    /// Everything; git compares every file of the work tree with its index.
-    Full,
-    /// Only which environment files are tracked, and the remote: the commit is unknown, and nothing is said to be dirty.
-    Tracking,
-}
 
 /// The facts, or why they are missing or incomplete although there is a repository.
 #[derive(Debug, Default)]
@@ -52,10 +28,10 @@ pub(super) struct GitReading {
     pub warning: Option<Warning>,
 }
 
-/// Reads the facts of the work tree that holds `root`; runs nothing when there is none.
+/// Reads the facts of the work tree that contains `root`; runs nothing if there is none.
 pub(super) fn read(root: &Path, options: &GitOptions<'_>) -> GitReading {
     let Some(top) = git_top_level(root) else { return GitReading::default() };
-    match Opener::new(options).and_then(|opener| read_facts(&opener.open(&top, root)?, &opener)) {
+    match CheckoutOpener::new(options).and_then(|opener| read_facts(&opener.open(&top, root)?, &opener)) {
         Ok((facts, status)) => {
             GitReading { facts: Some(facts), warning: status.err().map(|error| error.into_status_warning(root)) }
         }
@@ -63,18 +39,21 @@ pub(super) fn read(root: &Path, options: &GitOptions<'_>) -> GitReading {
     }
 }
 
-/// The facts, and whether the state of the work tree could be read; where not, it counts as changed.
-fn read_facts(checkout: &Checkout, opener: &Opener<'_>) -> Result<(GitFacts, Result<(), GitError>), GitError> {
+/// The facts, and whether the state of the work tree could be read; otherwise it counts as changed.
+fn read_facts(
+    checkout: &TrustedCheckout,
+    opener: &CheckoutOpener<'_>,
+) -> Result<(GitFacts, Result<(), GitError>), GitError> {
     let git = &checkout.git;
     let mut facts = GitFacts {
-        remote: git.remote.as_deref().and_then(facts::without_user_information),
+        remote: git.remote.as_deref().and_then(without_user_information),
         shallow: checkout.work_tree.is_shallow(),
         ..GitFacts::default()
     };
     let full = opener.options.detail == GitDetail::Full;
     let (index, head, status) = thread::scope(|scope| {
-        let status = scope.spawn(|| if full { Status::read(checkout) } else { Ok(Status::default()) });
-        let index = Index::read(git);
+        let status = scope.spawn(|| if full { WorkTreeStatus::read(checkout) } else { Ok(WorkTreeStatus::default()) });
+        let index = GitIndex::read(git);
         let head = if full { facts.read_head(git) } else { Ok(()) };
         (index, head, status.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
     });
@@ -87,9 +66,9 @@ fn read_facts(checkout: &Checkout, opener: &Opener<'_>) -> Result<(GitFacts, Res
     Ok((facts, status))
 }
 
-/// What `origin` calls its default branch, else the branch that is checked out.
+/// The default branch of `origin`, else the branch that is checked out.
 pub fn default_branch(root: &Path, options: &GitOptions<'_>) -> Option<String> {
-    let checkout = Opener::new(options).ok()?.open(&git_top_level(root)?, root).ok()?;
+    let checkout = CheckoutOpener::new(options).ok()?.open(&git_top_level(root)?, root).ok()?;
     let branch = |reference: &str, prefix: &str| {
         let name = checkout.git.run(&["symbolic-ref", reference], &[]).ok()?;
         String::from_utf8(name).ok()?.trim().strip_prefix(prefix).map(str::to_owned)
@@ -97,45 +76,73 @@ pub fn default_branch(root: &Path, options: &GitOptions<'_>) -> Option<String> {
     branch("refs/remotes/origin/HEAD", "refs/remotes/origin/").or_else(|| branch("HEAD", "refs/heads/"))
 }
 
-/// A work tree that may be believed, with a git of its own.
-#[derive(Debug)]
-struct Checkout {
-    work_tree: WorkTree,
-    git: PrivateGit,
-    /// Working directory of `git`; facts are about what lies below it.
-    root: PathBuf,
+/// State of the checkout. Absent altogether when the directory is not inside a git work tree.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct GitFacts {
+    /// Full commit id; `None` before the first commit.
+    pub commit: Option<String>,
+    /// Committer time of `commit`, seconds since the epoch.
+    pub commit_time: Option<i64>,
+    /// `None` on a detached head.
+    pub branch: Option<String>,
+    /// Tag that points at `commit`, when there is exactly one.
+    pub tag: Option<String>,
+    /// Tracked files differ from `commit`, or there are untracked, not ignored files. `.nextdeploy/` and reports do not count.
+    pub dirty: bool,
+    /// URL of `origin`, without user information.
+    pub remote: Option<String>,
+    /// The clone is shallow.
+    pub shallow: bool,
+    /// Paths of the environment files ([`crate::repo::is_environment_file`]) and of their templates that git tracks, relative to
+    /// the source root.
+    pub tracked_env_files: BTreeSet<String>,
 }
 
-/// Opens work trees by the user's configuration.
-#[derive(Debug)]
-struct Opener<'a> {
-    options: &'a GitOptions<'a>,
-    user: UserConfig,
-}
-
-impl<'a> Opener<'a> {
-    fn new(options: &'a GitOptions<'a>) -> Result<Self, GitError> {
-        Ok(Self { options, user: UserConfig::read(options.environment)? })
-    }
-
-    /// The checkout at `top`, seen from `root`.
-    fn open(&self, top: &Path, root: &Path) -> Result<Checkout, GitError> {
-        let work_tree = WorkTree::open(top)?;
-        let environment = self.options.environment;
-        if let Some(path) = work_tree.foreign_part(environment)
-            && !self.options.is_workspace(top)
-            && !self.user.declares_safe(top, environment)
-        {
-            return Err(GitError::ForeignOwner { top: top.to_path_buf(), path: path.to_path_buf() });
+impl GitFacts {
+    /// Reads commit, time and tag of `HEAD`; before the first commit they stay unknown.
+    fn read_head(&mut self, git: &PrivateGit) -> Result<(), GitError> {
+        let arguments = [
+            "log",
+            "-1",
+            "--no-show-signature",
+            "--decorate=full",
+            "--decorate-refs=refs/tags",
+            "--format=%H%x00%ct%x00%D",
+        ];
+        match git.run(&arguments, &[]) {
+            Ok(output) => self.set_head(&output),
+            // Before the first commit git fails, which is not an error.
+            Err(GitError::Failed { .. }) => {}
+            Err(error) => return Err(error),
         }
-        let git = PrivateGit::open(&work_tree, root, environment, &self.user)?;
-        Ok(Checkout { work_tree, git, root: root.to_path_buf() })
+        Ok(())
+    }
+
+    fn set_head(&mut self, log: &[u8]) {
+        let log = String::from_utf8_lossy(log);
+        let mut fields = log.trim_end().split('\0');
+        self.commit = fields.next().filter(|commit| !commit.is_empty()).map(str::to_owned);
+        self.commit_time = fields.next().and_then(|time| time.parse().ok());
+        let mut tags =
+            fields.next().unwrap_or_default().split(", ").filter_map(|tag| tag.strip_prefix("tag: refs/tags/"));
+        self.tag = tags.next().filter(|_| tags.next().is_none()).map(str::to_owned);
     }
 }
 
-impl GitOptions<'_> {
-    fn is_workspace(&self, top: &Path) -> bool {
-        let workspace = self.workspace.as_ref().and_then(|folder| folder.canonicalize().ok());
-        workspace.is_some_and(|workspace| top.starts_with(workspace))
-    }
+/// `https://user:token@host/x` → `https://host/x`, `git@host:x` → `host:x`; parameters are dropped, they may carry tokens.
+/// `None` if it may contain a secret.
+fn without_user_information(remote: &str) -> Option<String> {
+    let remote = remote.split(['?', '#']).next().filter(|remote| !remote.is_empty())?;
+    let Some((scheme, rest)) = remote.split_once("://") else {
+        let (authority, path) = remote.split_once('/').unwrap_or((remote, ""));
+        let path = &remote[remote.len() - path.len()..];
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        return Some(if authority.len() == remote.len() { host.to_owned() } else { format!("{host}/{path}") });
+    };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let port = host.rsplit_once(':').map_or("", |(_, port)| port);
+    // `https://user:pa/ss@host`: the password was taken for a port.
+    let plausible = host.ends_with(']') || port.chars().all(|c| c.is_ascii_digit());
+    plausible.then(|| format!("{scheme}://{host}/{path}"))
 }

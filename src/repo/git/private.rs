@@ -15,19 +15,18 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::GitError;
-use super::work_tree::WorkTree;
+use super::work_tree::{GitError, WorkTree};
 use crate::diagnostic::printable;
 use crate::host::{ChildCall, ChildError, ChildLimits, Environment, find_program, run_blocking};
 use crate::repo::error::io_reason;
 
-/// A hostile repository can keep git busy for ever, an honest one takes well below a second for all but the largest trees.
+/// A hostile repository can keep git busy forever; a legitimate one takes well below a second for all but the largest trees.
 const TIME: Duration = Duration::from_secs(10);
 const LARGEST_OUTPUT: u64 = 64 * 1024 * 1024;
 /// Largest single allocation of git (`GIT_ALLOC_LIMIT`): a crafted object may claim any size.
 const LARGEST_ALLOCATION: &str = "256m";
 
-/// Keys of the repository's configuration that say how its files are to be read. None of them names a program, a path or an
+/// Keys of the repository's configuration that determine how its files are read. None of them names a program, a path or an
 /// address.
 const REPOSITORY_KEYS: &[&str] = &[
     "core.autocrlf",
@@ -62,6 +61,69 @@ const IGNORED_EXTENSIONS: &[&str] = &[
 
 /// `(key, value)` as git prints them; section and name of a key are in lower case.
 pub(super) type ConfigEntries = Vec<(String, String)>;
+
+/// How git is used.
+#[derive(Debug, Clone)]
+pub struct GitOptions<'a> {
+    pub detail: GitDetail,
+    /// Where `git` and the user's own configuration are found.
+    pub environment: &'a Environment,
+    /// Folder that the CI system has made for this run. A checkout inside it may belong to another user, as is common in
+    /// containers.
+    pub workspace: Option<PathBuf>,
+}
+
+/// How much is read from git.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GitDetail {
+    /// Everything; git compares every file of the work tree with its index.
+    Full,
+    /// Only tracked environment files and the remote; the commit is unknown, and the work tree never counts as dirty.
+    Tracking,
+}
+
+impl GitOptions<'_> {
+    fn is_workspace(&self, top: &Path) -> bool {
+        let workspace = self.workspace.as_ref().and_then(|folder| folder.canonicalize().ok());
+        workspace.is_some_and(|workspace| top.starts_with(workspace))
+    }
+}
+
+/// A work tree that is trusted, with its private git.
+#[derive(Debug)]
+pub(super) struct TrustedCheckout {
+    pub work_tree: WorkTree,
+    pub git: PrivateGit,
+    /// Working directory of `git`; facts are about what lies below it.
+    pub root: PathBuf,
+}
+
+/// Opens work trees by the user's configuration.
+#[derive(Debug)]
+pub(super) struct CheckoutOpener<'a> {
+    pub options: &'a GitOptions<'a>,
+    user: UserConfig,
+}
+
+impl<'a> CheckoutOpener<'a> {
+    pub fn new(options: &'a GitOptions<'a>) -> Result<Self, GitError> {
+        Ok(Self { options, user: UserConfig::read(options.environment)? })
+    }
+
+    /// The checkout at `top`, seen from `root`.
+    pub fn open(&self, top: &Path, root: &Path) -> Result<TrustedCheckout, GitError> {
+        let work_tree = WorkTree::open(top)?;
+        let environment = self.options.environment;
+        if let Some(path) = work_tree.foreign_part(environment)
+            && !self.options.is_workspace(top)
+            && !self.user.declares_safe(top, environment)
+        {
+            return Err(GitError::ForeignOwner { top: top.to_path_buf(), path: path.to_path_buf() });
+        }
+        let git = PrivateGit::open(&work_tree, root, environment, &self.user)?;
+        Ok(TrustedCheckout { work_tree, git, root: root.to_path_buf() })
+    }
+}
 
 /// git for one work tree.
 #[derive(Debug)]
@@ -134,7 +196,7 @@ impl PrivateGit {
     }
 }
 
-/// What counts of the configuration of the user and the machine.
+/// The parts of the user's and the machine's configuration that are used.
 #[derive(Debug, Default)]
 pub(super) struct UserConfig {
     entries: ConfigEntries,
@@ -144,7 +206,7 @@ pub(super) struct UserConfig {
 }
 
 impl UserConfig {
-    /// Asks git, in no repository, with the environment of the program.
+    /// Reads it with git, outside of any repository, in the environment of the program.
     pub fn read(environment: &Environment) -> Result<Self, GitError> {
         let folder = private_folder()?;
         let directory = folder.path().to_string_lossy().into_owned();
@@ -170,7 +232,7 @@ impl UserConfig {
     }
 
     /// Whether the user has declared the work tree at `top` safe: git's rules for `safe.directory`, where an empty value
-    /// forgets what came before and `PATH/*` (git 2.46) means everything below `PATH`.
+    /// resets the list and `PATH/*` (git 2.46) means everything below `PATH`.
     pub fn declares_safe(&self, top: &Path, environment: &Environment) -> bool {
         let home = environment.get("HOME").map(Path::new);
         self.safe_directories.iter().fold(false, |safe, value| match value.as_str() {
@@ -197,7 +259,7 @@ fn git_program(environment: &Environment) -> Result<PathBuf, GitError> {
     find_program("git", environment).ok_or(GitError::NotInstalled)
 }
 
-/// The whole environment of git: nothing of the caller's but the way to programs.
+/// The whole environment of git: of the caller's, only `PATH`.
 fn isolated(environment: &Environment, folder: &Path) -> Environment {
     let home = folder.to_string_lossy().into_owned();
     Environment::from_pairs([
@@ -220,7 +282,7 @@ fn isolated(environment: &Environment, folder: &Path) -> Environment {
     ])
 }
 
-/// A folder that git takes for an empty repository.
+/// A folder that is an empty repository to git.
 fn private_folder() -> Result<TempDir, GitError> {
     let failed = |error: &io::Error| GitError::NoPrivateFolder { reason: io_reason(error) };
     let folder = tempfile::Builder::new()

@@ -4,17 +4,16 @@
 //! that git runs inside each submodule, with the configuration that lies there. Files of any other filter whose time or size
 //! has changed count as changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::index::Index;
-use super::work_tree::is_top_level;
-use super::{Checkout, GitError, Opener};
-use crate::repo::exclusions::REPORT_FILES;
+use super::private::{CheckoutOpener, PrivateGit, TrustedCheckout};
+use super::work_tree::{GitError, is_top_level};
+use crate::repo::exclusions::{REPORT_FILES, is_environment_file};
 
 /// Leaves `.nextdeploy/` out.
 const RECORDS: &str = ":(exclude,glob)**/.nextdeploy/**";
@@ -29,24 +28,24 @@ const DEEPEST_SUBMODULE: usize = 4;
 
 /// Branch and state of a work tree.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Status {
+pub(super) struct WorkTreeStatus {
     /// `None` on a detached head.
     pub branch: Option<String>,
     pub dirty: bool,
 }
 
-impl Status {
+impl WorkTreeStatus {
     /// Without what has changed inside of submodules; a submodule at another commit counts.
-    pub fn read(checkout: &Checkout) -> Result<Self, GitError> {
+    pub fn read(checkout: &TrustedCheckout) -> Result<Self, GitError> {
         read(checkout, Untracked::Counts)
     }
 
     /// The same with the state of those submodules at `gitlinks`, relative to the root, that are checked out.
     pub fn with_submodules(
         mut self,
-        checkout: &Checkout,
+        checkout: &TrustedCheckout,
         gitlinks: &[PathBuf],
-        opener: &Opener<'_>,
+        opener: &CheckoutOpener<'_>,
     ) -> Result<Self, GitError> {
         let mut submodules = Submodules { opener, left: MOST_SUBMODULES };
         self.dirty = self.dirty || submodules.differ(checkout, gitlinks, DEEPEST_SUBMODULE)?;
@@ -61,7 +60,7 @@ enum Untracked {
     Ignored,
 }
 
-fn read(checkout: &Checkout, untracked: Untracked) -> Result<Status, GitError> {
+fn read(checkout: &TrustedCheckout, untracked: Untracked) -> Result<WorkTreeStatus, GitError> {
     // What this program writes about the checkout does not make it dirty.
     let reports = REPORT_FILES.map(|name| format!(":(exclude,glob)**/{name}"));
     let mut arguments = vec!["status", "--porcelain=v2", "--branch", "-z", "--no-renames"];
@@ -73,7 +72,7 @@ fn read(checkout: &Checkout, untracked: Untracked) -> Result<Status, GitError> {
     arguments.extend(["--ignore-submodules=dirty", "--", ".", RECORDS]);
     arguments.extend(reports.iter().map(String::as_str));
     let output = checkout.git.run(&arguments, &[])?;
-    let mut status = Status::default();
+    let mut status = WorkTreeStatus::default();
     let mut changed = Vec::new();
     for record in output.split(|byte| *byte == 0).filter(|record| !record.is_empty()) {
         let record = String::from_utf8_lossy(record);
@@ -110,7 +109,7 @@ impl ChangedContent {
 
 /// Whether each file has the content that the pointer in the index names. git's own comparison would need the filter when a file
 /// is as young as the index ("racily clean") or was touched.
-fn all_are_large_files(changed: &[ChangedContent], checkout: &Checkout) -> Result<bool, GitError> {
+fn all_are_large_files(changed: &[ChangedContent], checkout: &TrustedCheckout) -> Result<bool, GitError> {
     if changed.is_empty() {
         return Ok(true);
     }
@@ -126,7 +125,7 @@ fn all_are_large_files(changed: &[ChangedContent], checkout: &Checkout) -> Resul
     for file in changed {
         let Some((pointer, after)) = next_blob(rest) else { return Ok(false) };
         rest = after;
-        let Some(pointer) = Pointer::parse(pointer) else { return Ok(false) };
+        let Some(pointer) = LfsPointer::parse(pointer) else { return Ok(false) };
         left = left.saturating_sub(pointer.size);
         if left == 0 || !pointer.is_of(&checkout.root.join(&file.path)).unwrap_or(false) {
             return Ok(false);
@@ -144,16 +143,16 @@ fn next_blob(output: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((content, output.get(end + 1 + size + 1..)?))
 }
 
-/// What stands in a repository for a large file (Git LFS specification, version 1).
+/// What a repository contains in place of a large file (Git LFS specification, version 1).
 #[derive(Debug, PartialEq, Eq)]
-struct Pointer {
+struct LfsPointer {
     /// In hexadecimal digits.
     sha256: String,
     /// Bytes.
     size: u64,
 }
 
-impl Pointer {
+impl LfsPointer {
     fn parse(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
         let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
@@ -174,13 +173,13 @@ impl Pointer {
 
 /// Looks into submodules, up to a limit for all of them.
 struct Submodules<'a> {
-    opener: &'a Opener<'a>,
+    opener: &'a CheckoutOpener<'a>,
     left: usize,
 }
 
 impl Submodules<'_> {
     /// Whether one of the work trees at `gitlinks` differs from its own commit.
-    fn differ(&mut self, checkout: &Checkout, gitlinks: &[PathBuf], depth: usize) -> Result<bool, GitError> {
+    fn differ(&mut self, checkout: &TrustedCheckout, gitlinks: &[PathBuf], depth: usize) -> Result<bool, GitError> {
         if gitlinks.is_empty() {
             return Ok(false);
         }
@@ -201,7 +200,7 @@ impl Submodules<'_> {
             }
             self.left -= 1;
             let submodule = self.opener.open(&folder, &folder)?;
-            let gitlinks = Index::read(&submodule.git)?.gitlinks;
+            let gitlinks = GitIndex::read(&submodule.git)?.gitlinks;
             if read(&submodule, untracked)?.dirty || self.differ(&submodule, &gitlinks, depth - 1)? {
                 return Ok(true);
             }
@@ -211,7 +210,7 @@ impl Submodules<'_> {
 }
 
 /// `submodule.NAME.ignore` by path: of `.gitmodules`, and over it of the repository's configuration (gitmodules(5)).
-fn ignore_settings(checkout: &Checkout) -> Result<BTreeMap<PathBuf, String>, GitError> {
+fn ignore_settings(checkout: &TrustedCheckout) -> Result<BTreeMap<PathBuf, String>, GitError> {
     let file = checkout.work_tree.top.join(".gitmodules");
     if !fs::symlink_metadata(&file).is_ok_and(|found| found.is_file() && found.len() <= LARGEST_MODULES) {
         return Ok(BTreeMap::new());
@@ -226,6 +225,46 @@ fn ignore_settings(checkout: &Checkout) -> Result<BTreeMap<PathBuf, String>, Git
     };
     let mut ignored = values(".ignore");
     Ok(values(".path").into_iter().filter_map(|(name, path)| Some((path.into(), ignored.remove(&name)?))).collect())
+}
+
+/// Mode of an entry that is the commit of another repository.
+const GITLINK: &str = "160000";
+
+/// Paths relative to the working directory of git.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct GitIndex {
+    /// Environment files.
+    pub env_files: BTreeSet<String>,
+    /// Submodules, and repositories that were added without becoming one.
+    pub gitlinks: Vec<PathBuf>,
+}
+
+impl GitIndex {
+    pub fn read(git: &PrivateGit) -> Result<Self, GitError> {
+        Ok(Self::parse(&git.run(&["ls-files", "--stage", "-z"], &[])?))
+    }
+
+    /// Records of `git ls-files --stage -z`: `mode oid stage TAB path NUL`.
+    fn parse(output: &[u8]) -> Self {
+        let mut index = Self::default();
+        for record in output.split(|byte| *byte == 0) {
+            // No tool reads environment files with names that are not UTF-8: they count as untracked.
+            let Some((head, path)) = std::str::from_utf8(record).ok().and_then(|record| record.split_once('\t')) else {
+                continue;
+            };
+            if head.starts_with(GITLINK) {
+                index.gitlinks.push(PathBuf::from(path));
+            } else if path.rsplit('/').next().is_some_and(is_env_name) {
+                index.env_files.insert(path.to_owned());
+            }
+        }
+        index
+    }
+}
+
+/// Templates such as `.env.example` hold no secrets, but whether git tracks them is reported as well.
+fn is_env_name(name: &str) -> bool {
+    name.starts_with(".env") || is_environment_file(name)
 }
 
 #[cfg(test)]
@@ -259,8 +298,17 @@ mod tests {
     #[test]
     fn pointers_are_those_of_the_specification() {
         let text = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
-        assert_eq!(Pointer::parse(text), Some(Pointer { sha256: "4d7a".to_owned(), size: 12_345 }));
-        assert_eq!(Pointer::parse(b"version 2\noid sha256:4d7a\nsize 12345\n"), None);
-        assert_eq!(Pointer::parse(b"\xff"), None);
+        assert_eq!(LfsPointer::parse(text), Some(LfsPointer { sha256: "4d7a".to_owned(), size: 12_345 }));
+        assert_eq!(LfsPointer::parse(b"version 2\noid sha256:4d7a\nsize 12345\n"), None);
+        assert_eq!(LfsPointer::parse(b"\xff"), None);
+    }
+
+    #[test]
+    fn environment_files_and_gitlinks_are_found() {
+        let index = GitIndex::parse(
+            b"100644 aa 0\t.env\x00100644 bb 0\tapps/web/.env.example\x00160000 cc 0\tlib\x00100644 dd 0\tsrc/env.ts\x00100644 ee 0\t.env\xff\0",
+        );
+        assert_eq!(Vec::from_iter(&index.env_files), [".env", "apps/web/.env.example"]);
+        assert_eq!(index.gitlinks, [PathBuf::from("lib")]);
     }
 }

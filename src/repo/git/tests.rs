@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::*;
-use crate::host::run_command;
+use crate::host::{Environment, run_command};
 
 /// A folder with a repository `r`, a folder `home`, and a program `evil` that leaves a file for each of its names that runs.
 struct Sandbox {
@@ -158,7 +158,7 @@ fn hostile_config(sandbox: &Sandbox) -> String {
 const ATTRIBUTES: &str = "*.json filter=x diff=x\n*.txt filter=i\n*.md filter=p\n";
 
 #[test]
-fn nothing_that_the_configuration_of_a_repository_names_is_run() {
+fn programs_in_the_configuration_of_a_repository_are_not_run() {
     let files = [("a.json", "{}\n"), ("a.txt", "x\n"), ("a.md", "x\n"), (".gitattributes", ATTRIBUTES)];
     let sandbox = Sandbox::with_commit(&files);
     let config = sandbox.root().join(".git/config");
@@ -186,7 +186,7 @@ fn nothing_that_the_configuration_of_a_repository_names_is_run() {
 }
 
 #[test]
-fn a_folder_that_looks_like_a_git_directory_is_an_ordinary_folder() {
+fn folders_that_look_like_git_directories_are_ordinary_folders() {
     let sandbox = Sandbox::with_commit(&[("a.json", "{}\n"), (".gitattributes", ATTRIBUTES)]);
     let planted = sandbox.root().join("app");
     fs::create_dir_all(planted.join("refs/heads")).unwrap();
@@ -272,7 +272,7 @@ fn large_files_are_compared_with_their_pointers() {
 }
 
 #[test]
-fn a_repository_of_another_user_is_read_when_the_user_or_the_ci_says_so() {
+fn repositories_of_other_users_are_read_only_when_declared_safe() {
     if !rustix::process::geteuid().is_root() {
         // Only root can give files away.
         return;
@@ -360,7 +360,7 @@ fn linked_work_trees_and_shallow_clones() {
 }
 
 #[test]
-fn sparse_checkouts_and_line_ends_are_no_changes() {
+fn sparse_checkouts_and_line_endings_are_not_changes() {
     let sandbox = Sandbox::with_commit(&[("a/x", "1"), ("b/x", "1"), ("c.txt", "1\n"), ("d.txt", "1\n")]);
     sandbox.git("r", &["sparse-checkout", "set", "--cone", "--sparse-index", "a"]);
     assert!(!sandbox.root().join("b").exists() && !sandbox.dirty());
@@ -377,7 +377,7 @@ fn sparse_checkouts_and_line_ends_are_no_changes() {
 }
 
 #[test]
-fn what_the_user_ignores_everywhere_is_ignored() {
+fn the_global_ignore_file_of_the_user_is_respected() {
     let sandbox = Sandbox::with_commit(&[("a", "1")]);
     sandbox.write(&[("notes.mine", "")]);
     assert!(sandbox.dirty());
@@ -445,7 +445,7 @@ fn broken_git_data_is_a_warning() {
             let config = "[core]\n\trepositoryFormatVersion = 1\n[extensions]\n\ttomorrow = 1\n";
             fs::write(git.join("config"), config).unwrap();
         },
-        "the extension `tomorrow`",
+        "the unsupported extension `tomorrow`",
     );
 }
 
@@ -461,4 +461,35 @@ fn the_default_branch_is_that_of_the_remote() {
     sandbox.git("r", &["update-ref", "refs/remotes/origin/release/1", "HEAD"]);
     sandbox.git("r", &["symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/release/1"]);
     assert_eq!(branch().as_deref(), Some("release/1"));
+}
+
+#[test]
+fn remotes_lose_user_and_parameters() {
+    let check = |remote: &str, expected: Option<&str>| {
+        assert_eq!(without_user_information(remote).as_deref(), expected, "{remote}");
+    };
+    check("https://github.com/o/r.git", Some("https://github.com/o/r.git"));
+    check("https://u:ghp_x@github.com/o/r", Some("https://github.com/o/r"));
+    check("https://u:a@b@gitlab.example:8443/o/r", Some("https://gitlab.example:8443/o/r"));
+    check("https://gitlab.example/o/r?private_token=x", Some("https://gitlab.example/o/r"));
+    check("ssh://git@github.com/o/r", Some("ssh://github.com/o/r"));
+    check("git@github.com:o/r.git", Some("github.com:o/r.git"));
+    check("git@github.com:r", Some("github.com:r"));
+    check("/srv/r@2.git", Some("/srv/r@2.git"));
+    check("https://u:pa/ss@host/r", None);
+    check("https://u@[::1]/r", Some("https://[::1]/r"));
+    check("", None);
+}
+
+#[test]
+fn the_head_has_a_tag_when_exactly_one_points_at_it() {
+    let check = |decoration: &str, expected: Option<&str>| {
+        let mut facts = GitFacts::default();
+        facts.set_head(format!("abc\0{}\0{decoration}\n", 1_700_000_000).as_bytes());
+        assert_eq!((facts.commit.as_deref(), facts.commit_time), (Some("abc"), Some(1_700_000_000)));
+        assert_eq!(facts.tag.as_deref(), expected, "{decoration}");
+    };
+    check("", None);
+    check("tag: refs/tags/v1.0, with comma", Some("v1.0"));
+    check("tag: refs/tags/a, tag: refs/tags/b", None);
 }

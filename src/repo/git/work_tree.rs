@@ -1,4 +1,4 @@
-//! Where a checkout keeps its git data, and whether that data may be believed.
+//! Where a checkout keeps its git data, whether that data may be trusted, and why the git facts of a repository are missing.
 //!
 //! In: a directory. Out: a [`WorkTree`]. Only `.git` at the top of a work tree counts: a folder that merely looks like a git
 //! directory, which a repository can hold as ordinary files, is never taken for one. Runs nothing.
@@ -8,9 +8,68 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::GitError;
+use crate::diagnostic::{Warning, printable_path};
 use crate::host::Environment;
 use crate::repo::error::io_reason;
+
+/// git could not be run, or its data must not be trusted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum GitError {
+    #[error("`git` is not installed")]
+    NotInstalled,
+    #[error("cannot create a temporary folder: {reason}")]
+    NoPrivateFolder { reason: String },
+    #[error("{message}")]
+    Failed { message: String },
+    #[error("`git` did not finish within {seconds} s")]
+    TimedOut { seconds: u64 },
+    #[error("the output of `git` is too large")]
+    TooMuchOutput,
+    #[error("there are too many submodules, or they are nested too deeply")]
+    TooManySubmodules,
+    #[error("not a git repository: `{}`", printable_path(path))]
+    NotARepository { path: PathBuf },
+    #[error("`{}`: {reason}", printable_path(path))]
+    Invalid { path: PathBuf, reason: String },
+    #[error("`{}`: {reason}", printable_path(path))]
+    Unreadable { path: PathBuf, reason: String },
+    #[error("the repository uses the unsupported extension `{name}`")]
+    UnknownExtension { name: String },
+    #[error("`{}` is owned by another user, who could have tampered with it", printable_path(path))]
+    ForeignOwner { top: PathBuf, path: PathBuf },
+}
+
+/// Consequence of missing facts.
+const CONSEQUENCE: &str = "until then the image has no commit label and every environment file counts as untracked";
+
+impl GitError {
+    pub fn unreadable(path: &Path, error: &io::Error) -> Self {
+        Self::Unreadable { path: path.to_path_buf(), reason: io_reason(error) }
+    }
+
+    /// The warning when the commit is known, but not whether the work tree below `root` differs from it.
+    pub fn into_status_warning(self, root: &Path) -> Warning {
+        Warning::new("source/git-status", format!("it is unknown whether the work tree has changes: {self}")).with_hint(
+            format!("make `git -C {} status` work; until then the work tree counts as changed", printable_path(root)),
+        )
+    }
+
+    /// The warning about the checkout that holds `root`.
+    pub fn into_warning(self, root: &Path) -> Warning {
+        let message = format!("the state of the git repository is unknown: {self}");
+        match self {
+            Self::ForeignOwner { top, .. } => Warning::new("source/git-foreign-owner", message).with_hint(format!(
+                "if you trust it, run `git config --global --add safe.directory {}`; {CONSEQUENCE}",
+                printable_path(&top)
+            )),
+            Self::NotInstalled => {
+                Warning::new("source/git-unavailable", message).with_hint(format!("install `git`; {CONSEQUENCE}"))
+            }
+            _ => Warning::new("source/git-unavailable", message)
+                .with_hint(format!("make `git -C {} status` work; {CONSEQUENCE}", printable_path(root))),
+        }
+    }
+}
 
 /// Bytes of a `.git` or `commondir` file; git itself reads no more than a path from them.
 const LARGEST_POINTER: u64 = 8 * 1024;
@@ -57,11 +116,11 @@ impl WorkTree {
         Ok(work_tree)
     }
 
-    /// Anything but a regular file would block git for ever (a named pipe) or has no end (a device).
+    /// Refuses anything but regular files: git would block on a named pipe and never finish reading a device.
     fn check_files(&self) -> Result<(), GitError> {
         let regular = |path: PathBuf, largest: u64| match fs::metadata(&path) {
             Ok(found) if found.is_file() && found.len() <= largest => Ok(()),
-            Ok(_) => Err(GitError::Invalid { path, reason: "not a regular file of a sane size".to_owned() }),
+            Ok(_) => Err(GitError::Invalid { path, reason: "not a regular file of a reasonable size".to_owned() }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(GitError::unreadable(&path, &error)),
         };
@@ -85,7 +144,7 @@ impl WorkTree {
         self.common_dir.join("shallow").is_file()
     }
 
-    /// The first part of this work tree that belongs to another user than the one who runs the program.
+    /// The first part of this work tree that is owned by another user.
     ///
     /// The rule is git's own since 2.35.2 (CVE-2022-24765): work tree, `.git` file and git directory must belong to the
     /// effective user; behind `sudo` also to the user who called it.
@@ -106,7 +165,8 @@ fn metadata(path: &Path) -> Result<Metadata, GitError> {
 /// What a `.git` file names: `gitdir: PATH`, relative to its own folder.
 fn linked_git_dir(top: &Path, entry: &Path) -> Result<PathBuf, GitError> {
     let text = read_pointer(entry)?;
-    let invalid = || GitError::Invalid { path: entry.to_path_buf(), reason: "it names no git directory".to_owned() };
+    let invalid =
+        || GitError::Invalid { path: entry.to_path_buf(), reason: "it does not point to a git directory".to_owned() };
     let target = top.join(text.strip_prefix("gitdir:").ok_or_else(invalid)?.trim());
     if target.join("HEAD").exists() { Ok(target) } else { Err(GitError::NotARepository { path: target }) }
 }
@@ -114,7 +174,10 @@ fn linked_git_dir(top: &Path, entry: &Path) -> Result<PathBuf, GitError> {
 fn read_pointer(path: &Path) -> Result<String, GitError> {
     let found = metadata(path)?;
     if !found.is_file() || found.len() > LARGEST_POINTER {
-        return Err(GitError::Invalid { path: path.to_path_buf(), reason: "it names no git directory".to_owned() });
+        return Err(GitError::Invalid {
+            path: path.to_path_buf(),
+            reason: "it does not point to a git directory".to_owned(),
+        });
     }
     let text = fs::read_to_string(path)
         .map_err(|error| GitError::Unreadable { path: path.to_path_buf(), reason: io_reason(&error) })?;

@@ -6,22 +6,23 @@
 //! Docker's translation to regular expressions (`\d`, `a^b`, `[*]`) are not repeated: such characters mean themselves.
 //! Never looks at the disk.
 
-mod glob;
 mod pattern;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use self::pattern::Pattern;
-use super::tree::{EntryKind, SourceEntry, SourceText, SourceTree};
-use crate::diagnostic::{Diagnostic, ExitCode, Location, printable, printable_path};
+use self::pattern::IgnorePattern;
+use super::texts::SourceText;
+use super::tree::SourceTree;
+use super::walk::{EntryKind, SourceEntry};
+use crate::diagnostic::{Location, diagnostics, printable, printable_path};
 use crate::rel_path::RelPath;
 
 /// The rules of one `.dockerignore`, in the order of the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IgnoreRules {
     file: PathBuf,
-    patterns: Vec<Pattern>,
+    patterns: Vec<IgnorePattern>,
 }
 
 /// Lines of one file; generated ones have a few hundred.
@@ -29,18 +30,28 @@ const MOST_PATTERNS: usize = 10_000;
 /// Steps of matching all paths of a repository against all patterns: fifty patterns with wildcards for 100,000 long paths.
 const MOST_STEPS: u64 = 4_000_000_000;
 
-/// The file with the rules cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum IgnoreError {
-    #[error("pattern `{}` in `{}` {problem}", printable(pattern), printable_path(file))]
-    Pattern { file: PathBuf, line: usize, pattern: String, problem: &'static str },
-    #[error("`{}` cannot be used: {reason}", printable_path(file))]
-    File { file: PathBuf, reason: String },
+diagnostics! {
+    /// Why an ignore file cannot be used.
+    #[exit(Project)]
+    #[derive(Clone, PartialEq, Eq)]
+    pub enum IgnoreError {
+        #[error("pattern `{}` in `{}` {problem}", printable(pattern), printable_path(file))]
+        #[code("source/ignore-pattern")]
+        #[hint("fix or remove the line; `\\` before a character makes it literal")]
+        #[location(Some(Location::line(file, *line)))]
+        Pattern { file: PathBuf, line: usize, pattern: String, problem: &'static str },
+
+        #[error("`{}` cannot be used: {reason}", printable_path(file))]
+        #[code("source/ignore-file")]
+        #[hint("make `{}` a readable UTF-8 text, or remove it", printable_path(file))]
+        #[location(Some(Location::file(file)))]
+        File { file: PathBuf, reason: String },
+    }
 }
 
-/// What the rules say about one path, kept to judge what is below it.
+/// The verdict on one path, kept to judge paths below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Verdict {
+pub struct IgnoreVerdict {
     pub excluded: bool,
     /// Per pattern, whether it matched the path or a parent of it.
     matched: Vec<bool>,
@@ -56,11 +67,11 @@ impl IgnoreRules {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut patterns = Vec::new();
         for (index, line) in text.split('\n').enumerate() {
-            // Only in the first column: with blanks before it, `#` is part of a pattern.
+            // Only in the first column: after spaces `#` is part of a pattern.
             if line.starts_with('#') || line.trim().is_empty() {
                 continue;
             }
-            let pattern = Pattern::parse(line.trim()).map_err(|problem| IgnoreError::Pattern {
+            let pattern = IgnorePattern::parse(line.trim()).map_err(|problem| IgnoreError::Pattern {
                 file: file.to_path_buf(),
                 line: index + 1,
                 pattern: line.trim().to_owned(),
@@ -92,16 +103,16 @@ impl IgnoreRules {
         Err(IgnoreError::File { file, reason })
     }
 
-    /// The entries of `tree` that are sent: those that the rules leave in, and the paths in `always` (as Docker does with the
-    /// Dockerfile and `.dockerignore`). Directories that are excluded themselves are not among them.
+    /// The entries of `tree` that are sent: those that the rules do not exclude, and the paths in `always` (as Docker does with the
+    /// Dockerfile and `.dockerignore`). Excluded directories are not included.
     ///
     /// # Errors
     /// When matching takes too long.
     pub fn sent<'a>(&self, tree: &'a SourceTree, always: &[&Path]) -> Result<Vec<&'a SourceEntry>, IgnoreError> {
         let mut sent = Vec::new();
         // The directories that hold the current entry, outermost first.
-        let mut above: Vec<(&Path, Verdict)> = Vec::new();
-        let top = Verdict::default();
+        let mut above: Vec<(&Path, IgnoreVerdict)> = Vec::new();
+        let top = IgnoreVerdict::default();
         let mut steps = 0;
         let mut rest = tree.entries();
         while let [entry, after @ ..] = rest {
@@ -138,20 +149,20 @@ impl IgnoreRules {
     pub fn is_excluded(&self, path: &Path) -> bool {
         let mut above: Vec<&Path> = path.ancestors().filter(|path| !path.as_os_str().is_empty()).collect();
         above.reverse();
-        above.into_iter().fold(Verdict::default(), |verdict, path| self.judge(&verdict, path)).excluded
+        above.into_iter().fold(IgnoreVerdict::default(), |verdict, path| self.judge(&verdict, path)).excluded
     }
 
     /// The verdict on `path`, given the one on its parent directory (the default one at the top).
-    pub fn judge(&self, parent: &Verdict, path: &Path) -> Verdict {
+    pub fn judge(&self, parent: &IgnoreVerdict, path: &Path) -> IgnoreVerdict {
         self.judge_counting(parent, path, &mut 0)
     }
 
-    fn judge_counting(&self, parent: &Verdict, path: &Path, steps: &mut u64) -> Verdict {
+    fn judge_counting(&self, parent: &IgnoreVerdict, path: &Path, steps: &mut u64) -> IgnoreVerdict {
         let text = pattern_text(path);
-        let mut verdict = Verdict { excluded: false, matched: vec![false; self.patterns.len()] };
+        let mut verdict = IgnoreVerdict { excluded: false, matched: vec![false; self.patterns.len()] };
         for (index, pattern) in self.patterns.iter().enumerate() {
             let inherited = parent.matched.get(index).copied().unwrap_or(false);
-            // As in Docker, a pattern that cannot change the verdict is not tried, and then does not count for what is below.
+            // As in Docker, a pattern that cannot change the verdict is not tried, and does not count for paths below.
             let matches = inherited || (pattern.is_negated == verdict.excluded && pattern.matches(&text, steps));
             verdict.matched[index] = matches;
             if matches {
@@ -184,35 +195,6 @@ fn pattern_text(path: &Path) -> Cow<'_, str> {
         text.extend(chunk.invalid().iter().map(|_| '\u{fffd}'));
     }
     Cow::Owned(text)
-}
-
-impl Diagnostic for IgnoreError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Pattern { .. } => "source/ignore-pattern",
-            Self::File { .. } => "source/ignore-file",
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        vec![match self {
-            Self::Pattern { .. } => "correct or remove the line; `\\` before a character takes it literally".to_owned(),
-            Self::File { file, .. } => {
-                format!("make `{}` a readable UTF-8 text, or remove it", printable_path(file))
-            }
-        }]
-    }
-
-    fn exit_code(&self) -> ExitCode {
-        ExitCode::Project
-    }
-
-    fn location(&self) -> Option<Location> {
-        Some(match self {
-            Self::Pattern { file, line, .. } => Location::line(file, *line),
-            Self::File { file, .. } => Location::file(file),
-        })
-    }
 }
 
 #[cfg(test)]

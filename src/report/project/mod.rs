@@ -6,7 +6,7 @@ use crate::diagnostic::printable;
 use crate::image::plan::{CacheMount, ImageMode, ImagePlan, ManagerSetup, PlannedCommand};
 use crate::origin::{Origin, Sourced};
 use crate::project::{
-    InstallNeeds, Known, NextConfig, OutputMode, ProjectFacts, StartScript, Workspace, WorkspaceTool, YarnLinker,
+    InstallNeeds, NextConfig, OutputMode, ProjectFacts, StartScript, StaticValue, Workspace, WorkspaceTool, YarnLinker,
 };
 
 /// Most values listed for one fact.
@@ -154,11 +154,11 @@ fn output_name(mode: OutputMode) -> &'static str {
 }
 
 /// `None` for an option that is not set: the default of Next.js applies.
-fn known<T>(name: &'static str, value: &Known<T>, show: impl Fn(&T) -> String) -> Option<FactRow> {
+fn known<T>(name: &'static str, value: &StaticValue<T>, show: impl Fn(&T) -> String) -> Option<FactRow> {
     match value {
-        Known::Absent => None,
-        Known::Value(detected) => Some(fact(name, show(&detected.value), &detected.origin.to_string())),
-        Known::Unknown { reason, line } => Some(fact(name, "unknown", &format!("line {line}: {reason}"))),
+        StaticValue::Absent => None,
+        StaticValue::Value(detected) => Some(fact(name, show(&detected.value), &detected.origin.to_string())),
+        StaticValue::Unknown { reason, line } => Some(fact(name, "unknown", &format!("line {line}: {reason}"))),
     }
 }
 
@@ -233,7 +233,7 @@ fn image_section(text: &mut String, plan: &ImagePlan) {
     plan_list(text, "tags", plan.tags.iter().map(ToString::to_string));
     plan_line(text, "base", &plan.base.runtime.to_string());
     if plan.base.build.value != plan.base.runtime.value {
-        plan_line(text, "build base", &plan.base.build.value);
+        plan_line(text, "build base", &plan.base.build.value.to_string());
     }
     plan_line(text, "Node.js", &plan.node_major.to_string());
     plan_line(text, "Next.js", &plan.next_version.to_string());

@@ -170,9 +170,9 @@ fn change(before: u64, now: u64) -> String {
 
 fn head_rows(summary: &Summary<'_>) -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
-    let tags: Vec<&str> = match (summary.image, summary.plan) {
-        (Some(image), _) => image.tags.iter().map(String::as_str).collect(),
-        (None, Some(plan)) => plan.tags.iter().map(|tag| tag.value.as_str()).collect(),
+    let tags: Vec<String> = match (summary.image, summary.plan) {
+        (Some(image), _) => image.tags.clone(),
+        (None, Some(plan)) => plan.tags.iter().map(|tag| tag.value.to_string()).collect(),
         (None, None) => Vec::new(),
     };
     let pushed = |tag: &str| summary.pushed.iter().any(|pushed| pushed.reference == tag);
@@ -276,10 +276,10 @@ pub(super) fn warning_table(warnings: &[Warning]) -> String {
 pub(super) fn layers(summary: &Summary<'_>) -> String {
     let Some(image) = summary.image.filter(|image| !image.layers.is_empty()) else { return String::new() };
     let base = base_layers(image);
-    let base_name = summary.plan.filter(|_| base > 0).map(|plan| plan.base.runtime.value.as_str());
+    let base_name = summary.plan.filter(|_| base > 0).map(|plan| plan.base.runtime.value.to_string());
     let mut rows = Vec::new();
     let (below, own) = image.layers.split_at(base);
-    if let Some(name) = base_name {
+    if let Some(name) = &base_name {
         let title = format!("Base image {} ({})", code(name), count(base, "layer"));
         let bytes = below.iter().map(|layer| layer.size).sum();
         let origin = if below.iter().all(|layer| is_in(summary.previous, layer)) { "♻️ reused" } else { "" };

@@ -11,7 +11,7 @@ use crate::image::plan::ImagePlan;
 use crate::image::plan::sample::{Sample, from_flag};
 use crate::image::{AppRoutes, BuiltImage, ImageLayer, PushedReference};
 use crate::pipeline::BuildRecord;
-use crate::project::{EnvFile, ProjectFacts};
+use crate::project::{DotenvFile, ProjectFacts};
 use crate::secret::Secret;
 
 /// A run with all parts; tests change what they are about.
@@ -55,7 +55,7 @@ impl SampleRun {
         let key = SecretValue::Value(Secret::new("very-secret-1234".to_owned()));
         sample.settings.secrets = vec![from_flag(SecretSource { id: "NPM_TOKEN".to_owned(), value: key }, "--secret")];
         sample.env("DATABASE_URL", EnvValue::Secret(Secret::new("postgres://x".to_owned())), EnvScope::Build);
-        sample.facts.env_files = vec![EnvFile {
+        sample.facts.env_files = vec![DotenvFile {
             path: crate::rel_path::RelPath::new(".env").unwrap(),
             tracked: true,
             variables: vec![("NEXT_PUBLIC_TITLE".to_owned(), "Shop".to_owned())],

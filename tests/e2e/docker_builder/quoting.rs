@@ -95,6 +95,7 @@ fn facts() -> ProjectFacts {
         workspace: Some(Workspace {
             declared_in: path("package.json"),
             tool: None,
+            build_task: None,
             packages: vec![WorkspacePackage {
                 name: "ui".to_owned(),
                 dir: path(PACKAGE_DIR),

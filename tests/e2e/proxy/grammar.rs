@@ -1,6 +1,6 @@
 //! Whatever is accepted means to Caddy what was typed.
 
-use nextdeploy::deploy::proxy::{Scope, Site, SiteWords, render_caddyfile};
+use nextdeploy::deploy::proxy::{CaddyfileScope, Site, SiteInput, render_caddyfile};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ proptest! {
         host in "[a-z0-9.-]{1,12}\\.[a-z]{2,5}",
     ) {
         let addresses = [host];
-        let words = SiteWords {
+        let words = SiteInput {
             app: "shop",
             addresses: &addresses,
             upstream: "127.0.0.1:3000",
@@ -36,14 +36,14 @@ proptest! {
             assets: Some(&folder),
         };
         // One that is refused shall not keep the others from Caddy.
-        let tame = SiteWords { addresses: &["shop.example.com".to_owned()], health_path: None, assets: None, base_path: None, ..words };
+        let tame = SiteInput { addresses: &["shop.example.com".to_owned()], health_path: None, assets: None, base_path: None, ..words };
         for words in [
             words,
-            SiteWords { assets: words.assets, ..tame },
-            SiteWords { health_path: words.health_path, base_path: words.base_path, ..tame },
+            SiteInput { assets: words.assets, ..tame },
+            SiteInput { health_path: words.health_path, base_path: words.base_path, ..tame },
         ] {
             let Ok(site) = Site::new(&words) else { continue };
-            let text = render_caddyfile(&site, Scope::Site);
+            let text = render_caddyfile(&site, CaddyfileScope::Site);
             let adapted = adapt(&text).map_err(|error| TestCaseError::fail(format!("{text}\n{error}")))?;
             let mut found = Vec::new();
             strings(&adapted, &mut found);

@@ -39,7 +39,7 @@ fn a_configuration_that_caddy_refuses_changes_nothing() {
         let somebody = TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = format!("localhost:{}", somebody.local_addr().unwrap().port());
         let run = load(&caddy.admin, "blog", &taken, &app.upstream());
-        check_told(&run, 7, &["proxy/refused", "address already in use", "served still"]);
+        check_told(&run, 7, &["proxy/refused", "address already in use", "still serves"]);
         let run = load(&caddy.admin, "blog", &domain, &app.upstream());
         check_told(&run, 2, &["proxy/address-taken", "`localhost`", "for the app `shop`"]);
         let address = SocketAddr::from(([127, 0, 0, 1], port));

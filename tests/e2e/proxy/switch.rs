@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use nextdeploy::deploy::proxy::{Admin, Drained, Ensured, ProxyError, Site, SiteWords, SwitchFolder, SwitchedBy};
+use nextdeploy::deploy::proxy::{
+    CaddyAdmin, Drained, ProxyError, Site, SiteChange, SiteInput, SwitchFolder, SwitchedBy,
+};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -15,7 +17,7 @@ use super::{block_on, free_port};
 
 fn site(app: &str, scheme: &str, port: u16, upstream: &str) -> Site {
     let addresses = [format!("{scheme}://localhost:{port}"), format!("{scheme}://127.0.0.1:{port}")];
-    let words = SiteWords {
+    let words = SiteInput {
         app,
         addresses: &addresses,
         upstream,
@@ -37,7 +39,7 @@ struct Scene {
     caddy: Caddy,
     /// Of the switch.
     folder: tempfile::TempDir,
-    admin: Admin,
+    admin: CaddyAdmin,
     address: SocketAddr,
     old: App,
     new: App,
@@ -52,7 +54,7 @@ impl Scene {
             "http": { "servers": {}, "http_port": free_port() },
             "pki": { "certificate_authorities": { "local": { "install_trust": false } } },
         }));
-        let admin = Admin::new(&caddy.admin).unwrap();
+        let admin = CaddyAdmin::new(&caddy.admin).unwrap();
         let (old, new) = (App::start("old").await, App::start("new").await);
         let root = tempfile::tempdir().unwrap();
         let folder = SwitchFolder::of(root.path(), "shop").unwrap();
@@ -60,8 +62,8 @@ impl Scene {
         assert!(admin.sees(&folder).await.unwrap());
         let folder = (by == By::Folder).then_some(&folder);
         let site = site("shop", scheme, port, &old.upstream());
-        assert_eq!(admin.ensure_site(&site, folder).await.unwrap(), Ensured::Created);
-        assert_eq!(admin.ensure_site(&site, folder).await.unwrap(), Ensured::Unchanged);
+        assert_eq!(admin.ensure_site(&site, folder).await.unwrap(), SiteChange::Created);
+        assert_eq!(admin.ensure_site(&site, folder).await.unwrap(), SiteChange::Unchanged);
         let scene = Self { caddy, folder: root, admin, address: ([127, 0, 0, 1], port).into(), old, new };
         // The second app of a pair has the port that the pair names.
         if by == By::Folder {
@@ -232,13 +234,14 @@ fn changes_at_the_same_time_are_all_made() {
         let app = App::start("app").await;
         let names = ["a", "b", "c", "d", "e"];
         let made = names.map(|name| {
-            let (admin, site) = (Admin::new(&caddy.admin).unwrap(), site(name, "http", free_port(), &app.upstream()));
+            let (admin, site) =
+                (CaddyAdmin::new(&caddy.admin).unwrap(), site(name, "http", free_port(), &app.upstream()));
             tokio::spawn(async move { admin.ensure_site(&site, None).await })
         });
         for task in made {
-            assert_eq!(task.await.unwrap().unwrap(), Ensured::Created);
+            assert_eq!(task.await.unwrap().unwrap(), SiteChange::Created);
         }
-        let admin = Admin::new(&caddy.admin).unwrap();
+        let admin = CaddyAdmin::new(&caddy.admin).unwrap();
         for name in names {
             assert_eq!(admin.upstreams(name).await.unwrap().unwrap(), [app.upstream()], "{name}");
         }

@@ -33,7 +33,7 @@ fn an_image_is_run_until_it_is_healthy() {
 
     let again = app.run(&["--publish", "0", &app.image]);
     expect(&again, 2);
-    assert!(again.stderr.contains("runs already") && again.stderr.contains("--replace"), "{}", again.stderr);
+    assert!(again.stderr.contains("already runs") && again.stderr.contains("--replace"), "{}", again.stderr);
     assert_eq!(app.running(), [name]);
 }
 

@@ -101,7 +101,7 @@ fn of_two_replacements_at_once_one_waits_for_another_time() {
     codes.sort_unstable();
     let said = runs.iter().map(|run| run.stderr.as_str()).collect::<String>();
     assert_eq!(codes, [Some(0), Some(2)], "{said}");
-    assert!(said.contains("is being replaced at this moment"), "{said}");
+    assert!(said.contains("is replacing a container of the app"), "{said}");
     assert_eq!((app.running().len(), app.get("/api/version").text().as_str()), (1, "two"));
     let marks =
         app.engine.docker(&["ps", "--all", "--quiet", "--filter", &format!("name=nextdeploy-replacing-{}", app.name)]);

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
@@ -14,8 +14,8 @@ use nextdeploy::host::Environment;
 use nextdeploy::image_ref::ImageRef;
 use nextdeploy::net::Network;
 use nextdeploy::origin::Origin;
-use nextdeploy::registry::transfer::{CredentialSource, PushOutcome, PushRun, TransferEvent, TransferOptions};
-use nextdeploy::registry::{Access, AuthError, Credentials, Login, RegistryHost};
+use nextdeploy::registry::transfer::{PushOutcome, PushRun, TransferEvent, TransferOptions};
+use nextdeploy::registry::{Credential, Keychain, Login};
 use nextdeploy::secret::Secret;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -86,15 +86,14 @@ impl Daemon {
     pub async fn push(
         &self,
         references: &[ImageRef],
-        credentials: &Passwords,
+        keychain: &Keychain,
         options: TransferOptions,
         cancel: impl Future<Output = ()>,
     ) -> (PushOutcome, Vec<TransferEvent>) {
         let engine = self.connect().await;
         let network = Network::new(&Environment::default(), None);
         let (events, mut received) = mpsc::channel(1000);
-        let run =
-            PushRun { engine: &engine, source: None, references, credentials, network: &network, events, options };
+        let run = PushRun { engine: &engine, source: None, references, keychain, network: &network, events, options };
         let outcome = run.push(cancel).await;
         let mut told = Vec::new();
         while let Some(event) = received.recv().await {
@@ -242,34 +241,17 @@ fn serve_registry(mut stream: TcpStream, manifest: &str, digest: &str, tags: &Mu
     let _ = stream.write_all(format!("{head}{body}").as_bytes());
 }
 
-/// The first password is used until it is refused, then the next; none at all is nobody.
-pub struct Passwords {
-    passwords: Vec<String>,
-    used: AtomicUsize,
-}
-
-impl Passwords {
-    pub fn of(passwords: &[&str]) -> Self {
-        Self { passwords: passwords.iter().map(|&password| password.into()).collect(), used: AtomicUsize::new(0) }
-    }
-
-    fn credentials(&self, index: usize) -> Option<Credentials> {
-        let password = Secret::new(self.passwords.get(index)?.clone());
-        let login = Login::Basic { username: "me".into(), password };
-        Some(Credentials { login, origin: "the test".into(), tried: Vec::new() })
-    }
-}
-
-impl CredentialSource for Passwords {
-    async fn credentials(&self, _: &RegistryHost, _: Access) -> Result<Credentials, AuthError> {
-        Ok(self.credentials(self.used.load(Ordering::SeqCst)).unwrap_or(Credentials {
+/// The first password is used until it is rejected, then the next one; without any, access is anonymous.
+pub fn passwords(passwords: &[&str]) -> Keychain {
+    if passwords.is_empty() {
+        return Keychain::fixed([Credential {
             login: Login::Anonymous,
-            origin: "nobody".into(),
+            origin: "anonymous access".into(),
             tried: vec!["`DOCKER_AUTH_CONFIG` is not set".into()],
-        }))
+        }]);
     }
-
-    async fn renew(&self, _: &RegistryHost, _: Access) -> Result<Option<Credentials>, AuthError> {
-        Ok(self.credentials(self.used.fetch_add(1, Ordering::SeqCst) + 1))
-    }
+    Keychain::fixed(passwords.iter().map(|&password| {
+        let login = Login::Basic { username: "me".into(), password: Secret::new(password.into()) };
+        Credential { login, origin: "the test".into(), tried: Vec::new() }
+    }))
 }

@@ -6,11 +6,12 @@ use std::io::{Read, Write};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use fake::{Daemon, ID, NewTags, Passwords, Registry, answer, chunk, end_stream, stream_lines};
+use fake::{Daemon, ID, NewTags, Registry, answer, chunk, end_stream, passwords, stream_lines};
 use nextdeploy::diagnostic::{Diagnostic, ExitCode};
 use nextdeploy::image_ref::ImageRef;
+use nextdeploy::registry::Keychain;
 use nextdeploy::registry::transfer::{
-    LayerOutcome, LayerState, PullRun, PushOutcome, TransferError, TransferEvent, TransferOptions,
+    LayerOutcome, LayerState, PullRun, PushOutcome, RetryPolicy, TransferError, TransferEvent, TransferOptions,
 };
 use tokio::sync::mpsc;
 
@@ -49,16 +50,19 @@ fn references(names: &[&str]) -> Vec<ImageRef> {
 
 fn options() -> TransferOptions {
     TransferOptions {
-        attempts: 4,
-        first_wait: Duration::from_millis(20),
-        longest_wait: Duration::from_millis(50),
+        retry: RetryPolicy {
+            attempts: 4,
+            first_wait: Duration::from_millis(20),
+            longest_wait: Duration::from_millis(50),
+            ..RetryPolicy::default()
+        },
         idle: Duration::from_secs(10),
         ..TransferOptions::default()
     }
 }
 
-async fn push(daemon: &Daemon, names: &[&str], passwords: &Passwords) -> (PushOutcome, Vec<TransferEvent>) {
-    daemon.push(&references(names), passwords, options(), std::future::pending()).await
+async fn push(daemon: &Daemon, names: &[&str], keychain: &Keychain) -> (PushOutcome, Vec<TransferEvent>) {
+    daemon.push(&references(names), keychain, options(), std::future::pending()).await
 }
 
 /// The only failure of `outcome`, after its code and exit code were compared.
@@ -78,7 +82,7 @@ async fn the_first_reference_goes_alone_and_every_digest_is_told() {
         stream_lines(stream, &pushed(push.tag()));
     });
     let names = ["HOST/shop:1", "HOST/shop:2", "HOST/shop", "HOST/shop:1"];
-    let (outcome, events) = push(&daemon, &names, &Passwords::of(&["p"])).await;
+    let (outcome, events) = push(&daemon, &names, &passwords(&["p"])).await;
     assert!(outcome.failed.is_empty(), "{outcome:?}");
     let arrived: Vec<_> = outcome
         .pushed
@@ -107,7 +111,7 @@ async fn the_first_reference_goes_alone_and_every_digest_is_told() {
 async fn an_error_inside_a_good_answer_is_an_error_for_all_tags_of_the_repository() {
     let daemon =
         Daemon::start(|_, stream| stream_lines(stream, &refused("denied: requested access to the resource is denied")));
-    let (outcome, _) = push(&daemon, &["HOST/shop:1", "HOST/shop:2"], &Passwords::of(&["p"])).await;
+    let (outcome, _) = push(&daemon, &["HOST/shop:1", "HOST/shop:2"], &passwords(&["p"])).await;
     let error = failure(&outcome, "registry/denied", ExitCode::Authentication);
     assert!(error.to_string().contains("does not allow pushing with the credentials from the test"), "{error}");
     assert_eq!(outcome.failed[0].references, ["127.0.0.1:1/shop:1", "127.0.0.1:1/shop:2"]);
@@ -124,13 +128,13 @@ async fn refused_credentials_are_renewed_once() {
         };
         stream_lines(stream, &lines);
     });
-    let (outcome, events) = push(&daemon, &["HOST/shop:1", "HOST/shop:2"], &Passwords::of(&["old?>~ü", "new"])).await;
+    let (outcome, events) = push(&daemon, &["HOST/shop:1", "HOST/shop:2"], &passwords(&["old?>~ü", "new"])).await;
     assert_eq!(outcome.pushed.len(), 2, "{outcome:?}");
     assert_eq!(daemon.pushes().len(), 3, "the new ones are kept for the second tag");
     let renewed = events.iter().filter(|event| matches!(event, TransferEvent::CredentialsRenewed { .. })).count();
     assert_eq!(renewed, 1, "{events:?}");
 
-    let (outcome, events) = push(&daemon, &["HOST/shop:1"], &Passwords::of(&["old?>~ü", "wrong", "new"])).await;
+    let (outcome, events) = push(&daemon, &["HOST/shop:1"], &passwords(&["old?>~ü", "wrong", "new"])).await;
     let error = failure(&outcome, "registry/unauthorized", ExitCode::Authentication);
     for secret in ["old?>~ü", "wrong"] {
         assert!(!format!("{error} {error:?} {events:?} {outcome:?}").contains(secret));
@@ -143,7 +147,7 @@ async fn nobody_is_told_what_was_tried() {
         assert_eq!(push.login(), serde_json::json!({}));
         stream_lines(stream, &refused("no basic auth credentials"));
     });
-    let (outcome, _) = push(&daemon, &["HOST/shop:1"], &Passwords::of(&[])).await;
+    let (outcome, _) = push(&daemon, &["HOST/shop:1"], &passwords(&[])).await;
     let error = failure(&outcome, "registry/no-credentials", ExitCode::Authentication);
     assert!(error.to_string().contains("`DOCKER_AUTH_CONFIG` is not set"), "{error}");
 }
@@ -159,7 +163,7 @@ async fn temporary_failures_are_tried_again_and_told() {
         stream_lines(stream, &lines);
     });
     let started = Instant::now();
-    let (outcome, events) = push(&daemon, &["HOST/shop:1"], &Passwords::of(&["p"])).await;
+    let (outcome, events) = push(&daemon, &["HOST/shop:1"], &passwords(&["p"])).await;
     assert_eq!(outcome.pushed.len(), 1, "{outcome:?}");
     assert!(started.elapsed() >= Duration::from_millis(300), "the registry wanted so long a pause");
     let retries: Vec<_> = events
@@ -184,7 +188,7 @@ async fn a_registry_that_wants_to_be_left_alone_for_long_is_given_up() {
         let daemon = Daemon::start(move |_, stream| {
             stream_lines(stream, &refused(&format!("toomanyrequests: retry-after: {wait}, allowed: 1/minute")));
         });
-        let (outcome, _) = push(&daemon, &["HOST/shop:1"], &Passwords::of(&["p"])).await;
+        let (outcome, _) = push(&daemon, &["HOST/shop:1"], &passwords(&["p"])).await;
         failure(&outcome, "registry/rate-limited", ExitCode::Push);
         assert_eq!(daemon.pushes().len(), 1);
     }
@@ -202,7 +206,7 @@ async fn bytes_that_drip_are_no_news() {
     let options = TransferOptions { idle: Duration::from_secs(1), ..options() };
     let start = Instant::now();
     let references = references(&["HOST/shop:1"]);
-    let (outcome, _) = daemon.push(&references, &Passwords::of(&["p"]), options, std::future::pending()).await;
+    let (outcome, _) = daemon.push(&references, &passwords(&["p"]), options, std::future::pending()).await;
     failure(&outcome, "registry/idle", ExitCode::Push);
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
 }
@@ -212,7 +216,7 @@ async fn attempts_are_bounded() {
     let daemon = Daemon::start(|_, stream| {
         stream_lines(stream, &refused("received unexpected HTTP status: 503 Service Unavailable"));
     });
-    let (outcome, _) = push(&daemon, &["HOST/shop:1"], &Passwords::of(&["p"])).await;
+    let (outcome, _) = push(&daemon, &["HOST/shop:1"], &passwords(&["p"])).await;
     let error = failure(&outcome, "registry/server-error", ExitCode::Push);
     assert!(error.to_string().contains("(503)") && error.to_string().ends_with("(4 attempts)"), "{error}");
     assert_eq!(daemon.pushes().len(), 4);
@@ -224,21 +228,21 @@ async fn a_daemon_that_breaks_off_or_talks_nonsense_is_named() {
         stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
         chunk(stream, &pushed(push.tag())[..3].join("\n"));
     });
-    let (outcome, _) = push(&cut, &["HOST/shop:1"], &Passwords::of(&["p"])).await;
+    let (outcome, _) = push(&cut, &["HOST/shop:1"], &passwords(&["p"])).await;
     let error = failure(&outcome, "daemon/connection-lost", ExitCode::Push);
     assert!(error.to_string().contains("during the push"), "{error}");
 
     let junk = Daemon::start(|_, stream| stream_lines(stream, &["<html>".into()]));
-    let (outcome, _) = push(&junk, &["HOST/shop:1"], &Passwords::of(&["p"])).await;
+    let (outcome, _) = push(&junk, &["HOST/shop:1"], &passwords(&["p"])).await;
     failure(&outcome, "daemon/connection-lost", ExitCode::Push);
 
     // An end without a digest is no success.
     let silent = Daemon::start(|_, stream| stream_lines(stream, &[r#"{"status":"bye"}"#.into()]));
-    let (outcome, _) = push(&silent, &["HOST/shop:1"], &Passwords::of(&["p"])).await;
+    let (outcome, _) = push(&silent, &["HOST/shop:1"], &passwords(&["p"])).await;
     failure(&outcome, "registry/no-digest", ExitCode::Push);
 
     let bad = Daemon::start(|_, stream| answer(stream, "400 Bad Request", r#"{"message":"invalid tag \u001b[2J"}"#));
-    let (outcome, _) = push(&bad, &["HOST/shop:1"], &Passwords::of(&["p"])).await;
+    let (outcome, _) = push(&bad, &["HOST/shop:1"], &passwords(&["p"])).await;
     let error = failure(&outcome, "registry/refused", ExitCode::Push);
     assert!(error.to_string().contains("invalid tag \\u{1b}[2J"), "{error}");
 }
@@ -253,7 +257,7 @@ async fn a_mute_registry_is_given_up() {
     let short = TransferOptions { idle: Duration::from_millis(300), ..options() };
     let started = Instant::now();
     let (outcome, _) =
-        daemon.push(&references(&["HOST/shop:1"]), &Passwords::of(&["p"]), short, std::future::pending()).await;
+        daemon.push(&references(&["HOST/shop:1"]), &passwords(&["p"]), short, std::future::pending()).await;
     failure(&outcome, "registry/idle", ExitCode::Push);
     assert!(started.elapsed() < Duration::from_secs(5));
 }
@@ -276,7 +280,7 @@ async fn a_cancelled_push_ends_in_the_daemon_and_tells_what_arrived() {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
-    let (outcome, _) = daemon.push(&references, &Passwords::of(&["p"]), options(), cancel).await;
+    let (outcome, _) = daemon.push(&references, &passwords(&["p"]), options(), cancel).await;
     assert_eq!(outcome.pushed.len(), 1, "{outcome:?}");
     assert_eq!(outcome.failed[0].references, ["127.0.0.1:1/shop:2", "127.0.0.1:1/shop:3"]);
     assert_eq!(outcome.error().unwrap().exit_code(), ExitCode::Interrupted);
@@ -292,10 +296,10 @@ async fn a_cancelled_push_ends_in_the_daemon_and_tells_what_arrived() {
 #[tokio::test]
 async fn what_the_daemon_does_not_have_is_not_sent() {
     let daemon = Daemon::start(|push, stream| stream_lines(stream, &pushed(push.tag())));
-    let (outcome, _) = push(&daemon, &["HOST/missing:1"], &Passwords::of(&["p"])).await;
+    let (outcome, _) = push(&daemon, &["HOST/missing:1"], &passwords(&["p"])).await;
     let error = failure(&outcome, "registry/no-local-image", ExitCode::Push);
     assert!(error.to_string().contains("`127.0.0.1:1/missing:1`"), "{error}");
-    let (outcome, _) = push(&daemon, &[&format!("HOST/shop@{DIGEST}")], &Passwords::of(&["p"])).await;
+    let (outcome, _) = push(&daemon, &[&format!("HOST/shop@{DIGEST}")], &passwords(&["p"])).await;
     failure(&outcome, "registry/digest-reference", ExitCode::Usage);
     assert!(daemon.pushes().is_empty());
 }
@@ -312,7 +316,7 @@ async fn a_failure_at_one_registry_does_not_hide_the_success_at_another() {
         };
         stream_lines(stream, &lines);
     });
-    let (outcome, _) = push(&daemon, &["localhost:1/other:1", "HOST/shop:1"], &Passwords::of(&["p"])).await;
+    let (outcome, _) = push(&daemon, &["localhost:1/other:1", "HOST/shop:1"], &passwords(&["p"])).await;
     assert_eq!(outcome.pushed.len(), 1, "{outcome:?}");
     failure(&outcome, "registry/repository-missing", ExitCode::Push);
     assert_eq!(outcome.failed[0].references, ["localhost:1/other:1"]);
@@ -326,8 +330,7 @@ async fn a_tag_that_cannot_be_overwritten_is_compared() {
         stream_lines(stream, &lines);
     });
     let same = Registry::start(ID, &["1", "2"], NewTags::Refused).address;
-    let (outcome, _) =
-        push(&daemon, &[&format!("{same}/shop:1"), &format!("{same}/shop:2")], &Passwords::of(&["p"])).await;
+    let (outcome, _) = push(&daemon, &[&format!("{same}/shop:1"), &format!("{same}/shop:2")], &passwords(&["p"])).await;
     assert!(outcome.failed.is_empty(), "{outcome:?}");
     let first = &outcome.pushed[0];
     assert!(first.unchanged && first.digest.starts_with("sha256:") && first.manifest_size > 0, "{first:?}");
@@ -336,13 +339,13 @@ async fn a_tag_that_cannot_be_overwritten_is_compared() {
     let other_id = format!("sha256:{}", "b".repeat(64));
     let other = Registry::start(&other_id, &["1"], NewTags::Refused).address;
     let (outcome, _) =
-        push(&daemon, &[&format!("{other}/shop:1"), &format!("{other}/shop:2")], &Passwords::of(&["p"])).await;
+        push(&daemon, &[&format!("{other}/shop:1"), &format!("{other}/shop:2")], &passwords(&["p"])).await;
     let error = failure(&outcome, "registry/immutable-tag", ExitCode::Push);
     assert!(error.to_string().contains(ID) && error.to_string().contains(&other_id), "{error}");
     assert_eq!((outcome.failed[0].references.len(), outcome.pushed.len()), (1, 1), "other tags still arrive");
 
     // A registry that cannot be asked.
-    let (outcome, _) = push(&daemon, &["HOST/shop:1"], &Passwords::of(&["p"])).await;
+    let (outcome, _) = push(&daemon, &["HOST/shop:1"], &passwords(&["p"])).await;
     failure(&outcome, "registry/immutable-tag", ExitCode::Push);
 }
 
@@ -354,7 +357,7 @@ async fn further_tags_are_put_on_the_manifest_that_arrived() {
         let daemon = Daemon::start(move |push, stream| stream_lines(stream, &pushed_as(push.tag(), &digest)));
         let names: Vec<String> = ["1", "2", "3"].iter().map(|tag| format!("{}/shop:{tag}", registry.address)).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let (outcome, events) = push(&daemon, &names, &Passwords::of(&["p"])).await;
+        let (outcome, events) = push(&daemon, &names, &passwords(&["p"])).await;
         assert!(outcome.failed.is_empty(), "{outcome:?}");
         let unchanged: Vec<bool> = outcome.pushed.iter().map(|pushed| pushed.unchanged).collect();
         assert_eq!(unchanged, [true, false, false], "only the first tag was there");
@@ -370,7 +373,7 @@ async fn a_registry_that_only_has_the_same_name_gets_no_tags() {
     let registry = Registry::start(ID, &["1"], NewTags::Taken);
     let daemon = Daemon::start(move |push, stream| stream_lines(stream, &pushed(push.tag())));
     let names = [format!("{}/shop:1", registry.address), format!("{}/shop:2", registry.address)];
-    let (outcome, _) = push(&daemon, &[&names[0], &names[1]], &Passwords::of(&["p"])).await;
+    let (outcome, _) = push(&daemon, &[&names[0], &names[1]], &passwords(&["p"])).await;
     assert_eq!((outcome.pushed.len(), daemon.pushes().len(), registry.tags()), (2, 2, vec!["1".to_owned()]));
 }
 
@@ -383,8 +386,8 @@ async fn pull(
     let (events, receiver) = mpsc::channel(8);
     drop(receiver);
     let reference = &references(&[reference])[0];
-    let credentials = &Passwords::of(&["p"]);
-    PullRun { engine: &engine, reference, platform, credentials, events, options: options() }
+    let keychain = &passwords(&["p"]);
+    PullRun { engine: &engine, reference, platform, keychain, events, options: options() }
         .pull(std::future::pending())
         .await
 }
@@ -468,7 +471,7 @@ async fn a_registry_that_repeats_the_credentials_does_not_get_them_printed() {
         let text = format!("denied: headers: Authorization: Basic {basic}, X-Token: {password}; {page}");
         stream_lines(stream, &refused(&text));
     });
-    let (outcome, events) = push(&daemon, &["HOST/shop:1"], &Passwords::of(&[password])).await;
+    let (outcome, events) = push(&daemon, &["HOST/shop:1"], &passwords(&[password])).await;
     let error = failure(&outcome, "registry/denied", ExitCode::Authentication);
     let text = format!("{error} {:?} {events:?}", error.hints());
     assert!(text.contains("[secret]"), "{text}");

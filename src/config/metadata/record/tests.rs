@@ -15,8 +15,8 @@ use crate::diagnostic::{Diagnostic, ExitCode};
 use crate::host::Environment;
 use crate::origin::{Origin, Sourced};
 use crate::project::{
-    BuildScript, InstallNeeds, Known, Lockfile, NamedScript, NextConfig, NextVersion, NodeRequirement, OutputMode,
-    PackageManager, PackageManagerKind, ProjectFacts, Routers, StartScript,
+    BuildScript, InstallNeeds, Lockfile, NamedScript, NextConfig, NextVersion, NodeRequirement, OutputMode,
+    PackageManager, PackageManagerKind, ProjectFacts, Routers, StartScript, StaticValue,
 };
 use crate::rel_path::RelPath;
 use crate::repo::{GitFacts, SourceTree};
@@ -62,7 +62,7 @@ fn facts() -> ProjectFacts {
         middleware: Some(path("apps/web/middleware.ts")),
         config: NextConfig {
             file: Some(path("apps/web/next.config.mjs")),
-            output: Known::Value(from(OutputMode::Standalone)),
+            output: StaticValue::Value(from(OutputMode::Standalone)),
             ..NextConfig::default()
         },
         build: BuildScript { script: Some(from(script)), bundler_flag: None },
@@ -156,7 +156,7 @@ fn a_fresh_record_passes() {
 fn every_difference_is_told() {
     let mut changed = facts();
     changed.node.value.major = 24;
-    changed.config.output = Known::Unknown { reason: "a function".into(), line: 1 };
+    changed.config.output = StaticValue::Unknown { reason: "a function".into(), line: 1 };
     changed.middleware = None;
     let mut later = tree(&[("apps/web/app/about/page.tsx", "")]);
     later.git = Some(GitFacts { dirty: true, commit: Some("f".repeat(40)), ..git() });

@@ -286,7 +286,7 @@ fn authorizations_webhooks_and_keys() {
 }
 
 #[test]
-fn what_looks_random_and_is_public() {
+fn public_values_that_look_random() {
     check(
         None,
         &[

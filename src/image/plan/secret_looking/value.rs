@@ -1,9 +1,9 @@
-//! The shapes of values: what is a secret whatever its name, what is none, and what is hidden inside a value.
+//! Shapes of values: secrets under any name, harmless values, and secrets hidden inside a value.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-/// Beginnings of tokens whose issuers mark them, each with the fewest characters of a whole token.
+/// Prefixes of tokens that their issuers mark, each with the minimum length of a token.
 const TOKEN_PREFIXES: [(&str, usize); 62] = [
     ("ghp_", 36),
     ("gho_", 36),
@@ -84,7 +84,7 @@ const WEBHOOKS: [&str; 13] = [
     ".infura.io/v3/",
     ".alchemy.com/v2/",
 ];
-/// What stands before a `:` and is no user name, in values such as `npm:react@18`.
+/// Prefixes before a `:` that are not user names, in values such as `npm:react@18`.
 const SCHEMES: [&str; 14] = [
     "acct",
     "docker",
@@ -101,7 +101,7 @@ const SCHEMES: [&str; 14] = [
     "workspace",
     "xmpp",
 ];
-/// `${NAME}`, `{{ secrets.x }}`, `<your key>`, the ARN of a secret: they name a secret, and are none.
+/// `${NAME}`, `{{ secrets.x }}`, `<your key>`, the ARN of a secret: placeholders, not secrets.
 pub(super) fn is_reference(value: &str) -> bool {
     let whole = |open: &str, close: &str| value.starts_with(open) && value.ends_with(close);
     let is_arn = value.starts_with("arn:aws") && !value.contains(char::is_whitespace);
@@ -109,7 +109,7 @@ pub(super) fn is_reference(value: &str) -> bool {
     (whole("${", "}") && value.matches('$').count() == 1) || whole("{{", "}}") || whole("<", ">") || is_arn || is_hidden
 }
 
-/// Switches, numbers, durations, addresses and paths are no secrets, whatever their name.
+/// Switches, numbers, durations, addresses and paths are not secrets, whatever their name.
 pub(super) fn is_harmless(value: &str, is_password: bool) -> bool {
     const WORDS: [&str; 14] = [
         "true",
@@ -130,7 +130,7 @@ pub(super) fn is_harmless(value: &str, is_password: bool) -> bool {
     if WORDS.iter().any(|word| value.eq_ignore_ascii_case(word)) {
         return true;
     }
-    // Four digits and more may be a bad password.
+    // Four or more digits may be a bad password.
     let longest = if is_password { 3 } else { 6 };
     let is_number = value.len() <= longest && value.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     is_number || is_duration(value) || is_plain_address(value) || is_path(value)
@@ -157,7 +157,7 @@ fn is_duration(value: &str) -> bool {
     (1..=4).contains(&parts)
 }
 
-/// `https://…`; one with a password was found before this is asked.
+/// `https://…`; URLs with a password were matched before.
 fn is_plain_address(value: &str) -> bool {
     let scheme = value.split_once("://").map(|(scheme, _)| scheme);
     let is_scheme = |scheme: &str| !scheme.is_empty() && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+');
@@ -184,14 +184,14 @@ pub(super) fn is_plain_word(value: &str) -> bool {
     is_version || (value.len() <= 40 && value.bytes().all(|b| b.is_ascii_alphabetic() || separators.contains(&b)))
 }
 
-/// What its issuer calls public.
+/// Keys that their issuer documents as public.
 pub(super) fn is_public(value: &str) -> bool {
     const PREFIXES: [&str; 4] = ["pk_live_", "pk_test_", "phc_", "sb_publishable_"];
     let is_word = value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     is_word && PREFIXES.iter().any(|prefix| value.starts_with(prefix))
 }
 
-/// True for what is a secret under any name: keys, marked tokens, passwords in addresses, authorizations, password hashes.
+/// True for secrets under any name: keys, marked tokens, passwords in addresses, authorizations, password hashes.
 pub(super) fn is_secret_shape(value: &str) -> bool {
     is_private_key(value)
         || value.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))).any(is_token)
@@ -210,7 +210,7 @@ fn is_token(piece: &str) -> bool {
     let is_access_key = piece.len() == 20
         && (piece.starts_with("AKIA") || piece.starts_with("ASIA"))
         && piece.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
-    // Words may begin like a token, but hardly have digits in them.
+    // Words may start like a token, but rarely contain digits.
     let is_marked = |(start, least): &(&str, usize)| {
         piece.len() >= *least && piece.strip_prefix(start).is_some_and(|rest| rest.bytes().any(|b| b.is_ascii_digit()))
     };
@@ -289,7 +289,7 @@ fn is_without_scheme(value: &str) -> bool {
         && is_password(password)
 }
 
-/// Not empty, and not the place where one is to be put.
+/// Neither empty nor a placeholder.
 fn is_password(text: &str) -> bool {
     let is_variable = text
         .strip_prefix('$')
@@ -321,7 +321,7 @@ pub(super) fn is_random(value: &str) -> bool {
         && is_mixed(value, 40)
         && distinct(value) >= 18
         && !value.split(['/', '-', '_']).all(is_word)
-        // What is text inside is judged by that.
+        // Decoded text is judged instead.
         && decoded(value).is_none()
 }
 
@@ -382,7 +382,7 @@ pub(super) fn holds_a_secret(value: &str, is_secret: impl Fn(&str, &str) -> bool
     value.split(is_end).filter_map(|pair| pair.split_once('=')).any(|(name, value)| {
         let name = name.trim_matches(['"', '\'', '-']);
         let value = value.trim_matches(['"', '\'']);
-        // The signature of a shared access (Azure, AWS) stands for a password.
+        // A shared access signature (Azure, AWS) is as good as a password.
         let is_signature = name.eq_ignore_ascii_case("sig") || name.eq_ignore_ascii_case("x-amz-signature");
         is_secret(name, value) || (is_signature && value.len() >= 16)
     })
