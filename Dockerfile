@@ -1,9 +1,9 @@
-# The tool's own image. `tool` (the default) holds the static program and certificate authorities, and nothing else; `shell` is for CI
-# systems that start a shell in the image of a job.
+# nextdeploy's own image. `tool` (the default) contains the static binary and certificate authorities, and nothing else; `shell` is for
+# CI systems that start a shell in the job's image.
 #
 #   docker build .                                     compiles the program
-#   docker build --build-arg PROGRAM=packed .          takes PACKED/{amd64,arm64}/nextdeploy, as releases do
-#   docker build --build-arg ROOTS=IMAGE .             takes the certificate authorities of another image
+#   docker build --build-arg PROGRAM=packed .          uses PACKED/{amd64,arm64}/nextdeploy, as releases do
+#   docker build --build-arg ROOTS=IMAGE .             uses the certificate authorities of another image
 ARG PROGRAM=compiled
 ARG ROOTS=alpine:3.22
 ARG SHELL_BASE=docker:28-git
@@ -23,8 +23,8 @@ COPY ${PACKED}/${TARGETARCH}/nextdeploy /nextdeploy
 
 FROM ${PROGRAM} AS program
 
-# Of the builder's own platform, so that nothing is emulated: the same files serve all. A copy of a folder's content keeps modes, a copy
-# to a folder that is not there does not.
+# On the builder's own platform, so that nothing is emulated: the files are the same on all platforms. Copying the content of a folder
+# keeps modes; copying into a folder that does not exist does not.
 FROM --platform=$BUILDPLATFORM ${ROOTS} AS roots
 RUN mkdir -p /files/etc/ssl/certs /files/tmp && chmod 1777 /files/tmp && cp /etc/ssl/certs/ca-certificates.crt /files/etc/ssl/certs/
 
@@ -37,8 +37,8 @@ CMD ["sh"]
 FROM scratch AS tool
 COPY --from=roots /files/ /
 COPY --from=program /nextdeploy /usr/local/bin/nextdeploy
-# A home and a temporary folder that any user may use. The user stays root: the socket of the daemon belongs to root on most machines,
-# and a step of a GitHub workflow has no other choice. Elsewhere: `docker run --user`, docs/ci.md.
+# A home and temporary folder that any user can use. The default user is root: the daemon's socket is owned by root on most machines,
+# and a step of a GitHub workflow cannot choose another user. Elsewhere use `docker run --user`, see docs/ci.md.
 ENV PATH=/usr/local/bin HOME=/tmp
 WORKDIR /tmp
 ENTRYPOINT ["nextdeploy"]

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# For the scripts beside it: packages of Debian or Ubuntu, installed only when they are missing.
+# Sourced by the other scripts: installs missing Debian or Ubuntu packages.
 
 die() { printf 'error: %s\n' "$1" >&2; exit 1; }
 
-# install_packages PACKAGE...: installs those that are not there yet.
+# install_packages PACKAGE...: installs the missing ones.
 install_packages() {
   local missing=() package log
   for package in "$@"; do
@@ -15,19 +15,19 @@ install_packages() {
   printf '%-13s installing %s\n' packages "${missing[*]}" >&2
   log=$(mktemp)
   if ! apt_install "${missing[@]}" >"$log" 2>&1; then
-    # A package list that is missing or out of date is the usual reason.
+    # The usual cause is a missing or outdated package list.
     apt-get update >>"$log" 2>&1 || true
     apt_install "${missing[@]}" >>"$log" 2>&1 || { tail -n 15 "$log" >&2; die "cannot install ${missing[*]} (log: $log)"; }
   fi
   rm -f "$log"
 }
 
-# Another apt-get is waited for.
+# Waits for other apt-get processes.
 apt_install() {
   DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$@" </dev/null
 }
 
-# require_rust: cargo with a C compiler to link with.
+# require_rust: finds cargo, and a C compiler for linking.
 require_rust() {
   # rustup's own folder is often not on the PATH of a non-login shell.
   command -v cargo >/dev/null || PATH=$PATH:$HOME/.cargo/bin

@@ -1,8 +1,8 @@
-//! What the action adds to a build: the program from the tool cache, the search for caches, and all of `nextdeploy build` but the time
-//! in which the daemon builds (start, detection, plan, context, log, outputs, job summary).
+//! The overhead of the action: the program from the tool cache, the cache lookup, and everything in `nextdeploy build` except the time
+//! the daemon builds (start, detection, plan, context, log, outputs, job summary).
 //!
-//! `cargo bench --bench action`; needs a Docker daemon, git, bash and the base image of the example. `NEXTDEPLOY_BINARY` names a program that
-//! is built already. Times are wall clock, medians of this one run; steps of the build come from the daemon's cache.
+//! `cargo bench --bench action`; needs a Docker daemon, git, bash and the base image of the example. `NEXTDEPLOY_BINARY` is the path of an
+//! existing binary. Times are wall clock, medians of this run; steps of the build come from the daemon's cache.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -18,7 +18,7 @@ use std::time::Instant;
 const ROUNDS: usize = 15;
 const IMAGE: &str = "nd-bench-action:1";
 
-/// Runs `command` as a step of a job; answers its seconds.
+/// Runs `command` as a step of a job; returns the seconds it took.
 fn step(command: &mut Command, job: &Path) -> f64 {
     for name in ["output", "summary"] {
         fs::write(job.join(name), "").unwrap();
@@ -56,7 +56,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A repository with the example, and the program in the tool cache as an earlier job has left it.
+/// A repository with the example, and the program in the tool cache as left by an earlier job.
 fn prepare(root: &Path, program: &Path, folder: &Path) {
     copy(&root.join("examples/hello-next"), &folder.join("app"));
     let identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"];

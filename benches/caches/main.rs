@@ -1,9 +1,9 @@
-//! What `--cache-dir` saves on a machine that lives for one run: a build after a one-line edit on an emptied builder, with package store
-//! and `.next/cache` brought in from a folder (and out again), beside the same build without.
+//! What `--cache-dir` saves on an ephemeral machine: a build after a one-line edit on an emptied builder, with package store
+//! and `.next/cache` restored from a folder (and saved again), compared with the same build without.
 //!
 //! `NEXTDEPLOY_BENCH_HOST=unix:///… cargo bench --bench caches [-- APP_DIR FILE_TO_EDIT]`. The daemon there loses its whole build
-//! cache, so it has to be named; it needs the base image. `NEXTDEPLOY_BINARY` names a program that is built already. Times are wall
-//! clock of the whole process, medians of this one run, the two kinds in turn.
+//! cache, so it has to be named; it needs the base image. `NEXTDEPLOY_BINARY` is the path of an existing binary. Times are wall
+//! clock of the whole process, medians of this run, alternating between both.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -32,7 +32,7 @@ struct Times {
     whole: f64,
     install: f64,
     build: f64,
-    /// What the log says about the caches.
+    /// The lines of the log about the caches.
     caches: Vec<String>,
 }
 
@@ -63,7 +63,7 @@ impl Bench {
         succeed(Command::new("docker").args(["--host", &self.host]).args(arguments));
     }
 
-    /// One build of a new state of the sources by a builder that knows nothing.
+    /// One build of changed sources with an emptied builder.
     fn build(&mut self, caches: Option<&Path>) -> Times {
         self.docker(&["builder", "prune", "--all", "--force"]);
         self.edits += 1;

@@ -1,7 +1,7 @@
 //! Image size and rebuild times against the docker CLI with the usual three-stage Dockerfile that Next.js documents.
 //!
 //! `cargo bench --bench image [-- APP_DIR]`; needs a daemon, a docker CLI with BuildKit (`DOCKER_CLI`, default `docker`) and
-//! network. Everything is measured in this one run; ratios are ours divided by theirs, below 1 is better.
+//! network. Everything is measured in this run; ratios are nextdeploy divided by docker, below 1 is better.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -20,7 +20,7 @@ const ROUNDS: usize = 5;
 const OURS: &str = "nd-bench-ours:latest";
 const THEIRS: &str = "nd-bench-theirs:latest";
 
-/// Dependencies, build and runner, as the documentation of Next.js describes a hand-written image.
+/// Dependencies, build and runner, as in the hand-written Dockerfile of the Next.js documentation.
 const DOCKERFILE: &str = r#"FROM node:22-slim AS base
 
 FROM base AS deps
@@ -63,7 +63,7 @@ fn docker() -> Command {
     command
 }
 
-/// One of the two ways to the image.
+/// One of the two tools.
 struct Contender {
     tag: &'static str,
     directory: PathBuf,
@@ -182,7 +182,7 @@ fn main() {
     fs::write(theirs.directory.join("next.config.js"), config).unwrap();
 
     println!("| measure | nextdeploy | docker CLI, three stages | ratio |\n|---|---|---|---|");
-    // The first build of each warms the daemon (base image, package store) and is not counted.
+    // The first build of each warms up the daemon (base image, package store) and is not counted.
     let cold = [&ours, &theirs].map(|contender| contender.build(false));
     let without_cache = [&ours, &theirs].map(|contender| contender.build(true));
     let mut unchanged = [Vec::new(), Vec::new()];

@@ -1,8 +1,8 @@
-//! What reading a container's output costs: a million lines that are there, and lines that are followed while they are printed,
-//! by `nextdeploy logs` and by the docker command line.
+//! The cost of reading a container's output: a million existing lines, and lines that are followed while they are printed,
+//! with `nextdeploy logs` and with the docker command line.
 //!
-//! `DOCKER_CLI=/usr/bin/docker cargo bench --bench logs`; needs a Docker daemon and `node:22-slim`. `NEXTDEPLOY_BINARY` names a
-//! program that is built already. Times are wall clock of the whole process, medians of this one run, the two programs in turn; memory is the peak of the process.
+//! `DOCKER_CLI=/usr/bin/docker cargo bench --bench logs`; needs a Docker daemon and `node:22-slim`. `NEXTDEPLOY_BINARY` is the path of an
+//! existing binary. Times are wall clock of the whole process, medians of this run, alternating; memory is the peak of the process.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -1,8 +1,8 @@
-//! What a load of requests notices when one version of an app replaces another behind Caddy: `nextdeploy run --replace --proxy`, beside
-//! what is done by hand (`docker run` of the new one, a poll, `caddy reload` with its port, `docker stop` of the old one).
+//! The effect on a load of requests when one version of an app replaces another behind Caddy: `nextdeploy run --replace --proxy`, compared
+//! with a manual replacement (`docker run` of the new one, a poll, `caddy reload` with its port, `docker stop` of the old one).
 //!
-//! `cargo bench --bench replace`; needs a Docker daemon, git, the base image of the example, `caddy` and `wrk`. `NEXTDEPLOY_BINARY` names a
-//! program that is built already. Connections are kept (`wrk -c 16`); both in turn, the numbers are sums of this one run.
+//! `cargo bench --bench replace`; needs a Docker daemon, git, the base image of the example, `caddy` and `wrk`. `NEXTDEPLOY_BINARY` is the
+//! path of an existing binary. Connections are kept (`wrk -c 16`); both alternate, the numbers are sums of this run.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -100,11 +100,11 @@ fn caddy(home: &Path) -> Command {
     command
 }
 
-/// What one load saw.
+/// The results of one load.
 #[derive(Debug, Clone, Copy, Default)]
 struct Seen {
     answers: u64,
-    /// Requests without an answer, or with one that is no success.
+    /// Requests without a response, or with an unsuccessful one.
     lost: u64,
     replacing: Duration,
 }

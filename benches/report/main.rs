@@ -1,8 +1,8 @@
-//! What reporting costs in a job: a build whose steps all come from the cache, with the dialect of GitHub Actions (groups,
-//! annotations, outputs, job summary) beside the same build with `--ci none`.
+//! The cost of reporting in a job: a build whose steps all come from the cache, with the output of GitHub Actions (groups,
+//! annotations, outputs, job summary) compared with the same build with `--ci none`.
 //!
-//! `cargo bench --bench report`; needs a Docker daemon, git and the base image of the example. `NEXTDEPLOY_BINARY` names a program that
-//! is built already. Times are wall clock of the whole process, medians of this one run, the two kinds in turn.
+//! `cargo bench --bench report`; needs a Docker daemon, git and the base image of the example. `NEXTDEPLOY_BINARY` is the path of an
+//! existing binary. Times are wall clock of the whole process, medians of this run, alternating between both.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,

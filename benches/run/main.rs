@@ -1,8 +1,8 @@
-//! How long it takes until an app answers: `nextdeploy run` beside `docker run` of the same image and a poll.
+//! Time until an app answers: `nextdeploy run` compared with `docker run` of the same image and a poll.
 //!
-//! `cargo bench --bench run`; needs a Docker daemon, git and the base image of the example. `NEXTDEPLOY_BINARY` names a program that is
-//! built already. Times are wall clock from the command to its end, or to the first answer, medians of this one run, all in turn. What an
-//! image says of its app is kept between runs, so the first run of an image has a row of its own.
+//! `cargo bench --bench run`; needs a Docker daemon, git and the base image of the example. `NEXTDEPLOY_BINARY` is the path of an
+//! existing binary. Times are wall clock from the command to its exit, or to the first response, medians of this run, alternating. The app
+//! description in an image is cached between runs, so the first run of an image has a separate row.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -83,7 +83,7 @@ fn by_docker() -> Duration {
     elapsed
 }
 
-/// `cache` holds what is known of images.
+/// `cache` contains what is known about images.
 fn by_nextdeploy(cache: &Path) -> Duration {
     let start = Instant::now();
     let publish = PORT.to_string();

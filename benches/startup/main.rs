@@ -1,6 +1,6 @@
-//! Start-up and detection: `--help`, and `detect` in a pnpm workspace of 20,000 files beside `git status` in the same tree.
+//! Start-up and detection: `--help`, and `detect` in a pnpm workspace of 20,000 files compared with `git status` in the same tree.
 //!
-//! `cargo bench --bench startup`; needs git. Times are wall clock of the whole process, medians of this one run.
+//! `cargo bench --bench startup`; needs git. Times are wall clock of the whole process, medians of this run.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -1,8 +1,8 @@
-//! `nextdeploy supervise` as a forwarder of logs, beside `docker logs -f` into a file, and what it costs while nothing happens.
+//! `nextdeploy supervise` as a log forwarder, compared with `docker logs -f` into a file, and its idle cost.
 //!
-//! `cargo bench --bench supervise [-- ROUNDS]`; needs Docker and `node:22-slim`. `NEXTDEPLOY_BINARY` names a program that is built already.
-//! Both read the same log of one container, which is there already, from its beginning, until the last line is in the file. The idle
-//! measure has 50 containers with health checks and metrics of all of them.
+//! `cargo bench --bench supervise [-- ROUNDS]`; needs Docker and `node:22-slim`. `NEXTDEPLOY_BINARY` is the path of an existing binary.
+//! Both read the same existing log of one container from the beginning, until the last line is in the file. The idle
+//! measurement has 50 containers with health checks, and metrics of all of them.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -37,7 +37,7 @@ fn docker(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// A container that is removed at the end.
+/// A container that is removed on drop.
 struct Container(String);
 
 impl Container {
@@ -57,12 +57,12 @@ impl Drop for Container {
     }
 }
 
-/// The program, ended with this value.
+/// The program, killed on drop.
 struct Running(Child);
 
 impl Running {
     fn supervise(program: &str, folder: &Path, arguments: &[&str]) -> Self {
-        // All that was printed is wanted.
+        // Keep all output.
         fs::create_dir_all(folder.join("state")).unwrap();
         fs::write(folder.join("state/positions.json"), r#"{"since":"1970-01-01T00:00:00Z","containers":{}}"#).unwrap();
         let mut command = Command::new(program);
@@ -93,7 +93,7 @@ fn processor_time(process: u32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// Until `file` has `wanted` lines; answers its bytes.
+/// Waits until `file` has `wanted` lines; returns its size in bytes.
 fn wait_for_lines(file: &Path, wanted: u32) -> u64 {
     let (mut lines, mut read, mut block) = (0, 0, vec![0; 1 << 20]);
     let started = Instant::now();
@@ -175,7 +175,7 @@ fn idle(program: &str) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("idle.log");
     let arguments = ["nd-bench-idle", "--listen", "127.0.0.1:9599", "--log-file", file.to_str().unwrap()];
-    // The first looks are not idle.
+    // The first inspections are not idle.
     sleep(Duration::from_secs(20));
     let daemon = docker_daemon();
     let alone = watch(&[daemon], || {})[0];
@@ -192,7 +192,7 @@ fn idle(program: &str) {
     println!("scraped every 15 s: {:.2}, the daemon beside it {:.2}", scraped[0], scraped[1]);
 }
 
-/// What the processes use in the next minute, while `often` is done every 15 s.
+/// CPU usage of the processes during the next minute, while `often` runs every 15 s.
 fn watch(processes: &[u32], often: impl Fn()) -> Vec<f64> {
     often();
     let (before, started): (Vec<Duration>, _) =

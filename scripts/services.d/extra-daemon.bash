@@ -9,7 +9,7 @@ start_extra_daemon() {
     [[ -d /run/systemd/system ]] || mount_cgroups
     mkdir -p "$EXTRA_ROOT"
     mountpoint -q "$EXTRA_ROOT" || mount -t tmpfs -o "size=$EXTRA_DAEMON_SIZE" nextdeploy-extra "$EXTRA_ROOT"
-    # Its own bridge: with none it would delete the bridge of the first daemon.
+    # Its own bridge: without one it would delete the bridge of the first daemon.
     ip link show "$EXTRA_BRIDGE" >/dev/null 2>&1 || ip link add "$EXTRA_BRIDGE" type bridge
     ip addr replace "$EXTRA_SUBNET" dev "$EXTRA_BRIDGE"
     ip link set "$EXTRA_BRIDGE" up
@@ -25,7 +25,7 @@ stop_extra_daemon() {
   stop_process extra-daemon
   end_orphans
   local mount
-  # Deepest first: a daemon that was killed leaves layers and network namespaces mounted.
+  # Deepest first: a killed daemon leaves layers and network namespaces mounted.
   awk -v run="$RUN_DIR/extra-" 'index($5, run) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r mount; do
     umount "$mount" 2>/dev/null || umount -l "$mount"
   done
@@ -33,7 +33,7 @@ stop_extra_daemon() {
   rm -rf --one-file-system "$EXTRA_ROOT" "$RUN_DIR/extra-exec" "$EXTRA_SOCKET" "$RUN_DIR/extra-docker.pidfile"
 }
 
-# end_orphans: what a second daemon that was killed leaves running: its containerd, and processes of build steps.
+# end_orphans: kills what a killed second daemon leaves running: its containerd, and processes of build steps.
 end_orphans() {
   local process pid
   for process in /proc/[0-9]*; do

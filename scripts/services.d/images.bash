@@ -1,14 +1,14 @@
 # shellcheck shell=bash
-# Base images: pulled where a registry answers, else made from Debian and npm packages.
+# Base images: pulled if a registry is reachable, else built from Debian and npm packages.
 
 has_image() { docker image inspect "$1" >/dev/null 2>&1; }
 
-# try_pull IMAGE: pulls it, but gives up in seconds where no registry answers.
+# try_pull IMAGE: pulls it, but gives up within seconds if no registry responds.
 try_pull() {
   local log=$STATE_DIR/pull.log pull
   docker pull "$1" >"$log" 2>&1 </dev/null 9>&- &
   pull=$!
-  # "Pulling from" is printed as soon as the registry has answered.
+  # "Pulling from" is printed as soon as the registry has responded.
   wait_until 6 pull_is_decided "$pull" "$log" || { kill "$pull" 2>/dev/null || true; }
   wait "$pull" 2>/dev/null
 }
@@ -21,18 +21,18 @@ start_images() {
   for major in $NODE_MAJORS; do
     local image=node:$major-slim
     if has_image "$image"; then
-      say images "$image is there"
+      say images "$image exists"
     elif try_pull "$image"; then
       say images "$image pulled"
     else
-      say images "$image cannot be pulled: making it from Debian and npm packages"
+      say images "$image cannot be pulled: building it from Debian and npm packages"
       make_base_image "$major"
-      say images "$image made ($(docker image inspect -f '{{.Size}}' "$image" | numfmt --to=si)B)"
+      say images "$image built ($(docker image inspect -f '{{.Size}}' "$image" | numfmt --to=si)B)"
     fi
   done
 }
 
-# make_debian_tree: a minimal Debian, made once and kept as an archive.
+# make_debian_tree: a minimal Debian, created once and kept as an archive.
 make_debian_tree() {
   local archive=$STATE_DIR/debian-$SUITE.tar tree=$STATE_DIR/debian-$SUITE.tmp
   [[ -s $archive ]] && return
@@ -47,7 +47,7 @@ make_debian_tree() {
   rm -rf --one-file-system "$tree"
 }
 
-# slim_tree DIR: removes what no container needs: documentation, translations, package caches.
+# slim_tree DIR: removes files that no container needs: documentation, translations, package caches.
 slim_tree() {
   find "$1/usr/share/doc" -mindepth 1 ! -type d ! -name copyright -delete
   find "$1/usr/share/doc" -mindepth 1 -type d -empty -delete
@@ -57,8 +57,8 @@ slim_tree() {
   mkdir -p "$1/var/lib/apt/lists/partial" "$1/var/cache/apt/archives/partial"
 }
 
-# make_base_image MAJOR: as node:MAJOR-slim, with the CA bundle of this machine, because its network
-# may intercept TLS and an install inside of a build must trust it.
+# make_base_image MAJOR: builds node:MAJOR-slim, with the CA bundle of this machine, because its network
+# may intercept TLS and an install inside a build must trust it.
 make_base_image() (
   local major=$1 arch work version
   case $(dpkg --print-architecture) in
@@ -98,7 +98,7 @@ make_base_image() (
     - "node:$major-slim" >/dev/null
 )
 
-# fetch_package SPEC DIR: unpacks a package of the npm registry.
+# fetch_package SPEC DIR: unpacks a package from the npm registry.
 fetch_package() {
   local download file
   download=$(mktemp -d "$STATE_DIR/package.XXXXXX")

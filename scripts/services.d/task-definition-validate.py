@@ -1,4 +1,4 @@
-"""Whether the files named on the command line are task definitions of Amazon ECS, by the service's own model."""
+"""Checks that the given files are Amazon ECS task definitions, using the service's own model."""
 
 import json
 import sys

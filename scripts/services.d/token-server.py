@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""A registry's token service, as GHCR has one: who asks with a name and a password gets a signed bearer token.
+"""A registry's token service, like that of GHCR: a request with a user name and a password gets a signed bearer token.
 
 Usage: token-server.py USERS KEY CERTIFICATE ADDRESS [TLS_ADDRESS TLS_CERTIFICATE TLS_KEY]
 
-USERS is `registry-users.json`; a user has `rights`, and may have `seconds` (lifetime of the tokens), `refused` (why nobody
-gets in with this password) or `push` (why a push is denied). Never writes a password anywhere.
+USERS is `registry-users.json`; a user has `rights`, and may have `seconds` (lifetime of the tokens), `refused` (why this
+password is rejected) or `push` (why a push is denied). Never writes a password anywhere.
 """
 
 import base64
@@ -26,7 +26,7 @@ def base64url(data):
 
 
 class Signer:
-    """RS256 with the certificate in the header, which is what the registry checks."""
+    """RS256 with the certificate in the header, which the registry verifies."""
 
     def __init__(self, key, certificate):
         self.key = key
@@ -42,7 +42,7 @@ class Signer:
 
 
 class Denied(Exception):
-    """An answer in the error format of the registry API."""
+    """A response in the error format of the registry API."""
 
     def __init__(self, status, code, message):
         super().__init__(message)
@@ -51,7 +51,7 @@ class Denied(Exception):
 
 
 def find_user(users, authorization):
-    """The user of an `Authorization` header; None when there is no such header."""
+    """The user of an `Authorization` header; None without one."""
     if authorization is None:
         return None, {"rights": []}
     scheme, _, value = authorization.partition(" ")
@@ -68,15 +68,15 @@ def find_user(users, authorization):
 
 
 def grant(user, scopes):
-    """What of the wanted `repository:NAME:ACTIONS` the user may do."""
+    """The subset of the requested `repository:NAME:ACTIONS` that the user is allowed."""
     access = []
     for scope in scopes:
         kind, _, rest = scope.partition(":")
         name, _, actions = rest.rpartition(":")
-        wanted = actions.split(",")
-        if "push" in wanted and "push" in user:
+        requested = actions.split(",")
+        if "push" in requested and "push" in user:
             raise Denied(403, "DENIED", user["push"])
-        granted = [action for action in wanted if action in user["rights"]]
+        granted = [action for action in requested if action in user["rights"]]
         access.append({"type": kind, "name": name, "actions": granted})
     return access
 
@@ -104,7 +104,7 @@ class TokenHandler(BaseHTTPRequestHandler):
         name, user = find_user(self.users, self.headers.get("Authorization"))
         scopes = [scope for value in query.get("scope", []) for scope in value.split()]
         if name is None and scopes:
-            # Not the standard text of the code: at that, Docker Engine 20.10 tries again for 50 seconds.
+            # Not the standard text of the code: with that, Docker Engine 20.10 retries for 50 seconds.
             raise Denied(401, "UNAUTHORIZED", "nobody is logged in")
         now = int(time.time())
         lifetime = user.get("seconds", LIFETIME_SECONDS)
@@ -112,7 +112,7 @@ class TokenHandler(BaseHTTPRequestHandler):
             "iss": "nextdeploy-services",
             "sub": name or "",
             "aud": query.get("service", [""])[0],
-            # The registry forgives a minute of difference between clocks.
+            # The registry tolerates a clock skew of one minute.
             "exp": now + lifetime - 60,
             "nbf": now - 3600,
             "iat": now,
@@ -137,7 +137,7 @@ def serve(address, context=None):
     host, _, port = address.rpartition(":")
     server = ThreadingHTTPServer((host, int(port)), TokenHandler)
     if context:
-        # The handshake happens in the thread of the connection, so that a mute client holds up nobody.
+        # The handshake happens in the thread of the connection, so that a silent client does not block others.
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     server.serve_forever()
 

@@ -1,19 +1,19 @@
 # shellcheck shell=bash
-# What says whether a manifest is one, from package registries, each of one version: nothing runs in the background.
+# Manifest validators from package registries, with pinned versions; nothing runs in the background.
 
 VALIDATORS_DIR=$STATE_DIR/validators
 VALIDATORS_BIN=$RUN_DIR/validators
 VALIDATORS_PYTHON=(kubernetes-validate==1.37.0 botocore==1.44.5)
-# The release of Debian with Docker Compose 2.
+# The Debian release that has Docker Compose 2.
 COMPOSE_SUITE=trixie
 VALIDATORS_WANTED="${VALIDATORS_PYTHON[*]} compose-$COMPOSE_SUITE 1"
 
 validators_answer() { [[ $(cat "$VALIDATORS_DIR/made" 2>/dev/null) == "$VALIDATORS_WANTED" && -x $VALIDATORS_BIN/docker-compose ]]; }
 
-# download_compose FOLDER: the program of another release's package, which needs nothing but the C library.
+# download_compose FOLDER: the binary from another release's package, which only needs the C library.
 download_compose() {
   local apt=$1/apt mirror package
-  # Where this release comes from.
+  # The mirror of the installed release.
   mirror=$(apt-get indextargets --format "\$(REPO_URI)" | grep -v security | sort -u | head -n 1)
   mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
   printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' "$mirror" "$COMPOSE_SUITE" >"$apt/sources.list"
@@ -38,12 +38,12 @@ install_validators() {
       download_compose "$VALIDATORS_DIR"
   } </dev/null >"$STATE_DIR/validators.log" 2>&1; then
     tail -n 15 "$STATE_DIR/validators.log" >&2
-    die "the validators cannot be installed (log: $STATE_DIR/validators.log)"
+    die "cannot install the validators (log: $STATE_DIR/validators.log)"
   fi
   printf '%s' "$VALIDATORS_WANTED" >"$VALIDATORS_DIR/made"
 }
 
-# validator NAME COMMAND...: a command of that name in the folder that tests look into.
+# validator NAME COMMAND...: creates a command of that name in the folder that tests use.
 validator() {
   printf '#!/bin/sh\nexec %s "$@"\n' "${*:2}" >"$VALIDATORS_BIN/$1"
   chmod 755 "$VALIDATORS_BIN/$1"

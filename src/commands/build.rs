@@ -6,7 +6,7 @@ use super::display::{progress_mode, show};
 use super::output::write_file;
 use super::{Session, block_on, dry_run, reporting, to_json, without_secrets};
 use crate::builder::BuildError;
-use crate::config::cli::{Build, Words};
+use crate::config::cli::{Build, CliSettings};
 use crate::diagnostic::{Diagnostic as _, ExitCode};
 use crate::error::{CommandError, Error};
 use crate::image::BuiltImage;
@@ -15,14 +15,14 @@ use crate::repo::GitDetail;
 use crate::report::transfer::{PushResult, render_push};
 use crate::report::{self, BuildResult, PushReport};
 
-pub fn run(session: &Session, verb: &Build, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Build, words: &CliSettings) -> Result<ExitCode, Error> {
     let (reached, ended) = match plan(session, words) {
         Ok(planned) => {
             session.tell_folded("detect", "Project", || report::render_facts(&planned.opened.facts));
             session.tell_folded("plan", "Plan of the image", || report::render_plan(&planned.plan));
             warn(session, &planned);
             if planned.opened.run.dry_run {
-                dry_run::run(session, verb.run.json, planned)
+                dry_run::run(session, verb.json, planned)
             } else {
                 build(session, verb, planned)
             }
@@ -35,7 +35,7 @@ pub fn run(session: &Session, verb: &Build, words: &Words) -> Result<ExitCode, E
 
 /// Builds the image of a container: it is neither pushed nor announced, and standard output stays empty. An interrupted build yields its
 /// exit code.
-pub fn build_image(session: &Session, words: &Words) -> Result<Result<BuiltImage, ExitCode>, Error> {
+pub fn build_image(session: &Session, words: &CliSettings) -> Result<Result<BuiltImage, ExitCode>, Error> {
     let planned = plan(session, words).map_err(|failure| failure.error)?.without_push();
     warn(session, &planned);
     let mode = progress_mode(session, planned.opened.run.progress);
@@ -57,7 +57,7 @@ pub fn build_image(session: &Session, words: &Words) -> Result<Result<BuiltImage
     }
 }
 
-fn plan(session: &Session, words: &Words) -> Result<Planned, Failure> {
+fn plan(session: &Session, words: &CliSettings) -> Result<Planned, Failure> {
     session.open(words, GitDetail::Full)?.into_planned()
 }
 
@@ -96,7 +96,7 @@ fn build(session: &Session, verb: &Build, planned: Planned) -> (Reached, Result<
     };
     match ended {
         Ok(published) => {
-            let code = write_results(session, verb.run.json, &published, &push).and_then(|()| {
+            let code = write_results(session, verb.json, &published, &push).and_then(|()| {
                 match signal.unwrap_or_else(|| exit_code(&published.push)) {
                     ExitCode::Ok if announced == Announced::Incompletely && announce_required => {
                         Err(CommandError::NotAnnounced.into())

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::Session;
 use super::announce::forge_client;
-use crate::config::cli::{Doctor, Words};
+use crate::config::CliSettings;
+use crate::config::cli::Doctor;
 use crate::config::settings::PushPolicy;
 use crate::diagnostic::ExitCode;
 use crate::docker::connection::Engine;
@@ -23,7 +24,7 @@ use crate::repo::GitDetail;
 use crate::report::forge::{ForgeAction, ForgeTarget, RequestedReports};
 use crate::report::render_findings;
 
-pub fn run(session: &Session, verb: &Doctor, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Doctor, words: &CliSettings) -> Result<ExitCode, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Runtime)?;
     let findings = runtime.block_on(examine(session, words));
     if verb.json {
@@ -35,7 +36,7 @@ pub fn run(session: &Session, verb: &Doctor, words: &Words) -> Result<ExitCode, 
 }
 
 /// A problem in one area does not prevent the checks of the others.
-async fn examine(session: &Session, words: &Words) -> Vec<DoctorFinding> {
+async fn examine(session: &Session, words: &CliSettings) -> Vec<DoctorFinding> {
     let mut findings = Vec::new();
     let opened = session.open(words, GitDetail::Full);
     let known = match opened.and_then(|project| project.plan().map(|plan| (project, plan))) {

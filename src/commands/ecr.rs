@@ -1,7 +1,7 @@
 //! `nextdeploy ecr`.
 
 use super::{Session, pretty, to_json};
-use crate::config::cli::{Ecr, EcrCommand, EnsureRepository, PolicyArgs, PolicyDocument, ProvisionUser, Words};
+use crate::config::cli::{CliSettings, Ecr, EcrCommand, EnsureRepository, PolicyArgs, PolicyDocument, ProvisionUser};
 use crate::config::metadata::ConfigFiles;
 use crate::config::settings::{self, Resolved};
 use crate::diagnostic::ExitCode;
@@ -16,7 +16,7 @@ use crate::registry::ecr::{
 use crate::report::{Policies, key_document, render_planned_calls, render_repository, user_document};
 use crate::secret::Secret;
 
-pub fn run(session: &Session, verb: &Ecr, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Ecr, words: &CliSettings) -> Result<ExitCode, Error> {
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
     session.warn(&resolved.warnings);
     let target = RepositoryTarget::parse(&verb.target().repository)?;

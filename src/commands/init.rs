@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use super::Session;
 use super::output::{create_inside, write_inside};
-use crate::config::cli::{Init, Words};
+use crate::config::cli::Init;
+use crate::config::{CliSettings, Setting};
 use crate::diagnostic::{ExitCode, printable_path};
 use crate::error::{CommandError, Error};
 use crate::host::{FILE_LIMIT, Folder};
@@ -18,17 +19,17 @@ use crate::workflow::{
 /// The branch of a repository without one.
 const DEFAULT_BRANCH: &str = "main";
 
-pub fn run(session: &Session, verb: &Init, ci: Option<&str>, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Init, words: &CliSettings) -> Result<ExitCode, Error> {
     // A project that cannot be built here cannot be built in CI.
     let project = session.open(words, GitDetail::Tracking)?;
     session.warn(&project.warnings);
     let root = &project.tree.root;
     let top = git_top_level(root).unwrap_or_else(|| root.clone());
-    let target = CiTarget::find(ci, project.tree.git.as_ref().and_then(|git| git.remote.as_deref()))?;
+    let target = CiTarget::find(verb.ci.as_deref(), project.tree.git.as_ref().and_then(|git| git.remote.as_deref()))?;
     let choices = Choices {
         target,
         registry: TargetRegistry::parse(verb.registry.as_deref(), target)?,
-        directory: directory(verb, &project, &top),
+        directory: directory(words, &project, &top),
         branch: default_branch(root, &git_options(&session.environment, session.reporting.system, GitDetail::Tracking))
             .unwrap_or_else(|| DEFAULT_BRANCH.to_owned()),
         program: Program::new(target, verb.uses.as_deref(), Release::of_this_program())?,
@@ -55,10 +56,10 @@ pub fn run(session: &Session, verb: &Init, ci: Option<&str>, words: &Words) -> R
 }
 
 /// The folder of the named app, else the folder passed; relative to the top of the repository.
-fn directory(verb: &Init, project: &Opened, top: &Path) -> RelPath {
-    let folder = match (&verb.app, &verb.directory) {
-        (Some(_), _) => project.tree.root.join(project.facts.app_dir.as_str()),
-        (None, directory) => {
+fn directory(words: &CliSettings, project: &Opened, top: &Path) -> RelPath {
+    let folder = match (words.get(Setting::App), &words.directory) {
+        ([_, ..], _) => project.tree.root.join(project.facts.app_dir.as_str()),
+        ([], directory) => {
             let directory = directory.clone().unwrap_or_else(|| PathBuf::from("."));
             directory.canonicalize().unwrap_or(directory)
         }

@@ -1,24 +1,22 @@
 //! `nextdeploy manifest`.
 
-use std::collections::BTreeMap;
-
 use super::launching::known_images;
 use super::{Session, block_on, containers};
-use crate::config::cli::{Ecs, Manifest, ManifestArgs, ManifestCommand, Words};
+use crate::config::cli::{CliSettings, Ecs, Manifest, ManifestArgs, ManifestCommand};
 use crate::deploy::manifest::{
-    ComposeOptions, EcsOptions, KubernetesOptions, ManifestError, render_compose, render_ecs, render_kubernetes,
+    ComposeOptions, EcsOptions, KubernetesOptions, ManifestError, parse_secret_arns, render_compose, render_ecs,
+    render_kubernetes,
 };
 use crate::deploy::{
     ContainerConfig, LaunchError, LaunchInputs, MachineFacts, current_folder, plan_launch, read_config, read_env_files,
-    read_run_document,
+    read_run_document, with_variables_of_secrets,
 };
 use crate::diagnostic::ExitCode;
 use crate::docker::ImageFacts;
 use crate::error::Error;
-use crate::host::Environment;
 use crate::origin::{Origin, Sourced};
 
-pub fn run(session: &Session, verb: &Manifest, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Manifest, words: &CliSettings) -> Result<ExitCode, Error> {
     let args = verb.args();
     let config = configuration(session, args)?;
     let reference = match (&args.image, &config.image) {
@@ -70,14 +68,9 @@ pub fn run(session: &Session, verb: &Manifest, words: &Words) -> Result<ExitCode
     Ok(ExitCode::Ok)
 }
 
-/// Values of secrets are not needed, so that the variables named by flags may be unset.
-fn configuration(session: &Session, args: &ManifestArgs) -> Result<ContainerConfig, Error> {
-    let names = args.container.secret.iter().filter_map(|text| {
-        let named = text.split(',').find_map(|part| part.strip_prefix("env="));
-        named.or_else(|| (!text.contains(['=', ','])).then_some(text.as_str()))
-    });
-    let missing = names.filter(|name| session.environment.get(name).is_none()).map(|name| (name, "not needed"));
-    let environment = Environment::from_pairs(session.environment.iter().chain(missing));
+/// Without the values of secrets, which no manifest contains.
+fn configuration(session: &Session, args: &ManifestArgs) -> Result<ContainerConfig, LaunchError> {
+    let environment = with_variables_of_secrets(&args.container, &session.environment);
     let flags = ContainerConfig::from_flags(&args.container, &current_folder(), &environment)?;
     Ok(match &args.spec {
         None => flags,
@@ -86,20 +79,12 @@ fn configuration(session: &Session, args: &ManifestArgs) -> Result<ContainerConf
 }
 
 fn ecs_options(verb: &Ecs, image: &ImageFacts) -> Result<EcsOptions, ManifestError> {
-    let source = |text: &String| {
-        let parts = text.split_once('=').filter(|(name, _)| !name.is_empty());
-        parts.map(|(name, arn)| (name.to_owned(), arn.to_owned())).ok_or_else(|| ManifestError::Value {
-            what: "source of a secret",
-            text: text.clone(),
-            reason: "expected `NAME=ARN`",
-        })
-    };
     Ok(EcsOptions {
         region: verb.aws_region.clone(),
         execution_role: verb.execution_role.clone(),
         task_role: verb.task_role.clone(),
         log_group: verb.log_group.clone(),
-        secret_arns: verb.secret_arn.iter().map(source).collect::<Result<BTreeMap<_, _>, _>>()?,
+        secret_arns: parse_secret_arns(&verb.secret_arn)?,
         platform: image.platform.clone(),
     })
 }

@@ -31,7 +31,7 @@ mod supervise;
 use std::process;
 
 use self::log::Log;
-use crate::config::cli::{Cli, ColorChoice, Command, Words};
+use crate::config::cli::{Cli, CliSettings, ColorChoice, Command};
 use crate::config::settings::{self, Reporting};
 use crate::diagnostic::{Diagnostic as _, ExitCode, Warning, printable_json};
 use crate::error::{CommandError, Error};
@@ -106,7 +106,7 @@ impl Session {
             (false, false) => Verbosity::Normal,
         };
         let style = if coloured { Style::Coloured } else { Style::Plain };
-        let (reporting, valid) = match settings::resolve_reporting(&cli.words(), &environment) {
+        let (reporting, valid) = match settings::resolve_reporting(&cli.settings, &environment) {
             Ok(reporting) => (reporting, Ok(())),
             Err(error) => {
                 let system = CiSystem::detect(&environment);
@@ -119,32 +119,32 @@ impl Session {
 
     /// The exit code: one of ours, or that of the command that `exec` ran.
     fn run(&self, cli: &Cli) -> Result<u8, Error> {
-        let words = cli.words();
+        let words = &cli.settings;
         let code = match &cli.command {
-            Command::Detect(verb) => detect::run(self, verb, &words),
-            Command::Metadata(verb) => metadata::run(self, verb, &words),
-            Command::Plan(verb) => plan::run(self, verb, &words),
-            Command::Dockerfile(verb) => dockerfile::run(self, verb, &words),
-            Command::Build(verb) => build::run(self, verb, &words),
-            Command::Ecr(verb) => ecr::run(self, verb, &words),
-            Command::Doctor(verb) => doctor::run(self, verb, &words),
-            Command::Push(verb) => push::run(self, verb, &words),
-            Command::Pull(verb) => pull::run(self, verb, &words),
-            Command::Run(verb) => run::run(self, verb, &words),
-            Command::Rollback(verb) => rollback::run(self, verb, &words),
-            Command::Proxy(verb) => proxy::run(self, verb, &words),
-            Command::Manifest(verb) => manifest::run(self, verb, &words),
-            Command::Ps(verb) => containers::ps(self, verb, &words),
-            Command::Logs(verb) => containers::logs(self, verb, &words),
-            Command::Exec(verb) => return containers::exec(self, verb, &words),
-            Command::Stats(verb) => containers::stats(self, verb, &words),
-            Command::Health(verb) => containers::health(self, verb, &words),
-            Command::Stop(verb) => containers::stop(self, verb, &words),
-            Command::Restart(verb) => containers::restart(self, verb, &words),
-            Command::Rm(verb) => containers::rm(self, verb, &words),
-            Command::Init(verb) => init::run(self, verb, cli.global.ci.as_deref(), &words),
+            Command::Detect(verb) => detect::run(self, verb, words),
+            Command::Metadata(verb) => metadata::run(self, verb, words),
+            Command::Plan(verb) => plan::run(self, verb, words),
+            Command::Dockerfile(verb) => dockerfile::run(self, verb, words),
+            Command::Build(verb) => build::run(self, verb, words),
+            Command::Ecr(verb) => ecr::run(self, verb, words),
+            Command::Doctor(verb) => doctor::run(self, verb, words),
+            Command::Push(verb) => push::run(self, verb, words),
+            Command::Pull(verb) => pull::run(self, verb, words),
+            Command::Run(verb) => run::run(self, verb, words),
+            Command::Rollback(verb) => rollback::run(self, verb, words),
+            Command::Proxy(verb) => proxy::run(self, verb, words),
+            Command::Manifest(verb) => manifest::run(self, verb, words),
+            Command::Ps(verb) => containers::ps(self, verb, words),
+            Command::Logs(verb) => containers::logs(self, verb, words),
+            Command::Exec(verb) => return containers::exec(self, verb, words),
+            Command::Stats(verb) => containers::stats(self, verb, words),
+            Command::Health(verb) => containers::health(self, verb, words),
+            Command::Stop(verb) => containers::stop(self, verb, words),
+            Command::Restart(verb) => containers::restart(self, verb, words),
+            Command::Rm(verb) => containers::rm(self, verb, words),
+            Command::Init(verb) => init::run(self, verb, words),
             Command::Schema(verb) => schema::run(self, verb),
-            Command::Supervise(verb) => supervise::run(self, verb, &words),
+            Command::Supervise(verb) => supervise::run(self, verb, words),
         };
         code.map(|code| code as u8)
     }
@@ -182,7 +182,7 @@ impl Session {
     }
 
     /// Reads the repository that `words` name. Writes nothing and runs no code of the project.
-    fn open(&self, words: &Words, detail: GitDetail) -> Result<Opened, Error> {
+    fn open(&self, words: &CliSettings, detail: GitDetail) -> Result<Opened, Error> {
         let place = settings::locate(words, &self.environment)?;
         let located = repo::locate(&place.directory.value)?;
         self.log.set_root(&located.root);

@@ -1,9 +1,9 @@
 //! `nextdeploy proxy`.
 
 use super::{Session, block_on};
-use crate::config::cli::{Caddy, CaddyFormat, Proxy, ProxyCommand, Words};
+use crate::config::cli::{Caddy, CaddyFormat, Proxy, ProxyCommand};
 use crate::config::metadata::ConfigFiles;
-use crate::config::settings;
+use crate::config::{CliSettings, Setting, settings};
 use crate::deploy::proxy::{
     CaddyAdmin, CaddyfileScope, Site, SiteChange, SiteInput, SwitchRoot, render_caddyfile, render_json,
 };
@@ -14,7 +14,7 @@ use crate::repo::GitDetail;
 /// The default port of an app.
 const DEFAULT_PORT: u16 = 3000;
 
-pub fn run(session: &Session, verb: &Proxy, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Proxy, words: &CliSettings) -> Result<ExitCode, Error> {
     match &verb.command {
         ProxyCommand::Caddy(verb) => caddy(session, verb, words),
     }
@@ -28,7 +28,7 @@ struct ProxiedApp {
     health_path: Option<String>,
 }
 
-fn caddy(session: &Session, verb: &Caddy, words: &Words) -> Result<ExitCode, Error> {
+fn caddy(session: &Session, verb: &Caddy, words: &CliSettings) -> Result<ExitCode, Error> {
     let admin = CaddyAdmin::new(&verb.admin)?;
     let app = proxied_app(session, verb, words)?;
     if verb.remove {
@@ -58,9 +58,10 @@ fn caddy(session: &Session, verb: &Caddy, words: &Words) -> Result<ExitCode, Err
 }
 
 /// From flags and variables alone if they suffice, else from the repository.
-fn proxied_app(session: &Session, verb: &Caddy, words: &Words) -> Result<ProxiedApp, Error> {
-    let enough = verb.app.directory.is_none() && verb.app.app.is_none() && (verb.upstream.is_some() || verb.remove);
-    if let (true, Some(name)) = (enough, &verb.app.name) {
+fn proxied_app(session: &Session, verb: &Caddy, words: &CliSettings) -> Result<ProxiedApp, Error> {
+    let needs_project = words.directory.is_some() || !words.get(Setting::App).is_empty();
+    let enough = !needs_project && (verb.upstream.is_some() || verb.remove);
+    if let (true, [name]) = (enough, words.get(Setting::Name)) {
         let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
         session.warn(&resolved.warnings);
         return Ok(ProxiedApp {

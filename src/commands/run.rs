@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::display::progress_mode;
 use super::launching::{explain, known_images, launch_listener, print_addresses, stop_signal};
 use super::{Session, block_on, build, pull};
-use crate::config::cli::{Run, Words};
+use crate::config::cli::{CliSettings, Run};
 use crate::config::metadata::ConfigFiles;
 use crate::config::settings::{self, Resolved};
 use crate::deploy::{
@@ -23,7 +23,7 @@ use crate::pipeline::{RegistryAccess, Stop, named_registry, typed_reference};
 use crate::registry::Access;
 use crate::report::launch::{PlanResult, RunResult, ServiceResult, render_launch_plan};
 
-pub fn run(session: &Session, verb: &Run, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Run, words: &CliSettings) -> Result<ExitCode, Error> {
     let flags = ContainerConfig::from_flags(&verb.container, &current_folder(), &session.environment)?;
     let options = DeployOptions {
         replace: verb.replace.replace,
@@ -75,7 +75,7 @@ fn build(
     session: &Session,
     verb: &Run,
     folder: &Path,
-    words: &Words,
+    words: &CliSettings,
 ) -> Result<Result<Sourced<String>, ExitCode>, Error> {
     if verb.dry_run {
         return Err(LaunchError::DryRunOfFolder { folder: folder.to_path_buf() }.into());

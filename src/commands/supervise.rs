@@ -6,7 +6,7 @@ use chrono::DateTime;
 use tokio::sync::mpsc;
 
 use super::{Session, block_on};
-use crate::config::cli::{Listen, LogOutput, Supervise, Words};
+use crate::config::cli::{CliSettings, Listen, LogOutput, Supervise};
 use crate::config::metadata::ConfigFiles;
 use crate::config::settings;
 use crate::diagnostic::ExitCode;
@@ -21,7 +21,7 @@ use crate::supervise::{
     SupervisorEvent, SupervisorEventSender, UrlOptions, default_state_folder, supervise, token_source,
 };
 
-pub fn run(session: &Session, verb: &Supervise, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Supervise, words: &CliSettings) -> Result<ExitCode, Error> {
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
     session.warn(&resolved.warnings);
     let ca_bundle = resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path());

@@ -4,4 +4,7 @@
 
 pub mod cli;
 pub mod metadata;
+mod setting;
 pub mod settings;
+
+pub use setting::{CliSettings, Setting, SettingKind};

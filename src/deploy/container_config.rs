@@ -15,7 +15,7 @@ use super::error::LaunchError;
 use super::parse::{self, InvalidOption, PortConfig};
 use super::schema;
 use crate::config::cli::{ContainerArgs, SecretsAsArg};
-use crate::config::settings::{self, Fault, Giver, SecretSource, SecretValue, typed_secret};
+use crate::config::settings::{self, InvalidValue, SecretSource, SecretValue, ValueSource, typed_secret};
 use crate::docker::{ContainerName, LogDriver, Mount, RestartPolicy, RootFilesystem};
 use crate::host::Environment;
 use crate::origin::{Origin, Sourced};
@@ -168,7 +168,7 @@ impl ContainerConfig {
             let (name, value) = text.split_once('=').map_or((text.as_str(), None), |(name, value)| (name, Some(value)));
             let name = settings::parse::variable_name(name).map_err(|fault| invalid("--env", fault))?;
             let value = value.or_else(|| environment.get(&name));
-            let value = value.ok_or_else(|| invalid("--env", Fault::VariableNotSet(name.clone())))?;
+            let value = value.ok_or_else(|| invalid("--env", InvalidValue::VariableNotSet(name.clone())))?;
             config.env.insert(name, of_flag("--env", value.to_owned()));
         }
         for text in &args.secret {
@@ -177,7 +177,7 @@ impl ContainerConfig {
                 *path = folder.join(&*path);
             }
             if config.secrets.iter().any(|known| known.value.id == secret.id) {
-                return Err(invalid("--secret", Fault::SecretTwice(secret.id)));
+                return Err(invalid("--secret", InvalidValue::SecretTwice(secret.id)));
             }
             config.secrets.push(of_flag("--secret", secret));
         }
@@ -261,7 +261,7 @@ fn of_flag<T>(flag: &str, value: T) -> Sourced<T> {
 }
 
 fn invalid(flag: &str, reason: impl Into<InvalidOption>) -> LaunchError {
-    LaunchError::value(Giver { origin: Origin::Flag(flag.to_owned()), location: None }, reason)
+    LaunchError::value(ValueSource { origin: Origin::Flag(flag.to_owned()), location: None }, reason)
 }
 
 fn one<T, E: Into<InvalidOption>>(

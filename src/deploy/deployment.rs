@@ -6,7 +6,7 @@ use super::app_containers::AppContainers;
 use super::assets::copy_assets;
 use super::error::LaunchError;
 use super::launcher::{LaunchEvent, Launcher};
-use super::plan::{DaemonMachine, LaunchInputs, LaunchPlan, MachineFacts, app_name, plan_launch};
+use super::plan::{DaemonMachine, LaunchInputs, LaunchPlan, MachineFacts, ReplacedContainer, app_name, plan_launch};
 use super::replace::{Replaced, Replacement};
 use super::run_document::RunDocument;
 use super::secrets::SecretFile;
@@ -43,8 +43,9 @@ impl<'a> Deployment<'a> {
         // A proxy keeps its port, and serves the assets itself.
         let without_proxy = options.replacement.proxy.is_none();
         let is_local = containers.engine().is_local();
+        let replaced = present.as_ref().filter(|_| options.replace && without_proxy);
         let machine = MachineFacts {
-            replaces: present.as_ref().filter(|_| options.replace && without_proxy),
+            replaces: replaced.map(|one| ReplacedContainer { name: &one.name, ports: &one.ports }),
             assets: options.assets.as_deref().filter(|_| without_proxy),
             daemon: if is_local { DaemonMachine::Local } else { DaemonMachine::Remote },
         };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::parse::InvalidOption;
 use super::proxy::ProxyError;
 use crate::config::metadata::MetadataError;
-use crate::config::settings::Giver;
+use crate::config::settings::ValueSource;
 use crate::diagnostic::{Location, diagnostics, printable, printable_path, shown};
 use crate::docker::{ContainerError, LogLine, Probe, ServiceFailure};
 
@@ -33,11 +33,11 @@ diagnostics! {
         #[location(Some((**location).clone()))]
         WrongType { location: Box<Location>, field: String, expected: &'static str, found: &'static str },
 
-        #[error("{giver}: {invalid}")]
+        #[error("{from}: {invalid}")]
         #[code(invalid.code())]
         #[hints(invalid.hints())]
-        #[location(giver.location.clone())]
-        Value { giver: Box<Giver>, invalid: Box<InvalidOption> },
+        #[location(from.location.clone())]
+        Value { from: Box<ValueSource>, invalid: Box<InvalidOption> },
 
         #[error("no image is given")]
         #[code("launch/no-image")]
@@ -158,8 +158,8 @@ diagnostics! {
 
 impl LaunchError {
     /// An invalid value and its source.
-    pub(super) fn value(giver: Giver, invalid: impl Into<InvalidOption>) -> Self {
-        Self::Value { giver: Box::new(giver), invalid: Box::new(invalid.into()) }
+    pub(super) fn value(from: ValueSource, invalid: impl Into<InvalidOption>) -> Self {
+        Self::Value { from: Box::new(from), invalid: Box::new(invalid.into()) }
     }
 }
 

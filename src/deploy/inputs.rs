@@ -7,6 +7,7 @@ use super::document::read_document;
 use super::error::LaunchError;
 use super::plan::LoadedEnvFile;
 use super::secrets::SecretFile;
+use crate::config::cli::ContainerArgs;
 use crate::config::settings::SecretValue;
 use crate::host::{Environment, FILE_LIMIT, read_named, read_named_text};
 use crate::origin::Origin;
@@ -88,6 +89,16 @@ pub fn read_env_files(config: &ContainerConfig) -> Result<Vec<LoadedEnvFile>, La
         files.push(LoadedEnvFile { origin: Origin::File(file.value.display().to_string()), variables });
     }
     Ok(files)
+}
+
+/// `environment`, with placeholders for unset variables that secrets of `args` come from: enough to plan without their values.
+pub fn with_variables_of_secrets(args: &ContainerArgs, environment: &Environment) -> Environment {
+    let names = args.secret.iter().filter_map(|text| {
+        let named = text.split(',').find_map(|part| part.strip_prefix("env="));
+        named.or_else(|| (!text.contains(['=', ','])).then_some(text.as_str()))
+    });
+    let missing = names.filter(|name| environment.get(name).is_none()).map(|name| (name, "not needed"));
+    Environment::from_pairs(environment.iter().chain(missing))
 }
 
 /// The values of all secrets.

@@ -28,7 +28,9 @@ pub use deployment::{DeployOptions, Deployment};
 pub use document::read_document;
 pub use error::{LaunchError, NotHealthy, ServiceNotHealthy, UnhealthyReason};
 pub use helper_container::read_run_document;
-pub use inputs::{ImageSource, RunTarget, current_folder, read_config, read_env_files, read_secrets};
+pub use inputs::{
+    ImageSource, RunTarget, current_folder, read_config, read_env_files, read_secrets, with_variables_of_secrets,
+};
 pub use launch::run_pre_stop;
 pub use launcher::{LaunchEvent, LaunchListener, Launched, Launcher, StopSignal, wait_timeout};
 pub use plan::{DaemonMachine, LaunchInputs, LaunchPlan, LoadedEnvFile, MachineFacts, plan_launch};

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
-use crate::config::settings::{Fault, parse};
+use crate::config::settings::{InvalidValue, parse};
 use crate::diagnostic::{diagnostics, shown};
 use crate::docker::{Access, ContainerName, Mount, Protocol, RestartPolicy};
 
@@ -16,7 +16,7 @@ diagnostics! {
         #[transparent]
         #[code(invalid.code())]
         #[hint("{}", invalid.hint())]
-        Setting(invalid: Fault),
+        Setting(invalid: InvalidValue),
 
         #[error("invalid name `{text}` for a container, network or volume")]
         #[code("launch/name")]
@@ -111,8 +111,8 @@ diagnostics! {
     }
 }
 
-impl From<Fault> for InvalidOption {
-    fn from(invalid: Fault) -> Self {
+impl From<InvalidValue> for InvalidOption {
+    fn from(invalid: InvalidValue) -> Self {
         Self::Setting(invalid)
     }
 }
@@ -165,7 +165,7 @@ fn parse_port(text: &str) -> Option<PortConfig> {
 }
 
 /// A port of the host; 0 is a free one.
-pub(super) fn host_port(text: &str) -> Result<u16, Fault> {
+pub(super) fn host_port(text: &str) -> Result<u16, InvalidValue> {
     if text == "0" { Ok(0) } else { parse::port(text) }
 }
 
@@ -274,7 +274,7 @@ pub(super) fn restart(text: &str) -> Result<RestartPolicy, InvalidOption> {
 }
 
 /// Bytes; `none` lifts the limit.
-pub(super) fn memory(text: &str) -> Result<Option<u64>, Fault> {
+pub(super) fn memory(text: &str) -> Result<Option<u64>, InvalidValue> {
     unless_none(text, parse::memory)
 }
 
@@ -325,7 +325,7 @@ pub(super) fn user(text: &str) -> Result<String, InvalidOption> {
 }
 
 /// An image that the daemon may have: a reference, or an id with its algorithm.
-pub(super) fn image(text: &str) -> Result<String, Fault> {
+pub(super) fn image(text: &str) -> Result<String, InvalidValue> {
     let is_id =
         text.strip_prefix("sha256:").is_some_and(|id| id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit()));
     if is_id { Ok(text.to_owned()) } else { parse::reference(text) }

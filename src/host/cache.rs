@@ -1,4 +1,4 @@
-//! A folder of this user's for small answers that take long to find. What is missing, old or broken in it costs time and nothing else.
+//! A cache in the user's folder for small results that are slow to compute. Losing it costs time and nothing else.
 
 use std::fs;
 use std::io::Write as _;
@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use super::environment::Environment;
 
-/// The oldest go first.
+/// The oldest are removed first.
 const ENTRIES: usize = 200;
 
 /// Values by the digest of what they are about, so that none is ever out of date.
@@ -47,7 +47,7 @@ impl Cache {
         }
     }
 
-    /// `None` for what is no digest.
+    /// `None` if it is not a digest.
     fn path(&self, digest: &str) -> Option<PathBuf> {
         let (_, hex) = digest.split_once(':')?;
         is_name(hex).then(|| Some(self.folder.as_ref()?.join(hex)))?
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_is_got_and_the_oldest_goes() {
+    fn values_are_kept_and_the_oldest_is_removed() {
         let home = tempfile::tempdir().unwrap();
         let environment = Environment::from_pairs([("HOME", home.path().to_str().unwrap())]);
         let cache = Cache::new(&environment, "images");
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_place_nothing_is_kept_and_no_key_leaves_it() {
+    fn nothing_is_kept_without_a_folder_and_no_key_leaves_it() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("file");
         fs::write(&file, "").unwrap();

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::cli::{Setting, Words};
 use crate::config::metadata::{ConfigFiles, FileAuthor};
 use crate::config::settings::{
-    self, EnvValue, ForgeSettings, Place, PublishSettings, Reporting, RunSettings, SecretValue, Settings, SummaryChoice,
+    self, EnvValue, ForgeSettings, ProjectLocation, PublishSettings, Reporting, RunSettings, SecretValue, Settings,
+    SummaryChoice,
 };
+use crate::config::{CliSettings, Setting};
 use crate::diagnostic::Warning;
 use crate::error::{CommandError, Error};
 use crate::host::{self, Environment, FILE_LIMIT};
@@ -38,7 +39,7 @@ pub struct Opened {
 
 /// What a repository is opened with.
 pub struct OpenOptions<'a> {
-    pub words: &'a Words,
+    pub words: &'a CliSettings,
     pub environment: &'a Environment,
     pub reporting: &'a Reporting,
     pub detail: GitDetail,
@@ -49,7 +50,7 @@ impl Opened {
     ///
     /// # Errors
     /// Unreadable or invalid files, invalid settings, a project that is not a Next.js app.
-    pub fn read(options: &OpenOptions<'_>, place: &Place, located: &SourceRoot) -> Result<Self, Error> {
+    pub fn read(options: &OpenOptions<'_>, place: &ProjectLocation, located: &SourceRoot) -> Result<Self, Error> {
         let OpenOptions { words, environment, reporting, detail } = *options;
         let git = git_options(environment, reporting.system, detail);
         let tree = SourceTree::read(&located.root, Exclusions::Standard, Some(&git))?;

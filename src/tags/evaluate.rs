@@ -1,34 +1,13 @@
-//! Rules meet the run: which of them give a tag, in which order, and what they leave out aloud.
+//! Rules applied to a run: which of them yield a tag, in which order, and the warnings of those that yield none.
 
 use std::borrow::Cow;
 
 use super::error::TagError;
-use super::flavor::{Affix, Flavor, Latest};
-use super::pep440;
-use super::rule::{Pattern, RefEvent, RuleKind, ShaFormat, TagRule, VersionRule, switch};
-use super::sanitise::sanitise;
-use super::template::{Template, Unknown, VersionParts};
+use super::rule::{Affix, Flavor, Latest, Pattern, RefEvent, RuleKind, ShaFormat, TagRule, VersionRule, switch};
+use super::template::{RunFacts, Template, Unknown};
+use super::version::{VersionParts, pep440, semver};
 use crate::diagnostic::{Warning, printable, shown};
 use crate::origin::{Origin, Sourced};
-
-/// What the CI and git know about one run. A branch, a tag and a pull request exclude each other where the CI tells them apart.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct RunFacts<'a> {
-    pub is_schedule: bool,
-    pub branch: Option<&'a str>,
-    pub tag: Option<&'a str>,
-    pub pull_request: Option<u64>,
-    /// Branch that a pull request goes to, or that a tag was made from.
-    pub base_branch: Option<&'a str>,
-    pub default_branch: Option<&'a str>,
-    pub commit: Option<&'a str>,
-    /// Seconds since the epoch.
-    pub commit_time: Option<i64>,
-    /// Start of the run in seconds since the epoch.
-    pub time: i64,
-    /// Characters of a short commit id; 0 stands for seven.
-    pub short_commit: usize,
-}
 
 /// The tags of one run.
 #[derive(Debug, Clone, Default)]
@@ -51,19 +30,6 @@ enum Nothing {
     NotMeant,
     Skipped(Warning),
     Wrong(TagError),
-}
-
-impl RunFacts<'_> {
-    const SHORT: usize = 7;
-
-    pub(super) fn short_commit(&self) -> Option<String> {
-        let length = if self.short_commit == 0 { Self::SHORT } else { self.short_commit };
-        self.commit.map(|commit| commit.chars().take(length).collect())
-    }
-
-    pub(super) fn is_tag_run(&self) -> bool {
-        self.tag.is_some()
-    }
 }
 
 /// The tags that `rules` give, in order of priority.
@@ -128,7 +94,7 @@ impl Evaluation {
         }
     }
 
-    /// The tag nearest to `text`, said aloud when it is another one; `None` when there is none.
+    /// The tag nearest to `text`, with a warning if it differs; `None` if there is none.
     fn sanitised(&mut self, text: &str, rule: &Sourced<TagRule>) -> Option<String> {
         let tag = sanitise(text);
         if tag == text {
@@ -136,13 +102,13 @@ impl Evaluation {
         }
         let rule_text = printable(&rule.value.text);
         if tag.is_empty() {
-            let message = format!("`{}` of `{rule_text}` has nothing that a tag could be made of", shown(text));
-            self.warn(Warning::new("tags/no-tag", message).with_hint("give the rule a `prefix=` of letters"));
+            let message = format!("`{}` of `{rule_text}` has no characters that a tag can have", shown(text));
+            self.warn(Warning::new("tags/no-tag", message).with_hint("add a `prefix=` of letters to the rule"));
             return None;
         }
-        let message = format!("the tag `{tag}` stands for `{}` of `{rule_text}`", shown(text));
+        let message = format!("`{}` of `{rule_text}` becomes the tag `{tag}`", shown(text));
         self.warn(Warning::new("tags/sanitised", message).with_hint(
-            "a tag holds ASCII letters, digits, `_`, `.` and `-`, at most 128, and begins with none of the last two",
+            "a tag has at most 128 ASCII letters, digits, `_`, `.` and `-`, and does not start with `.` or `-`",
         ));
         Some(tag)
     }
@@ -169,11 +135,11 @@ fn latest_text(flavor: &Flavor, facts: &RunFacts<'_>) -> String {
 
 fn default_branch_unknown(rule: &Sourced<TagRule>) -> Warning {
     let message = format!(
-        "the default branch of the repository is not known, so `{}` takes no branch for it",
+        "the default branch of the repository is unknown, so `{}` matches no branch",
         printable(&rule.value.text)
     );
     Warning::new("tags/default-branch-unknown", message)
-        .with_hint("outside CI name the branch: `type=edge,branch=main`, or `enable=true`")
+        .with_hint("outside CI, name the branch: `type=edge,branch=main`, or use `enable=true`")
 }
 
 impl TagRule {
@@ -204,7 +170,7 @@ impl TagRule {
             }
             RuleKind::Pep440(rule) => {
                 let text = self.version_text(rule, facts)?;
-                let version = pep440::parse(&text).ok_or_else(|| self.no_version(&text, "PEP 440"))?;
+                let version = pep440(&text).ok_or_else(|| self.no_version(&text, "PEP 440"))?;
                 let special = version.is_special;
                 Ok((self.version_tag(rule, facts, (&version.parts, special))?, !special))
             }
@@ -274,14 +240,14 @@ impl TagRule {
             self.skipped(
                 "tags/no-match",
                 &format!("`{}` does not match `{}`", shown(&pattern.text), shown(text)),
-                "correct the pattern, or let only fitting git tags start the run",
+                "correct the pattern, or start the run only for matching git tags",
             )
         })?;
         let found = found.get(group).map(|found| found.as_str().to_owned());
         found.ok_or_else(|| {
             self.skipped(
                 "tags/no-group",
-                &format!("`{}` has found no group {group} in `{}`", shown(&pattern.text), shown(text)),
+                &format!("`{}` has no group {group} in `{}`", shown(&pattern.text), shown(text)),
                 "put the part that becomes the tag in parentheses, and count them from 1",
             )
         })
@@ -290,13 +256,13 @@ impl TagRule {
     fn no_version(&self, text: &str, scheme: &str) -> Nothing {
         self.skipped(
             "tags/no-version",
-            &format!("`{}` is no version ({scheme})", shown(text)),
-            "tag releases like `v1.2.3`, or cut the version out with `match=`",
+            &format!("`{}` is not a version ({scheme})", shown(text)),
+            "tag releases like `v1.2.3`, or extract the version with `match=`",
         )
     }
 
     fn unknown(&self, Unknown(what): Unknown) -> Nothing {
-        self.skipped("tags/unknown-fact", &format!("{what} is not known"), "run in a git checkout that has a commit")
+        self.skipped("tags/unknown-fact", &format!("{what} is unknown"), "run in a git checkout with a commit")
     }
 
     fn skipped(&self, code: &'static str, message: &str, hint: &str) -> Nothing {
@@ -305,17 +271,58 @@ impl TagRule {
     }
 }
 
-/// A version by semver.org, with or without `v`, and whether it is a pre-release.
-fn semver(text: &str) -> Option<(VersionParts, bool)> {
-    let plain = text.trim();
-    let version = semver::Version::parse(plain.strip_prefix('v').unwrap_or(plain)).ok()?;
-    let special = !version.pre.is_empty();
-    let parts = VersionParts {
-        raw: text.to_owned(),
-        version: semver::Version { build: semver::BuildMetadata::EMPTY, ..version.clone() }.to_string(),
-        major: version.major.to_string(),
-        minor: version.minor.to_string(),
-        patch: version.patch.to_string(),
-    };
-    Some((parts, special))
+/// Longest tag (distribution, `reference` package).
+const MAX_TAG: usize = 128;
+
+/// The tag nearest to `text`: each run of characters that no tag has becomes one `-`, as in `docker/metadata-action`; beyond that a
+/// tag never begins with `.` or `-`, and is cut at 128 characters. Empty when nothing is left.
+pub(super) fn sanitise(text: &str) -> String {
+    let mut tag = String::with_capacity(text.len().min(MAX_TAG));
+    let mut replaced = false;
+    for c in text.chars() {
+        if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') {
+            tag.push(c);
+            replaced = false;
+        } else if !replaced {
+            tag.push('-');
+            replaced = true;
+        }
+    }
+    let mut tag = tag.trim_start_matches(['.', '-']).to_owned();
+    tag.truncate(MAX_TAG);
+    tag
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::image_ref::is_tag;
+
+    #[test]
+    fn examples() {
+        for (text, expected) in [
+            ("main", "main"),
+            ("feature/x", "feature-x"),
+            ("a //b", "a-b"),
+            ("-.x", "x"),
+            ("/x", "x"),
+            ("日本", ""),
+            ("v1.0+build", "v1.0-build"),
+            ("", ""),
+        ] {
+            assert_eq!(sanitise(text), expected, "{text:?}");
+        }
+        assert_eq!(sanitise(&"ä1".repeat(100)).len(), 128);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_a_tag_or_nothing(text in any::<String>()) {
+            let tag = sanitise(&text);
+            prop_assert!(tag.is_empty() || is_tag(&tag), "{:?}", tag);
+            prop_assert_eq!(sanitise(&tag), tag);
+        }
+    }
 }

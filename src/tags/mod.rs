@@ -1,22 +1,19 @@
-//! Tag rules with the meaning that `docker/metadata-action` gave them: rules, flavor and what the CI and git know in, tags of
-//! the image out.
+//! Tag rules with the meaning that `docker/metadata-action` gives them: rules, flavor and the facts of a run in, tags of the
+//! image out.
 //!
-//! Pure: the time comes with the facts, and a rule is checked when it is read, so that its error can name who gave it.
+//! Pure: the time comes with the facts, and a rule is checked when it is read, so that its error can name its source.
 
 mod date;
-mod entry;
 mod error;
 mod evaluate;
-mod flavor;
-mod pep440;
 mod rule;
-mod sanitise;
 mod template;
+mod version;
+
+pub use error::TagError;
+pub use evaluate::{Evaluation, evaluate};
+pub use rule::{Flavor, TagEntry, TagRule};
+pub use template::RunFacts;
+
 #[cfg(test)]
 mod tests;
-
-pub use entry::TagEntry;
-pub use error::TagError;
-pub use evaluate::{Evaluation, RunFacts, evaluate};
-pub use flavor::Flavor;
-pub use rule::TagRule;

@@ -1,14 +1,46 @@
-//! Texts with `{{…}}` expressions, parsed once and rendered per run.
+//! Texts with `{{…}}` expressions, parsed once and rendered with the [`RunFacts`] of a run.
 
 use chrono_tz::Tz;
 
 use super::error::TagError;
-use super::evaluate::RunFacts;
+use super::version::VersionParts;
 
 /// Expressions of every attribute but the patterns of versions.
 const GLOBAL: &[&str] =
     &["branch", "tag", "sha", "base_ref", "is_default_branch", "is_not_default_branch", "date", "commit_date"];
 const VERSION: &[&str] = &["raw", "version", "major", "minor", "patch"];
+
+/// What the CI and git know about one run. A branch, a tag and a pull request exclude each other where the CI tells them apart.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RunFacts<'a> {
+    pub is_schedule: bool,
+    pub branch: Option<&'a str>,
+    pub tag: Option<&'a str>,
+    pub pull_request: Option<u64>,
+    /// Branch that a pull request goes to, or that a tag was made from.
+    pub base_branch: Option<&'a str>,
+    pub default_branch: Option<&'a str>,
+    pub commit: Option<&'a str>,
+    /// Seconds since the epoch.
+    pub commit_time: Option<i64>,
+    /// Start of the run in seconds since the epoch.
+    pub time: i64,
+    /// Characters of a short commit id; 0 stands for seven.
+    pub short_commit: usize,
+}
+
+impl RunFacts<'_> {
+    const SHORT: usize = 7;
+
+    pub(super) fn short_commit(&self) -> Option<String> {
+        let length = if self.short_commit == 0 { Self::SHORT } else { self.short_commit };
+        self.commit.map(|commit| commit.chars().take(length).collect())
+    }
+
+    pub(super) fn is_tag_run(&self) -> bool {
+        self.tag.is_some()
+    }
+}
 
 /// A text with expressions in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,17 +82,7 @@ pub(super) enum Vocabulary {
     Version,
 }
 
-/// The parts of a version, as patterns name them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct VersionParts {
-    pub raw: String,
-    pub version: String,
-    pub major: String,
-    pub minor: String,
-    pub patch: String,
-}
-
-/// A fact that an expression needs, and that nobody knows.
+/// A fact that an expression needs and that is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unknown(pub &'static str);
 
@@ -105,7 +127,7 @@ impl Template {
         Some(literal)
     }
 
-    pub fn asks_for_default_branch(&self) -> bool {
+    pub fn needs_default_branch(&self) -> bool {
         self.0
             .iter()
             .any(|part| matches!(part, Part::Expression(Expression::IsDefaultBranch | Expression::IsNotDefaultBranch)))

@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::*;
+use crate::diagnostic::Diagnostic as _;
 use crate::image_ref::is_tag;
 use crate::origin::{Origin, Sourced};
 
@@ -164,7 +165,7 @@ fn flavors() {
 }
 
 #[test]
-fn short_commits_have_the_length_that_was_asked_for() {
+fn short_commits_have_the_configured_length() {
     let facts = RunFacts { short_commit: 12, ..on_branch("main") };
     assert_eq!(check(&["type=sha", "x-{{sha}}"], &[], &facts), ["x-90dd6032fac8", "sha-90dd6032fac8"]);
     let facts = RunFacts { short_commit: 100, ..facts };
@@ -250,11 +251,11 @@ fn wrong_rules() {
     let mut text = String::new();
     for entry in entries {
         let error = TagEntry::parse(entry).expect_err(entry);
-        writeln!(text, "{entry}\n  [{}] {error}\n  hint: {}", error.code(), error.hint()).unwrap();
+        writeln!(text, "{entry}\n  [{}] {error}\n  hint: {}", error.code(), error.hints().join("; ")).unwrap();
     }
     for entry in ["latest=maybe", "latest", "colour=red", "onlatest=true", "prefix=a,onlatest=1", "prefix={{x}}"] {
         let error = Flavor::default().apply(entry).expect_err(entry);
-        writeln!(text, "flavor {entry}\n  [{}] {error}\n  hint: {}", error.code(), error.hint()).unwrap();
+        writeln!(text, "flavor {entry}\n  [{}] {error}\n  hint: {}", error.code(), error.hints().join("; ")).unwrap();
     }
     insta::assert_snapshot!(text);
 }
@@ -286,7 +287,7 @@ proptest! {
                     }
                 }
                 Ok(TagEntry::ImageRef(_)) => {}
-                Err(error) => prop_assert!(!error.to_string().contains('\n') && !error.hint().is_empty()),
+                Err(error) => prop_assert!(!error.to_string().contains('\n') && !error.hints().is_empty()),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Cache mounts out of the daemon and into it again, with ids that no other build has.
+//! Cache mounts copied out of the daemon and back, with ids that no other build uses.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -56,7 +56,7 @@ fn transfer<'a>(engine: &'a Engine, plan: &'a ImagePlan, folder: &'a Path) -> Ca
     CacheTransfer { engine, plan, folder, credentials: &NOBODY, platform: None }
 }
 
-/// Runs `command` with both mounts of `plan`; it fails the build when it fails.
+/// Runs `command` with both mounts of `plan`; a failing command fails the build.
 async fn run(engine: &Engine, plan: &ImagePlan, command: &str) -> Result<(), BuildError> {
     let mounts: String = [&plan.install.cache, plan.build.cache.as_ref().unwrap()]
         .map(|cache| format!("--mount=type=cache,id={},target={},sharing=locked ", cache.id, cache.target))
@@ -94,7 +94,7 @@ fn unique() -> String {
 }
 
 #[tokio::test]
-async fn caches_go_out_and_come_in_again_without_keys() {
+async fn caches_are_saved_and_restored_without_keys() {
     let engine = engine(&[]).await;
     let (before, folder) = (plan(&unique()), tempfile::tempdir().unwrap());
     let write = "mkdir -p /mounted/store/a && echo package > '/mounted/store/a/b c' && chmod 755 '/mounted/store/a/b c' && \
@@ -109,7 +109,7 @@ async fn caches_go_out_and_come_in_again_without_keys() {
         [format!("{}.tar", before.build.cache.as_ref().unwrap().id), format!("{}.tar", before.install.cache.id)]
     );
 
-    // The same mounts on a daemon that has never seen them, as far as ids tell.
+    // New ids stand in for a daemon that has never seen these mounts.
     let after = plan(&unique());
     for (old, new) in [
         (&before.install.cache.id, &after.install.cache.id),
@@ -124,7 +124,7 @@ async fn caches_go_out_and_come_in_again_without_keys() {
                  test \"$(cat /mounted/next/pack)\" = compiled && test ! -e /mounted/next/.rscinfo && echo newer > /mounted/next/pack";
     run(&engine, &after, check).await.unwrap();
 
-    // A mount that holds something is left as it is.
+    // A mount with content is left unchanged.
     transfer(&engine, &after, folder.path()).restore(pending()).await.unwrap();
     run(&engine, &after, "test \"$(cat /mounted/next/pack)\" = newer").await.unwrap();
 }
@@ -144,7 +144,7 @@ async fn a_broken_archive_leaves_the_mount_empty() {
     assert!(error.to_string().contains("file` cannot be used"), "{error}");
 }
 
-/// Writes `archive` anew with the first folder of each path named `root`.
+/// Rewrites `archive` with the first folder of each path renamed to `root`.
 fn rename_root(archive: &Path, target: &Path, root: &str) {
     let mut renamed = tar::Builder::new(fs::File::create(target).unwrap());
     for entry in tar::Archive::new(fs::File::open(archive).unwrap()).entries().unwrap() {

@@ -1,4 +1,4 @@
-//! A whole build as a job of GitHub Actions: what the runner reads while the project's own scripts print what they like.
+//! A whole build as a GitHub Actions job: how the runner parses the log while the project's scripts print hostile lines.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::program::{Run, nextdeploy_in_job};
 const FORGED: &str =
     "::error::forged\\n  ::add-mask::e\\n##[group]forged\\nnextdeploy: routes: {\\\"api\\\":[\\\"/forged\\\"]}";
 
-/// Lines that would be commands, outside of those parts in which the runner takes none.
+/// Lines that would be commands, outside those sections in which the runner ignores commands.
 fn obeyed(log: &str) -> Vec<&str> {
     let mut stopped: Option<String> = None;
     let mut obeyed = Vec::new();
@@ -29,7 +29,7 @@ fn obeyed(log: &str) -> Vec<&str> {
 }
 
 #[test]
-fn a_build_in_a_job_reports_itself_and_nothing_else() {
+fn a_build_in_a_job_emits_only_its_own_commands() {
     let engine = Engine::with_base(22);
     let repository = Repository::compose(&Case::named("npm-next16-app"));
     let manifest = repository.path().join("package.json");
@@ -70,7 +70,7 @@ fn a_build_in_a_job_reports_itself_and_nothing_else() {
     assert!(summary.contains("</code> is built\n") && !summary.contains("forged</code>"), "{summary}");
     assert!(summary.contains("**○ static**"), "routes of the build: {summary}");
 
-    // Everything comes from the cache now, so the routes come out of the image, by a container that does not stay.
+    // Every step is cached now, so the routes are read from the image, through a temporary container.
     let (_, _, again) = run("second");
     let routes = |page: &str| page.split("### ").find(|part| part.contains(" route")).map(str::to_owned).unwrap();
     assert_eq!(routes(&summary), routes(&again));
@@ -80,10 +80,10 @@ fn a_build_in_a_job_reports_itself_and_nothing_else() {
 }
 
 #[test]
-fn a_push_that_fails_leaves_the_outputs_of_the_image() {
+fn a_failed_push_keeps_the_outputs_of_the_image() {
     let engine = Engine::with_base(22);
     let repository = Repository::compose(&Case::named("npm-next16-app"));
-    // Nothing listens there.
+    // A closed port.
     let image = Image { engine, tag: "127.0.0.1:9/nd-e2e/unpushed:test".to_owned() };
     let job = tempfile::tempdir().unwrap();
     let file = |name: &str| job.path().join(name).to_str().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! What the daemon has, seen through the docker command line and not through the program's own code.
+//! The state of the daemon, read with the docker command line instead of the program's own code.
 
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
@@ -17,14 +17,14 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// The daemon at the default socket, with the base image `node:MAJOR-slim`. Fails, rather than skips, without them.
+    /// The daemon at the default socket, with the base image `node:MAJOR-slim`. Fails instead of skipping when they are missing.
     pub fn with_base(node: u32) -> Self {
         let engine = Self::default();
         engine.require_base(node);
         engine
     }
 
-    /// The daemon at the socket `name` that `scripts/services` makes.
+    /// The daemon at the socket `name` started by `scripts/services`.
     pub fn service(name: &str) -> Self {
         Self { host: Some(format!("unix://{}/{name}.sock", services_folder())) }
     }
@@ -66,7 +66,7 @@ impl Engine {
     }
 }
 
-/// Held while an image is built or removed in Podman, which fails a build when an image that its cache knows goes away meanwhile.
+/// Held while an image is built or removed in Podman: a build fails if an image in its cache is removed meanwhile.
 pub static PODMAN_TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Where `scripts/services` keeps sockets and pid files.
@@ -74,7 +74,7 @@ pub fn services_folder() -> String {
     std::env::var("NEXTDEPLOY_SERVICES_RUN").unwrap_or_else(|_| "/run/nextdeploy-services".to_owned())
 }
 
-/// An image that is removed with its tag.
+/// An image that is removed, with its tag, on drop.
 pub struct Image {
     pub engine: Engine,
     pub tag: String,
@@ -98,7 +98,7 @@ impl Image {
         serde_json::from_value(layers).unwrap()
     }
 
-    /// Which of `texts` occur anywhere in the layers, the configuration or the history.
+    /// The `texts` that occur anywhere in the layers, the configuration or the history.
     pub fn containing<'t>(&self, texts: &[&'t str]) -> Vec<&'t str> {
         let mut save = self.engine.command().args(["save", &self.tag]).stdout(Stdio::piped()).spawn().unwrap();
         let mut grep = Command::new("grep");
@@ -118,7 +118,7 @@ impl Image {
     }
 }
 
-/// A started container that is removed at the end.
+/// A running container that is removed on drop.
 pub struct Container {
     engine: Engine,
     name: String,
@@ -136,11 +136,11 @@ impl Container {
     pub fn start(image: &Image, name: &str, port: u16, options: &[&str]) -> Self {
         let publish = format!("127.0.0.1::{port}");
         let mut arguments = vec!["run", "--detach", "--name", name, "--publish", &publish];
-        // The probe is the image's own, only asked more often than in production.
+        // The image's own health check, run more often than in production.
         arguments.extend(["--health-interval", "1s"]);
         arguments.extend(options);
         arguments.push(&image.tag);
-        // From here on the container is removed whatever happens.
+        // From here on the container is removed in any case.
         let mut container =
             Self { engine: image.engine.clone(), name: name.to_owned(), address: ([127, 0, 0, 1], 0).into() };
         let _ = container.engine.try_docker(&["rm", "--force", name]);
@@ -181,14 +181,14 @@ impl Container {
         }
     }
 
-    /// The answer to `GET path`, which must come with status 200.
+    /// The response to `GET path`, which must have status 200.
     pub fn get(&self, path: &str) -> http::Answer {
         let answer = http::get(self.address, path).unwrap_or_else(|error| panic!("{error}\n{}", self.logs()));
         assert_eq!(answer.status, 200, "GET {path}: {}\n{}", answer.text(), self.logs());
         answer
     }
 
-    /// Sends SIGTERM and returns the time until the end, and the exit code.
+    /// Sends SIGTERM; returns the time until exit, and the exit code.
     pub fn stop(&self) -> (Duration, String) {
         let started = Instant::now();
         self.engine.docker(&["stop", "--time", "10", &self.name]);

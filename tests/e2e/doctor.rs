@@ -1,4 +1,4 @@
-//! `nextdeploy doctor` on this machine: its daemon, its registries.
+//! `nextdeploy doctor` on this machine, with its daemon and registries.
 
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ fn problems(findings: &[Value]) -> Vec<&Value> {
 }
 
 #[test]
-fn doctor_finds_a_good_machine_good() {
+fn doctor_passes_on_a_working_machine() {
     let (run, findings) = doctor(&Engine::default(), &[], &[]);
     assert_eq!((run.code, problems(&findings).len()), (Some(0), 0), "{findings:#?}");
     for part in ["Docker Engine", "BuildKit", "linux/"] {
@@ -40,7 +40,7 @@ fn doctor_finds_a_good_machine_good() {
 }
 
 #[test]
-fn doctor_tells_that_there_is_no_daemon() {
+fn doctor_reports_a_missing_daemon() {
     let engine = Engine { host: Some("unix:///nonexistent/docker.sock".to_owned()) };
     let (run, findings) = doctor(&engine, &[], &[]);
     assert_eq!(run.code, Some(4));
@@ -51,7 +51,7 @@ fn doctor_tells_that_there_is_no_daemon() {
 }
 
 #[test]
-fn doctor_asks_registries_whether_they_take_the_password() {
+fn doctor_checks_the_password_with_the_registry() {
     for registry in [Registry::Htpasswd, Registry::Token] {
         let tag = format!("{}/nd-doctor/shop:1", registry.host());
         let arguments = ["--push", "--registry", registry.host(), "--tag", &tag];

@@ -1,5 +1,5 @@
-//! The `ecr` verbs against an API server of AWS: ECR, STS and IAM as moto answers for them. What moto does not enforce
-//! (permissions, the public gallery) is tested by the requests that are sent, in `src/registry/ecr/`.
+//! The `ecr` commands with an AWS API server: ECR, STS and IAM as implemented by moto. What moto does not enforce
+//! (permissions, the public gallery) is tested through the requests that are sent, in `src/registry/ecr/`.
 
 use std::fs;
 use std::net::TcpStream;
@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use serde_json::Value;
 
 const MOTO: &str = "127.0.0.1:5595";
-/// Of everybody whom moto does not know.
+/// The account of every user unknown to moto.
 const ACCOUNT: &str = "123456789012";
 
-/// A repository name of its own, so that runs do not meet.
+/// A unique repository name, so that runs do not conflict.
 fn repository() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("nd-{}-{}/shop", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
@@ -66,7 +66,7 @@ impl Run {
 }
 
 #[test]
-fn a_repository_is_made_once_and_never_changed() {
+fn a_repository_is_created_once_and_never_changed() {
     let (folder, name) = (tempfile::tempdir().unwrap(), repository());
     let asked = ["--mutability-exclusion", "latest", "--keep-images", "30", "--resource-tag", "team=web", "--json"];
     let first = ["ensure-repository", &name, "--tag-mutability", "immutable"];
@@ -88,7 +88,7 @@ fn a_repository_is_made_once_and_never_changed() {
 }
 
 #[test]
-fn runs_at_the_same_time_make_one_repository() {
+fn concurrent_runs_create_one_repository() {
     let (folder, name) = (tempfile::tempdir().unwrap(), repository());
     let runs: Vec<Value> = std::thread::scope(|scope| {
         let run = || ecr(folder.path(), &["ensure-repository", &name, "--json"]).json();
@@ -99,7 +99,7 @@ fn runs_at_the_same_time_make_one_repository() {
 }
 
 #[test]
-fn a_dry_run_makes_nothing() {
+fn a_dry_run_creates_nothing() {
     let (folder, name) = (tempfile::tempdir().unwrap(), repository());
     let uri = format!("{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/{name}");
     let calls = ecr(folder.path(), &["ensure-repository", &uri, "--keep-images", "3", "--dry-run", "--json"]).json();
@@ -138,12 +138,12 @@ fn a_user_gets_keys_until_there_are_two_and_can_be_made_again() {
     provision(&[]).fails(6, "ecr/key-limit");
     let fresh = provision(&["--fresh"]).json();
     assert_eq!((&fresh["status"], &fresh["userName"]), (&"remade".into(), &key["userName"]));
-    // One key only: the two older ones are gone.
+    // Only one key: the two older ones are gone.
     assert_eq!(provision(&[]).stderr.matches("[ecr/older-key]").count(), 1);
 }
 
 #[test]
-fn keys_do_not_go_into_repositories() {
+fn keys_are_not_written_into_repositories() {
     let (folder, name) = (tempfile::tempdir().unwrap(), repository());
     fs::write(folder.path().join("package.json"), "{}").unwrap();
     let in_project = ecr(folder.path(), &["provision-user", &name, "--output", "key.json"]);
@@ -151,12 +151,12 @@ fn keys_do_not_go_into_repositories() {
     assert!(!folder.path().join("key.json").exists());
     fs::remove_file(folder.path().join("package.json")).unwrap();
     ecr(folder.path(), &["provision-user", &name, "--output", ".env"]).fails(2, "ecr/key-in-environment-file");
-    // Nothing was made before the file was refused.
+    // Nothing was created before the file was rejected.
     assert_eq!(ecr(folder.path(), &["provision-user", &name]).json()["status"], "created");
 }
 
 #[test]
-fn bad_names_are_told_before_aws_is_asked() {
+fn invalid_names_are_rejected_before_contacting_aws() {
     let folder = tempfile::tempdir().unwrap();
     for wrong in ["Shop", "shop:1", "a__b", "s"] {
         ecr(folder.path(), &["ensure-repository", wrong]).fails(2, "ecr/repository-name");

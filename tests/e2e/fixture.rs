@@ -9,9 +9,9 @@ use std::process::Command;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-/// In an env file that git ignores: must be nowhere in the image.
+/// In an env file that git ignores: must not appear anywhere in the image.
 pub const UNTRACKED_CANARY: &str = "untrackedcanary55c0a1d97be34f28";
-/// In the tracked `.env`, under a name that looks secret: must be nowhere in the image.
+/// In the tracked `.env`, under a name that looks like a secret: must not appear anywhere in the image.
 pub const TRACKED_SECRET: &str = "trackedcanary7f3a91c05e2b48d6";
 /// In the tracked `.env`, harmless.
 pub const GREETING: &str = "good morning";
@@ -34,7 +34,7 @@ pub struct Case {
     pub app: Option<String>,
     #[serde(default)]
     pub base_path: String,
-    /// Path → text that the answer contains.
+    /// Path → text that the response contains.
     #[serde(default)]
     pub also_answers: BTreeMap<String, String>,
 }
@@ -95,7 +95,7 @@ impl Repository {
         repository
     }
 
-    /// A repository with what `fill` writes into its folder as the only commit.
+    /// A repository with a single commit of the files written by `fill`.
     pub fn filled(fill: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::Builder::new().prefix("nd-e2e-").tempdir().unwrap();
         fill(folder.path());
@@ -105,7 +105,7 @@ impl Repository {
         repository
     }
 
-    /// Env files that git ignores, as developers have them, with values that the image must not get.
+    /// Ignored env files, as developers have them, with values that must not reach the image.
     fn add_untracked_env(&self, app_folder: &str) {
         let text = format!(
             "LOCAL_TOKEN={UNTRACKED_CANARY}\nNEXT_PUBLIC_SITE={UNTRACKED_CANARY}\nGREETING={UNTRACKED_CANARY}\n"
@@ -149,7 +149,7 @@ impl Repository {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    /// Every entry below the repository, `.git` included: kind, mode, time of change, and hash of the content.
+    /// Every entry below the repository, including `.git`: kind, mode, modification time, and hash of the content.
     pub fn fingerprint(&self) -> BTreeMap<PathBuf, String> {
         let mut entries = BTreeMap::new();
         fingerprint_into(self.path(), self.path(), &mut entries);

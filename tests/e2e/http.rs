@@ -1,4 +1,4 @@
-//! One request to the started application, as a browser would send it.
+//! One request to the running application, as a browser would send it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -33,7 +33,7 @@ pub fn get(address: SocketAddr, path: &str) -> Result<Answer, String> {
     get_for(address, path, &address.to_string())
 }
 
-/// The same for the site `host`.
+/// The same with the `Host` header `host`.
 pub fn get_for(address: SocketAddr, path: &str, host: &str) -> Result<Answer, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

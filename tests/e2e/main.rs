@@ -1,7 +1,7 @@
-//! The program against real parts: a Docker daemon, Podman, registries, AWS by moto, real Next.js applications, and real
+//! The program with real services: a Docker daemon, Podman, registries, AWS (moto), real Next.js applications, and real
 //! installs from the npm registry.
 //!
-//! Fails when a part is missing (`scripts/services start` brings all). Everything that a test makes is named `nd-*` and
+//! Fails if one of them is missing (`scripts/services start` starts them all). Everything that a test creates is named `nd-*` and
 //! removed again.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]

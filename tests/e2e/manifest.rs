@@ -1,5 +1,5 @@
 //! Manifests of a real image: each is accepted by the engine's own schema, Compose runs it, and what Kubernetes and Amazon ECS would
-//! do with its volumes is done by hand.
+//! do with its volumes is emulated.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn validator(name: &str, folder: &Path, arguments: &[&str]) -> Result<String, St
     if output.status.success() { Ok(told) } else { Err(format!("{name} {arguments:?}: {told}")) }
 }
 
-/// The app of a fixture, with a folder to work in.
+/// The app of a fixture, with a working folder.
 struct Scene {
     engine: Engine,
     folder: tempfile::TempDir,
@@ -44,7 +44,7 @@ impl Scene {
         Self { engine, folder: tempfile::tempdir().unwrap(), _image: image }
     }
 
-    /// What `nextdeploy manifest ARGUMENTS` prints, also as a file of that name.
+    /// The output of `nextdeploy manifest ARGUMENTS`, also saved to a file of that name.
     fn manifest(&self, file: &str, arguments: &[&str]) -> String {
         let arguments = [&["manifest"], arguments].concat();
         let run = nextdeploy(&self.engine, self.folder.path(), &arguments);
@@ -55,7 +55,7 @@ impl Scene {
     }
 }
 
-/// Answers soon, with a page that the build rendered and one that is rendered now.
+/// Starts quickly, with one prerendered page and one rendered on request.
 fn check_app(address: SocketAddr, logs: impl Fn() -> String) {
     let started = Instant::now();
     while http::get(address, "/").is_err() {
@@ -69,7 +69,7 @@ fn check_app(address: SocketAddr, logs: impl Fn() -> String) {
 }
 
 #[test]
-fn manifests_are_valid_and_what_they_say_runs() {
+fn manifests_are_valid_and_run() {
     let scene = Scene::set();
     check_kubernetes(&scene);
     check_ecs(&scene);
@@ -232,7 +232,7 @@ fn places(list: &Value, name: &str, path: &str) -> Vec<(String, String)> {
     list.as_array().unwrap().iter().map(|one| (text(&one[name]), text(&one[path]))).collect()
 }
 
-/// Volumes as an engine gives them: empty, with owner root and a mode.
+/// Volumes as an engine provides them: empty, owned by root, with a mode.
 struct Volumes<'a> {
     scene: &'a Scene,
     names: Vec<String>,
@@ -287,7 +287,7 @@ impl<'a> Volumes<'a> {
         self.scene.engine.docker(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
-    /// What prepares the volumes.
+    /// The container that prepares the volumes.
     fn run_once(&self, user: &str, command: &[String], mounts: &[(String, String)]) {
         let mut arguments = Self::arguments(user, mounts);
         arguments.extend(["--rm", "--entrypoint", &command[0], TAG].map(str::to_owned));

@@ -1,4 +1,4 @@
-//! Package managers × Next.js versions × routers × output modes: built, started, asked, and searched for secrets.
+//! Package managers × Next.js versions × routers × output modes: built, started, requested, and searched for secrets.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::fixture::{Case, GREETING, Output, Repository, Router, TRACKED_SECRET,
 use crate::http;
 use crate::program::nextdeploy;
 
-/// From SIGTERM to the end of the container, the docker command line included.
+/// From SIGTERM to the exit of the container, including the docker command line.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 
 macro_rules! cases {
@@ -19,7 +19,7 @@ macro_rules! cases {
         $(#[test] fn $test() { run_case($name); })*
 
         #[test]
-        fn every_case_of_the_list_is_run() {
+        fn every_case_builds_and_runs() {
             let listed: Vec<String> = all_cases().into_iter().map(|case| case.name).collect();
             assert_eq!(listed, [$($name),*]);
         }
@@ -60,7 +60,7 @@ fn run_case(name: &str) {
     eprintln!("{name}: passed in {:.0} s", started.elapsed().as_secs_f64());
 }
 
-/// `nextdeploy detect --json` finds what the list of cases says.
+/// `nextdeploy detect --json` finds the facts in the list of cases.
 fn check_detection(case: &Case, engine: &Engine, repository: &Repository) {
     let mut arguments = vec!["detect", "--json"];
     if let Some(app) = &case.app {
@@ -84,7 +84,7 @@ fn check_detection(case: &Case, engine: &Engine, repository: &Repository) {
     }
 }
 
-/// `nextdeploy build`, whose standard output is the image reference and nothing else.
+/// `nextdeploy build`, which prints only the image reference to standard output.
 fn build(case: &Case, engine: &Engine, repository: &Repository) -> Image {
     let image = Image { engine: engine.clone(), tag: format!("nd-e2e-{}:test", case.name) };
     let mut arguments = vec!["build", "--tag", &image.tag];
@@ -118,12 +118,12 @@ fn check_configuration(case: &Case, image: &Image, commit: &str) {
 }
 
 fn check_no_secret(image: &Image) {
-    // The text of the page is looked for as well: it proves that the search sees what is there.
+    // The text of the page is searched for as well, to prove that the search works.
     let found = image.containing(&[UNTRACKED_CANARY, TRACKED_SECRET, "built for the north pole"]);
     assert_eq!(found, ["built for the north pole"], "secrets in the image {}", image.tag);
 }
 
-/// As a user starts it, but with the host name that some platforms put into the environment.
+/// Started like a user does, but with the `HOSTNAME` that some platforms set.
 fn check_as_shipped(case: &Case, image: &Image) {
     let container =
         Container::start(image, &format!("nd-e2e-{}-shipped", case.name), 3000, &["--env", "HOSTNAME=some-pod"]);
@@ -146,12 +146,12 @@ fn check_read_only(case: &Case, image: &Image) {
     check_stop(&container);
 }
 
-/// As some platforms do it: a user id from nowhere, in group 0. Another port and other environment on top.
+/// Like on some platforms: an arbitrary user id in group 0, with another port and environment.
 fn check_arbitrary_user(case: &Case, image: &Image) {
     let options = ["--user", "12345:0", "--env", "PORT=8080", "--env", "GREETING=bonjour"];
     let container = Container::start(image, &format!("nd-e2e-{}-user", case.name), 8080, &options);
     container.wait_until_healthy();
-    // What is exported is fixed at build time.
+    // Exported pages are fixed at build time.
     check_pages(case, &container, if case.output == Output::Export { GREETING } else { "bonjour" });
     check_optimised_image(case, &container);
     check_stop(&container);
@@ -201,7 +201,7 @@ fn original_photo() -> Vec<u8> {
     fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/fixtures/templates/shared/public/photo.png")).unwrap()
 }
 
-/// The image route really works: another format, much smaller, and kept in the cache, which must be writable.
+/// Image optimisation works: another format, much smaller, and kept in the cache, which must be writable.
 fn check_optimised_image(case: &Case, container: &Container) {
     if case.output == Output::Export {
         return;

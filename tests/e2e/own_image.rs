@@ -1,5 +1,5 @@
-//! The tool's own image, made from a packed program as releases make it. Its bases cannot be pulled in a test, so that
-//! `node:22-slim` gives the certificate authorities and the shell.
+//! nextdeploy's own image, built from a packed program as for releases. Its base images cannot be pulled in a test, so
+//! `node:22-slim` provides the certificate authorities and the shell.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::action::runner::{PROGRAM, copy_app, project};
 use crate::docker::{Engine, Image};
 use crate::docker_builder::harness;
 
-/// Builds the stage `target` of the top level `Dockerfile` with this very program.
+/// Builds the stage `target` of the top-level `Dockerfile` with the program under test.
 async fn build(target: &str) -> Image {
     let mut request = harness::request(&format!("own-{target}"));
     request.target = Some(target.to_owned());
@@ -37,7 +37,7 @@ async fn build(target: &str) -> Image {
 }
 
 #[tokio::test]
-async fn the_image_holds_the_program_and_authorities_and_nothing_else() {
+async fn the_image_contains_only_the_program_and_certificate_authorities() {
     let image = build("tool").await;
     let config = image.inspect()["Config"].clone();
     assert_eq!(config["Entrypoint"], serde_json::json!(["nextdeploy"]));

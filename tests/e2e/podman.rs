@@ -20,14 +20,14 @@ fn podman_builds_and_runs_an_application() {
     assert_eq!(run.code, Some(0), "nextdeploy build: {:?}\n{}", run.code, run.stderr);
     assert_eq!(repository.fingerprint(), before, "the repository was changed");
 
-    // Podman asks for more files and processes than a machine in a container may give.
+    // Podman's defaults exceed the file and process limits of a machine that is itself a container.
     let container = Container::start(
         &image,
         "nd-e2e-podman",
         3000,
         &["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"],
     );
-    // Podman leaves the health check to systemd, which need not be there.
+    // Podman leaves the health check to systemd, which may be missing.
     let started = Instant::now();
     while http::get(container.address, "/").is_err() {
         assert!(started.elapsed() < Duration::from_secs(30), "no answer\n{}", container.logs());

@@ -1,4 +1,4 @@
-//! The program under test, run with nothing of the developer's environment.
+//! The program under test, isolated from the developer's environment.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::docker::Engine;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_nextdeploy");
 /// Seconds after which a run counts as hung.
 const LIMIT: &str = "900";
-/// What the program may see of the environment of the tests: how to find the daemon and the temporary folder.
+/// The variables that the program gets from the environment of the tests: how to find the daemon and the temporary folder.
 const PASSED_ON: &[&str] = &["PATH", "TMPDIR", "DOCKER_HOST"];
 
 pub struct Run {
@@ -35,7 +35,7 @@ pub fn nextdeploy_with(engine: &Engine, folder: &Path, arguments: &[&str], envir
     Run::of(command.envs(environment.iter().copied()).output().unwrap())
 }
 
-/// The same with the variables of a job of CI.
+/// The same with the variables of a CI job.
 pub fn nextdeploy_in_job(engine: &Engine, folder: &Path, arguments: &[&str], job: &[(&str, &str)]) -> Run {
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new("timeout");
@@ -44,14 +44,14 @@ pub fn nextdeploy_in_job(engine: &Engine, folder: &Path, arguments: &[&str], job
     Run::of(command.envs(job.iter().copied()).output().unwrap())
 }
 
-/// The program while it runs.
+/// A running program.
 pub struct Running {
     child: Child,
     /// `HOME` and `TMPDIR` of the program.
     folder: TempDir,
 }
 
-/// Starts `nextdeploy ARGUMENTS` without waiting for its end.
+/// Starts `nextdeploy ARGUMENTS` without waiting for it to exit.
 pub fn start_nextdeploy(engine: &Engine, folder: &Path, arguments: &[&str]) -> Running {
     start_nextdeploy_with(engine, folder, arguments, &[])
 }
@@ -91,7 +91,7 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits for the end, and checks that no temporary file stays.
+    /// Waits until it exits, and checks that no temporary file is left.
     pub fn finish(self) -> Run {
         let run = Run::of(self.child.wait_with_output().unwrap());
         let entries = fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path());

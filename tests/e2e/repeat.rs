@@ -1,4 +1,4 @@
-//! What building again gives: the same layers for the same commit, and no second install for an edit that needs none.
+//! Repeated builds: the same layers for the same commit, and no second install for an edit that does not need one.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ fn build(engine: &Engine, repository: &Repository, tag: &str, more: &[&str]) -> 
     (image, serde_json::from_str(&run.stdout).unwrap())
 }
 
-/// How the step whose instruction contains `part` ended.
+/// The outcome of the step whose instruction contains `part`.
 fn step_result(result: &Value, part: &str) -> String {
     let steps = result["steps"].as_array().unwrap();
     let step = steps.iter().find(|step| step["name"].as_str().unwrap().contains(part));
@@ -35,7 +35,7 @@ fn replace_in(repository: &Repository, path: &str, from: &str, to: &str) {
 }
 
 #[test]
-fn an_edit_of_sources_or_scripts_does_not_install_again() {
+fn editing_sources_or_scripts_does_not_reinstall() {
     let case = Case::named("npm-next16-app");
     let engine = Engine::with_base(case.node);
     let repository = Repository::compose(&case);
@@ -56,7 +56,7 @@ fn an_edit_of_sources_or_scripts_does_not_install_again() {
         .position(|layer| layer["createdBy"].as_str().unwrap().contains("node_modules"));
     assert!(kept > node_modules.unwrap(), "only {kept} layers are the same: {result:#}");
 
-    // Not part of what is built: nothing at all is done again.
+    // Not part of the build: every step is cached.
     fs::remove_file(repository.path().join(".env.local")).unwrap();
     let (third, result) = build(&engine, &repository, "edit-none", &[]);
     assert_eq!(step_result(&result, "build the app"), "cached", "{result:#}");

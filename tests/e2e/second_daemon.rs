@@ -1,4 +1,4 @@
-//! A second Docker Engine, of `scripts/services`, which a test may fill, kill or make a Swarm.
+//! A second Docker Engine, from `scripts/services`, which a test may fill, kill or turn into a Swarm.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::docker::{Engine, services_folder};
 
-/// A second daemon, which the test may break; one test at a time has it.
+/// A second daemon, which the test may break; used by one test at a time.
 pub struct SecondDaemon {
     pub engine: Engine,
     _alone: MutexGuard<'static, ()>,
@@ -19,7 +19,7 @@ fn services(arguments: &[&str], size: &str) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/services");
     let run = || Command::new(&script).args(arguments).env("NEXTDEPLOY_EXTRA_DAEMON_SIZE", size).output().unwrap();
     let mut output = run();
-    // A daemon that starts where another was killed a moment ago may need a second try.
+    // A daemon that starts right after another one was killed may need a second attempt.
     if !output.status.success() {
         let _ = Command::new(&script).args(["stop", "extra-daemon"]).output();
         output = run();
@@ -28,7 +28,7 @@ fn services(arguments: &[&str], size: &str) {
 }
 
 impl SecondDaemon {
-    /// With `size` of disk, as `tmpfs` takes it, and the base image.
+    /// With a disk of `size`, in the format of `tmpfs`, and the base image.
     pub fn start(size: &str) -> Self {
         let alone = SECOND_DAEMON.lock().unwrap_or_else(PoisonError::into_inner);
         let first = Engine::with_base(22);
@@ -52,7 +52,7 @@ pub fn signal_second_daemon(signal: &str) {
     assert!(status.success());
 }
 
-/// Starts it again with what it had; where it was killed a moment ago, containerd wants a second try.
+/// Restarts it with its data; right after a kill, containerd may need a second attempt.
 pub fn start_second_daemon() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/services");
     let started =

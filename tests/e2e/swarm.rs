@@ -1,4 +1,4 @@
-//! Services on a Swarm of one machine: rolled out, updated, rolled back by Swarm itself, with secrets that only the tasks see.
+//! Services on a single-node Swarm: rolled out, updated and rolled back by Swarm itself, with secrets visible only to the tasks.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,7 +27,7 @@ async fn containers(daemon: &SecondDaemon) -> Containers {
     Containers::new(&Engine::connect(find_endpoint(&environment, None).unwrap(), &environment).await.unwrap())
 }
 
-/// Serves its secret's length; healthy when `healthy` says so.
+/// Serves the length of its secret; health depends on `healthy`.
 fn service(version: &str, healthy: bool, secret: &str) -> ServiceSpec {
     let app = "require('http').createServer((q, r) => r.end(process.env.VERSION + ' ' + \
                require('fs').readFileSync('/run/secrets/TOKEN').length)).listen(3000)";
@@ -74,7 +74,7 @@ fn service(version: &str, healthy: bool, secret: &str) -> ServiceSpec {
     }
 }
 
-/// What the tasks answer, one by one, once those of before have ended.
+/// The response of each task, once the previous ones have exited.
 fn answers(daemon: &SecondDaemon, expected: [&str; 2]) {
     let filter = "label=com.docker.swarm.service.name=nd-swarm-shop";
     let ask = "fetch('http://127.0.0.1:3000').then((r) => r.text()).then(console.log)";
@@ -91,7 +91,7 @@ fn answers(daemon: &SecondDaemon, expected: [&str; 2]) {
 }
 
 #[tokio::test]
-async fn a_service_is_made_updated_and_rolled_back_when_it_fails() {
+async fn a_service_is_created_updated_and_rolled_back_on_failure() {
     let daemon = SecondDaemon::start("2g");
     let containers = containers(&daemon).await;
     let refused = containers.deploy_service(&service("one", true, "hush"), None).await.unwrap_err();
@@ -131,7 +131,7 @@ async fn a_service_is_made_updated_and_rolled_back_when_it_fails() {
 }
 
 #[tokio::test]
-async fn a_new_service_that_never_stays_is_told() {
+async fn a_new_service_that_keeps_exiting_is_reported() {
     let daemon = SecondDaemon::start("2g");
     daemon.engine.docker(&["swarm", "init", "--advertise-addr", "127.0.0.1"]);
     let containers = containers(&daemon).await;
@@ -142,7 +142,7 @@ async fn a_new_service_that_never_stays_is_told() {
     assert!(matches!(failure, ServiceFailure::Failing(_)), "{failure:?}");
     assert!(failure.problems().iter().all(|problem| problem.exit_code == Some(3)), "{failure:?}");
     containers.remove_service(NAME).await.unwrap();
-    // Nobody but the failed service had it.
+    // Only the failed service used it.
     assert_eq!(daemon.engine.docker(&["secret", "ls", "--quiet"]), "");
 }
 
@@ -167,7 +167,7 @@ fn document(folder: &Path, version: &str, check: &str) -> String {
 }
 
 #[test]
-fn run_swarm_rolls_out_tells_what_failed_and_goes_back() {
+fn run_swarm_rolls_out_reports_failures_and_rolls_back() {
     let daemon = SecondDaemon::start("2g");
     let folder = tempfile::tempdir().unwrap();
     let secret = [("TOKEN", "canary-4711")];

@@ -1,5 +1,5 @@
-//! What goes wrong around a build: signals, no daemon, a daemon that dies, a full disk. Each ends soon, with one clear
-//! error and the documented exit code, and leaves nothing.
+//! Failures around a build: signals, no daemon, a daemon that dies, a full disk. Each ends soon, with one clear
+//! error and the documented exit code, and leaves nothing behind.
 
 use std::fs;
 use std::thread::sleep;
@@ -15,7 +15,7 @@ use crate::second_daemon::{SecondDaemon, kill_second_daemon};
 /// From a signal to the end of the program and of the build step in the daemon.
 const CANCEL_LIMIT: Duration = Duration::from_secs(2);
 
-/// A project whose build waits for ever, in a process that `mark` tells from all others.
+/// A project whose build never ends, in a process identified by `mark`.
 fn endless_project(mark: &str) -> Repository {
     let repository = Repository::compose(&Case::named("npm-next16-app"));
     let manifest = repository.path().join("package.json");
@@ -27,7 +27,7 @@ fn endless_project(mark: &str) -> Repository {
     repository
 }
 
-/// Whether a process with `mark` in its command line runs on this machine, containers included.
+/// Whether a process with `mark` in its command line is running on this machine, including containers.
 fn runs(mark: &str) -> bool {
     let own = std::process::id().to_string();
     fs::read_dir("/proc").unwrap().filter_map(Result::ok).any(|entry| {
@@ -49,7 +49,7 @@ fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) 
 fn check_signal(signal: Signal, exit_code: i32, mark: &str) {
     let engine = Engine::with_base(22);
     let repository = endless_project(mark);
-    // Without the mark: it must be found in the build step only.
+    // Without the mark: only the build step must match it.
     let tag = format!("nd-e2e-signal-{exit_code}:test");
     let outputs = tempfile::NamedTempFile::new().unwrap();
     let job = [("GITHUB_ACTIONS", "true"), ("GITHUB_OUTPUT", outputs.path().to_str().unwrap())];
@@ -83,7 +83,7 @@ fn termination_stops_the_build() {
 }
 
 #[test]
-fn no_daemon_at_the_address_is_told() {
+fn a_missing_daemon_at_the_address_is_reported() {
     let repository = Repository::compose(&Case::named("npm-next16-app"));
     let engine = Engine { host: Some("unix:///nonexistent/docker.sock".to_owned()) };
     let run = nextdeploy(&engine, repository.path(), &["build", "--tag", "nd-e2e-nowhere:test"]);
@@ -108,7 +108,7 @@ fn a_dry_run_needs_no_daemon() {
 }
 
 #[test]
-fn a_daemon_that_dies_is_told() {
+fn a_daemon_that_dies_is_reported() {
     let daemon = SecondDaemon::start("3g");
     let mark = "orphaned-51ca";
     let repository = endless_project(mark);
@@ -125,7 +125,7 @@ fn a_daemon_that_dies_is_told() {
 }
 
 #[test]
-fn a_full_disk_is_told() {
+fn a_full_disk_is_reported() {
     // Enough for the base image, not for the packages of an application.
     let daemon = SecondDaemon::start("700m");
     let repository = Repository::compose(&Case::named("npm-next16-app"));

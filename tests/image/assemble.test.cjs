@@ -16,7 +16,7 @@ const PLAN = {
 
 const plan = (changes) => Object.assign({}, PLAN, changes)
 
-/** The output of a build of the app in `place`, with random keys as Next.js draws them. */
+/** The output of a build of the app in `place`, with random keys like those of Next.js. */
 function built(place, changes) {
   const app = path.posix.join('app', place)
   const traced = path.posix.join(app, '.next/standalone')
@@ -64,7 +64,7 @@ function built(place, changes) {
   )
 }
 
-/** Assembles into `<root>/out`; `read()` is the union of the layers, as the image has it. */
+/** Assembles into `<root>/out`; `read()` is the union of the layers, as in the image. */
 function run(t, files, changes, key) {
   const root = folder(t)
   write(root, typeof files === 'function' ? files(root) : files)
@@ -87,7 +87,7 @@ test('splits the traced output into layers', (t) => {
   assert.deepStrictEqual(unwanted, [])
 })
 
-test('tells the launcher what it needs', (t) => {
+test('writes the configuration of the launcher', (t) => {
   const { document, root } = run(t, built(''), { env: { GREETING: 'a\nb' }, healthPath: '/ok' })
   assert.deepStrictEqual(JSON.parse(fs.readFileSync(`${root}/out/server/nextdeploy/run.json`)), document)
   const { unpinned, ...rest } = document
@@ -100,14 +100,14 @@ test('tells the launcher what it needs', (t) => {
   })
 })
 
-test('names the folders that the app writes to, and no others', (t) => {
+test('lists the folders that the app writes to, and no others', (t) => {
   const result = run(t, built(''))
   for (const folder of result.document.writable) assert.match(mode(result, 'server' + folder), /^1?775$/)
   const older = run(t, built(''), { nextVersion: '15.1.0' })
   assert.deepStrictEqual(older.document.writable, ['/app/.next/cache', '/app/.next/server/app', '/app/.next/server/pages'])
 })
 
-test('two builds differ in the layer of keys only, and the report names those files', (t) => {
+test('two builds differ only in the keys layer, and the report lists those files', (t) => {
   const [one, two] = [run(t, built('')), run(t, built(''))]
   for (const layer of ['node_modules', 'static']) assert.deepStrictEqual(one.layers[layer], two.layers[layer])
   delete one.layers.server['nextdeploy/run.json']
@@ -117,7 +117,7 @@ test('two builds differ in the layer of keys only, and the report names those fi
   assert.ok(one.document.unpinned.includes('app/.next/prerender-manifest.json'))
 })
 
-test('a key of the project pins the keys of Next.js, in their own format, everywhere', (t) => {
+test('a project key pins the keys of Next.js, in their own format, everywhere', (t) => {
   const [one, two, other] = [run(t, built(''), {}, 'secret'), run(t, built(''), {}, 'secret'), run(t, built(''), {}, 'other')]
   const keys = (result) => JSON.parse(result.union['app/.next/prerender-manifest.json']).preview
   const middleware = JSON.parse(one.union['app/.next/server/middleware-manifest.json']).middleware['/'].env
@@ -129,11 +129,11 @@ test('a key of the project pins the keys of Next.js, in their own format, everyw
   assert.strictEqual(middleware.__NEXT_PREVIEW_MODE_ID, keys(one).previewModeId)
   const { encryptionKey } = JSON.parse(one.union['app/.next/server/server-reference-manifest.json'])
   assert.strictEqual(Buffer.from(encryptionKey, 'base64').length, 32)
-  // Sealed closures stay random, and are said to be.
+  // Sealed closures stay random, and are reported as such.
   assert.deepStrictEqual(one.document.unpinned, ['app/.next/server/app/act.html'])
 })
 
-test('the key that was given for server actions is not called random', (t) => {
+test('a given key for server actions is not reported as random', (t) => {
   const files = built('')
   const manifest = files['app/.next/standalone/.next/server/server-reference-manifest.json']
   process.env.NEXT_SERVER_ACTIONS_ENCRYPTION_KEY = manifest.encryptionKey
@@ -164,7 +164,7 @@ test('modes: code cannot be replaced, pages and caches can', (t) => {
   if (process.getuid() === 0) assert.deepStrictEqual([stat(result, 'server/app/.next/cache').uid, stat(result, 'server/app/.next/cache').gid], [1001, 0])
 })
 
-test('times: one for all, but of the content where Next.js answers by time', (t) => {
+test('times: the same for all files, except where Next.js builds ETags from them', (t) => {
   const one = run(t, built(''))
   const two = run(t, built('', { 'app/public/logo.svg': 'logo-two' }))
   for (const layer of LAYERS) {
@@ -181,7 +181,7 @@ test('times: one for all, but of the content where Next.js answers by time', (t)
   assert.strictEqual(time(one) % 1000, 0)
 })
 
-test('pages that expire get the time of the sources from Next.js 15 on', (t) => {
+test('pages that expire get the time of the sources since Next.js 15', (t) => {
   const page = 'server/app/.next/server/app/news.html'
   assert.strictEqual(stat(run(t, built(''), { sourceDateEpoch: 1700000000 }), page).mtimeMs, 1700000000000)
   assert.strictEqual(stat(run(t, built(''), { sourceDateEpoch: 1700000000, nextVersion: '14.2.35' }), page).mtimeMs, Date.UTC(2000, 0, 1))
@@ -239,7 +239,7 @@ test('leaves out sharp for the other libc, typescript, and the links to them', (
   assert.ok(left(used).includes('app/node_modules/typescript/lib/typescript.js'))
 })
 
-test('public: traced files join, links out of it become files', (t) => {
+test('public: traced files are merged, links out of it become files', (t) => {
   const { layers } = run(t, built('', {
     'app/assets/shared.png': 'shared',
     'app/public/shared.png': { link: '../assets/shared.png' },
@@ -253,11 +253,11 @@ test('public: traced files join, links out of it become files', (t) => {
   assert.ok(!Object.keys(layers.server).some((file) => file.includes('public/')))
 })
 
-test('keeps environment files only when asked', (t) => {
+test('keeps environment files only when configured', (t) => {
   assert.strictEqual(run(t, built(''), { keepEnvFiles: true }).union['app/.env'], 'TOKEN=standalone')
 })
 
-test('finds another distDir, in the app or in the workspace', (t) => {
+test('finds a custom distDir, in the app or in the workspace', (t) => {
   for (const [from, to] of [['.next', 'build/next'], ['.next', '.out']]) {
     const files = built('')
     const moved = Object.keys(files).reduce((all, file) => Object.assign(all, { [file.split(from).join(to)]: files[file] }), {})
@@ -267,7 +267,7 @@ test('finds another distDir, in the app or in the workspace', (t) => {
   }
 })
 
-test('an export: every file has a time of its content, in both places it may stand', (t) => {
+test('an export: the time of every file is derived from its content, in both possible folders', (t) => {
   const exported = (body) => ({
     'app/.next/required-server-files.json': { config: { output: 'export', basePath: '/docs', trailingSlash: false }, appDir: '/app' },
     'app/.next/BUILD_ID': 'id',
@@ -282,7 +282,7 @@ test('an export: every file has a time of its content, in both places it may sta
   const two = run(t, exported('home 2'), { outputMode: 'unknown' })
   const time = (result) => stat(result, 'static/app/out/index.html').mtimeMs
   assert.notStrictEqual(time(one), time(two))
-  // With `distDir`, Next.js exports to that directory and says so.
+  // With `distDir`, Next.js exports to that directory and records it.
   const elsewhere = run(t, (root) => ({
     'app/.next/required-server-files.json': { config: { output: 'export' }, appDir: '/app' },
     'app/.next/export-detail.json': { version: 1, success: true, outDirectory: `${root}/app/dist` },
@@ -291,7 +291,7 @@ test('an export: every file has a time of its content, in both places it may sta
   assert.deepStrictEqual(elsewhere.layers.static, { 'app/out/index.html': 'elsewhere' })
 })
 
-test('a server of the project: its sources with production dependencies', (t) => {
+test('a custom server: its sources with production dependencies', (t) => {
   const result = run(t, built('', {
     'app/server.ts': 'listen',
     'app/.npmrc': '//registry/:_authToken=secret',
@@ -317,12 +317,12 @@ for (const [name, files, changes, message, hint] of [
   ['a broken manifest', { 'app/.next/required-server-files.json': '{"config":' }, {}, /required-server-files.json` is not valid JSON/, /without its cache/],
   ['no start command', { 'app/.next/required-server-files.json': { config: {}, appDir: '/app' } }, { outputMode: 'server' }, /start command/, /`start` script/],
 ]) {
-  test(`says what is wrong: ${name}`, (t) => {
+  test(`reports the error: ${name}`, (t) => {
     assert.throws(() => run(t, files, changes), (error) => message.test(error.message) && hint.test(error.hint))
   })
 }
 
-test('exits with 3 when the project is wrong', (t) => {
+test('exits with 3 for an invalid project', (t) => {
   const scripts = folder(t)
   for (const name of fs.readdirSync(SCRIPTS).filter((name) => name.endsWith('.cjs'))) fs.copyFileSync(path.join(SCRIPTS, name), path.join(scripts, name))
   write(scripts, { 'plan.json': plan({ appDir: 'no/such/app-of-this-test' }) })

@@ -1,5 +1,5 @@
 'use strict'
-// Small stand-ins for what `next build` leaves behind, and processes that end with their test.
+// Small stand-ins for the output of `next build`, and processes that end with their test.
 
 const childProcess = require('child_process')
 const fs = require('fs')
@@ -9,10 +9,10 @@ const os = require('os')
 const path = require('path')
 
 const SCRIPTS = path.join(__dirname, '../../src/image/scripts')
-// The launcher must run on every Node.js that Next.js ran on; the tests themselves need a newer one.
+// The launcher must run on every Node.js version that Next.js supported; the tests themselves need a newer one.
 const NODE = process.env.LAUNCHER_NODE || process.execPath
 
-/** A folder that goes away with the test. `files`: path → text, object (JSON), or { link } / { exec }. */
+/** A folder that is removed after the test. `files`: path → text, object (JSON), or { link } / { exec }. */
 function folder(t, files) {
   const root = fs.mkdtempSync(path.join(os.tmpdir(), 'nd-image-'))
   t.after(() => fs.rmSync(root, { recursive: true, force: true }))
@@ -47,7 +47,7 @@ function tree(root) {
   return found
 }
 
-/** What the launcher needs, started: `{ child, port, output(), exit }`. */
+/** Starts the launcher: `{ child, port, output(), exit }`. */
 async function launch(t, run, files, options) {
   const { args = ['start'], env = {}, wait = true, cwd = false } = options || {}
   const root = folder(t, files)

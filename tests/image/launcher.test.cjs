@@ -13,7 +13,7 @@ server.listen(process.env.PORT, process.env.HOSTNAME)
 const COMMON = `const http = require('http'); const MAIN = require.main === module\n${ECHO}`
 const MODULE = `import http from 'http'; const MAIN = true\n${ECHO}`
 
-test('runs the server in process 1, bound to all interfaces whatever the platform set', async (t) => {
+test('runs the server in process 1, bound to all interfaces regardless of HOSTNAME', async (t) => {
   const app = await launch(t, { entry: 'app/server.js', env: { EXTRA: 'two\nlines' } }, { 'app/server.js': COMMON })
   const seen = JSON.parse((await get(app.port, '/')).body)
   assert.strictEqual(seen.host, '0.0.0.0')
@@ -23,7 +23,7 @@ test('runs the server in process 1, bound to all interfaces whatever the platfor
   assert.deepStrictEqual(seen.argv, [app.root + '/app/server.js'])
 })
 
-test('runs an ES module, and the environment wins over the defaults of the image', async (t) => {
+test('runs an ES module, and the environment overrides the defaults of the image', async (t) => {
   const files = { 'app/server.js': MODULE, 'app/package.json': { type: 'module' } }
   const app = await launch(t, { entry: 'app/server.js', env: { EXTRA: 'default' } }, files, { env: { EXTRA: 'given', NODE_ENV: 'staging', NEXTDEPLOY_HOST: '127.0.0.1' } })
   const seen = JSON.parse((await get(app.port, '/')).body)
@@ -31,7 +31,7 @@ test('runs an ES module, and the environment wins over the defaults of the image
 })
 
 for (const port of ['abc', '70000', '0', '-1', '80.5', '0x50']) {
-  test(`refuses PORT=${port}`, async (t) => {
+  test(`rejects PORT=${port}`, async (t) => {
     const app = await launch(t, { entry: 'server.js' }, { 'server.js': COMMON }, { env: { PORT: port }, wait: false })
     const { code, output } = await app.exit
     assert.strictEqual(code, 2)
@@ -40,7 +40,7 @@ for (const port of ['abc', '70000', '0', '-1', '80.5', '0x50']) {
 }
 
 for (const [signal, expected] of [['SIGTERM', 143], ['SIGINT', 130]]) {
-  test(`answers a running request after ${signal}, then ends with ${expected}`, async (t) => {
+  test(`completes a running request after ${signal}, then exits with ${expected}`, async (t) => {
     const app = await launch(t, { entry: 'server.js' }, { 'server.js': COMMON })
     const running = get(app.port, '/600')
     setTimeout(() => app.child.kill(signal), 200)
@@ -60,7 +60,7 @@ test('does not wait for connections without a request', async (t) => {
   agent.destroy()
 })
 
-test('ends a request that is longer than NEXTDEPLOY_GRACE', async (t) => {
+test('aborts a request that takes longer than NEXTDEPLOY_GRACE', async (t) => {
   const app = await launch(t, { entry: 'server.js' }, { 'server.js': COMMON }, { env: { NEXTDEPLOY_GRACE: '0.3' } })
   const running = get(app.port, '/8000').catch((error) => error.code)
   setTimeout(() => app.child.kill('SIGTERM'), 200)
@@ -68,7 +68,7 @@ test('ends a request that is longer than NEXTDEPLOY_GRACE', async (t) => {
   assert.strictEqual((await app.exit).code, 143)
 })
 
-test('a second SIGINT ends at once, a second SIGTERM does not', async (t) => {
+test('a second SIGINT exits at once, a second SIGTERM does not', async (t) => {
   const app = await launch(t, { entry: 'server.js' }, { 'server.js': COMMON })
   const running = get(app.port, '/8000').catch((error) => error.code)
   for (const [delay, signal] of [[200, 'SIGTERM'], [300, 'SIGTERM'], [500, 'SIGINT']]) setTimeout(() => app.child.kill(signal), delay)
@@ -76,7 +76,7 @@ test('a second SIGINT ends at once, a second SIGTERM does not', async (t) => {
   assert.strictEqual((await app.exit).code, 130)
 })
 
-test('leaves the end to the app when it stops its server itself', async (t) => {
+test('leaves the exit to the app if it stops its server itself', async (t) => {
   const own = COMMON + `process.on('SIGTERM', () => server.close(() => process.exit(7)))`
   const app = await launch(t, { entry: 'server.js' }, { 'server.js': own })
   const running = get(app.port, '/400')
@@ -85,7 +85,7 @@ test('leaves the end to the app when it stops its server itself', async (t) => {
   assert.strictEqual((await app.exit).code, 7)
 })
 
-test('ends although a handler of the app only tidies up', async (t) => {
+test('exits even if a signal handler of the app only cleans up', async (t) => {
   const app = await launch(t, { entry: 'server.js' }, { 'server.js': COMMON + `process.on('SIGTERM', () => console.log('tidied'))` })
   app.child.kill('SIGTERM')
   const { code, output } = await app.exit
@@ -106,7 +106,7 @@ test('keeps the handler of Next.js before 14.1, which exits at once, until reque
   assert.strictEqual((await app.exit).code, 0)
 })
 
-test('an exception that nobody catches ends the process as Node.js does', async (t) => {
+test('an uncaught exception ends the process as in Node.js', async (t) => {
   const app = await launch(t, { entry: 'server.js' }, { 'server.js': `throw new Error('broken on purpose')` }, { wait: false })
   const { code, output } = await app.exit
   assert.strictEqual(code, 1)
@@ -141,7 +141,7 @@ for (const [name, args, expected] of [
   ['mirrors a signal', [process.execPath, '-e', 'process.kill(process.pid, "SIGKILL")'], 137],
   ['says that a command does not exist', ['no-such-command'], 127],
 ]) {
-  test(`a command of the user: ${name}`, async (t) => {
+  test(`a user command: ${name}`, async (t) => {
     const app = await launch(t, { entry: 'server.js' }, {}, { args, wait: false })
     const { code, output } = await app.exit
     assert.strictEqual(code, expected)
@@ -151,7 +151,7 @@ for (const [name, args, expected] of [
 
 const TELL = `require('fs').writeSync(1, JSON.stringify(process.env)); process.exit(0)`
 
-test('a file of the folder of secrets becomes a variable that is not set', async (t) => {
+test('a secret file becomes a variable unless it is set', async (t) => {
   const files = {
     'server.js': TELL,
     'secrets/API_KEY': 'sk-one\n', 'secrets/PEM': '-----BEGIN\nline\n-----END\n\n', 'secrets/WINDOWS': 'value\r\n', 'secrets/EMPTY': '',
@@ -168,7 +168,7 @@ test('a file of the folder of secrets becomes a variable that is not set', async
   }
 })
 
-test('no folder of secrets is no error', async (t) => {
+test('a missing secrets folder is not an error', async (t) => {
   const app = await launch(t, { entry: 'server.js' }, { 'server.js': TELL }, { wait: false, env: { NEXTDEPLOY_SECRETS: '/nonexistent/secrets' } })
   assert.strictEqual((await app.exit).code, 0)
 })
@@ -176,7 +176,7 @@ test('no folder of secrets is no error', async (t) => {
 const status = (code) => `require('http').createServer((q, r) => { r.statusCode = q.url === '/base' || q.url === '/well' ? ${code} : 599; r.end() }).listen(process.env.PORT, process.env.HOSTNAME)`
 
 for (const [name, run, code, expected] of [
-  ['asks the base path', { basePath: '/base' }, 200, ''],
+  ['checks the base path', { basePath: '/base' }, 200, ''],
   ['takes a client error for an answer', { basePath: '/base' }, 404, ''],
   ['refuses a server error', { basePath: '/base' }, 503, 'status 503'],
   ['an own path must redirect or succeed', { healthPath: '/well' }, 302, ''],

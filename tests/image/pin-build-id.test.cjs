@@ -8,7 +8,7 @@ const { contentId } = require('../../src/image/scripts/pin-build-id.cjs')
 const { SCRIPTS, folder, write } = require('./fixture.cjs')
 
 const HOOK = path.join(SCRIPTS, 'pin-build-id.cjs')
-// Both ways in which Next.js has exported it, and its loop over ids with "ad" in them.
+// Both ways in which Next.js exports it, and its loop over ids with "ad" in them.
 const BODY = `async function generateBuildId(generate, fallback) {
   let id = await generate()
   let attempts = 0
@@ -27,7 +27,7 @@ function buildId(t, files, env, id) {
   }).trim()
 }
 
-test('the same sources give the same id, wherever they stand', (t) => {
+test('the same sources give the same id in any folder', (t) => {
   const id = buildId(t)
   assert.match(id, /^[0-9a-f]{20}$/)
   assert.strictEqual(buildId(t), id)
@@ -49,9 +49,9 @@ for (const [name, files, env] of [
   ['a private variable', {}, { TOKEN: 'x' }],
 ]) test(`does not change with ${name}`, (t) => assert.strictEqual(buildId(t, files, env), buildId(t)))
 
-test('the project comes first', (t) => assert.strictEqual(buildId(t, {}, { OWN: 'v1' }), 'v1'))
+test('an id set by the project takes precedence', (t) => assert.strictEqual(buildId(t, {}, { OWN: 'v1' }), 'v1'))
 
-test('an id computed before is used, unless Next.js would refuse it for ever', (t) => {
+test('a previously computed id is used, unless Next.js would reject it', (t) => {
   assert.strictEqual(buildId(t, {}, { NEXTDEPLOY_BUILD_ID: 'abc' }), 'abc')
   assert.match(buildId(t, {}, { NEXTDEPLOY_BUILD_ID: '00adad' }), /^((?!ad)[0-9a-f]){20}$/)
 })
@@ -61,12 +61,12 @@ test('no id contains "ad"', (t) => {
   for (let salt = 0; salt < 200; salt++) assert.doesNotMatch(contentId(root, String(salt), {}), /ad/)
 })
 
-test('boundaries of names and content are kept apart', (t) => {
+test('names and content are hashed with their boundaries', (t) => {
   const ids = [{ ab: 'c' }, { a: 'bc' }, { 'a/b': 'c' }, { a: 'b', c: '' }].map((files) => contentId(folder(t, files), '', {}))
   assert.strictEqual(new Set(ids).size, 4)
 })
 
-test('other Node.js processes do not notice it', (t) => {
+test('other Node.js processes are unaffected', (t) => {
   const root = write(folder(t), { 'x.js': `console.log(require('fs') === require('node:fs'), process.env.NEXTDEPLOY_BUILD_ID)`, 'generate-build-id.js': 'module.exports = 7', 'y.js': `console.log(require('./generate-build-id'))` })
   const show = (file) => childProcess.execFileSync(process.execPath, ['--require', HOOK, path.join(root, file)], { encoding: 'utf8', env: {} })
   assert.strictEqual(show('x.js'), 'true undefined\n')
@@ -74,7 +74,7 @@ test('other Node.js processes do not notice it', (t) => {
   assert.ok(!fs.existsSync(path.join(root, '.next')))
 })
 
-test('webpack gets its entries sorted, for each compiler', (t) => {
+test('webpack entries are sorted, for each compiler', (t) => {
   const root = folder(t, {
     'node_modules/next/dist/build/entries.js': `Object.defineProperty(exports, 'createEntrypoints', { enumerable: true, get: () => async (names) => ({ client: names, server: { z: 1, a: 2 }, edgeServer: {}, middlewareMatchers: [3] }) })`,
     'node_modules/next/dist/build/index.js': `require('./entries').createEntrypoints({ 'pages/b': 1, 'pages/a': 2, main: 3 }).then((result) => console.log(JSON.stringify(result)))`,

@@ -35,7 +35,7 @@ test('pages, files and types', async (t) => {
   }
 })
 
-test('what is missing, outside or no honest path', async (t) => {
+test('missing files, files outside the root, and hostile paths', async (t) => {
   const { port } = await site(t)
   const targets = ['/nothing', '/outside.txt', '/../secret.txt', '/%2e%2e/secret.txt', '/..%2fsecret.txt', '/%', '/a%00b', '/..\\secret.txt', '/_next']
   for (const target of targets) {
@@ -45,13 +45,13 @@ test('what is missing, outside or no honest path', async (t) => {
   assert.strictEqual((await get(port, '/', { method: 'POST' })).status, 405)
 })
 
-test('a request line that is no address at all does not end the server', async (t) => {
+test('an invalid request target does not crash the server', async (t) => {
   const { port } = await site(t)
   await new Promise((resolve) => net.connect(port, '127.0.0.1').on('close', resolve).end('GET \\ HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n').resume())
   assert.strictEqual((await get(port, '/')).status, 200)
 })
 
-test('one address per page', async (t) => {
+test('one URL per page', async (t) => {
   for (const [trailingSlash, target, location] of [
     [false, '/about/', '/about'],
     [false, '/blog/?q=1', '/blog?q=1'],
@@ -67,7 +67,7 @@ test('one address per page', async (t) => {
   assert.strictEqual((await get(port, '/hello.txt')).status, 200)
 })
 
-test('below a base path, and nowhere else', async (t) => {
+test('serves only below the base path', async (t) => {
   const { port } = await site(t, { basePath: '/docs' })
   for (const [target, status] of [['/docs', 200], ['/docs/about', 200], ['/docs/_next/static/chunks/main.js', 200], ['/about', 404], ['/docsx', 404]]) {
     assert.strictEqual((await get(port, target)).status, status, target)
@@ -108,7 +108,7 @@ test('ranges and HEAD', async (t) => {
   assert.deepStrictEqual([head.status, head.body, head.headers['content-length']], [200, '', '10'])
 })
 
-test('compresses text when that is accepted', async (t) => {
+test('compresses text if the client accepts it', async (t) => {
   const app = await launch(t, { mode: 'static', staticRoot: 'out' }, { 'out/big.html': 'x'.repeat(5000), 'out/big.png': 'x'.repeat(5000) })
   const ask = (target, encoding, extra) => get(app.port, target, { headers: Object.assign({ 'accept-encoding': encoding }, extra) })
   const plain = await get(app.port, '/big.html')

@@ -1,4 +1,4 @@
-//! `action.yml` against the program: no setting is forgotten, no input is dead, no value becomes shell text.
+//! `action.yml` matches the program: every setting is an input, every input is used, no value becomes shell text.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -6,14 +6,15 @@ use std::fs;
 use std::path::Path;
 
 use clap::CommandFactory;
-use nextdeploy::config::cli::{Cli, Setting};
+use nextdeploy::config::Setting;
+use nextdeploy::config::cli::Cli;
 use nextdeploy::report::outputs::Outputs;
 use serde_json::Value;
 
 /// Inputs whose default is not the program's own.
 const DEFAULTS: &[(&str, &str)] = &[("cache", "auto"), ("push", "auto"), ("github-token", "${{ github.token }}")];
 
-/// Inputs about the action itself: which program runs, and what GitHub keeps for it. Each with the script that reads it.
+/// Inputs of the action itself: which program runs, and what GitHub caches for it. Each with the script that reads it.
 const OWN_INPUTS: &[(&str, &str)] = &[("cache", "scripts/action/cache"), ("version", "scripts/action/install")];
 
 fn root() -> &'static Path {
@@ -39,7 +40,7 @@ fn default_of(input: &str) -> Option<&'static str> {
 /// The help text of the setting's flag.
 fn description(setting: Setting) -> String {
     let mut command = Cli::command();
-    // With the flags that all verbs share.
+    // Includes the global flags.
     command.build();
     let build = command.find_subcommand("build").unwrap();
     let argument = build.get_arguments().find(|a| a.get_long().unwrap_or("directory") == setting.name());
@@ -47,17 +48,17 @@ fn description(setting: Setting) -> String {
     help.to_string().replace("; repeatable", "; one per line")
 }
 
-/// The inputs and the environment of the build as they stand in `action.yml`.
+/// The inputs and the environment of the build step, as in `action.yml`.
 fn generated() -> (String, String) {
     let (mut inputs, mut env) = (String::new(), String::new());
     for setting in Setting::ALL.iter().copied() {
         let [_, variable] = setting.input_variables();
         let input = setting.input();
         writeln!(inputs, "  {input}:\n    description: {}", Value::from(description(setting))).unwrap();
-        if let Some(default) = default_of(&input) {
+        if let Some(default) = default_of(input) {
             writeln!(inputs, "    default: {default}").unwrap();
         }
-        // Where the workflow names no folder, the action does.
+        // Defaults to the folder of the action.
         let or = if setting == Setting::CacheDir { " || steps.cache.outputs.folder" } else { "" };
         writeln!(env, "        {variable}: ${{{{ inputs.{input}{or} }}}}").unwrap();
     }
@@ -73,7 +74,7 @@ fn every_setting_is_an_input_and_every_input_reaches_the_program() {
     let action = action();
     let expected: BTreeSet<String> = Setting::ALL
         .iter()
-        .map(|setting| setting.input())
+        .map(|setting| setting.input().to_owned())
         .chain(OWN_INPUTS.iter().map(|(name, _)| (*name).to_owned()))
         .collect();
     let expected: BTreeSet<&str> = expected.iter().map(String::as_str).collect();
@@ -105,7 +106,7 @@ fn outputs_are_those_of_the_build() {
 }
 
 #[test]
-fn no_expression_stands_in_a_command() {
+fn commands_contain_no_expressions() {
     let mut commands = 0;
     let mut check = |place: &str, steps: &Value| {
         for step in steps.as_array().into_iter().flatten() {
@@ -126,7 +127,7 @@ fn no_expression_stands_in_a_command() {
     assert!(commands > 4, "the steps were not found");
 }
 
-/// The table of `docs/github.md`.
+/// The table in `docs/github.md`.
 #[test]
 fn the_documentation_has_the_table_of_all_inputs() {
     let action = action();
@@ -139,7 +140,7 @@ fn the_documentation_has_the_table_of_all_inputs() {
     assert!(text("docs/github.md").contains(&table), "put this table into docs/github.md:\n{table}");
 }
 
-/// Examples name the major version that they were written for.
+/// Examples use the current major version.
 #[test]
 fn examples_use_this_major_version() {
     let (major, _) = env!("CARGO_PKG_VERSION").split_once('.').unwrap();

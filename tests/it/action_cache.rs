@@ -68,7 +68,7 @@ fn keys(folder: &Path, variables: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn caches_are_kept_where_machines_live_for_one_run_or_on_request() {
+fn caches_are_kept_on_ephemeral_machines_or_on_request() {
     let folder = checkout();
     let none = |variables: &[(&str, &str)]| {
         let (code, _, outputs) = step(folder.path(), variables);
@@ -98,7 +98,7 @@ fn keys_follow_sources_lockfile_and_app() {
     assert_ne!(second["key"], first["key"]);
     assert_eq!(second["lockfile-key"], first["lockfile-key"]);
 
-    // At the top of the workspace, beside the app.
+    // At the root of the workspace, next to the app.
     write(folder.path(), "pnpm-lock.yaml", "lockfileVersion: '9.0'");
     commit(folder.path());
     let third = keys(folder.path(), &[]);
@@ -130,7 +130,7 @@ fn a_folder_that_looks_like_a_repository_runs_nothing() {
     }
     write(&shop, "HEAD", "ref: refs/heads/main\n");
     write(&shop, "refs/heads/main", "0123456789abcdef0123456789abcdef01234567\n");
-    // git fetches an object that is missing by running this command.
+    // git runs this command to fetch a missing object.
     let config = format!(
         "[core]\n\trepositoryformatversion = 1\n\tbare = true\n[extensions]\n\tpartialClone = origin\n\
          [remote \"origin\"]\n\tpromisor = true\n\turl = {}\n\tuploadpack = touch {};\n",
@@ -152,7 +152,7 @@ fn a_lockfile_that_is_a_link_to_a_device_is_not_read() {
 }
 
 #[test]
-fn another_word_is_an_error_that_holds_no_command() {
+fn an_invalid_value_is_an_escaped_error() {
     let (code, log, outputs) = step(checkout().path(), &[("INPUT_CACHE", "x\n::error::forged %0A")]);
     assert_eq!((code, outputs.len()), (Some(2), 0));
     assert_eq!(

@@ -1,4 +1,4 @@
-//! `scripts/action/install`: which program a runner gets, and that nothing runs unchecked.
+//! `scripts/action/install`: which program a runner gets, and that nothing unverified runs.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -12,10 +12,10 @@ use tempfile::TempDir;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
-/// Stands for the program: says its name and version.
+/// Stands in for the program: prints its name and version.
 const PROGRAM: &str = concat!("#!/bin/sh\necho nextdeploy ", env!("CARGO_PKG_VERSION"), "\n");
 
-/// A runner: a copy of the action, an empty tool cache, and a server that has releases.
+/// A runner: a copy of the action, an empty tool cache, and a server with releases.
 struct Runner {
     folder: TempDir,
     server: String,
@@ -44,7 +44,7 @@ impl Runner {
         Self { folder, server }
     }
 
-    /// Puts a release of this version in place, packed as the release workflow does it.
+    /// Adds a release of this version, packed like the release workflow does.
     fn release(&self, owner: &str) -> PathBuf {
         self.release_of(owner, PROGRAM)
     }
@@ -59,7 +59,7 @@ impl Runner {
         folder
     }
 
-    /// Replaces the archives of a release, for both architectures, with what `tar` makes of `arguments` in a folder that `fill` fills.
+    /// Replaces the archives of a release, for both architectures, with `tar ARGUMENTS` of a folder filled by `fill`.
     fn pack_otherwise(&self, release: &Path, arguments: &[&str], fill: impl FnOnce(&Path)) {
         let content = tempfile::tempdir_in(self.folder.path()).unwrap();
         fill(content.path());
@@ -78,7 +78,7 @@ impl Runner {
         write_program(&program, text);
     }
 
-    /// A `curl` for which github.com is the server of this runner, and a `gh` that writes down how it was called and ends with `status`.
+    /// A `curl` that redirects github.com to this runner's server, and a `gh` that records its arguments and exits with `status`.
     fn with_gh(self, help: &str, status: i32) -> Self {
         let curl = format!(
             "#!/bin/bash\narguments=()\nfor argument; do\n  [[ $argument == -- ]] || arguments+=(\"${{argument/#https:\\/\\/github.com/{}}}\")\ndone\n\
@@ -100,12 +100,12 @@ impl Runner {
         fs::read_to_string(self.folder.path().join("gh.log")).unwrap_or_default()
     }
 
-    /// The list of checksums in the action's own commit, as `scripts/action/release pin` puts it there.
+    /// The checksums in the action's own commit, as written by `scripts/action/release pin`.
     fn pin(&self, sums: &str) {
         fs::write(self.folder.path().join("action/scripts/action/SHA256SUMS"), sums).unwrap();
     }
 
-    /// What the tool cache holds.
+    /// The content of the tool cache.
     fn kept(&self) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(self.folder.path().join("tools/nextdeploy")) else { return Vec::new() };
         entries.map(|entry| entry.unwrap().path()).collect()
@@ -116,7 +116,7 @@ impl Runner {
         fs::write(&output_file, "").unwrap();
         let output = Command::new(self.folder.path().join("action/scripts/action/install"))
             .env_clear()
-            // A cargo of the developer's must not be found: a build from source takes minutes.
+            // The developer's cargo must not be found: a build from source takes minutes.
             .env("PATH", format!("{}:/usr/bin:/bin", self.folder.path().join("bin").display()))
             .env("HOME", self.folder.path())
             .env("RUNNER_TOOL_CACHE", self.folder.path().join("tools"))
@@ -134,7 +134,7 @@ impl Runner {
         }
     }
 
-    /// A cargo that makes a program at once.
+    /// A cargo that produces a program at once.
     fn with_cargo(self) -> Self {
         self.write_bin(
             "cargo",
@@ -154,7 +154,7 @@ impl Step {
         assert!(Path::new(binary).is_file(), "{self:#?}");
     }
 
-    /// One error annotation of one line, and no output.
+    /// Exactly one single-line error annotation, and no output.
     #[track_caller]
     fn fails(&self, message: &str) {
         assert!(!self.success && self.output.is_empty(), "{self:#?}");
@@ -165,7 +165,7 @@ impl Step {
     }
 }
 
-/// What a step of `scripts/action/release` prints, or complains about.
+/// The output or the error of a step of `scripts/action/release`.
 fn release_step(arguments: &[&str], variables: &[(&str, &str)]) -> Result<String, String> {
     let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/action/release"))
         .args(arguments)
@@ -184,7 +184,7 @@ fn write_program(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Serves the files below `folder`; a file `NAME.status` decides the status instead.
+/// Serves the files below `folder`; a file `NAME.status` overrides the status.
 fn serve(folder: PathBuf) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
@@ -243,7 +243,7 @@ fn a_release_is_the_version_of_its_tag_and_packs_the_same_file_each_time() {
 }
 
 #[test]
-fn a_commit_is_a_release_only_when_the_release_says_so() {
+fn a_commit_is_a_release_only_if_the_release_names_it() {
     let runner = Runner::new().with_cargo();
     runner.release("acme/nextdeploy");
     runner.install(&[ACTION, ("ACTION_REF", COMMIT)]).gives(VERSION, &format!("release {VERSION}, checksum verified"));
@@ -264,7 +264,7 @@ fn a_branch_and_a_checkout_are_built_from_source_again_when_it_changes() {
 }
 
 #[test]
-fn what_does_not_match_its_checksum_is_not_used() {
+fn a_download_with_a_wrong_checksum_is_rejected() {
     let runner = Runner::new();
     let release = runner.release("acme/nextdeploy");
     for architecture in ["x86_64", "aarch64"] {
@@ -301,7 +301,7 @@ fn an_archive_whose_program_does_not_run_is_never_kept() {
 }
 
 #[test]
-fn an_archive_holds_two_regular_files_and_nothing_else() {
+fn an_archive_with_other_files_is_rejected() {
     let victim = tempfile::NamedTempFile::new().unwrap();
     fs::set_permissions(victim.path(), fs::Permissions::from_mode(0o600)).unwrap();
     let fill = |folder: &Path| {
@@ -337,7 +337,7 @@ fn a_release_is_used_only_when_gh_confirms_that_the_release_workflow_built_it() 
     const TOKEN: (&str, &str) = ("INPUT_GITHUB_TOKEN", "token-of-the-job");
     let with_gh = |help, status| {
         let runner = Runner::new().with_gh(help, status);
-        // What runs must not see the token.
+        // The program must not see the token.
         runner
             .release_of("acme/nextdeploy", &PROGRAM.replace("echo", "[ -z \"$GH_TOKEN$INPUT_GITHUB_TOKEN\" ] && echo"));
         runner
@@ -363,7 +363,7 @@ fn a_release_is_used_only_when_gh_confirms_that_the_release_workflow_built_it() 
     assert!(step.stdout.contains("no matching attestation%0A::error::forged"), "{step:#?}");
     assert_eq!(refused.kept(), Vec::<PathBuf>::new());
 
-    // A server of a company that has no such release, so that it comes from github.com, where the token is not valid.
+    // A GitHub Enterprise server without the release: it comes from github.com, where the token is not valid.
     let company = format!("{}/company", Runner::new().server);
     for (help, variables, reason) in [
         ("--repo", &[GITHUB, TOKEN][..], "`gh` of this runner is too old"),
@@ -380,13 +380,13 @@ fn a_release_is_used_only_when_gh_confirms_that_the_release_workflow_built_it() 
 }
 
 #[test]
-fn checksums_in_the_commit_of_the_action_count_more_than_those_of_the_release() {
+fn checksums_in_the_commit_of_the_action_take_precedence() {
     let runner = Runner::new();
     let release = runner.release("acme/nextdeploy");
     let sums = fs::read_to_string(release.join("SHA256SUMS")).unwrap();
     runner.pin(&sums);
     fs::remove_file(release.join("SHA256SUMS")).unwrap();
-    // The commit with the checksums follows the one that the release was built from.
+    // The commit with the checksums follows the commit of the release.
     let pinned = COMMIT.replace('0', "e");
     runner
         .install(&[ACTION, ("ACTION_REF", &pinned)])
@@ -394,7 +394,7 @@ fn checksums_in_the_commit_of_the_action_count_more_than_those_of_the_release() 
 
     let runner = Runner::new();
     runner.pin(&sums);
-    // Archive and checksums of the release were replaced together.
+    // Archive and checksums of the release are replaced together.
     runner.release_of("acme/nextdeploy", &format!("{PROGRAM}# changed\n"));
     runner.install(&[ACTION, ("ACTION_REF", "v0")]).fails("scripts/action/SHA256SUMS` names");
     assert_eq!(runner.kept(), Vec::<PathBuf>::new());
@@ -405,7 +405,7 @@ fn a_release_ends_with_a_commit_that_pins_its_checksums_and_the_tags_for_it() {
     let runner = Runner::new();
     let release = runner.release("acme/nextdeploy");
     let log = runner.folder.path().join("gh.log");
-    // Answers as the API of git objects does; `v0` is there, `vVERSION-pinned` is not.
+    // Responds like the API for git objects; `v0` exists, `vVERSION-pinned` does not.
     let gh = format!(
         "#!/bin/bash\nif [[ $* == *--silent* ]]; then [[ $* != *-pinned* ]]; exit; fi\n\
          {{ echo \"$2 $4\"; cat; }} >>{}\nprintf '%040d\\n' 7\n",
@@ -444,7 +444,7 @@ fn a_release_ends_with_a_commit_that_pins_its_checksums_and_the_tags_for_it() {
 }
 
 #[test]
-fn a_server_that_is_ill_is_told_from_a_release_that_is_missing() {
+fn a_server_error_is_not_a_missing_release() {
     let runner = Runner::new();
     let release = runner.release("acme/nextdeploy");
     for architecture in ["x86_64", "aarch64"] {
@@ -454,7 +454,7 @@ fn a_server_that_is_ill_is_told_from_a_release_that_is_missing() {
 }
 
 #[test]
-fn versions_that_are_none_and_hostile_refs_are_refused_in_one_line() {
+fn invalid_versions_and_hostile_refs_are_one_line_errors() {
     let runner = Runner::new();
     for version in ["latest", "1", "1.2.3; id", "../../x", "0.1.0\n::warning::x", "$(id)"] {
         runner.install(&[ACTION, ("INPUT_VERSION", version)]).fails("give the version of a release");
@@ -466,7 +466,7 @@ fn versions_that_are_none_and_hostile_refs_are_refused_in_one_line() {
 }
 
 #[test]
-fn a_program_that_is_there_can_be_named() {
+fn an_installed_program_can_be_used() {
     let runner = Runner::new();
     let program = env!("CARGO_BIN_EXE_nextdeploy");
     runner.install(&[("NEXTDEPLOY_BINARY", program)]).gives(VERSION, "NEXTDEPLOY_BINARY");

@@ -1,4 +1,4 @@
-//! `nextdeploy build` with a comment, a commit status and a deployment: what becomes of them, and of the exit code.
+//! `nextdeploy build` with a comment, a commit status and a deployment: what is written, and with which exit code.
 
 use crate::fake_daemon::FakeDaemon;
 use crate::forge::github_api::GitHubApi;
@@ -6,7 +6,7 @@ use crate::program::{Repository, Run};
 
 const EVENT: &str = r#"{"pull_request":{"number":7,"head":{"sha":"0123456789abcdef0123456789abcdef01234567","ref":"feature","repo":{"full_name":"acme/shop"}},"base":{"ref":"main"}}}"#;
 
-/// A build that no daemon takes.
+/// A build without a daemon.
 fn build(api: &GitHubApi, token: &str, arguments: &[&str]) -> Run {
     let run = build_at("unix:///nonexistent/docker.sock", EVENT, api, token, arguments);
     assert_eq!(run.code, Some(4), "the build's own result decides: {run:#?}");
@@ -26,7 +26,7 @@ fn build_at(daemon: &str, event: &str, api: &GitHubApi, token: &str, arguments: 
 }
 
 #[test]
-fn a_failed_build_is_told_and_stays_a_failed_build() {
+fn a_failed_build_is_reported_and_keeps_its_exit_code() {
     let api = GitHubApi::start();
     build(&api, crate::forge::TOKEN, &["--comment", "--commit-status", "--deployment=preview"]);
     let bodies = api.bodies();
@@ -44,7 +44,7 @@ fn a_failed_build_is_told_and_stays_a_failed_build() {
 }
 
 #[test]
-fn what_cannot_be_told_is_a_warning() {
+fn a_report_that_cannot_be_written_is_a_warning() {
     let api = GitHubApi::start();
     api.state.lock().unwrap().may_write.clear();
     let run = build(&api, crate::forge::TOKEN, &["--comment"]);
@@ -56,14 +56,14 @@ fn what_cannot_be_told_is_a_warning() {
 }
 
 #[test]
-fn nobody_is_told_who_did_not_ask() {
+fn nothing_is_reported_unless_requested() {
     let api = GitHubApi::start();
     build(&api, crate::forge::TOKEN, &[]);
     assert_eq!(api.server.received().len(), 0);
 }
 
 #[test]
-fn what_cannot_be_told_fails_a_run_that_asks_for_it() {
+fn a_required_report_that_cannot_be_written_fails_the_run() {
     let daemon = FakeDaemon::that_builds();
     let address = format!("unix://{}", daemon.socket.display());
     let api = GitHubApi::start();
@@ -72,7 +72,7 @@ fn what_cannot_be_told_fails_a_run_that_asks_for_it() {
     run.succeeds();
     assert!(api.bodies()[0].contains("is built"), "{:?}", api.bodies());
 
-    // A comment that is there and would not change needs no permission.
+    // An existing comment that is up to date needs no permission.
     let api = GitHubApi::start();
     api.state.lock().unwrap().may_write.clear();
     let wanted = ["--comment", "--deployment=preview"];
@@ -86,7 +86,7 @@ fn what_cannot_be_told_fails_a_run_that_asks_for_it() {
         assert_eq!(run.stdout, image, "the image is there all the same");
         assert_eq!(run.stderr.matches("::error ").count(), 1, "{run:#?}");
     }
-    // Nobody can change what a fork may do.
+    // Permissions of a fork cannot be changed.
     let fork = EVENT.replace("acme/shop", "mallory/shop");
     build_at(&address, &fork, &api, token, &["--comment", "--announce-required"]).succeeds().says("fork");
     build(&api, token, &required);

@@ -43,7 +43,7 @@ fn files_that_are_not_utf_8() {
 }
 
 #[test]
-fn hostile_nesting_is_an_error_and_no_crash() {
+fn hostile_nesting_is_an_error() {
     let deep = 200_000;
     for (file, content) in [
         ("package.json", "[".repeat(deep)),
@@ -89,7 +89,7 @@ fn no_lockfile_and_not_a_next_project() {
 }
 
 #[test]
-fn settings_that_make_no_sense_are_usage_errors_that_name_the_flag() {
+fn invalid_flags_are_usage_errors_that_name_the_flag() {
     for (flag, value) in [
         ("--port", "0"),
         ("--port", "70000"),
@@ -112,7 +112,7 @@ fn settings_that_make_no_sense_are_usage_errors_that_name_the_flag() {
 }
 
 #[test]
-fn the_same_settings_by_variable_name_the_variable() {
+fn invalid_variables_are_usage_errors_that_name_the_variable() {
     let run = Repository::next_app().run_with(&["build", "--dry-run"], &[("NEXTDEPLOY_PORT", "70000")]);
     assert_eq!(run.code, Some(USAGE), "{run:#?}");
     run.says("NEXTDEPLOY_PORT");
@@ -122,7 +122,7 @@ fn the_same_settings_by_variable_name_the_variable() {
 }
 
 #[test]
-fn a_node_version_that_no_image_can_have() {
+fn an_impossible_node_version_is_rejected() {
     for version in ["99", "0.10"] {
         let run = Repository::next_app().run(&["plan", "--node-version", version]);
         assert!(matches!(run.code, Some(USAGE | PROJECT)), "{version}: {run:#?}");
@@ -162,7 +162,7 @@ fn metadata_with_a_wrong_type_names_the_field() {
 }
 
 #[test]
-fn an_app_name_that_is_no_image_name_is_normalised_and_said() {
+fn an_app_name_that_is_invalid_as_an_image_name_is_normalised_with_a_warning() {
     let run = Repository::next_app().run(&["plan", "--name", "My Shop & Café!"]);
     run.succeeds().says("warning:").says("my-shop");
 }
@@ -177,7 +177,7 @@ fn links_that_leave_the_repository_are_refused() {
 }
 
 #[test]
-fn link_loops_and_odd_names_are_no_trouble() {
+fn link_loops_and_odd_names_are_accepted() {
     let repository = Repository::next_app();
     symlink("loop-b", repository.path("loop-a")).unwrap();
     symlink("loop-a", repository.path("loop-b")).unwrap();

@@ -1,11 +1,11 @@
-//! The log, outputs and summary of a run in CI, with inputs that would like to be commands.
+//! The log, outputs and summary of a run in CI, with inputs that look like workflow commands.
 
 use std::fs;
 use std::path::PathBuf;
 
 use crate::program::{Repository, Run};
 
-/// A job of GitHub Actions on a repository.
+/// A GitHub Actions job in a repository.
 struct Job {
     repository: Repository,
     folder: tempfile::TempDir,
@@ -44,7 +44,7 @@ impl Job {
         self.repository.run_with(arguments, &variables)
     }
 
-    /// As the runner reads the file.
+    /// Parses the file as the runner does.
     fn outputs(&self) -> Vec<(String, String)> {
         let text = self.text("output");
         let mut lines = text.split('\n');
@@ -65,7 +65,7 @@ impl Job {
     }
 }
 
-/// Names of the commands that the runner would obey, as `ActionCommandManager.cs` reads both streams.
+/// Names of the commands that the runner would execute, as `ActionCommandManager.cs` parses both streams.
 fn commands(run: &Run) -> Vec<String> {
     let mut names = Vec::new();
     for line in run.stderr.lines().chain(run.stdout.lines()) {
@@ -81,7 +81,7 @@ fn commands(run: &Run) -> Vec<String> {
 const HOSTILE: &str = "x\n::set-output name=image::evil\n  ::add-mask::a\n##[add-mask]e\n%0A::error::b\r\nimage<<EOF\nevil\nEOF\n</details># h | `\u{202e}";
 
 #[test]
-fn an_error_is_an_annotation_on_the_file_that_is_meant() {
+fn an_error_is_an_annotation_on_its_file() {
     let job = Job::new();
     job.repository.write("package.json", "{\n  \"name\": \"shop\",,\n}\n");
     let run = job.run(&["detect"], &[]);
@@ -101,7 +101,7 @@ fn a_warning_is_an_annotation_on_its_file() {
 }
 
 #[test]
-fn errors_of_every_verb_go_the_same_way_and_none_asks_for_plain_text() {
+fn errors_of_every_command_are_annotations_unless_ci_is_none() {
     let job = Job::new();
     for arguments in
         [&["plan", "--port", "0"][..], &["build", "--port", "0"], &["dockerfile", "--port", "0"], &["schema", "no"]]
@@ -114,7 +114,7 @@ fn errors_of_every_verb_go_the_same_way_and_none_asks_for_plain_text() {
             "{plain:#?}"
         );
     }
-    job.run(&["plan", "--ci", "travis"], &[]).says("`travis` is not one of");
+    job.run(&["plan", "--ci", "travis"], &[]).says("unknown value `travis`, expected one of");
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn hostile_values_are_neither_commands_nor_outputs_nor_markup() {
 }
 
 #[test]
-fn json_stays_json_where_a_runner_reads_along() {
+fn json_output_is_unchanged_in_ci() {
     let job = Job::new();
     job.repository.write(
         "package.json",
@@ -186,7 +186,7 @@ fn json_stays_json_where_a_runner_reads_along() {
 }
 
 #[test]
-fn secrets_are_masked_before_anything_else_is_said() {
+fn secrets_are_masked_before_any_other_output() {
     let job = Job::new();
     let key = "-----BEGIN KEY-----\nc2VjcmV0LW9mLXRoZS1qb2I=\n-----END KEY-----\n";
     let run = job.run(&["build", "--dry-run", "--secret", "DEPLOY_KEY"], &[("DEPLOY_KEY", key)]);
@@ -199,7 +199,7 @@ fn secrets_are_masked_before_anything_else_is_said() {
 }
 
 #[test]
-fn what_cannot_be_written_is_a_warning_and_changes_no_exit_code() {
+fn a_report_that_cannot_be_written_does_not_change_the_exit_code() {
     let job = Job::new();
     let missing = job.path("no/such/file");
     let missing = missing.to_str().unwrap();
@@ -217,7 +217,7 @@ fn what_cannot_be_written_is_a_warning_and_changes_no_exit_code() {
 }
 
 #[test]
-fn a_summary_that_does_not_fit_is_left_out_whole() {
+fn a_summary_over_the_limit_is_omitted() {
     let job = Job::new();
     let before = "x".repeat(1024 * 1024 - 20);
     fs::write(job.path("summary"), &before).unwrap();
@@ -230,7 +230,7 @@ fn a_summary_that_does_not_fit_is_left_out_whole() {
 }
 
 #[test]
-fn a_build_that_fails_says_so_on_the_page_and_in_its_outputs() {
+fn a_failed_build_has_a_summary_and_outputs() {
     let job = Job::new();
     let socket = job.path("no.sock");
     let run = job.run(&["build"], &[("DOCKER_HOST", &format!("unix://{}", socket.display()))]);
@@ -249,7 +249,7 @@ fn a_build_that_fails_says_so_on_the_page_and_in_its_outputs() {
 }
 
 #[test]
-fn a_run_that_ends_before_the_project_is_known_has_outputs_too() {
+fn a_run_that_fails_before_detection_has_outputs() {
     let job = Job::new();
     job.repository.write("package.json", "{");
     assert_eq!(job.run(&["build"], &[]).code, Some(3));
@@ -259,9 +259,9 @@ fn a_run_that_ends_before_the_project_is_known_has_outputs_too() {
     assert!(fs::read_to_string(job.output("summary-file")).unwrap().contains("package.json"));
 }
 
-/// Where the systems without output files of GitHub's kind look for results.
+/// Where systems without GitHub-style output files look for results.
 #[test]
-fn every_system_is_told_of_a_failure_in_its_own_way() {
+fn a_failure_is_reported_in_the_format_of_each_system() {
     const PUSHED: &str = "NEXTDEPLOY_OUTPUT_PUSHED";
     let job = Job::new();
     let path = |name: &str| job.path(name).to_str().unwrap().to_owned();
@@ -315,7 +315,7 @@ fn gitlab_gets_sections_and_a_dotenv_report() {
 }
 
 #[test]
-fn what_a_run_has_written_into_the_checkout_is_no_source_of_the_next() {
+fn files_written_by_a_run_are_not_sources_of_the_next() {
     let repository = Repository::next_app();
     repository.write("Dockerfile", "FROM scratch\nCOPY . /\n");
     let root = repository.root().to_str().unwrap().to_owned();
@@ -349,7 +349,7 @@ fn what_a_run_has_written_into_the_checkout_is_no_source_of_the_next() {
     }
 }
 
-/// A program in the place of `buildkite-agent`; answers the `PATH` with it.
+/// A fake `buildkite-agent`; returns the `PATH` that contains it.
 fn agent(job: &Job, script: &str) -> String {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = job.path("bin");
@@ -360,11 +360,11 @@ fn agent(job: &Job, script: &str) -> String {
     format!("{}:/usr/bin:/bin", folder.display())
 }
 
-/// Keeps standard input in a file that is named by the arguments.
+/// Saves standard input to a file named after the arguments.
 const RECORDING: &str = r#"name=$(printf %s "$*" | tr ' /' '_+') && cat >"$TOLD/$name""#;
 
 #[test]
-fn buildkite_gets_an_annotation_and_meta_data_by_its_agent() {
+fn buildkite_gets_an_annotation_and_meta_data_through_its_agent() {
     let job = Job::new();
     let path = agent(&job, RECORDING);
     let told = job.path("told");

@@ -1,4 +1,4 @@
-//! Who gets credentials: never a registry or a build that only a file of the repository chose.
+//! Credentials never go to a registry or a build that only a file of the repository selected.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::forge::server::{Received, Reply, Server};
 use crate::program::{Repository, Run};
 
-/// A registry that asks every visitor for a user name and a password.
+/// A registry that requires a user name and a password.
 fn registry() -> Server {
     Server::start(|_| {
         Reply::json(401, &json!({ "errors": [{ "code": "UNAUTHORIZED" }] }))
@@ -15,7 +15,7 @@ fn registry() -> Server {
     })
 }
 
-/// A daemon that answers questions, and builds nothing.
+/// A daemon that answers queries but does not build.
 fn daemon() -> Server {
     Server::start(|request| match request.path.split('?').next().unwrap() {
         "/_ping" => Reply::html(200, "OK").with("api-version", &"1.41"),
@@ -30,7 +30,7 @@ fn daemon() -> Server {
 const LOGIN: [(&str, &str); 3] =
     [("NEXTDEPLOY_PUSH", "true"), ("NEXTDEPLOY_USERNAME", "me"), ("NEXTDEPLOY_PASSWORD", "canary-password")];
 
-/// Runs against a daemon and gives back the run with all requests that the daemon got.
+/// Runs against a daemon; returns the run and all requests that the daemon received.
 fn run(repository: &Repository, arguments: &[&str], variables: &[(&str, &str)]) -> (Run, Vec<Received>) {
     let daemon = daemon();
     let host = daemon.address.replace("http://", "tcp://");
@@ -46,7 +46,7 @@ fn authorizations(requests: &[Received]) -> Vec<String> {
 }
 
 #[test]
-fn a_registry_that_only_a_file_names_gets_no_password() {
+fn a_registry_named_only_by_a_file_gets_no_password() {
     let registry = registry();
     let host = registry.address.trim_start_matches("http://").to_owned();
     for (file, text) in [
@@ -70,7 +70,7 @@ fn a_registry_that_only_a_file_names_gets_no_password() {
 }
 
 #[test]
-fn a_registry_that_is_named_outside_files_gets_it() {
+fn a_registry_named_outside_files_gets_the_password() {
     for arguments in [&["--registry", "HOST"][..], &["--tag", "HOST/shop:1"], &["--image", "HOST/shop"]] {
         let registry = registry();
         let host = registry.address.trim_start_matches("http://").to_owned();
@@ -90,7 +90,7 @@ fn a_registry_that_is_named_outside_files_gets_it() {
 }
 
 #[test]
-fn files_cannot_have_the_credentials_of_the_run() {
+fn files_cannot_reference_credentials_of_the_run() {
     let job = [
         ("GITHUB_TOKEN", "canary-of-the-job"),
         ("NODE_AUTH_TOKEN", "canary-of-the-job"),
@@ -118,7 +118,7 @@ fn files_cannot_have_the_credentials_of_the_run() {
             assert!(!run.stderr.contains("canary"), "{run:#?}");
         }
     }
-    // What is not the run's own is the project's, and what the user names is the user's to give.
+    // Other variables belong to the project, and the user may pass any by name.
     let repository = Repository::next_app();
     repository.write("nextdeploy.yml", &asked("SENTRY_AUTH_TOKEN")[0].1);
     let planned = repository.run_with(&["plan", "--json"], &job);
@@ -129,7 +129,7 @@ fn files_cannot_have_the_credentials_of_the_run() {
 }
 
 #[test]
-fn a_file_names_secrets_by_variables_only() {
+fn files_reference_secrets_by_variable_only() {
     let repository = Repository::next_app();
     repository.write("outside", "canary");
     for name in ["id=x,src=/etc/passwd", "id=x,src=../outside", "id=x,env=HOME", "X=1"] {
@@ -139,7 +139,7 @@ fn a_file_names_secrets_by_variables_only() {
 }
 
 #[test]
-fn a_fork_gets_nothing_of_the_environment_through_its_files() {
+fn files_of_a_fork_cannot_read_the_environment() {
     let repository = Repository::next_app();
     let event = repository.path("event.json");
     let request = json!({
@@ -166,7 +166,7 @@ fn a_fork_gets_nothing_of_the_environment_through_its_files() {
 }
 
 #[test]
-fn a_file_cannot_put_the_build_into_the_network_of_the_machine() {
+fn a_file_cannot_select_the_host_network() {
     let repository = Repository::next_app();
     for network in ["host", "container:db"] {
         repository.write("nextdeploy.yml", format!("docker:\n  network: {network}\n"));

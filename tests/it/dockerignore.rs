@@ -1,5 +1,5 @@
-//! `.dockerignore` means what it means to Docker: the table holds what the docker CLI really sent
-//! (`scripts/dockerignore-cases` asks it again).
+//! `.dockerignore` has the same meaning as in Docker: the table contains the paths that the docker CLI sent
+//! (regenerate it with `scripts/dockerignore-cases`).
 
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -17,9 +17,9 @@ struct Table {
 #[derive(Deserialize)]
 struct Case {
     dockerignore: String,
-    /// Folders end with `/`; `None` when Docker refuses the file.
+    /// Folders end with `/`; `None` if Docker rejects the file.
     sent: Option<Vec<String>>,
-    /// Where Engine 20.10 sends something else; newer ones are the measure.
+    /// The paths sent by Engine 20.10, if different; newer versions are the reference.
     sent_by_docker_20_10: Option<Vec<String>>,
 }
 
@@ -33,7 +33,7 @@ fn sent(tree: &[String], dockerignore: &str) -> Option<Vec<String>> {
         .entries
         .iter()
         .map(|entry| name(&entry.path) + if entry.content == ContextContent::Directory { "/" } else { "" })
-        // Environment files are held back whatever the rules say.
+        // Environment files are always held back, whatever the rules.
         .chain(left_out.iter().map(|path| name(path)))
         .collect();
     sent.sort();

@@ -1,4 +1,4 @@
-//! `nextdeploy doctor`: what it finds, and with which exit code.
+//! `nextdeploy doctor`: its findings and exit codes.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::program::{Repository, Run};
 
 const NO_DAEMON: (&str, &str) = ("DOCKER_HOST", "unix:///nonexistent/docker.sock");
 
-/// A daemon that answers questions, and builds nothing.
+/// A daemon that answers queries but does not build.
 fn daemon() -> Server {
     Server::start(|request| match request.path.split('?').next().unwrap() {
         "/_ping" => Reply::html(200, "OK").with("api-version", &"1.41"),
@@ -74,14 +74,14 @@ fn all_problems_are_found_and_the_first_one_decides() {
 }
 
 #[test]
-fn a_wrong_setting_is_a_finding_too() {
+fn an_invalid_setting_is_a_finding() {
     let run = Repository::next_app().run_with(&["doctor", "--json", "--port", "http"], &[NO_DAEMON]);
     assert_eq!(run.code, Some(2), "{run:#?}");
     find(&findings(&run), "settings/port");
 }
 
 #[test]
-fn another_platform_is_emulated() {
+fn a_foreign_platform_is_reported_as_emulated() {
     let daemon = daemon();
     let host = daemon.address.replace("http://", "tcp://");
     let run = Repository::next_app()
@@ -94,7 +94,7 @@ fn another_platform_is_emulated() {
 }
 
 #[test]
-fn credentials_say_where_they_come_from_and_never_what_they_are() {
+fn credentials_are_reported_by_source_never_by_value() {
     let run = Repository::next_app().run_with(
         &[
             "doctor",
@@ -137,7 +137,7 @@ fn the_token_is_only_checked_when_a_report_is_requested() {
     let run = repository.run_with(&["doctor", "--json", "--comment"], &variables);
     assert!(find(&findings(&run), "doctor/token")["message"].as_str().unwrap().contains("is accepted"));
     assert_eq!(api.server.writes(), [""; 0]);
-    // The command that tells the runner what to mask is taken out by the runner.
+    // The runner removes the command that masks a value from the log.
     let shown: Vec<&str> = run.stderr.lines().filter(|line| !line.starts_with("::add-mask::")).collect();
     assert!(!shown.join("\n").contains(crate::forge::TOKEN) && !run.stdout.contains(crate::forge::TOKEN));
 }

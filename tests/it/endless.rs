@@ -1,4 +1,4 @@
-//! Daemons and registries whose answers have no end, or come byte by byte: one clear error that names who it was, soon, in bounded memory.
+//! Daemons and registries with endless or very slow responses: one error that names the server, soon, in bounded memory.
 
 use std::fs;
 use std::io::Read;
@@ -14,12 +14,12 @@ const BUILD: i32 = 4;
 const PUSH: i32 = 6;
 /// In KiB. A run without an error takes about 30 MiB.
 const MEMORY: u64 = 256 * 1024;
-/// The longest time that something is waited for, and what a busy machine adds.
+/// The longest timeout, plus slack for a busy machine.
 const TIME: Duration = Duration::from_secs(30);
 const IMAGE: &str = r#"{"Id":"sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef","Os":"linux","Architecture":"amd64","RepoDigests":[]}"#;
 const UNKNOWN: &str = "404 Not Found";
 
-/// Runs the program and looks at its memory until it ends.
+/// Runs the program and watches its memory until it exits.
 #[track_caller]
 fn run(repository: &Repository, arguments: &[&str], variables: &[(&str, &str)]) -> Run {
     let start = Instant::now();
@@ -61,13 +61,13 @@ fn run(repository: &Repository, arguments: &[&str], variables: &[(&str, &str)]) 
     run
 }
 
-/// The most memory that a process had so far, in KiB.
+/// The peak memory of a process so far, in KiB.
 fn peak(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().trim_end_matches(" kB").parse().ok()
 }
 
-/// Runs `ps` at a daemon whose answers to everything but `/_ping` are `answer`.
+/// Runs `ps` against a daemon that responds with `answer` to everything but `/_ping`.
 #[track_caller]
 fn ps(code: &str, text: &str, answer: impl Fn(&mut dyn Stream) + Send + Sync + 'static) {
     let (_folder, host) =
@@ -79,7 +79,7 @@ fn ps(code: &str, text: &str, answer: impl Fn(&mut dyn Stream) + Send + Sync + '
 fn answers_of_a_daemon() {
     ps("daemon/answer-too-long", "16 MiB", |stream| endless(stream, "200 OK", "[{\"Id\":\""));
     ps("daemon/answer-too-long", "16 MiB", |stream| endless(stream, "500 Internal Server Error", "{\"message\":\""));
-    // Neither a header nor a line of them may go on for ever.
+    // Neither a header nor a line may be endless.
     ps("daemon/connection-lost", "", |stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nX: ");
         while stream.write_all(&[b'x'; 0x1000]).is_ok() {}
@@ -100,7 +100,7 @@ fn the_first_answer_of_a_daemon() {
     }
 }
 
-/// Builds at a daemon whose answer to `path` is `answer`.
+/// Builds with a daemon that responds to `path` with `answer`.
 #[track_caller]
 fn build(
     (path, buildkit): (&'static str, &str),
@@ -127,7 +127,7 @@ fn answers_of_a_builder() {
     });
 }
 
-/// Pushes to the registry at `registry` through a daemon that is not to be reached by the push.
+/// Pushes to the registry at `registry` through a daemon that the push must not reach.
 #[track_caller]
 fn push(registry: SocketAddr) {
     let (_folder, host) = on_socket(|_, path, stream| match path {

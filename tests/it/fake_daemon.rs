@@ -1,4 +1,4 @@
-//! The docker builder against daemons that misbehave: each case is a small HTTP server on a Unix socket.
+//! The docker builder with misbehaving daemons: each case is a small HTTP server on a Unix socket.
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -22,7 +22,7 @@ const ID: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456
 const PING: &str = "HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nContent-Length: 2\r\n\r\nOK";
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-/// Answers one kind of request; gets the connection after the head of the request.
+/// Handles one kind of request; gets the connection after the request head has been read.
 type Answer = Arc<dyn Fn(&mut UnixStream) + Send + Sync>;
 
 pub struct FakeDaemon {
@@ -31,7 +31,7 @@ pub struct FakeDaemon {
 }
 
 impl FakeDaemon {
-    /// A daemon whose first answer is `ping` and whose builds end as `build` says. It has only the classic builder.
+    /// A daemon with only the classic builder, which responds to the first request with `ping` and to builds with `build`.
     fn start(
         ping: impl Fn(&mut UnixStream) + Send + Sync + 'static,
         build: impl Fn(&mut UnixStream) + Send + Sync + 'static,
@@ -49,7 +49,7 @@ impl FakeDaemon {
         Self { _folder: folder, socket }
     }
 
-    /// A daemon whose builds answer with these messages.
+    /// A daemon that responds to builds with these messages.
     pub fn that_prints(messages: Vec<serde_json::Value>) -> Self {
         Self::start(healthy, move |stream| {
             read_context(stream);
@@ -61,7 +61,7 @@ impl FakeDaemon {
         })
     }
 
-    /// A daemon that builds everything in no time.
+    /// A daemon whose builds succeed at once.
     pub fn that_builds() -> Self {
         Self::start(healthy, |stream| {
             read_context(stream);
@@ -119,7 +119,7 @@ fn healthy(stream: &mut UnixStream) {
     let _ = stream.write_all(PING.as_bytes());
 }
 
-/// Reads the whole chunked body of the request.
+/// Reads the whole chunked request body.
 fn read_context(stream: &mut UnixStream) {
     let mut body = Vec::new();
     let mut byte = [0];
@@ -183,7 +183,7 @@ fn assert_code(error: &impl Diagnostic, code: &str) {
 }
 
 #[tokio::test]
-async fn no_daemon_where_one_should_be() {
+async fn a_missing_daemon_is_reported() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("gone.sock");
     let endpoint = |address| Endpoint { address, origin: Origin::Variable("DOCKER_HOST".into()), ca_bundle: None };
@@ -203,7 +203,7 @@ async fn no_daemon_where_one_should_be() {
 }
 
 #[tokio::test]
-async fn something_else_answers() {
+async fn a_server_that_is_not_docker_is_reported() {
     let answers = [
         (
             "HTTP/1.1 400 Bad Request\r\nContent-Length: 49\r\n\r\nClient sent an HTTP request to an HTTPS server.\n\n",
@@ -222,7 +222,7 @@ async fn something_else_answers() {
 }
 
 #[tokio::test]
-async fn a_mute_daemon_is_given_up_after_five_seconds() {
+async fn a_silent_daemon_times_out_after_five_seconds() {
     let daemon = FakeDaemon::start(|_| std::thread::sleep(Duration::from_secs(30)), |_| {});
     let start = Instant::now();
     assert_code(&connect(daemon.endpoint()).await.unwrap_err(), "daemon/no-answer");
@@ -230,7 +230,7 @@ async fn a_mute_daemon_is_given_up_after_five_seconds() {
 }
 
 #[tokio::test]
-async fn a_plain_daemon_is_no_tls_daemon() {
+async fn tls_to_a_plain_http_daemon_is_an_error() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -246,7 +246,7 @@ async fn a_plain_daemon_is_no_tls_daemon() {
 }
 
 #[tokio::test]
-async fn a_last_message_without_its_newline_is_still_read() {
+async fn a_last_message_without_a_newline_is_read() {
     let image = build(|stream| {
         read_context(stream);
         let _ = stream.write_all(CHUNKED.as_bytes());
@@ -270,7 +270,7 @@ async fn a_daemon_that_dies_in_the_middle_is_an_error() {
     .unwrap_err();
     assert_code(&error, "daemon/connection-lost");
     assert!(error.to_string().contains("d.sock"), "{error}");
-    // A stream that ends well, but without an image, is no success either.
+    // A stream that ends cleanly, but without an image, is a failure, too.
     let error = build(|stream| {
         read_context(stream);
         let _ = stream.write_all(format!("{CHUNKED}0\r\n\r\n").as_bytes());

@@ -1,4 +1,4 @@
-//! HTTP servers that answer as a test says: one request per connection, on a Unix socket or on loopback.
+//! Scripted HTTP servers: one request per connection, on a Unix socket or on loopback.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,10 +12,10 @@ pub trait Stream: Read + Write + Send {}
 impl Stream for UnixStream {}
 impl Stream for TcpStream {}
 
-/// Gets method, path without version and query, and the connection after the head of the request.
+/// Gets method, path without version and query, and the connection after the request head has been read.
 type Answer = dyn Fn(&str, &str, &mut dyn Stream) + Send + Sync;
 
-/// A server on a Unix socket: its folder, and its address as `DOCKER_HOST` has it.
+/// A server on a Unix socket: its folder, and its address in the format of `DOCKER_HOST`.
 pub fn on_socket(answer: impl Fn(&str, &str, &mut dyn Stream) + Send + Sync + 'static) -> (TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("d.sock");
@@ -63,30 +63,30 @@ fn serve(stream: &mut dyn Stream, answer: &Answer) {
     let head = String::from_utf8_lossy(&head).into_owned();
     let mut words = head.split_whitespace();
     let (method, path) = (words.next().unwrap(), words.next().unwrap().split('?').next().unwrap());
-    // bollard puts the API version before its own paths, and registries have none with a dot.
+    // bollard prefixes its paths with the API version; registry paths contain no dot there.
     let version = path.strip_prefix("/v1.").and_then(|rest| rest.find('/').map(|slash| &rest[slash..]));
     answer(method, version.unwrap_or(path), stream);
 }
 
-/// The answer of a daemon of this version to `/_ping`.
+/// The response of a daemon of this version to `/_ping`.
 pub fn ping(stream: &mut dyn Stream) {
     whole(stream, "200 OK\r\nApi-Version: 1.41\r\nServer: Docker/20.10.24 (linux)", "OK");
 }
 
-/// A whole answer; `status` may have headers behind it.
+/// A complete response; `status` may be followed by headers.
 pub fn whole(stream: &mut dyn Stream, status: &str, body: &str) {
     let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
     let _ = stream.write_all(format!("{head}{body}").as_bytes());
 }
 
-/// `start`, and then `x` for ever.
+/// `start`, followed by endless `x`.
 pub fn endless(stream: &mut dyn Stream, status: &str, start: &str) {
     let chunk = [&b"10000\r\n"[..], &b"x".repeat(0x10000), b"\r\n"].concat();
     begin(stream, status, start);
     while stream.write_all(&chunk).is_ok() {}
 }
 
-/// `start`, and then one `x` in a quarter of a second.
+/// `start`, followed by one `x` every quarter of a second.
 pub fn dripping(stream: &mut dyn Stream, status: &str, start: &str) {
     begin(stream, status, start);
     while stream.write_all(b"1\r\nx\r\n").is_ok() {

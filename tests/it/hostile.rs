@@ -1,4 +1,4 @@
-//! Small files that would exhaust memory or time: each run ends below 512 MiB and 10 s, in success or in one error that
+//! Small files that would exhaust memory or time: each run ends below 512 MiB and 10 s, with success or with one error that
 //! names the file.
 
 use std::fmt::Write as _;
@@ -12,17 +12,17 @@ const MEMORY: u64 = 512 * 1024;
 const TIME: Duration = Duration::from_secs(10);
 const PROJECT: i32 = 3;
 
-/// Largest resident size of a process so far, in KiB.
+/// Peak resident size of a process so far, in KiB.
 fn peak(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.split_whitespace().next()?.parse().ok()
 }
 
-/// Runs `plan`; ends it as soon as it takes more than it may.
+/// Runs `plan`; kills it as soon as it exceeds a limit.
 #[track_caller]
 fn plan(what: &str, repository: &Repository) -> Run {
     let start = Instant::now();
-    // Not into pipes, which would have to be emptied meanwhile.
+    // Not through pipes, which would have to be drained meanwhile.
     let [mut stdout, mut stderr] = [tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap()];
     let mut command = repository.command(&["plan"]);
     command.stdout(stdout.try_clone().unwrap()).stderr(stderr.try_clone().unwrap());
@@ -63,9 +63,9 @@ fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
     })
 }
 
-/// A configuration that is not followed to its end decides nothing: what it seems to export does not count.
+/// A configuration that is not fully evaluated decides nothing: its apparent exports are ignored.
 #[test]
-fn configurations_that_grow() {
+fn configurations_that_expand_are_bounded() {
     let text = "x".repeat(64);
     for (what, head, body) in [
         ("doubled lists", "let a = [1];", "a = [...a, ...a];".repeat(40)),
@@ -90,7 +90,7 @@ fn configurations_that_grow() {
         let repository = with("next.config.mjs", &format!("{head}\n{body}\nexport default {{ basePath: '/a' }};\n"));
         plan(what, &repository).succeeds();
     }
-    // What comes after the budget is used up would have changed the output.
+    // Code after the budget is used up would have changed the output.
     let hidden =
         "module.exports = { output: 'standalone' }; const f = (x) => f(f(x)); f({}); module.exports.output = 'export';";
     let run = plan("an export behind", &with("next.config.js", hidden));
@@ -98,9 +98,9 @@ fn configurations_that_grow() {
     assert!(run.stdout.contains("too complicated to follow"), "{run:#?}");
 }
 
-/// Refused before the parser, which would take gigabytes or hours.
+/// Rejected before parsing, which would take gigabytes or hours.
 #[test]
-fn configurations_that_are_nested() {
+fn deeply_nested_configurations_are_rejected() {
     let nested = |open: &str, times: usize| format!("x = {}", open.repeat(times));
     for (file, content) in [
         ("next.config.js", nested("(a=(", 1_000)),
@@ -129,7 +129,7 @@ fn configurations_that_are_nested() {
     }
 }
 
-/// As long and as deep as people write them.
+/// As long and as deeply nested as realistic files.
 #[test]
 fn long_configurations_are_read() {
     let rule = |at: usize| {
@@ -148,7 +148,7 @@ fn long_configurations_are_read() {
 }
 
 #[test]
-fn scripts_that_call_scripts() {
+fn nested_script_calls_are_bounded() {
     let manifest =
         |scripts: &str| format!(r#"{{"name":"shop","dependencies":{{"next":"16.4.6"}},"scripts":{{{scripts}}}}}"#);
     let circle = lines(20_000, |at| format!(r#""a{at}":"npm run a{}","#, (at + 1) % 20_000));
@@ -173,7 +173,7 @@ fn scripts_that_call_scripts() {
 }
 
 #[test]
-fn versions_that_are_none() {
+fn hostile_version_ranges_are_bounded() {
     let long = "||".repeat(10_000);
     let odd = [
         "~x",

@@ -1,7 +1,7 @@
-//! Files of strangers that are made to exhaust memory or time: the program ends within its limits, and names the file.
+//! Hostile files that exhaust memory or time: the program stays within its limits and names the file.
 //!
-//! Each repository is read by a child with limits for its memory and its processor time; only the limits of a debug build are as
-//! wide as these.
+//! Each repository is read by a child process with memory and CPU limits, which are this generous only because of the debug
+//! build.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -14,7 +14,7 @@ use crate::program::Repository;
 const PROJECT: i32 = 3;
 const MIB: u64 = 1024 * 1024;
 
-/// Writable memory in KiB, processor time in seconds, time on the clock in seconds.
+/// Writable memory in KiB, CPU time in seconds, wall clock time in seconds.
 const LIMITED: &str = "ulimit -d 524288 && ulimit -t 40 && exec timeout 90 \"$0\" \"$@\"";
 
 /// Exit code and messages of the program in `folder`.
@@ -33,7 +33,7 @@ fn run_in(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
-/// The program refuses `repository` with this error, which says `words`.
+/// The program rejects `repository` with this error, whose message contains `words`.
 #[track_caller]
 fn refuses(repository: &Repository, code: &str, words: &str) {
     let (exit, messages) = run_in(repository.root(), &["build", "--dry-run"]);
@@ -42,7 +42,7 @@ fn refuses(repository: &Repository, code: &str, words: &str) {
     assert!(messages.len() < 10_000, "{} bytes of messages", messages.len());
 }
 
-/// The program works on `repository` as if nothing were there.
+/// The program handles `repository` as if the file did not exist.
 #[track_caller]
 fn accepts(repository: &Repository) {
     let (exit, messages) = run_in(repository.root(), &["build", "--dry-run"]);
@@ -80,7 +80,7 @@ fn environment_files_that_expand() {
     refused(lines(8, |n| format!("V{n}={}\n", format!("$V{}", n + 1).repeat(60))) + "V8=xxxxxxxxxx\n");
     refused(format!("A={}\n", "x".repeat(60_000)) + &lines(1_000, |n| format!("B{n}=$A\n")));
 
-    // Values that look like references after their escapes are gone are not replaced a second time.
+    // Values that look like references after unescaping are not expanded again.
     let repository = app_with(".env", format!("A={}\n", "\\$A".repeat(300)));
     for arguments in [&["init", "-q"][..], &["add", ".env"]] {
         assert!(Command::new("git").args(arguments).current_dir(repository.root()).status().unwrap().success());
@@ -164,7 +164,7 @@ fn lockfiles_and_manifests_that_are_too_large_together() {
 }
 
 #[test]
-fn what_is_not_a_regular_file_is_not_read() {
+fn only_regular_files_are_read() {
     let makes: [fn(&Path); 3] = [|path| symlink("/dev/zero", path).unwrap(), pipe, |path| sparse(path, 200 * MIB)];
     for name in ["package.json", "pnpm-workspace.yaml", "lerna.json"] {
         for make in makes {
@@ -189,7 +189,7 @@ fn what_is_not_a_regular_file_is_not_read() {
 }
 
 #[test]
-fn trees_that_are_too_deep() {
+fn trees_that_are_too_deep_are_rejected() {
     let repository = Repository::next_app();
     let deep: String = "d/".repeat(200);
     std::fs::create_dir_all(repository.path(&deep)).unwrap();

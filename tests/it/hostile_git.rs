@@ -1,4 +1,4 @@
-//! Repositories of strangers: what git would run for them is not run by any verb.
+//! Hostile repositories: no command runs what git would run for them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::program::Repository;
 
-/// Every verb that reads a repository and needs no daemon.
+/// Every command that reads a repository and needs no daemon.
 const VERBS: &[&[&str]] = &[
     &["detect"],
     &["plan"],
@@ -25,7 +25,7 @@ fn git(directory: &Path, arguments: &[&str]) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A script that leaves the file `ran` beside it.
+/// A script that creates the file `ran` next to itself.
 fn evil(repository: &Repository, path: &str) -> String {
     let marker = repository.path("ran");
     repository.write(path, format!("#!/bin/sh\ntouch {}\ncat\n", marker.display()));
@@ -41,7 +41,7 @@ fn app(repository: &Repository, folder: &str) {
     repository.write(&format!("{folder}/.gitattributes"), "*.json filter=x\n");
 }
 
-/// Makes the file younger than the index: git compares such a file by its content, which is what runs a filter.
+/// Makes the file newer than the index: git then compares its content, which runs a filter.
 fn rewrite(repository: &Repository, path: &str) {
     repository.write(path, fs::read(repository.path(path)).unwrap());
 }
@@ -89,7 +89,7 @@ fn a_program_in_the_repository_is_not_taken_for_git() {
 #[test]
 fn a_repository_of_another_user() {
     if !rustix::process::geteuid().is_root() {
-        // Only root can give files away.
+        // Only root can change the owner of a file.
         return;
     }
     let repository = Repository::next_app();
@@ -102,7 +102,7 @@ fn a_repository_of_another_user() {
     std::os::unix::fs::chown(repository.path(".git"), Some(12_345), None).unwrap();
     for verb in VERBS {
         let run = repository.run(verb);
-        // `doctor` reports on standard output.
+        // `doctor` reports to standard output.
         let printed = run.stderr + &run.stdout;
         assert!(printed.contains("source/git-foreign-owner") && printed.contains("safe.directory"), "{printed}");
         assert!(!printed.contains("doctor/no-checkout"), "{printed}");

@@ -1,4 +1,4 @@
-//! `nextdeploy init`: what it writes, and what it leaves alone.
+//! `nextdeploy init`: the files that it writes, and those that it leaves unchanged.
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +25,7 @@ fn text(path: &Path) -> String {
 }
 
 #[test]
-fn the_remote_decides_and_the_branch_is_the_repositorys() {
+fn the_remote_selects_the_system_and_the_branch_comes_from_the_repository() {
     let repository = with_remote("git@github.com:acme/shop.git");
     let run = repository.run(&["init", "--uses", PINNED]);
     assert_eq!(run.succeeds().stdout.trim(), ".github/workflows/image.yml");
@@ -42,7 +42,7 @@ fn the_remote_decides_and_the_branch_is_the_repositorys() {
 }
 
 #[test]
-fn nothing_is_overwritten_and_nothing_half_done() {
+fn existing_files_are_kept_and_writes_are_all_or_nothing() {
     let repository = Repository::next_app();
     repository.write(".github/workflows/image.yml", "mine").write(".gitignore", "dist");
     let init = ["init", "--ci", "github", "--uses", PINNED];
@@ -84,7 +84,7 @@ fn an_app_in_a_workspace_gets_its_folder() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_refused() {
+fn invalid_arguments_are_rejected() {
     let repository = Repository::next_app();
     repository.run(&["init", "--ci", "github"]).fails(2, "init/no-release").says("--uses OWNER/nextdeploy@COMMIT");
     repository.run(&["init", "--ci", "github", "--uses", "x"]).fails(2, "init/uses");

@@ -1,22 +1,24 @@
-//! One way of the data: a module may use only what stands before it, and each outside library stays in its room.
+//! Data flows one way: a module may use only earlier ones, and each external library is used only in its modules.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules in the order of the data flow. A module may use itself, its children and every earlier group. A child that is listed is a
-/// module of its own: its parent's place does not count for it.
+/// separate module: the position of its parent does not apply to it.
 const ORDER: &[&[&str]] = &[
     &["secret"],
     &["diagnostic", "format", "origin", "rel_path"],
     &["host"],
     &["net"],
+    &["config::setting"],
     &["repo::ci"],
-    &["repo", "config::cli"],
+    &["repo"],
     &["project"],
     &["image_ref"],
     &["tags"],
     &["config::metadata"],
     &["config::settings"],
+    &["config::cli"],
     &["config"],
     &["image::plan"],
     &["image::dockerfile"],
@@ -176,7 +178,7 @@ fn used_paths(code: &str) -> Vec<String> {
 }
 
 #[test]
-fn modules_use_only_what_stands_before_them() {
+fn modules_depend_only_on_earlier_ones() {
     let mut wrong = Vec::new();
     for SourceFile { module, file, code } in modules() {
         let (own, home) =
@@ -192,7 +194,7 @@ fn modules_use_only_what_stands_before_them() {
 }
 
 #[test]
-fn libraries_stay_in_their_rooms() {
+fn libraries_are_used_only_in_their_modules() {
     let mut wrong = Vec::new();
     for source in modules() {
         for (library, rooms) in CONFINED {
@@ -205,12 +207,12 @@ fn libraries_stay_in_their_rooms() {
     assert!(wrong.is_empty(), "libraries outside their rooms:\n{}", wrong.join("\n"));
 }
 
-/// Where text leaves the program, and secrets are taken out of it before.
+/// The modules that write output; secrets are redacted before.
 const WRITERS: &[&str] =
     &["commands/log.rs", "commands/mod.rs", "commands/containers/outlet.rs", "supervise/sink/mod.rs"];
 
 #[test]
-fn text_leaves_through_few_doors() {
+fn output_is_written_only_by_the_listed_modules() {
     let mut wrong = Vec::new();
     for source in modules().into_iter().filter(|source| !source.is_in(&["host"])) {
         let name = source.file.to_string_lossy();

@@ -1,4 +1,4 @@
-//! Offline tests: structure of the code, and the program driven with a scrubbed environment.
+//! Offline tests: the structure of the code, and the program run with a scrubbed environment.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed, which is what it is for")]
 #![expect(clippy::disallowed_methods, reason = "the tests start the program as users do")]

@@ -1,4 +1,4 @@
-//! Drives the program in a repository of its own with a scrubbed environment.
+//! Runs the program in a temporary repository with a scrubbed environment.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-/// A throw-away repository.
+/// A temporary repository.
 pub struct Repository {
     folder: TempDir,
 }
@@ -49,7 +49,7 @@ impl Repository {
         self
     }
 
-    /// Runs the program here; nothing of the caller's environment but the way to `git` reaches it.
+    /// Runs the program here, with nothing from the caller's environment except the path to `git`.
     pub fn run(&self, arguments: &[&str]) -> Run {
         self.run_with(arguments, &[])
     }
@@ -58,7 +58,7 @@ impl Repository {
         Run::of(self.command(arguments).envs(variables.iter().copied()).output().unwrap())
     }
 
-    /// The program with these arguments, to be run here.
+    /// The command to run the program with these arguments in this folder.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nextdeploy"));
         command
@@ -72,10 +72,10 @@ impl Repository {
     }
 }
 
-/// What a run left behind.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Run {
-    /// `None` when a signal ended it.
+    /// `None` if it was killed by a signal.
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,

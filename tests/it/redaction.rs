@@ -1,4 +1,4 @@
-//! No credential is in anything that a run leaves behind, in whatever form others print it.
+//! No credential appears in any output of a run, in whatever form it is printed.
 
 use std::fs;
 
@@ -10,12 +10,12 @@ use crate::fake_daemon::FakeDaemon;
 use crate::forge::github_api::GitHubApi;
 use crate::program::{Repository, Run};
 
-/// Has characters that URLs, JSON, HTML and shells write in their own way.
+/// Contains characters that URLs, JSON, HTML and shells escape.
 const TOKEN: &str = "npm_S3cr3t/t0ken+w\"th&odd-characters'41";
-/// Found by the run itself, in `DOCKER_AUTH_CONFIG`.
+/// Read by the run itself, from `DOCKER_AUTH_CONFIG`.
 const PASSWORD: &str = "dckr_pat_0aB1cD2eF3gH4iJ5kL6m";
 const EVENT: &str = r#"{"pull_request":{"number":7,"head":{"sha":"0123456789abcdef0123456789abcdef01234567","ref":"feature","repo":{"full_name":"acme/shop"}},"base":{"ref":"main"}}}"#;
-/// Longest line of a step that is shown.
+/// The longest line of a step that is shown.
 const LINE: usize = 16 * 1024;
 
 fn percent(text: &str) -> String {
@@ -28,7 +28,7 @@ fn hex(text: &str) -> String {
     text.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
-/// A secret as others print it.
+/// The forms in which a secret may be printed.
 fn printed(secret: &str) -> Vec<String> {
     let json = serde_json::to_string(secret).unwrap();
     let coloured: Vec<String> = secret.chars().map(|c| format!("\x1b[3{}m{c}", u32::from(c) % 8)).collect();
@@ -48,12 +48,12 @@ fn printed(secret: &str) -> Vec<String> {
     ]
 }
 
-/// What must be in no output: every part of a secret, and what betrays an encoded one.
+/// Must not appear in any output: every part of a secret, and recognisable parts of an encoded one.
 fn betraying(secret: &str) -> Vec<String> {
     const TELLING: usize = 8;
     let encoded: Vec<String> =
         ["", "me:", "user:", "token:"].iter().map(|user| STANDARD.encode(format!("{user}{secret}"))).collect();
-    // The ends of an encoded text depend on what stands beside it.
+    // The ends of an encoded text depend on the surrounding bytes.
     let middle = |text: &str| text[8..text.len() - 8].to_owned();
     let whole = [secret.to_owned(), hex(secret)].into_iter().chain(encoded.iter().map(|text| middle(text)));
     whole
@@ -65,7 +65,7 @@ fn betraying(secret: &str) -> Vec<String> {
 
 #[track_caller]
 fn assert_hidden(place: &str, text: &str, secrets: &[&str]) {
-    // A CI system is told what to hide.
+    // The masking commands for a CI system contain the secrets.
     let text: String = text.lines().filter(|line| !line.starts_with("::add-mask::")).collect::<Vec<_>>().join("\n");
     for part in secrets.iter().flat_map(|secret| betraying(secret)) {
         assert!(!text.contains(&part), "`{part}` in {place}:\n{text}");
@@ -85,7 +85,7 @@ fn a_build_that_prints_secrets_shows_none_anywhere() {
         for form in printed(secret) {
             messages.push(json!({ "stream": format!("value: {form} end\n") }));
         }
-        // Arrives in pieces, and is cut where lines are.
+        // Arrives in pieces, split at line ends.
         messages.extend(secret.as_bytes().chunks(3).map(|part| json!({ "stream": String::from_utf8_lossy(part) })));
         messages.push(json!({ "stream": "\n" }));
         for before in [LINE - secret.len() + 1, LINE - 20, LINE - 5] {
@@ -141,7 +141,7 @@ fn documents_keep_their_structure() {
 }
 
 #[test]
-fn what_a_command_is_for_stays_right_whatever_is_secret() {
+fn the_output_of_a_command_is_never_redacted() {
     let daemon = FakeDaemon::that_builds();
     let address = format!("unix://{}", daemon.socket.display());
     let variables = [
@@ -184,7 +184,7 @@ fn errors_of_every_kind_hide_passwords() {
 }
 
 #[test]
-fn lines_of_a_secret_are_no_names() {
+fn lines_of_a_secret_are_not_variable_names() {
     const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYX\nGBkaGxwdHg==\n-----END PRIVATE KEY-----";
     let lines: Vec<&str> = KEY.lines().filter(|line| !line.starts_with('-')).collect();
     let repository = Repository::next_app();
@@ -201,7 +201,7 @@ fn lines_of_a_secret_are_no_names() {
     }
     let run = repository.run_with(&["plan"], &[("NEXTDEPLOY_ENV", &format!("A=b\n{}", lines[0]))]);
     assert!(run.stderr.contains("line 2") && !run.stderr.contains(lines[0]), "{run:#?}");
-    // A name that was mistyped is shown.
+    // A mistyped name is shown.
     repository
         .run_with(&["plan"], &[("NEXTDEPLOY_SECRETS", "NPM_TOKN")])
         .fails(2, "settings/variable-not-set")
@@ -209,7 +209,7 @@ fn lines_of_a_secret_are_no_names() {
 }
 
 #[test]
-fn values_that_cannot_be_hidden_are_told_once_by_name() {
+fn values_too_short_to_redact_give_one_warning() {
     let repository = Repository::next_app();
     let run = repository.run_with(
         &["build", "--dry-run"],

@@ -1,4 +1,4 @@
-//! `supervise` with clients that only take its time, and a daemon whose container ends.
+//! `supervise` with clients that only block, and a daemon whose container exits.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,7 +11,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::fake_server::{Stream, on_socket, ping, whole};
 
-/// More than the descriptors that the program gets.
+/// More than the file descriptors available to the program.
 const CLIENTS: usize = 1100;
 const DESCRIPTORS: u64 = 1024;
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -60,7 +60,7 @@ impl State {
     }
 }
 
-/// A running `supervise`, which ends with this value.
+/// A running `supervise`, killed on drop.
 struct Supervise {
     child: Child,
     address: SocketAddr,
@@ -88,12 +88,12 @@ impl Supervise {
             let at = line.find("127.0.0.1:")?;
             line[at..].split(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').next()?.parse().ok()
         });
-        // What it says further must not fill the pipe.
+        // Further output must not fill the pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Self { address: address.expect("the address is told"), child, _state: state }
     }
 
-    /// Status and body of an answer; `None` when the connection was closed without one.
+    /// Status and body of a response; `None` if the connection was closed without one.
     fn get(&self, head: &str) -> Option<(u16, String)> {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -132,7 +132,7 @@ fn daemon() -> (Arc<State>, (tempfile::TempDir, String)) {
 }
 
 #[test]
-fn idle_clients_stop_neither_healing_nor_scrapes() {
+fn idle_clients_block_neither_restarts_nor_scrapes() {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
     let (state, (_folder, host)) = daemon();
@@ -144,13 +144,13 @@ fn idle_clients_stop_neither_healing_nor_scrapes() {
     assert_eq!(idle.len(), CLIENTS);
     state.ended.store(true, Ordering::SeqCst);
     wait_for("the container is started", || state.starts.load(Ordering::SeqCst) == 1);
-    // Those that only hold a connection lose it.
+    // Clients that only hold a connection are disconnected.
     wait_for("a scrape is answered", || supervise.metrics("localhost").is_some_and(|(status, _)| status == 200));
     drop(idle);
 }
 
 #[test]
-fn only_names_of_this_machine_are_served_on_loopback() {
+fn loopback_serves_only_local_host_names() {
     let (_state, (_folder, host)) = daemon();
     let supervise = Supervise::start(&host);
     let port = supervise.address.port();

@@ -1,6 +1,6 @@
-//! Files and folders that this user may not read: an error when they would be sent, nothing when they are ignored.
+//! Files and folders without read permission: an error if they would be sent, ignored otherwise.
 //!
-//! Permission bits do not stop root, so root runs the test again as another user.
+//! Permission bits do not apply to root, so root runs the test again as another user.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ use nextdeploy::diagnostic::{Diagnostic, ExitCode};
 use nextdeploy::image::dockerfile::{BuildContext, ContextError, own_context};
 use nextdeploy::repo::{Exclusions, IgnoreRules, SourceTree};
 
-/// True when the calling test has been run, and has passed, as a user without privileges.
+/// True if the calling test was run, and passed, as an unprivileged user.
 fn done_without_privileges(test: &str) -> bool {
     if !rustix::process::geteuid().is_root() {
         return false;

@@ -1,4 +1,4 @@
-//! What each verb writes, and where.
+//! The output of each command, and where it goes.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,7 +28,7 @@ fn content(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 #[test]
-fn detect_tells_each_fact_with_its_origin() {
+fn detect_prints_each_fact_with_its_source() {
     let repository = Repository::next_app();
     repository.write(".nvmrc", "22\n");
     let run = repository.run(&["detect"]);
@@ -62,7 +62,7 @@ fn a_flag_wins_over_a_variable_over_an_input_over_files() {
 }
 
 #[test]
-fn untracked_environment_files_stay_here_with_either_dockerfile() {
+fn untracked_environment_files_are_never_sent_with_either_dockerfile() {
     const SECRET: [&str; 6] = [".env-prod", ".env.local", ".env.production", ".envrc", "config/prod.env", ".dev.vars"];
     let repository = Repository::next_app();
     for name in SECRET {
@@ -83,7 +83,7 @@ fn untracked_environment_files_stay_here_with_either_dockerfile() {
 }
 
 #[test]
-fn a_dry_run_needs_no_daemon_and_tells_everything() {
+fn a_dry_run_needs_no_daemon_and_prints_the_whole_plan() {
     let repository = Repository::next_app();
     repository.write(".env.local", "TOKEN=canary\n").write("README.md", "hello");
     let daemon = [("DOCKER_HOST", "unix:///nonexistent.sock")];
@@ -106,7 +106,7 @@ fn a_dry_run_needs_no_daemon_and_tells_everything() {
 }
 
 #[test]
-fn values_of_secrets_are_in_no_output() {
+fn secret_values_appear_in_no_output() {
     let repository = Repository::next_app();
     repository.write("nextdeploy.yml", "environment:\n  - name: API_TOKEN\n    value: canary-yml\n    secret: true\n");
     let variables = [("NPM_TOKEN", "canary-npm"), ("NEXTDEPLOY_REPRODUCIBLE_KEY", "canary-key-of-sixteen-characters")];
@@ -158,7 +158,7 @@ fn metadata_is_checked_against_the_repository() {
 }
 
 #[test]
-fn what_is_written_is_what_the_schemas_say() {
+fn written_files_match_the_schemas() {
     let repository = Repository::next_app();
     repository.run(&["metadata"]).succeeds();
     for name in [".nextdeploy/metadata.json", ".nextdeploy/build.lock"] {
@@ -175,7 +175,7 @@ fn what_is_written_is_what_the_schemas_say() {
 }
 
 #[test]
-fn eject_writes_once_and_never_over_anything() {
+fn eject_never_overwrites_a_file() {
     let repository = Repository::next_app();
     repository.run(&["dockerfile", "--eject"]).succeeds();
     assert!(fs::read_to_string(repository.path("Dockerfile")).unwrap().contains("FROM node:"));
@@ -194,10 +194,10 @@ fn help_and_version_go_to_standard_output() {
 }
 
 #[test]
-fn it_is_a_cargo_subcommand_as_well() {
+fn it_works_as_a_cargo_subcommand() {
     let program = Path::new(env!("CARGO_BIN_EXE_cargo-nextdeploy"));
     let cargo = |arguments: &[&str], folder: &Path| {
-        // Cargo finds its subcommands in the folders of PATH.
+        // Cargo looks up subcommands in `PATH`.
         let path = std::env::join_paths([program.parent().unwrap(), "/usr/bin".as_ref(), "/bin".as_ref()]).unwrap();
         let output =
             Command::new(env!("CARGO")).args(arguments).current_dir(folder).env("PATH", path).output().unwrap();
@@ -212,7 +212,7 @@ fn it_is_a_cargo_subcommand_as_well() {
 }
 
 #[test]
-fn a_folder_for_caches_changes_nothing_of_what_is_built() {
+fn a_cache_folder_does_not_change_the_build() {
     let repository = Repository::next_app();
     let plain = repository.run(&["build", "--dry-run", "--json"]);
     let cached = repository.run(&["build", "--dry-run", "--json", "--cache-dir", "caches"]);

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::{connect, owner};
 use crate::commands::{Session, block_on};
-use crate::config::cli::{Health, Words};
+use crate::config::cli::{CliSettings, Health};
 use crate::diagnostic::ExitCode;
 use crate::docker::{ContainerFacts, Probe};
 use crate::error::Error;
 use crate::pipeline::Stop;
 use crate::report::containers::{HealthResult, render_health};
 
-pub fn run(session: &Session, verb: &Health, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Health, words: &CliSettings) -> Result<ExitCode, Error> {
     let facts = match block_on(inspect(session, verb, words))?? {
         Ok(facts) => facts,
         Err(code) => return Ok(code),
@@ -26,7 +26,11 @@ pub fn run(session: &Session, verb: &Health, words: &Words) -> Result<ExitCode, 
 }
 
 /// The container now or after the wait; the inner error is the exit code of an interruption.
-async fn inspect(session: &Session, verb: &Health, words: &Words) -> Result<Result<ContainerFacts, ExitCode>, Error> {
+async fn inspect(
+    session: &Session,
+    verb: &Health,
+    words: &CliSettings,
+) -> Result<Result<ContainerFacts, ExitCode>, Error> {
     let stop = Stop::on_signals();
     let containers = connect(session, words).await?;
     let container = containers.find(&verb.container, owner(verb.any)).await?;

@@ -6,7 +6,7 @@ use futures_util::{FutureExt, StreamExt};
 use super::outlet::{Outlet, OutputReader};
 use super::{connect, owner};
 use crate::commands::{Session, block_on};
-use crate::config::cli::{Logs, Words};
+use crate::config::cli::{CliSettings, Logs};
 use crate::diagnostic::{ExitCode, printable_json};
 use crate::docker::{LogLine, LogOptions, LogStream, parse_moment};
 use crate::error::{CommandError, Error};
@@ -17,7 +17,7 @@ use crate::report::containers::{LineFormat, LineJson, render_line};
 /// How many bytes are written at once.
 const BATCH: usize = 64 * 1024;
 
-pub fn run(session: &Session, verb: &Logs, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Logs, words: &CliSettings) -> Result<ExitCode, Error> {
     let options = LogOptions {
         follow: verb.follow,
         tail: verb.tail,
@@ -32,7 +32,7 @@ fn moment(flag: &'static str, text: &str) -> Result<DateTime<Utc>, CommandError>
     parse_moment(text, now).ok_or_else(|| CommandError::InvalidTime { flag, text: text.to_owned() })
 }
 
-async fn print(session: &Session, verb: &Logs, words: &Words, options: &LogOptions) -> Result<ExitCode, Error> {
+async fn print(session: &Session, verb: &Logs, words: &CliSettings, options: &LogOptions) -> Result<ExitCode, Error> {
     let stop = Stop::on_signals();
     let containers = connect(session, words).await?;
     let container = containers.find(&verb.container, owner(verb.any)).await?;

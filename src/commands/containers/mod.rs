@@ -16,7 +16,7 @@ pub use ps::run as ps;
 pub use stats::run as stats;
 
 use super::Session;
-use crate::config::cli::Words;
+use crate::config::cli::CliSettings;
 use crate::config::metadata::ConfigFiles;
 use crate::config::settings;
 use crate::docker::connection::{Engine, find_endpoint};
@@ -24,7 +24,7 @@ use crate::docker::{Containers, Owner};
 use crate::error::Error;
 
 /// The containers of the daemon that the environment names.
-pub(super) async fn connect(session: &Session, words: &Words) -> Result<Containers, Error> {
+pub(super) async fn connect(session: &Session, words: &CliSettings) -> Result<Containers, Error> {
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
     session.warn(&resolved.warnings);
     let ca_bundle = resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path());

@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{connect, owner};
 use crate::commands::{Session, block_on};
-use crate::config::cli::{Stats, Words};
+use crate::config::cli::{CliSettings, Stats};
 use crate::diagnostic::ExitCode;
 use crate::docker::{
     ContainerError, ContainerStats, ContainerStatus, ContainerSummary, Containers, ListQuery, Running,
@@ -23,11 +23,11 @@ use crate::report::containers::{UsageResult, render_usage};
 /// The interval at which the daemon sends samples.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-pub fn run(session: &Session, verb: &Stats, words: &Words) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &Stats, words: &CliSettings) -> Result<ExitCode, Error> {
     block_on(show(session, verb, words))?
 }
 
-async fn show(session: &Session, verb: &Stats, words: &Words) -> Result<ExitCode, Error> {
+async fn show(session: &Session, verb: &Stats, words: &CliSettings) -> Result<ExitCode, Error> {
     let stop = Stop::on_signals();
     let containers = connect(session, words).await?;
     if verb.follow {

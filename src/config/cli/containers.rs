@@ -1,192 +1,177 @@
-//! The verbs that look after containers: `nextdeploy ps`, `logs`, `exec`, `stats`, `health`, `stop`, `restart`, `rm`.
+//! The verbs for running containers: `ps`, `logs`, `exec`, `stats`, `health`, `stop`, `restart`, `rm`.
 
 use clap::{ArgAction, Args};
 
-use super::setting::Setting;
-use super::words::Words;
+use super::flags::SettingFlags;
 
-/// How the daemon is reached.
-#[derive(Debug, Clone, Default, Args)]
-pub struct DaemonArgs {
-    /// PEM file with certificate authorities to trust besides the system's.
-    #[arg(long, value_name = "FILE", help_heading = "Connection")]
-    pub ca_bundle: Option<String>,
-}
-
-impl DaemonArgs {
-    pub(super) fn collect(&self, words: &mut Words) {
-        words.one(Setting::CaBundle, self.ca_bundle.as_ref());
-    }
-}
-
-/// List the containers of this program that run.
+/// List the running containers of this program.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Ps {
-    /// Only those of this app.
+    /// Only containers of this app.
     #[arg(value_name = "APP", help_heading = "Arguments")]
     pub app: Option<String>,
-    /// Also those that ended or never started.
+    /// Include containers that exited or never started.
     #[arg(short, long, help_heading = "Containers")]
     pub all: bool,
-    /// Also those that this program did not make.
+    /// Include containers that this program did not create.
     #[arg(long, conflicts_with = "app", help_heading = "Containers")]
     pub any: bool,
     #[command(flatten)]
-    pub daemon: DaemonArgs,
+    pub settings: SettingFlags,
     /// Print JSON.
     #[arg(long, help_heading = "Output")]
     pub json: bool,
 }
 
-/// Print what a container printed.
+/// Print the logs of a container.
 ///
-/// Its standard output and standard error go to ours. On a terminal control characters are shown and not obeyed; elsewhere every
-/// byte comes as it was printed.
+/// Standard output and standard error are kept apart. On a terminal, control characters are escaped; elsewhere every byte is
+/// passed through.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Lines")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Logs {
-    /// Container, by its name, the beginning of its id, or its app (the running one).
+    /// Container, by name, id prefix, or app (its running container).
     #[arg(value_name = "NAME", help_heading = "Arguments")]
     pub container: String,
-    /// Go on until the container ends.
+    /// Follow the logs until the container exits.
     #[arg(short, long)]
     pub follow: bool,
-    /// The last lines only.
+    /// Only the last lines.
     #[arg(short = 'n', long, value_name = "LINES")]
     pub tail: Option<u64>,
-    /// From then on: a time such as `2026-11-22T08:00:00Z`, or how long ago, such as `90s`, `10m`, `1h30m`, `2d`.
+    /// Only lines since a time such as `2026-11-22T08:00:00Z`, or since a duration ago, such as `90s`, `10m`, `1h30m`, `2d`.
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
-    /// Until then.
+    /// Only lines until this time.
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
-    /// Put the time before each line.
+    /// Prefix each line with its time.
     #[arg(short, long, help_heading = "Output")]
     pub timestamps: bool,
-    /// Change nothing, not even on a terminal.
+    /// Do not escape control characters, not even on a terminal.
     #[arg(long, help_heading = "Output")]
     pub raw: bool,
     /// Print each line as one JSON document, all on standard output.
     #[arg(long, conflicts_with_all = ["raw", "timestamps"], help_heading = "Output")]
     pub json: bool,
-    /// Also a container that this program did not make.
+    /// Allow a container that this program did not create.
     #[arg(long, help_heading = "Containers")]
     pub any: bool,
     #[command(flatten)]
-    pub daemon: DaemonArgs,
+    pub settings: SettingFlags,
 }
 
 /// Run a command in a running container.
 ///
-/// The exit code is that of the command. It gets no input and no terminal; a command whose caller is stopped goes on.
+/// The exit code is that of the command. The command has no input and no terminal, and keeps running if this program is stopped.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Command")]
 pub struct Exec {
-    /// Container, by its name, the beginning of its id, or its app (the running one).
+    /// Container, by name, id prefix, or app (its running container).
     #[arg(value_name = "NAME", display_order = 1, help_heading = "Arguments")]
     pub container: String,
-    /// The command with its words; no shell reads it.
+    /// Command with its arguments; run without a shell.
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     #[arg(display_order = 2, help_heading = "Arguments")]
     pub command: Vec<String>,
-    /// User to be, by name or number, with `:GROUP` if wanted [default: the container's own].
+    /// User to run as, by name or number, optionally with `:GROUP` [default: the container's own].
     #[arg(short, long, value_name = "USER")]
     pub user: Option<String>,
-    /// Folder to be in [default: the container's own].
+    /// Working directory [default: the container's own].
     #[arg(short, long, value_name = "DIR")]
     pub workdir: Option<String>,
     /// Environment variable of the command; repeatable. `NAME` alone takes the value from the environment.
     #[arg(short, long, value_name = "NAME[=VALUE]")]
     pub env: Vec<String>,
     #[command(flatten)]
-    pub daemon: DaemonArgs,
+    pub settings: SettingFlags,
 }
 
-/// Show what containers use: processors, memory, network, disk.
+/// Show resource usage of containers: CPU, memory, network, disk.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Stats {
-    /// Containers, by name, the beginning of the id, or app [default: all of this program that run].
+    /// Containers, by name, id prefix, or app [default: all running containers of this program].
     #[arg(value_name = "NAME", help_heading = "Arguments")]
     pub containers: Vec<String>,
-    /// Go on, with a sample every second or two.
+    /// Keep sampling, every second or two.
     #[arg(short, long, help_heading = "Output")]
     pub follow: bool,
     /// Print JSON; with --follow one document per sample and line.
     #[arg(long, help_heading = "Output")]
     pub json: bool,
-    /// Also containers that this program did not make.
+    /// Include containers that this program did not create.
     #[arg(long, help_heading = "Containers")]
     pub any: bool,
     #[command(flatten)]
-    pub daemon: DaemonArgs,
+    pub settings: SettingFlags,
 }
 
-/// Tell whether a container is healthy, with the last probes and their output.
+/// Show whether a container is healthy, with the last probes and their output.
 ///
-/// Ends with 0 when it is healthy, or runs without a health check; with 7 when it is not, or not yet.
+/// The exit code is 0 if it is healthy or has no health check, and 7 if it is unhealthy or still starting.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Health {
-    /// Container, by its name, the beginning of its id, or its app (the running one).
+    /// Container, by name, id prefix, or app (its running container).
     #[arg(value_name = "NAME", help_heading = "Arguments")]
     pub container: String,
-    /// Wait this long for it to become healthy; a wait ends early when it cannot any more.
+    /// Wait this long for it to become healthy; stops waiting early if it cannot become healthy any more.
     #[arg(long, value_name = "SECONDS", help_heading = "Wait")]
     pub wait: Option<u64>,
     /// Print JSON.
     #[arg(long, help_heading = "Output")]
     pub json: bool,
-    /// Also a container that this program did not make.
+    /// Allow a container that this program did not create.
     #[arg(long, help_heading = "Containers")]
     pub any: bool,
     #[command(flatten)]
-    pub daemon: DaemonArgs,
+    pub settings: SettingFlags,
 }
 
-/// Stop containers: asked to end, and killed when they do not.
+/// Stop containers gracefully, and kill them after a grace period.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Stop {
-    /// Containers, by name, the beginning of the id, or app (the running one).
+    /// Containers, by name, id prefix, or app (its running container).
     #[arg(value_name = "NAME", required = true, help_heading = "Arguments")]
     pub containers: Vec<String>,
-    /// How long they get to end by themselves [default: as the container was made, else 10].
+    /// Grace period before they are killed [default: the container's own, or 10].
     #[arg(short, long, value_name = "SECONDS", help_heading = "Containers")]
     pub time: Option<u32>,
-    /// Print JSON: each container, and what was wrong with it.
+    /// Print JSON: each container with its error, if any.
     #[arg(long, help_heading = "Output")]
     pub json: bool,
     #[command(flatten)]
-    pub daemon: DaemonArgs,
+    pub settings: SettingFlags,
 }
 
-/// Stop containers and start them again, as they are.
+/// Stop containers and start them again, unchanged.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Restart {
-    /// Containers, by name, the beginning of the id, or app (the running one, else the youngest).
+    /// Containers, by name, id prefix, or app (its running container, otherwise the newest).
     #[arg(value_name = "NAME", required = true, help_heading = "Arguments")]
     pub containers: Vec<String>,
-    /// How long they get to end by themselves [default: as the container was made, else 10].
+    /// Grace period before they are killed [default: the container's own, or 10].
     #[arg(short, long, value_name = "SECONDS", help_heading = "Containers")]
     pub time: Option<u32>,
-    /// Print JSON: each container, and what was wrong with it.
+    /// Print JSON: each container with its error, if any.
     #[arg(long, help_heading = "Output")]
     pub json: bool,
     #[command(flatten)]
-    pub daemon: DaemonArgs,
+    pub settings: SettingFlags,
 }
 
 /// Remove stopped containers; networks and named volumes stay.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Rm {
-    /// Containers, by name, the beginning of the id, or app (the running one, else the youngest).
+    /// Containers, by name, id prefix, or app (its running container, otherwise the newest).
     #[arg(value_name = "NAME", required = true, help_heading = "Arguments")]
     pub containers: Vec<String>,
-    /// Also when it runs: it is killed.
+    /// Kill a running container first.
     #[arg(short, long, action = ArgAction::SetTrue, help_heading = "Containers")]
     pub force: bool,
-    /// Print JSON: each container, and what was wrong with it.
+    /// Print JSON: each container with its error, if any.
     #[arg(long, help_heading = "Output")]
     pub json: bool,
     #[command(flatten)]
-    pub daemon: DaemonArgs,
+    pub settings: SettingFlags,
 }

@@ -1,61 +1,38 @@
-//! The command line as types: what was typed, not yet what is meant.
+//! The command line as types: what was typed, not yet what it means.
 //!
-//! In: an argument vector. Out: [`Cli`], and from it the [`Words`] that `settings/` weighs against variables and files. Values stay
-//! text here, because flags, variables and files share one grammar, which lives in `settings/`. Nothing here looks at the
-//! environment or at the disk.
+//! In: an argument vector. Out: [`Cli`] with the verb's own flags and the [`CliSettings`]. Settings stay text here, because flags,
+//! variables and files share one grammar, which is in `settings/`. Nothing here reads the environment or the disk.
 
-mod build;
 mod containers;
-mod detect;
-mod dockerfile;
-mod doctor;
+mod deploy;
 mod ecr;
-mod groups;
-mod init;
-mod launch;
-mod manifest;
-mod metadata;
-mod plan;
-mod proxy;
-mod pull;
-mod push;
-mod schema;
-mod setting;
+mod flags;
+mod project;
 mod supervise;
-mod words;
 
 use std::ffi::OsString;
 use std::path::Path;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-pub use build::Build;
-pub use containers::{DaemonArgs, Exec, Health, Logs, Ps, Restart, Rm, Stats, Stop};
-pub use detect::Detect;
-pub use dockerfile::Dockerfile;
-pub use doctor::Doctor;
-pub use ecr::{
-    Ecr, EcrCommand, EcrRepositoryArgs, EcrTarget, EnsureRepository, PolicyArgs, PolicyDocument, ProvisionUser,
+pub use containers::{Exec, Health, Logs, Ps, Restart, Rm, Stats, Stop};
+pub use deploy::{
+    Caddy, CaddyFormat, Compose, ContainerArgs, Ecs, Kubernetes, Manifest, ManifestArgs, ManifestCommand, Proxy,
+    ProxyCommand, ReplaceArgs, Rollback, Run, SecretsAsArg, SwarmArgs,
 };
-pub use groups::{ConnectionArgs, ForgeArgs, ImageArgs, ProjectArgs, RegistryArgs};
-pub use init::Init;
-pub use launch::{ContainerArgs, ReplaceArgs, Rollback, Run, SecretsAsArg, SwarmArgs};
-pub use manifest::{Compose, Ecs, Kubernetes, Manifest, ManifestArgs, ManifestCommand};
-pub use metadata::Metadata;
-pub use plan::Plan;
-pub use proxy::{AppArgs, Caddy, CaddyFormat, Proxy, ProxyCommand};
-pub use pull::Pull;
-pub use push::Push;
-pub use schema::Schema;
-pub use setting::{Setting, Shape};
+pub use ecr::{Ecr, EcrCommand, EcrTarget, EnsureRepository, PolicyArgs, PolicyDocument, ProvisionUser};
+pub use flags::SettingFlags;
+pub use project::{Build, Detect, Dockerfile, Doctor, Init, Metadata, Plan, Pull, Push, Schema};
 pub use supervise::{Listen, LogOutput, Supervise};
-pub use words::Words;
+
+pub use super::setting::CliSettings;
+use super::setting::Setting;
 
 /// Turns a Next.js repository into a small production container image, with no Dockerfile.
 ///
-/// Data (an image reference, a JSON document, a Dockerfile) goes to standard output, everything else to standard error. Nothing
-/// is ever asked. Each setting is taken from the first place that has it: the flag, the `NEXTDEPLOY_*` variable, the `INPUT_*`
-/// variable of a GitHub Action, `nextdeploy.yml`, `metadata.json`, what was detected in the repository.
+/// Data (an image reference, a JSON document, a Dockerfile) goes to standard output, everything else to standard error. It
+/// never prompts. A setting comes from the first source that has it: the flag, the `NEXTDEPLOY_*` variable, the `INPUT_*`
+/// variable of a GitHub Action, `nextdeploy.yml`, `metadata.json`, detection in the repository.
 #[derive(Debug, Parser)]
 #[command(
     name = "nextdeploy",
@@ -72,16 +49,19 @@ pub struct Cli {
     pub global: GlobalArgs,
     #[command(subcommand)]
     pub command: Command,
+    /// The settings that were typed, of whatever verb.
+    #[arg(skip)]
+    pub settings: CliSettings,
 }
 
 /// Flags of every verb.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Messages")]
 pub struct GlobalArgs {
-    /// Tell more: where each value comes from, and every step of the build with its log.
+    /// Show more: where each value comes from, and every build step with its log.
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
-    /// Tell only warnings and errors.
+    /// Show only warnings and errors.
     #[arg(long, global = true)]
     pub quiet: bool,
     /// Colour messages.
@@ -89,10 +69,8 @@ pub struct GlobalArgs {
     /// `auto` colours when standard error is a terminal and `NO_COLOR` is not set.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: ColorChoice,
-    /// CI system to write the log for: github, gitlab, azure, circleci, buildkite, bitbucket, jenkins, forgejo, gitea or none
-    /// [default: the one that it runs in].
-    #[arg(long, global = true, value_name = "NAME")]
-    pub ci: Option<String>,
+    #[command(flatten)]
+    pub settings: SettingFlags,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -132,50 +110,6 @@ pub enum Command {
     Supervise(Box<Supervise>),
 }
 
-impl Cli {
-    /// The settings that were typed.
-    pub fn words(&self) -> Words {
-        let mut words = Words::default();
-        // `init` writes for that system, on another machine.
-        if !matches!(self.command, Command::Init(_)) {
-            words.one(Setting::Ci, self.global.ci.as_ref());
-        }
-        match &self.command {
-            Command::Detect(verb) => verb.project.collect(&mut words),
-            Command::Metadata(verb) => verb.project.collect(&mut words),
-            Command::Plan(verb) => {
-                verb.project.collect(&mut words);
-                verb.image.collect(&mut words);
-            }
-            Command::Dockerfile(verb) => {
-                verb.project.collect(&mut words);
-                verb.image.collect(&mut words);
-            }
-            Command::Build(verb) => verb.collect(&mut words),
-            Command::Ecr(verb) => verb.collect(&mut words),
-            Command::Doctor(verb) => verb.collect(&mut words),
-            Command::Push(verb) => verb.collect(&mut words),
-            Command::Pull(verb) => verb.collect(&mut words),
-            Command::Run(verb) => verb.collect(&mut words),
-            Command::Rollback(verb) => verb.collect(&mut words),
-            Command::Proxy(verb) => verb.collect(&mut words),
-            Command::Manifest(verb) => verb.collect(&mut words),
-            Command::Ps(verb) => verb.daemon.collect(&mut words),
-            Command::Logs(verb) => verb.daemon.collect(&mut words),
-            Command::Exec(verb) => verb.daemon.collect(&mut words),
-            Command::Stats(verb) => verb.daemon.collect(&mut words),
-            Command::Health(verb) => verb.daemon.collect(&mut words),
-            Command::Stop(verb) => verb.daemon.collect(&mut words),
-            Command::Restart(verb) => verb.daemon.collect(&mut words),
-            Command::Rm(verb) => verb.daemon.collect(&mut words),
-            Command::Init(verb) => verb.collect(&mut words),
-            Command::Schema(_) => {}
-            Command::Supervise(verb) => verb.collect(&mut words),
-        }
-        words
-    }
-}
-
 /// Reads an argument vector, program name first. As `cargo nextdeploy …`, cargo repeats the word `nextdeploy`, which is dropped.
 ///
 /// # Errors
@@ -187,7 +121,15 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap:
         // The usage line shows what was typed.
         arguments.splice(..2, [OsString::from("cargo nextdeploy")]);
     }
-    Cli::try_parse_from(arguments)
+    let mut definition = Cli::command();
+    let mut matches = definition.try_get_matches_from_mut(arguments)?;
+    let settings = flags::typed_settings(&matches);
+    let mut cli = Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut definition))?;
+    cli.settings = settings;
+    if let Command::Init(init) = &mut cli.command {
+        init.ci = cli.settings.take(Setting::Ci);
+    }
+    Ok(cli)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use clap::CommandFactory;
 
 use super::*;
+use crate::config::SettingKind;
 
 fn check(line: &str) -> Cli {
     parse(line.split(' ').map(OsString::from)).unwrap()
@@ -22,22 +23,22 @@ fn the_definition_is_sound() {
 fn cargo_runs_the_same_program() {
     let cli = check("/home/user/.cargo/bin/cargo-nextdeploy nextdeploy detect web --json");
     assert!(matches!(&cli.command, Command::Detect(verb) if verb.json));
-    assert_eq!(cli.words().directory, Some("web".into()));
+    assert_eq!(cli.settings.directory, Some("web".into()));
     let help = refused("cargo-nextdeploy nextdeploy build --help").to_string();
     assert!(help.contains("Usage: cargo nextdeploy build"), "{help}");
     // A folder of that name is still reachable.
     let cli = check("nextdeploy detect nextdeploy");
-    assert_eq!(cli.words().directory, Some("nextdeploy".into()));
+    assert_eq!(cli.settings.directory, Some("nextdeploy".into()));
 }
 
 #[test]
-fn typed_flags_become_words_in_order() {
-    let words = check("nextdeploy build -t a:1 --tag b:2 --no-cache --node-version 22 --env A=1 --env B").words();
-    assert_eq!(words.get(Setting::Tag), ["a:1", "b:2"]);
-    assert_eq!(words.get(Setting::NoCache), ["true"]);
-    assert_eq!(words.get(Setting::NodeVersion), ["22"]);
-    assert_eq!(words.get(Setting::Env), ["A=1", "B"]);
-    assert!(words.get(Setting::Pull).is_empty());
+fn typed_flags_become_settings_in_order() {
+    let typed = check("nextdeploy build -t a:1 --tag b:2 --no-cache --node-version 22 --env A=1 --env B").settings;
+    assert_eq!(typed.get(Setting::Tag), ["a:1", "b:2"]);
+    assert_eq!(typed.get(Setting::NoCache), ["true"]);
+    assert_eq!(typed.get(Setting::NodeVersion), ["22"]);
+    assert_eq!(typed.get(Setting::Env), ["A=1", "B"]);
+    assert!(typed.get(Setting::Pull).is_empty());
 }
 
 /// With the flags that all verbs share.
@@ -48,21 +49,21 @@ fn command() -> clap::Command {
 }
 
 #[test]
-fn every_flag_of_a_setting_reaches_the_words() {
+fn every_flag_of_a_setting_is_read() {
     let command = command();
     let build = command.find_subcommand("build").unwrap();
     for setting in Setting::ALL.iter().copied().filter(|s| *s != Setting::Directory) {
         let argument = build.get_arguments().find(|a| a.get_long() == Some(setting.name()));
         let argument = argument.unwrap_or_else(|| panic!("`build` has no flag {}", setting.flag()));
         let takes_value = argument.get_action().takes_values();
-        assert_eq!(takes_value, setting.shape() != Shape::Switch, "{}", setting.flag());
+        assert_eq!(takes_value, setting.kind() != SettingKind::Switch, "{}", setting.flag());
         let line = if takes_value {
             format!("nextdeploy build {}=value", setting.flag())
         } else {
             format!("nextdeploy build {}", setting.flag())
         };
         let expected = if takes_value { "value" } else { "true" };
-        assert_eq!(check(&line).words().get(setting), [expected], "{}", setting.flag());
+        assert_eq!(check(&line).settings.get(setting), [expected], "{}", setting.flag());
     }
 }
 
@@ -83,12 +84,12 @@ fn every_flag_is_a_setting_or_only_about_this_call() {
         "fresh",
     ];
     let only_about_this_call = [&of_all_verbs[..], &of_one_verb].concat();
-    let settings: BTreeSet<&str> = Setting::ALL.iter().map(|s| s.name()).collect();
+    let settings: BTreeSet<&str> = Setting::ALL.iter().map(|s| s.name()).chain(["--directory"]).collect();
     let command = command();
     // `supervise` is no step of a build.
     for (verb, definition) in verbs(&command).into_iter().filter(|(verb, _)| verb != "supervise") {
         for argument in definition.get_arguments().filter(|argument| argument.get_id() != "repository") {
-            let name = argument.get_long().unwrap_or_else(|| argument.get_id().as_str());
+            let name = argument.get_long().unwrap_or(argument.get_id().as_str());
             let is_image = matches!((verb.as_str(), name), ("push", "images") | ("pull", "image"));
             assert!(is_image || settings.contains(name) || only_about_this_call.contains(&name), "{verb} {name}");
         }
@@ -125,7 +126,7 @@ fn wrong_usage_ends_with_exit_code_2() {
 }
 
 #[test]
-fn the_words_of_a_command_are_left_alone() {
+fn arguments_of_the_command_of_exec_are_left_alone() {
     for line in ["nextdeploy exec -u 0 shop -- ls -u --env A", "nextdeploy exec shop -u 0 ls -u --env A"] {
         let Command::Exec(verb) = check(line).command else { panic!("{line}") };
         assert_eq!((verb.user.as_deref(), verb.command.join(" ").as_str()), (Some("0"), "ls -u --env A"), "{line}");
@@ -166,6 +167,7 @@ fn help_of_every_verb() {
         "stop",
         "restart",
         "rm",
+        "supervise",
     ] {
         let line = format!("nextdeploy {verb} -h").replace("  ", " ");
         let help = Cli::command().term_width(100).try_get_matches_from(line.split(' ')).unwrap_err();
@@ -178,7 +180,7 @@ fn help_of_every_verb() {
 fn names_are_derived_in_one_way() {
     assert_eq!(Setting::NodeVersion.variable(), "NEXTDEPLOY_NODE_VERSION");
     assert_eq!(Setting::NodeVersion.input_variables(), ["INPUT_NODE-VERSION", "INPUT_NODE_VERSION"]);
-    assert_eq!((Setting::Tag.flag(), Setting::Tag.input()), ("--tag".to_owned(), "tags".to_owned()));
+    assert_eq!((Setting::Tag.flag(), Setting::Tag.input()), ("--tag", "tags"));
     let variables: BTreeSet<String> = Setting::ALL.iter().map(|s| s.variable()).collect();
     assert_eq!(variables.len(), Setting::ALL.len());
 }
@@ -208,7 +210,7 @@ fn settings_table() -> String {
     let command = command();
     let mut table = String::from("| Flag | Variable | Action input | Verbs | What it sets |\n|---|---|---|---|---|\n");
     for setting in Setting::ALL.iter().copied() {
-        let is_it = |argument: &&clap::Arg| argument.get_long().unwrap_or(argument.get_id().as_str()) == setting.name();
+        let is_it = |argument: &&clap::Arg| argument.get_id().as_str() == setting.row().flag;
         let verbs = verbs(&command);
         let having: Vec<&str> = verbs
             .iter()
@@ -216,9 +218,9 @@ fn settings_table() -> String {
             .map(|(name, _)| name.as_str())
             .collect();
         let argument = verbs.iter().flat_map(|(_, verb)| verb.get_arguments()).find(is_it).unwrap();
-        let names = argument.get_value_names().filter(|_| setting.shape() != Shape::Switch).unwrap_or_default();
+        let names = argument.get_value_names().filter(|_| setting.kind() != SettingKind::Switch).unwrap_or_default();
         let flag = match (setting, names.first()) {
-            (Setting::Directory, _) | (_, None) => setting.flag(),
+            (Setting::Directory, _) | (_, None) => setting.flag().to_owned(),
             (_, Some(name)) => format!("{} {name}", setting.flag()),
         };
         let having = if having.len() == verbs.len() { "all".to_owned() } else { having.join(", ") };

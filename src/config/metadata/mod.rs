@@ -4,29 +4,23 @@
 //! In: the repository as a value. Out: the settings that the files give, each with its field and place; and back: texts to write.
 //! Pure. Absolute paths in the files are never followed, and secrets in them never shown.
 
-mod check;
 mod config_file;
 mod document;
 mod error;
-mod json;
-mod metadata_json;
 mod nextdeploy_yml;
-mod read;
 mod reader;
 mod record;
 mod routes;
 mod schema;
-mod yaml;
 
-pub use check::{CheckError, Difference, check};
 pub use config_file::{ConfigFile, ConfigFiles, EnvScope, FileAuthor, FileEntry, FileEnvValue, FileValue};
-pub(crate) use document::{Node, Value};
+pub(crate) use document::{Node, Value, parse_json, parse_yaml};
 pub use error::MetadataError;
-pub(crate) use json::parse_json;
-pub use record::{BuildLock, Metadata, Middleware, NextBuild, Overrides, RECORD_FOLDER, Record};
+pub use record::{
+    BuildLock, CheckError, Difference, Metadata, Middleware, NextBuild, Overrides, RECORD_FOLDER, Record, check,
+};
 pub use routes::RouteInfo;
 pub use schema::schemas;
-pub(crate) use yaml::parse_yaml;
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use super::config_file::FileValue;
 use super::document::{Node, Value};
 use super::error::MetadataError;
 use super::reader::{Reader, found};
-use crate::config::cli::Setting;
+use crate::config::Setting;
 use crate::rel_path::RelPath;
 
 /// Known fields of each object, by its path; an object that is not listed may hold anything.
@@ -182,7 +182,7 @@ impl Reader<'_> {
             return self.text(Setting::Dockerfile, &["docker.build.dockerfile"]);
         }
         let hint = "remove the field to build without a Dockerfile";
-        let message = format!("`{field}` names a file that is not there; the Dockerfile is generated");
+        let message = format!("`{field}` names a file that does not exist; the Dockerfile is generated");
         self.warn("metadata/no-dockerfile", node, message, hint);
         Ok(())
     }

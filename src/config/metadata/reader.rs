@@ -1,9 +1,10 @@
-//! From the values of one file to settings: what all shapes have in common.
+//! From the values of one file to settings: what all shapes have in common, and `metadata.json` in all its shapes
+//! (`docs/metadata.md`).
 
 use super::config_file::{ConfigFile, EnvScope, FileEntry, FileEnvValue, FileValue};
 use super::document::{Node, Value, is_same_key};
 use super::error::MetadataError;
-use crate::config::cli::Setting;
+use crate::config::Setting;
 use crate::diagnostic::{Warning, nearest, shown};
 use crate::origin::Origin;
 use crate::project::OutputMode;
@@ -11,14 +12,14 @@ use crate::rel_path::RelPath;
 use crate::repo::SourceTree;
 use crate::secret::Secret;
 
-/// Who wrote the file: what a program wrote holds its defaults, what a person wrote holds wishes.
+/// Who wrote the file: a program writes its defaults into it, a person only what should be different.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Author {
     Person,
     Program,
 }
 
-/// Of one kind, about one object or path; more of them say nothing more.
+/// Of one kind, about one object or path.
 const MOST_WARNINGS: usize = 20;
 /// Entries of one list; a process cannot be started with more variables (`ARG_MAX` of Linux).
 const MOST_ENTRIES: usize = 5_000;
@@ -45,9 +46,9 @@ impl<'a> Reader<'a> {
         self.file.entries.push(FileEntry { setting, value, field, location });
     }
 
-    fn wrong_type(&self, field: &str, node: &Node, wanted: &'static str) -> MetadataError {
+    fn wrong_type(&self, field: &str, node: &Node, expected: &'static str) -> MetadataError {
         let location = node.location(&self.file.name);
-        MetadataError::WrongType { location, field: field.to_owned(), wanted, found: node.kind() }
+        MetadataError::WrongType { location, field: field.to_owned(), expected, found: node.kind() }
     }
 
     /// # Errors
@@ -189,7 +190,7 @@ impl<'a> Reader<'a> {
             None if is_secret => self.push(Setting::Secret, field, item, FileValue::Text(name.clone())),
             None => self.push(setting, field, item, FileValue::Text(name.clone())),
             Some(text) if is_secret => {
-                let message = format!("the value of the secret `{}` lies in the file", shown(name));
+                let message = format!("the value of the secret `{}` is in the file", shown(name));
                 let hint = format!(
                     "remove the value from the file and from its history, change the secret, and set `{}` in the environment",
                     shown(name)
@@ -218,8 +219,8 @@ impl<'a> Reader<'a> {
             },
             _ => None,
         };
-        let wanted = "`auto`, `build`, `image` or `container`";
-        scope.map(Some).ok_or_else(|| self.wrong_type(&format!("{field}.scope"), node, wanted))
+        let expected = "`auto`, `build`, `image` or `container`";
+        scope.map(Some).ok_or_else(|| self.wrong_type(&format!("{field}.scope"), node, expected))
     }
 
     /// A scalar as it was written; nothing is the empty text.
@@ -240,7 +241,7 @@ impl<'a> Reader<'a> {
             let Some(inside) = std::path::Path::new(text).strip_prefix(&self.tree.root).ok().and_then(|p| p.to_str())
             else {
                 if self.author == Author::Person {
-                    let message = format!("`{field}` is an absolute path and is not used");
+                    let message = format!("`{field}` is an absolute path and is ignored");
                     self.warn("metadata/absolute-path", node, message, "write the app's folder, relative to the file");
                 }
                 return Ok(());
@@ -257,7 +258,7 @@ impl<'a> Reader<'a> {
         if !self.tree.has_directory(&folder) {
             return Err(MetadataError::NoSuchFolder { location, field, path: text.clone() });
         }
-        // The file's own folder asks for nothing.
+        // The file's own folder is the default.
         if folder != self.folder {
             self.push(Setting::App, field, node, FileValue::Text(folder.to_string()));
         }
@@ -275,8 +276,8 @@ impl<'a> Reader<'a> {
             },
             _ => None,
         };
-        let wanted = "`default`, `standalone` or `export`";
-        let mode = mode.ok_or_else(|| self.wrong_type(&field, node, wanted))?;
+        let expected = "`default`, `standalone` or `export`";
+        let mode = mode.ok_or_else(|| self.wrong_type(&field, node, expected))?;
         self.file.output_mode = Some(crate::origin::Sourced::new(mode, Origin::field(&self.file.name, &field)));
         Ok(())
     }
@@ -301,7 +302,7 @@ impl<'a> Reader<'a> {
         let is_known = |key: &str| known.iter().any(|known| is_same_key(known, key));
         let unknown = node.entries().iter().filter(|(key, _)| !is_known(key));
         for (key, value) in unknown.take(MOST_WARNINGS) {
-            let message = format!("`{}` is no known field and is not used", shown(&format!("{prefix}{key}")));
+            let message = format!("unknown field `{}` is ignored", shown(&format!("{prefix}{key}")));
             let hint = match nearest(key, known.iter().copied()) {
                 Some(near) => format!("did you mean `{prefix}{near}`?"),
                 None => "the fields are listed in docs/metadata.md".to_owned(),
@@ -330,4 +331,104 @@ pub(super) fn found<'a>(root: &'a Node, path: &str) -> Vec<(String, &'a Node)> {
         nodes = next;
     }
     nodes
+}
+
+/// Keys that only programs write; one of them tells the generated payload from the file that a person writes.
+const PAYLOAD_KEYS: &[&str] = &[
+    "nextbuildmetadata",
+    "next_version",
+    "next_config",
+    "next_build",
+    "route_info",
+    "static_routes",
+    "dymanic_routes",
+    "dynamic_routes",
+    "generated_at",
+    "image_assets",
+    "static_assets",
+    "metadata_file_path",
+    "detected_features",
+];
+
+/// Keys of the file that a person writes.
+pub(super) const FLAT_KEYS: &[&str] = &[
+    "$schema",
+    "app_name",
+    "name",
+    "entry_point",
+    "entrypoint",
+    "start_command",
+    "build_command",
+    "package_manager",
+    "node_version",
+    "port",
+    "root_dir",
+    "working_dir",
+    "env_vars",
+    "env",
+    "environment",
+    "output_mode",
+    "standalone",
+    "output",
+    "health_path",
+];
+
+/// The version of [`super::Metadata`], which this program writes.
+pub(super) const SCHEMA_VERSION: &str = "1";
+
+/// What kind of document it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MetadataShape {
+    /// Written by a person.
+    Flat,
+    /// Written by the program's predecessor.
+    Payload,
+    /// Written by this program: a record of what was detected, not a wish.
+    Record,
+}
+
+pub(super) fn shape_of(file: &str, root: &Node) -> Result<MetadataShape, MetadataError> {
+    let location = || root.location(file);
+    if !matches!(root.value, Value::Map(_)) {
+        return Err(MetadataError::NotAnObject { location: location(), found: root.kind() });
+    }
+    if let Some((_, version)) = root.get("schema_version") {
+        return match &version.value {
+            Value::Number(number) if number == SCHEMA_VERSION => Ok(MetadataShape::Record),
+            _ => Err(MetadataError::UnknownSchema { location: version.location(file) }),
+        };
+    }
+    let is_payload = PAYLOAD_KEYS.iter().any(|key| root.get(key).is_some());
+    Ok(if is_payload { MetadataShape::Payload } else { MetadataShape::Flat })
+}
+
+/// Author of a document of `shape`.
+pub(super) fn author_of(shape: MetadataShape) -> Author {
+    if shape == MetadataShape::Flat { Author::Person } else { Author::Program }
+}
+
+impl Reader<'_> {
+    /// Reads all fields; of several spellings the first one that says something counts.
+    pub(super) fn metadata_json(&mut self) -> Result<(), MetadataError> {
+        self.text(Setting::Name, &["app_name", "name", "config.app_name", "config.app.name"])?;
+        self.folder(&["root_dir", "working_dir"])?;
+        self.text(Setting::PackageManager, &["package_manager"])?;
+        self.number(Setting::NodeVersion, &["node_version"])?;
+        self.text(Setting::BuildCommand, &["build_command"])?;
+        self.command(Setting::StartCommand, &["entry_point", "entrypoint", "start_command"])?;
+        self.number(Setting::Port, &["port", "config.port", "config.app.port"])?;
+        self.text(Setting::HealthPath, &["health_path"])?;
+        self.pairs(Setting::Env, &["env_vars", "env", "environment"])?;
+        // In later payloads `config.environment` is a word such as `production`.
+        if self.root.at("config.environment").is_some_and(|(_, node)| matches!(node.value, Value::List(_))) {
+            self.pairs(Setting::Env, &["config.environment"])?;
+        }
+        self.output_mode(&["output_mode", "standalone", "output", "nextbuildmetadata.outputmode"])?;
+        self.credentials(&["config.docker.password"]);
+        if self.author == Author::Person {
+            let root = self.root;
+            self.unknown_keys("", root, FLAT_KEYS);
+        }
+        Ok(())
+    }
 }

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::cli::Words;
+use crate::config::CliSettings;
 use crate::config::settings::resolve;
 use crate::diagnostic::{Diagnostic, ExitCode};
 use crate::host::Environment;
@@ -68,7 +68,7 @@ fn settings_of(file: &str, text: &str) -> String {
         )
         .unwrap();
     }
-    resolve(&Words::default(), &Environment::default(), &files).expect("what samples give is valid");
+    resolve(&CliSettings::default(), &Environment::default(), &files).expect("what samples give is valid");
     assert!(!format!("{files:?}{out}").contains("-of-the-author"), "a secret is shown");
     out
 }
@@ -98,7 +98,7 @@ fn a_person_wins_over_a_program() {
         (".nextdeploy/metadata.json", r#"{"generated_at": "", "port": 3, "node_version": "20", "app_name": "shop"}"#),
     ]);
     let files = ConfigFiles::read(&tree, &RelPath::root(), None).unwrap();
-    let settings = resolve(&Words::default(), &Environment::default(), &files).unwrap().settings;
+    let settings = resolve(&CliSettings::default(), &Environment::default(), &files).unwrap().settings;
     assert_eq!(settings.port.unwrap().to_string(), "1 (from `nextdeploy.yml#app.port`)");
     assert_eq!(settings.node_version.unwrap().to_string(), "22 (from `metadata.json#node_version`)");
     assert_eq!(settings.name.unwrap().to_string(), "shop (from `.nextdeploy/metadata.json#app_name`)");
@@ -109,7 +109,7 @@ fn an_explicit_file_takes_the_place_of_its_kind() {
     let tree = tree(&[("nextdeploy.yml", "app: {port: 1, name: kept}\n"), ("metadata.json", r#"{"port": 2}"#)]);
     let explicit = |name: &str, text: &str| {
         let files = ConfigFiles::read(&tree, &RelPath::root(), Some((Path::new(name), text.as_bytes()))).unwrap();
-        resolve(&Words::default(), &Environment::default(), &files).unwrap().settings
+        resolve(&CliSettings::default(), &Environment::default(), &files).unwrap().settings
     };
     let settings = explicit("ci/other.json", r#"{"node_version": 20}"#);
     assert_eq!(settings.node_version.unwrap().to_string(), "20 (from `ci/other.json#node_version`)");
@@ -127,7 +127,7 @@ fn files_of_the_folder_come_before_those_of_the_root() {
         ("nextdeploy.yml", "app: {name: shop}"),
     ]);
     let files = ConfigFiles::read(&tree, &RelPath::new("web").unwrap(), None).unwrap();
-    let settings = resolve(&Words::default(), &Environment::default(), &files).unwrap().settings;
+    let settings = resolve(&CliSettings::default(), &Environment::default(), &files).unwrap().settings;
     assert_eq!(settings.port.unwrap().to_string(), "2 (from `web/metadata.json#port`)");
     assert_eq!(settings.name.unwrap().value, "shop");
 }
@@ -138,7 +138,11 @@ fn folders_stay_inside_the_checkout() {
         let files = read("metadata.json", text).unwrap();
         let warnings = files.warnings.len();
         (
-            resolve(&Words::default(), &Environment::default(), &files).unwrap().settings.app.map(|app| app.value),
+            resolve(&CliSettings::default(), &Environment::default(), &files)
+                .unwrap()
+                .settings
+                .app
+                .map(|app| app.value),
             warnings,
         )
     };
@@ -150,7 +154,7 @@ fn folders_stay_inside_the_checkout() {
 }
 
 #[test]
-fn a_record_of_this_program_is_no_wish() {
+fn a_record_of_this_program_sets_nothing() {
     let record = r#"{"schema_version": 1, "node_version": "18"}"#;
     assert!(read(".nextdeploy/metadata.json", record).unwrap().files.is_empty());
     let file = (Path::new("record.json"), record.as_bytes());
@@ -212,7 +216,7 @@ fn bad_files() {
         SourceText::Unreadable { reason: "permission denied".into() },
         SourceText::Binary(vec![0]),
     ] {
-        out.push_str(&rendered(&super::read::usable("metadata.json", &text).unwrap_err()));
+        out.push_str(&rendered(&super::config_file::usable("metadata.json", &text).unwrap_err()));
     }
     insta::assert_snapshot!(out);
 }
@@ -235,7 +239,7 @@ fn bad_values_name_the_field_and_its_place() {
     let mut out = String::new();
     for (file, text) in cases {
         let files = read(file, text).unwrap();
-        let error = resolve(&Words::default(), &Environment::default(), &files).unwrap_err();
+        let error = resolve(&CliSettings::default(), &Environment::default(), &files).unwrap_err();
         assert_eq!(error.exit_code(), ExitCode::Project);
         out.push_str(&rendered(&error));
     }
@@ -243,7 +247,7 @@ fn bad_values_name_the_field_and_its_place() {
 }
 
 #[test]
-fn mistyped_fields_are_told() {
+fn misspelled_fields_are_warnings() {
     let out = settings_of("metadata.json", "{\n \"node_verison\": \"22\", \"colour\": 1 }")
         + &settings_of(
             "nextdeploy.yml",
@@ -256,7 +260,7 @@ fn mistyped_fields_are_told() {
 fn a_dockerfile_counts_where_it_is() {
     let yml = ("nextdeploy.yml", "docker: {build: {dockerfile: Dockerfile}}\n");
     let files = ConfigFiles::read(&tree(&[yml, ("Dockerfile", "FROM scratch")]), &RelPath::root(), None).unwrap();
-    let settings = resolve(&Words::default(), &Environment::default(), &files).unwrap().settings;
+    let settings = resolve(&CliSettings::default(), &Environment::default(), &files).unwrap().settings;
     assert_eq!(
         settings.dockerfile.unwrap().value,
         crate::config::settings::DockerfileChoice::Path("Dockerfile".into())
@@ -267,23 +271,23 @@ fn a_dockerfile_counts_where_it_is() {
 fn a_secret_may_be_named_without_its_value() {
     let files = read("nextdeploy.yml", "environment: [{name: TOKEN, secret: true}]\n").unwrap();
     let environment = Environment::from_pairs([("TOKEN", "t")]);
-    let resolved = resolve(&Words::default(), &environment, &files).unwrap();
+    let resolved = resolve(&CliSettings::default(), &environment, &files).unwrap();
     assert_eq!(resolved.settings.secrets[0].value.id, "TOKEN");
     assert_eq!(
-        resolve(&Words::default(), &Environment::default(), &files).unwrap().warnings[0].code,
+        resolve(&CliSettings::default(), &Environment::default(), &files).unwrap().warnings[0].code,
         "settings/empty-secret"
     );
 }
 
 proptest! {
     #[test]
-    fn no_text_makes_a_reader_panic(text in any::<String>()) {
+    fn no_text_panics(text in any::<String>()) {
         let _ = read("metadata.json", &text);
         let _ = read("nextdeploy.yml", &text);
     }
 
     #[test]
-    fn no_damage_to_a_sample_makes_a_reader_panic(which in 0..11_usize, at in any::<prop::sample::Index>(), length in 0..40_usize, with in "[\\PC\n{}\\[\\]:&*!|>-]{0,6}") {
+    fn no_damage_to_a_sample_panics(which in 0..11_usize, at in any::<prop::sample::Index>(), length in 0..40_usize, with in "[\\PC\n{}\\[\\]:&*!|>-]{0,6}") {
         let all: Vec<_> = FLAT.iter().chain(PAYLOADS).chain(YAML).collect();
         let (name, text) = all[which];
         let letters: Vec<char> = text.chars().collect();
@@ -291,7 +295,7 @@ proptest! {
         let damaged: String = letters[..at].iter().copied().chain(with.chars()).chain(letters[(at + length).min(letters.len())..].iter().copied()).collect();
         let file = if name.starts_with("nextdeploy") { "nextdeploy.yml" } else { "metadata.json" };
         if let Ok(files) = read(file, &damaged) {
-            let _ = resolve(&Words::default(), &Environment::default(), &files);
+            let _ = resolve(&CliSettings::default(), &Environment::default(), &files);
         }
     }
 
@@ -309,7 +313,7 @@ proptest! {
 }
 
 #[test]
-fn lists_that_are_too_long_are_refused() {
+fn lists_that_are_too_long_are_rejected() {
     let entries = (0..5_001).map(|n| format!("\n  - A{n}=1")).collect::<Vec<_>>().concat();
     let error = read("nextdeploy.yml", &format!("environment:{entries}")).unwrap_err();
     assert_eq!(error.to_string(), "`nextdeploy.yml` is too large: `environment` has more than 5000 entries");

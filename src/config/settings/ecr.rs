@@ -1,17 +1,17 @@
-//! What a repository in ECR is to be like when it is made: values, their grammar, and the conflicts between them.
+//! Options of new repositories in ECR: values, their grammar, and the conflicts between them.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::error::{Fault, SettingsError};
+use super::error::{InvalidValue, SettingsError};
 use super::parse;
 use super::sources::Sources;
-use crate::config::cli::Setting;
+use crate::config::Setting;
 use crate::diagnostic::shown;
 use crate::origin::Sourced;
 
-/// What was asked for of new repositories in ECR. What nobody asked for is `None`.
+/// Options of new repositories in ECR; unset ones are `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EcrSettings {
     pub tag_mutability: Option<Sourced<TagMutability>>,
@@ -31,14 +31,14 @@ pub struct EcrSettings {
 pub enum TagMutability {
     Mutable,
     Immutable,
-    /// All tags may move but these: one to five patterns.
+    /// All tags may move except these: one to five patterns.
     MutableExcept(Vec<String>),
-    /// No tag may move but these: one to five patterns.
+    /// No tag may move except these: one to five patterns.
     ImmutableExcept(Vec<String>),
 }
 
 impl TagMutability {
-    /// The word of ECR's API.
+    /// The value in ECR's API.
     pub fn api_value(&self) -> &'static str {
         match self {
             Self::Mutable => "MUTABLE",
@@ -65,7 +65,7 @@ pub enum RepositoryEncryption {
     Kms(Option<String>),
 }
 
-/// The four words of the flag; the patterns come by a flag of their own.
+/// The four values of the flag; the patterns have a flag of their own.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum MutabilityWord {
     Mutable,
@@ -91,11 +91,11 @@ impl Sources<'_> {
         let patterns = self.parsed_list(Setting::EcrMutabilityExclusion, tag_pattern)?;
         let excess = self.levels(Setting::EcrMutabilityExclusion).into_iter().next().unwrap_or_default();
         if let Some(given) = excess.get(MOST) {
-            return Err(given.fail(Fault::TooManyExclusions));
+            return Err(given.fail(InvalidValue::TooManyExclusions));
         }
         let Some(word) = self.parsed(Setting::EcrTagMutability, mutability_word)? else {
             return match excess.first() {
-                Some(given) => Err(given.fail(Fault::ExclusionOfNothing)),
+                Some(given) => Err(given.fail(InvalidValue::ExclusionOfNothing)),
                 None => Ok(None),
             };
         };
@@ -111,7 +111,7 @@ impl Sources<'_> {
             }
             (MutabilityWord::MutableWithExclusion | MutabilityWord::ImmutableWithExclusion, true) => {
                 let given = self.one(Setting::EcrTagMutability).expect("the word was parsed from it");
-                return Err(given.fail(Fault::NoExclusion));
+                return Err(given.fail(InvalidValue::NoExclusion));
             }
         };
         Ok(Some(word.map(|_| mutability)))
@@ -127,26 +127,26 @@ impl Sources<'_> {
     }
 }
 
-/// In the way of the other settings, or as ECR's API spells it.
-fn mutability_word(text: &str) -> Result<MutabilityWord, Fault> {
+/// Spelled like other settings, or as in ECR's API.
+fn mutability_word(text: &str) -> Result<MutabilityWord, InvalidValue> {
     const KNOWN: &[&str] = &["mutable", "immutable", "mutable-with-exclusion", "immutable-with-exclusion"];
     match text.to_ascii_lowercase().replace('_', "-").as_str() {
         "mutable" => Ok(MutabilityWord::Mutable),
         "immutable" => Ok(MutabilityWord::Immutable),
         "mutable-with-exclusion" => Ok(MutabilityWord::MutableWithExclusion),
         "immutable-with-exclusion" => Ok(MutabilityWord::ImmutableWithExclusion),
-        _ => Err(Fault::Choice { value: shown(text), known: KNOWN }),
+        _ => Err(InvalidValue::Choice { value: shown(text), known: KNOWN }),
     }
 }
 
 /// A filter as ECR takes it (API reference, `ImageTagMutabilityExclusionFilter`).
-fn tag_pattern(text: &str) -> Result<String, Fault> {
+fn tag_pattern(text: &str) -> Result<String, InvalidValue> {
     let fits = text.len() <= 128 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._*-".contains(&b));
-    if fits { Ok(text.to_owned()) } else { Err(Fault::TagPattern(shown(text))) }
+    if fits { Ok(text.to_owned()) } else { Err(InvalidValue::TagPattern(shown(text))) }
 }
 
-fn encryption(text: &str) -> Result<RepositoryEncryption, Fault> {
-    let wrong = || Fault::Encryption(shown(text));
+fn encryption(text: &str) -> Result<RepositoryEncryption, InvalidValue> {
+    let wrong = || InvalidValue::Encryption(shown(text));
     match text.split_once(':') {
         None if text.eq_ignore_ascii_case("aes256") => Ok(RepositoryEncryption::Aes256),
         None if text.eq_ignore_ascii_case("kms") => Ok(RepositoryEncryption::Kms(None)),
@@ -160,8 +160,8 @@ fn encryption(text: &str) -> Result<RepositoryEncryption, Fault> {
 
 /// `KEY=VALUE` within the limits of AWS (Tag Editor user guide, "Tag naming limits"): the key 1 to 128 characters and not
 /// starting with `aws:`, the value up to 256.
-fn resource_tag(text: &str) -> Result<(String, String), Fault> {
-    let wrong = || Fault::ResourceTag(shown(text));
+fn resource_tag(text: &str) -> Result<(String, String), InvalidValue> {
+    let wrong = || InvalidValue::ResourceTag(shown(text));
     let (key, value) = text.split_once('=').ok_or_else(wrong)?;
     let plain = |c: char| c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c);
     let fits = !key.trim().is_empty()
@@ -172,26 +172,26 @@ fn resource_tag(text: &str) -> Result<(String, String), Fault> {
     if fits { Ok((key.to_owned(), value.to_owned())) } else { Err(wrong()) }
 }
 
-/// A whole number from 1; ECR's own limit is far above what anybody keeps.
-fn count(text: &str) -> Result<u32, Fault> {
+/// A whole number from 1; ECR's own limit is far higher.
+fn count(text: &str) -> Result<u32, InvalidValue> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     digits
         .then(|| text.parse().ok())
         .flatten()
         .filter(|number| (1..=100_000).contains(number))
-        .ok_or_else(|| Fault::Count(shown(text)))
+        .ok_or_else(|| InvalidValue::Count(shown(text)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::cli::Words;
+    use crate::config::CliSettings;
     use crate::config::settings::resolve_publish;
     use crate::diagnostic::Diagnostic;
     use crate::host::Environment;
 
     fn check(typed: &[(Setting, &str)]) -> Result<EcrSettings, SettingsError> {
-        let mut words = Words::default();
+        let mut words = CliSettings::default();
         for (setting, value) in typed {
             words.push(*setting, *value);
         }
@@ -227,13 +227,13 @@ mod tests {
     #[test]
     fn exclusions_and_mutability_belong_together() {
         let alone = check(&[(Setting::EcrMutabilityExclusion, "latest")]).unwrap_err();
-        assert_eq!(alone.fault, Fault::ExclusionOfNothing);
-        assert_eq!(mutability("immutable-with-exclusion", &[]).unwrap_err().fault, Fault::NoExclusion);
+        assert_eq!(alone.invalid, InvalidValue::ExclusionOfNothing);
+        assert_eq!(mutability("immutable-with-exclusion", &[]).unwrap_err().invalid, InvalidValue::NoExclusion);
         assert!(mutability("immutable", &["a", "b", "c", "d", "e"]).is_ok());
         let sixth = mutability("immutable", &["a", "b", "c", "d", "e", "f"]).unwrap_err();
-        assert_eq!((sixth.code(), sixth.fault), ("settings/mutability", Fault::TooManyExclusions));
-        assert!(matches!(mutability("immutable", &["a b"]).unwrap_err().fault, Fault::TagPattern(_)));
-        assert!(matches!(mutability("frozen", &[]).unwrap_err().fault, Fault::Choice { .. }));
+        assert_eq!((sixth.code(), sixth.invalid), ("settings/mutability", InvalidValue::TooManyExclusions));
+        assert!(matches!(mutability("immutable", &["a b"]).unwrap_err().invalid, InvalidValue::TagPattern(_)));
+        assert!(matches!(mutability("frozen", &[]).unwrap_err().invalid, InvalidValue::Choice { .. }));
     }
 
     #[test]

@@ -1,13 +1,11 @@
-//! What was asked for: arguments, environment and configuration files in, [`Settings`] out.
+//! The settings of a run: flags, environment and configuration files in, [`Settings`] out.
 //!
-//! Precedence and conflicts are decided here, once. Pure. A setting that nobody gave is `None`; what was detected and the
-//! defaults come later, in `plan/`.
+//! Precedence and conflicts are decided here, once. Pure. An unset setting is `None`; what was detected and the defaults come
+//! later, in `image/plan/`.
 
 mod ecr;
 mod error;
-mod handover;
 pub(crate) mod parse;
-mod reporting;
 mod resolve;
 mod sources;
 mod values;
@@ -15,9 +13,10 @@ mod variables;
 
 pub use crate::config::metadata::EnvScope;
 pub use ecr::{EcrSettings, RepositoryEncryption, TagMutability};
-pub use error::{Fault, Giver, SettingsError};
-pub use reporting::{Reporting, SummaryChoice, resolve_reporting};
-pub use resolve::{Place, Resolved, locate, resolve, resolve_publish};
+pub use error::{InvalidValue, SettingsError, ValueSource};
+pub use resolve::{
+    ProjectLocation, Reporting, Resolved, SummaryChoice, locate, resolve, resolve_publish, resolve_reporting,
+};
 pub use values::*;
 pub(crate) use variables::typed_secret;
 

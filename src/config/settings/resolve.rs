@@ -1,24 +1,27 @@
-//! The decision which value counts, setting by setting.
+//! Which value of a setting counts: flag before variable before action input before file.
+//!
+//! [`resolve_reporting`] is needed before any file can be read, so only flags and variables count there.
 
 use std::path::PathBuf;
 
-use super::error::{Fault, SettingsError};
-use super::parse;
+use super::error::{InvalidValue, SettingsError};
+use super::parse::SecretReference;
 use super::sources::{Given, Sources};
 use super::values::{
     CacheUse, ForgeSettings, Progress, PublishSettings, PullPolicy, RunSettings, SecretValue, Settings,
 };
-use super::variables;
-use crate::config::cli::{Setting, Words};
+use super::{parse, variables};
 use crate::config::metadata::{ConfigFiles, FileValue};
-use crate::diagnostic::Warning;
+use crate::config::{CliSettings, Setting};
+use crate::diagnostic::{Warning, shown};
 use crate::host::Environment;
 use crate::image_ref::ImageRef;
 use crate::origin::{Origin, Sourced};
+use crate::repo::ci::CiSystem;
 use crate::secret::Secret;
 use crate::tags::Flavor;
 
-/// What was asked for, and what is odd about it.
+/// All settings of a run, with warnings about them.
 #[derive(Debug, Clone, Default)]
 pub struct Resolved {
     pub settings: Settings,
@@ -28,36 +31,36 @@ pub struct Resolved {
     pub warnings: Vec<Warning>,
 }
 
-/// Where to look: the two settings that are needed before any file can be read.
+/// The two settings that are needed before any file can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct ProjectLocation {
     pub directory: Sourced<PathBuf>,
     /// File that takes the place of `metadata.json`; relative to the current folder.
     pub metadata: Option<Sourced<PathBuf>>,
 }
 
-/// The folder and the metadata file that were asked for.
+/// Resolves the folder and the metadata file.
 ///
 /// # Errors
 /// For a value that cannot be a path.
-pub fn locate(words: &Words, environment: &Environment) -> Result<Place, SettingsError> {
+pub fn locate(words: &CliSettings, environment: &Environment) -> Result<ProjectLocation, SettingsError> {
     let files = ConfigFiles::default();
     let sources = Sources { words, environment, files: &files };
     let directory = match &words.directory {
-        Some(path) => Some(Sourced::new(path.clone(), Origin::Flag(Setting::Directory.flag()))),
+        Some(path) => Some(Sourced::new(path.clone(), Origin::Flag(Setting::Directory.flag().to_owned()))),
         None => sources.parsed(Setting::Directory, parse::path)?.map(|path| path.map(PathBuf::from)),
     };
     let directory =
         directory.unwrap_or_else(|| Sourced::new(PathBuf::from("."), Origin::Default("the current folder".to_owned())));
     let metadata = sources.parsed(Setting::Metadata, parse::path)?.map(|path| path.map(PathBuf::from));
-    Ok(Place { directory, metadata })
+    Ok(ProjectLocation { directory, metadata })
 }
 
-/// Weighs flags, variables and files; checks every value that counts.
+/// Resolves flags, variables and files, and checks every value that counts.
 ///
 /// # Errors
 /// The first value that does not fit, in the order of `docs/settings.md`.
-pub fn resolve(words: &Words, environment: &Environment, files: &ConfigFiles) -> Result<Resolved, SettingsError> {
+pub fn resolve(words: &CliSettings, environment: &Environment, files: &ConfigFiles) -> Result<Resolved, SettingsError> {
     let sources = Sources { words, environment, files };
     let mut warnings = files.warnings.clone();
     warnings.extend(sources.unknown_variables());
@@ -109,7 +112,7 @@ pub fn resolve(words: &Words, environment: &Environment, files: &ConfigFiles) ->
 ///
 /// # Errors
 /// The first value that does not fit.
-pub fn resolve_publish(words: &Words, environment: &Environment) -> Result<PublishSettings, SettingsError> {
+pub fn resolve_publish(words: &CliSettings, environment: &Environment) -> Result<PublishSettings, SettingsError> {
     Sources { words, environment, files: &ConfigFiles::default() }.publish()
 }
 
@@ -117,7 +120,7 @@ impl Sources<'_> {
     pub(super) fn parsed<T>(
         self,
         setting: Setting,
-        parse: impl FnOnce(&str) -> Result<T, Fault>,
+        parse: impl FnOnce(&str) -> Result<T, InvalidValue>,
     ) -> Result<Option<Sourced<T>>, SettingsError> {
         self.one(setting).map(|given| given.parsed(parse)).transpose()
     }
@@ -126,7 +129,7 @@ impl Sources<'_> {
     pub(super) fn parsed_list<T>(
         self,
         setting: Setting,
-        parse: impl Fn(&str) -> Result<T, Fault>,
+        parse: impl Fn(&str) -> Result<T, InvalidValue>,
     ) -> Result<Vec<Sourced<T>>, SettingsError> {
         let values = self.levels(setting).into_iter().next().unwrap_or_default();
         values.iter().map(|given| given.parsed(&parse)).collect()
@@ -141,16 +144,16 @@ impl Sources<'_> {
         values
     }
 
-    /// Registries know names in lower case only, and owners on GitHub have upper case letters.
+    /// Names in registries are lower case; owners on GitHub may not be.
     fn images(self, warnings: &mut Vec<Warning>) -> Result<Vec<Sourced<ImageRef>>, SettingsError> {
         let mut images: Vec<Sourced<ImageRef>> = Vec::new();
         for given in self.lines(Setting::Image) {
             let Sourced { value: Some(image), origin } = given.parsed(parse::image)? else { continue };
             if given.checked_text()?.contains(|c: char| c.is_ascii_uppercase()) {
-                let message = format!("{}: the image is called `{image}`, in lower case", given.giver);
+                let message = format!("{}: the image is named `{image}`, in lower case", given.source);
                 warnings.push(
                     Warning::new("settings/image-lower-case", message)
-                        .with_hint(format!("write `{image}`; registries know no upper case letters")),
+                        .with_hint(format!("write `{image}`; image names have no upper case letters")),
                 );
             }
             if images.iter().all(|known| known.value != image) {
@@ -164,8 +167,8 @@ impl Sources<'_> {
         let mut flavor = Flavor::default();
         for given in self.lines(Setting::Flavor) {
             flavor
-                .apply(parse::line(given.checked_text()?).map_err(|fault| given.fail(fault))?)
-                .map_err(|error| given.fail(Fault::Tag(error)))?;
+                .apply(parse::line(given.checked_text()?).map_err(|invalid| given.fail(invalid))?)
+                .map_err(|error| given.fail(InvalidValue::Tag(error)))?;
         }
         Ok(flavor)
     }
@@ -182,34 +185,35 @@ impl Sources<'_> {
         Ok(self.parsed(setting, parse::switch)?.is_some_and(|on| on.value))
     }
 
-    /// The network of this machine, or of a container on it, is for the user to give.
+    /// Only the user may choose the network of this machine, or of a container on it.
     fn network(self) -> Result<Option<Sourced<String>>, SettingsError> {
         let Some(given) = self.one(Setting::Network) else { return Ok(None) };
         let network = given.parsed(parse::word)?;
         let is_of_machine = network.value == "host" || network.value.starts_with("container:");
-        if is_of_machine && matches!(given.giver.origin, Origin::File(_)) {
-            return Err(given.fail(Fault::NetworkOfFile(network.value)));
+        if is_of_machine && matches!(given.source.origin, Origin::File(_)) {
+            return Err(given.fail(InvalidValue::NetworkOfFile(network.value)));
         }
         Ok(Some(network))
     }
 
-    /// A command that only names the project's own build script asks for nothing.
+    /// A command that only names the project's own build script is no setting.
     fn build_command(self) -> Result<Option<Sourced<String>>, SettingsError> {
         let own = |line: &str| parse::words(line).is_ok_and(|words| parse::is_own_script(&words, "build"));
         Ok(self.parsed(Setting::BuildCommand, parse::command_line)?.filter(|command| !own(&command.value)))
     }
 
-    /// A command that only names the project's own start script asks for nothing.
+    /// A command that only names the project's own start script is no setting.
     fn start_command(self) -> Result<Option<Sourced<Vec<String>>>, SettingsError> {
         let Some(given) = self.one(Setting::StartCommand) else { return Ok(None) };
         let words = match &given.value {
             FileValue::Words(words) => {
                 let words = words.clone();
-                let fault = match words.first().map(String::as_str) {
-                    None | Some("") => Some(Fault::Empty),
-                    Some(_) => words.iter().any(|word| word.contains('\0')).then_some(Fault::Nul),
+                let invalid = match words.first().map(String::as_str) {
+                    None | Some("") => Some(InvalidValue::Empty),
+                    Some(_) => words.iter().any(|word| word.contains('\0')).then_some(InvalidValue::Nul),
                 };
-                fault.map_or(Ok(Sourced::new(words, given.giver.origin.clone())), |fault| Err(given.fail(fault)))?
+                invalid
+                    .map_or(Ok(Sourced::new(words, given.source.origin.clone())), |invalid| Err(given.fail(invalid)))?
             }
             _ => given.parsed(parse::words)?,
         };
@@ -245,7 +249,7 @@ impl Sources<'_> {
         let Some(given) = self.one(Setting::ReproducibleKey) else { return Ok(None) };
         match self.secret_value(Setting::ReproducibleKey)? {
             Some(Sourced { value: SecretValue::Value(key), .. }) if key.expose().len() < SHORTEST => {
-                Err(given.fail(Fault::ShortKey))
+                Err(given.fail(InvalidValue::ShortKey))
             }
             key => Ok(key),
         }
@@ -255,36 +259,133 @@ impl Sources<'_> {
     fn secret_value(self, setting: Setting) -> Result<Option<Sourced<SecretValue>>, SettingsError> {
         let Some(given) = self.one(setting) else { return Ok(None) };
         let text = given.checked_text()?;
-        let value = if let Some(path) = text.strip_prefix("file:").filter(|path| !path.is_empty()) {
-            SecretValue::File(PathBuf::from(path))
-        } else if let Some(name) = text.strip_prefix("env:") {
-            let name = parse::variable_name(name).map_err(|fault| given.fail(fault))?;
-            let value = self.environment.get(&name).filter(|value| !value.is_empty());
-            let value = value.ok_or_else(|| given.fail(Fault::VariableNotSet(name)))?;
-            SecretValue::Value(Secret::new(value.to_owned()))
-        } else if given.is_typed() {
-            return Err(given.fail(Fault::KeySource));
-        } else {
-            SecretValue::Value(Secret::new(text.to_owned()))
+        let value = match parse::secret_reference(text) {
+            Some(SecretReference::File(path)) => SecretValue::File(PathBuf::from(path)),
+            Some(SecretReference::Variable(name)) => {
+                let name = parse::variable_name(name).map_err(|invalid| given.fail(invalid))?;
+                let value = self.environment.get(&name).filter(|value| !value.is_empty());
+                let value = value.ok_or_else(|| given.fail(InvalidValue::VariableNotSet(name)))?;
+                SecretValue::Value(Secret::new(value.to_owned()))
+            }
+            None if given.is_typed() => return Err(given.fail(InvalidValue::KeySource)),
+            None => SecretValue::Value(Secret::new(text.to_owned())),
         };
-        Ok(Some(Sourced::new(value, given.giver.origin)))
+        Ok(Some(Sourced::new(value, given.source.origin)))
     }
 }
 
 impl Given {
     /// The value as text, neither empty nor with a NUL.
     pub(super) fn checked_text(&self) -> Result<&str, SettingsError> {
-        let FileValue::Text(text) = &self.value else { return Err(self.fail(Fault::NotText)) };
+        let FileValue::Text(text) = &self.value else { return Err(self.fail(InvalidValue::NotText)) };
         match text {
-            text if text.trim().is_empty() => Err(self.fail(Fault::Empty)),
-            text if text.contains('\0') => Err(self.fail(Fault::Nul)),
+            text if text.trim().is_empty() => Err(self.fail(InvalidValue::Empty)),
+            text if text.contains('\0') => Err(self.fail(InvalidValue::Nul)),
             text => Ok(text),
         }
     }
 
-    pub(super) fn parsed<T>(&self, parse: impl FnOnce(&str) -> Result<T, Fault>) -> Result<Sourced<T>, SettingsError> {
+    pub(super) fn parsed<T>(
+        &self,
+        parse: impl FnOnce(&str) -> Result<T, InvalidValue>,
+    ) -> Result<Sourced<T>, SettingsError> {
         let text = self.checked_text()?;
-        let value = parse(text).map_err(|fault| self.fail(fault))?;
-        Ok(Sourced::new(value, self.giver.origin.clone()))
+        let value = parse(text).map_err(|invalid| self.fail(invalid))?;
+        Ok(Sourced::new(value, self.source.origin.clone()))
+    }
+}
+
+/// The CI system that the run reports to, and its job summary.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reporting {
+    pub system: CiSystem,
+    pub summary: SummaryChoice,
+}
+
+/// Where the job summary goes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum SummaryChoice {
+    /// To the CI system's own place, where it has one.
+    #[default]
+    Auto,
+    /// Also where it has none: to `nextdeploy-summary.md`.
+    On,
+    Off,
+    File(PathBuf),
+}
+
+/// Names of `--ci`.
+const SYSTEMS: &[(&str, CiSystem)] = &[
+    ("github", CiSystem::GitHub),
+    ("gitlab", CiSystem::GitLab),
+    ("azure", CiSystem::Azure),
+    ("circleci", CiSystem::CircleCi),
+    ("buildkite", CiSystem::Buildkite),
+    ("bitbucket", CiSystem::Bitbucket),
+    ("jenkins", CiSystem::Jenkins),
+    ("forgejo", CiSystem::Forgejo),
+    ("gitea", CiSystem::Gitea),
+    ("none", CiSystem::None),
+];
+const NAMES: &[&str] =
+    &["github", "gitlab", "azure", "circleci", "buildkite", "bitbucket", "jenkins", "forgejo", "gitea", "none"];
+
+/// Resolves reporting from flags and variables; the CI system is detected if they do not name it.
+///
+/// # Errors
+/// For a value that does not fit.
+pub fn resolve_reporting(words: &CliSettings, environment: &Environment) -> Result<Reporting, SettingsError> {
+    let files = ConfigFiles::default();
+    let sources = Sources { words, environment, files: &files };
+    let system = sources.one(Setting::Ci).map(|given| given.parsed(system)).transpose()?;
+    let summary = sources.one(Setting::Summary).map(|given| given.parsed(summary)).transpose()?;
+    Ok(Reporting {
+        system: system.map_or_else(|| CiSystem::detect(environment), |system| system.value),
+        summary: summary.map(|summary| summary.value).unwrap_or_default(),
+    })
+}
+
+fn system(text: &str) -> Result<CiSystem, InvalidValue> {
+    let known = SYSTEMS.iter().find(|(name, _)| name.eq_ignore_ascii_case(text));
+    known.map(|(_, system)| *system).ok_or_else(|| InvalidValue::Choice { value: shown(text), known: NAMES })
+}
+
+fn summary(text: &str) -> Result<SummaryChoice, InvalidValue> {
+    match parse::switch(text) {
+        Ok(true) => Ok(SummaryChoice::On),
+        Ok(false) => Ok(SummaryChoice::Off),
+        Err(_) => Ok(SummaryChoice::File(PathBuf::from(parse::path(text)?))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(variables: &[(&str, &str)]) -> Result<Reporting, SettingsError> {
+        resolve_reporting(&CliSettings::default(), &Environment::from_pairs(variables.iter().copied()))
+    }
+
+    #[test]
+    fn the_system_is_detected_unless_it_is_named() {
+        assert_eq!(check(&[("GITHUB_ACTIONS", "true")]).unwrap().system, CiSystem::GitHub);
+        assert_eq!(check(&[("GITHUB_ACTIONS", "true"), ("NEXTDEPLOY_CI", "none")]).unwrap().system, CiSystem::None);
+        assert_eq!(check(&[("INPUT_CI", "GitLab")]).unwrap().system, CiSystem::GitLab);
+        let error = check(&[("NEXTDEPLOY_CI", "travis")]).unwrap_err();
+        assert!(error.to_string().contains("unknown value `travis`, expected one of github"), "{error}");
+    }
+
+    #[test]
+    fn the_summary_is_a_switch_or_a_file() {
+        assert_eq!(check(&[]).unwrap().summary, SummaryChoice::Auto);
+        assert_eq!(check(&[("INPUT_SUMMARY", "true")]).unwrap().summary, SummaryChoice::On);
+        assert_eq!(check(&[("INPUT_SUMMARY", "off")]).unwrap().summary, SummaryChoice::Off);
+        let file = SummaryChoice::File(PathBuf::from("out/page.md"));
+        assert_eq!(check(&[("NEXTDEPLOY_SUMMARY", "out/page.md")]).unwrap().summary, file);
+    }
+
+    #[test]
+    fn every_system_has_its_name() {
+        assert!(SYSTEMS.iter().map(|(name, _)| name).eq(NAMES));
     }
 }

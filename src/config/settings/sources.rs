@@ -1,9 +1,9 @@
 //! Where a setting may come from, in order of precedence: flag, `NEXTDEPLOY_*`, `INPUT_*`, files.
 
-use super::error::{Fault, Giver, SettingsError};
+use super::error::{InvalidValue, SettingsError, ValueSource};
 use super::parse;
-use crate::config::cli::{Setting, Shape, Words};
 use crate::config::metadata::{ConfigFiles, FileValue};
+use crate::config::{CliSettings, Setting, SettingKind};
 use crate::diagnostic::{Warning, nearest};
 use crate::host::Environment;
 use crate::origin::Origin;
@@ -11,7 +11,7 @@ use crate::origin::Origin;
 /// All sources of one run.
 #[derive(Clone, Copy)]
 pub(super) struct Sources<'a> {
-    pub words: &'a Words,
+    pub words: &'a CliSettings,
     pub environment: &'a Environment,
     pub files: &'a ConfigFiles,
 }
@@ -20,7 +20,7 @@ pub(super) struct Sources<'a> {
 #[derive(Debug, Clone)]
 pub(super) struct Given {
     pub value: FileValue,
-    pub giver: Giver,
+    pub source: ValueSource,
     /// Place of the source in the order of precedence, highest first.
     pub rank: usize,
     /// Line in a variable that holds a list.
@@ -29,25 +29,30 @@ pub(super) struct Given {
 
 impl Given {
     pub fn text(text: &str, origin: Origin) -> Self {
-        Self { value: FileValue::Text(text.to_owned()), giver: Giver { origin, location: None }, rank: 0, line: None }
-    }
-
-    pub fn fail(&self, fault: Fault) -> SettingsError {
-        SettingsError { giver: Box::new(self.giver.clone()), fault }
-    }
-
-    /// What is wrong with an entry that gives no value under `name`. A line of a variable that does not look like a name is part of a value
-    /// of several lines, which may be secret.
-    pub fn fail_without_value(&self, name: &str, fault: Fault) -> SettingsError {
-        match self.line {
-            Some(line) if !parse::looks_like_variable(name) => self.fail(Fault::UnknownLine(line)),
-            _ => self.fail(fault),
+        Self {
+            value: FileValue::Text(text.to_owned()),
+            source: ValueSource { origin, location: None },
+            rank: 0,
+            line: None,
         }
     }
 
-    /// True when the value was typed, so that everyone on the machine can see it.
+    pub fn fail(&self, invalid: InvalidValue) -> SettingsError {
+        SettingsError { from: Box::new(self.source.clone()), invalid }
+    }
+
+    /// The error of an entry without a value for `name`. A line of a variable that does not look like a name is part of a value of several
+    /// lines, which may be secret.
+    pub fn fail_without_value(&self, name: &str, invalid: InvalidValue) -> SettingsError {
+        match self.line {
+            Some(line) if !parse::looks_like_variable(name) => self.fail(InvalidValue::UnknownLine(line)),
+            _ => self.fail(invalid),
+        }
+    }
+
+    /// True if the value was passed on the command line, which every user of the machine can read.
     pub fn is_typed(&self) -> bool {
-        matches!(self.giver.origin, Origin::Flag(_))
+        matches!(self.source.origin, Origin::Flag(_))
     }
 }
 
@@ -58,7 +63,7 @@ impl Sources<'_> {
             file.entries_of(setting)
                 .map(|entry| Given {
                     value: entry.value.clone(),
-                    giver: Giver { origin: entry.origin(file), location: Some(entry.location.clone()) },
+                    source: ValueSource { origin: entry.origin(file), location: Some(entry.location.clone()) },
                     rank: 0,
                     line: None,
                 })
@@ -76,8 +81,12 @@ impl Sources<'_> {
 
     /// The values of flags, of `NEXTDEPLOY_*` and of `INPUT_*`.
     pub fn outside_files(self, setting: Setting) -> [Vec<Given>; 3] {
-        let typed =
-            self.words.get(setting).iter().map(|word| Given::text(word, Origin::Flag(setting.flag()))).collect();
+        let typed = self
+            .words
+            .get(setting)
+            .iter()
+            .map(|word| Given::text(word, Origin::Flag(setting.flag().to_owned())))
+            .collect();
         let own = self.of_variable(setting, setting.variable());
         let inputs = setting.input_variables().map(|variable| self.of_variable(setting, variable));
         let input = inputs.into_iter().find(|values| !values.is_empty()).unwrap_or_default();
@@ -94,7 +103,7 @@ impl Sources<'_> {
             return Vec::new();
         };
         let origin = Origin::Variable(variable);
-        if setting.shape() == Shape::List {
+        if setting.kind() == SettingKind::List {
             let lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
             lines.map(|(at, line)| Given { line: Some(at + 1), ..Given::text(line, origin.clone()) }).collect()
         } else {
@@ -102,7 +111,7 @@ impl Sources<'_> {
         }
     }
 
-    /// `NEXTDEPLOY_*` variables that are no setting: most likely mistyped.
+    /// `NEXTDEPLOY_*` variables of no setting, most likely misspelled.
     pub fn unknown_variables(self) -> Vec<Warning> {
         let known: Vec<String> = Setting::ALL.iter().map(|setting| setting.variable()).collect();
         let unknown = self
@@ -110,12 +119,11 @@ impl Sources<'_> {
             .iter()
             .map(|(name, _)| name)
             .filter(|name| name.starts_with("NEXTDEPLOY_") && !known.iter().any(|k| k == name))
-            // What a run before handed on.
+            // Outputs of an earlier run.
             .filter(|name| !name.starts_with("NEXTDEPLOY_OUTPUT_"));
         unknown
             .map(|name| {
-                let warning =
-                    Warning::new("settings/unknown-variable", format!("`{name}` is no setting and is not used"));
+                let warning = Warning::new("settings/unknown-variable", format!("unknown setting `{name}` is ignored"));
                 match nearest(name, known.iter().map(String::as_str)) {
                     Some(near) => warning.with_hint(format!("did you mean `{near}`?")),
                     None => warning.with_hint("the names are listed in docs/settings.md"),

@@ -3,16 +3,16 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::cli::{Setting, Shape, Words};
 use crate::config::metadata::{ConfigFile, ConfigFiles, FileEntry, FileEnvValue, FileValue};
+use crate::config::{CliSettings, Setting, SettingKind};
 use crate::diagnostic::{Diagnostic, ExitCode, Location};
 use crate::host::Environment;
 use crate::project::PackageManagerKind;
 use crate::secret::Secret;
 use crate::tags::TagEntry;
 
-fn words(given: &[(Setting, &str)]) -> Words {
-    let mut words = Words::default();
+fn words(given: &[(Setting, &str)]) -> CliSettings {
+    let mut words = CliSettings::default();
     for (setting, value) in given {
         words.push(*setting, *value);
     }
@@ -123,7 +123,7 @@ fn origins_name_flag_variable_and_field() {
         files: vec![file("nextdeploy.yml", &[(Setting::Port, FileValue::Text("1".into()))])],
         ..Default::default()
     };
-    let seen = resolve(&Words::default(), &Environment::default(), &files).unwrap().settings;
+    let seen = resolve(&CliSettings::default(), &Environment::default(), &files).unwrap().settings;
     assert_eq!(seen.port.unwrap().to_string(), "1 (from `nextdeploy.yml#port`)");
 }
 
@@ -164,7 +164,7 @@ fn a_name_alone_takes_the_environments_value() {
     assert!(!resolved.settings.build_args.contains_key("MISSING"));
     assert_eq!(
         resolved.warnings[0].message,
-        "`--build-arg`: the environment variable `MISSING` is not set, so it is left out"
+        "`--build-arg`: the environment variable `MISSING` is not set, and is left out"
     );
     assert_eq!(resolved.settings.env["A"].value.value, EnvValue::Plain("1".into()));
 }
@@ -174,18 +174,18 @@ fn values_marked_secret_in_a_file_stay_secret() {
     let pair =
         FileValue::Pair { name: "TOKEN".into(), value: FileEnvValue::Secret(Secret::new("hush".into())), scope: None };
     let files = ConfigFiles { files: vec![file("nextdeploy.yml", &[(Setting::Env, pair)])], ..Default::default() };
-    let resolved = resolve(&Words::default(), &Environment::default(), &files).unwrap();
+    let resolved = resolve(&CliSettings::default(), &Environment::default(), &files).unwrap();
     assert_eq!(resolved.settings.env["TOKEN"].value.value, EnvValue::Secret(Secret::new("hush".into())));
     assert!(!format!("{resolved:?}").contains("hush"));
 }
 
 #[test]
-fn a_file_of_the_repository_names_no_file_of_the_machine_as_secret() {
+fn a_file_of_the_repository_cannot_name_a_file_of_the_machine_as_secret() {
     let text = FileValue::Text("id=x,src=/etc/passwd".into());
     let files = ConfigFiles { files: vec![file("nextdeploy.yml", &[(Setting::Secret, text)])], ..Default::default() };
-    let error = resolve(&Words::default(), &Environment::default(), &files).unwrap_err();
+    let error = resolve(&CliSettings::default(), &Environment::default(), &files).unwrap_err();
     assert_eq!((error.code(), error.location()), ("settings/secret", Some(Location::line("nextdeploy.yml", 3))));
-    assert!(error.to_string().contains("names more than a variable"), "{error}");
+    assert!(error.to_string().contains("is more than the name of a variable"), "{error}");
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn secrets_in_all_their_forms() {
 }
 
 #[test]
-fn a_key_is_read_from_where_it_lies() {
+fn keys_are_read_from_variables_and_files() {
     let key = "0123456789abcdef";
     let of = |typed: &[(Setting, &str)], variables: &[(&str, &str)]| {
         settings(typed, variables).reproducible_key.unwrap().value
@@ -236,7 +236,7 @@ fn a_key_is_read_from_where_it_lies() {
 }
 
 #[test]
-fn the_projects_own_scripts_are_no_custom_commands() {
+fn commands_that_name_the_projects_own_scripts_are_ignored() {
     for own in ["npm start", "npm run start", "yarn start", "pnpm run start", "bun run start"] {
         assert_eq!(settings(&[(Setting::StartCommand, own)], &[]).start_command, None, "{own}");
     }
@@ -271,7 +271,7 @@ fn units_and_switches() {
 }
 
 #[test]
-fn a_mistyped_variable_is_told() {
+fn misspelled_variables_are_warnings() {
     let warnings =
         check(&[], &[("NEXTDEPLOY_NODE_VERSON", "22"), ("NEXTDEPLOY_COLOUR_OF_THE_BOX", "red")]).unwrap().warnings;
     assert_eq!(warnings[1].hint.as_deref(), Some("did you mean `NEXTDEPLOY_NODE_VERSION`?"));
@@ -279,12 +279,12 @@ fn a_mistyped_variable_is_told() {
 }
 
 #[test]
-fn folder_and_metadata_file_come_before_everything_else() {
+fn folder_and_metadata_file_are_resolved_first() {
     let environment = Environment::from_pairs([("INPUT_WORKING-DIRECTORY", "web"), ("NEXTDEPLOY_METADATA", "m.json")]);
-    let place = locate(&Words::default(), &environment).unwrap();
+    let place = locate(&CliSettings::default(), &environment).unwrap();
     assert_eq!(place.directory.value.to_str(), Some("web"));
     assert_eq!(place.metadata.unwrap().value.to_str(), Some("m.json"));
-    assert_eq!(locate(&Words::default(), &Environment::default()).unwrap().directory.value.to_str(), Some("."));
+    assert_eq!(locate(&CliSettings::default(), &Environment::default()).unwrap().directory.value.to_str(), Some("."));
 }
 
 #[test]
@@ -365,7 +365,7 @@ fn bad_values() {
         files: vec![file("nextdeploy.yml", &[(Setting::Port, FileValue::Text("0".into()))])],
         ..Default::default()
     };
-    let error = resolve(&Words::default(), &Environment::default(), &files).unwrap_err();
+    let error = resolve(&CliSettings::default(), &Environment::default(), &files).unwrap_err();
     seen.push_str(&rendered(&error));
     seen.push_str(&rendered(&check(&[], &[("INPUT_PORT", "eighty")]).unwrap_err()));
     seen.push_str(&rendered(&check(&[], &[("DOCKER_METADATA_SHORT_SHA_LENGTH", "many")]).unwrap_err()));
@@ -379,12 +379,12 @@ fn images_are_repositories_in_lower_case() {
     let images: Vec<_> = seen.settings.images.iter().map(|image| image.value.to_string()).collect();
     assert_eq!(images, ["ghcr.io/acme/shop", "localhost:5000/shop"]);
     let warnings: Vec<_> = seen.warnings.iter().map(|warning| warning.message.as_str()).collect();
-    assert_eq!(warnings, ["`INPUT_IMAGES`: the image is called `ghcr.io/acme/shop`, in lower case"]);
+    assert_eq!(warnings, ["`INPUT_IMAGES`: the image is named `ghcr.io/acme/shop`, in lower case"]);
 }
 
 proptest! {
     #[test]
-    fn no_value_of_any_setting_makes_it_panic(value in any::<String>(), which in 0..Setting::ALL.len()) {
+    fn no_value_of_any_setting_panics(value in any::<String>(), which in 0..Setting::ALL.len()) {
         let setting = Setting::ALL[which];
         if let Ok(resolved) = check(&[(setting, &value)], &[]) {
             // What passes has no NUL, and only free text may have several lines.
@@ -401,14 +401,14 @@ proptest! {
         let line = words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
         match parse::words(&line) {
             Ok(split) => prop_assert_eq!(split, words),
-            Err(fault) => prop_assert!(matches!(fault, Fault::ShellSyntax(_)), "{:?}", fault),
+            Err(invalid) => prop_assert!(matches!(invalid, InvalidValue::ShellSyntax(_)), "{:?}", invalid),
         }
     }
 }
 
 #[test]
 fn every_list_setting_takes_a_line_each() {
-    for setting in Setting::ALL.iter().filter(|s| s.shape() == Shape::List) {
+    for setting in Setting::ALL.iter().filter(|s| s.kind() == SettingKind::List) {
         let resolved = check(&[], &[(&setting.variable(), "a=1\nb=2\n")]);
         let both = match setting {
             // Neither references nor patterns hold `=`, and these are no names of a flavor.
@@ -426,10 +426,10 @@ fn every_list_setting_takes_a_line_each() {
 }
 
 #[test]
-fn environments_and_addresses_are_checked() {
+fn environment_names_and_urls_are_checked() {
     let resolve = |name: &str, value: &str| {
         let environment = Environment::from_pairs([(name, value)]);
-        resolve(&Words::default(), &environment, &ConfigFiles::default()).map(|resolved| resolved.forge)
+        resolve(&CliSettings::default(), &environment, &ConfigFiles::default()).map(|resolved| resolved.forge)
     };
     let forge = resolve("NEXTDEPLOY_ENVIRONMENT_URL", "https://pr-7.example.com/?a=1").unwrap();
     assert_eq!(forge.environment_url.unwrap().value, "https://pr-7.example.com/?a=1");

@@ -14,14 +14,14 @@ use crate::project::{OutputMode, PackageManagerKind};
 use crate::secret::Secret;
 use crate::tags::{Flavor, TagEntry};
 
-/// Everything that flags, variables and configuration files said, already parsed and checked one by one.
+/// The settings of the image from flags, variables and configuration files, parsed and checked one by one.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// Name or folder of the app in a workspace.
     pub app: Option<Sourced<String>>,
-    /// App name as wanted for the image; not yet normalised.
+    /// App name for the image; not yet normalised.
     pub name: Option<Sourced<String>>,
-    /// [`PackageManagerKind::YarnClassic`] stands for either yarn: the lockfile tells which.
+    /// [`PackageManagerKind::YarnClassic`] stands for either yarn: the lockfile decides which.
     pub package_manager: Option<Sourced<PackageManagerKind>>,
     /// `22`, `22.11.0`, `22.x`.
     pub node_version: Option<Sourced<String>>,
@@ -29,10 +29,10 @@ pub struct Settings {
     pub build_command: Option<Sourced<String>>,
     /// A command that replaces the way the app starts; already split in words.
     pub start_command: Option<Sourced<Vec<String>>>,
-    /// Only files say it.
+    /// Only from files.
     pub output_mode: Option<Sourced<OutputMode>>,
     pub port: Option<Sourced<u16>>,
-    /// Path that the health check asks for.
+    /// Path that the health check requests.
     pub health_path: Option<Sourced<String>>,
     /// `slim`, `alpine`, `distroless` or an image reference.
     pub base: Option<Sourced<String>>,
@@ -42,7 +42,7 @@ pub struct Settings {
     /// Repositories that tags and rules are for, without tag and digest.
     pub images: Vec<Sourced<ImageRef>>,
     pub tags: Vec<Sourced<TagEntry>>,
-    /// What holds for all tag rules.
+    /// Options of all tag rules.
     pub flavor: Flavor,
     /// Characters of a short commit id in tags.
     pub commit_length: Option<Sourced<usize>>,
@@ -67,7 +67,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// What of the settings is told by the record of a project.
+    /// The settings that the record of a project holds.
     pub fn overrides(&self) -> Overrides {
         Overrides {
             name: self.name.as_ref().map(|name| name.value.clone()),
@@ -93,7 +93,7 @@ pub struct RunSettings {
     pub iidfile: Option<PathBuf>,
 }
 
-/// Where the image goes and who asks; nothing of this changes the image.
+/// Where the image goes, with which credentials; nothing of this changes the image.
 #[derive(Debug, Clone, Default)]
 pub struct PublishSettings {
     pub push: Option<Sourced<PushPolicy>>,
@@ -105,11 +105,11 @@ pub struct PublishSettings {
     pub aws_region: Option<Sourced<String>>,
     /// Create the repository in ECR when it is missing.
     pub create_repository: bool,
-    /// What such a repository is to be like.
+    /// Options of a new repository.
     pub ecr: EcrSettings,
 }
 
-/// What is told to the service that hosts the repository; nothing of this changes the image.
+/// What is reported to GitHub or GitLab; nothing of this changes the image.
 #[derive(Debug, Clone, Default)]
 pub struct ForgeSettings {
     /// One comment per pull request and app.
@@ -119,7 +119,7 @@ pub struct ForgeSettings {
     pub deployment: Option<Sourced<String>>,
     /// `http` or `https`.
     pub environment_url: Option<Sourced<String>>,
-    /// What cannot be told is an error of the run.
+    /// A failed report fails the run.
     pub announce_required: bool,
     pub gitlab_token: Option<Sourced<SecretValue>>,
 }
@@ -166,7 +166,7 @@ pub enum EnvValue {
     Secret(Secret),
 }
 
-/// What becomes of tracked `.env` files.
+/// How tracked `.env` files are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Default)]
 #[serde(rename_all = "kebab-case")]
 pub enum EnvFilePolicy {

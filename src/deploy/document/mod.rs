@@ -13,7 +13,7 @@ use super::container_config::{ContainerConfig, HealthConfig, Hooks, VolumeOption
 use super::error::LaunchError;
 use super::parse::{self, InvalidOption, PortConfig};
 use crate::config::metadata::{Node, Value, parse_json, parse_yaml};
-use crate::config::settings::{self, Fault, Giver, SecretSource, SecretValue, typed_secret};
+use crate::config::settings::{self, InvalidValue, SecretSource, SecretValue, ValueSource, typed_secret};
 use crate::diagnostic::{Location, nearest, shown};
 use crate::docker::{Access, ContainerName, LogDriver, Mount, Protocol, RestartPolicy, RootFilesystem};
 use crate::host::Environment;
@@ -170,8 +170,8 @@ impl DocumentReader<'_> {
     }
 
     fn fail(&self, field: &DocumentField<'_>, invalid: impl Into<InvalidOption>) -> LaunchError {
-        let giver = Giver { origin: self.origin(field), location: Some(self.location(field.node)) };
-        LaunchError::value(giver, invalid)
+        let from = ValueSource { origin: self.origin(field), location: Some(self.location(field.node)) };
+        LaunchError::value(from, invalid)
     }
 
     fn origin(&self, field: &DocumentField<'_>) -> Origin {
@@ -185,7 +185,7 @@ impl DocumentReader<'_> {
     /// A scalar as it is written.
     fn text<'n>(&self, field: &DocumentField<'n>) -> Read<&'n str> {
         match &field.node.value {
-            Value::Text(text) if text.contains('\0') => Err(self.fail(field, Fault::Nul)),
+            Value::Text(text) if text.contains('\0') => Err(self.fail(field, InvalidValue::Nul)),
             Value::Text(text) | Value::Number(text) => Ok(text),
             _ => Err(self.wrong(field, "a text")),
         }
@@ -238,7 +238,7 @@ impl DocumentReader<'_> {
         let mut add = |field: &DocumentField<'_>, name: &str, value: Option<&str>| {
             let name = settings::parse::variable_name(name).map_err(|fault| self.fail(field, fault))?;
             let value = value.or_else(|| self.environment.get(&name));
-            let value = value.ok_or_else(|| self.fail(field, Fault::VariableNotSet(name.clone())))?;
+            let value = value.ok_or_else(|| self.fail(field, InvalidValue::VariableNotSet(name.clone())))?;
             variables.insert(name, self.found(field, value.to_owned()));
             Ok::<(), LaunchError>(())
         };
@@ -282,7 +282,7 @@ impl DocumentReader<'_> {
         let protocol = |text: &str| match text {
             "tcp" => Ok(Protocol::Tcp),
             "udp" => Ok(Protocol::Udp),
-            other => Err(Fault::Choice { value: shown(other), known: &["tcp", "udp"] }),
+            other => Err(InvalidValue::Choice { value: shown(other), known: &["tcp", "udp"] }),
         };
         let address = |text: &str| text.parse().map_err(|_| InvalidOption::Address { text: shown(text) });
         let container_port = self.plain(item, "containerPort", settings::parse::port)?;
@@ -400,7 +400,7 @@ impl DocumentReader<'_> {
                 *path = self.folder.join(&*path);
             }
             if secrets.iter().any(|known| known.value.id == secret.id) {
-                return Err(self.fail(&item, Fault::SecretTwice(shown(&secret.id))));
+                return Err(self.fail(&item, InvalidValue::SecretTwice(shown(&secret.id))));
             }
             secrets.push(self.found(&item, secret));
         }
@@ -415,7 +415,9 @@ impl DocumentReader<'_> {
         let name = self.required(item, "name", "the name by which the app reads it")?;
         let (name, file) = (self.text(&name)?, self.plain(item, "file", settings::parse::path)?);
         let typed = match (file, self.plain(item, "env", settings::parse::variable_name)?) {
-            (Some(_), Some(_)) => return Err(self.fail(item, Fault::SecretSyntax("has both `file` and `env`".into()))),
+            (Some(_), Some(_)) => {
+                return Err(self.fail(item, InvalidValue::SecretSyntax("has both `file` and `env`".into())));
+            }
             (Some(file), None) => typed_secret(&format!("id={name},src=x"), self.environment)
                 .map(|secret| SecretSource { value: SecretValue::File(file.into()), ..secret }),
             (None, Some(variable)) => typed_secret(&format!("id={name},env={variable}"), self.environment),
@@ -435,7 +437,7 @@ impl DocumentReader<'_> {
             Some(items) => items.iter().map(|item| self.text(item).map(str::to_owned)).collect::<Read<_>>()?,
         };
         if words.first().is_none_or(String::is_empty) {
-            return Err(self.fail(field, Fault::Empty));
+            return Err(self.fail(field, InvalidValue::Empty));
         }
         Ok(self.found(field, words))
     }
@@ -468,7 +470,7 @@ impl DocumentReader<'_> {
         self.known(&field, &["command", "interval", "timeout", "startPeriod", "retries"])?;
         let times = |text: &str| {
             let number = text.parse::<u32>().ok().filter(|number| (1..=1000).contains(number));
-            number.ok_or_else(|| Fault::Count(shown(text)))
+            number.ok_or_else(|| InvalidValue::Count(shown(text)))
         };
         let check = HealthConfig::Check {
             command: self.command(&field, "command")?.map(|command| command.value),

@@ -28,6 +28,17 @@ pub struct EcsOptions {
     pub platform: String,
 }
 
+/// The ARN of each secret by its name, from texts `NAME=ARN`.
+pub fn parse_secret_arns(texts: &[String]) -> Result<BTreeMap<String, String>, ManifestError> {
+    let parse = |text: &String| match text.split_once('=') {
+        Some((name, arn)) if !name.is_empty() => Ok((name.to_owned(), arn.to_owned())),
+        _ => {
+            Err(ManifestError::Value { what: "source of a secret", text: text.clone(), reason: "expected `NAME=ARN`" })
+        }
+    };
+    texts.iter().map(parse).collect()
+}
+
 pub fn render_ecs(plan: &LaunchPlan, options: &EcsOptions) -> Result<RenderedManifest, ManifestError> {
     check_options(options)?;
     let mut workload = Workload::new(plan)?;

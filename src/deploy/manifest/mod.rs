@@ -9,7 +9,7 @@ mod kubernetes;
 mod workload;
 
 pub use compose::{ComposeOptions, render_compose};
-pub use ecs::{EcsOptions, render_ecs};
+pub use ecs::{EcsOptions, parse_secret_arns, render_ecs};
 pub use kubernetes::{KubernetesOptions, render_kubernetes};
 pub use workload::{ManifestError, RenderedManifest};
 

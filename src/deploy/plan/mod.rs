@@ -18,8 +18,8 @@ use super::run_document::{RunDocument, RunMode};
 use crate::config::settings::{SecretSource, parse};
 use crate::diagnostic::Warning;
 use crate::docker::{
-    ContainerFacts, ContainerName, ContainerSpec, HealthCheck, ImageFacts, LogDriver, Mount, NetworkSpec, PortMapping,
-    Privileges, Protocol, Resources, RestartPolicy, RootFilesystem, VolumeSpec,
+    ContainerName, ContainerSpec, HealthCheck, ImageFacts, LogDriver, Mount, NetworkSpec, PortMapping, Privileges,
+    Protocol, PublishedPort, Resources, RestartPolicy, RootFilesystem, VolumeSpec,
 };
 use crate::origin::{Origin, Sourced};
 use crate::secret::Secret;
@@ -59,11 +59,17 @@ pub struct LaunchInputs<'a> {
 /// What the plan depends on besides the image and its configuration.
 #[derive(Clone, Copy, Default)]
 pub struct MachineFacts<'a> {
-    /// The container whose place the new one takes, together with its ports unless others are configured.
-    pub replaces: Option<&'a ContainerFacts>,
+    pub replaces: Option<ReplacedContainer<'a>>,
     /// Folder of this machine with hashed assets, absolute, that the container serves itself since no proxy does.
     pub assets: Option<&'a Path>,
     pub daemon: DaemonMachine,
+}
+
+/// A container whose place the new one takes, together with its ports unless others are configured.
+#[derive(Debug, Clone, Copy)]
+pub struct ReplacedContainer<'a> {
+    pub name: &'a str,
+    pub ports: &'a [PublishedPort],
 }
 
 /// Where the daemon runs.
@@ -319,7 +325,7 @@ fn published(
 }
 
 /// The ports of `old`, with the app's own port at the end of a single one. `None` when it has none.
-fn ports_of_replaced(old: &ContainerFacts, app: Option<&Sourced<u16>>) -> Option<Vec<Sourced<PortConfig>>> {
+fn ports_of_replaced(old: ReplacedContainer<'_>, app: Option<&Sourced<u16>>) -> Option<Vec<Sourced<PortConfig>>> {
     let origin = Origin::Derived(format!("`{}`, which it replaces", old.name));
     let is_apps = app.is_some() && old.ports.len() == 1;
     let taken_over = old.ports.iter().map(|port| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{LaunchInputs, default};
-use crate::config::settings::Giver;
+use crate::config::settings::ValueSource;
 use crate::deploy::error::LaunchError;
 use crate::deploy::parse;
 use crate::docker::connection::HELPER_LABEL;
@@ -62,7 +62,7 @@ pub(super) fn container(
         commit.filter(hexadecimal).map_or(of_image, |commit| (&commit[..8], "the app and its commit"));
     let origin = Origin::Derived(origin.to_owned());
     let name = parse::name(&format!("{}-{suffix}", app.value))
-        .map_err(|invalid| LaunchError::value(Giver { origin: origin.clone(), location: None }, invalid))?;
+        .map_err(|invalid| LaunchError::value(ValueSource { origin: origin.clone(), location: None }, invalid))?;
     Ok(Sourced::new(name, origin))
 }
 

@@ -77,6 +77,10 @@ impl Sample {
     }
 
     fn try_plan(&self) -> Result<LaunchPlan, LaunchError> {
+        self.plan_on(MachineFacts::default())
+    }
+
+    fn plan_on(&self, machine: MachineFacts<'_>) -> Result<LaunchPlan, LaunchError> {
         let reference = Sourced::new("acme/shop:main".to_owned(), Origin::Flag("IMAGE".to_owned()));
         plan_launch(LaunchInputs {
             reference: &reference,
@@ -84,7 +88,7 @@ impl Sample {
             run: self.run.as_ref(),
             config: &self.config,
             env_files: &self.env_files,
-            machine: MachineFacts::default(),
+            machine,
         })
     }
 
@@ -288,4 +292,42 @@ fn a_health_check_is_the_apps_own_unless_given() {
         panic!()
     };
     assert_eq!(argv, ["/probe"]);
+}
+
+#[test]
+fn a_replacement_takes_over_the_ports() {
+    let port = |host_port, container_port| PublishedPort {
+        address: Ipv4Addr::LOCALHOST.into(),
+        host_port,
+        container_port,
+        protocol: Protocol::Tcp,
+    };
+    let ports = |document: &str, old: &[PublishedPort]| {
+        let machine = MachineFacts {
+            replaces: Some(ReplacedContainer { name: "shop-1", ports: old }),
+            ..MachineFacts::default()
+        };
+        let plan = Sample::app().configured(document).plan_on(machine).unwrap();
+        let text = |port: &Sourced<PortMapping>| {
+            format!("{:?}:{} {}", port.value.host_port.unwrap(), port.value.container_port, port.origin)
+        };
+        plan.ports.iter().map(text).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(ports("{}", &[port(8080, 4000)]), "8080:3000 from `shop-1`, which it replaces");
+    assert_eq!(ports("ports: 9000", &[port(8080, 4000)]), "9000:3000 from `c.yml#ports`");
+    assert!(ports("{}", &[]).starts_with("3000:3000 default"));
+    let several = ports("{}", &[port(8080, 3000), port(9000, 9000)]);
+    assert!(several.contains("8080:3000") && several.contains("9000:9000"), "{several}");
+}
+
+#[test]
+fn assets_are_mounted_only_where_the_daemon_has_them() {
+    let mounts = |daemon| {
+        let machine = MachineFacts { assets: Some(Path::new("/srv/assets")), daemon, ..MachineFacts::default() };
+        let plan = Sample::app().configured("volumes: ['/srv/data:/data']").plan_on(machine).unwrap();
+        let targets: Vec<&str> = plan.mounts.iter().map(|mount| mount.value.target()).collect();
+        (targets.contains(&"/app/.next/static"), codes(&plan))
+    };
+    assert_eq!(mounts(DaemonMachine::Local), (true, Vec::new()));
+    assert_eq!(mounts(DaemonMachine::Remote), (false, vec!["launch/remote-folder", "launch/remote-folder"]));
 }

@@ -210,7 +210,7 @@ fn apps_share_a_listener_and_leave_alone() {
 }
 
 #[test]
-fn an_address_of_somebody_else_is_not_taken() {
+fn addresses_of_other_sites_are_not_taken() {
     let foreign = |matches: Value| {
         let mut route = json!({ "handle": [{ "handler": "static_response" }] });
         if !matches.is_null() {
@@ -222,7 +222,7 @@ fn an_address_of_somebody_else_is_not_taken() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "Caddy serves `shop.example.com` already, in its server `srv0`, by a route that nextdeploy did not make"
+        "Caddy already serves `shop.example.com`, in its server `srv0`, by a route that nextdeploy did not make"
     );
     assert_eq!(with_site(foreign(Value::Null), &at(&[":9000"]), None).unwrap_err().code(), "proxy/address-taken");
     // A part of its paths, or everything behind our own names, may be somebody's.

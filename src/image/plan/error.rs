@@ -14,7 +14,7 @@ diagnostics! {
 
         #[error("tag rule ({origin}): {error}")]
         #[code(error.code())]
-        #[hint("{}", error.hint())]
+        #[hints(error.hints())]
         Tag { origin: String, error: TagError },
 
         #[error("no tag rule applies to this run ({run}), so there is no tag to push")]

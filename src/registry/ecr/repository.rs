@@ -11,13 +11,15 @@ use aws_sdk_ecr::types::{
     EncryptionConfiguration, EncryptionType, ImageScanningConfiguration, ImageTagMutability,
     ImageTagMutabilityExclusionFilter, ImageTagMutabilityExclusionFilterType, Repository, Tag,
 };
+use aws_sdk_ecrpublic::Client as EcrPublicClient;
+use aws_sdk_ecrpublic::types::{Repository as EcrPublicRepository, Tag as EcrPublicTag};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::address::{PrivateRepository, PublicRepository};
 use super::error::{AwsCall, EcrError};
-use super::spec::{CreateRequest, ExistingRepository, differences, lifecycle_policy, resource_tags};
-use crate::config::settings::EcrSettings;
+use super::spec::{ExistingRepository, differences, encryption, lifecycle_policy, scans_on_push};
+use crate::config::settings::{EcrSettings, TagMutability};
 use crate::diagnostic::Warning;
 use crate::origin::Origin;
 
@@ -113,34 +115,28 @@ impl PrivateEnsure<'_> {
     }
 
     async fn create(&self) -> Result<(), EcrError> {
-        let request = CreateRequest::new(self.repository, self.settings);
-        let scanning = ImageScanningConfiguration::builder()
-            .scan_on_push(request.image_scanning_configuration.scan_on_push)
-            .build();
         let complete = "all required fields are set";
-        let filters = request.image_tag_mutability_exclusion_filters.iter().map(|filter| {
-            ImageTagMutabilityExclusionFilter::builder()
-                .filter_type(ImageTagMutabilityExclusionFilterType::from(filter.filter_type))
-                .filter(&filter.filter)
-                .build()
+        let mutability = self.settings.tag_mutability.as_ref().map(|mutability| &mutability.value);
+        let filters = mutability.map(TagMutability::exclusions).unwrap_or_default().iter().map(|filter| {
+            let filter = ImageTagMutabilityExclusionFilter::builder().filter(filter);
+            filter.filter_type(ImageTagMutabilityExclusionFilterType::Wildcard).build()
         });
         let filters: Vec<_> = filters.collect::<Result<_, BuildError>>().expect(complete);
-        let encryption = request.encryption_configuration.map(|encryption| {
-            EncryptionConfiguration::builder()
-                .encryption_type(EncryptionType::from(encryption.encryption_type))
-                .set_kms_key(encryption.kms_key)
-                .build()
-                .expect(complete)
+        let encryption = encryption(self.settings).map(|(encryption_type, key)| {
+            let encryption = EncryptionConfiguration::builder().encryption_type(EncryptionType::from(encryption_type));
+            encryption.set_kms_key(key.map(str::to_owned)).build().expect(complete)
         });
-        let tags = request.tags.into_iter().map(|tag| Tag::builder().key(tag.key).value(tag.value).build());
+        let tags = self.settings.resource_tags.iter();
+        let tags = tags.map(|(key, value)| Tag::builder().key(key).value(&value.value).build());
         let tags: Vec<_> = tags.collect::<Result<_, BuildError>>().expect(complete);
+        let scanning = ImageScanningConfiguration::builder().scan_on_push(scans_on_push(self.settings)).build();
         let created = self
             .client
             .create_repository()
-            .registry_id(request.registry_id)
-            .repository_name(request.repository_name)
+            .registry_id(&self.repository.account)
+            .repository_name(self.repository.name.as_str())
             .image_scanning_configuration(scanning)
-            .set_image_tag_mutability(request.image_tag_mutability.map(ImageTagMutability::from))
+            .set_image_tag_mutability(mutability.map(|mutability| ImageTagMutability::from(mutability.api_value())))
             .set_image_tag_mutability_exclusion_filters(Some(filters).filter(|filters| !filters.is_empty()))
             .set_encryption_configuration(encryption)
             .set_tags(Some(tags).filter(|tags| !tags.is_empty()))
@@ -226,7 +222,7 @@ fn describe_existing(existing: &Repository) -> ExistingRepository {
 /// # Errors
 /// If it cannot be created, or if the credentials belong to another account than the alias.
 pub(super) async fn ensure_public(
-    client: &aws_sdk_ecrpublic::Client,
+    client: &EcrPublicClient,
     repository: &PublicRepository,
     settings: &EcrSettings,
 ) -> Result<RepositoryOutcome, EcrError> {
@@ -248,7 +244,7 @@ pub(super) async fn ensure_public(
 }
 
 struct PublicEnsure<'a> {
-    client: &'a aws_sdk_ecrpublic::Client,
+    client: &'a EcrPublicClient,
     repository: &'a PublicRepository,
     settings: &'a EcrSettings,
 }
@@ -268,7 +264,7 @@ impl PublicEnsure<'_> {
         Err(EcrError::OtherAlias { alias: alias.clone(), registries })
     }
 
-    async fn describe(&self) -> Result<Option<aws_sdk_ecrpublic::types::Repository>, EcrError> {
+    async fn describe(&self) -> Result<Option<EcrPublicRepository>, EcrError> {
         let request = self.client.describe_repositories().repository_names(self.repository.name.as_str());
         match request.send().await {
             Ok(output) => Ok(output.repositories.unwrap_or_default().into_iter().next()),
@@ -283,10 +279,9 @@ impl PublicEnsure<'_> {
         }
     }
 
-    async fn create(&self) -> Result<aws_sdk_ecrpublic::types::Repository, EcrError> {
-        let tags = resource_tags(self.settings);
-        let tags =
-            tags.into_iter().map(|tag| aws_sdk_ecrpublic::types::Tag::builder().key(tag.key).value(tag.value).build());
+    async fn create(&self) -> Result<EcrPublicRepository, EcrError> {
+        let tags = self.settings.resource_tags.iter();
+        let tags = tags.map(|(key, value)| EcrPublicTag::builder().key(key).value(&value.value).build());
         let tags: Vec<_> = tags.collect();
         let request = self.client.create_repository().repository_name(self.repository.name.as_str());
         let resource = self.repository.arn("*");
@@ -295,7 +290,7 @@ impl PublicEnsure<'_> {
         output.map_err(|error| call.failed(error))?.repository.ok_or_else(|| call.incomplete("repository"))
     }
 
-    async fn compare_tags(&self, existing: &aws_sdk_ecrpublic::types::Repository) -> Vec<Warning> {
+    async fn compare_tags(&self, existing: &EcrPublicRepository) -> Vec<Warning> {
         let Some(arn) = existing.repository_arn().filter(|_| !self.settings.resource_tags.is_empty()) else {
             return Vec::new();
         };
@@ -335,7 +330,7 @@ impl PublicEnsure<'_> {
 
     fn outcome(
         &self,
-        repository: aws_sdk_ecrpublic::types::Repository,
+        repository: EcrPublicRepository,
         status: RepositoryStatus,
         warnings: Vec<Warning>,
     ) -> Result<RepositoryOutcome, EcrError> {

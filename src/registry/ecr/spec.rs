@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::address::{PrivateRepository, PublicRepository, RepositoryAddress};
-use crate::config::settings::{EcrSettings, RepositoryEncryption, TagMutability};
+use crate::config::settings::{EcrSettings, RepositoryEncryption};
 use crate::diagnostic::{Warning, printable};
 use crate::origin::Origin;
 
@@ -33,81 +33,50 @@ pub struct PlannedCall {
     pub only_when: Option<&'static str>,
 }
 
-/// The request `CreateRepository` for a private registry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct CreateRequest {
-    pub registry_id: String,
-    pub repository_name: String,
-    pub image_scanning_configuration: Scanning,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image_tag_mutability: Option<&'static str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub image_tag_mutability_exclusion_filters: Vec<ExclusionFilter>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub encryption_configuration: Option<Encryption>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub tags: Vec<ResourceTag>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Scanning {
-    /// Omitted if false, as by the SDK.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub scan_on_push: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ExclusionFilter {
-    pub filter_type: &'static str,
-    pub filter: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Encryption {
-    pub encryption_type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kms_key: Option<String>,
+/// The request `CreateRepository` for a private registry. Like the SDK, it omits what is not set.
+fn create_request(repository: &PrivateRepository, settings: &EcrSettings) -> Value {
+    let scanning = if scans_on_push(settings) { json!({ "scanOnPush": true }) } else { json!({}) };
+    let mut request = json!({
+        "registryId": repository.account,
+        "repositoryName": repository.name.as_str(),
+        "imageScanningConfiguration": scanning,
+    });
+    if let Some(mutability) = &settings.tag_mutability {
+        request["imageTagMutability"] = json!(mutability.value.api_value());
+        let filters = mutability.value.exclusions();
+        if !filters.is_empty() {
+            let filters = filters.iter().map(|filter| json!({ "filterType": "WILDCARD", "filter": filter }));
+            request["imageTagMutabilityExclusionFilters"] = filters.collect();
+        }
+    }
+    if let Some((encryption_type, key)) = encryption(settings) {
+        request["encryptionConfiguration"] = json!({ "encryptionType": encryption_type });
+        if let Some(key) = key {
+            request["encryptionConfiguration"]["kmsKey"] = json!(key);
+        }
+    }
+    if !settings.resource_tags.is_empty() {
+        request["tags"] = resource_tags(settings);
+    }
+    request
 }
 
 /// AWS capitalizes these two keys.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct ResourceTag {
-    pub key: String,
-    pub value: String,
+fn resource_tags(settings: &EcrSettings) -> Value {
+    settings.resource_tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value.value })).collect()
 }
 
-impl CreateRequest {
-    pub fn new(repository: &PrivateRepository, settings: &EcrSettings) -> Self {
-        let mutability = settings.tag_mutability.as_ref().map(|mutability| &mutability.value);
-        let filters = mutability.map(TagMutability::exclusions).unwrap_or_default();
-        Self {
-            registry_id: repository.account.clone(),
-            repository_name: repository.name.to_string(),
-            image_scanning_configuration: Scanning {
-                scan_on_push: settings.scan_on_push.as_ref().is_none_or(|on| on.value),
-            },
-            image_tag_mutability: mutability.map(TagMutability::api_value),
-            image_tag_mutability_exclusion_filters: filters
-                .iter()
-                .map(|filter| ExclusionFilter { filter_type: "WILDCARD", filter: filter.clone() })
-                .collect(),
-            encryption_configuration: settings.encryption.as_ref().map(|encryption| match &encryption.value {
-                RepositoryEncryption::Aes256 => Encryption { encryption_type: "AES256", kms_key: None },
-                RepositoryEncryption::Kms(key) => Encryption { encryption_type: "KMS", kms_key: key.clone() },
-            }),
-            tags: resource_tags(settings),
-        }
-    }
+/// On unless switched off.
+pub(super) fn scans_on_push(settings: &EcrSettings) -> bool {
+    settings.scan_on_push.as_ref().is_none_or(|on| on.value)
 }
 
-pub(super) fn resource_tags(settings: &EcrSettings) -> Vec<ResourceTag> {
-    let tags = settings.resource_tags.iter();
-    tags.map(|(key, value)| ResourceTag { key: key.clone(), value: value.value.clone() }).collect()
+/// Type of encryption as in ECR's API, and the KMS key.
+pub(super) fn encryption(settings: &EcrSettings) -> Option<(&'static str, Option<&str>)> {
+    settings.encryption.as_ref().map(|encryption| match &encryption.value {
+        RepositoryEncryption::Aes256 => ("AES256", None),
+        RepositoryEncryption::Kms(key) => ("KMS", key.as_deref()),
+    })
 }
 
 /// The lifecycle policy, if images should expire. Rules apply in order of priority, and the one for any image must be the last (user
@@ -154,15 +123,13 @@ const WHEN_PRESENT: Option<&str> = Some("the repository exists");
 fn private_calls(repository: &PrivateRepository, settings: &EcrSettings) -> Vec<PlannedCall> {
     let call = |action, request, only_when| PlannedCall { action, resource: repository.arn(), request, only_when };
     let identifiers = json!({ "registryId": repository.account, "repositoryName": repository.name.as_str() });
-    let create = serde_json::to_value(CreateRequest::new(repository, settings));
-    let create = create.expect("the request has string keys only");
     let mut calls = vec![
         call(
             "ecr:DescribeRepositories",
             json!({ "registryId": repository.account, "repositoryNames": [repository.name.as_str()] }),
             None,
         ),
-        call("ecr:CreateRepository", create, WHEN_MISSING),
+        call("ecr:CreateRepository", create_request(repository, settings), WHEN_MISSING),
     ];
     if let Some(policy) = lifecycle_policy(settings) {
         let mut request = identifiers.clone();
@@ -180,9 +147,8 @@ fn public_calls(repository: &PublicRepository, settings: &EcrSettings) -> Vec<Pl
     let resource = repository.arn("ACCOUNT");
     let call = |action, request, only_when| PlannedCall { action, resource: resource.clone(), request, only_when };
     let mut create = json!({ "repositoryName": repository.name.as_str() });
-    let tags = resource_tags(settings);
-    if !tags.is_empty() {
-        create["tags"] = serde_json::to_value(tags).expect("tags have string keys only");
+    if !settings.resource_tags.is_empty() {
+        create["tags"] = resource_tags(settings);
     }
     let registries = PlannedCall {
         action: "ecr-public:DescribeRegistries",
@@ -286,12 +252,8 @@ impl Comparison<'_> {
     }
 
     fn encryption(&mut self, settings: &EcrSettings, found: &ExistingRepository) {
-        let Some(requested) = &settings.encryption else { return };
+        let (Some(requested), Some((desired, key))) = (&settings.encryption, encryption(settings)) else { return };
         let actual = found.encryption.as_deref().unwrap_or("AES256");
-        let (desired, key) = match &requested.value {
-            RepositoryEncryption::Aes256 => ("AES256", None),
-            RepositoryEncryption::Kms(key) => ("KMS", key.as_deref()),
-        };
         // ECR answers with the ARN of the key; an alias cannot be compared with it.
         let key = key.filter(|key| key.contains(":key/"));
         if actual == desired && (key.is_none() || key == found.kms_key.as_deref()) {

@@ -2,7 +2,6 @@
 
 use std::pin::pin;
 
-use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::daemon::{LocalImage, RequestError, TransferMessage, TransferRequest};
@@ -27,8 +26,7 @@ pub struct PullRun<'a> {
 }
 
 /// The result of a pull.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PulledImage {
     /// The reference of the request.
     pub reference: String,

@@ -8,18 +8,18 @@ use super::runner::{Event, Finished, REGISTRY, Runner, copy_action, copy_app, wo
 use crate::docker::{Engine, Image, services_folder};
 
 const FORK: &str = "mallory/shop";
-/// What no input, name or log may bring about.
+/// Must not be caused by any input, name or log.
 const FORGED: &str = "forged";
 
 fn push_to(repository: &str) -> String {
     format!("images: {REGISTRY}/{repository}")
 }
 
-/// Images that the run has left in the daemon; removed at the end.
+/// Images that the run left in the daemon; removed on drop.
 fn built(finished: &Finished) -> Vec<Image> {
     let outputs = finished.outputs();
     let tags = outputs["tags"].as_str().unwrap_or_default().lines();
-    // The id last: it goes with the names by digest that a push leaves.
+    // The id last: it is removed with the digest names that a push leaves.
     let names = tags.chain(outputs["image-id"].as_str());
     names.map(|name| Image { engine: Engine::default(), tag: name.to_owned() }).collect()
 }
@@ -28,7 +28,7 @@ fn text<'a>(outputs: &'a Value, name: &str) -> &'a str {
     outputs[name].as_str().unwrap_or_else(|| panic!("no output {name}: {outputs:#}"))
 }
 
-/// The digest that the registry has for a tag.
+/// The digest of a tag in the registry.
 fn digest_in_registry(repository: &str, tag: &str) -> String {
     let engine = Engine::default();
     let reference = format!("{REGISTRY}/{repository}:{tag}");
@@ -37,7 +37,7 @@ fn digest_in_registry(repository: &str, tag: &str) -> String {
 }
 
 #[test]
-fn act_a_push_to_the_default_branch_is_built_pushed_and_told() {
+fn act_a_push_to_the_default_branch_is_built_pushed_and_reported() {
     let runner = Runner::new();
     let finished = runner.run(&workflow(&push_to("nd-act/main")), &Event::push("refs/heads/main"), &[]).succeeds();
     let images = built(&finished);
@@ -109,7 +109,7 @@ fn act_a_dry_run_builds_nothing() {
 }
 
 #[test]
-fn act_a_failing_build_says_what_failed_and_fails_the_job() {
+fn act_a_failing_build_reports_the_failure_and_fails_the_job() {
     let runner = Runner::with(|folder| {
         copy_action(folder);
         copy_app(&folder.join("shop"));
@@ -142,7 +142,7 @@ fn act_a_failing_build_says_what_failed_and_fails_the_job() {
 }
 
 #[test]
-fn act_inputs_are_values_whatever_they_hold() {
+fn act_inputs_are_passed_as_plain_values() {
     let runner = Runner::new();
     let inputs = push_to("nd-act/hostile")
         + r#"
@@ -155,7 +155,7 @@ runtime-env: |
   GREETING=good ${{ '$' }}{HOME} 'morning' "\"
   COMMAND=::error::forged
   DELIMITER=EOF<<ghadelimiter_x"#;
-    // GitHub runs no workflow for a name with spaces; everything else git allows is tried.
+    // GitHub does not run workflows for names with spaces; everything else that git allows is tried.
     let event = Event::push("refs/heads/x`touch${IFS}forged`;::set-output-name=image::forged");
     let finished = runner.run(&workflow(&inputs), &event, &[]).succeeds();
     let images = built(&finished);
@@ -178,22 +178,22 @@ runtime-env: |
 }
 
 #[test]
-fn act_wrong_inputs_are_one_annotation_and_no_build() {
+fn act_invalid_inputs_give_one_annotation_and_no_build() {
     let runner = Runner::new();
     let finished = runner.run(&workflow("node-version: latest"), &Event::push("refs/heads/main"), &[]).fails();
     assert!(finished.log.contains("exit status 2"), "{}", finished.log);
     let errors = finished.annotations("error");
     assert_eq!(errors.len(), 1, "{errors:?}");
-    assert!(errors[0].contains("INPUT_NODE") && errors[0].contains("`latest` is not a Node.js version"), "{errors:?}");
+    assert!(errors[0].contains("INPUT_NODE") && errors[0].contains("invalid Node.js version `latest`"), "{errors:?}");
 }
 
 #[test]
-fn act_package_store_and_build_cache_travel_from_run_to_run() {
+fn act_package_store_and_build_cache_are_kept_between_runs() {
     let runner = Runner::new();
     let inputs = push_to("nd-act/cache") + "\npush: false\ncache: true";
     let event = Event::push("refs/heads/main");
     let page = runner.repository.path().join("shop/app/page.tsx");
-    // Unlike any page that the daemon has built before.
+    // Unlike any page built by the daemon before.
     fs::write(&page, format!("export default () => '{}'\n", runner.store().display())).unwrap();
     runner.repository.commit("Another page");
     let first = runner.run(&workflow(&inputs), &event, &[]).succeeds();
@@ -213,7 +213,7 @@ fn act_package_store_and_build_cache_travel_from_run_to_run() {
     assert!(third.log.contains(&format!("restored {key}")), "sources changed, the lockfile did not: {}", third.log);
     assert_eq!(runner.cached().len(), 2, "{}", third.log);
 
-    // The daemon has every step, and GitHub nothing: there is nothing to keep, and nothing to complain about.
+    // The daemon has every step cached, and GitHub nothing: there is nothing to store and nothing to warn about.
     fs::remove_dir_all(runner.store()).unwrap();
     let fourth = runner.run(&workflow(&inputs), &event, &[]).succeeds();
     drop(built(&fourth));
@@ -225,13 +225,13 @@ fn act_package_store_and_build_cache_travel_from_run_to_run() {
     assert!(wrong.log.contains("the input cache is \"x?0A??error??forged\""), "{}", wrong.log);
 }
 
-/// A repository with nothing but an app and what `init` writes becomes an image in `ghcr.io`, which leads to loopback here.
+/// A repository with only an app and the output of `init` becomes an image in `ghcr.io`, which resolves to loopback here.
 #[test]
-fn act_what_init_writes_is_all_that_a_repository_needs() {
+fn act_the_workflow_from_init_is_sufficient() {
     const PINNED: &str = "acme/nextdeploy@0123456789abcdef0123456789abcdef01234567";
     let action = tempfile::Builder::new().prefix("nd-action-").tempdir().unwrap();
     copy_action(action.path());
-    // The authority of the registry on loopback.
+    // The certificate authority of the registry on loopback.
     let authority = format!("{}/registry-ca.crt", services_folder());
     let runner = Runner::with(copy_app).variable("SSL_CERT_FILE", &authority);
     let folder = runner.repository.path();

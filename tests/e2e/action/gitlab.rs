@@ -1,4 +1,4 @@
-//! The component and the job that `init` writes, run by `gitlab-ci-local`; a second job reads the dotenv report.
+//! The component and the job written by `init`, run by `gitlab-ci-local`; a second job reads the dotenv report.
 
 use std::fs;
 use std::path::Path;
@@ -17,7 +17,7 @@ later:
     - printf '%s\n' "$NEXTDEPLOY_OUTPUT_IMAGE" "$NEXTDEPLOY_OUTPUT_PUSHED" >"$RESULT/later"
 "#;
 
-/// A repository with the app, and the program where the job's image would have it.
+/// A repository with the app, and the program where it is in the job's image.
 fn repository(fill: impl FnOnce(&Path)) -> Repository {
     let repository = Repository::filled(|folder| {
         copy_app(folder);
@@ -30,7 +30,7 @@ fn repository(fill: impl FnOnce(&Path)) -> Repository {
     repository
 }
 
-/// Runs the pipeline, and returns what the later job has seen.
+/// Runs the pipeline; returns what the later job printed.
 fn pipeline(repository: &Repository, name: &str) -> String {
     let folder = tempfile::Builder::new().prefix("nd-gitlab-").tempdir().unwrap();
     let bin = folder.path().join("bin");
@@ -39,12 +39,12 @@ fn pipeline(repository: &Repository, name: &str) -> String {
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     let variables = [
         ("GITLAB_CI", "true".to_owned()),
-        // The runner thinks of a container, where this folder has another name.
+        // The runner assumes a container, where this folder has another name.
         ("CI_PROJECT_DIR", repository.path().display().to_string()),
         ("CI_REGISTRY", REGISTRY.to_owned()),
         ("CI_REGISTRY_IMAGE", format!("{REGISTRY}/{name}")),
         ("RESULT", folder.path().display().to_string()),
-        // The daemon of this machine, not one that a service would start.
+        // The daemon of this machine, not one started by a service.
         ("DOCKER_HOST", "unix:///var/run/docker.sock".to_owned()),
         ("DOCKER_TLS_VERIFY", String::new()),
     ];
@@ -85,13 +85,13 @@ fn gitlab_runs_the_component() {
 }
 
 #[test]
-fn gitlab_runs_what_init_writes() {
+fn gitlab_runs_the_job_from_init() {
     let repository = repository(|_| {});
     let run = nextdeploy(&Engine::default(), repository.path(), &["init", "--uses", "nextdeploy:shell"]);
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let path = repository.path().join(".gitlab-ci.yml");
     let written = fs::read_to_string(&path).unwrap();
-    // As the comment in the job says, for a runner that shares the socket of its daemon.
+    // As the comment in the job describes, for a runner that shares its daemon's socket.
     let services = "  services:\n    - docker:28-dind\n";
     assert!(written.contains(services), "{written}");
     fs::write(&path, written.replace(services, "") + LATER).unwrap();

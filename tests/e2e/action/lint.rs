@@ -1,4 +1,4 @@
-//! Linters of the definitions: those of this project, and those that `init` writes.
+//! Linters for the CI definitions of this project, and for those written by `init`.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::program::nextdeploy;
 
 const PINNED: &str = "acme/nextdeploy@0123456789abcdef0123456789abcdef01234567";
 
-/// Runs a linter that says nothing, or at least succeeds, when all is well.
+/// Runs a linter, which must succeed.
 fn lint(command: &mut Command) {
     let output = command.env("HOME", std::env::temp_dir()).output().unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -33,7 +33,7 @@ fn lint_the_action_and_the_workflows_of_this_project() {
 }
 
 #[test]
-fn lint_what_init_writes() {
+fn lint_the_output_of_init() {
     for registry in
         [None, Some("ecr"), Some("123456789012.dkr.ecr.eu-central-1.amazonaws.com"), Some("registry.example.com")]
     {
@@ -48,7 +48,7 @@ fn lint_what_init_writes() {
 }
 
 #[test]
-fn lint_finds_what_is_wrong() {
+fn lint_reports_errors() {
     let folder = tempfile::Builder::new().prefix("nd-lint-").tempdir().unwrap();
     let workflow = folder.path().join("bad.yml");
     fs::write(

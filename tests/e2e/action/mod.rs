@@ -1,4 +1,4 @@
-//! The action, the GitLab component and what `init` writes, in the runners of those systems.
+//! The action, the GitLab component and the output of `init`, in the runners of those systems.
 
 mod github;
 mod gitlab;

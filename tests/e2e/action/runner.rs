@@ -1,4 +1,4 @@
-//! A GitHub runner (`act`, on this machine) in a repository that holds the action and an app.
+//! A GitHub runner (`act`, on this machine) in a repository with the action and an app.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,13 +13,13 @@ use crate::docker::services_folder;
 use crate::fixture::{Repository, copy_tree};
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_nextdeploy");
-/// The registry of `scripts/services` that asks nobody who he is.
+/// The open registry of `scripts/services`.
 pub const REGISTRY: &str = "127.0.0.1:5590";
 
 /// As `action.yml` names it.
 const CACHE_ACTION: &str = "actions/cache@27d5ce7f107fe9357f9df03efb73ab90386fccae";
 
-/// A command that `scripts/services start runners` has installed.
+/// A command installed by `scripts/services start runners`.
 pub fn tool(name: &str) -> PathBuf {
     let path = Path::new(&services_folder()).join("runners").join(name);
     assert!(path.is_file(), "{} is missing; hint: run scripts/services start", path.display());
@@ -30,7 +30,7 @@ pub fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Puts the example app into `folder`, without what a developer may have made there.
+/// Copies the example app into `folder`, without files that a developer may have generated there.
 pub fn copy_app(folder: &Path) {
     let example = project().join("examples/hello-next");
     for name in ["app", "public", "package.json", "package-lock.json", "tsconfig.json", ".gitignore"] {
@@ -83,24 +83,24 @@ impl Event {
     }
 }
 
-/// One repository; its commit is the same in every test, so that builds are reused.
+/// A repository; its commit is the same in every test, so that builds are reused.
 pub struct Runner {
     pub repository: Repository,
     folder: TempDir,
     variables: Vec<(String, String)>,
 }
 
-/// What a run left behind.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Finished {
     pub success: bool,
     pub log: String,
-    /// What the steps have written into `$RESULT`.
+    /// What the steps wrote to `$RESULT`.
     pub files: BTreeMap<String, String>,
 }
 
 impl Runner {
-    /// The app in `shop/`, beside the action.
+    /// The app in `shop/`, next to the action.
     pub fn new() -> Self {
         Self::with(|folder| {
             copy_action(folder);
@@ -116,12 +116,12 @@ impl Runner {
         Self { repository, folder, variables: Vec::new() }
     }
 
-    /// Stands for GitHub's cache.
+    /// Acts as GitHub's cache.
     pub fn store(&self) -> PathBuf {
         self.folder.path().join("cache")
     }
 
-    /// Keys of what the action has given to GitHub's cache, each with its files.
+    /// Keys that the action stored in GitHub's cache, each with its files.
     pub fn cached(&self) -> BTreeMap<String, Vec<String>> {
         let names = |folder: PathBuf| -> Vec<String> {
             let entries = fs::read_dir(folder).into_iter().flatten();
@@ -185,7 +185,7 @@ impl Runner {
 
 impl Drop for Runner {
     fn drop(&mut self) {
-        // What the action's steps have made may be read-only.
+        // Files created by the action's steps may be read-only.
         let _ = fs::set_permissions(self.folder.path(), fs::Permissions::from_mode(0o700));
     }
 }
@@ -196,7 +196,7 @@ impl Finished {
         self.files.get(name).unwrap_or_else(|| panic!("no step has written {name}:\n{}", self.log))
     }
 
-    /// The outputs as a later job sees them.
+    /// The outputs as seen by a later job.
     #[track_caller]
     pub fn outputs(&self) -> Value {
         serde_json::from_str(self.file("outputs")).unwrap_or_else(|error| panic!("{error}:\n{}", self.log))
@@ -214,14 +214,14 @@ impl Finished {
         self
     }
 
-    /// Annotations of this kind, as the runner has taken them from the log.
+    /// Annotations of this kind, as parsed by the runner.
     pub fn annotations(&self, kind: &str) -> Vec<&str> {
         let mark = format!("::{kind}");
         self.log.lines().filter(|line| line.contains(&mark)).collect()
     }
 }
 
-/// A workflow whose only job uses the action with these inputs; a second job reads the outputs of the first.
+/// A workflow whose first job uses the action with these inputs; a second job reads its outputs.
 pub fn workflow(inputs: &str) -> String {
     let inputs = inputs.lines().fold(String::new(), |text, line| text + "          " + line + "\n");
     format!(

@@ -1,4 +1,4 @@
-//! From creation to removal, and what a daemon refuses.
+//! From creation to removal, and what a daemon rejects.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
@@ -51,11 +51,11 @@ async fn a_container_from_creation_to_removal() {
 }
 
 #[tokio::test]
-async fn a_process_that_ignores_the_request_to_end_is_killed_in_time() {
+async fn a_process_that_ignores_its_stop_signal_is_killed() {
     let lab = Lab::new("stubborn").await;
     let script = "process.on('SIGTERM', () => console.log('no')); setInterval(() => {}, 1000); console.log('up')";
     let id = lab.run(&lab.spec("one", script)).await;
-    // The handler must be there before the signal.
+    // The handler must be installed before the signal.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let begun = Instant::now();
     lab.containers.stop(&id, Some(Duration::from_millis(1500))).await.unwrap();
@@ -66,7 +66,7 @@ async fn a_process_that_ignores_the_request_to_end_is_killed_in_time() {
 }
 
 #[tokio::test]
-async fn what_a_daemon_refuses_has_its_own_error() {
+async fn daemon_rejections_have_their_own_errors() {
     let lab = Lab::new("refused").await;
     let containers = &lab.containers;
     let told = |error: ContainerError| format!("{}: {error}", error.code());

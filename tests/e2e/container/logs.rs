@@ -1,4 +1,4 @@
-//! Output of containers: nothing lost, nothing changed, in bounded memory, and harmless on a terminal.
+//! Container output: nothing lost, nothing changed, in bounded memory, and harmless on a terminal.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -14,10 +14,10 @@ use crate::second_daemon::{SecondDaemon, kill_second_daemon};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_nextdeploy");
 const LINES: usize = 200_000;
-/// KiB of the whole program, debug build; the output is larger.
+/// Memory of the whole program in KiB, debug build; the output is larger.
 const MOST_MEMORY: u64 = 60 * 1024;
 
-/// Prints numbered lines as fast as they are taken, on both streams.
+/// Prints numbered lines as fast as possible, on both streams.
 fn flood() -> String {
     format!(
         "const out = process.stdout, text = 'x'.repeat(400); let n = 0; \
@@ -33,7 +33,7 @@ fn follow(name: &str) -> Command {
     command
 }
 
-/// KiB that the process had at most, so far.
+/// Peak memory of the process so far, in KiB.
 fn peak_memory(process: &Child) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or_default();
@@ -50,7 +50,7 @@ fn check_numbers(text: impl BufRead) {
 }
 
 #[tokio::test]
-async fn a_flood_arrives_whole_in_bounded_memory() {
+async fn a_flood_of_output_is_complete_in_bounded_memory() {
     let lab = Lab::new("flood").await;
     let spec = lab.spec("one", &flood());
     lab.containers.create(&spec).await.unwrap();
@@ -80,12 +80,12 @@ async fn a_flood_arrives_whole_in_bounded_memory() {
     let rate = LINES as f64 / took.as_secs_f64();
     eprintln!("{LINES} lines followed in {took:?}: {rate:.0} lines/s, {peak} KiB at most");
     assert!((1..MOST_MEMORY).contains(&peak), "{peak} KiB");
-    // A debug build on a busy machine; benches/logs measures.
+    // A debug build on a busy machine; see benches/logs for measurements.
     assert!(rate > 5_000.0, "{rate:.0} lines/s");
 }
 
 #[tokio::test]
-async fn a_reader_that_sleeps_costs_no_memory_and_loses_nothing() {
+async fn a_slow_reader_costs_no_memory_and_loses_nothing() {
     let lab = Lab::new("slow").await;
     let spec = lab.spec("one", &flood());
     let id = lab.run(&spec).await;
@@ -109,13 +109,13 @@ async fn lines(lab: &Lab, id: &str, options: &LogOptions) -> Vec<LogLine> {
 #[tokio::test]
 async fn bytes_lines_and_times() {
     let lab = Lab::new("bytes").await;
-    // 200,000 bytes in one line, bytes that are no text, an empty line, a line without end.
+    // 200,000 bytes in one line, binary data, an empty line, a line without a newline.
     let mut spec = lab.spec(
         "one",
         "process.stdout.write('y'.repeat(200000) + '\\n'); process.stderr.write(Buffer.from([0, 255, 27, 10, 10])); \
          setTimeout(() => process.stdout.write('no end'), 1500)",
     );
-    // `json-file` itself replaces what is no UTF-8.
+    // `json-file` itself replaces invalid UTF-8.
     spec.logging = LogDriver { driver: "local".into(), ..spec.logging };
     let id = lab.run(&spec).await;
     lab.containers.wait(&id).await.unwrap();
@@ -159,7 +159,7 @@ async fn a_container_with_a_terminal() {
 }
 
 #[tokio::test]
-async fn on_a_terminal_control_characters_are_shown() {
+async fn control_characters_are_escaped_on_a_terminal() {
     let lab = Lab::new("terminal").await;
     let id =
         lab.run(&lab.spec("one", "console.log('\\x1b[2J\\x1b]0;owned\\x07 ä'); console.log('::error::fake')")).await;

@@ -1,4 +1,4 @@
-//! Containers, networks and volumes of a real daemon, by the library and by the verbs that look after them.
+//! Containers, networks and volumes of a real daemon, through the library and through the commands that manage them.
 
 mod life;
 mod logs;
@@ -22,19 +22,19 @@ use nextdeploy::host::Environment;
 use crate::docker::Engine;
 
 const IMAGE: &str = "node:22-slim";
-/// A process that ends when it is asked to.
+/// A process that exits on its stop signal.
 const IDLE: &str = "process.on('SIGTERM', () => process.exit(0)); setInterval(() => {}, 1000)";
-/// Marks what one test made.
+/// Marks what a test created.
 const TEST_LABEL: &str = "nd-e2e-test";
 
-/// How things are listed and removed, those first that use the others.
+/// How to list and remove resources; those that use others come first.
 const KINDS: [(&[&str], &[&str]); 3] = [
     (&["ps", "--all"], &["rm", "--force", "--volumes"]),
     (&["network", "ls"], &["network", "rm"]),
     (&["volume", "ls"], &["volume", "rm"]),
 ];
 
-/// One test's own part of a daemon, which is left as it was.
+/// The part of a daemon that one test uses; cleaned up on drop.
 struct Lab {
     name: String,
     engine: Engine,
@@ -67,7 +67,7 @@ impl Lab {
         ContainerName::parse(&format!("{}-{suffix}", self.name)).unwrap()
     }
 
-    /// A container that runs `script` in Node.js and nothing else.
+    /// A container that only runs `script` with Node.js.
     fn spec(&self, suffix: &str, script: &str) -> ContainerSpec {
         ContainerSpec {
             name: self.name(suffix),
@@ -103,14 +103,14 @@ impl Lab {
         VolumeSpec { name: self.name(suffix), driver: driver.into(), options, labels: self.labels() }
     }
 
-    /// Creates and starts it; its id.
+    /// Creates and starts it; returns its id.
     async fn run(&self, spec: &ContainerSpec) -> String {
         let id = self.containers.create(spec).await.unwrap().id;
         self.containers.start(&id).await.unwrap();
         id
     }
 
-    /// What of one kind the test made and is still there.
+    /// Resources of one kind that the test created and that still exist.
     fn listed(&self, list: &[&str]) -> Vec<String> {
         let filter = format!("label={TEST_LABEL}={}", self.name);
         let listed = self.engine.try_docker(&[list, &["--quiet", "--filter", &filter]].concat());

@@ -11,12 +11,12 @@ use super::{IDLE, IMAGE, Lab, TEST_LABEL};
 use crate::docker::Engine;
 use crate::program::nextdeploy;
 
-/// By its own command line: Podman asks for more files and processes than a machine in a container may give.
+/// Through its own command line: Podman's defaults exceed the limits of a machine that is itself a container.
 fn start(lab: &Lab, script: &str) -> String {
     let name = lab.name("one").to_string();
     let mut arguments =
         vec!["run", "--detach", "--name", &name, "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
-    // Without it Podman kills at once.
+    // Without it, Podman kills at once.
     arguments.extend(["--stop-timeout", "10"]);
     let labels: Vec<String> = lab.labels().iter().map(|(label, value)| format!("{label}={value}")).collect();
     assert!(labels.iter().any(|label| label.starts_with(TEST_LABEL)));

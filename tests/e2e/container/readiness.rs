@@ -1,4 +1,4 @@
-//! The wait for a healthy container: every way in which it ends, and how soon.
+//! Waiting for a healthy container: every way in which it ends, and how soon.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use super::{IDLE, Lab, check};
 
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// The outcome, and the output of the probes in the order in which they were told.
+/// The outcome, and the output of the probes in the order in which they were reported.
 async fn wait(lab: &Lab, spec: &ContainerSpec, limit: Duration) -> (Readiness, Vec<String>) {
     let id = lab.run(spec).await;
     let mut told = Vec::new();
@@ -21,7 +21,7 @@ async fn wait(lab: &Lab, spec: &ContainerSpec, limit: Duration) -> (Readiness, V
 async fn healthy_as_soon_as_the_daemon_says_so() {
     let lab = Lab::new("healthy").await;
     let mut spec = lab.spec("one", IDLE);
-    // The third probe finds what the first two left.
+    // The third probe sees the files of the first two.
     let script = "const fs = require('fs'); fs.appendFileSync('/tmp/n', 'x'); \
                   const n = fs.readFileSync('/tmp/n').length; console.log('probe', n); process.exit(n < 3 ? 1 : 0)";
     spec.health = Some(check(script, 5));
@@ -60,7 +60,7 @@ async fn never_healthy_ends_at_the_limit() {
 }
 
 #[tokio::test]
-async fn an_early_end_is_told_at_once() {
+async fn an_early_exit_is_reported_at_once() {
     let lab = Lab::new("early").await;
     let mut spec = lab.spec("one", "setTimeout(() => process.exit(3), 1500)");
     spec.health = Some(check("process.exit(1)", 1000));
@@ -74,7 +74,7 @@ async fn an_early_end_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_restart_by_the_daemon_is_no_health() {
+async fn a_restart_by_the_daemon_does_not_count_as_healthy() {
     let lab = Lab::new("again").await;
     let mut spec = lab.spec("one", "setTimeout(() => process.exit(5), 500)");
     spec.restart = RestartPolicy::UnlessStopped;
@@ -83,7 +83,7 @@ async fn a_restart_by_the_daemon_is_no_health() {
 }
 
 #[tokio::test]
-async fn the_end_for_memory_is_told_with_the_limit() {
+async fn an_out_of_memory_kill_names_the_limit() {
     for restart in [RestartPolicy::No, RestartPolicy::UnlessStopped] {
         let lab = Lab::new("memory").await;
         let mut spec = lab.spec("one", "const kept = []; for (;;) kept.push(Buffer.alloc(1 << 20, 1))");
@@ -95,7 +95,7 @@ async fn the_end_for_memory_is_told_with_the_limit() {
 }
 
 #[tokio::test]
-async fn one_without_a_check_must_run_for_a_while() {
+async fn a_container_without_a_health_check_must_keep_running() {
     let lab = Lab::new("unchecked").await;
     let (readiness, told) = wait(&lab, &lab.spec("one", IDLE), LIMIT).await;
     assert_eq!((readiness.outcome, told.len()), (ReadinessOutcome::RunsUnchecked, 0));
@@ -103,7 +103,7 @@ async fn one_without_a_check_must_run_for_a_while() {
 }
 
 #[tokio::test]
-async fn a_container_that_is_removed_meanwhile() {
+async fn a_container_removed_while_waiting_is_reported() {
     let lab = Lab::new("removed").await;
     let mut spec = lab.spec("one", IDLE);
     spec.health = Some(check("process.exit(1)", 1000));

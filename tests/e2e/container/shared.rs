@@ -1,4 +1,4 @@
-//! What several runs share: names, networks, volumes, files. All at once must end as one after the other.
+//! What runs share: names, networks, volumes, files. Concurrent runs must have the same result as sequential ones.
 
 use futures_util::TryStreamExt;
 use futures_util::future::join_all;
@@ -8,7 +8,7 @@ use nextdeploy::docker::{Access, ArchiveContent, ArchiveEntry, ContainerError, E
 use super::{IDLE, Lab};
 
 #[tokio::test]
-async fn of_many_creations_at_once_one_gets_the_name() {
+async fn concurrent_creations_give_the_name_to_one() {
     let lab = Lab::new("race").await;
     let spec = lab.spec("one", IDLE);
     let results = join_all((0..8).map(|_| lab.containers.create(&spec))).await;
@@ -17,7 +17,7 @@ async fn of_many_creations_at_once_one_gets_the_name() {
 }
 
 #[tokio::test]
-async fn of_many_networks_at_once_one_is_left() {
+async fn concurrent_network_creations_leave_one() {
     let lab = Lab::new("nets").await;
     let spec = lab.network("front");
     for _ in 0..5 {
@@ -40,7 +40,7 @@ async fn of_many_networks_at_once_one_is_left() {
 }
 
 #[tokio::test]
-async fn a_network_that_is_there_twice_is_made_one() {
+async fn duplicate_networks_are_merged() {
     let lab = Lab::new("twice").await;
     let spec = lab.network("front");
     let make = || {
@@ -57,14 +57,14 @@ async fn a_network_that_is_there_twice_is_made_one() {
     make();
     let mut member = lab.spec("member", IDLE);
     member.network = Some(spec.name.clone());
-    // The start meets both of them, and settles it.
+    // The start finds both and resolves the conflict.
     lab.run(&member).await;
     let filter = format!("name=^{}$", spec.name);
     assert_eq!(lab.engine.docker(&["network", "ls", "--quiet", "--filter", &filter]).lines().count(), 1);
 }
 
 #[tokio::test]
-async fn what_is_there_and_different_is_refused() {
+async fn existing_resources_that_differ_are_rejected() {
     let lab = Lab::new("differs").await;
     let label = format!("{}={}", super::TEST_LABEL, lab.name);
     let network = lab.network("inside");

@@ -1,4 +1,4 @@
-//! Every field of a spec, seen from inside the container and by the docker command line.
+//! Every field of a spec, verified inside the container and with the docker command line.
 
 use std::time::Duration;
 

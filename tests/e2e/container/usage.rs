@@ -1,4 +1,4 @@
-//! Statistics beside those of the docker command line.
+//! Statistics compared with those of the docker command line.
 
 use futures_util::StreamExt;
 use nextdeploy::docker::Resources;
@@ -24,7 +24,7 @@ fn bytes(text: &str) -> f64 {
 #[tokio::test]
 async fn the_numbers_are_those_of_docker_stats() {
     let lab = Lab::new("usage").await;
-    // A third of a processor, 40 MiB that stay, and page cache that does not count.
+    // A third of a processor, 40 MiB that stay, and page cache, which does not count.
     let script = "const kept = Buffer.alloc(40 << 20, 1); const fs = require('fs'); \
                   fs.writeFileSync('/tmp/cache', Buffer.alloc(30 << 20, 2)); fs.readFileSync('/tmp/cache'); global.gc?.(); \
                   setInterval(() => { const end = Date.now() + 30; while (Date.now() < end); kept[0]++ }, 100)";

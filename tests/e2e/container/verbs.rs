@@ -1,4 +1,4 @@
-//! The verbs as a user types them.
+//! The container commands as typed by a user.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn ok(lab: &Lab, arguments: &[&str]) -> String {
     run.stdout
 }
 
-/// The exit code, with what standard error must hold.
+/// The exit code; standard error must contain these parts.
 fn refused(lab: &Lab, arguments: &[&str], told: &[&str]) -> Option<i32> {
     let run = run(lab, arguments);
     for part in told {
@@ -30,7 +30,7 @@ fn refused(lab: &Lab, arguments: &[&str], told: &[&str]) -> Option<i32> {
 }
 
 #[tokio::test]
-async fn a_container_is_looked_after() {
+async fn a_container_is_managed() {
     let lab = Lab::new("verbs").await;
     let app = lab.name.clone();
     let mut spec = lab.spec("one", &format!("console.log('up'); console.error('warned'); {IDLE}"));
@@ -78,7 +78,7 @@ async fn a_container_is_looked_after() {
 }
 
 #[tokio::test]
-async fn samples_are_followed_also_of_what_starts_later_and_stops() {
+async fn followed_samples_include_containers_that_start_and_stop() {
     let lab = Lab::new("followed").await;
     let (one, two) = (lab.spec("one", IDLE), lab.spec("two", IDLE));
     lab.run(&one).await;
@@ -108,7 +108,7 @@ async fn samples_are_followed_also_of_what_starts_later_and_stops() {
 }
 
 #[tokio::test]
-async fn health_that_is_not_there_ends_with_7() {
+async fn health_without_a_healthy_container_exits_with_7() {
     let lab = Lab::new("ill").await;
     let mut spec = lab.spec("one", IDLE);
     spec.health = Some(check("console.log('no answer'); process.exit(1)", 2));
@@ -124,7 +124,7 @@ async fn health_that_is_not_there_ends_with_7() {
 }
 
 #[tokio::test]
-async fn containers_of_others_are_left_alone() {
+async fn foreign_containers_are_left_alone() {
     let lab = Lab::new("others").await;
     let mut spec = lab.spec("one", &format!("console.log('theirs'); {IDLE}"));
     spec.labels.retain(|label, _| label == super::TEST_LABEL);
@@ -142,7 +142,7 @@ async fn containers_of_others_are_left_alone() {
 }
 
 #[tokio::test]
-async fn one_that_fails_keeps_no_other_one() {
+async fn a_failure_does_not_stop_the_others() {
     let lab = Lab::new("several").await;
     let (one, two) = (lab.spec("one", IDLE), lab.spec("two", IDLE));
     lab.run(&one).await;
@@ -164,7 +164,7 @@ async fn one_that_fails_keeps_no_other_one() {
 }
 
 #[test]
-fn without_a_daemon_every_verb_says_so() {
+fn every_command_reports_a_missing_daemon() {
     let engine = crate::docker::Engine { host: Some("unix:///nonexistent/docker.sock".to_owned()) };
     for arguments in [&["ps"][..], &["logs", "x"], &["exec", "x", "ls"], &["stats"], &["health", "x"], &["stop", "x"]] {
         let run = nextdeploy(&engine, Path::new("/"), arguments);

@@ -1,4 +1,4 @@
-//! A build on a real daemon from a few inline files, and what it left there.
+//! A build of a few inline files with a real daemon, and its result.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -46,7 +46,7 @@ pub fn context(files: &[(&str, &str)]) -> ContextBody {
     ContextBody::of(BuildContext { entries: files.iter().map(entry).collect() })
 }
 
-/// The socket of the daemon under test: that of `DOCKER_HOST`, else the standard one. Any Docker Engine from 20.10 will do.
+/// The socket of the daemon under test: `DOCKER_HOST`, else the default one. Any Docker Engine since 20.10 works.
 pub fn socket() -> PathBuf {
     let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".into());
     host.strip_prefix("unix://").expect("the tests look at the daemon's processes: it must run here").into()
@@ -76,7 +76,7 @@ impl Built {
         self.result.as_ref().unwrap_or_else(|error| panic!("the build failed: {error}\n{:#?}", self.events))
     }
 
-    /// Everything that steps printed.
+    /// The output of all steps.
     pub fn log(&self) -> String {
         let lines = self.events.iter().filter_map(|event| match event {
             BuildEvent::StepLog { bytes, .. } => Some(String::from_utf8_lossy(bytes).into_owned()),
@@ -85,7 +85,7 @@ impl Built {
         lines.collect::<Vec<_>>().join("\n")
     }
 
-    /// `name outcome` of each finished step that an instruction asked for.
+    /// `name outcome` of each finished step that belongs to an instruction.
     pub fn steps(&self) -> Vec<String> {
         let mut names = BTreeMap::new();
         let mut steps = Vec::new();
@@ -124,14 +124,14 @@ pub async fn build_until(
     Built { result, events: collect.await.unwrap() }
 }
 
-/// The docker command line, to look at results independently of the code under test.
+/// The docker command line, to inspect results independently of the code under test.
 pub fn docker(arguments: &[&str]) -> String {
     let output = Command::new("docker").args(arguments).output().unwrap();
     assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Removes the tags of a test when it ends, however it ends.
+/// Removes the tags of a test on drop.
 pub struct Cleanup(pub &'static [&'static str]);
 
 impl Drop for Cleanup {

@@ -1,4 +1,4 @@
-//! The docker builder on a real daemon: BuildKit, the classic builder and Podman.
+//! The docker builder with a real daemon: BuildKit, the classic builder and Podman.
 
 pub mod harness;
 mod quoting;
@@ -16,7 +16,7 @@ use nextdeploy::image::dockerfile::{BuildContext, ContextContent, ContextEntry};
 use nextdeploy::secret::Secret;
 
 #[tokio::test]
-async fn an_image_with_its_tags_labels_and_layers_comes_out() {
+async fn a_build_produces_tags_labels_and_layers() {
     let _cleanup = Cleanup(&["full", "second"]);
     let engine = engine(&[]).await;
     assert_eq!(engine.builder, BuilderKind::BuildKit);
@@ -47,13 +47,13 @@ async fn an_image_with_its_tags_labels_and_layers_comes_out() {
 }
 
 #[tokio::test]
-async fn secrets_reach_the_step_and_nothing_else() {
+async fn secrets_reach_only_the_step() {
     let _cleanup = Cleanup(&["secret"]);
     let engine = engine(&[]).await;
     let mut request = request("secret");
     let value = format!("s3cr3t-{}", unique());
     request.secrets.push(BuildSecret { id: "token".into(), value: Secret::new(value.clone().into_bytes()) });
-    // Cache keys do not know secrets: the step must run.
+    // Secrets are not part of cache keys: the step must run.
     request.cache = CacheUse::Ignore;
     let dockerfile = format!(
         "{BASE}RUN --mount=type=secret,id=token,required=true sha256sum < /run/secrets/token > /sum; cat /run/secrets/token\n"
@@ -72,7 +72,7 @@ async fn secrets_reach_the_step_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_secret_that_was_not_given_is_named() {
+async fn a_missing_secret_is_named() {
     let engine = engine(&[]).await;
     let dockerfile = format!("{BASE}RUN --mount=type=secret,id=token,required=true echo {}\n", unique());
     let error = build(&engine, &request("none"), &dockerfile).await.result.unwrap_err();
@@ -81,18 +81,18 @@ async fn a_secret_that_was_not_given_is_named() {
 }
 
 #[tokio::test]
-async fn a_rebuild_is_cached_unless_the_cache_is_refused_and_cache_mounts_persist() {
+async fn a_rebuild_is_cached_without_no_cache_and_cache_mounts_persist() {
     let _cleanup = Cleanup(&["cached"]);
     let engine = engine(&[]).await;
     let mut request = request("cached");
-    // The id of a cache mount is not a part of the step's cache key: the command must be new as well.
+    // The id of a cache mount is not part of the step's cache key: the command must be new as well.
     let dockerfile = format!(
         "{BASE}RUN --mount=type=cache,id=nd-{id},target=/c : {id}; echo run >> /c/runs && wc -l < /c/runs | tee /count\n",
         id = unique()
     );
     let first = build(&engine, &request, &dockerfile).await;
     let second = build(&engine, &request, &dockerfile).await;
-    // Newer engines write the time of the build into the image: its layers stay the same, its id does not.
+    // Newer engines write the build time into the image: its layers stay the same, its id does not.
     assert_eq!(first.image().layers, second.image().layers);
     assert!(first.steps().iter().any(|step| step.contains("RUN") && step.ends_with("Done")), "{:?}", first.steps());
     assert!(second.steps().iter().any(|step| step.contains("RUN") && step.ends_with("Cached")), "{:?}", second.steps());
@@ -108,7 +108,7 @@ async fn a_rebuild_is_cached_unless_the_cache_is_refused_and_cache_mounts_persis
 }
 
 #[tokio::test]
-async fn a_failing_step_is_named_with_exit_code_and_log() {
+async fn a_failing_step_is_reported_with_exit_code_and_log() {
     let engine = engine(&[]).await;
     let dockerfile = format!(
         "{BASE}RUN echo {}; for n in $(seq 1 30); do echo line $n; done; printf 'last \\033[31mwords\\033[0m\\a'; exit 37\n",
@@ -123,7 +123,7 @@ async fn a_failing_step_is_named_with_exit_code_and_log() {
 }
 
 #[tokio::test]
-async fn what_the_builder_refuses_is_explained() {
+async fn builder_rejections_are_explained() {
     let engine = engine(&[]).await;
     let mut bad_tag = request("x");
     bad_tag.tags = vec!["Nd-Upper:1".into()];
@@ -142,7 +142,7 @@ async fn what_the_builder_refuses_is_explained() {
     }
 }
 
-/// Processes on this machine whose command line has `mark`: the daemon runs here.
+/// Processes on this machine whose command line contains `mark`; the daemon runs here.
 fn processes(mark: &str) -> usize {
     let own = std::process::id().to_string();
     std::fs::read_dir("/proc")
@@ -195,7 +195,7 @@ async fn cancelling_stops_the_step_within_a_second() {
 }
 
 #[tokio::test]
-async fn a_build_that_takes_too_long_is_stopped() {
+async fn a_build_over_its_timeout_is_stopped() {
     let engine = engine(&[]).await;
     let mark = format!("nd-sleep-{}", unique());
     let mut request = request("slow");
@@ -206,7 +206,7 @@ async fn a_build_that_takes_too_long_is_stopped() {
 }
 
 #[tokio::test]
-async fn a_context_that_breaks_is_the_error_and_never_an_image() {
+async fn a_broken_context_is_an_error_and_produces_no_image() {
     let engine = engine(&[]).await;
     let gone = ContextContent::File { disk: "/nd-not-there/a.ts".into(), size: 10 };
     let dockerfile = ContextContent::Generated(BASE.as_bytes().to_vec());
@@ -222,7 +222,7 @@ async fn a_context_that_breaks_is_the_error_and_never_an_image() {
 }
 
 #[tokio::test]
-async fn the_classic_builder_builds_and_says_what_it_cannot_do() {
+async fn the_classic_builder_builds_and_reports_what_it_does_not_support() {
     let _cleanup = Cleanup(&["classic", "classic-two"]);
     let engine = engine(&[("DOCKER_BUILDKIT", "0")]).await;
     assert_eq!(engine.builder, BuilderKind::Classic);
@@ -269,7 +269,7 @@ async fn podman_builds_through_its_docker_api() {
     let slow = format!("{BASE}RUN : {mark}; sleep 10; :\n");
     let cancelled = build_until(&engine, &request, context(&[("Dockerfile", &slow)]), started).await;
     assert_eq!(cancelled.result.unwrap_err().code(), "builder/cancelled");
-    // Podman lets the step end by itself, and we say so.
+    // Podman lets the step finish, and the program reports it.
     let said = cancelled
         .events
         .iter()

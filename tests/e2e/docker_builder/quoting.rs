@@ -1,6 +1,6 @@
-//! No value of a project can leave its place in the Dockerfile: a real build of values that try, read back from the image.
+//! No value of a project can escape its instruction in the Dockerfile: a real build with hostile values, read back from the image.
 //!
-//! The Dockerfile is the real one; only Next.js is missing: the app's build script records what it sees.
+//! The Dockerfile is the real one; only Next.js is missing: the app's build script records its environment.
 
 use nextdeploy::builder::BuildSecret;
 use nextdeploy::config::settings::{EnvScope, EnvSetting, EnvValue, PublishSettings, SecretValue, Settings};
@@ -27,14 +27,14 @@ const APP_DIR: &str = "apps/we b'$(touch -- owned)\" #\\";
 const PACKAGE_DIR: &str = "packages/`touch owned`;&& x";
 const ODD_FILES: [&str; 4] = ["line\nbreak.txt", "RUN touch owned", "-rf", "é 'q' \"d\" $HOME"];
 
-/// Writes its arguments' environment and folder to a file that the image keeps.
+/// Writes its arguments, environment and folder to a file in the image.
 const RECORD: &str = r"
 const fs = require('fs')
 fs.mkdirSync('/seen', { recursive: true })
 const seen = { env: process.env, cwd: process.cwd(), extra: process.argv.slice(3) }
 fs.writeFileSync('/seen/' + process.argv[2] + '.json', JSON.stringify(seen))
 ";
-/// Stands in for the assembly of Next.js' output.
+/// Stands in for assembling the output of Next.js.
 const ASSEMBLE: &str = r"
 const fs = require('fs')
 if (process.argv[2] !== 'env') {
@@ -53,7 +53,7 @@ fn path(text: &str) -> RelPath {
     RelPath::new(text).unwrap()
 }
 
-/// What breaks naive quoting, and everything else.
+/// Values that break naive quoting, and everything else.
 fn hostile_values(count: usize, lines: bool) -> Vec<String> {
     let pieces =
         ["\"", "'", "\\", "$", "${HOME}", "`id`", "$(id)", "#", " ", "  ", "=", "a", "é", "\u{1F600}", "\t", "<<EOF"];
@@ -132,7 +132,7 @@ fn write_project(root: &std::path::Path) {
     }
 }
 
-/// The context with the recorder in the place of Next.js' own assembly.
+/// The context with the recorder instead of the real assembly.
 fn recording(mut context: BuildContext) -> BuildContext {
     for entry in &mut context.entries {
         match entry.path.to_str() {
@@ -161,7 +161,7 @@ fn secrets(plan: &ImagePlan) -> Vec<BuildSecret> {
 }
 
 #[tokio::test]
-async fn no_value_leaves_its_place() {
+async fn no_value_escapes_its_instruction() {
     let _cleanup = Cleanup(&["quoting"]);
     let (for_image, for_build, for_labels) =
         (hostile_values(150, true), hostile_values(60, true), hostile_values(60, false));
@@ -231,7 +231,7 @@ async fn no_value_leaves_its_place() {
     assert_eq!(seen("ui")["cwd"], format!("/app/{PACKAGE_DIR}"));
     for (at, text) in for_build.iter().enumerate() {
         let name = format!("BUILD_{at}");
-        // A secret-looking value comes from a file, of which a shell drops the line breaks at the end.
+        // A value that looks like a secret comes from a file; a shell drops its trailing line breaks.
         let secret = plan.secrets.iter().any(|secret| secret.id == name);
         let expected = if secret { text.trim_end_matches('\n') } else { text };
         assert_eq!(app["env"][&name].as_str(), Some(expected), "{name}");

@@ -1,4 +1,4 @@
-//! The same daemon from afar: plain TCP, and TLS with client certificates, through small relays in this process.
+//! The same daemon over the network: plain TCP, and TLS with client certificates, through small relays in this process.
 
 use std::path::Path;
 use std::process::Command;
@@ -28,7 +28,7 @@ async fn connect(pairs: &[(&str, &str)]) -> Result<Engine, DaemonError> {
     Engine::connect(find_endpoint(&environment, None)?, &environment).await
 }
 
-/// A build that needs the session too.
+/// A build that also needs the session.
 async fn build_with_secret(engine: &Engine, tag: &str) {
     let mut request = request(tag);
     request.secrets.push(BuildSecret { id: "token".into(), value: Secret::new(b"far-away-secret".to_vec()) });
@@ -41,7 +41,7 @@ async fn build_with_secret(engine: &Engine, tag: &str) {
 }
 
 #[tokio::test]
-async fn docker_host_by_tcp_builds_with_secrets() {
+async fn docker_host_over_tcp_builds_with_secrets() {
     let _cleanup = Cleanup(&["tcp"]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = format!("tcp://{}", listener.local_addr().unwrap());
@@ -54,7 +54,7 @@ async fn docker_host_by_tcp_builds_with_secrets() {
     build_with_secret(&engine, "tcp").await;
 }
 
-/// An authority, a server certificate for 127.0.0.1 and a client certificate, as Docker's documentation makes them.
+/// An authority, a server certificate for 127.0.0.1 and a client certificate, created as in Docker's documentation.
 fn make_certificates(folder: &Path) {
     let openssl = |arguments: &[&str]| {
         let output = Command::new("openssl").args(arguments).current_dir(folder).output().unwrap();
@@ -110,7 +110,7 @@ fn acceptor(folder: &Path) -> tokio_rustls::TlsAcceptor {
 }
 
 #[tokio::test]
-async fn docker_host_by_tls_builds_with_the_right_certificates_only() {
+async fn docker_host_over_tls_requires_valid_certificates() {
     let _cleanup = Cleanup(&["tls"]);
     let folder = tempfile::tempdir().unwrap();
     make_certificates(folder.path());
@@ -131,7 +131,7 @@ async fn docker_host_by_tls_builds_with_the_right_certificates_only() {
     let pairs = [("DOCKER_HOST", host.as_str()), ("DOCKER_TLS_VERIFY", "1"), ("DOCKER_CERT_PATH", path)];
     build_with_secret(&connect(&pairs).await.unwrap(), "tls").await;
 
-    // An authority that is unknown, a client without a certificate, and a certificate file that is none.
+    // An unknown authority, a client without a certificate, and an invalid certificate file.
     let stranger = tempfile::tempdir().unwrap();
     let stranger_path = stranger.path().to_str().unwrap();
     let unknown = connect(&[pairs[0], pairs[1], ("DOCKER_CERT_PATH", stranger_path)]).await.unwrap_err();
@@ -145,7 +145,7 @@ async fn docker_host_by_tls_builds_with_the_right_certificates_only() {
     assert!(malformed.code() == "daemon/tls" && malformed.to_string().contains("ca.pem"), "{malformed}");
 }
 
-/// Seen as another machine: a ssh server on loopback, and the real ssh with a key for it.
+/// Acts as a remote machine: an SSH server on loopback, and the real ssh with a key for it.
 fn by_ssh(address: &str) -> Vec<(String, String)> {
     let path = format!("{}/ssh/bin:{}", services_folder(), std::env::var("PATH").unwrap());
     vec![("DOCKER_HOST".into(), address.into()), ("PATH".into(), path)]
@@ -157,7 +157,7 @@ async fn connect_by_ssh(address: &str) -> Result<Engine, DaemonError> {
 }
 
 #[tokio::test]
-async fn docker_host_by_ssh_builds_with_secrets_through_one_login() {
+async fn docker_host_over_ssh_builds_with_secrets_through_one_login() {
     let _cleanup = Cleanup(&["ssh"]);
     let engine = connect_by_ssh("ssh://root@127.0.0.1:5522").await.unwrap();
     build_with_secret(&engine, "ssh").await;
@@ -173,7 +173,7 @@ async fn docker_host_by_ssh_builds_with_secrets_through_one_login() {
     panic!("a login is left behind: {:?}", self::logins());
 }
 
-/// The ssh processes that hold a login which others share.
+/// The ssh processes that hold a shared login.
 fn logins() -> Vec<String> {
     let folders = std::fs::read_dir("/proc").unwrap().flatten();
     let lines = folders.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
@@ -182,7 +182,7 @@ fn logins() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_daemon_that_ssh_does_not_reach_says_why() {
+async fn an_unreachable_ssh_daemon_explains_why() {
     for (address, reason, hint) in [
         ("ssh://root@127.0.0.1:1", "Connection refused", "docker version"),
         ("ssh://nobody@127.0.0.1:5522", "Permission denied", "ssh-copy-id"),

@@ -1,4 +1,4 @@
-//! What stands behind the proxy: a server that says its name and answers as a Next.js app does.
+//! The upstream of the proxy: a server that returns its name and responds like a Next.js app.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 pub const CHUNK_DELAY: Duration = Duration::from_millis(300);
 pub const CHUNKS: usize = 4;
 
-/// Ends with its value.
+/// Stopped on drop.
 pub struct App {
     pub address: SocketAddr,
     task: JoinHandle<()>,
@@ -57,7 +57,7 @@ impl App {
         self.address.to_string()
     }
 
-    /// No more connections, and those that are open are cut.
+    /// Accepts no more connections and closes the open ones.
     pub async fn stop(mut self) {
         self.task.abort();
         let _ = (&mut self.task).await;
@@ -69,7 +69,7 @@ async fn slow(State(name): State<&'static str>, Path(milliseconds): Path<u64>) -
     name
 }
 
-/// As a WebSocket: what comes goes back.
+/// Like a WebSocket: echoes what it receives.
 async fn echo(mut request: axum::extract::Request) -> Response {
     let upgrade = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
@@ -79,7 +79,7 @@ async fn echo(mut request: axum::extract::Request) -> Response {
     (StatusCode::SWITCHING_PROTOCOLS, [("connection", "Upgrade"), ("upgrade", "echo")]).into_response()
 }
 
-/// As a page that is streamed: no length, and long pauses.
+/// Like a streamed page: no length, and long pauses.
 async fn stream() -> Response {
     let chunks = futures_util::stream::unfold(0, |number| async move {
         tokio::time::sleep(if number == 0 { Duration::ZERO } else { CHUNK_DELAY }).await;
@@ -88,7 +88,7 @@ async fn stream() -> Response {
     ([("content-type", "text/html; charset=utf-8")], Body::from_stream(chunks)).into_response()
 }
 
-/// `new.js` is of this version; a custom server says nothing of caching.
+/// Only this version has `new.js`; a custom server sets no caching headers.
 async fn asset(Path(file): Path<String>) -> Response {
     match file.as_str() {
         "new.js" => ([("content-type", "text/javascript")], "new ".repeat(400)).into_response(),

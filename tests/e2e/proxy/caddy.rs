@@ -1,4 +1,4 @@
-//! A Caddy of a test's own, and what the command line of Caddy says of a configuration.
+//! A separate Caddy for a test, and the checks of Caddy's command line.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -29,12 +29,12 @@ fn at_home<'a>(command: &'a mut Command, folder: &Path) -> &'a mut Command {
 }
 
 impl Caddy {
-    /// With nothing but an admin API.
+    /// With only an admin API.
     pub fn empty() -> Self {
         Self::with_apps(&json!({}))
     }
 
-    /// With these apps of Caddy's.
+    /// With these Caddy apps.
     pub fn with_apps(apps: &Value) -> Self {
         let admin = format!("127.0.0.1:{}", free_port());
         let config = json!({ "admin": { "listen": admin }, "apps": apps });
@@ -46,7 +46,7 @@ impl Caddy {
         Self::run(admin, "caddyfile", text)
     }
 
-    /// Of a user without privileges, as packages run it.
+    /// As an unprivileged user, like packages run it.
     pub fn of_nobody() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
@@ -73,7 +73,7 @@ impl Caddy {
         let child = child.unwrap_or_else(|error| panic!("caddy: {error}\nhint: run scripts/services start caddy"));
         let mut caddy = Self { child, admin: format!("http://{admin}"), folder };
         let started = Instant::now();
-        // The admin API answers before the servers of the apps listen; Caddy logs this line when all of it does.
+        // The admin API responds before the servers of the apps listen; Caddy logs this line once everything does.
         while !caddy.log().contains("serving initial configuration") {
             let ended = caddy.child.try_wait().unwrap().is_some();
             assert!(!ended && started.elapsed() < Duration::from_secs(20), "Caddy does not start\n{}", caddy.log());
@@ -87,7 +87,7 @@ impl Caddy {
     }
 }
 
-/// Runs `caddy VERB` on a file that holds `text`.
+/// Runs `caddy VERB` on a file with the content `text`.
 fn run_on(verb: &str, format: &str, text: &str) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(if format == "json" { "config.json" } else { "Caddyfile" });
@@ -100,7 +100,7 @@ fn run_on(verb: &str, format: &str, text: &str) -> Output {
     command.output().unwrap_or_else(|error| panic!("caddy: {error}\nhint: run scripts/services start caddy"))
 }
 
-/// What `caddy adapt` makes of a Caddyfile; its messages when it refuses it, or finds it wrongly formatted.
+/// The output of `caddy adapt` for a Caddyfile; its messages if it rejects the file, or finds it wrongly formatted.
 pub fn adapt(text: &str) -> Result<Value, String> {
     let output = run_on("adapt", "caddyfile", text);
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -110,7 +110,7 @@ pub fn adapt(text: &str) -> Result<Value, String> {
     Ok(serde_json::from_slice(&output.stdout).unwrap())
 }
 
-/// `caddy validate`: every module takes its part of the configuration.
+/// `caddy validate`: every module loads its part of the configuration.
 pub fn validate(format: &str, text: &str) -> Result<(), String> {
     let output = run_on("validate", format, text);
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }

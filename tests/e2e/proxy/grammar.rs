@@ -1,4 +1,4 @@
-//! Whatever is accepted means to Caddy what was typed.
+//! Caddy interprets every accepted value as it was typed.
 
 use nextdeploy::deploy::proxy::{CaddyfileScope, Site, SiteInput, render_caddyfile};
 use proptest::prelude::*;
@@ -20,7 +20,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn caddy_reads_back_what_was_typed(
+    fn caddy_parses_values_as_typed(
         folder in "/[a-zA-Zäß日 \"'`\\\\{}$#@!%&()*,.:;<=>?+^_~|\\[\\]\t\n/-]{0,16}",
         health in "/[a-z0-9\"'`\\\\{}$#@!%&()*,.:;<=>?/_~ -]{0,16}",
         base in "(/[a-zä0-9._~-]{1,6}){0,2}",
@@ -35,7 +35,7 @@ proptest! {
             health_path: Some(&health),
             assets: Some(&folder),
         };
-        // One that is refused shall not keep the others from Caddy.
+        // A rejected value must not keep the others from being tested.
         let tame = SiteInput { addresses: &["shop.example.com".to_owned()], health_path: None, assets: None, base_path: None, ..words };
         for words in [
             words,

@@ -1,5 +1,5 @@
-//! A constant load of requests, as browsers send them: connections stay open, and a request whose connection was closed before
-//! any answer is sent once more on a new one (RFC 9112 §9.3.1).
+//! A constant load of requests, as sent by browsers: connections stay open, and a request whose connection was closed before
+//! any response is sent once more on a new one (RFC 9112 §9.3.1).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -20,13 +20,13 @@ type Sender = SendRequest<Empty<bytes::Bytes>>;
 pub enum Connections {
     Kept,
     OneEach,
-    /// All clients on one connection of HTTP/2, as a browser with a site that has TLS.
+    /// All clients on one HTTP/2 connection, like a browser with a site that has TLS.
     Http2,
 }
 
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Answers by their text.
+    /// Responses by their text.
     pub answers: BTreeMap<String, usize>,
     /// Sent again on a new connection.
     pub repeated: usize,
@@ -92,7 +92,7 @@ async fn client(address: SocketAddr, path: &str, connections: Connections, stop:
     tally
 }
 
-/// The library repeats what the server says it has not begun (GOAWAY), as the protocol wants it.
+/// The library repeats requests that the server has not begun (GOAWAY), as the protocol specifies.
 async fn http2_client(client: reqwest::Client, url: String, stop: Arc<AtomicBool>) -> Tally {
     let mut tally = Tally::default();
     while !stop.load(Ordering::Relaxed) {

@@ -1,5 +1,5 @@
-//! A real Caddy in front of small servers: what it serves for the configurations that are printed and loaded, and what happens to
-//! requests while it switches.
+//! A real Caddy in front of small servers: what it serves with the configurations that are printed and loaded, and what happens to
+//! requests during a switch.
 
 mod app;
 pub mod caddy;
@@ -12,7 +12,7 @@ mod switch;
 use std::future::Future;
 use std::net::TcpListener;
 
-/// A port of loopback that nobody listens on.
+/// A loopback port without a listener.
 pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

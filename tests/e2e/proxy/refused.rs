@@ -1,4 +1,4 @@
-//! What Caddy, or nobody, does with a site: each told clearly, and what was served before is served still.
+//! Sites that Caddy rejects, and a missing Caddy: each is reported clearly, and the previous configuration stays active.
 
 use std::fs::{self, Permissions};
 use std::net::{SocketAddr, TcpListener};
@@ -23,7 +23,7 @@ fn load_with(admin: &str, name: &str, (domain, upstream): (&str, &str), more: &[
     nextdeploy(&Engine::default(), folder.path(), &arguments)
 }
 
-fn check_told(run: &Run, code: i32, parts: &[&str]) {
+fn check_reported(run: &Run, code: i32, parts: &[&str]) {
     assert_eq!((run.code, run.stdout.as_str()), (Some(code), ""), "{}", run.stderr);
     for part in parts {
         assert!(run.stderr.contains(part), "no `{part}` in\n{}", run.stderr);
@@ -31,7 +31,7 @@ fn check_told(run: &Run, code: i32, parts: &[&str]) {
 }
 
 #[test]
-fn a_configuration_that_caddy_refuses_changes_nothing() {
+fn a_configuration_rejected_by_caddy_changes_nothing() {
     block_on(async {
         let (caddy, app, port) = (Caddy::empty(), App::start("app").await, free_port());
         let domain = format!("localhost:{port}");
@@ -39,9 +39,9 @@ fn a_configuration_that_caddy_refuses_changes_nothing() {
         let somebody = TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = format!("localhost:{}", somebody.local_addr().unwrap().port());
         let run = load(&caddy.admin, "blog", &taken, &app.upstream());
-        check_told(&run, 7, &["proxy/refused", "address already in use", "still serves"]);
+        check_reported(&run, 7, &["proxy/refused", "address already in use", "still serves"]);
         let run = load(&caddy.admin, "blog", &domain, &app.upstream());
-        check_told(&run, 2, &["proxy/address-taken", "`localhost`", "for the app `shop`"]);
+        check_reported(&run, 2, &["proxy/address-taken", "`localhost`", "for the app `shop`"]);
         let address = SocketAddr::from(([127, 0, 0, 1], port));
         let answer = tokio::task::spawn_blocking(move || {
             http::get_for(address, "/", &format!("localhost:{port}")).unwrap().text()
@@ -51,23 +51,23 @@ fn a_configuration_that_caddy_refuses_changes_nothing() {
 }
 
 #[test]
-fn no_caddy_is_told() {
+fn a_missing_caddy_is_reported() {
     let admin = format!("http://127.0.0.1:{}", free_port());
     let run = load(&admin, "shop", "localhost:1", "127.0.0.1:1");
-    check_told(&run, 7, &["proxy/unreachable", &admin, "refused", "systemctl start caddy"]);
+    check_reported(&run, 7, &["proxy/unreachable", &admin, "refused", "systemctl start caddy"]);
 }
 
 #[test]
-fn something_else_than_caddy_is_told() {
+fn a_server_that_is_not_caddy_is_reported() {
     block_on(async {
         let app = App::start("app").await;
         let run = load(&app.upstream(), "shop", "localhost:1", "127.0.0.1:1");
-        check_told(&run, 7, &["proxy/not-caddy", "404", "--admin"]);
+        check_reported(&run, 7, &["proxy/not-caddy", "404", "--admin"]);
     });
 }
 
 #[test]
-fn a_proxy_of_the_environment_is_not_asked() {
+fn proxies_from_the_environment_are_not_used() {
     let (caddy, folder) = (Caddy::empty(), tempfile::tempdir().unwrap());
     let arguments = ["proxy", "caddy", "--name", "shop", "--remove", "--admin", &caddy.admin];
     let proxy = [("HTTP_PROXY", "http://127.0.0.1:1"), ("ALL_PROXY", "http://127.0.0.1:1")];
@@ -76,7 +76,7 @@ fn a_proxy_of_the_environment_is_not_asked() {
 }
 
 #[test]
-fn the_admin_api_is_never_opened_to_others() {
+fn the_admin_api_is_never_exposed() {
     let folder = tempfile::tempdir().unwrap();
     for format in ["caddyfile", "json"] {
         let arguments = [
@@ -93,7 +93,7 @@ fn the_admin_api_is_never_opened_to_others() {
             "--admin",
             "0.0.0.0:2019",
         ];
-        check_told(&nextdeploy(&Engine::default(), folder.path(), &arguments), 2, &["proxy/admin-address"]);
+        check_reported(&nextdeploy(&Engine::default(), folder.path(), &arguments), 2, &["proxy/admin-address"]);
     }
 }
 
@@ -102,21 +102,21 @@ fn mode(bits: u32) -> Permissions {
 }
 
 #[test]
-fn a_folder_that_caddy_does_not_see_is_told() {
+fn a_switch_folder_invisible_to_caddy_is_reported() {
     block_on(async {
         let (caddy, app, port) = (Caddy::of_nobody(), App::start("app").await, free_port());
         let (domain, upstream) = (format!("localhost:{port}"), app.upstream());
-        // Only its owner gets into it.
+        // Only its owner can access it.
         let folder = tempfile::Builder::new().permissions(mode(0o700)).tempdir().unwrap();
         let asked = ["--switch-dir", folder.path().to_str().unwrap()];
         let load = |more: &[&str]| load_with(&caddy.admin, "shop", (&domain, &upstream), more);
-        check_told(&load(&asked), 2, &["proxy/switch-folder", asked[1], "Caddy does not see it", "--switch-dir"]);
+        check_reported(&load(&asked), 2, &["proxy/switch-folder", asked[1], "Caddy does not see it", "--switch-dir"]);
         assert!(fs::read_dir(folder.path()).unwrap().next().is_none(), "what was made for it is gone");
-        // One that is in use, by another Caddy, stays as it is.
+        // A folder in use by another Caddy is left unchanged.
         let in_use = folder.path().join("shop/green");
         fs::create_dir(in_use.parent().unwrap()).unwrap();
         fs::write(&in_use, "").unwrap();
-        check_told(&load(&asked), 2, &["proxy/switch-folder"]);
+        check_reported(&load(&asked), 2, &["proxy/switch-folder"]);
         assert!(in_use.exists(), "the requests of a site went to another upstream");
         fs::remove_dir_all(in_use.parent().unwrap()).unwrap();
         let state = folder.path().join("state");
@@ -143,7 +143,7 @@ fn a_folder_that_caddy_does_not_see_is_told() {
         );
         let unusable = folder.path().join("file");
         fs::write(&unusable, "").unwrap();
-        check_told(
+        check_reported(
             &load(&["--switch-dir", unusable.to_str().unwrap()]),
             2,
             &["proxy/switch-folder", "Not a directory"],

@@ -1,4 +1,4 @@
-//! What a browser gets through each of the three ways to configure the site.
+//! The responses to a browser with each of the three ways to configure the site.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -21,7 +21,7 @@ struct Answer {
     status: u16,
     headers: BTreeMap<String, String>,
     body: Vec<u8>,
-    /// When each part of the body came.
+    /// The arrival time of each part of the body.
     parts: Vec<Instant>,
 }
 
@@ -48,7 +48,7 @@ async fn get(address: SocketAddr, path: &str, encoding: &str) -> Answer {
     Answer { status, headers, body, parts }
 }
 
-/// The program with the flags of all these tests.
+/// The program with the flags common to all these tests.
 fn configure(app: &App, port: u16, assets: Option<&Path>, more: &[&str]) -> String {
     let folder = tempfile::tempdir().unwrap();
     let (upstream, domain) = (app.upstream(), format!("127.0.0.1:{port}"));
@@ -64,7 +64,7 @@ fn configure(app: &App, port: u16, assets: Option<&Path>, more: &[&str]) -> Stri
     run.stdout
 }
 
-/// A folder with files of the previous version, laid out as the addresses are.
+/// A folder with files of the previous version, laid out like the URLs.
 fn assets(base_path: &str) -> tempfile::TempDir {
     let folder = tempfile::Builder::new().prefix("nd assets, größer ").tempdir().unwrap();
     let place = folder.path().join(format!(".{base_path}/_next/static/chunks"));
@@ -128,7 +128,7 @@ fn a_caddyfile_serves_the_site() {
 }
 
 #[test]
-fn an_imported_site_is_served_beside_others() {
+fn an_imported_site_is_served_alongside_others() {
     block_on(async {
         let (app, port, files) = (App::start("app").await, free_port(), assets(""));
         let site = configure(&app, port, Some(files.path()), &["--format", "site"]);
@@ -146,7 +146,7 @@ fn an_imported_site_is_served_beside_others() {
 }
 
 #[test]
-fn a_site_is_loaded_changed_and_taken_away_and_others_stay() {
+fn a_site_is_loaded_changed_and_removed_and_others_stay() {
     block_on(async {
         let (app, next) = (App::start("app").await, App::start("next").await);
         let (port, files, other) = (free_port(), assets(""), free_port());
@@ -183,7 +183,7 @@ fn a_site_is_loaded_changed_and_taken_away_and_others_stay() {
 }
 
 #[test]
-fn caddy_takes_what_is_printed_for_public_names() {
+fn caddy_accepts_the_configuration_for_public_names() {
     block_on(async {
         let (app, files) = (App::start("app").await, assets(""));
         for more in [

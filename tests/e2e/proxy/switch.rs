@@ -1,4 +1,4 @@
-//! The upstream moves while requests run.
+//! Switching the upstream while requests are running.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ fn site(app: &str, scheme: &str, port: u16, upstream: &str) -> Site {
     Site::new(&words).unwrap()
 }
 
-/// What a switch is done by.
+/// How a switch is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
     Configuration,
@@ -37,7 +37,7 @@ enum By {
 
 struct Scene {
     caddy: Caddy,
-    /// Of the switch.
+    /// The folder of the switch.
     folder: tempfile::TempDir,
     admin: CaddyAdmin,
     address: SocketAddr,
@@ -46,10 +46,10 @@ struct Scene {
 }
 
 impl Scene {
-    /// `shop` is served by `old`; `new` runs beside it.
+    /// `old` serves `shop`; `new` runs next to it.
     async fn set(scheme: &str, by: By) -> Self {
         let port = free_port();
-        // Its own authority is for this test only, and port 80 is not for tests.
+        // Tests use a temporary authority and do not bind port 80.
         let caddy = Caddy::with_apps(&json!({
             "http": { "servers": {}, "http_port": free_port() },
             "pki": { "certificate_authorities": { "local": { "install_trust": false } } },
@@ -65,7 +65,7 @@ impl Scene {
         assert_eq!(admin.ensure_site(&site, folder).await.unwrap(), SiteChange::Created);
         assert_eq!(admin.ensure_site(&site, folder).await.unwrap(), SiteChange::Unchanged);
         let scene = Self { caddy, folder: root, admin, address: ([127, 0, 0, 1], port).into(), old, new };
-        // The second app of a pair has the port that the pair names.
+        // The second app of a pair listens on the port in the pair.
         if by == By::Folder {
             scene.know(&scene.new.upstream()).await;
         }
@@ -75,7 +75,7 @@ impl Scene {
         scene
     }
 
-    /// Lets the pair have `upstream` at the side that stands by.
+    /// Sets the standby side of the pair to `upstream`.
     async fn know(&self, upstream: &str) {
         let old = self.old.upstream();
         for (to, by) in [(upstream, SwitchedBy::Configuration), (&old, SwitchedBy::Folder)] {
@@ -116,7 +116,7 @@ async fn check_no_request_is_lost(path: &'static str, clients: usize, connection
     assert!(tally.answers["old"] > 0 && tally.answers["new"] > 0 && tally.answers.len() == 2, "{:?}", tally.answers);
     let expected = if by == By::Folder { SwitchedBy::Folder } else { SwitchedBy::Configuration };
     assert_eq!(switched.by, expected);
-    // A new configuration closes kept connections of HTTP/1.1, and nothing else does.
+    // Only loading a configuration closes kept HTTP/1.1 connections.
     if connections != Connections::Kept || by == By::Folder {
         assert_eq!(tally.repeated, 0);
     }
@@ -144,14 +144,14 @@ fn no_request_on_http_2_is_lost() {
 }
 
 #[test]
-fn slow_requests_are_answered_by_the_app_that_got_them() {
+fn slow_requests_are_completed_by_the_app_that_received_them() {
     for by in [By::Configuration, By::Folder] {
         block_on(check_no_request_is_lost("/slow/700", 8, Connections::OneEach, by));
     }
 }
 
 #[test]
-fn a_connection_that_waits_with_its_first_request_is_served() {
+fn a_connection_waiting_to_be_accepted_is_served() {
     block_on(async {
         let scene = Scene::set("http", By::Configuration).await;
         let mut waiting = TcpStream::connect(scene.address).await.unwrap();
@@ -171,7 +171,7 @@ fn a_connection_that_waits_with_its_first_request_is_served() {
 }
 
 #[test]
-fn draining_ends_with_its_time() {
+fn draining_stops_at_the_limit() {
     block_on(async {
         let scene = Scene::set("http", By::Configuration).await;
         let load = Load::start(scene.address, "/slow/8000", 3, Connections::OneEach);
@@ -181,10 +181,10 @@ fn draining_ends_with_its_time() {
             scene.admin.switch_upstream("shop", &scene.new.upstream(), Duration::from_secs(1)).await.unwrap();
         assert_eq!(switched.drained, Drained::TimedOut { requests: 3 });
         assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
-        // The old app was not told to end: its requests go on.
+        // The old app was not stopped: its requests continue.
         let tally = load.finish().await;
         assert_eq!((tally.answers.get("old"), tally.lost.len()), (Some(&3), 0), "{tally:?}");
-        // Back again, in the same way.
+        // And back, in the same way.
         let back = scene.admin.switch_upstream("shop", &scene.old.upstream(), Duration::ZERO).await.unwrap();
         assert_eq!(back.previous, [scene.new.upstream()]);
         assert_eq!(scene.admin.upstreams("shop").await.unwrap().unwrap(), [scene.old.upstream()]);
@@ -194,7 +194,7 @@ fn draining_ends_with_its_time() {
 }
 
 #[test]
-fn an_upgraded_connection_outlives_a_switch_in_a_folder() {
+fn an_upgraded_connection_survives_a_switch_through_the_folder() {
     block_on(async {
         let scene = Scene::set("http", By::Folder).await;
         let mut socket = TcpStream::connect(scene.address).await.unwrap();
@@ -216,7 +216,7 @@ fn an_upgraded_connection_outlives_a_switch_in_a_folder() {
 }
 
 #[test]
-fn a_folder_that_went_away_is_replaced_by_a_configuration() {
+fn a_removed_switch_folder_falls_back_to_a_configuration() {
     block_on(async {
         let scene = Scene::set("http", By::Folder).await;
         std::fs::remove_dir_all(scene.folder.path().join("shop")).unwrap();
@@ -228,7 +228,7 @@ fn a_folder_that_went_away_is_replaced_by_a_configuration() {
 }
 
 #[test]
-fn changes_at_the_same_time_are_all_made() {
+fn concurrent_changes_are_all_applied() {
     block_on(async {
         let caddy = Caddy::empty();
         let app = App::start("app").await;

@@ -1,15 +1,15 @@
-//! Input that cannot work: a code, one action, the documented exit code, soon, and nothing at any registry.
+//! Invalid input: a code, one action, the documented exit code, soon, and no request to any registry.
 
 use std::time::{Duration, Instant};
 
 use super::harness::{Registry, assert_refused, aws, ca_file, run};
 use super::image;
 
-/// Until somebody without any credentials knows it.
+/// The time in which missing credentials must be reported.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 #[test]
-fn references_that_are_none_are_told() {
+fn invalid_references_are_reported() {
     let long_path = format!("127.0.0.1:5590/nd-{}:1", "a".repeat(260));
     let long_tag = format!("127.0.0.1:5590/nd-e2e:{}", "a".repeat(129));
     let digest = format!("127.0.0.1:5590/nd-e2e@sha256:{}", "a".repeat(64));
@@ -29,14 +29,14 @@ fn references_that_are_none_are_told() {
 }
 
 #[test]
-fn an_image_that_the_daemon_does_not_have_is_told() {
+fn a_missing_image_is_reported() {
     let missing = Registry::Open.repository("missing").tag("1");
     assert_refused(&run(&["push", &missing], &[]), 6, "registry/no-local-image", &[&missing]);
     assert_refused(&run(&["pull", &missing], &[]), 6, "registry/", &[&missing]);
 }
 
 #[test]
-fn a_registry_that_is_not_there_is_told() {
+fn an_unreachable_registry_is_reported() {
     for (host, code) in
         [("127.0.0.1:1", "registry/unreachable"), ("registry.nextdeploy.invalid", "registry/unknown-host")]
     {
@@ -45,7 +45,7 @@ fn a_registry_that_is_not_there_is_told() {
     }
 }
 
-/// Nobody is logged in at `registry`, and that is known soon.
+/// Without a login at `registry`, the push fails soon.
 fn check_no_credentials(registry: Registry, environment: &[(&str, &str)], words: &[&str]) {
     let repository = registry.repository("nobody");
     let image = image::load(&repository.tag("1"), &[1_000]);
@@ -57,7 +57,7 @@ fn check_no_credentials(registry: Registry, environment: &[(&str, &str)], words:
 }
 
 #[test]
-fn no_credentials_at_all_are_told_soon_with_what_was_tried() {
+fn missing_credentials_are_reported_soon_with_the_sources_that_were_tried() {
     let ca = ca_file();
     let trust = ("SSL_CERT_FILE", ca.as_str());
     check_no_credentials(Registry::Htpasswd, &[], &["--username"]);
@@ -67,7 +67,7 @@ fn no_credentials_at_all_are_told_soon_with_what_was_tried() {
 }
 
 #[test]
-fn an_aws_profile_that_does_not_exist_is_told() {
+fn a_missing_aws_profile_is_reported() {
     let ca = ca_file();
     let mut environment = aws();
     environment.retain(|(name, _)| !name.starts_with("AWS_ACCESS") && !name.starts_with("AWS_SECRET"));
@@ -76,13 +76,13 @@ fn an_aws_profile_that_does_not_exist_is_told() {
 }
 
 #[test]
-fn no_region_is_told() {
+fn a_missing_region_is_reported() {
     let refused = run(&["ecr", "ensure-repository", "nd-e2e-nowhere"], &aws());
     assert_refused(&refused, 5, "region", &["--aws-region"]);
 }
 
 #[test]
-fn a_password_that_is_not_there_is_told() {
+fn a_missing_password_is_reported() {
     let image = image::load(&Registry::Htpasswd.repository("half").tag("1"), &[1_000]);
     let push = ["push", image.tag.as_str()];
     assert_refused(&run(&push, &[("NEXTDEPLOY_USERNAME", "nd-user")]), 5, "auth/no-password", &["--password"]);

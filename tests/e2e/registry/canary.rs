@@ -1,5 +1,5 @@
-//! No credential leaves the program but to its one receiver: not into an output, a log, a file, an image or the process list, at
-//! the highest verbosity, whether the registry takes it or not.
+//! Credentials go only to their receiver: not into an output, a log, a file, an image or the process list, at
+//! the highest verbosity, whether the registry accepts them or not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -19,10 +19,10 @@ use crate::docker::{Engine, services_folder};
 use crate::program::{Run, start_nextdeploy_with};
 
 const SAMPLE_PAUSE: Duration = Duration::from_millis(5);
-/// Whatever a library would like to log.
+/// Enables all logging of libraries.
 const LOUD: &[(&str, &str)] = &[("RUST_LOG", "trace"), ("RUST_BACKTRACE", "full"), ("DEBUG", "1")];
 
-/// A password in every form in which it is sent.
+/// All forms in which a password is sent.
 pub fn forms(user: &User) -> Vec<String> {
     let pair = format!("{}:{}", user.name, user.password);
     vec![
@@ -30,12 +30,12 @@ pub fn forms(user: &User) -> Vec<String> {
         STANDARD.encode(&pair),
         URL_SAFE.encode(&pair),
         STANDARD.encode(&user.password),
-        // How bearer tokens and the daemon's header begin.
+        // The start of bearer tokens and of the daemon's header.
         "eyJ".to_owned(),
     ]
 }
 
-/// Runs the program loudly and looks everywhere for `secrets` while it runs and after.
+/// Runs the program at full verbosity and searches everything for `secrets`, during the run and after.
 pub fn watched(folder: &Path, arguments: &[&str], environment: &[(&str, &str)], secrets: &[String]) -> Run {
     let daemon_log = format!("{}/docker.log", services_folder());
     let logged_before = fs::read(&daemon_log).unwrap_or_default().len();
@@ -69,7 +69,7 @@ pub fn watched(folder: &Path, arguments: &[&str], environment: &[(&str, &str)], 
     run
 }
 
-/// Arguments of the program and of everything that it starts, and environment variables beyond those that were given.
+/// Arguments of the program and of everything it starts, and environment variables beyond the given ones.
 fn look_at_processes(program: u32, given: &[(&str, &str)], secrets: &[String], found: &mut BTreeSet<(String, String)>) {
     for pid in descendants(program) {
         let read = |name: &str| {
@@ -88,13 +88,13 @@ fn look_at_processes(program: u32, given: &[(&str, &str)], secrets: &[String], f
     }
 }
 
-/// The process and everything below it.
+/// The process and its descendants.
 fn descendants(root: u32) -> BTreeSet<u32> {
     let mut parents = BTreeMap::new();
     for entry in fs::read_dir("/proc").unwrap().filter_map(Result::ok) {
         let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
         let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        // The name in parentheses may hold anything; state and parent follow.
+        // The name in parentheses may contain anything; state and parent follow.
         let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse::<u32>().ok());
         parents.extend(parent.map(|parent| (pid, parent)));
     }
@@ -103,7 +103,7 @@ fn descendants(root: u32) -> BTreeSet<u32> {
     parents.keys().copied().filter(|pid| is_below(*pid)).collect()
 }
 
-/// No file below `folder` but `known` holds one of `secrets`.
+/// No file below `folder` except `known` contains any of `secrets`.
 pub fn assert_no_secret_in_files(folder: &Path, known: &[&Path], secrets: &[String]) {
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let path = entry.path();
@@ -117,7 +117,7 @@ pub fn assert_no_secret_in_files(folder: &Path, known: &[&Path], secrets: &[Stri
     }
 }
 
-/// Pushes with the credentials of `user`, who is known or not, and looks for them everywhere.
+/// Pushes with the credentials of `user`, valid or not, and searches for them everywhere.
 fn check(registry: Registry, user: &User, arguments: &[&str], environment: &[(&str, &str)], exit_code: i32) {
     let repository = registry.repository("canary");
     let image = image::load(&repository.tag("1"), &[10_000]);
@@ -133,7 +133,7 @@ fn check(registry: Registry, user: &User, arguments: &[&str], environment: &[(&s
     assert_eq!(image.containing(&secrets), Vec::<&str>::new());
 }
 
-/// The user with the right password, and with one that nobody has.
+/// The user with the right password, and with a wrong one.
 fn both(name: &str) -> [(User, i32); 2] {
     let right = User::named(name);
     let wrong = User { password: "canary>>>???~~~c9f0f895".to_owned(), ..right.clone() };
@@ -141,7 +141,7 @@ fn both(name: &str) -> [(User, i32); 2] {
 }
 
 #[test]
-fn explicit_credentials_stay_inside() {
+fn explicit_credentials_do_not_leak() {
     for (user, code) in both("nd-user") {
         check(Registry::Htpasswd, &user, &[], &user.settings(), code);
         let from_variable = [("ND_CANARY", user.password.as_str())];
@@ -160,7 +160,7 @@ fn explicit_credentials_stay_inside() {
 }
 
 #[test]
-fn bearer_tokens_stay_inside() {
+fn bearer_tokens_do_not_leak() {
     for (user, code) in both("nd-writer") {
         check(Registry::Token, &user, &[], &user.settings(), code);
     }
@@ -169,7 +169,7 @@ fn bearer_tokens_stay_inside() {
 }
 
 #[test]
-fn docker_configs_and_what_helpers_say_stay_inside() {
+fn docker_configs_and_helper_output_do_not_leak() {
     let host = Registry::Htpasswd.host();
     for (user, code) in both("nd-user") {
         let config = user.docker_config(host);
@@ -185,7 +185,7 @@ fn docker_configs_and_what_helpers_say_stay_inside() {
         let config = json!({ "auths": { (Registry::Token.host()): { (field): token.password } } }).to_string();
         check(Registry::Token, &token, &[], &[("DOCKER_AUTH_CONFIG", &config)], 5);
     }
-    // A value where a parser would quote it.
+    // A value in a place where a parser would quote it.
     for config in [
         r#"{"auths": {"127.0.0.1:5591": "canarytoken-45c48c"}}"#,
         r#"{"auths": {"127.0.0.1:5591": {"auth": ["canarytoken-45c48c"]}}}"#,
@@ -195,7 +195,7 @@ fn docker_configs_and_what_helpers_say_stay_inside() {
 }
 
 #[test]
-fn the_tokens_of_jobs_stay_inside() {
+fn job_tokens_do_not_leak() {
     let ca = ca_file();
     for (user, code) in both("nd-writer") {
         let job = [
@@ -213,7 +213,7 @@ fn the_tokens_of_jobs_stay_inside() {
 }
 
 #[test]
-fn the_keys_and_tokens_of_aws_stay_inside() {
+fn aws_keys_and_tokens_do_not_leak() {
     let ca = ca_file();
     let mut environment = aws();
     environment.push(("SSL_CERT_FILE", &ca));
@@ -223,7 +223,7 @@ fn the_keys_and_tokens_of_aws_stay_inside() {
 }
 
 #[test]
-fn the_password_of_a_proxy_stays_inside() {
+fn a_proxy_password_does_not_leak() {
     let ca = ca_file();
     let proxy = User { name: "nd-proxy".to_owned(), password: "canaryproxy-d3d944".to_owned() };
     let url = format!("http://{}:{}@127.0.0.1:1", proxy.name, proxy.password);

@@ -1,11 +1,11 @@
-//! Behind a company's proxy and certificate authority: every client of the program goes the way that the environment says.
+//! Behind a corporate proxy and certificate authority: every client of the program follows the environment.
 
 use super::harness::{MOTO_TLS, Registry, User, assert_pushed, assert_refused, aws, ca_file, run};
 use super::image;
 use super::relay::Relay;
 
 #[test]
-fn the_registry_is_asked_through_the_proxy_unless_it_is_exempt() {
+fn the_registry_is_reached_through_the_proxy_unless_exempt() {
     let relay = Relay::start();
     let (url, ca) = (relay.url(), ca_file());
     let repository = Registry::Ghcr.repository("proxy");
@@ -21,7 +21,7 @@ fn the_registry_is_asked_through_the_proxy_unless_it_is_exempt() {
     assert!(relay.count("CONNECT ghcr.io:443") > 0, "the registry was not asked through the proxy");
 }
 
-/// The way to AWS, through the push of an image that needs a token of ECR.
+/// The path to AWS: pushing an image requires an ECR token.
 fn check_aws(name: &str, arguments: &[&str], environment: &[(&str, &str)]) {
     let repository = Registry::Ecr.repository(name);
     let image = image::load(&repository.tag("1"), &[10_000]);
@@ -33,7 +33,7 @@ fn check_aws(name: &str, arguments: &[&str], environment: &[(&str, &str)]) {
 }
 
 #[test]
-fn aws_is_asked_through_the_proxy() {
+fn aws_is_reached_through_the_proxy() {
     let relay = Relay::start();
     let (url, ca) = (relay.url(), ca_file());
     let environment = [("HTTPS_PROXY", url.as_str()), ("AWS_ENDPOINT_URL", MOTO_TLS)];
@@ -42,7 +42,7 @@ fn aws_is_asked_through_the_proxy() {
 }
 
 #[test]
-fn every_way_to_name_an_authority_reaches_aws() {
+fn every_certificate_authority_setting_applies_to_aws() {
     let ca = ca_file();
     let endpoint = ("AWS_ENDPOINT_URL", MOTO_TLS);
     check_aws("bundle", &["--ca-bundle", &ca], &[endpoint]);
@@ -51,7 +51,7 @@ fn every_way_to_name_an_authority_reaches_aws() {
 }
 
 #[test]
-fn an_authority_that_is_not_trusted_is_told() {
+fn an_untrusted_authority_is_reported() {
     let repository = Registry::Ecr.repository("untrusted");
     let image = image::load(&repository.tag("1"), &[10_000]);
     let mut environment = aws();

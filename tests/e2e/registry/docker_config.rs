@@ -1,4 +1,4 @@
-//! Docker configs and credential helpers that a test writes.
+//! Docker configs and credential helpers for tests.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::harness::User;
 
-/// The Docker config in a folder of its own.
+/// A Docker config in a separate folder.
 pub fn docker_config(text: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("config.json"), text).unwrap();
@@ -27,7 +27,7 @@ pub struct Helper {
 }
 
 impl Helper {
-    /// A helper that does `script`.
+    /// A helper that runs `script`.
     pub fn doing(host: &str, script: &str) -> Self {
         let config = docker_config(&json!({ "credHelpers": { (host): "nd-test" } }).to_string());
         let program = config.path().join("docker-credential-nd-test");
@@ -37,12 +37,12 @@ impl Helper {
         Self { config, path }
     }
 
-    /// A helper that answers with this user, for this registry only, and counts how often it is asked.
+    /// A helper that returns this user for this registry only, and counts its calls.
     pub fn answering(host: &str, user: &User) -> Self {
         Self::answering_anew(host, user, user)
     }
 
-    /// The same, with another user from the second time on.
+    /// The same, with another user from the second call on.
     pub fn answering_anew(host: &str, first: &User, then: &User) -> Self {
         let answer = |user: &User| {
             let answer = json!({ "ServerURL": host, "Username": user.name, "Secret": user.password });

@@ -1,4 +1,4 @@
-//! The whole way to ECR: token, repository, push, pull, container; AWS is moto, the registry has a host name of ECR's form.
+//! The whole path to ECR: token, repository, push, pull, container; AWS is moto, and the registry has an ECR host name.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use super::harness::{ECR_REGION, MOTO, Registry, aws, ca_file, run};
 use crate::docker::{Container, Engine, Image};
 use crate::fixture::{Case, Repository};
 
-/// Asks moto as the AWS command line would.
+/// Calls moto like the AWS command line does.
 fn ask_ecr(action: &str, input: &Value) -> Value {
     let output = Command::new("curl")
         .args(["--silent", "--show-error", "--noproxy", "*", MOTO, "--data", &input.to_string()])
@@ -23,7 +23,7 @@ fn ask_ecr(action: &str, input: &Value) -> Value {
 }
 
 #[test]
-fn an_application_gets_into_ecr_and_runs_from_there() {
+fn an_application_is_pushed_to_ecr_and_runs_from_there() {
     let engine = Engine::with_base(22);
     let application = Repository::compose(&Case::named("npm-next16-app"));
     let repository = Registry::Ecr.repository("shop");
@@ -41,7 +41,7 @@ fn an_application_gets_into_ecr_and_runs_from_there() {
     assert_eq!(repository.config("1")["config"]["Labels"]["org.opencontainers.image.revision"], application.head());
 
     assert_no_secret_in_files(application.path(), &[], &secrets);
-    // Compiled JavaScript may hold what looks like the beginning of a token.
+    // Compiled JavaScript may contain text that looks like the start of a token.
     let secrets: Vec<_> = secrets.iter().map(String::as_str).filter(|secret| secret.len() > 3).collect();
     assert_eq!(image.containing(&secrets), Vec::<&str>::new());
 
@@ -61,7 +61,7 @@ fn an_application_gets_into_ecr_and_runs_from_there() {
 }
 
 #[test]
-fn a_repository_is_made_once_and_then_left_as_it_is() {
+fn a_repository_is_created_once_and_left_unchanged() {
     let repository = Registry::Ecr.repository("ensured");
     let target = format!("{}/{}", repository.host, repository.path);
     for attempt in ["made", "there already"] {

@@ -1,6 +1,6 @@
-//! A proxy in front of a registry that makes faults: what requests it is told to, in the way it is told to.
+//! A proxy in front of a registry that injects faults into selected requests.
 //!
-//! One request per connection, so that bodies pass through as they are.
+//! One request per connection, so that bodies pass through unchanged.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -9,42 +9,42 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// For how long a client that was refused may still send its body.
+/// How long a rejected client may continue to send its body.
 const DRAIN: Duration = Duration::from_secs(2);
-/// The pause between two pieces on a slow link.
+/// The pause between two chunks on a slow link.
 const TICK: Duration = Duration::from_millis(50);
 const HEAD_LIMIT: usize = 64 * 1024;
 
 /// What happens to a request.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// The registry is not asked; status line without `HTTP/1.1`, header lines, body.
+    /// Answered without the registry; status line without `HTTP/1.1`, header lines, body.
     Answer { status: &'static str, headers: &'static str, body: &'static str },
-    /// The connection ends after so many bytes of the request's body.
+    /// The connection is closed after this many bytes of the request body.
     CutRequest { after: usize },
-    /// The connection ends after so many bytes of the answer.
+    /// The connection is closed after this many bytes of the response.
     CutAnswer { after: usize },
-    /// So many bytes of the request's body per second.
+    /// Bytes of the request body per second.
     Slow { bytes_per_second: usize },
-    /// Nothing is ever answered.
+    /// Never responds.
     Mute,
-    /// The answer has this `Docker-Content-Digest`.
+    /// The response has this `Docker-Content-Digest`.
     Digest(&'static str),
 }
 
-/// A fault and the requests that it is for.
+/// A fault and the requests that it applies to.
 #[derive(Debug)]
 pub struct Rule {
     method: &'static str,
     /// Part of the path.
     path: &'static str,
     fault: Fault,
-    /// How many requests it is for.
+    /// The number of requests that it applies to.
     left: AtomicUsize,
 }
 
 impl Rule {
-    /// All requests with this method and `path` as part of their path.
+    /// All requests with this method whose path contains `path`.
     pub fn new(method: &'static str, path: &'static str, fault: Fault) -> Self {
         Self { method, path, fault, left: AtomicUsize::new(usize::MAX) }
     }
@@ -61,7 +61,7 @@ impl Rule {
     }
 }
 
-/// The proxy, as long as it lives.
+/// A running proxy, stopped on drop.
 pub struct FaultProxy {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -93,7 +93,7 @@ impl FaultProxy {
                     return;
                 }
                 let shared = Arc::clone(&for_thread);
-                // A connection that breaks is what this proxy is for.
+                // Broken connections are the purpose of this proxy.
                 thread::spawn(move || shared.serve(client));
             }
         });
@@ -105,7 +105,7 @@ impl FaultProxy {
         self.address.to_string()
     }
 
-    /// How many requests with this method and part of the path there were.
+    /// The number of requests with this method and this part of the path.
     pub fn count(&self, method: &str, path: &str) -> usize {
         let seen = self.shared.seen.lock().unwrap();
         seen.iter().filter(|line| line.starts_with(method) && line.contains(path)).count()
@@ -115,12 +115,12 @@ impl FaultProxy {
 impl Drop for FaultProxy {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::Relaxed);
-        // Wakes the listener, which then ends.
+        // Wakes the listener, which then exits.
         let _ = TcpStream::connect(self.address);
     }
 }
 
-/// Request or answer up to the empty line, and what was read behind it.
+/// The head of a request or response, and the bytes read after it.
 struct Head {
     method: String,
     path: String,
@@ -130,7 +130,7 @@ struct Head {
 }
 
 impl Head {
-    /// `None` when the peer says something else than HTTP, or nothing.
+    /// `None` if the peer sends nothing, or something other than HTTP.
     fn read(stream: &mut TcpStream) -> io::Result<Option<Self>> {
         let mut bytes = Vec::new();
         let mut chunk = [0; 4096];
@@ -164,7 +164,7 @@ impl Head {
 impl Shared {
     fn serve(&self, mut client: TcpStream) -> io::Result<()> {
         let Some(head) = Head::read(&mut client)? else {
-            // What a server without TLS says to a client that begins with TLS.
+            // The response of a server without TLS to a TLS handshake.
             client.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTPS request to an HTTP server.\n")?;
             return client.shutdown(Shutdown::Both);
         };
@@ -179,7 +179,7 @@ impl Shared {
                 client.write_all(head.as_bytes())?;
                 client.write_all(body.as_bytes())?;
                 client.shutdown(Shutdown::Write)?;
-                // A body that nobody reads would make the system reset the connection, and the answer would be lost.
+                // An unread body would make the system reset the connection, and the response would be lost.
                 client.set_read_timeout(Some(DRAIN))?;
                 io::copy(&mut client, &mut io::sink()).map(drop)
             }
@@ -188,7 +188,7 @@ impl Shared {
         }
     }
 
-    /// Asks the registry, with a fault on the way there or back.
+    /// Forwards to the registry, with a fault in either direction.
     fn pass(&self, mut client: TcpStream, head: &Head, fault: Option<&Fault>) -> io::Result<()> {
         let mut registry = TcpStream::connect(&self.upstream)?;
         registry.write_all(&head.with("Connection", "close"))?;

@@ -1,5 +1,5 @@
-//! Networks and registries that fail in the middle of a push: each ends in a correct push or in a clear error, and no tag ever
-//! leads to an incomplete image.
+//! Networks and registries that fail during a push: each ends in a correct push or in a clear error, and no tag ever
+//! refers to an incomplete image.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::program::start_nextdeploy;
 const CANCEL_LIMIT: Duration = Duration::from_secs(2);
 const OTHER_DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-/// An image on its way to a registry, with faults in between.
+/// An image to push to a registry through a proxy with faults.
 struct Way {
     proxy: FaultProxy,
     /// Behind the proxy.
@@ -64,13 +64,13 @@ fn unauthorized() -> Fault {
 }
 
 #[test]
-fn a_connection_cut_in_the_middle_of_a_layer_is_made_good() {
+fn a_connection_cut_during_a_layer_is_retried() {
     let cut = Rule::new("PATCH", "/blobs/uploads/", Fault::CutRequest { after: 100_000 }).first(1);
     Way::to(Registry::Open, vec![cut]).check_arrives();
 }
 
 #[test]
-fn a_registry_that_is_busy_gets_its_time() {
+fn a_busy_registry_is_waited_for() {
     let way = Way::to(Registry::Open, vec![Rule::new("PUT", "/manifests/", too_many()).first(2)]);
     let started = Instant::now();
     let run = run(&["push", "--json", &way.image.tag], &[]);
@@ -83,26 +83,26 @@ fn a_registry_that_is_busy_gets_its_time() {
 }
 
 #[test]
-fn a_burst_of_server_errors_is_made_good() {
+fn a_burst_of_server_errors_is_retried() {
     let burst = answer("500 Internal Server Error", r#"{"errors":[{"code":"UNKNOWN","message":"unknown error"}]}"#);
     Way::to(Registry::Open, vec![Rule::new("PUT", "/manifests/", burst).first(2)]).check_arrives();
 }
 
 #[test]
-fn server_errors_without_end_are_told() {
+fn persistent_server_errors_are_reported() {
     let way = Way::to(Registry::Open, vec![Rule::new("PUT", "/manifests/", answer("503 Service Unavailable", "{}"))]);
     way.check_refused(6, "registry/server-error", &["5 attempts", &way.proxy.host()]);
     assert_eq!(way.proxy.count("PUT", "/manifests/"), 5);
 }
 
 #[test]
-fn an_answer_that_is_lost_is_asked_for_again() {
+fn a_lost_response_is_retried() {
     Way::to(Registry::Open, vec![Rule::new("PUT", "/manifests/", Fault::CutAnswer { after: 0 }).first(1)])
         .check_arrives();
 }
 
 #[test]
-fn what_cannot_change_is_not_tried_again() {
+fn permanent_failures_are_not_retried() {
     let denied = answer(
         "403 Forbidden",
         r#"{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}"#,
@@ -113,7 +113,7 @@ fn what_cannot_change_is_not_tried_again() {
 }
 
 #[test]
-fn a_401_in_the_middle_is_told_when_there_are_no_other_credentials() {
+fn a_401_during_a_push_is_reported_without_other_credentials() {
     let way = Way::to(Registry::Htpasswd, vec![Rule::new("PUT", "/manifests/", unauthorized())]);
     let run = run(&["push", &way.image.tag], &User::named("nd-user").settings());
     assert_refused(&run, 5, "registry/unauthorized", &["NEXTDEPLOY_PASSWORD"]);
@@ -121,9 +121,9 @@ fn a_401_in_the_middle_is_told_when_there_are_no_other_credentials() {
 }
 
 #[test]
-fn a_401_in_the_middle_makes_the_helper_asked_again() {
+fn a_401_during_a_push_calls_the_helper_again() {
     let way = Way::to(Registry::Htpasswd, vec![Rule::new("PUT", "/manifests/", unauthorized()).first(1)]);
-    // Both may push; only newer credentials are worth another attempt.
+    // Both may push; only different credentials justify another attempt.
     let (first, then) = (User::named("gitlab-ci-token"), User::named("nd-user"));
     let helper = Helper::answering_anew(&way.proxy.host(), &first, &then);
     let run = run(&["push", &way.image.tag], &helper.environment());
@@ -133,20 +133,20 @@ fn a_401_in_the_middle_makes_the_helper_asked_again() {
 }
 
 #[test]
-fn a_wrong_digest_header_does_not_change_what_is_told() {
+fn a_wrong_digest_header_does_not_change_the_reported_digest() {
     for method in ["PUT", "HEAD"] {
         Way::to(Registry::Open, vec![Rule::new(method, "/manifests/", Fault::Digest(OTHER_DIGEST))]).check_arrives();
     }
 }
 
-/// As ECR answers for a repository whose tags are immutable.
+/// ECR's response for a repository with immutable tags.
 fn immutable() -> Rule {
     let body = r#"{"errors":[{"code":"TAG_INVALID","message":"The image tag '1' already exists in the 'shop' repository and cannot be overwritten because the tag is immutable."}]}"#;
     Rule::new("PUT", "/manifests/", answer("400 Bad Request", body))
 }
 
 #[test]
-fn an_immutable_tag_that_has_this_image_already_is_a_success() {
+fn an_immutable_tag_with_the_same_image_is_a_success() {
     let way = Way::to(Registry::Open, vec![immutable()]);
     let direct = image::name(&way.image, &format!("{}/{}:1", Registry::Open.host(), way.repository.path));
     direct.engine.docker(&["push", "--quiet", &direct.tag]);
@@ -154,7 +154,7 @@ fn an_immutable_tag_that_has_this_image_already_is_a_success() {
 }
 
 #[test]
-fn an_immutable_tag_that_has_another_image_is_told() {
+fn an_immutable_tag_with_another_image_is_reported() {
     let way = Way::to(Registry::Open, vec![immutable()]);
     let other = image::load(&format!("{}/{}:1", Registry::Open.host(), way.repository.path), &[10_000]);
     other.engine.docker(&["push", "--quiet", &other.tag]);
@@ -164,7 +164,7 @@ fn an_immutable_tag_that_has_another_image_is_told() {
     way.repository.assert_whole();
 }
 
-/// Interrupts a push as soon as a layer is on its way.
+/// Interrupts a push as soon as a layer is being transferred.
 fn check_interrupt(fault: Fault) {
     let way = Way::to(Registry::Open, vec![Rule::new("PATCH", "/blobs/uploads/", fault)]);
     let folder = tempfile::tempdir().unwrap();
@@ -183,11 +183,11 @@ fn check_interrupt(fault: Fault) {
 }
 
 #[test]
-fn interrupt_ends_a_push_in_the_middle_of_a_layer() {
+fn interrupt_stops_a_push_during_a_layer() {
     check_interrupt(Fault::Slow { bytes_per_second: 50_000 });
 }
 
 #[test]
-fn interrupt_ends_a_push_to_a_registry_that_does_not_answer() {
+fn interrupt_stops_a_push_to_a_silent_registry() {
     check_interrupt(Fault::Mute);
 }

@@ -1,4 +1,4 @@
-//! The registries that `scripts/services` starts, who may do what there, and what is in them as `skopeo` sees it.
+//! The registries started by `scripts/services`, their users, and their content as seen by `skopeo`.
 
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,17 +20,17 @@ pub const ECR_REGION: &str = "eu-central-1";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registry {
     Open,
-    /// Name and password.
+    /// User name and password.
     Htpasswd,
     /// Bearer tokens of a token server.
     Token,
     /// Bearer tokens, TLS.
     Ghcr,
-    /// The password of ECR's authorization token, TLS.
+    /// The password from ECR's authorization token, TLS.
     Ecr,
 }
 
-/// Who asks a registry.
+/// A user of a registry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     pub name: String,
@@ -60,7 +60,7 @@ impl Registry {
         }
     }
 
-    /// Somebody who may push; nobody at the open registry.
+    /// A user who may push; anonymous at the open registry.
     pub fn pusher(self) -> Option<User> {
         match self {
             Self::Open => None,
@@ -70,7 +70,7 @@ impl Registry {
         }
     }
 
-    /// A repository that no other test has.
+    /// A unique repository.
     pub fn repository(self, name: &str) -> Repository {
         let name = unique(name);
         let path = if self == Self::Ghcr { format!("nd-acme/{name}") } else { name };
@@ -79,7 +79,7 @@ impl Registry {
 }
 
 impl User {
-    /// As settings of the program, for the only registry of a run.
+    /// As settings for the only registry of a run.
     pub fn settings(&self) -> [(&str, &str); 2] {
         [("NEXTDEPLOY_USERNAME", &self.name), ("NEXTDEPLOY_PASSWORD", &self.password)]
     }
@@ -91,7 +91,7 @@ impl User {
     }
 }
 
-/// AWS for the program: moto, with keys of nobody. The region is in the host names.
+/// AWS for the program: moto, with arbitrary keys. The region is in the host names.
 pub fn aws() -> Vec<(&'static str, &'static str)> {
     vec![
         ("AWS_ENDPOINT_URL", MOTO),
@@ -100,7 +100,7 @@ pub fn aws() -> Vec<(&'static str, &'static str)> {
     ]
 }
 
-/// Runs the program anywhere, with nothing of a developer's environment but `environment`.
+/// Runs the program in any folder, with nothing from the developer's environment but `environment`.
 pub fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Run {
     let folder = tempfile::tempdir().unwrap();
     let run = nextdeploy_with(&Engine::default(), folder.path(), arguments, environment);
@@ -108,7 +108,7 @@ pub fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Run {
     run
 }
 
-/// The run succeeded and told exactly these references, each with the digest that the registry has, in this order.
+/// The run succeeded and printed exactly these references, each with the digest in the registry, in this order.
 pub fn assert_pushed(run: &Run, references: &[(&Repository, &str)]) {
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     let expected: Vec<_> = references
@@ -118,7 +118,7 @@ pub fn assert_pushed(run: &Run, references: &[(&Repository, &str)]) {
     assert_eq!(run.stdout.lines().collect::<Vec<_>>(), expected, "{}", run.stderr);
 }
 
-/// The run failed with this exit code, and told the error's code, one action, and these words.
+/// The run failed with this exit code, and printed the error code, one action, and these words.
 pub fn assert_refused(run: &Run, exit_code: i32, code: &str, words: &[&str]) {
     assert_eq!(run.code, Some(exit_code), "{}", run.stderr);
     assert_eq!(run.stdout, "", "{}", run.stderr);
@@ -129,29 +129,29 @@ pub fn assert_refused(run: &Run, exit_code: i32, code: &str, words: &[&str]) {
     }
 }
 
-/// `nd-e2e-NAME-…`, different at each call.
+/// `nd-e2e-NAME-…`, different for each call.
 pub fn unique(name: &str) -> String {
     static CALLS: AtomicU32 = AtomicU32::new(0);
     let moment = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis();
     format!("nd-e2e-{name}-{moment}-{}", CALLS.fetch_add(1, Ordering::Relaxed))
 }
 
-/// The file with the certificate authority of the registries with TLS.
+/// The certificate authority of the registries with TLS.
 pub fn ca_file() -> String {
     format!("{}/registry-ca.crt", services_folder())
 }
 
-/// A repository, under the host by which the program knows the registry.
+/// A repository, under the host that the program uses for the registry.
 #[derive(Debug, Clone)]
 pub struct Repository {
     pub host: String,
     pub path: String,
-    /// Where `skopeo` looks: never through a proxy of the test.
+    /// The host that `skopeo` uses: never through a proxy of the test.
     registry: Registry,
 }
 
 impl Repository {
-    /// The same repository behind another host, such as a proxy in front of the registry.
+    /// The same repository under another host, such as a proxy in front of the registry.
     pub fn behind(&self, host: &str) -> Self {
         Self { host: host.to_owned(), ..self.clone() }
     }
@@ -184,7 +184,7 @@ impl Repository {
         serde_json::from_str(&self.inspect(&["inspect", "--config"], tag)).unwrap()
     }
 
-    /// Every tag leads to a manifest whose configuration and layers are all there and have the digests that it names.
+    /// Every tag refers to a manifest whose configuration and layers all exist and match their digests.
     pub fn assert_whole(&self) {
         for tag in self.tags() {
             let copy = tempfile::tempdir().unwrap();
@@ -199,7 +199,7 @@ impl Repository {
         self.skopeo(arguments, &format!(":{tag}")).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// Runs `skopeo ARGUMENTS LOGIN docker://REPOSITORY` with `rest` right behind.
+    /// Runs `skopeo ARGUMENTS LOGIN docker://REPOSITORY` with `rest` appended.
     fn skopeo(&self, arguments: &[&str], rest: &str) -> Result<String, String> {
         let (verb, options) = arguments.split_first().unwrap();
         let copies = *verb == "copy";

@@ -1,4 +1,4 @@
-//! Images made of nothing: a few files with bytes that cannot be compressed, so that a layer has its size on the wire as well.
+//! Images made of a few incompressible files, so that the size of a layer is also its size on the wire.
 
 use std::io::Write;
 use std::process::Stdio;
@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 
 use crate::docker::{Engine, Image};
 
-/// Label of the images, to be found again in the registry.
+/// Label of the images, used to identify them in the registry.
 pub const LABEL: (&str, &str) = ("org.opencontainers.image.title", "made of nothing");
 
-/// Loads an image with layers of these sizes in bytes, like no other, and names it `reference`.
+/// Loads a unique image with layers of these sizes in bytes, and names it `reference`.
 pub fn load(reference: &str, layers: &[usize]) -> Image {
     let engine = Engine::default();
     let mut archive = tar::Builder::new(Vec::new());
@@ -59,7 +59,7 @@ fn append(archive: &mut tar::Builder<Vec<u8>>, path: &str, bytes: &[u8]) {
     archive.append_data(&mut header, path, bytes).unwrap();
 }
 
-/// Bytes like no others (xorshift, Marsaglia 2003).
+/// Pseudorandom bytes (xorshift, Marsaglia 2003).
 fn noise(size: usize) -> Vec<u8> {
     static CALLS: AtomicU64 = AtomicU64::new(1);
     let moment = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_nanos();

@@ -1,4 +1,4 @@
-//! What is pushed is what the registry has, under every name, and comes back as it was.
+//! The registry has exactly what was pushed, under every name, and returns it unchanged.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::harness::{Registry, assert_pushed, run};
 use super::image;
 
 #[test]
-fn an_image_arrives_whole_and_comes_back_as_it_was() {
+fn an_image_is_pushed_and_pulled_unchanged() {
     let repository = Registry::Open.repository("landing");
     let image = image::load(&repository.tag("1.0"), &[200_000, 1_000, 700_000]);
     let (layers, id) = (image.layers(), image.inspect()["Id"].clone());
@@ -30,7 +30,7 @@ fn an_image_arrives_whole_and_comes_back_as_it_was() {
 }
 
 #[test]
-fn twenty_tags_arrive_with_one_digest() {
+fn twenty_tags_have_one_digest() {
     let repository = Registry::Open.repository("tags");
     let names: Vec<_> = (1..=20).map(|number| format!("1.0.{number}")).collect();
     let first = image::load(&repository.tag(&names[0]), &[100_000, 100_000]);
@@ -48,7 +48,7 @@ fn twenty_tags_arrive_with_one_digest() {
 }
 
 #[test]
-fn a_second_push_moves_nothing_and_says_so() {
+fn a_second_push_transfers_nothing_and_reports_it() {
     let repository = Registry::Open.repository("again");
     let image = image::load(&repository.tag("1"), &[100_000, 100_000]);
     let result = |arguments: &[&str]| {
@@ -65,7 +65,7 @@ fn a_second_push_moves_nothing_and_says_so() {
 }
 
 #[test]
-fn a_registry_that_fails_does_not_hide_the_others() {
+fn a_failing_registry_does_not_affect_the_others() {
     let (open, closed) = (Registry::Open.repository("several"), Registry::Htpasswd.repository("several"));
     let image = image::load(&open.tag("1"), &[50_000]);
     let refused = image::name(&image, &closed.tag("1"));

@@ -1,4 +1,4 @@
-//! Who we are at a registry: every place that credentials come from, and what is told when they are not good.
+//! Registry logins: every source of credentials, and the errors when they are wrong.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use super::image;
 use crate::docker::Image;
 use crate::program::Run;
 
-/// A small image, named for a repository of `registry` that is new.
+/// A small image, named for a new repository of `registry`.
 fn image_for(registry: Registry) -> (Repository, Image) {
     let repository = registry.repository("logins");
     let image = image::load(&repository.tag("1"), &[20_000]);
@@ -28,7 +28,7 @@ fn check_accepted(registry: Registry, environment: &[(&str, &str)]) {
     repository.assert_whole();
 }
 
-/// Nothing arrives, the error has this code, one hint and these words, and no password.
+/// Nothing is pushed; the error has this code, one hint and these words, and no password.
 fn check_refused(registry: Registry, environment: &[(&str, &str)], code: &str, words: &[&str]) {
     let (repository, image) = image_for(registry);
     let run = push(&image, environment);
@@ -41,8 +41,8 @@ fn check_refused(registry: Registry, environment: &[(&str, &str)], code: &str, w
 }
 
 #[test]
-fn name_and_password_open_a_registry_with_basic_authentication() {
-    // The password makes `+` and `/` in Base64, which Docker's header must not have.
+fn basic_authentication_works() {
+    // The password gives `+` and `/` in Base64, which Docker's header must not contain.
     check_accepted(Registry::Htpasswd, &User::named("nd-user").settings());
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), format!("{}\n", User::named("nd-user").password)).unwrap();
@@ -51,14 +51,14 @@ fn name_and_password_open_a_registry_with_basic_authentication() {
 }
 
 #[test]
-fn a_wrong_password_is_told_without_it() {
+fn a_wrong_password_is_reported_without_showing_it() {
     let wrong = [("NEXTDEPLOY_USERNAME", "nd-user"), ("NEXTDEPLOY_PASSWORD", "wrong-9e107d")];
     check_refused(Registry::Htpasswd, &wrong, "registry/unauthorized", &["NEXTDEPLOY_PASSWORD", "127.0.0.1:5591"]);
     check_refused(Registry::Htpasswd, &[], "registry/no-credentials", &["--username", "127.0.0.1:5591"]);
 }
 
 #[test]
-fn bearer_tokens_open_a_registry_for_those_who_may_push() {
+fn bearer_tokens_work_for_users_who_may_push() {
     check_accepted(Registry::Token, &User::named("nd-writer").settings());
     for (user, code) in [
         ("nd-reader", "registry/denied"),
@@ -74,7 +74,7 @@ fn bearer_tokens_open_a_registry_for_those_who_may_push() {
 }
 
 #[test]
-fn who_may_only_read_can_pull() {
+fn a_read_only_user_can_pull() {
     let (repository, image) = image_for(Registry::Token);
     assert_pushed(&push(&image, &User::named("nd-writer").settings()), &[(&repository, "1")]);
     image.engine.docker(&["image", "rm", &image.tag]);
@@ -86,7 +86,7 @@ fn who_may_only_read_can_pull() {
     assert_refused(&refused, 5, "registry/no-credentials", &["127.0.0.1:5592"]);
 }
 
-/// As the runner sets the environment of a job.
+/// The environment that the runner sets for a job.
 fn github(actor: &'static str, token: &str) -> Vec<(&'static str, String)> {
     [
         ("GITHUB_ACTIONS", "true"),
@@ -106,7 +106,7 @@ fn borrowed<'e>(environment: &'e [(&'static str, String)]) -> Vec<(&'static str,
 }
 
 #[test]
-fn the_token_of_a_github_job_opens_ghcr() {
+fn the_token_of_a_github_job_works_for_ghcr() {
     let token = |user: &'static str| github(user, &User::named(user).password);
     check_accepted(Registry::Ghcr, &borrowed(&token("nd-writer")));
     let settings_page = "https://github.com/orgs/nd-acme/packages/container/";
@@ -137,7 +137,7 @@ fn the_token_of_a_github_job_opens_ghcr() {
 }
 
 #[test]
-fn the_variables_of_a_gitlab_job_open_its_registry() {
+fn the_variables_of_a_gitlab_job_work_for_its_registry() {
     let job = User::named("gitlab-ci-token");
     let host = Registry::Htpasswd.host();
     let common = [("GITLAB_CI", "true"), ("CI", "true"), ("CI_REGISTRY", host)];
@@ -157,7 +157,7 @@ fn the_variables_of_a_gitlab_job_open_its_registry() {
 }
 
 #[test]
-fn the_docker_config_is_read_in_its_order_and_never_written() {
+fn the_docker_config_is_read_in_order_and_never_written() {
     let (user, host) = (User::named("nd-user"), Registry::Htpasswd.host());
     let right = user.docker_config(host);
     let wrong = User { password: "wrong-d174ab".to_owned(), ..user }.docker_config(host);
@@ -176,7 +176,7 @@ fn the_docker_config_is_read_in_its_order_and_never_written() {
 }
 
 #[test]
-fn a_broken_docker_config_is_told_with_its_place() {
+fn a_broken_docker_config_is_reported_with_its_location() {
     let broken = docker_config("{\n  \"auths\": {,}\n}");
     let environment = [("DOCKER_CONFIG", path_of(&broken))];
     let (repository, image) = image_for(Registry::Htpasswd);
@@ -193,14 +193,14 @@ fn a_broken_docker_config_is_told_with_its_place() {
 }
 
 #[test]
-fn a_credential_helper_is_asked() {
+fn a_credential_helper_is_used() {
     let helper = Helper::answering(Registry::Htpasswd.host(), &User::named("nd-user"));
     check_accepted(Registry::Htpasswd, &helper.environment());
     assert_eq!(helper.asked(), 1);
 }
 
 #[test]
-fn a_helper_that_has_nothing_leaves_it_to_the_next_place() {
+fn a_helper_without_credentials_falls_back_to_the_next_source() {
     let helper = Helper::doing(Registry::Htpasswd.host(), "echo 'credentials not found in native keychain'; exit 1");
     let mut environment = helper.environment().to_vec();
     let job = User::named("gitlab-ci-token");
@@ -209,7 +209,7 @@ fn a_helper_that_has_nothing_leaves_it_to_the_next_place() {
 }
 
 #[test]
-fn helpers_that_misbehave_are_told() {
+fn helper_failures_are_reported() {
     let secret = "helpersecret-1f3870";
     for (script, words) in [
         (format!("echo 'not json {secret}'"), ["JSON", "docker-credential-nd-test"]),
@@ -238,7 +238,7 @@ fn helpers_that_misbehave_are_told() {
 }
 
 #[test]
-fn a_helper_that_hangs_is_ended() {
+fn a_hanging_helper_is_killed() {
     let helper = Helper::doing(Registry::Htpasswd.host(), "echo $$ >\"${0%/*}/pid\"; exec sleep 300");
     let (_, image) = image_for(Registry::Htpasswd);
     let started = Instant::now();

@@ -1,5 +1,5 @@
-//! Images on their way to registries and back: real registries and AWS on loopback (`scripts/services start registries aws`), faults
-//! that a proxy in front of a registry makes, and `skopeo` to see what landed.
+//! Pushes and pulls with real registries and AWS on loopback (`scripts/services start registries aws`), faults injected by a
+//! proxy in front of a registry, and `skopeo` to check the result.
 
 mod docker_config;
 mod fault_proxy;

@@ -1,4 +1,4 @@
-//! A company's proxy: `CONNECT` and plain requests, passed on and written down.
+//! A corporate proxy: forwards and records `CONNECT` and plain requests.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::thread;
 
 const HEAD_LIMIT: usize = 64 * 1024;
 
-/// The proxy. Its thread ends with the tests.
+/// The proxy. Its thread runs until the tests end.
 pub struct Relay {
     address: SocketAddr,
     /// `CONNECT host:port`, `POST http://…`.
@@ -33,7 +33,7 @@ impl Relay {
         format!("http://{}", self.address)
     }
 
-    /// How many requests named this host.
+    /// The number of requests for this host.
     pub fn count(&self, host: &str) -> usize {
         self.seen.lock().unwrap().iter().filter(|line| line.contains(host)).count()
     }
@@ -52,7 +52,7 @@ fn pass(mut client: TcpStream, noted: &Mutex<Vec<String>>) -> io::Result<()> {
     if method == "CONNECT" {
         client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
     } else {
-        // A connection carries one request, so that the next one is written down too.
+        // A connection carries one request, so that the next one is recorded, too.
         write!(server, "{}\r\nConnection: close\r\n\r\n", without_connection(&head))?;
     }
     server.write_all(&rest)?;

@@ -1,4 +1,4 @@
-//! The app that is run, built once for all tests that overlap, and what is left when a test ends.
+//! The app that is run, built once for all concurrent tests, and the checks for leftovers.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use crate::fixture::{Repository, copy_tree};
 use crate::http;
 use crate::program::{Run, nextdeploy_with};
 
-/// Name of the app, and so of everything that is made for it.
+/// Name of the app, and prefix of everything created for it.
 const TAG: &str = "nd-e2e-run:app";
 
 /// The image of the app; removed with its last user.
@@ -38,11 +38,11 @@ pub fn app_image(engine: &Engine) -> Arc<Image> {
     image
 }
 
-/// One app under a name of its own, so that tests do not see each other; everything of it is removed at the end, and only then may
+/// One app with a unique name, so that tests do not affect each other; everything it created is removed on drop, and only then may
 /// anything be left.
 pub struct App {
     pub engine: Engine,
-    /// In the label of the image that it is run from.
+    /// The label of the image that it runs from.
     pub name: String,
     pub image: String,
     folder: tempfile::TempDir,
@@ -52,7 +52,7 @@ pub struct App {
 impl Drop for App {
     fn drop(&mut self) {
         for name in self.containers() {
-            // With its secrets, and in any case.
+            // Including its secrets, and in any case.
             nextdeploy_with(&self.engine, self.folder.path(), &["rm", "--force", &name], &[]);
             let _ = self.engine.try_docker(&["rm", "--force", "--volumes", &name]);
         }
@@ -75,7 +75,7 @@ impl App {
         Self::labelled(engine, name, &built.tag.clone(), Some(built))
     }
 
-    /// The app of the fixture in another engine, which gets it as it was built.
+    /// The app of the fixture in another engine, into which the built image is loaded.
     pub fn of_fixture_at(engine: Engine, name: &str) -> Self {
         engine.require_base(22);
         let built = app_image(&Engine::with_base(22));
@@ -84,12 +84,12 @@ impl App {
         assert!(saved.wait().unwrap().success() && loaded.status.success(), "{loaded:?}");
         let app = Self::labelled(engine, name, TAG, None);
         let _turn = PODMAN_TURN.blocking_lock();
-        // The image of the test stays.
+        // The image of the test is kept.
         app.engine.docker(&["image", "rm", "--force", TAG]);
         app
     }
 
-    /// An image that this program did not build.
+    /// An image not built by this program.
     pub fn foreign(name: &str) -> Self {
         Self::foreign_at(Engine::with_base(22), name)
     }
@@ -117,7 +117,7 @@ impl App {
         path.to_string_lossy().into_owned()
     }
 
-    /// `nextdeploy run ARGUMENTS`, with a network of the app's own.
+    /// `nextdeploy run ARGUMENTS`, with a separate network for the app.
     pub fn run(&self, arguments: &[&str]) -> Run {
         self.run_with(arguments, &[])
     }
@@ -140,7 +140,7 @@ impl App {
         found.lines().map(str::to_owned).collect()
     }
 
-    /// Youngest first, running or not.
+    /// Newest first, running or not.
     pub fn containers(&self) -> Vec<String> {
         self.list(&["ps", "--all", "--format", "{{.Names}}"])
     }
@@ -154,7 +154,7 @@ impl App {
         serde_json::from_str::<Vec<Value>>(&text).unwrap().remove(0)
     }
 
-    /// Where the one running container can be reached.
+    /// The address of the one running container.
     pub fn address(&self) -> SocketAddr {
         let running = self.running();
         assert_eq!(running.len(), 1, "{running:?}");
@@ -166,7 +166,7 @@ impl App {
         http::get(self.address(), path).unwrap()
     }
 
-    /// Everything with the label of the app, and what helped to make it.
+    /// Everything with the label of the app, and helpers used to create it.
     pub fn left_behind(&self) -> Vec<String> {
         let mut left = self.containers();
         left.extend(self.list(&["volume", "ls", "--format", "{{.Name}}"]));
@@ -176,17 +176,17 @@ impl App {
     }
 }
 
-/// Names of the folders of secrets on this machine, which begin with those of their containers.
+/// Names of the secret folders on this machine, which start with the names of their containers.
 pub fn secret_folders() -> Vec<String> {
     let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().collect::<Vec<_>>();
     let outer = ["/run/nextdeploy", "/dev/shm"].into_iter().flat_map(|place| entries(Path::new(place)));
     let outer = outer.filter(|entry| entry.file_name().to_string_lossy().starts_with("nextdeploy-"));
-    // One that other tests remove at this moment is read as empty.
+    // A folder that another test is removing reads as empty.
     let inner = outer.flat_map(|folder| entries(&folder.path()));
     inner.map(|entry| entry.file_name().into_string().unwrap()).collect()
 }
 
-/// The exit code and what the program said, for the message of an assertion.
+/// The exit code and the output, for the message of an assertion.
 pub fn expect(run: &Run, code: i32) {
     assert_eq!(run.code, Some(code), "stdout: {}\nstderr: {}", run.stdout, run.stderr);
 }

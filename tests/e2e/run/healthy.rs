@@ -1,4 +1,4 @@
-//! Containers that get healthy, and what is in them.
+//! Containers that become healthy, and their content.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -67,7 +67,7 @@ fn a_read_only_root_is_enough_for_image_optimisation_and_pages_that_are_rendered
     assert!(!logs.contains("EROFS") && !logs.contains("EACCES"), "{logs}");
 }
 
-/// What another user of the machine made where a folder of a name that can be guessed would be.
+/// Created by another user of the machine where a folder with a guessable name would be.
 struct StrangersFolder;
 
 impl StrangersFolder {
@@ -92,7 +92,7 @@ impl Drop for StrangersFolder {
 }
 
 #[test]
-fn secrets_reach_the_app_and_nobody_else() {
+fn secrets_reach_only_the_app() {
     let app = App::of_fixture("secrets");
     let _stranger = StrangersFolder::make();
     let file = app.write("key.txt", "sk-file-canary\n");
@@ -120,7 +120,7 @@ fn secrets_reach_the_app_and_nobody_else() {
     let (inner, outer) = (Path::new(source), Path::new(source).parent().unwrap());
     let state = |path: &Path| fs::metadata(path).map(|found| (found.uid(), found.mode() & 0o7777)).unwrap();
     assert_eq!((state(outer), state(inner)), ((0, 0o700), (1001, 0o500)));
-    // Another user of the machine, and one with the number of the app's.
+    // Another user of the machine, and one with the same id as the app's user.
     for user in ["12345", "1001"] {
         let key = inner.join("API_KEY");
         let elsewhere = outer.with_extension("moved");
@@ -166,7 +166,7 @@ fn a_new_volume_belongs_to_the_app_and_an_old_one_stays_as_it_is() {
 }
 
 #[test]
-fn whoever_the_app_runs_as_reads_its_secrets_alone() {
+fn only_the_user_of_the_app_can_read_its_secrets() {
     let app = App::foreign("owner");
     for user in ["1005", "node", "node:1005", "2000:3000"] {
         let document = app.write(
@@ -195,7 +195,7 @@ fn whoever_the_app_runs_as_reads_its_secrets_alone() {
 }
 
 #[test]
-fn a_document_says_what_flags_can_change() {
+fn flags_override_the_document() {
     let app = App::of_fixture("document");
     app.write("app.env", "GREETING=\"from the file\"\nVERSION=file\n");
     fs::create_dir(app.path().join("shared")).unwrap();
@@ -227,7 +227,7 @@ fn a_document_says_what_flags_can_change() {
 }
 
 #[test]
-fn a_dry_run_tells_every_choice_and_makes_nothing() {
+fn a_dry_run_prints_every_choice_and_creates_nothing() {
     let app = App::of_fixture("dry");
     let run = app.run_with(
         &["--dry-run", "--secret", "API_KEY", "--publish", "0.0.0.0:80", &app.image],
@@ -253,7 +253,7 @@ fn a_dry_run_tells_every_choice_and_makes_nothing() {
 }
 
 #[test]
-fn an_image_of_others_is_run_as_it_is() {
+fn a_foreign_image_runs_unchanged() {
     let app = App::foreign("foreign");
     let document = app.write(
         "c.yml",

@@ -1,4 +1,4 @@
-//! `run` and `rollback` against the daemon: healthy containers, failing ones, and one in the place of another.
+//! `run` and `rollback` with a daemon: healthy containers, failing ones, and replacements.
 
 mod harness;
 mod healthy;

@@ -12,7 +12,7 @@ use crate::http;
 use crate::program::Run;
 
 #[test]
-fn podman_runs_an_app_replaces_it_and_goes_back() {
+fn podman_runs_replaces_and_rolls_back_an_app() {
     let app = App::of_fixture_at(Engine::service("podman"), "podman");
     let secret = [("API_KEY", "sk-podman-canary")];
     let first = app.run_with(&["--publish", "0", "--secret", "API_KEY", &app.image], &secret);
@@ -57,7 +57,7 @@ fn podman_runs_an_app_replaces_it_and_goes_back() {
 }
 
 #[test]
-fn podman_checks_the_health_that_it_is_asked_for() {
+fn podman_runs_health_checks_on_request() {
     let app = App::foreign_at(Engine::service("podman"), "podman-health");
     let check = "health: {command: [node, -e, 'console.log(`all is well`)'], interval: 1s}\n";
     let document = app.write("c.yml", &format!("{IDLE}{check}"));

@@ -1,4 +1,4 @@
-//! One container in the place of another, with a proxy in front and without.
+//! Replacing a container, with and without a proxy in front.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -40,7 +40,7 @@ fn the_port_moves_to_the_new_container_and_back() {
 }
 
 #[test]
-fn one_that_was_stopped_by_hand_is_not_what_ran_before() {
+fn a_container_stopped_manually_is_not_a_rollback_target() {
     let app = App::of_fixture("stopped");
     let publish = free_port().to_string();
     expect(&app.run(&["--publish", &publish, "--env", "VERSION=one", &app.image]), 0);
@@ -51,7 +51,7 @@ fn one_that_was_stopped_by_hand_is_not_what_ran_before() {
     assert!(back.stderr.contains(&format!("http://127.0.0.1:{publish}")), "{}", back.stderr);
     assert_eq!(app.get("/api/version").text(), "one");
 
-    // Nor is its port forgotten.
+    // Its port is kept, too.
     expect(&app.nextdeploy(&["stop", &app.name]), 0);
     expect(&app.run(&["--replace", "--env", "VERSION=three", &app.image]), 0);
     assert_eq!((app.address().port().to_string(), app.get("/api/version").text()), (publish, "three".to_owned()));
@@ -75,7 +75,7 @@ fn a_replacement_that_fails_leaves_the_old_one_serving() {
     assert_eq!((app.containers(), app.address()), (one.clone(), address));
     assert_eq!(app.get("/api/version").text(), "one");
 
-    // Healthy without its port, and not able to get it.
+    // Healthy without its port, but unable to bind it.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let run = app.run(&["--replace", "--publish", &port, "--env", "VERSION=two", &app.image]);
@@ -91,7 +91,7 @@ fn a_replacement_that_fails_leaves_the_old_one_serving() {
 }
 
 #[test]
-fn of_two_replacements_at_once_one_waits_for_another_time() {
+fn concurrent_replacements_let_only_one_proceed() {
     let app = App::of_fixture("turns");
     expect(&app.run(&["--publish", "0", "--env", "VERSION=one", &app.image]), 0);
     let arguments = ["run", "--network", &app.name, "--replace", "--env", "VERSION=two", &app.image];
@@ -165,7 +165,7 @@ fn no_request_is_lost_behind_a_proxy() {
 }
 
 #[test]
-fn the_site_has_to_be_there_first() {
+fn a_replacement_requires_an_existing_site() {
     let app = App::of_fixture("nosite");
     let caddy = Caddy::empty();
     let run = app.run(&["--replace", "--proxy", &caddy.admin, &app.image]);

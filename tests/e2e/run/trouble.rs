@@ -1,4 +1,4 @@
-//! Launches that go wrong: each ends with its exit code, says why, and leaves nothing behind.
+//! Failing launches: each exits with its exit code, explains why, and leaves nothing behind.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ pub fn check_app(app: &App, document: &str, arguments: &[&str], code: i32) -> Ru
 pub const IDLE: &str = "command: [node, -e, 'console.log(`idle ${1}`); setInterval(() => {}, 1000)']\nports: []\n";
 
 #[test]
-fn one_that_never_gets_healthy_is_removed_with_its_reasons() {
+fn a_container_that_never_becomes_healthy_is_removed_and_explained() {
     let health =
         "health: {command: [node, -e, 'console.log(`probe says no`); process.exit(1)'], interval: 1s, retries: 2}\n";
     let run = check("unhealthy", &format!("{IDLE}{health}"), &[], 7);
@@ -40,7 +40,7 @@ fn one_that_never_gets_healthy_is_removed_with_its_reasons() {
 }
 
 #[test]
-fn one_that_ends_at_once_is_removed_with_its_last_lines() {
+fn a_container_that_exits_at_once_is_removed_and_its_log_shown() {
     let run =
         check("ends", "command: [node, -e, 'console.error(`no database`); process.exit(3)']\nports: []\n", &[], 7);
     assert!(run.stderr.contains("  ! no database") && run.stderr.contains("exit code 3"), "{}", run.stderr);
@@ -49,7 +49,7 @@ fn one_that_ends_at_once_is_removed_with_its_last_lines() {
 }
 
 #[test]
-fn one_that_needs_more_memory_than_it_may_have_is_told_with_the_limit() {
+fn an_out_of_memory_kill_is_reported_with_the_limit() {
     let hungry = "const all = []; setInterval(() => all.push(Buffer.alloc(8e6, 1)), 5)";
     let run = check("hungry", &format!("command: [node, -e, '{hungry}']\nports: []\nmemory: 64m\n"), &[], 7);
     assert!(run.stderr.contains("limit of 64 MiB") && run.stderr.contains("--memory 128m"), "{}", run.stderr);
@@ -76,7 +76,7 @@ fn a_hook_that_fails_undoes_the_launch() {
 }
 
 #[test]
-fn what_cannot_be_used_is_told_before_anything_is_made() {
+fn invalid_options_are_rejected_before_anything_is_created() {
     let run = check("field", "prots: [80]\n", &[], 2);
     assert!(run.stderr.contains("c.yml:1:8") && run.stderr.contains("`ports`"), "{}", run.stderr);
     let run = check("secret", "secrets: [NOT_SET_ANYWHERE]\n", &[], 2);
@@ -116,7 +116,7 @@ fn what_cannot_be_used_is_told_before_anything_is_made() {
 }
 
 #[test]
-fn of_two_at_once_one_wins() {
+fn concurrent_launches_let_only_one_succeed() {
     let app = App::foreign("twice");
     let document = app.write("c.yml", "command: [node, -e, 'setInterval(() => {}, 1000)']\nports: []\n");
     let arguments = ["run", "--network", &app.name, "--spec", &document, &app.image];
@@ -151,7 +151,7 @@ fn an_interrupted_launch_is_undone() {
 }
 
 #[test]
-fn what_a_killed_run_left_is_removed_by_the_next() {
+fn leftovers_of_a_killed_run_are_removed_by_the_next() {
     let app = App::foreign("killed");
     let good = app.write("good.yml", IDLE);
     expect(&app.run(&["--spec", &good, &app.image]), 0);
@@ -166,7 +166,7 @@ fn what_a_killed_run_left_is_removed_by_the_next() {
     }
     running.signal(Signal::KILL);
     running.finish();
-    // Killed at other moments: while it read an image, and while it wrote secrets.
+    // Killed at other times: while reading an image, and while writing secrets.
     let (folder, word) = (format!("/dev/shm/nextdeploy-{}", "0".repeat(32)), "f".repeat(32));
     let secrets = format!("{folder}/{}-{word}", app.name);
     std::fs::create_dir_all(&secrets).unwrap();

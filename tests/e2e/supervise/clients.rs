@@ -1,4 +1,4 @@
-//! Who takes logs: a WebSocket client (RFC 6455) and an HTTP endpoint.
+//! Receivers of logs: a WebSocket client (RFC 6455) and an HTTP endpoint.
 
 use std::collections::VecDeque;
 use std::io::{BufReader, Read, Write};
@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 
 pub const TOKEN: &str = "a-token-of-the-tests-7f3a";
 
-/// The connection after its handshake, or the status of the refusal.
+/// The connection after its handshake, or the status of the rejection.
 pub fn open_socket(address: SocketAddr, target: &str, header: &str) -> Result<BufReader<TcpStream>, u16> {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
@@ -33,7 +33,7 @@ pub fn open_socket(address: SocketAddr, target: &str, header: &str) -> Result<Bu
     let head = String::from_utf8(head).unwrap();
     let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();
     if status == 101 {
-        // The answer to the key above, from the RFC's own example.
+        // The response to the key above, from the example in the RFC.
         assert!(head.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head}");
         Ok(reader)
     } else {
@@ -65,7 +65,7 @@ pub fn read_frame(reader: &mut impl Read) -> std::io::Result<(u8, Vec<u8>)> {
     Ok((head[0] & 0x0f, content))
 }
 
-/// A client that reads all it gets.
+/// A client that reads everything it receives.
 pub struct Listener {
     lines: Arc<Mutex<Vec<String>>>,
     reading: JoinHandle<Option<u16>>,
@@ -105,7 +105,7 @@ impl Listener {
     }
 }
 
-/// An HTTP endpoint for batches, with scripted answers before it takes everything.
+/// An HTTP endpoint for batches, with scripted responses before it accepts everything.
 #[derive(Clone, Default)]
 pub struct Endpoint {
     refusals: Arc<Mutex<VecDeque<u16>>>,
@@ -114,12 +114,12 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// A port that nobody listens on.
+    /// A port without a listener.
     pub fn free_port() -> u16 {
         TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
     }
 
-    /// Listens for ever.
+    /// Listens forever.
     pub fn start(port: u16, refusals: &[u16]) -> Self {
         let endpoint = Self::default();
         endpoint.refusals.lock().unwrap().extend(refusals);

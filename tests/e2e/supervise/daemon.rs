@@ -1,4 +1,4 @@
-//! A daemon that dies under the supervision and comes back.
+//! A daemon that dies while `supervise` is running, and comes back.
 
 use rustix::process::Signal;
 
@@ -8,7 +8,7 @@ use crate::second_daemon::{SecondDaemon, signal_second_daemon, start_second_daem
 const TICKS: &str = "let n = 0; setInterval(() => console.log('tick ' + n++), 20)";
 
 #[test]
-fn a_daemon_that_comes_back_is_used_again() {
+fn a_daemon_that_comes_back_is_reconnected() {
     let daemon = SecondDaemon::start("3g");
     let app = "nd-sup-daemon";
     let container = Managed::run(&daemon.engine, "nd-sup-daemon-a", app, &[], TICKS);
@@ -16,7 +16,7 @@ fn a_daemon_that_comes_back_is_used_again() {
     let file = desk.path("app.log");
     let supervisor = desk.supervise(&[app, "--log-file", file.to_str().unwrap()]);
     wait_for("lines", || (messages(&file, &container.name).len() > 50).then_some(()));
-    // It dies, and is restarted as `systemctl restart docker` does.
+    // Killed, and restarted like `systemctl restart docker` does.
     for (restarts, signal) in [(1, "-KILL"), (2, "-TERM")] {
         signal_second_daemon(signal);
         wait_for("the notice", || {

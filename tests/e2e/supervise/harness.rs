@@ -1,4 +1,4 @@
-//! A supervision that runs, and containers for it.
+//! A running supervisor, and containers for it.
 
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -16,7 +16,7 @@ use crate::http;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Waits until `condition` gives something.
+/// Waits until `condition` returns a value.
 pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
@@ -28,18 +28,18 @@ pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// A folder for the state and the output of supervisions.
+/// A folder for the state and the output of supervisors.
 pub struct Desk {
     pub folder: TempDir,
     engine: Engine,
 }
 
-/// The program while it supervises.
+/// A running supervisor.
 pub struct Supervisor {
     child: RefCell<Child>,
     stderr: PathBuf,
     pub stdout: PathBuf,
-    /// Where metrics are served.
+    /// The address of the metrics.
     pub address: SocketAddr,
 }
 
@@ -52,7 +52,7 @@ impl Desk {
         self.folder.path().join(name)
     }
 
-    /// Starts `nextdeploy supervise ARGUMENTS` on a free port, and waits until it watches.
+    /// Starts `nextdeploy supervise ARGUMENTS` on a free port, and waits until it is watching.
     pub fn supervise(&self, arguments: &[&str]) -> Supervisor {
         let mut supervisor = self.start(arguments);
         supervisor.wait_for_words("watching ");
@@ -62,7 +62,7 @@ impl Desk {
         supervisor
     }
 
-    /// The same where it cannot begin: the exit code and what was told.
+    /// The same if it cannot start: the exit code and standard error.
     pub fn refused(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let supervisor = self.start(arguments);
         let status = wait_for("the end of the program", || supervisor.child.borrow_mut().try_wait().unwrap());
@@ -117,14 +117,14 @@ impl Supervisor {
         line.map(|value| value.parse().unwrap())
     }
 
-    /// The most memory that it ever had, in KiB.
+    /// Its peak memory, in KiB.
     pub fn peak_memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         peak.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    /// Sends `signal`, and returns the exit code and what was told.
+    /// Sends `signal`; returns the exit code and standard error.
     pub fn end(self, signal: Signal) -> (Option<i32>, String) {
         rustix::process::kill_process(Pid::from_child(&self.child.borrow()), signal).unwrap();
         let started = Instant::now();
@@ -142,14 +142,14 @@ impl Drop for Supervisor {
     }
 }
 
-/// A container of ours, removed at the end.
+/// A managed container, removed on drop.
 pub struct Managed {
     pub engine: Engine,
     pub name: String,
 }
 
 impl Managed {
-    /// Runs `script` by Node.js; `app` is its label.
+    /// Runs `script` with Node.js; `app` is its label.
     pub fn run(engine: &Engine, name: &str, app: &str, options: &[&str], script: &str) -> Self {
         let label = format!("nextdeploy.app={app}");
         let options = [&["--label", "nextdeploy.managed=true", "--label", &label], options].concat();

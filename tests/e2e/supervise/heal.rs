@@ -1,4 +1,4 @@
-//! What is restarted, what is left alone, and when it stops trying.
+//! Which containers are restarted, which are left alone, and when it gives up.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::harness::{Desk, Managed, wait_for};
 use crate::docker::Engine;
 
 const WAITS: &str = "setInterval(Boolean, 1000); process.on('SIGTERM', () => process.exit(0))";
-/// Unhealthy as soon as somebody makes the file; the folder is empty again after a restart.
+/// Unhealthy as soon as the file exists; the folder is empty again after a restart.
 const SICK: &str = "process.exit(require('fs').existsSync('/sick/now') ? 1 : 0)";
 
 fn health(script: &str) -> Vec<String> {
@@ -22,7 +22,7 @@ fn borrowed(words: &[String]) -> Vec<&str> {
 }
 
 #[test]
-fn a_killed_container_comes_back_and_a_stopped_one_does_not() {
+fn killed_containers_restart_and_stopped_ones_do_not() {
     let engine = Engine::with_base(22);
     let app = "nd-sup-kill";
     let stopped_before = Managed::run(&engine, "nd-sup-kill-before", app, &[], WAITS);
@@ -42,7 +42,7 @@ fn a_killed_container_comes_back_and_a_stopped_one_does_not() {
     engine.docker(&["stop", "--time", "5", &stopped.name]);
     supervisor.wait_for_words("`nd-sup-kill-a` exited with code 137: restart 1 of 5");
     wait_for("the restart", || (killed.status() == "running" && killed.started_at() != before).then_some(()));
-    // Longer than several looks and the first delay.
+    // Longer than several inspections and the first delay.
     sleep(Duration::from_secs(6));
     for container in [&stopped_before, &stopped, &without_policy, &of_another, &foreign] {
         assert_eq!(container.status(), "exited", "{}\n{}", container.name, supervisor.told());
@@ -90,7 +90,7 @@ fn an_unhealthy_container_is_restarted() {
 }
 
 #[test]
-fn after_the_budget_it_is_left_alone_until_somebody_starts_it() {
+fn after_the_budget_a_container_is_left_alone_until_it_is_started() {
     let engine = Engine::with_base(22);
     let app = "nd-sup-budget";
     let health = health("process.exit(1)");
@@ -114,7 +114,7 @@ fn after_the_budget_it_is_left_alone_until_somebody_starts_it() {
 }
 
 #[test]
-fn a_row_of_ends_for_memory_is_told_and_left_to_the_daemon() {
+fn repeated_out_of_memory_kills_are_reported_and_left_to_the_daemon() {
     let engine = Engine::with_base(22);
     let app = "nd-sup-memory";
     let desk = Desk::new(&engine);

@@ -1,4 +1,4 @@
-//! Logs arrive everywhere, whole and once, whatever their receivers and the program itself go through.
+//! Logs arrive at every destination complete and exactly once, whatever happens to the receivers and the program.
 
 use std::fs;
 use std::io::Read;
@@ -11,7 +11,7 @@ use super::clients::{Endpoint, Listener, TOKEN, open_socket};
 use super::harness::{Desk, Managed, messages, messages_in, wait_for};
 use crate::docker::Engine;
 
-/// Prints `lines` lines to each stream as fast as they are taken, then waits. The stream is part of each line.
+/// Prints `lines` lines to each stream as fast as possible, then waits. Each line contains its stream.
 fn burst(lines: u32) -> String {
     format!(
         "const write = (stream, name) => {{ let n = 0; const go = () => {{ while (n < {lines}) {{ \
@@ -20,7 +20,7 @@ fn burst(lines: u32) -> String {
     )
 }
 
-/// Fails unless `messages` has every line of [`burst`] once, and each stream in order.
+/// Fails unless `messages` contains every line of [`burst`] exactly once, and each stream in order.
 fn assert_complete(place: &str, messages: &[String], lines: u32) {
     for stream in ["out", "err"] {
         let ours = messages.iter().filter_map(|message| message.strip_prefix(stream));
@@ -36,7 +36,7 @@ fn assert_complete(place: &str, messages: &[String], lines: u32) {
 }
 
 #[test]
-fn thousands_of_lines_arrive_in_file_endpoint_and_socket() {
+fn thousands_of_lines_reach_file_endpoint_and_socket() {
     const LINES: u32 = 40_000;
     let engine = Engine::with_base(22);
     let (app, desk) = ("nd-sup-burst", Desk::new(&engine));
@@ -91,7 +91,7 @@ fn numbers(messages: &[String]) -> Vec<u32> {
 }
 
 #[test]
-fn after_a_restart_it_goes_on_where_it_was() {
+fn forwarding_resumes_after_a_restart() {
     let engine = Engine::with_base(22);
     let (app, desk) = ("nd-sup-again", Desk::new(&engine));
     let file = desk.path("app.log");
@@ -105,7 +105,7 @@ fn after_a_restart_it_goes_on_where_it_was() {
     sleep(Duration::from_secs(2));
     let second = desk.supervise(&arguments);
     wait_for("more lines", || (count() > at_the_end + 1500).then_some(()));
-    // Without a chance to write anything.
+    // Killed without a chance to write anything.
     assert_eq!(second.end(Signal::KILL).0, None);
     sleep(Duration::from_secs(1));
     let killed_at = count();
@@ -119,13 +119,13 @@ fn after_a_restart_it_goes_on_where_it_was() {
     all.sort_unstable();
     all.dedup();
     assert!(all.iter().copied().eq(0..u32::try_from(all.len()).unwrap()), "lines were lost");
-    // At most what came after the positions were saved last; 1000 lines are printed in a second.
+    // At most the lines after the last saved positions; 1000 lines are printed per second.
     let twice = found.len() - all.len();
     assert!(twice < 5000, "{twice} lines came twice after a kill");
 }
 
 #[test]
-fn whatever_is_printed_standard_output_has_lines_of_json() {
+fn standard_output_is_always_json_lines() {
     let engine = Engine::with_base(22);
     let (app, desk) = ("nd-sup-bytes", Desk::new(&engine));
     let supervisor = desk.supervise(&[app, "--log", "stdout"]);
@@ -146,7 +146,7 @@ fn whatever_is_printed_standard_output_has_lines_of_json() {
 }
 
 #[test]
-fn a_client_that_does_not_read_is_dropped_and_holds_nobody_up() {
+fn a_client_that_does_not_read_is_dropped_without_blocking_others() {
     const LINES: u32 = 200_000;
     let engine = Engine::with_base(22);
     let (app, desk) = ("nd-sup-slow", Desk::new(&engine));
@@ -169,7 +169,7 @@ fn a_client_that_does_not_read_is_dropped_and_holds_nobody_up() {
 }
 
 #[test]
-fn logs_are_for_those_with_the_token() {
+fn logs_require_the_token() {
     let engine = Engine::with_base(22);
     let desk = Desk::new(&engine);
     let supervisor = desk.supervise(&["nd-sup-nothing", "--token", "env:SUPERVISE_TOKEN"]);
@@ -190,13 +190,13 @@ fn logs_are_for_those_with_the_token() {
 }
 
 #[test]
-fn a_container_that_is_removed_is_no_trouble() {
+fn removing_a_container_gives_no_warning() {
     const ROUNDS: usize = 4;
     let engine = Engine::with_base(22);
     let (app, desk) = ("nd-sup-removed", Desk::new(&engine));
     let file = desk.path("app.log");
     let supervisor = desk.supervise(&[app, "--log-file", file.to_str().unwrap()]);
-    // Something to remove takes the daemon a moment, in which it refuses the logs.
+    // With something to remove, the daemon needs a moment, during which it rejects log requests.
     let writes = "const fs = require('fs'); for (let n = 0; n < 4000; n++) fs.writeFileSync('/tmp/' + n, 'x'); \
                   console.log('ready'); setInterval(() => console.log('tick'), 5)";
     for round in 0..ROUNDS {

@@ -1,4 +1,4 @@
-//! The metrics have the text format of Prometheus, and agree with what docker says.
+//! The metrics are in the Prometheus text format and agree with docker.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use crate::docker::Engine;
 /// One sample: its labels, and its value.
 type Sample = (BTreeMap<String, String>, f64);
 
-/// The text format, version 0.0.4: every line is a comment of a known kind or a sample of a metric whose type was told before.
+/// The text format, version 0.0.4: every line is a known kind of comment, or a sample of a metric whose type was declared before.
 fn parse(text: &str) -> BTreeMap<String, Vec<Sample>> {
     assert!(text.ends_with('\n'), "the last line has an end");
     let (mut types, mut samples) = (BTreeMap::new(), BTreeMap::<String, Vec<Sample>>::new());

@@ -1,5 +1,5 @@
-//! `nextdeploy supervise` against a real daemon: what it heals and what it leaves alone, where logs arrive, what the metrics say,
-//! and what it survives.
+//! `nextdeploy supervise` with a real daemon: what it restarts and what it leaves alone, log forwarding, metrics, and what it
+//! survives.
 
 mod clients;
 mod daemon;

@@ -1,4 +1,4 @@
-//! Supervision of Podman, which tells no stops, runs no health checks without systemd, and knows times of logs to the second.
+//! Supervising Podman, which reports no stops, runs no health checks without systemd, and has log times in whole seconds.
 
 use std::path::Path;
 use std::thread::sleep;
@@ -19,7 +19,7 @@ fn podman() -> Engine {
 }
 
 #[test]
-fn what_is_killed_in_podman_comes_back_and_what_is_stopped_does_not() {
+fn killed_podman_containers_restart_and_stopped_ones_do_not() {
     let (engine, app) = (podman(), "nd-sup-pod");
     let run = |name: &str| Managed::run(&engine, name, app, &["--stop-timeout", "10"], WAITS);
     let (killed, stopped) = (run("nd-sup-pod-a"), run("nd-sup-pod-b"));
@@ -51,7 +51,7 @@ fn what_is_killed_in_podman_comes_back_and_what_is_stopped_does_not() {
 }
 
 #[test]
-fn health_is_checked_where_podman_leaves_it() {
+fn health_checks_run_where_podman_does_not_run_them() {
     let (engine, app) = (podman(), "nd-sup-pod-sick");
     let options = ["--stop-timeout", "10", "--tmpfs", "/sick", "--health-cmd", "test ! -e /sick/now"];
     let often = ["--health-interval", "1s", "--health-timeout", "5s", "--health-retries", "2"];

@@ -1,4 +1,4 @@
-//! Restarts that meet the wishes of others: a stop meanwhile, a second supervision, the end of the program.
+//! Restarts that conflict with others: a stop meanwhile, a second supervisor, the end of the program.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -9,19 +9,19 @@ use super::harness::{Desk, Managed, wait_for};
 use crate::docker::Engine;
 use crate::program::nextdeploy;
 
-/// Ends by SIGKILL only.
+/// Only exits on SIGKILL.
 const STUBBORN: &str = "setInterval(Boolean, 1000); process.on('SIGTERM', () => {})";
 const WAITS: &str = "setInterval(Boolean, 1000); process.on('SIGTERM', () => process.exit(0))";
 const SICK: [&str; 6] =
     ["--health-cmd", "node -e 'process.exit(1)'", "--health-interval", "1s", "--health-retries", "1"];
 
 #[test]
-fn a_stop_by_somebody_wins_over_a_restart_that_has_begun() {
+fn a_stop_overrides_a_restart_in_progress() {
     let engine = Engine::with_base(22);
     let app = "nd-sup-stop";
     for (name, stop) in [
         ("nd-sup-stop-a", &["stop", "--time", "2", "nd-sup-stop-a"][..]),
-        // Outlasted by the grace of the container, so that the end is that of the restart.
+        // Shorter than the container's grace period, so that the exit is caused by the restart.
         ("nd-sup-stop-b", &["stop", "--time", "30", "nd-sup-stop-b"]),
     ] {
         let options = [&SICK[..], &["--stop-timeout", "6"]].concat();
@@ -33,14 +33,14 @@ fn a_stop_by_somebody_wins_over_a_restart_that_has_begun() {
         let started = container.started_at();
         let stopped = nextdeploy(&engine, desk.folder.path(), stop);
         assert_eq!(stopped.code, Some(0), "{}", stopped.stderr);
-        // Beyond the grace, and the delay of a next restart.
+        // Longer than the grace period and the delay of a next restart.
         sleep(Duration::from_secs(10));
         assert_eq!(container.status(), "exited", "{}", supervisor.told());
         assert_eq!(container.started_at(), started);
         let told = format!("`{name}` was stopped during a restart and is not started again");
         assert_eq!(supervisor.told().matches(&told).count(), 1, "{}", supervisor.told());
         assert_eq!(supervisor.told().matches(": restart ").count(), 1, "{}", supervisor.told());
-        // Started by hand it is looked after again.
+        // A manual start resumes supervision.
         engine.docker(&["start", name]);
         supervisor.wait_for_words(": restart 2 of 5");
         drop(supervisor);
@@ -48,7 +48,7 @@ fn a_stop_by_somebody_wins_over_a_restart_that_has_begun() {
 }
 
 #[test]
-fn two_supervisions_do_not_end_what_the_other_started() {
+fn two_supervisors_do_not_stop_each_others_restarts() {
     let engine = Engine::with_base(22);
     let app = "nd-sup-two";
     let names = ["nd-sup-two-a", "nd-sup-two-b", "nd-sup-two-c", "nd-sup-two-d"];
@@ -78,7 +78,7 @@ fn two_supervisions_do_not_end_what_the_other_started() {
 }
 
 #[test]
-fn a_restart_is_not_left_half_done_at_the_end() {
+fn a_restart_in_progress_completes_after_termination() {
     let engine = Engine::with_base(22);
     let app = "nd-sup-half";
     let container =
@@ -94,7 +94,7 @@ fn a_restart_is_not_left_half_done_at_the_end() {
 }
 
 #[test]
-fn a_state_folder_has_one_supervision_also_without_logs() {
+fn a_state_folder_allows_one_supervisor_also_without_logs() {
     let engine = Engine::with_base(22);
     let desk = Desk::new(&engine);
     let supervisor = desk.supervise(&["nd-sup-nothing"]);

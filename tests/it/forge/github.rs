@@ -1,4 +1,4 @@
-//! GitHub: what is written, and what a user reads when it is not.
+//! GitHub: what is written, and the messages when it cannot be.
 
 use std::time::{Duration, Instant};
 
@@ -75,7 +75,7 @@ async fn a_run_writes_comment_status_and_deployment() {
 }
 
 #[tokio::test]
-async fn a_failed_and_a_stopped_run_say_so() {
+async fn failed_and_interrupted_runs_are_reported() {
     let api = GitHubApi::start();
     let failed = ReportedOutcome::Failed { description: "step failed", comment: "**failed**\n" };
     assert_eq!(run(&api, everything(), failed).await, []);
@@ -90,7 +90,7 @@ async fn a_failed_and_a_stopped_run_say_so() {
 }
 
 #[tokio::test]
-async fn nothing_is_asked_that_was_not_wanted() {
+async fn no_requests_are_sent_unless_enabled() {
     let api = GitHubApi::start();
     assert_eq!(run(&api, RequestedReports::default(), SUCCESS).await, []);
     assert_eq!(api.server.received().len(), 0);
@@ -108,13 +108,13 @@ async fn the_comment_is_found_on_a_later_page_and_updated_in_place() {
     assert_eq!(api.bodies()[250], format!("{MARKER}\n**built** shop\n"));
     let writes = api.server.writes();
     assert_eq!(writes, ["POST /repos/acme/shop/issues/7/comments", "PATCH /repos/acme/shop/issues/comments/1250"]);
-    // A third run with the same result has nothing to change.
+    // A third run with the same result changes nothing.
     assert_eq!(run(&api, comment_only(), SUCCESS).await, []);
     assert_eq!(api.server.writes().len(), 2);
 }
 
 #[tokio::test]
-async fn comments_of_strangers_are_never_taken_over() {
+async fn comments_by_other_users_are_never_reused() {
     let api = GitHubApi::start();
     api.comment(&format!("{MARKER}\nforged"), "User", "CONTRIBUTOR")
         .comment("<!-- nextdeploy comment of other -->\nanother app", "Bot", "NONE")
@@ -125,7 +125,7 @@ async fn comments_of_strangers_are_never_taken_over() {
 }
 
 #[tokio::test]
-async fn a_comment_that_may_not_be_edited_is_left_alone() {
+async fn a_comment_that_cannot_be_edited_is_left_unchanged() {
     let api = GitHubApi::start();
     api.comment(&format!("{MARKER}\nby a person"), "User", "OWNER")
         .fail("PATCH", Fault::Instead(refuse(403, "Resource not accessible by integration")));
@@ -134,7 +134,7 @@ async fn a_comment_that_may_not_be_edited_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_cut() {
+async fn a_body_over_the_limit_is_truncated() {
     let api = GitHubApi::start();
     let long = "a line of the comment\n".repeat(10_000);
     assert_eq!(run(&api, comment_only(), ReportedOutcome::Succeeded { description: "", comment: &long }).await, []);
@@ -143,7 +143,7 @@ async fn a_body_over_the_limit_is_cut() {
 }
 
 #[tokio::test]
-async fn a_token_that_only_reads_is_told_which_line_to_add() {
+async fn a_read_only_token_gets_a_hint_with_the_missing_permission() {
     let api = GitHubApi::start();
     api.state.lock().unwrap().may_write.clear();
     let warnings = run(&api, everything(), SUCCESS).await;
@@ -153,12 +153,12 @@ async fn a_token_that_only_reads_is_told_which_line_to_add() {
         assert!(hints.iter().any(|hint| hint.contains(line) && hint.contains("`permissions:`")), "{line}: {hints:?}");
     }
     assert!(warnings.iter().all(|warning| warning.code == "forge/not-allowed"));
-    // Asked once each: a missing permission does not come back by itself.
+    // Each is requested once: a missing permission is permanent.
     assert_eq!(api.server.writes().len(), 3);
 }
 
 #[tokio::test]
-async fn a_fork_is_not_told_to_change_its_permissions() {
+async fn a_fork_gets_no_hint_about_permissions() {
     let api = GitHubApi::start();
     api.state.lock().unwrap().may_write.clear();
     let warnings = run_event(&api, FORK_EVENT, comment_only(), SUCCESS).await;
@@ -166,14 +166,14 @@ async fn a_fork_is_not_told_to_change_its_permissions() {
 }
 
 #[tokio::test]
-async fn an_invisible_repository_is_a_missing_permission() {
+async fn an_invisible_repository_is_reported_as_a_missing_permission() {
     let api = GitHubApi::start();
     api.state.lock().unwrap().may_read = false;
     check(&run(&api, comment_only(), SUCCESS).await, "forge/not-found", &["Not Found", "`pull-requests: write`"]);
 }
 
 #[tokio::test]
-async fn bad_gateways_pass() {
+async fn temporary_bad_gateways_are_retried() {
     let api = GitHubApi::start();
     for _ in 0..2 {
         api.fail("GET", Fault::Instead(Reply::html(502, "<html>Bad gateway</html>")));
@@ -183,7 +183,7 @@ async fn bad_gateways_pass() {
 }
 
 #[tokio::test]
-async fn bad_gateways_that_stay_are_told() {
+async fn persistent_bad_gateways_are_reported() {
     let api = GitHubApi::start();
     for _ in 0..9 {
         api.fail("GET", Fault::Instead(Reply::html(502, "<html>Bad gateway</html>")));
@@ -198,7 +198,7 @@ async fn a_comment_that_was_made_before_the_gateway_failed_is_not_made_twice() {
     api.fail("POST", Fault::After(Reply::html(502, "")));
     assert_eq!(run(&api, comment_only(), SUCCESS).await, []);
     assert_eq!(api.bodies().len(), 1);
-    // One that was surely not made is made by the second attempt.
+    // A deployment that was certainly not created is created by the second attempt.
     let api = GitHubApi::start();
     api.fail("POST", Fault::Instead(Reply::HangUp));
     assert_eq!(run(&api, comment_only(), SUCCESS).await, []);
@@ -216,7 +216,7 @@ async fn a_deployment_that_was_made_before_the_gateway_failed_is_found() {
 }
 
 #[tokio::test]
-async fn short_limits_are_waited_for() {
+async fn short_rate_limits_are_waited_out() {
     let api = GitHubApi::start();
     let secondary = || {
         refuse(403, "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.")
@@ -230,7 +230,7 @@ async fn short_limits_are_waited_for() {
 }
 
 #[tokio::test]
-async fn long_limits_are_given_up_at_once() {
+async fn long_rate_limits_fail_at_once() {
     for (status, headers, wait) in [
         (429, vec![("retry-after", "3600".to_owned())], "3600 s"),
         (403, vec![("retry-after", "90".to_owned())], "90 s"),
@@ -261,7 +261,7 @@ async fn long_limits_are_given_up_at_once() {
 }
 
 #[tokio::test]
-async fn a_mute_server_is_given_up_in_time() {
+async fn a_silent_server_times_out() {
     let api = GitHubApi::start();
     for _ in 0..9 {
         api.fail("GET", Fault::Instead(Reply::Silence));
@@ -272,7 +272,7 @@ async fn a_mute_server_is_given_up_in_time() {
 }
 
 #[tokio::test]
-async fn other_refusals_say_what_the_service_says() {
+async fn other_errors_include_the_message_of_the_service() {
     let cases = [
         (401, "Bad credentials", "forge/unauthorized", "Bad credentials"),
         (422, "Validation Failed", "forge/refused", "422 (Validation Failed)"),
@@ -291,7 +291,7 @@ async fn other_refusals_say_what_the_service_says() {
 }
 
 #[tokio::test]
-async fn nothing_listens_there() {
+async fn a_refused_connection_is_reported() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -307,7 +307,7 @@ async fn nothing_listens_there() {
 }
 
 #[tokio::test]
-async fn hostile_words_of_the_ci_reach_no_address() {
+async fn hostile_ci_variables_cannot_change_the_url() {
     let find = |variables: &[(&str, &str)]| {
         let environment = Environment::from_pairs(variables.iter().copied());
         let ci = CiContext::detect(&environment, None, 0);

@@ -1,4 +1,4 @@
-//! The part of GitHub's REST API that is used, with its words, limits and permissions (REST API documentation, 2022-11-28).
+//! The subset of GitHub's REST API in use, with its messages, limits and permissions (REST API documentation, 2022-11-28).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use super::server::{Received, Reply, Server};
 use super::{COMMIT, TOKEN};
 
-/// What goes wrong with a request, once.
+/// A fault for a single request.
 pub enum Fault {
-    /// Answered instead of being carried out.
+    /// Returned instead of carrying out the request.
     Instead(Reply),
-    /// Carried out, and then answered like this.
+    /// Returned after carrying out the request.
     After(Reply),
 }
 
@@ -22,10 +22,10 @@ pub struct State {
     pub statuses: Vec<Value>,
     pub deployments: Vec<Value>,
     pub deployment_statuses: Vec<Value>,
-    /// What the token may write: `pull_requests`, `statuses`, `deployments`.
+    /// Write permissions of the token: `pull_requests`, `statuses`, `deployments`.
     pub may_write: Vec<&'static str>,
     pub may_read: bool,
-    /// Next faults, by the beginning of the request line.
+    /// Upcoming faults, by the start of the request line.
     pub faults: VecDeque<(&'static str, Fault)>,
 }
 
@@ -40,7 +40,7 @@ impl GitHubApi {
         Self::at("")
     }
 
-    /// As a GitHub Enterprise Server, below `/api/v3`.
+    /// Like a GitHub Enterprise Server, below `/api/v3`.
     pub fn enterprise() -> Self {
         Self::at("/api/v3")
     }
@@ -59,7 +59,7 @@ impl GitHubApi {
         self
     }
 
-    /// Adds a comment that somebody else wrote.
+    /// Adds a comment by another user.
     pub fn comment(&self, body: &str, kind: &str, association: &str) -> &Self {
         let mut state = self.state.lock().unwrap();
         let id = state.comments.len() as u64 + 1;
@@ -72,7 +72,7 @@ impl GitHubApi {
         state.comments.iter().map(|comment| comment["body"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// The variables of a pull request's run.
+    /// The variables of a run for a pull request.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         vec![
             ("GITHUB_ACTIONS", "true".to_owned()),

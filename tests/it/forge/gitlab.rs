@@ -23,7 +23,7 @@ fn note(id: u64, body: &str, author: u64) -> Value {
 }
 
 impl GitLabApi {
-    /// `refusal` is the answer to everything that writes.
+    /// `refusal` is the response to every write.
     fn start(notes: Vec<Value>, refusal: Option<(u16, &'static str)>) -> Self {
         let notes = Arc::new(Mutex::new(notes));
         let shared = Arc::clone(&notes);
@@ -102,7 +102,7 @@ async fn one_note_per_app_is_updated_in_place() {
 }
 
 #[tokio::test]
-async fn a_refusal_says_which_token_to_give() {
+async fn a_rejected_token_error_names_the_token_to_set() {
     for (status, body, code, text) in [
         (403, r#"{"message":"403 Forbidden"}"#, "forge/not-allowed", "scope `api`"),
         (

@@ -1,4 +1,4 @@
-//! Comments, commit statuses and deployments against servers that speak the services' protocols.
+//! Comments, commit statuses and deployments, with servers that implement the APIs.
 
 mod github;
 pub mod github_api;

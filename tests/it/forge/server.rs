@@ -1,4 +1,4 @@
-//! A small HTTP server: each request is answered by a closure, one thread per connection.
+//! A small HTTP server: a closure handles each request, one thread per connection.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct Received {
     pub method: String,
-    /// With query.
+    /// Including the query.
     pub path: String,
     pub headers: Vec<(String, String)>,
     pub body: String,
@@ -42,7 +42,7 @@ pub enum Reply {
     },
     /// The connection stays open and silent.
     Silence,
-    /// The connection is closed without a word.
+    /// The connection is closed without a response.
     HangUp,
 }
 
@@ -92,7 +92,7 @@ impl Server {
         self.received.lock().unwrap().clone()
     }
 
-    /// Lines of the requests that change something.
+    /// Request lines of all writes.
     pub fn writes(&self) -> Vec<String> {
         self.received().iter().filter(|request| request.method != "GET").map(Received::line).collect()
     }

@@ -1,4 +1,4 @@
-//! A daemon on a Unix socket whose pushes and pulls answer as a test says, and a registry that only knows one manifest.
+//! A daemon on a Unix socket with scripted pushes and pulls, and a registry with a single manifest.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -23,13 +23,13 @@ use tokio::sync::mpsc;
 
 pub const ID: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
-/// One push or pull that the daemon was asked for.
+/// One push or pull request received by the daemon.
 pub struct Asked {
     /// Counts from 0.
     pub number: usize,
     pub path: String,
     auth: String,
-    /// To be set when the client went away.
+    /// Set by the handler when the client disconnects.
     pub cancelled: Arc<AtomicBool>,
 }
 
@@ -38,7 +38,7 @@ impl Asked {
         self.path.split_once("tag=").unwrap().1
     }
 
-    /// The credentials, as a daemon decodes them.
+    /// The credentials, decoded as the daemon does.
     pub fn login(&self) -> serde_json::Value {
         serde_json::from_slice(&URL_SAFE.decode(&self.auth).unwrap()).unwrap()
     }
@@ -71,7 +71,7 @@ impl Daemon {
         daemon
     }
 
-    /// Paths of the pushes and pulls so far.
+    /// Paths of all pushes and pulls so far.
     pub fn pushes(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }
@@ -82,7 +82,7 @@ impl Daemon {
         Engine::connect(endpoint, &Environment::default()).await.unwrap()
     }
 
-    /// A whole push, and its events.
+    /// A complete push, with its events.
     pub async fn push(
         &self,
         references: &[ImageRef],
@@ -115,7 +115,7 @@ fn read_head(stream: &mut impl Read) -> String {
 fn serve(stream: &mut UnixStream, respond: &Answer, asked: &Mutex<Vec<String>>, cancelled: Arc<AtomicBool>) {
     let head = read_head(stream);
     let Some(path) = head.split_whitespace().nth(1) else { return };
-    // bollard puts the API version before its own paths.
+    // bollard prefixes its paths with the API version.
     let path = path.strip_prefix("/v").and_then(|rest| rest.find('/').map(|slash| &rest[slash..])).unwrap_or(path);
     let short = path.split('?').next().unwrap();
     if short.ends_with("/push") || short == "/images/create" {
@@ -153,7 +153,7 @@ pub fn end_stream(stream: &mut UnixStream) {
     let _ = stream.write_all(b"0\r\n\r\n");
 }
 
-/// A good answer with these messages, cut at places that are no line ends.
+/// A successful response with these messages, split in the middle of lines.
 pub fn stream_lines(stream: &mut UnixStream, lines: &[String]) {
     let _ =
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -164,7 +164,7 @@ pub fn stream_lines(stream: &mut UnixStream, lines: &[String]) {
     end_stream(stream);
 }
 
-/// A registry on loopback that has one manifest under some tags.
+/// A registry on loopback with one manifest under several tags.
 pub struct Registry {
     pub address: String,
     pub digest: String,
@@ -172,7 +172,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// `config` is the image id of its manifest. Without `new_tags` it refuses to add any.
+    /// `config` is the image id in its manifest. Without `new_tags` it rejects new tags.
     pub fn start(config: &str, tags: &[&str], new_tags: NewTags) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let manifest = format!(

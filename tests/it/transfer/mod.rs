@@ -1,4 +1,4 @@
-//! Pushes and pulls through daemons that answer as real ones do when registries misbehave.
+//! Pushes and pulls through daemons that respond like real ones when registries misbehave.
 
 mod fake;
 
@@ -16,10 +16,10 @@ use nextdeploy::registry::transfer::{
 use tokio::sync::mpsc;
 
 const DIGEST: &str = "sha256:9b281a105651b69ee1ca44a539f46b2538e3b6acef906fc834cba415700163fc";
-/// Nothing listens there, so that the questions to the registry itself end at once.
+/// A closed port, so that direct requests to the registry fail at once.
 const HOST: &str = "127.0.0.1:1";
 
-/// What dockerd 20.10 sends when all goes well.
+/// The messages of dockerd 20.10 for a successful push.
 fn pushed(tag: &str) -> Vec<String> {
     pushed_as(tag, DIGEST)
 }
@@ -65,7 +65,7 @@ async fn push(daemon: &Daemon, names: &[&str], keychain: &Keychain) -> (PushOutc
     daemon.push(&references(names), keychain, options(), std::future::pending()).await
 }
 
-/// The only failure of `outcome`, after its code and exit code were compared.
+/// The only failure of `outcome`, after checking its code and exit code.
 #[track_caller]
 fn failure<'a>(outcome: &'a PushOutcome, code: &str, exit_code: ExitCode) -> &'a TransferError {
     assert_eq!(outcome.failed.len(), 1, "{outcome:?}");
@@ -76,7 +76,7 @@ fn failure<'a>(outcome: &'a PushOutcome, code: &str, exit_code: ExitCode) -> &'a
 }
 
 #[tokio::test]
-async fn the_first_reference_goes_alone_and_every_digest_is_told() {
+async fn the_first_reference_is_pushed_alone_and_every_digest_is_reported() {
     let daemon = Daemon::start(|push, stream| {
         std::thread::sleep(Duration::from_millis(30));
         stream_lines(stream, &pushed(push.tag()));
@@ -142,7 +142,7 @@ async fn refused_credentials_are_renewed_once() {
 }
 
 #[tokio::test]
-async fn nobody_is_told_what_was_tried() {
+async fn missing_credentials_list_the_sources_that_were_tried() {
     let daemon = Daemon::start(|push, stream| {
         assert_eq!(push.login(), serde_json::json!({}));
         stream_lines(stream, &refused("no basic auth credentials"));
@@ -153,7 +153,7 @@ async fn nobody_is_told_what_was_tried() {
 }
 
 #[tokio::test]
-async fn temporary_failures_are_tried_again_and_told() {
+async fn temporary_failures_are_retried_and_reported() {
     let daemon = Daemon::start(|push, stream| {
         let lines = match push.number {
             0 => refused("received unexpected HTTP status: 500 Internal Server Error"),
@@ -183,7 +183,7 @@ async fn temporary_failures_are_tried_again_and_told() {
 }
 
 #[tokio::test]
-async fn a_registry_that_wants_to_be_left_alone_for_long_is_given_up() {
+async fn a_long_retry_after_is_not_waited_for() {
     for wait in ["100000", "10000000000000000000s"] {
         let daemon = Daemon::start(move |_, stream| {
             stream_lines(stream, &refused(&format!("toomanyrequests: retry-after: {wait}, allowed: 1/minute")));
@@ -195,7 +195,7 @@ async fn a_registry_that_wants_to_be_left_alone_for_long_is_given_up() {
 }
 
 #[tokio::test]
-async fn bytes_that_drip_are_no_news() {
+async fn slow_bytes_do_not_reset_the_timeout() {
     let daemon = Daemon::start(|_, stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         chunk(stream, "{\"status\":\"");
@@ -223,7 +223,7 @@ async fn attempts_are_bounded() {
 }
 
 #[tokio::test]
-async fn a_daemon_that_breaks_off_or_talks_nonsense_is_named() {
+async fn broken_daemon_responses_name_the_daemon() {
     let cut = Daemon::start(|push, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
         chunk(stream, &pushed(push.tag())[..3].join("\n"));
@@ -236,7 +236,7 @@ async fn a_daemon_that_breaks_off_or_talks_nonsense_is_named() {
     let (outcome, _) = push(&junk, &["HOST/shop:1"], &passwords(&["p"])).await;
     failure(&outcome, "daemon/connection-lost", ExitCode::Push);
 
-    // An end without a digest is no success.
+    // A stream that ends without a digest is a failure.
     let silent = Daemon::start(|_, stream| stream_lines(stream, &[r#"{"status":"bye"}"#.into()]));
     let (outcome, _) = push(&silent, &["HOST/shop:1"], &passwords(&["p"])).await;
     failure(&outcome, "registry/no-digest", ExitCode::Push);
@@ -248,7 +248,7 @@ async fn a_daemon_that_breaks_off_or_talks_nonsense_is_named() {
 }
 
 #[tokio::test]
-async fn a_mute_registry_is_given_up() {
+async fn a_silent_registry_times_out() {
     let daemon = Daemon::start(|_, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
         chunk(stream, "{\"status\":\"The push refers to repository [127.0.0.1:1/shop]\"}\n");
@@ -263,7 +263,7 @@ async fn a_mute_registry_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_cancelled_push_ends_in_the_daemon_and_tells_what_arrived() {
+async fn a_cancelled_push_stops_in_the_daemon_and_reports_what_was_pushed() {
     let daemon = Daemon::start(|push, stream| {
         if push.tag() == "1" {
             return stream_lines(stream, &pushed("1"));
@@ -294,7 +294,7 @@ async fn a_cancelled_push_ends_in_the_daemon_and_tells_what_arrived() {
 }
 
 #[tokio::test]
-async fn what_the_daemon_does_not_have_is_not_sent() {
+async fn images_missing_in_the_daemon_are_not_pushed() {
     let daemon = Daemon::start(|push, stream| stream_lines(stream, &pushed(push.tag())));
     let (outcome, _) = push(&daemon, &["HOST/missing:1"], &passwords(&["p"])).await;
     let error = failure(&outcome, "registry/no-local-image", ExitCode::Push);
@@ -305,7 +305,7 @@ async fn what_the_daemon_does_not_have_is_not_sent() {
 }
 
 #[tokio::test]
-async fn a_failure_at_one_registry_does_not_hide_the_success_at_another() {
+async fn a_failure_at_one_registry_keeps_the_success_at_another() {
     let daemon = Daemon::start(|push, stream| {
         let lines = if push.path.contains("other") {
             refused(
@@ -344,13 +344,13 @@ async fn a_tag_that_cannot_be_overwritten_is_compared() {
     assert!(error.to_string().contains(ID) && error.to_string().contains(&other_id), "{error}");
     assert_eq!((outcome.failed[0].references.len(), outcome.pushed.len()), (1, 1), "other tags still arrive");
 
-    // A registry that cannot be asked.
+    // A registry that cannot be reached.
     let (outcome, _) = push(&daemon, &["HOST/shop:1"], &passwords(&["p"])).await;
     failure(&outcome, "registry/immutable-tag", ExitCode::Push);
 }
 
 #[tokio::test]
-async fn further_tags_are_put_on_the_manifest_that_arrived() {
+async fn further_tags_are_added_to_the_pushed_manifest() {
     for (new_tags, requests, put) in [(NewTags::Taken, 1, vec!["1", "2", "3"]), (NewTags::Refused, 3, vec!["1"])] {
         let registry = Registry::start(ID, &["1"], new_tags);
         let digest = registry.digest.clone();
@@ -369,7 +369,7 @@ async fn further_tags_are_put_on_the_manifest_that_arrived() {
 }
 
 #[tokio::test]
-async fn a_registry_that_only_has_the_same_name_gets_no_tags() {
+async fn tags_are_not_added_to_a_manifest_of_another_image() {
     let registry = Registry::start(ID, &["1"], NewTags::Taken);
     let daemon = Daemon::start(move |push, stream| stream_lines(stream, &pushed(push.tag())));
     let names = [format!("{}/shop:1", registry.address), format!("{}/shop:2", registry.address)];
@@ -393,7 +393,7 @@ async fn pull(
 }
 
 #[tokio::test]
-async fn a_pull_tells_digest_and_image_id() {
+async fn a_pull_reports_digest_and_image_id() {
     let daemon = Daemon::start(|push, stream| {
         assert!(push.path.starts_with("/images/create?fromImage=127.0.0.1%3A1%2Fshop&tag=1"), "{}", push.path);
         let status = if push.number == 0 { "Downloaded newer image" } else { "Image is up to date" };
@@ -460,7 +460,7 @@ async fn a_pull_that_fails_says_why() {
 }
 
 #[tokio::test]
-async fn a_registry_that_repeats_the_credentials_does_not_get_them_printed() {
+async fn credentials_echoed_by_a_registry_are_not_printed() {
     use base64::Engine as _;
     let password = "p4ssw0rd-that-comes-back";
     let daemon = Daemon::start(move |push, stream| {

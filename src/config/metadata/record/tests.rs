@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::config::cli::Words;
+use crate::config::CliSettings;
 use crate::config::metadata::check as check_record;
-use crate::config::metadata::metadata_json::FLAT_KEYS;
 use crate::config::metadata::nextdeploy_yml::FIELDS;
+use crate::config::metadata::reader::FLAT_KEYS;
 use crate::config::metadata::tests::{FLAT, PAYLOADS, YAML};
 use crate::config::metadata::{BuildLock, CheckError, ConfigFiles, Metadata, Overrides, Record, schemas};
 use crate::config::settings::resolve;
@@ -121,7 +121,7 @@ fn settings_are_recorded_and_the_record_reads_back_as_the_same_settings() {
     let text = record.metadata_text();
     let file = (std::path::Path::new("apps/web/.nextdeploy/metadata.json"), text.as_bytes());
     let files = ConfigFiles::read(&tree, &path("apps/web"), Some(file)).unwrap();
-    let settings = resolve(&Words::default(), &Environment::default(), &files).unwrap().settings;
+    let settings = resolve(&CliSettings::default(), &Environment::default(), &files).unwrap().settings;
     let again = Record::of(&tree, &facts(), &settings.overrides());
     assert_eq!(again, record);
     assert_eq!(settings.app.unwrap().value, "apps/web");
@@ -153,7 +153,7 @@ fn a_fresh_record_passes() {
 }
 
 #[test]
-fn every_difference_is_told() {
+fn every_difference_is_listed() {
     let mut changed = facts();
     changed.node.value.major = 24;
     changed.config.output = StaticValue::Unknown { reason: "a function".into(), line: 1 };
@@ -169,7 +169,7 @@ fn every_difference_is_told() {
 }
 
 #[test]
-fn an_edited_record_is_told() {
+fn an_edited_record_is_stale() {
     let edited = checked(|metadata, lock| (metadata.replace("15.5.2", "15.5.3"), lock), &record()).unwrap_err();
     assert!(edited.to_string().ends_with("`next_version` was `15.5.3` and is `15.5.2`"), "{edited}");
     // Other bytes with the same meaning.

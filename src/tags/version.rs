@@ -1,6 +1,15 @@
-//! Versions of Python packages (PEP 440, "Version Identification and Dependency Specification", appendix B).
+//! Versions of git tags: semver.org, and PEP 440 for Python packages ("Version Identification and Dependency Specification",
+//! appendix B). The grammar of PEP 440 is small enough to need no library; the normal form is what `docker/metadata-action` prints.
 
-use super::template::VersionParts;
+/// The parts of a version, as patterns name them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct VersionParts {
+    pub raw: String,
+    pub version: String,
+    pub major: String,
+    pub minor: String,
+    pub patch: String,
+}
 
 const GRAMMAR: &str = r"(?i)^\s*v?(?:([0-9]+)!)?([0-9]+(?:\.[0-9]+)*)(?:[-_.]?(alpha|a|beta|b|preview|pre|c|rc)[-_.]?([0-9]+)?)?(?:-([0-9]+)|([-_.]?(?:post|rev|r)[-_.]?([0-9]+)?))?([-_.]?dev[-_.]?([0-9]+)?)?(?:\+([a-z0-9]+(?:[-_.][a-z0-9]+)*))?\s*$";
 
@@ -11,8 +20,8 @@ pub(super) struct Pep440 {
     pub is_special: bool,
 }
 
-/// `None` for what is no version.
-pub(super) fn parse(text: &str) -> Option<Pep440> {
+/// `None` if the text is not a version.
+pub(super) fn pep440(text: &str) -> Option<Pep440> {
     let grammar = regex_lite::Regex::new(GRAMMAR).expect("the grammar is a constant that the tests read");
     let found = grammar.captures(text)?;
     let group = |at: usize| found.get(at).map(|found| found.as_str());
@@ -48,6 +57,21 @@ fn number(digits: &str) -> String {
     if digits.is_empty() { "0".to_owned() } else { digits.to_owned() }
 }
 
+/// A version by semver.org, with or without `v`, and whether it is a pre-release.
+pub(super) fn semver(text: &str) -> Option<(VersionParts, bool)> {
+    let plain = text.trim();
+    let version = semver::Version::parse(plain.strip_prefix('v').unwrap_or(plain)).ok()?;
+    let special = !version.pre.is_empty();
+    let parts = VersionParts {
+        raw: text.to_owned(),
+        version: semver::Version { build: semver::BuildMetadata::EMPTY, ..version.clone() }.to_string(),
+        major: version.major.to_string(),
+        minor: version.minor.to_string(),
+        patch: version.patch.to_string(),
+    };
+    Some((parts, special))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,12 +88,12 @@ mod tests {
             ("1!01.0c", "1!1.0rc0"),
             ("1.0+Ubuntu_1", "1.0+ubuntu.1"),
         ] {
-            assert_eq!(parse(text).map(|found| found.parts.version).as_deref(), Some(expected), "{text}");
+            assert_eq!(pep440(text).map(|found| found.parts.version).as_deref(), Some(expected), "{text}");
         }
         for text in ["", "v", "1.x", "1.2.3-feature", "main"] {
-            assert_eq!(parse(text), None, "{text}");
+            assert_eq!(pep440(text), None, "{text}");
         }
-        assert!(!parse("1.2").unwrap().is_special);
-        assert!(parse("1.2a1").unwrap().is_special);
+        assert!(!pep440("1.2").unwrap().is_special);
+        assert!(pep440("1.2a1").unwrap().is_special);
     }
 }
