@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use libfuzzer_sys::fuzz_target;
-use nextdeploy::docker::build::{find_image, read_routes};
-use nextdeploy::docker::{Containers, EventQuery, ExecSpec, ListQuery, LogOptions, Owner, Running};
+use nextdeploy::docker::{
+    Containers, EventQuery, ExecSpec, ListQuery, LogOptions, Owner, Running, read_routes, read_run_document,
+};
 use nextdeploy::docker::connection::{Address, Endpoint, Engine};
 use nextdeploy::report::forge::{ForgeClient, ForgeTarget, ForgeService, RequestedReports};
 use nextdeploy::host::{Cache, Environment};
-use nextdeploy::deploy::read_run_document;
 use nextdeploy::net::{Network, install_provider};
 use nextdeploy::image_ref::ImageRef;
 use nextdeploy::origin::Origin;
@@ -194,7 +194,7 @@ async fn ask(servers: &Servers, question: Question) {
         }
         Question::Image => {
             let _ = containers.image_facts("shop").await;
-            let _ = find_image(&servers.engine, "shop").await;
+            let _ = servers.engine.find_image("shop").await;
             let _ = read_routes(&servers.engine, "shop").await;
         }
         Question::Logs => {

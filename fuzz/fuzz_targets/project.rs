@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use nextdeploy::repo::ci::CiContext;
-use nextdeploy::image::dockerfile::{Dialect, render};
+use nextdeploy::image::dockerfile::{BuilderBackend, render};
 use nextdeploy::image::plan::{Inputs, plan_image};
 use nextdeploy::project::{DetectOptions, detect};
 use nextdeploy::config::settings::{PublishSettings, Settings};
@@ -92,7 +92,7 @@ fuzz_target!(|data: &[u8]| {
     let (settings, publish, ci) = (Settings::default(), PublishSettings::default(), CiContext::default());
     let planned = plan_image(Inputs { settings: &settings, publish: &publish, ci: &ci, facts: &facts, tree: &tree });
     if let Ok(plan) = planned {
-        let _ = render(&plan, Dialect::BuildKit);
-        let _ = render(&plan, Dialect::Classic);
+        let _ = render(&plan, BuilderBackend::BuildKit);
+        let _ = render(&plan, BuilderBackend::Classic);
     }
 });

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use nextdeploy::repo::ci::CiContext;
-use nextdeploy::image::dockerfile::{Dialect, render};
+use nextdeploy::image::dockerfile::{BuilderBackend, render};
 use nextdeploy::config::metadata::EnvScope;
 use nextdeploy::origin::{Sourced, Origin};
 use nextdeploy::image::plan::{Inputs, plan_image};
@@ -39,7 +39,7 @@ fn dockerfile(text: &str) -> Option<String> {
         tree: &tree,
     })
     .ok()?;
-    render(&plan, Dialect::BuildKit).ok()
+    render(&plan, BuilderBackend::BuildKit).ok()
 }
 
 fuzz_target!(|data: &[u8]| {

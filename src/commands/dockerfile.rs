@@ -8,7 +8,7 @@ use super::output::create_inside;
 use crate::config::cli::{CliSettings, Dockerfile};
 use crate::diagnostic::ExitCode;
 use crate::error::{CommandError, Error};
-use crate::image::dockerfile::{self, Dialect};
+use crate::image::dockerfile::{self, BuilderBackend};
 use crate::pipeline::SecretValues;
 use crate::repo::GitDetail;
 
@@ -18,7 +18,7 @@ pub fn run(session: &Session, verb: &Dockerfile, words: &CliSettings) -> Result<
     session.warn(&planned.plan.warnings);
     if !verb.eject {
         let prepared = planned
-            .into_prepared(Dialect::BuildKit, SecretValues::NameOnly, BTreeMap::new())
+            .into_prepared(BuilderBackend::BuildKit, SecretValues::NameOnly, BTreeMap::new())
             .map_err(|failure| failure.error)?;
         session.warn(&prepared.warnings);
         session.data(&prepared.dockerfile)?;

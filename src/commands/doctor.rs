@@ -18,7 +18,7 @@ use crate::error::{CommandError, Error};
 use crate::image::plan::ImagePlan;
 use crate::image_ref::RegistryHost;
 use crate::net::Network;
-use crate::pipeline::{Opened, planned_registries};
+use crate::pipeline::Opened;
 use crate::registry::Keychain;
 use crate::repo::GitDetail;
 use crate::report::forge::{ForgeAction, ForgeTarget, RequestedReports};
@@ -76,8 +76,7 @@ async fn examine_job(
     let network = Arc::new(Network::new(&session.environment, ca_bundle(project)));
     let registries = registries_of(plan);
     let push = project.publish.push.as_ref().map_or(PushPolicy::Never, |push| push.value);
-    let keychain =
-        Keychain::new(&project.publish, &planned_registries(plan), &session.environment, Arc::clone(&network));
+    let keychain = Keychain::new(&project.publish, &plan.registries, &session.environment, Arc::clone(&network));
     let mut findings = probe_registries(&registries, keychain, &network, engine, push).await;
     let requested = RequestedReports::from(&project.forge);
     let token = check_token(session, project, &requested, &network).await;

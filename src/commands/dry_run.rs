@@ -6,7 +6,7 @@ use super::{Session, to_json};
 use crate::diagnostic::ExitCode;
 use crate::docker::connection::find_endpoint;
 use crate::error::Error;
-use crate::image::dockerfile::Dialect;
+use crate::image::dockerfile::BuilderBackend;
 use crate::image::plan::ImagePlan;
 use crate::image_ref::RegistryKind;
 use crate::pipeline::{Failure, Opened, Planned, Prepared, Publication, Reached, SecretValues};
@@ -14,7 +14,7 @@ use crate::report::{self, DryRun, OutsideCall};
 
 /// Prints everything that the build would do.
 pub fn run(session: &Session, json: bool, planned: Planned) -> (Reached, Result<ExitCode, Error>) {
-    match planned.into_prepared(Dialect::BuildKit, SecretValues::NameOnly, BTreeMap::new()) {
+    match planned.into_prepared(BuilderBackend::BuildKit, SecretValues::NameOnly, BTreeMap::new()) {
         Ok(prepared) => {
             session.warn(&prepared.warnings);
             let printed = print(session, json, &prepared);

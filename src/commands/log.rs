@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::builder::Finding;
+use crate::builder::LocatedError;
 use crate::diagnostic::{Diagnostic, Location, Warning};
 use crate::host::{self, Environment, Streams};
 use crate::repo::ci::CiSystem;
@@ -75,7 +75,7 @@ impl Log {
     }
 
     /// A further place of an error. As text it is in the log already.
-    pub fn finding(&self, code: &str, finding: &Finding) {
+    pub fn finding(&self, code: &str, finding: &LocatedError) {
         if let Some(place) = self.place(&finding.location) {
             let lines = self.reporter().finding(code, &finding.message, place);
             self.write(&lines);

@@ -9,10 +9,10 @@ use crate::deploy::manifest::{
 };
 use crate::deploy::{
     ContainerConfig, LaunchError, LaunchInputs, MachineFacts, current_folder, plan_launch, read_config, read_env_files,
-    read_run_document, with_variables_of_secrets,
+    with_variables_of_secrets,
 };
 use crate::diagnostic::ExitCode;
-use crate::docker::ImageFacts;
+use crate::docker::{ImageFacts, read_run_document};
 use crate::error::Error;
 use crate::origin::{Origin, Sourced};
 

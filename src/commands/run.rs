@@ -12,11 +12,11 @@ use crate::config::settings::{self, Resolved};
 use crate::deploy::{
     ContainerConfig, DeployOptions, Deployment, ImageSource, LaunchError, LaunchInputs, LaunchPlan, LaunchedService,
     Launcher, LoadedEnvFile, MachineFacts, Replaced, Replacement, RunTarget, SecretFile, current_folder, plan_launch,
-    plan_service, present_replicas, read_config, read_env_files, read_run_document, read_secrets, wait_timeout,
+    plan_service, present_replicas, read_config, read_env_files, read_secrets, wait_timeout,
 };
 use crate::diagnostic::ExitCode;
 use crate::docker::connection::Engine;
-use crate::docker::{ContainerError, Containers, ImageFacts};
+use crate::docker::{ContainerError, Containers, ImageFacts, read_run_document};
 use crate::error::Error;
 use crate::origin::{Origin, Sourced};
 use crate::pipeline::{RegistryAccess, Stop, named_registry, typed_reference};

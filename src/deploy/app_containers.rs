@@ -8,10 +8,9 @@ use super::error::LaunchError;
 use super::helper_container::HelperContainer;
 use super::plan::{LAUNCHER_LABEL, SECRETS_LABEL};
 use super::secrets::{SecretsFolder, remove_secrets, remove_with_secrets};
-use crate::docker::connection::{HELPER_LABEL, HELPER_PREFIX};
 use crate::docker::{
-    ContainerError, ContainerFacts, ContainerName, ContainerStatus, ContainerSummary, Containers, ListQuery, Owner,
-    Removal, Running,
+    ContainerError, ContainerFacts, ContainerName, ContainerStatus, ContainerSummary, Containers, HELPER_LABEL,
+    HELPER_PREFIX, ListQuery, Owner, Removal, Running,
 };
 use crate::host::{self, Life, ProcessId};
 

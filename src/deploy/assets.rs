@@ -10,9 +10,8 @@ use futures_util::TryStreamExt as _;
 
 use super::app_containers::AppContainers;
 use super::error::LaunchError;
-use super::helper_container::{HelperContainer, read_run_document};
-use super::run_document::RunDocument;
-use crate::docker::{ContainerError, Containers, ImageFacts};
+use super::helper_container::HelperContainer;
+use crate::docker::{ContainerError, Containers, ImageFacts, RunDocument, read_run_document};
 use crate::host::{Cache, Folder};
 
 /// Limits for one image, above the assets of the largest apps.

@@ -8,8 +8,8 @@ use super::error::LaunchError;
 use super::launcher::{LaunchEvent, Launcher};
 use super::plan::{DaemonMachine, LaunchInputs, LaunchPlan, MachineFacts, ReplacedContainer, app_name, plan_launch};
 use super::replace::{Replaced, Replacement};
-use super::run_document::RunDocument;
 use super::secrets::SecretFile;
+use crate::docker::RunDocument;
 use crate::docker::{Containers, ImageFacts};
 use crate::host::Cache;
 

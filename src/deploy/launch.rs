@@ -17,8 +17,8 @@ use super::plan::{LAUNCHER_LABEL, LaunchPlan, PRE_STOP_LABEL, SECRETS_LABEL};
 use super::secrets::{SecretFile, SecretsFolder, remove_secrets, user_number, write_secrets};
 use crate::config::settings::parse;
 use crate::docker::{
-    Access, ArchiveContent, ArchiveEntry, ContainerName, Containers, Ensured, ExecSpec, Mount, PortMapping, Protocol,
-    Removal, pack,
+    Access, ArchiveContent, ArchiveEntry, ContainerName, Containers, EnsureOutcome, ExecSpec, Mount, PortMapping,
+    Protocol, Removal, pack,
 };
 use crate::host::ProcessId;
 use crate::origin::Origin;
@@ -80,13 +80,13 @@ impl Launcher<'_> {
         let note =
             |change: &dyn Fn(&mut CreatedResources)| change(&mut made.lock().unwrap_or_else(PoisonError::into_inner));
         let network = plan.network();
-        if self.containers.ensure_network(&network).await? == Ensured::Made {
+        if self.containers.ensure_network(&network).await? == EnsureOutcome::Created {
             note(&|made| made.network = Some(network.name.to_string()));
             (self.listener)(&LaunchEvent::NetworkMade(network.name.as_str()));
         }
         let mut new_volumes = Vec::new();
         for volume in &plan.volumes {
-            if self.containers.ensure_volume(volume).await? == Ensured::Made {
+            if self.containers.ensure_volume(volume).await? == EnsureOutcome::Created {
                 new_volumes.push(volume.name.clone());
                 note(&|made| made.volumes.push(volume.name.to_string()));
                 (self.listener)(&LaunchEvent::VolumeMade(volume.name.as_str()));

@@ -12,8 +12,8 @@ use tokio::time::sleep;
 use super::container_config::duration_of_flag;
 use super::error::{LaunchError, NotHealthy, UnhealthyReason};
 use super::proxy::{Drained, SwitchedBy};
-use super::run_document::RunDocument;
 use crate::diagnostic::Warning;
+use crate::docker::RunDocument;
 use crate::docker::{
     ContainerFacts, Containers, ExecSpec, LogLine, LogOptions, LogStream, Probe, Protocol, PublishedPort,
     ReadinessOutcome, ServiceChange, ServiceProgress,

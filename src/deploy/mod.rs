@@ -18,7 +18,6 @@ mod parse;
 mod plan;
 pub mod proxy;
 mod replace;
-mod run_document;
 mod schema;
 mod secrets;
 mod service;
@@ -27,7 +26,6 @@ pub use container_config::{ContainerConfig, SecretsAs, container_schema, duratio
 pub use deployment::{DeployOptions, Deployment};
 pub use document::read_document;
 pub use error::{LaunchError, NotHealthy, ServiceNotHealthy, UnhealthyReason};
-pub use helper_container::read_run_document;
 pub use inputs::{
     ImageSource, RunTarget, current_folder, read_config, read_env_files, read_secrets, with_variables_of_secrets,
 };
@@ -35,6 +33,5 @@ pub use launch::run_pre_stop;
 pub use launcher::{LaunchEvent, LaunchListener, Launched, Launcher, StopSignal, wait_timeout};
 pub use plan::{DaemonMachine, LaunchInputs, LaunchPlan, LoadedEnvFile, MachineFacts, plan_launch};
 pub use replace::{Replaced, Replacement};
-pub use run_document::{RunDocument, RunMode};
 pub use secrets::{SecretFile, remove_with_secrets};
 pub use service::{LaunchedService, plan_service, present_replicas};

@@ -19,9 +19,8 @@ use super::error::LaunchError;
 use super::helper_container::HelperContainer;
 use super::plan::{AppUser, SECRETS_LABEL};
 use crate::diagnostic::shown;
-use crate::docker::connection::helper_name;
 use crate::docker::{
-    Access, ArchiveContent, ArchiveEntry, ContainerError, Containers, FileState, Mount, Removal, pack,
+    Access, ArchiveContent, ArchiveEntry, ContainerError, Containers, FileState, Mount, Removal, helper_name, pack,
 };
 use crate::host;
 use crate::secret::Secret;

@@ -13,12 +13,12 @@ use super::secrets::{SecretFile, user_number};
 use crate::diagnostic::Warning;
 use crate::docker::connection::Engine;
 use crate::docker::{
-    ContainerError, ContainerName, Containers, Direction, ImageFacts, LogLine, RollingUpdate, ServiceChange,
+    ContainerError, ContainerName, Containers, ImageFacts, LogLine, RollingUpdate, RolloutDirection, ServiceChange,
     ServiceFailure, ServiceProgress, ServiceSecret, ServiceSpec, SwarmRole,
 };
 use crate::image_ref::{ImageRef, RegistryHost};
 use crate::origin::Origin;
-use crate::registry::Login;
+use crate::registry::{Login, registry_auth_header};
 
 /// The default network. A bridge may already have the name of the one for containers.
 const OVERLAY: &str = "nextdeploy-swarm";
@@ -152,13 +152,14 @@ impl Launcher<'_> {
         if spec.container.privileges.no_new_privileges && !self.containers.keeps_services_from_privileges().await? {
             (self.listener)(&LaunchEvent::Warned(&privileges_warning(self.containers.engine())));
         }
-        let deployed = self.containers.deploy_service(&spec, login).await?;
+        let auth = login.map(|(login, host)| registry_auth_header(login, host));
+        let deployed = self.containers.deploy_service(&spec, auth.as_ref()).await?;
         (self.listener)(&LaunchEvent::ServiceDeployed { name, change: deployed.change });
         let mut goes_back = false;
         let on_progress = |progress: ServiceProgress| match progress.direction {
-            Direction::Forward => (self.listener)(&LaunchEvent::ServiceProgress { name, progress }),
-            Direction::Back if goes_back => {}
-            Direction::Back => {
+            RolloutDirection::Forward => (self.listener)(&LaunchEvent::ServiceProgress { name, progress }),
+            RolloutDirection::Back if goes_back => {}
+            RolloutDirection::Back => {
                 goes_back = true;
                 (self.listener)(&LaunchEvent::ServiceGoesBack { name });
             }
@@ -205,7 +206,7 @@ impl Launcher<'_> {
     /// Its own failure is ignored: that of the service is reported.
     async fn take_back(&self, name: &str, change: ServiceChange, failure: Option<&ServiceFailure>) {
         match (change, failure) {
-            (ServiceChange::Made, _) => {
+            (ServiceChange::Created, _) => {
                 let _ = self.containers.remove_service(name).await;
             }
             (ServiceChange::Updated, Some(ServiceFailure::RolledBack(_))) => {}

@@ -1,24 +1,23 @@
 //! Files into and out of containers, as tar archives; also of containers that never ran.
 //!
-//! Never writes to a disk of this side.
+//! Never writes to a disk of this machine.
 
 use std::io::{self, Read};
 
-use bollard::query_parameters::UploadToContainerOptionsBuilder;
 use bytes::Bytes;
-use futures_util::stream::{BoxStream, try_unfold};
-use futures_util::{StreamExt, TryStreamExt};
-use http_body_util::BodyExt;
+use futures_util::stream::{BoxStream, StreamExt, TryStreamExt, try_unfold};
+use http_body_util::Full;
 use hyper::Method;
 use tokio::time::timeout;
 
-use super::api::Streamed;
-use super::client::{Containers, PATIENCE};
+use super::connection::{DaemonError, Uri};
+use super::containers::{Containers, PATIENCE};
 use super::error::ContainerError;
-use super::failure::Subject;
-use crate::docker::connection::Query;
+use super::refusal::Operation;
 
-/// Something in an archive. `path` is relative; `mode` as in `chmod`; owners are numbers.
+const COPY_OUT: &str = "copy out of a container";
+
+/// A file or folder in an archive. `path` is relative; `mode` as in `chmod`; owners are numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveEntry {
     pub path: String,
@@ -46,7 +45,7 @@ impl std::fmt::Debug for ArchiveContent {
 /// Entries → tar, in their order, with the time 0.
 ///
 /// # Errors
-/// When a path is absolute, leaves the archive or is too long.
+/// When a path is absolute, contains `..` or is too long.
 pub fn pack(entries: &[ArchiveEntry]) -> io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     for entry in entries {
@@ -70,7 +69,7 @@ pub fn pack(entries: &[ArchiveEntry]) -> io::Result<Vec<u8>> {
     archive.into_inner()
 }
 
-/// What the daemon knows of a file or folder, without its content.
+/// Metadata of a file or folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileState {
     pub is_folder: bool,
@@ -81,14 +80,15 @@ pub struct FileState {
 }
 
 impl Containers {
-    /// Unpacks `archive` (tar) in `folder`, which must be there; owners and modes are kept.
+    /// Unpacks `archive` (tar) in `folder`, which must exist; owners and modes are kept.
     pub async fn copy_in(&self, container: &str, folder: &str, archive: Vec<u8>) -> Result<(), ContainerError> {
-        Subject::container("the copy into it", container).checked()?;
-        let subject = Subject::new("the copy into it", "folder", folder);
-        let options = UploadToContainerOptionsBuilder::default().path(folder).build();
-        let body = bollard::body_full(archive.into());
-        let copied = self.docker().upload_to_container(container, Some(options), body).await;
-        copied.map_err(|error| self.failed(&subject, error).about(container))
+        const COPY_IN: &str = "copy into a container";
+        Operation::container(COPY_IN, container).checked()?;
+        let operation = Operation::new(COPY_IN, "folder", folder);
+        let mut uri = Uri::new(&format!("/containers/{container}/archive"));
+        uri.add("path", folder);
+        let request = self.request(&operation, Method::PUT, uri).body("application/x-tar", Full::from(archive));
+        request.run().await.map_err(|error| operation.failed(error).about(container))
     }
 
     /// The tar archive of a file or folder; its entries begin with the last component of `path`.
@@ -97,16 +97,18 @@ impl Containers {
         container: &str,
         path: &str,
     ) -> Result<BoxStream<'static, Result<Bytes, ContainerError>>, ContainerError> {
-        Subject::container("the copy out of it", container).checked()?;
-        let subject = Subject::new("the copy out of it", "file", path);
-        let mut query = Query::new(&format!("/containers/{container}/archive"));
-        query.add("path", path);
-        let streamed = self.stream(&subject, Method::GET, &query.into_uri(), None).await;
-        let reading = (streamed.map_err(|error| error.about(container))?, self.clone(), path.to_owned());
-        Ok(try_unfold(reading, next_chunk).boxed())
+        Operation::container(COPY_OUT, container).checked()?;
+        let operation = Operation::new(COPY_OUT, "file", path);
+        let request = self.get(&operation, &format!("/containers/{container}/archive")).query("path", path);
+        let answer = request.stream().await.map_err(|error| operation.failed(error).about(container))?;
+        let chunks = try_unfold(answer, |mut answer| async {
+            let chunk = timeout(PATIENCE, answer.chunk()).await.unwrap_or_else(|_| Err(answer.no_answer(PATIENCE)))?;
+            Ok::<_, DaemonError>(chunk.map(|chunk| (chunk, answer)))
+        });
+        Ok(chunks.map_err(ContainerError::from).boxed())
     }
 
-    /// What is at `path`, of which no link is followed in its last part; `None` when there is nothing.
+    /// What is at `path`, whose last component is not followed when it is a link; `None` when nothing is there.
     pub async fn file_state(&self, container: &str, path: &str) -> Result<Option<FileState>, ContainerError> {
         /// More than a first header takes, with those that only extend it.
         const ENOUGH: usize = 64 * 1024;
@@ -115,27 +117,26 @@ impl Containers {
             opened => opened?,
         };
         let mut archive = Vec::new();
-        // The rest, which may be large, is not asked for: the connection ends with its stream.
+        // The rest, which may be large, is not sent: the connection ends with its stream.
         while archive.len() < ENOUGH {
             let Some(chunk) = chunks.try_next().await? else { break };
             archive.extend_from_slice(&chunk);
         }
         first_state(&archive).map(Some).map_err(|error| ContainerError::Answer {
-            doing: "the copy out of it",
+            doing: COPY_OUT,
             name: container.to_owned(),
             reason: format!("{path}: {error}"),
         })
     }
 
-    /// Whether the daemon's users are not those of its machine: it runs without root, or gives its containers other numbers.
+    /// Whether the daemon's users are not those of its machine: it is rootless, or remaps the users of its containers.
     pub async fn maps_users(&self) -> Result<bool, ContainerError> {
-        let subject = Subject::new("the question for its security", "daemon", "the daemon");
-        let info = self.docker().info().await.map_err(|error| self.failed(&subject, error))?;
+        let info = self.info("inspection of its security").await?;
         let maps = |option: &String| option.starts_with("name=rootless") || option.starts_with("name=userns");
         Ok(info.security_options.iter().flatten().any(maps))
     }
 
-    /// The content of one file, of at most `limit` bytes; `None` when there is none.
+    /// The content of one file, of at most `limit` bytes; `None` when it does not exist.
     pub async fn read_file(
         &self,
         container: &str,
@@ -149,7 +150,7 @@ impl Containers {
             opened => opened?,
         };
         let refused = |reason: String| ContainerError::Answer {
-            doing: "the copy out of it",
+            doing: COPY_OUT,
             name: container.to_owned(),
             reason: format!("{path}: {reason}"),
         };
@@ -157,23 +158,10 @@ impl Containers {
         while let Some(chunk) = chunks.try_next().await? {
             archive.extend_from_slice(&chunk);
             if archive.len() > limit + AROUND {
-                return Err(refused(format!("it has more than {limit} bytes")));
+                return Err(refused(format!("larger than {limit} bytes")));
             }
         }
         first_file(&archive).map_err(|error| refused(error.to_string()))
-    }
-}
-
-type Reading = (Streamed, Containers, String);
-
-async fn next_chunk((mut streamed, containers, path): Reading) -> Result<Option<(Bytes, Reading)>, ContainerError> {
-    let lost = |reason: &str| containers.lost(&Subject::new("the copy out of it", "file", &path), reason);
-    loop {
-        let frame = timeout(PATIENCE, streamed.body.frame()).await.map_err(|_| containers.no_answer())?;
-        let Some(frame) = frame else { return Ok(None) };
-        if let Ok(data) = frame.map_err(|error| lost(&error.to_string()))?.into_data() {
-            return Ok(Some((data, (streamed, containers, path))));
-        }
     }
 }
 
@@ -191,7 +179,7 @@ fn first_file(archive: &[u8]) -> io::Result<Option<Vec<u8>>> {
     let Some(entry) = archive.entries()?.next() else { return Ok(None) };
     let mut entry = entry?;
     if entry.header().entry_type() != tar::EntryType::Regular {
-        return Err(io::Error::other("it is no file"));
+        return Err(io::Error::other("not a regular file"));
     }
     let mut content = Vec::new();
     entry.read_to_end(&mut content)?;
@@ -211,7 +199,7 @@ mod tests {
             ArchiveEntry { path: "s/".into(), mode: 0o750, user: 0, group: 7, content: ArchiveContent::Folder };
         let content = ArchiveContent::File(b"secret".to_vec());
         let file = ArchiveEntry { path: "s/KEY".into(), mode: 0o440, user: 0, group: 7, content };
-        assert!(!format!("{file:?}").contains("secret"), "a content must not be shown");
+        assert!(!format!("{file:?}").contains("secret"), "contents must not be shown");
         let packed = pack(&[folder, file]).unwrap();
         let mut archive = tar::Archive::new(packed.as_slice());
         let seen: Vec<String> = archive
@@ -228,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn no_path_leaves_the_archive() {
+    fn paths_outside_of_the_archive_are_refused() {
         for bad in ["../x", "/etc/passwd"] {
             let content = ArchiveContent::File(Vec::new());
             let entry = ArchiveEntry { path: bad.into(), mode: 0o644, user: 0, group: 0, content };
@@ -237,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_entry_says_whose_a_folder_is() {
+    fn the_first_entry_has_the_metadata_of_a_folder() {
         let folder = |path: &str, mode, user| ArchiveEntry {
             path: path.into(),
             mode,
@@ -259,12 +247,12 @@ mod tests {
     }
 
     #[test]
-    fn one_file_is_read_out_of_its_archive() {
+    fn one_file_is_read_from_its_archive() {
         let file = |content| ArchiveEntry { path: "run.json".into(), mode: 0o644, user: 0, group: 0, content };
         let packed = pack(&[file(ArchiveContent::File(b"{}".to_vec()))]).unwrap();
         assert_eq!(first_file(&packed).unwrap().as_deref(), Some(&b"{}"[..]));
         let folder = pack(&[file(ArchiveContent::Folder)]).unwrap();
-        assert_eq!(first_file(&folder).unwrap_err().to_string(), "it is no file");
+        assert_eq!(first_file(&folder).unwrap_err().to_string(), "not a regular file");
         assert_eq!(first_file(&packed[..513]).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 }

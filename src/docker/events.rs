@@ -1,47 +1,43 @@
 //! What happens to containers, as it happens: the daemon's event stream → [`ContainerEvent`]s.
 //!
-//! Never skips an event that it does not know: it keeps the daemon's word.
+//! Never skips an event that it does not know: it keeps the daemon's name for it.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use futures_util::stream::{BoxStream, StreamExt, try_unfold};
-use hyper::Method;
+use futures_util::stream::{BoxStream, StreamExt, TryStreamExt, try_unfold};
 use serde::Deserialize;
 
-use super::MANAGED_LABEL;
-use super::client::Containers;
+use super::connection::DaemonError;
+use super::containers::{Containers, MESSAGE_LIMIT};
 use super::error::ContainerError;
-use super::facts::{ContainerEvent, EventKind};
-use super::failure::Subject;
-use super::health::HealthStatus;
+use super::facts::{ContainerEvent, EventKind, HealthStatus};
+use super::logs::unix_time;
 use super::lookup::Owner;
-use super::messages::Messages;
-use crate::docker::connection::Query;
+use super::refusal::Operation;
+use super::spec::MANAGED_LABEL;
 
-const DOING: &str = "the stream of events";
-
-/// Which events are wanted.
+/// Selects events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EventQuery<'a> {
     pub owner: Owner,
     /// Name or id of one container.
     pub container: Option<&'a str>,
-    /// Also those since then that the daemon remembers.
+    /// With the past events since then that the daemon remembers.
     pub since: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Message {
+struct EventMessage {
     action: Option<String>,
-    actor: Option<Actor>,
+    actor: Option<EventActor>,
     #[serde(rename = "timeNano")]
     time_nano: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Actor {
+struct EventActor {
     #[serde(rename = "ID")]
     id: Option<String>,
     #[serde(rename = "Attributes")]
@@ -54,7 +50,7 @@ impl Containers {
         &self,
         query: &EventQuery<'_>,
     ) -> Result<BoxStream<'static, Result<ContainerEvent, ContainerError>>, ContainerError> {
-        let subject = Subject::container(DOING, query.container.unwrap_or("all")).checked()?;
+        let operation = Operation::container("event stream", query.container.unwrap_or("all")).checked()?;
         let mut filters = BTreeMap::from([("type", vec!["container".to_owned()])]);
         if query.owner == Owner::Ours {
             filters.insert("label", vec![format!("{MANAGED_LABEL}=true")]);
@@ -62,27 +58,20 @@ impl Containers {
         if let Some(container) = query.container {
             filters.insert("container", vec![container.to_owned()]);
         }
-        let mut path = Query::new("/events");
-        path.json("filters", &filters, false);
+        let mut request = self.get(&operation, "/events").json_query("filters", &filters);
         if let Some(since) = query.since {
-            path.add("since", &format!("{}.{:09}", since.timestamp(), since.timestamp_subsec_nanos()));
+            request = request.query("since", &unix_time(since));
         }
-        let streamed = self.stream(&subject, Method::GET, &path.into_uri(), None).await?;
-        let reading = (self.clone(), Messages::<Message>::new(streamed));
-        Ok(try_unfold(reading, next_event).boxed())
+        let answer = request.stream().await.map_err(|error| operation.failed(error))?;
+        let events = try_unfold(answer.json::<EventMessage>(MESSAGE_LIMIT), |mut messages| async {
+            let message = messages.next().await?;
+            Ok::<_, DaemonError>(message.map(|message| (message.into_event(), messages)))
+        });
+        Ok(events.map_err(ContainerError::from).boxed())
     }
 }
 
-type Reading = (Containers, Messages<Message>);
-
-async fn next_event((containers, mut messages): Reading) -> Result<Option<(ContainerEvent, Reading)>, ContainerError> {
-    match messages.next().await {
-        Ok(message) => Ok(message.map(|message| (message.into_event(), (containers, messages)))),
-        Err(reason) => Err(containers.lost(&Subject::container(DOING, "all"), &reason)),
-    }
-}
-
-impl Message {
+impl EventMessage {
     fn into_event(self) -> ContainerEvent {
         const NO_LABELS: [&str; 7] =
             ["image", "name", "exitCode", "containerExitCode", "signal", "execID", "health_status"];
@@ -99,7 +88,7 @@ impl Message {
             "oom" => EventKind::OutOfMemory,
             "rename" => EventKind::Renamed,
             "destroy" | "remove" => EventKind::Removed,
-            // Podman tells the status beside it, or not at all.
+            // Podman has the status in an attribute, or not at all.
             "health_status" => match attributes.get("health_status").and_then(|word| health_status(word)) {
                 Some(health) => EventKind::Health(health),
                 None => EventKind::Other(action),
@@ -133,14 +122,12 @@ fn health_status(word: &str) -> Option<HealthStatus> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::docker::messages::Splitter;
 
     fn event(action: &str, attributes: &str) -> ContainerEvent {
         let text = format!(
             r#"{{"status":"x","id":"ab","from":"node:22-slim","Type":"container","Action":"{action}","Actor":{{"ID":"ab12","Attributes":{{"image":"node:22-slim","name":"shop-1",{attributes}"nextdeploy.app":"shop"}}}},"scope":"local","time":1795316419,"timeNano":1795316419368822653}}"#
         );
-        let messages: Vec<Message> = Splitter::default().feed(text.as_bytes()).unwrap();
-        messages.into_iter().next().unwrap().into_event()
+        serde_json::from_str::<EventMessage>(&text).unwrap().into_event()
     }
 
     #[test]

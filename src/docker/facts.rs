@@ -1,4 +1,4 @@
-//! What a daemon tells about containers and images.
+//! What a daemon says about containers and images.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -7,8 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::health::{ContainerHealth, HealthStatus};
-use super::spec::{Protocol, RestartPolicy};
+use super::spec::{APP_LABEL, MANAGED_LABEL, Protocol, RestartPolicy};
 use crate::diagnostic::is_acted_on;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -32,14 +31,44 @@ pub struct ContainerState {
     pub exit_code: Option<i64>,
     /// The kernel ended it for the memory it used.
     pub out_of_memory: bool,
-    /// What the daemon says when it could not start it.
+    /// Why the daemon could not start it.
     pub error: Option<String>,
     pub started_at: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,
     /// By the daemon's restart policy.
     pub restarts: u64,
-    /// `None` when it has no health check.
+    /// `None` without a health check.
     pub health: Option<ContainerHealth>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HealthStatus {
+    Starting,
+    Healthy,
+    Unhealthy,
+}
+
+/// Status with its history, oldest probe first; the daemon keeps the last five.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerHealth {
+    pub status: HealthStatus,
+    /// Failures in a row.
+    pub failing_streak: u64,
+    pub probes: Vec<Probe>,
+}
+
+/// One run of the health check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Probe {
+    pub started_at: Option<DateTime<Utc>>,
+    pub finished_at: Option<DateTime<Utc>>,
+    /// 0 is healthy, 1 unhealthy, −1 timed out.
+    pub exit_code: i64,
+    /// What it printed, at most 4 KiB.
+    pub output: String,
 }
 
 /// One container in full.
@@ -49,7 +78,7 @@ pub struct ContainerFacts {
     pub id: String,
     /// Without the slash in front.
     pub name: String,
-    /// As it was asked for.
+    /// As it was requested.
     pub image: String,
     /// `sha256:…`.
     pub image_id: String,
@@ -60,14 +89,14 @@ pub struct ContainerFacts {
     pub networks: Vec<NetworkAttachment>,
     /// Names of the named volumes.
     pub volumes: Vec<String>,
-    /// Its output is one stream, raw as a terminal gives it.
+    /// It has a terminal, so its output is one raw stream.
     pub tty: bool,
     /// Bytes; `None` without limit.
     pub memory_limit: Option<u64>,
-    /// How long it gets to end by itself; `None` is the daemon's default of 10 s.
+    /// Between the stop signal and the kill; `None` is the daemon's default of 10 s.
     pub stop_grace: Option<Duration>,
     pub restart: RestartPolicy,
-    /// Between two health checks; `None` when it has none.
+    /// Between two health checks; `None` without a health check.
     pub check_interval: Option<Duration>,
 }
 
@@ -81,12 +110,32 @@ pub struct ContainerSummary {
     pub image_id: String,
     pub created_at: Option<DateTime<Utc>>,
     pub status: ContainerStatus,
-    /// The daemon's words: `Up 3 minutes (healthy)`.
+    /// As the daemon writes it: `Up 3 minutes (healthy)`.
     pub description: String,
-    /// `None` when it has no health check, or does not run.
+    /// `None` without a health check, or when it does not run.
     pub health: Option<HealthStatus>,
     pub labels: BTreeMap<String, String>,
     pub ports: Vec<PublishedPort>,
+}
+
+impl ContainerSummary {
+    pub fn is_ours(&self) -> bool {
+        self.labels.get(MANAGED_LABEL).is_some_and(|value| value == "true")
+    }
+
+    pub fn app(&self) -> Option<&str> {
+        self.labels.get(APP_LABEL).map(String::as_str)
+    }
+}
+
+impl ContainerFacts {
+    pub fn is_ours(&self) -> bool {
+        self.labels.get(MANAGED_LABEL).is_some_and(|value| value == "true")
+    }
+
+    pub fn app(&self) -> Option<&str> {
+        self.labels.get(APP_LABEL).map(String::as_str)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -107,7 +156,7 @@ pub struct NetworkAttachment {
     pub aliases: Vec<String>,
 }
 
-/// What an image says about the containers that are made of it. Anybody may have made it: see [`checked`](Self::checked).
+/// What an image says about its containers. It may come from anyone: see [`checked`](Self::checked).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageFacts {
     /// `sha256:…`.
@@ -128,13 +177,13 @@ pub struct ImageFacts {
     pub platform: String,
 }
 
-/// A value of an image that no user could have given either.
+/// A value of an image that is outside of its grammar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidField {
-    /// As the image's configuration calls it.
+    /// Its name in the image's configuration.
     pub field: String,
     pub value: String,
-    /// What it has to be.
+    /// What is allowed.
     pub expected: &'static str,
 }
 
@@ -146,10 +195,10 @@ impl ImageFacts {
     const LONGEST_WORD: usize = 128 * 1024;
     const MOST_WORDS: usize = 1024;
 
-    /// The same, when every value that is used fits its grammar.
+    /// Checks every value that is used.
     ///
     /// # Errors
-    /// The first value that does not.
+    /// The first invalid value.
     pub fn checked(self) -> Result<Self, InvalidField> {
         let invalid = |field: &str, value: &str, expected| {
             Err(InvalidField { field: field.to_owned(), value: value.to_owned(), expected })
@@ -193,12 +242,22 @@ fn is_user(text: &str) -> bool {
     text.len() <= 256 && name(user) && name(group) && !group.contains(':')
 }
 
-/// An absolute path without `.` and `..` and what a terminal acts on; `/` itself is one.
+/// Whether `text` is an absolute path without `.`, `..` and characters that a terminal acts on; `/` is one.
 pub(crate) fn is_path(text: &str) -> bool {
     text.starts_with('/')
         && text.len() < 4096
         && !text.chars().any(is_acted_on)
         && text.split('/').all(|part| !matches!(part, "." | ".."))
+}
+
+/// The role of a daemon in a Swarm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SwarmRole {
+    Manager,
+    /// Cannot manage services.
+    Worker,
+    /// In no Swarm.
+    None,
 }
 
 /// Something that happened to a container.
@@ -218,14 +277,14 @@ pub enum EventKind {
     /// With the exit code.
     Died(Option<i64>),
     Stopped,
-    /// Somebody sent a signal, by its number.
+    /// A signal was sent, by its number.
     Signalled(Option<i64>),
     OutOfMemory,
     /// The new health.
     Health(HealthStatus),
     Renamed,
     Removed,
-    /// Anything else, in the daemon's word.
+    /// Anything else, as the daemon names it.
     Other(String),
 }
 
@@ -257,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_image_says_has_to_fit_a_grammar() {
+    fn invalid_values_of_images_are_refused() {
         for user in ["", "root", "1000", "node:node", "0:0", "some-user_1.x$"] {
             assert_eq!(field(|image| image.user = Some(user.into()).filter(|user: &String| !user.is_empty())), None);
         }

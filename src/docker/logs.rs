@@ -1,142 +1,120 @@
-//! What containers print, line by line, byte by byte, with the time of each line.
+//! The output of containers, line by line, with the time of each line.
 //!
-//! A slow reader slows the daemon's answer down, nothing piles up here. Never changes or drops a byte of a line.
+//! A slow reader slows the daemon's answer down, so that nothing piles up here. Never changes or drops a byte of a line.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use futures_util::stream::{BoxStream, StreamExt, try_unfold};
 use hyper::Method;
-use tokio::sync::mpsc;
 
-use super::api::Streamed;
-use super::client::Containers;
+use super::connection::{AnswerStream, LogStream, OutputFrames, OutputPiece, Uri};
+use super::containers::Containers;
 use super::error::ContainerError;
-use super::failure::Subject;
-use super::frames::{Frames, Piece};
-use crate::docker::connection::{Chunk, ConnectionGuard, Query};
+use super::refusal::Operation;
 
-const DOING: &str = "the logs";
-/// A longer line comes in parts.
+/// Longer lines come in parts.
 const LONGEST_LINE: usize = 1024 * 1024;
 /// Docker stores longer lines in records of this size (moby, `daemon/logger/copier.go`), and puts the time before each.
 const RECORD: usize = 16 * 1024;
 
-/// How the daemon cuts long lines.
+/// How the daemon splits long lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Records {
-    /// In records of [`RECORD`] bytes. The `local` driver forgets the line break of the last one (seen with 20.10), so a shorter
+    /// In records of [`RECORD`] bytes. The `local` driver drops the line break of the last one (seen with 20.10), so a shorter
     /// record ends its line.
     Docker,
-    /// Somehow; only a line break ends a line.
+    /// In another way; only a line break ends a line.
     Other,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogStream {
-    Stdout,
-    Stderr,
-}
-
-/// Which part of the output is wanted.
+/// Selects a part of the output.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LogOptions {
-    /// Stay until the container ends.
+    /// Continue until the container ends.
     pub follow: bool,
-    /// The last lines only.
+    /// Only the last lines.
     pub tail: Option<u64>,
     pub since: Option<DateTime<Utc>>,
     pub until: Option<DateTime<Utc>>,
 }
 
-/// One line without its line break, byte by byte as it was printed: it may hold anything.
+/// One line without its line break. Its bytes may be anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
     pub stream: LogStream,
-    /// When the daemon got it.
+    /// When the daemon received it.
     pub time: Option<DateTime<Utc>>,
     pub text: Vec<u8>,
 }
 
-struct Reading {
-    containers: Containers,
-    container: String,
-    chunks: mpsc::Receiver<Chunk>,
-    /// Ends the connection with the stream.
-    _connection: ConnectionGuard,
-    assembler: Assembler,
-    ready: VecDeque<LogLine>,
-    ended: bool,
-}
-
 impl Containers {
-    /// The lines of one container, oldest first. Of a container with a terminal everything is standard output.
+    /// The lines of one container, oldest first. The output of a terminal is all standard output.
     pub async fn logs(
         &self,
         container: &str,
         options: &LogOptions,
     ) -> Result<BoxStream<'static, Result<LogLine, ContainerError>>, ContainerError> {
         let tty = self.inspect(container).await?.tty;
-        let subject = Subject::container(DOING, container);
-        let path = request(container, options);
-        let Streamed { body, mut connection } = self.stream(&subject, Method::GET, &path, None).await?;
-        let reading = Reading {
-            containers: self.clone(),
-            container: container.to_owned(),
-            chunks: connection.pump(body),
-            _connection: connection,
-            assembler: Assembler::new(tty, if self.engine.is_podman() { Records::Other } else { Records::Docker }),
-            ready: VecDeque::new(),
-            ended: false,
-        };
-        Ok(try_unfold(reading, next_line).boxed())
+        let operation = Operation::container("log stream", container);
+        let request = self.request(&operation, Method::GET, logs_uri(container, options));
+        let answer = request.stream().await.map_err(|error| operation.failed(error))?.pumped();
+        let records = if self.engine.is_podman() { Records::Other } else { Records::Docker };
+        let reader =
+            LogReader { answer, assembler: Assembler::new(tty, records), ready: VecDeque::new(), ended: false };
+        Ok(try_unfold(reader, LogReader::next).boxed())
     }
 }
 
-fn request(container: &str, options: &LogOptions) -> String {
-    let mut path = Query::new(&format!("/containers/{container}/logs"));
+fn logs_uri(container: &str, options: &LogOptions) -> Uri {
+    let mut uri = Uri::new(&format!("/containers/{container}/logs"));
     for name in ["stdout", "stderr", "timestamps"] {
-        path.add(name, "1");
+        uri.add(name, "1");
     }
     if options.follow {
-        path.add("follow", "1");
+        uri.add("follow", "1");
     }
     if let Some(lines) = options.tail {
-        path.add("tail", &lines.to_string());
+        uri.add("tail", &lines.to_string());
     }
-    let time = |time: DateTime<Utc>| format!("{}.{:09}", time.timestamp(), time.timestamp_subsec_nanos());
-    if let Some(since) = options.since {
-        path.add("since", &time(since));
+    for (name, time) in [("since", options.since), ("until", options.until)] {
+        if let Some(time) = time {
+            uri.add(name, &unix_time(time));
+        }
     }
-    if let Some(until) = options.until {
-        path.add("until", &time(until));
-    }
-    path.into_uri()
+    uri
 }
 
-async fn next_line(mut reading: Reading) -> Result<Option<(LogLine, Reading)>, ContainerError> {
-    loop {
-        if let Some(line) = reading.ready.pop_front() {
-            return Ok(Some((line, reading)));
-        }
-        if reading.ended {
-            return Ok(None);
-        }
-        let lost = |reason: &str| Err(reading.containers.lost(&Subject::container(DOING, &reading.container), reason));
-        match reading.chunks.recv().await {
-            None => {
-                reading.ended = true;
-                reading.assembler.finish(&mut reading.ready);
-                if reading.assembler.frames.is_cut() {
-                    return lost("the answer ended early");
-                }
+/// Seconds since the epoch with nanoseconds, as the Engine API takes times.
+pub(super) fn unix_time(time: DateTime<Utc>) -> String {
+    format!("{}.{:09}", time.timestamp(), time.timestamp_subsec_nanos())
+}
+
+struct LogReader {
+    answer: AnswerStream,
+    assembler: Assembler,
+    ready: VecDeque<LogLine>,
+    ended: bool,
+}
+
+impl LogReader {
+    async fn next(mut self) -> Result<Option<(LogLine, Self)>, ContainerError> {
+        loop {
+            if let Some(line) = self.ready.pop_front() {
+                return Ok(Some((line, self)));
             }
-            Some(Err(error)) => return lost(&error.to_string()),
-            Some(Ok(chunk)) => {
-                if let Err(reason) = reading.assembler.feed(chunk, &mut reading.ready) {
-                    return lost(&reason);
-                }
+            if self.ended {
+                return Ok(None);
+            }
+            if let Some(chunk) = self.answer.chunk().await? {
+                self.assembler.feed(chunk, &mut self.ready).map_err(|reason| self.answer.lost(reason))?;
+                continue;
+            }
+            self.ended = true;
+            self.assembler.finish(&mut self.ready);
+            if self.assembler.frames.is_cut() {
+                return Err(self.answer.lost("the answer ended early").into());
             }
         }
     }
@@ -145,7 +123,7 @@ async fn next_line(mut reading: Reading) -> Result<Option<(LogLine, Reading)>, C
 /// Chunks → lines.
 #[derive(Debug)]
 struct Assembler {
-    frames: Frames,
+    frames: OutputFrames,
     stdout: Line,
     stderr: Line,
 }
@@ -160,7 +138,7 @@ struct Line {
     stamp: Stamp,
     /// Bytes of the record so far.
     record: usize,
-    /// Bytes of the line so far, also those that were given out as a part.
+    /// Bytes of the line so far, with those that were emitted as a part.
     length: usize,
 }
 
@@ -174,11 +152,11 @@ enum Stamp {
 
 impl Assembler {
     fn new(tty: bool, records: Records) -> Self {
-        Self { frames: Frames::new(tty), stdout: Line::new(tty, records), stderr: Line::new(tty, records) }
+        Self { frames: OutputFrames::new(tty), stdout: Line::new(tty, records), stderr: Line::new(tty, records) }
     }
 
     fn feed(&mut self, mut chunk: Bytes, ready: &mut VecDeque<LogLine>) -> Result<(), String> {
-        while let Some(Piece { stream, opens_frame, bytes }) = self.frames.next(&mut chunk)? {
+        while let Some(OutputPiece { stream, opens_frame, bytes }) = self.frames.next(&mut chunk)? {
             let line = match stream {
                 LogStream::Stdout => &mut self.stdout,
                 LogStream::Stderr => &mut self.stderr,
@@ -217,7 +195,7 @@ impl Line {
         self.stamp = Stamp::Expected(Vec::new());
     }
 
-    /// What looked like the beginning of a time was text.
+    /// What looked like the beginning of a time is text.
     fn expect_no_stamp(&mut self) {
         if let Stamp::Expected(begun) = std::mem::replace(&mut self.stamp, Stamp::Read) {
             self.length += begun.len();
@@ -234,7 +212,7 @@ impl Line {
             }
             let end = bytes.iter().position(|byte| *byte == b'\n');
             let room = LONGEST_LINE - self.text.len();
-            // Records of a terminal have no frames: only their length tells where the next time stands.
+            // Records of a terminal have no frames: the next time is found by their length.
             let record = if self.tty { RECORD - self.length % RECORD } else { usize::MAX };
             let take = end.unwrap_or(bytes.len()).min(room).min(record);
             self.text.extend_from_slice(&bytes[..take]);
@@ -283,6 +261,40 @@ impl Line {
         }
         &[]
     }
+}
+
+/// The point in time that a user means by `text` at the time `now`: RFC 3339, a date (its beginning, UTC), seconds since the epoch, or a
+/// time ago such as `1h30m`.
+pub fn parse_moment(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Some(time.with_timezone(&Utc));
+    }
+    if let Ok(date) = text.parse::<NaiveDate>() {
+        return Some(date.and_hms_opt(0, 0, 0)?.and_utc());
+    }
+    if let Ok(seconds) = text.parse::<u32>() {
+        return DateTime::from_timestamp(seconds.into(), 0);
+    }
+    now.checked_sub_signed(ago(text)?)
+}
+
+fn ago(text: &str) -> Option<TimeDelta> {
+    let mut rest = text;
+    let mut total = TimeDelta::zero();
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: i64 = rest[..digits].parse().ok()?;
+        let seconds = match rest[digits..].chars().next()? {
+            's' => 1,
+            'm' => 60,
+            'h' => 60 * 60,
+            'd' => 24 * 60 * 60,
+            _ => return None,
+        };
+        total = total.checked_add(&TimeDelta::try_seconds(number.checked_mul(seconds)?)?)?;
+        rest = &rest[digits + 1..];
+    }
+    (!text.is_empty()).then_some(total)
 }
 
 #[cfg(test)]

@@ -1,20 +1,18 @@
-//! Questions about containers and images: inspection, lists, and what a name on the command line means.
+//! Containers and images of a daemon: inspection, lists, and which container a word on the command line means.
 //!
-//! Never shows one container for another: a word that fits several is refused.
+//! Never takes one container for another: a word that fits several is refused.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
-use bollard::models::ContainerInspectResponse;
-use bollard::query_parameters::ListContainersOptionsBuilder;
+use bollard::models::{ContainerInspectResponse, ContainerSummary as ListEntry, ImageInspect};
 
-use super::client::Containers;
+use super::connection::ApiError;
+use super::containers::Containers;
 use super::convert;
 use super::error::ContainerError;
-use super::facts::{ContainerFacts, ContainerStatus, ContainerSummary, ImageFacts};
-use super::failure::Subject;
-use super::health::ContainerHealth;
-use super::{APP_LABEL, MANAGED_LABEL};
-use crate::docker::connection::Query;
+use super::facts::{ContainerFacts, ContainerHealth, ContainerStatus, ContainerSummary, ImageFacts};
+use super::refusal::Operation;
+use super::spec::{APP_LABEL, MANAGED_LABEL};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Owner {
@@ -39,46 +37,27 @@ pub struct ListQuery<'a> {
     pub app: Option<&'a str>,
 }
 
-impl ContainerSummary {
-    pub fn is_ours(&self) -> bool {
-        self.labels.get(MANAGED_LABEL).is_some_and(|value| value == "true")
-    }
-
-    pub fn app(&self) -> Option<&str> {
-        self.labels.get(APP_LABEL).map(String::as_str)
-    }
-}
-
-impl ContainerFacts {
-    pub fn is_ours(&self) -> bool {
-        self.labels.get(MANAGED_LABEL).is_some_and(|value| value == "true")
-    }
-
-    pub fn app(&self) -> Option<&str> {
-        self.labels.get(APP_LABEL).map(String::as_str)
-    }
-}
-
 impl Containers {
     pub async fn inspect(&self, container: &str) -> Result<ContainerFacts, ContainerError> {
-        let subject = Subject::container("the question for it", container).checked()?;
-        let answer = self.inspection(&subject, container).await?;
-        convert::container_facts(answer).map_err(|lack| self.lost(&subject, &format!("the answer has {lack}")))
+        let operation = Operation::container("container inspection", container).checked()?;
+        let answer = self.inspection(&operation, container).await?;
+        convert::container_facts(answer).map_err(|lack| self.lost(&operation, format!("the answer has {lack}")))
     }
 
     pub(super) async fn inspection(
         &self,
-        subject: &Subject<'_>,
+        operation: &Operation<'_>,
         container: &str,
     ) -> Result<ContainerInspectResponse, ContainerError> {
-        if self.engine.is_podman() {
-            return self.podman_inspection(subject, container).await;
+        let request = self.get(operation, &format!("/containers/{container}/json"));
+        if !self.engine.is_podman() {
+            return request.read().await.map_err(|error| operation.failed(error));
         }
-        let answer = self.docker().inspect_container(container, None).await;
-        answer.map_err(|error| self.failed(subject, error))
+        let answer = request.read().await.map_err(|error| operation.failed(error))?;
+        convert::podman_inspection(answer).map_err(|error| self.lost(operation, format!("invalid answer: {error}")))
     }
 
-    /// `None` when it has no health check.
+    /// `None` without a health check.
     pub async fn health(&self, container: &str) -> Result<Option<ContainerHealth>, ContainerError> {
         Ok(self.inspect(container).await?.state.health)
     }
@@ -95,7 +74,7 @@ impl Containers {
         self.list_labelled(labels, query.running).await
     }
 
-    /// All containers that have the label `name`, youngest first.
+    /// All containers with the label `name`, youngest first.
     pub async fn with_label(&self, name: &str) -> Result<Vec<ContainerSummary>, ContainerError> {
         self.list_labelled(vec![name.to_owned()], Running::OrNot).await
     }
@@ -106,52 +85,54 @@ impl Containers {
         labels: Vec<String>,
         running: Running,
     ) -> Result<Vec<ContainerSummary>, ContainerError> {
-        let filters = if labels.is_empty() { HashMap::new() } else { HashMap::from([("label".to_owned(), labels)]) };
-        let all = running == Running::OrNot;
-        let subject = Subject::container("the list", "all");
-        let answer = if self.engine.is_podman() {
-            let mut path = Query::new("/containers/json");
-            path.add("all", if all { "true" } else { "false" });
-            path.json("filters", &filters, filters.is_empty());
-            self.podman_list(&subject, path).await?
+        let operation = Operation::container("container list", "all");
+        let all = if running == Running::OrNot { "true" } else { "false" };
+        let mut request = self.get(&operation, "/containers/json").query("all", all);
+        if !labels.is_empty() {
+            request = request.json_query("filters", &BTreeMap::from([("label", labels)]));
+        }
+        let failed = |error: ApiError| operation.failed(error);
+        let answer: Vec<ListEntry> = if self.engine.is_podman() {
+            convert::podman_list(request.read().await.map_err(failed)?)
         } else {
-            let options = ListContainersOptionsBuilder::default().all(all).filters(&filters).build();
-            let answer = self.docker().list_containers(Some(options)).await;
-            answer.map_err(|error| self.failed(&subject, error))?
+            request.read().await.map_err(failed)?
         };
-        // A container that is being made or removed at this moment may have no name.
+        // A container that is being created or removed may have no name.
         let mut found: Vec<_> = answer.into_iter().filter_map(|entry| convert::container_summary(entry).ok()).collect();
         found.sort_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| a.name.cmp(&b.name)));
         Ok(found)
     }
 
-    /// The one container that `word` means: its name, the beginning of its id, or its app (the running one, else the youngest).
+    /// The container that `word` means: by name, by the beginning of its id, or by app (the running one, else the youngest).
     pub async fn find(&self, word: &str, owner: Owner) -> Result<ContainerSummary, ContainerError> {
         let all = self.list(&ListQuery { owner: Owner::Anybody, running: Running::OrNot, app: None }).await?;
         choose(&all, word, owner).cloned()
     }
 
-    /// What an image of the daemon says.
+    /// What an image of the daemon says about its containers.
+    ///
+    /// # Errors
+    /// Also when a value is outside of its grammar.
     pub async fn image_facts(&self, reference: &str) -> Result<ImageFacts, ContainerError> {
-        let subject = Subject { image: reference, ..Subject::new("the question for it", "image", reference) };
+        let operation = Operation { image: reference, ..Operation::new("image inspection", "image", reference) };
         let valid = reference.starts_with(|c: char| c.is_ascii_alphanumeric())
             && !reference.contains("..")
             && reference.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-/:@".contains(&b));
         if !valid {
             return Err(ContainerError::ImageMissing { image: reference.to_owned() });
         }
-        let answer = self.docker().inspect_image(reference).await;
-        let answer = answer.map_err(|error| self.failed(&subject, error))?;
+        let request = self.get(&operation, &format!("/images/{reference}/json"));
+        let answer: ImageInspect = request.read().await.map_err(|error| operation.failed(error))?;
         let facts = convert::image_facts(answer);
-        let mut facts = facts.map_err(|lack| self.lost(&subject, &format!("the answer has {lack}")))?;
+        let mut facts = facts.map_err(|lack| self.lost(&operation, format!("the answer has {lack}")))?;
         if self.engine.is_podman() {
-            facts.has_health_check = self.podman_image_is_checked(&subject, reference).await?;
+            facts.has_health_check = self.podman_image_is_checked(&operation, reference).await?;
         }
         facts.checked().map_err(|invalid| ContainerError::InvalidImage { image: reference.to_owned(), invalid })
     }
 }
 
-/// Names win over ids, ids over apps, as more exact.
+/// Names win over apps, apps over the beginnings of ids.
 fn choose<'a>(all: &'a [ContainerSummary], word: &str, owner: Owner) -> Result<&'a ContainerSummary, ContainerError> {
     const SHORTEST_ID: usize = 4;
     let missing = || ContainerError::NotFound { kind: "container", name: word.to_owned() };
@@ -211,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_means_one_container_or_none() {
+    fn a_word_means_at_most_one_container() {
         use ContainerStatus::{Exited, Running};
         let all = [
             one("aaaa1111", "shop-2", Some("shop"), Running),
@@ -232,16 +213,16 @@ mod tests {
             ("blog", "blog-2"),
             ("bbbb", "shop-1"),
             ("bbbb2222", "shop-1"),
-            ("aaa", "container/not-found there is no container `aaa`"),
-            ("cccc", "container/ambiguous `cccc` means several containers: blog-2, blog-1"),
-            ("two", "container/ambiguous `two` means several containers: two-a, two-b"),
-            ("sho", "container/not-found there is no container `sho`"),
-            ("", "container/not-found there is no container ``"),
+            ("aaa", "container/not-found no such container: `aaa`"),
+            ("cccc", "container/ambiguous `cccc` is ambiguous: blog-2, blog-1"),
+            ("two", "container/ambiguous `two` is ambiguous: two-a, two-b"),
+            ("sho", "container/not-found no such container: `sho`"),
+            ("", "container/not-found no such container: ``"),
             (
                 "postgres",
-                "container/not-ours `postgres` is not of this program: container `postgres` was made by another",
+                "container/not-ours `postgres` is the container `postgres`, which was not created by this program",
             ),
-            ("eeee", "container/not-ours `eeee` is not of this program: container `postgres` was made by another"),
+            ("eeee", "container/not-ours `eeee` is the container `postgres`, which was not created by this program"),
         ] {
             assert_eq!(found(word, Owner::Ours), expected, "{word}");
         }

@@ -1,32 +1,28 @@
-//! What Podman's Docker API lacks (seen with 4.3): words for states that are not Docker's, the health check of an image, and health
-//! checks where no systemd runs them. The latter two come from Podman's own API; the answers are Docker's types again.
+//! What Podman's Docker API lacks (seen with 4.3), by its own API: the health check of an image, and health checks where systemd does not
+//! run them.
 //!
-//! Podman runs the check and keeps its history. Never judges what it finds.
+//! Podman itself runs the check and keeps its history. Never evaluates the result.
 
 use std::time::{Duration, Instant};
 
-use bollard::models::{ContainerInspectResponse, ContainerSummary as DockerSummary};
 use chrono::{DateTime, Utc};
-use hyper::Method;
 use serde_json::Value;
 
-use super::client::Containers;
-use super::convert;
+use super::containers::Containers;
 use super::error::ContainerError;
 use super::facts::{ContainerFacts, ContainerStatus};
-use super::failure::Subject;
-use crate::docker::connection::Query;
+use super::refusal::Operation;
 use crate::host;
 
 /// The version that Podman 4 and 5 answer to.
 const API: &str = "/v4.0.0/libpod";
-/// What systemd's timer may be late: whoever checks regularly is never joined by us.
+/// The delay of systemd's timer: regular checks are never run a second time.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// When the health check of a container is due that nobody else runs.
+/// When the health check of a container is due, if nothing else runs it.
 #[derive(Debug, Clone, Default)]
 pub struct CheckClock {
-    /// The last check or start that was seen, and when it was first seen.
+    /// Time of the last known check or start, and when it became known.
     seen: Option<(Option<DateTime<Utc>>, Instant)>,
 }
 
@@ -46,7 +42,7 @@ impl CheckClock {
         Some(at + interval + GRACE)
     }
 
-    /// A check was asked for, whatever came of it.
+    /// A check was started, whatever the result.
     pub fn checked(&mut self, now: Instant) {
         if let Some((_, at)) = &mut self.seen {
             *at = now;
@@ -61,23 +57,23 @@ fn last_check(facts: &ContainerFacts) -> Option<DateTime<Utc>> {
 }
 
 impl Containers {
-    /// Podman leaves health checks to systemd, which need not be there.
+    /// Podman leaves health checks to systemd, which may be missing.
     pub fn leaves_checks(&self) -> bool {
         self.engine.is_podman()
     }
 
-    /// `stop` is told by the end of the container only.
+    /// There is no `stop` event, only that of the container's end.
     pub fn tells_no_stops(&self) -> bool {
         self.engine.is_podman()
     }
 
-    /// Lets Podman run the health check once, and waits for its end. The next inspection has what was found.
+    /// Runs the health check once, and waits for its end. The next inspection has the result.
     pub async fn check_health(&self, container: &str) -> Result<(), ContainerError> {
-        let subject = Subject::container("the health check", container).checked()?;
-        self.own(&subject, &format!("/containers/{container}/healthcheck")).await.map(drop)
+        let operation = Operation::container("health check", container).checked()?;
+        self.libpod(&operation, &format!("/containers/{container}/healthcheck")).await.map(drop)
     }
 
-    /// Like `inspect`, with a health that is not older than the check's interval.
+    /// Like `inspect`, with a health status that is not older than the check's interval.
     pub async fn inspect_checked(&self, container: &str) -> Result<ContainerFacts, ContainerError> {
         let facts = self.inspect(container).await?;
         let runs = facts.state.status == ContainerStatus::Running;
@@ -93,46 +89,27 @@ impl Containers {
         }
     }
 
-    pub(super) async fn podman_inspection(
-        &self,
-        subject: &Subject<'_>,
-        container: &str,
-    ) -> Result<ContainerInspectResponse, ContainerError> {
-        let path = format!("/containers/{container}/json");
-        let answer = self.stream(subject, Method::GET, &path, None).await?;
-        let answer = convert::podman_inspection(self.json(subject, answer).await?);
-        answer.map_err(|error| self.lost(subject, &format!("an answer of no use: {error}")))
-    }
-
-    pub(super) async fn podman_list(
-        &self,
-        subject: &Subject<'_>,
-        query: Query,
-    ) -> Result<Vec<DockerSummary>, ContainerError> {
-        let answer = self.stream(subject, Method::GET, &query.into_uri(), None).await?;
-        Ok(convert::podman_list(self.json(subject, answer).await?))
-    }
-
     /// Whether the image has a health check, which Podman's Docker API leaves out.
     pub(super) async fn podman_image_is_checked(
         &self,
-        subject: &Subject<'_>,
+        operation: &Operation<'_>,
         reference: &str,
     ) -> Result<bool, ContainerError> {
-        let answer = self.own(subject, &format!("/images/{reference}/json")).await?;
+        let answer = self.libpod(operation, &format!("/images/{reference}/json")).await?;
         Ok(answer["Healthcheck"]["Test"][0].as_str().is_some_and(|kind| kind != "NONE"))
     }
 
-    async fn own(&self, subject: &Subject<'_>, path: &str) -> Result<Value, ContainerError> {
-        let answer = self.stream(subject, Method::GET, &format!("{API}{path}"), None).await?;
-        self.json(subject, answer).await
+    async fn libpod(&self, operation: &Operation<'_>, path: &str) -> Result<Value, ContainerError> {
+        let request = self.get(operation, &format!("{API}{path}"));
+        request.read().await.map_err(|error| operation.failed(error))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::docker::health::{ContainerHealth, HealthStatus, Probe};
+    use crate::docker::convert;
+    use crate::docker::facts::{ContainerHealth, HealthStatus, Probe};
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -155,15 +132,19 @@ mod tests {
     }
 
     #[test]
-    fn a_check_is_due_when_nobody_ran_one_in_its_interval() {
+    fn a_check_is_due_when_none_ran_in_its_interval() {
         let (start, mut clock) = (Instant::now(), CheckClock::default());
         let first = facts(Some(10), &[]);
         assert_eq!(clock.due(&first, start), Some(start + 12 * SECOND));
         assert_eq!(clock.due(&first, start + 5 * SECOND), Some(start + 12 * SECOND), "nothing new was seen");
         let checked = facts(Some(10), &[111]);
-        assert_eq!(clock.due(&checked, start + 11 * SECOND), Some(start + 23 * SECOND), "somebody else checks");
+        assert_eq!(
+            clock.due(&checked, start + 11 * SECOND),
+            Some(start + 23 * SECOND),
+            "something else runs the check"
+        );
         clock.checked(start + 23 * SECOND);
-        assert_eq!(clock.due(&checked, start + 24 * SECOND), Some(start + 35 * SECOND), "also when nothing came of it");
+        assert_eq!(clock.due(&checked, start + 24 * SECOND), Some(start + 35 * SECOND), "also without a result");
         let mut restarted = checked;
         restarted.state.started_at = DateTime::from_timestamp(125, 0);
         assert_eq!(clock.due(&restarted, start + 25 * SECOND), Some(start + 37 * SECOND));
@@ -176,6 +157,6 @@ mod tests {
         let mut paused = facts(Some(1), &[]);
         paused.state.status = ContainerStatus::Paused;
         assert_eq!(clock.due(&paused, now), None);
-        assert_eq!(clock.due(&facts(Some(1), &[]), now + SECOND), Some(now + 4 * SECOND), "it begins anew");
+        assert_eq!(clock.due(&facts(Some(1), &[]), now + SECOND), Some(now + 4 * SECOND), "the interval starts again");
     }
 }

@@ -1,40 +1,39 @@
 //! The wait until a started container is healthy, by the daemon's events: it ends as soon as the outcome is known.
 //!
-//! Says what happened; what follows from it is the caller's choice. Never stops or removes anything.
+//! Reports what happened; what follows from it is up to the caller. Never stops or removes anything.
 
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::client::Containers;
+use super::containers::Containers;
 use super::error::ContainerError;
 use super::events::EventQuery;
-use super::facts::{ContainerEvent, ContainerFacts, ContainerStatus, EventKind};
-use super::health::{HealthStatus, Probe};
+use super::facts::{ContainerEvent, ContainerFacts, ContainerStatus, EventKind, HealthStatus, Probe};
 use super::lookup::Owner;
 use super::podman::CheckClock;
 
 /// A container without a health check counts as ready when it has run this long.
 const STEADY: Duration = Duration::from_secs(2);
-/// Events tell at once; this is for the one that got lost.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Events come at once; this is for lost ones.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How a wait ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Readiness {
     pub outcome: ReadinessOutcome,
     pub waited: Duration,
-    /// As they were last seen, with the health history.
+    /// Of the last inspection, with the health history.
     pub facts: ContainerFacts,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadinessOutcome {
     Healthy,
-    /// It has no health check, and runs.
+    /// It runs, and has no health check.
     RunsUnchecked,
-    /// Its check failed as often as it may.
+    /// Its check failed as often as is allowed.
     Unhealthy,
     Exited {
         exit_code: Option<i64>,
@@ -58,9 +57,9 @@ impl ReadinessOutcome {
     }
 }
 
-/// What the events told so far.
+/// What the events said so far.
 #[derive(Debug, Clone, Copy, Default)]
-struct Seen {
+struct SeenEvents {
     out_of_memory: bool,
     died: bool,
     exit_code: Option<i64>,
@@ -77,11 +76,11 @@ impl Containers {
     ) -> Result<Readiness, ContainerError> {
         let begin = Instant::now();
         let before = self.inspect(container).await?;
-        // Before the first look, so that nothing happens in between.
+        // Before the next inspection, so that nothing happens in between.
         let query = EventQuery { owner: Owner::Anybody, container: Some(&before.id), since: before.state.started_at };
         let mut events = self.events(&query).await?;
-        let mut seen = Seen::default();
-        let (mut told, mut checks) = (0, CheckClock::default());
+        let mut seen = SeenEvents::default();
+        let (mut reported, mut checks) = (0, CheckClock::default());
         let now = || Instant::now().into_std();
         let mut facts = before.clone();
         let ended = |outcome, facts| Ok(Readiness { outcome, waited: begin.elapsed(), facts });
@@ -91,12 +90,12 @@ impl Containers {
                 Err(ContainerError::NotFound { .. }) => return ended(ReadinessOutcome::Removed, facts),
                 Err(error) => return Err(error),
             }
-            told = tell_probes(&facts, told, progress);
+            reported = report_probes(&facts, reported, progress);
             if let Some(outcome) = judge(&facts, seen, begin.elapsed()) {
                 return ended(outcome, facts);
             }
             if self.leaves_checks() && checks.due(&facts, now()).is_some_and(|due| due <= now()) {
-                // The next look tells what was found, and whether the container or the daemon is gone.
+                // The next inspection has the result, or shows that the container or the daemon is gone.
                 let _ = timeout_at(begin + limit, self.check_health(&before.id)).await;
                 checks.checked(now());
                 continue;
@@ -104,13 +103,13 @@ impl Containers {
             loop {
                 let changed = tokio::select! {
                     event = events.next() => if let Some(Ok(event)) = event {
-                        seen.note(&event)
+                        seen.record(&event)
                     } else {
-                        // The next look tells whether the daemon is gone.
-                        sleep(LOOK_AGAIN).await;
+                        // The next inspection shows whether the daemon is gone.
+                        sleep(POLL_INTERVAL).await;
                         true
                     },
-                    () = sleep(LOOK_AGAIN) => true,
+                    () = sleep(POLL_INTERVAL) => true,
                     () = sleep_until(begin + limit) => return ended(ReadinessOutcome::TimedOut, facts),
                 };
                 if changed {
@@ -121,9 +120,9 @@ impl Containers {
     }
 }
 
-impl Seen {
-    /// True when a look at the container is worth it.
-    fn note(&mut self, event: &ContainerEvent) -> bool {
+impl SeenEvents {
+    /// Whether the container has to be inspected.
+    fn record(&mut self, event: &ContainerEvent) -> bool {
         match &event.kind {
             EventKind::OutOfMemory => self.out_of_memory = true,
             EventKind::Died(exit_code) => (self.died, self.exit_code) = (true, *exit_code),
@@ -136,13 +135,13 @@ impl Seen {
     }
 }
 
-/// The number of probes told, with which the next call goes on; the daemon keeps the last few only.
-fn tell_probes(facts: &ContainerFacts, told: i64, progress: &mut (dyn FnMut(&Probe) + Send)) -> i64 {
+/// Reports the probes that ended after `reported`; returns the end of the last one. The daemon keeps only the last few.
+fn report_probes(facts: &ContainerFacts, reported: i64, progress: &mut (dyn FnMut(&Probe) + Send)) -> i64 {
     let probes = facts.state.health.as_ref().map(|health| health.probes.as_slice()).unwrap_or_default();
-    let mut last = told;
+    let mut last = reported;
     for probe in probes {
         let time = probe.finished_at.and_then(|time| time.timestamp_nanos_opt()).unwrap_or_default();
-        if time > told {
+        if time > reported {
             progress(probe);
             last = last.max(time);
         }
@@ -150,9 +149,9 @@ fn tell_probes(facts: &ContainerFacts, told: i64, progress: &mut (dyn FnMut(&Pro
     last
 }
 
-fn judge(facts: &ContainerFacts, seen: Seen, waited: Duration) -> Option<ReadinessOutcome> {
+fn judge(facts: &ContainerFacts, seen: SeenEvents, waited: Duration) -> Option<ReadinessOutcome> {
     let state = &facts.state;
-    // A start by hand begins to count anew.
+    // A manual start resets the daemon's count.
     let restarted = seen.died || state.restarts > 0;
     let exit_code = state.exit_code.or(seen.exit_code);
     let out_of_memory = state.out_of_memory || seen.out_of_memory;

@@ -1,5 +1,4 @@
-//! What is asked of a daemon: [`ContainerSpec`], [`NetworkSpec`], [`VolumeSpec`]. Plain values, complete and free of defaults that a daemon
-//! would add silently.
+//! Containers, networks, volumes and services as they are created. Plain values without defaults that a daemon would add silently.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,6 +8,11 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::secret::Secret;
+
+/// Label of every container, network and volume that this program creates.
+pub const MANAGED_LABEL: &str = "nextdeploy.managed";
+/// Label with the name of the app.
+pub const APP_LABEL: &str = "nextdeploy.app";
 
 /// Name of a container, network or volume: `[a-zA-Z0-9][a-zA-Z0-9_.-]+` (Docker's `RestrictedNamePattern`), at most 128 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,18 +54,18 @@ pub struct ContainerSpec {
     /// Names under which the containers of `network` find it, besides its own.
     pub aliases: Vec<String>,
     pub env: BTreeMap<String, String>,
-    /// Environment that nobody may see here; the daemon shows it in `inspect`.
+    /// Environment whose values are hidden here; the daemon shows them in `inspect`.
     pub secret_env: BTreeMap<String, Secret>,
     pub ports: Vec<PortMapping>,
     pub mounts: Vec<Mount>,
-    /// `None` leaves the image's own.
+    /// `None` uses the image's own.
     pub entrypoint: Option<Vec<String>>,
     pub command: Option<Vec<String>>,
     pub working_dir: Option<String>,
     pub user: Option<String>,
     pub resources: Resources,
     pub restart: RestartPolicy,
-    /// `None` leaves the image's own.
+    /// `None` uses the image's own.
     pub health: Option<HealthCheck>,
     pub labels: BTreeMap<String, String>,
     pub logging: LogDriver,
@@ -69,12 +73,12 @@ pub struct ContainerSpec {
     pub privileges: Privileges,
     /// `host:address` lines for `/etc/hosts`.
     pub extra_hosts: Vec<String>,
-    /// How long it gets to end by itself; `None` is 10 s.
+    /// Between the stop signal and the kill; `None` is 10 s.
     pub stop_grace: Option<Duration>,
 }
 
 impl ContainerSpec {
-    /// One that is not meant to be started: files go in and out of it.
+    /// A container that is never started: it gives access to files.
     pub fn idle(name: ContainerName, image: String, mounts: Vec<Mount>) -> Self {
         Self {
             name,
@@ -103,12 +107,12 @@ impl ContainerSpec {
     }
 }
 
-/// Limits; `None` is without limit.
+/// Limits; `None` is unlimited.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Resources {
-    /// Bytes, swap included.
+    /// Bytes, including swap.
     pub memory: Option<u64>,
-    /// Share of processors, `1.5` is one and a half.
+    /// Processors; `1.5` is one and a half.
     pub cpus: Option<f64>,
     /// Processes and threads.
     pub pids: Option<u64>,
@@ -141,11 +145,11 @@ pub enum Access {
 pub enum Mount {
     /// A file or folder of the daemon's machine, which must exist.
     Bind { source: String, target: String, access: Access },
-    /// A folder of the daemon's machine, which the daemon makes (owner root, mode 0755) when it is missing. `source` has no `:`.
+    /// A folder of the daemon's machine, which the daemon creates (owner root, mode 0755) when it does not exist. `source` has no `:`.
     Folder { source: String, target: String, access: Access },
     /// A named volume.
     Volume { name: ContainerName, target: String, access: Access },
-    /// A volume without a name, which has what the image has at this place, and goes with the container.
+    /// A volume without a name, filled with the image's files at this path, and removed with the container.
     Unnamed { target: String },
     /// A folder in memory; `size` in bytes, `mode` as in `chmod`, `owner` is the user's number.
     Tmpfs { target: String, size: Option<u64>, mode: Option<u32>, owner: Option<u32> },
@@ -167,7 +171,7 @@ impl Mount {
 #[serde(rename_all = "camelCase")]
 pub enum RestartPolicy {
     No,
-    /// After failures, this often at most.
+    /// After failures, at most this often.
     OnFailure(Option<u32>),
     Always,
     UnlessStopped,
@@ -175,9 +179,9 @@ pub enum RestartPolicy {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HealthCheck {
-    /// Turns the image's own off.
+    /// Disables the image's own.
     Disabled,
-    /// Without words the image's own command. `None` leaves the daemon's default (interval 30 s, timeout 30 s, 3 retries, no start period).
+    /// An empty `argv` is the image's own command. `None` is the daemon's default (interval 30 s, timeout 30 s, 3 retries, no start period).
     Command {
         argv: Vec<String>,
         interval: Option<Duration>,
@@ -187,7 +191,7 @@ pub enum HealthCheck {
     },
 }
 
-/// Where the daemon keeps what the container prints.
+/// Where the daemon stores the output of the container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogDriver {
     /// `json-file`, `local`, `journald`, …
@@ -201,7 +205,7 @@ pub enum RootFilesystem {
     Writable,
 }
 
-/// What the processes may become.
+/// What the processes may do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Privileges {
     pub no_new_privileges: bool,
@@ -210,7 +214,7 @@ pub struct Privileges {
     pub add: Vec<String>,
 }
 
-/// A bridge network that containers may join later.
+/// A bridge network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkSpec {
     pub name: ContainerName,
@@ -220,10 +224,49 @@ pub struct NetworkSpec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VolumeSpec {
     pub name: ContainerName,
-    /// `local` unless another is installed.
+    /// `local`, or an installed one.
     pub driver: String,
     pub options: BTreeMap<String, String>,
     pub labels: BTreeMap<String, String>,
+}
+
+/// A service as it is deployed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceSpec {
+    /// The container of each task; its name is the service's. Swarm publishes ports on all addresses of all machines.
+    pub container: ContainerSpec,
+    pub replicas: u64,
+    /// Files of `/run/secrets`, kept by Swarm.
+    pub secrets: Vec<ServiceSecret>,
+    pub update: RollingUpdate,
+    /// Overlay network, created when it does not exist.
+    pub network: Option<ContainerName>,
+}
+
+/// A file of `/run/secrets`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceSecret {
+    pub file: String,
+    pub value: Secret<Vec<u8>>,
+    /// Number of the user that may read it, besides root.
+    pub user: u32,
+}
+
+/// How tasks are replaced: new ones start first; when they fail, Swarm rolls back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RollingUpdate {
+    /// Tasks at a time.
+    pub parallelism: u64,
+    /// Between two groups of them.
+    pub delay: Duration,
+    /// How long a new task is monitored for failure.
+    pub monitor: Duration,
+}
+
+impl Default for RollingUpdate {
+    fn default() -> Self {
+        Self { parallelism: 1, delay: Duration::ZERO, monitor: Duration::from_secs(5) }
+    }
 }
 
 #[cfg(test)]
@@ -231,7 +274,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_have_dockers_grammar() {
+    fn names_follow_dockers_grammar() {
         for good in ["ab", "shop-12ab34cd", "a_b.c-d", "0x"] {
             assert_eq!(ContainerName::parse(good).map(|name| name.to_string()), Ok(good.to_owned()));
         }

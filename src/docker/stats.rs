@@ -7,18 +7,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, Datelike, Utc};
 use futures_util::stream::{BoxStream, StreamExt, try_unfold};
-use hyper::Method;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
-use super::client::Containers;
+use super::containers::{Containers, MESSAGE_LIMIT};
 use super::error::ContainerError;
-use super::failure::Subject;
-use super::messages::Messages;
-use crate::docker::connection::Query;
+use super::refusal::Operation;
 
-const DOING: &str = "the statistics";
-/// As long as Docker Engine waits.
+/// The interval of Docker Engine.
 const BETWEEN_SAMPLES: Duration = Duration::from_secs(1);
 
 /// One sample.
@@ -26,9 +22,9 @@ const BETWEEN_SAMPLES: Duration = Duration::from_secs(1);
 #[serde(rename_all = "camelCase")]
 pub struct ContainerStats {
     pub time: Option<DateTime<Utc>>,
-    /// Of one processor: 150 is one and a half.
+    /// Of one processor: 150 is one and a half processors.
     pub cpu_percent: f64,
-    /// Bytes, without the page cache that can be given back.
+    /// Bytes, without page cache that can be reclaimed.
     pub memory_used: u64,
     /// Bytes; the machine's memory when there is no limit.
     pub memory_limit: u64,
@@ -44,58 +40,41 @@ pub struct ContainerStats {
 }
 
 impl Containers {
-    /// One sample; it takes one to two seconds, because the use of processors is a difference.
+    /// One sample. Takes one to two seconds, because processor usage is a difference.
     pub async fn stats_once(&self, container: &str) -> Result<ContainerStats, ContainerError> {
         let mut sample = self.sample(container).await?;
         if sample.is_running() && sample.is_first() {
             // Podman does not wait for a second one.
             sleep(BETWEEN_SAMPLES).await;
-            sample = Sample { precpu_stats: sample.cpu_stats, ..self.sample(container).await? };
+            sample = StatsSample { precpu_stats: sample.cpu_stats, ..self.sample(container).await? };
         }
         sample.compute().ok_or_else(|| not_running(container))
     }
 
-    async fn sample(&self, container: &str) -> Result<Sample, ContainerError> {
-        let subject = Subject::container(DOING, container).checked()?;
-        let mut path = Query::new(&format!("/containers/{container}/stats"));
-        path.add("stream", "false");
-        let answer = self.stream(&subject, Method::GET, &path.into_uri(), None).await?;
-        self.json(&subject, answer).await
+    async fn sample(&self, container: &str) -> Result<StatsSample, ContainerError> {
+        let operation = Operation::container("statistics", container).checked()?;
+        let request = self.get(&operation, &format!("/containers/{container}/stats")).query("stream", "false");
+        request.read().await.map_err(|error| operation.failed(error))
     }
 
-    /// One sample per second, until the container is removed or the stream is dropped; samples of a time in which it does not run
-    /// are left out.
+    /// One sample per second, until the container is removed or the stream is dropped. Samples from a time when it does not run are left
+    /// out.
     pub async fn stats(
         &self,
         container: &str,
     ) -> Result<BoxStream<'static, Result<ContainerStats, ContainerError>>, ContainerError> {
-        let subject = Subject::container(DOING, container).checked()?;
-        let mut path = Query::new(&format!("/containers/{container}/stats"));
-        path.add("stream", "true");
-        let streamed = self.stream(&subject, Method::GET, &path.into_uri(), None).await?;
-        let reading =
-            Reading { containers: self.clone(), container: container.to_owned(), messages: Messages::new(streamed) };
-        Ok(try_unfold(reading, next_sample).boxed())
-    }
-}
-
-struct Reading {
-    containers: Containers,
-    container: String,
-    messages: Messages<Sample>,
-}
-
-async fn next_sample(mut reading: Reading) -> Result<Option<(ContainerStats, Reading)>, ContainerError> {
-    loop {
-        let message = reading.messages.next().await;
-        let lost = |reason: String| reading.containers.lost(&Subject::container(DOING, &reading.container), &reason);
-        let Some(sample) = message.map_err(lost)? else { return Ok(None) };
-        if sample.is_first() {
-            continue;
-        }
-        if let Some(stats) = sample.compute() {
-            return Ok(Some((stats, reading)));
-        }
+        let operation = Operation::container("statistics", container).checked()?;
+        let request = self.get(&operation, &format!("/containers/{container}/stats")).query("stream", "true");
+        let answer = request.stream().await.map_err(|error| operation.failed(error))?;
+        let samples = try_unfold(answer.json::<StatsSample>(MESSAGE_LIMIT), |mut samples| async {
+            while let Some(sample) = samples.next().await? {
+                if let Some(stats) = sample.compute().filter(|_| !sample.is_first()) {
+                    return Ok(Some((stats, samples)));
+                }
+            }
+            Ok(None)
+        });
+        Ok(samples.boxed())
     }
 }
 
@@ -107,23 +86,23 @@ fn is_never(time: DateTime<Utc>) -> bool {
     time.year() <= 1
 }
 
-/// The daemon's sample; bollard's type refuses what Podman leaves out.
+/// The daemon's sample. bollard's type requires what Podman leaves out.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Sample {
+struct StatsSample {
     read: Option<DateTime<Utc>>,
     preread: Option<DateTime<Utc>>,
-    cpu_stats: Cpu,
-    precpu_stats: Cpu,
-    memory_stats: Memory,
-    networks: Option<BTreeMap<String, Network>>,
-    blkio_stats: Blocks,
-    pids_stats: Pids,
+    cpu_stats: CpuSample,
+    precpu_stats: CpuSample,
+    memory_stats: MemorySample,
+    networks: Option<BTreeMap<String, NetworkSample>>,
+    blkio_stats: BlockIoSample,
+    pids_stats: PidsSample,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Cpu {
+struct CpuSample {
     #[serde(rename = "cpu_usage")]
     container: CpuUsage,
     #[serde(rename = "system_cpu_usage")]
@@ -140,7 +119,7 @@ struct CpuUsage {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Memory {
+struct MemorySample {
     usage: u64,
     limit: u64,
     stats: Option<BTreeMap<String, u64>>,
@@ -148,36 +127,36 @@ struct Memory {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Network {
+struct NetworkSample {
     rx_bytes: u64,
     tx_bytes: u64,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Blocks {
-    io_service_bytes_recursive: Option<Vec<Block>>,
+struct BlockIoSample {
+    io_service_bytes_recursive: Option<Vec<BlockIo>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Block {
+struct BlockIo {
     op: String,
     value: u64,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Pids {
+struct PidsSample {
     current: u64,
 }
 
-impl Sample {
+impl StatsSample {
     fn is_running(&self) -> bool {
         !self.read.is_none_or(is_never)
     }
 
-    /// It has nothing before it to compare with.
+    /// There is no earlier one to compare with.
     fn is_first(&self) -> bool {
         self.preread.is_none_or(is_never) && self.precpu_stats.container.total_usage == 0
     }
@@ -219,14 +198,14 @@ impl Sample {
         let used = now.container.total_usage.saturating_sub(before.container.total_usage);
         let passed = now.machine.saturating_sub(before.machine);
         let listed = now.container.percpu_usage.as_ref().map_or(0, Vec::len);
-        // Engines before 1.13 do not say it.
+        // Engines before 1.13 have no `online_cpus`.
         let cpus = if now.online_cpus == 0 { u32::try_from(listed).unwrap_or_default() } else { now.online_cpus };
         ratio(used, passed) * f64::from(cpus) * 100.0
     }
 }
 
-impl Memory {
-    /// `total_inactive_file` is of cgroup v1, `inactive_file` of v2, `cache` all that old kernels tell.
+impl MemorySample {
+    /// `total_inactive_file` is of cgroup v1, `inactive_file` of v2, `cache` the only one of old kernels.
     fn without_cache(&self) -> u64 {
         let stat = |name: &str| self.stats.as_ref().and_then(|stats| stats.get(name)).copied();
         let cache = stat("total_inactive_file").or_else(|| stat("inactive_file")).or_else(|| stat("cache"));

@@ -3,8 +3,9 @@
 use super::finding::{DoctorFinding, FindingArea, FindingLevel};
 use crate::config::settings::PushPolicy;
 use crate::diagnostic::{ExitCode, Warning};
-use crate::docker::connection::{BuilderKind, Engine, MachineUsage};
+use crate::docker::connection::{Engine, MachineUsage};
 use crate::host::Environment;
+use crate::image::dockerfile::BuilderBackend;
 use crate::image::plan::ImagePlan;
 use crate::image_ref::{RegistryHost, RegistryKind};
 use crate::project::ProjectFacts;
@@ -92,13 +93,9 @@ pub fn check_machine(
     own: &str,
     requested: Option<&str>,
 ) -> Vec<DoctorFinding> {
-    let builder = match engine.builder {
-        BuilderKind::BuildKit => "BuildKit",
-        BuilderKind::Classic => "classic builder",
-    };
-    let text = format!("{engine} at {}, API {}, {builder}, {own}", engine.address(), engine.api);
+    let text = format!("{engine} at {}, API {}, {}, {own}", engine.address(), engine.api, engine.builder);
     let mut findings = vec![DoctorFinding::ok(FindingArea::Machine, "doctor/daemon", text)];
-    if engine.builder == BuilderKind::Classic {
+    if engine.builder == BuilderBackend::Classic {
         findings.push(DoctorFinding::warning(
             FindingArea::Machine,
             "doctor/no-buildkit",

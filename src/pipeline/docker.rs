@@ -12,10 +12,11 @@ use super::{Builder, ImageStore};
 use crate::builder::{BuildError, BuildRequest};
 use crate::config::settings::DockerfileChoice;
 use crate::diagnostic::Warning;
-use crate::docker::build::{BuildRun, CacheTransfer, CacheTransferError, ContextBody, find_image, read_routes};
-use crate::docker::connection::{BuilderKind, Engine};
+use crate::docker::build::{BuildRun, CacheTransfer, CacheTransferError, ContextBody};
+use crate::docker::connection::Engine;
+use crate::docker::read_routes;
 use crate::format::{duration, size};
-use crate::image::dockerfile::Dialect;
+use crate::image::dockerfile::BuilderBackend;
 use crate::image::plan::ImagePlan;
 use crate::image::{AppRoutes, BuiltImage};
 
@@ -34,8 +35,8 @@ impl<'a> DockerBuilder<'a> {
         let mut builder = Self { engine, cache_folder: opened.run.cache_dir.clone() };
         let own = opened.settings.dockerfile.as_ref().is_some_and(|own| own.value != DockerfileChoice::Generated);
         let reason = match engine.builder {
-            BuilderKind::Classic => Some("this daemon has no BuildKit"),
-            BuilderKind::BuildKit => own.then_some("the Dockerfile is the project's own"),
+            BuilderBackend::Classic => Some("this daemon has no BuildKit"),
+            BuilderBackend::BuildKit => own.then_some("the Dockerfile is the project's own"),
         };
         if let (Some(_), Some(reason)) = (&builder.cache_folder, reason) {
             let message = format!("caches are not kept: {reason}");
@@ -45,20 +46,6 @@ impl<'a> DockerBuilder<'a> {
             builder.cache_folder = None;
         }
         builder
-    }
-
-    pub fn dialect(engine: &Engine) -> Dialect {
-        match engine.builder {
-            BuilderKind::BuildKit => Dialect::BuildKit,
-            BuilderKind::Classic => Dialect::Classic,
-        }
-    }
-
-    pub fn name(engine: &Engine) -> &'static str {
-        match engine.builder {
-            BuilderKind::BuildKit => "BuildKit",
-            BuilderKind::Classic => "classic builder",
-        }
     }
 }
 
@@ -96,7 +83,7 @@ impl Builder for DockerBuilder<'_> {
 
 impl ImageStore for DockerBuilder<'_> {
     async fn find(&self, reference: &str) -> Option<BuiltImage> {
-        find_image(self.engine, reference).await
+        self.engine.find_image(reference).await
     }
 
     async fn routes(&self, id: &str) -> Option<AppRoutes> {

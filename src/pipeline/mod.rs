@@ -15,7 +15,7 @@ mod stop;
 pub use docker::DockerBuilder;
 pub use event::{Event, EventSender, Phase, event_channel};
 pub use open::{OpenOptions, Opened, git_options};
-pub use publish::{DaemonPublisher, Publication, RegistryAccess, named_registry, planned_registries, typed_reference};
+pub use publish::{DaemonPublisher, Publication, RegistryAccess, named_registry, typed_reference};
 pub use recipe::SecretValues;
 pub use record::{BuildRecord, StepRecord, StepResult, TransferRecord, is_for_the_record};
 pub use stage::{Attempted, Built, Failure, Planned, Prepared, Published, Push, Reached, ReportDetail};

@@ -17,7 +17,6 @@ use crate::docker::connection::{Engine, find_endpoint};
 use crate::error::{CommandError, Error};
 use crate::host::Environment;
 use crate::image::BuiltImage;
-use crate::image::plan::ImagePlan;
 use crate::image_ref::{ImageRef, RegistryHost, RegistryKind};
 use crate::net::Network;
 use crate::origin::{Origin, Sourced};
@@ -252,11 +251,6 @@ fn refuse_anonymous(host: &RegistryHost, credential: &Credential) -> Result<(), 
 /// The registry of an image, with the origin of the image.
 pub fn named_registry(reference: &ImageRef, origin: &Origin) -> Sourced<RegistryHost> {
     Sourced::new(reference.registry(), origin.clone())
-}
-
-/// The registries that a plan pushes to.
-pub fn planned_registries(plan: &ImagePlan) -> Vec<Sourced<RegistryHost>> {
-    plan.registries.iter().map(|registry| registry.clone().map(|host| RegistryHost::new(&host))).collect()
 }
 
 /// A reference of the command line; without tag and digest it is `latest`, as for `docker`.

@@ -9,7 +9,7 @@ use crate::config::settings::{DockerfileChoice, SecretValue};
 use crate::diagnostic::{Warning, printable_path};
 use crate::error::{CommandError, Error};
 use crate::host::{FILE_LIMIT, Folder, read_named};
-use crate::image::dockerfile::{self, BuildContext, Dialect, OwnContext};
+use crate::image::dockerfile::{self, BuildContext, BuilderBackend, OwnContext};
 use crate::image::plan::{CA_SECRET, ImagePlan};
 use crate::rel_path::RelPath;
 use crate::repo::ignore::IgnoreRules;
@@ -34,14 +34,14 @@ pub enum SecretValues {
 pub(super) fn write(
     opened: &Opened,
     plan: &ImagePlan,
-    dialect: Dialect,
+    backend: BuilderBackend,
     secrets: SecretValues,
     credentials: BTreeMap<String, RegistryCredentials>,
 ) -> Result<Recipe, Error> {
     let choice = opened.settings.dockerfile.as_ref().map_or(&DockerfileChoice::Generated, |choice| &choice.value);
     let mut warnings = Vec::new();
     let (path, dockerfile, context) = match choice {
-        DockerfileChoice::Generated => generated(opened, plan, dialect)?,
+        DockerfileChoice::Generated => generated(opened, plan, backend)?,
         DockerfileChoice::Own => own(opened, &own_path(opened), &mut warnings)?,
         DockerfileChoice::Path(path) => own(opened, path, &mut warnings)?,
     };
@@ -75,8 +75,12 @@ fn own_path(opened: &Opened) -> String {
     opened.facts.own_dockerfile.as_ref().map_or_else(|| "Dockerfile".to_owned(), ToString::to_string)
 }
 
-fn generated(opened: &Opened, plan: &ImagePlan, dialect: Dialect) -> Result<(String, String, BuildContext), Error> {
-    let text = dockerfile::render(plan, dialect)?;
+fn generated(
+    opened: &Opened,
+    plan: &ImagePlan,
+    backend: BuilderBackend,
+) -> Result<(String, String, BuildContext), Error> {
+    let text = dockerfile::render(plan, backend)?;
     let rules = IgnoreRules::of_tree(&opened.tree, None)?;
     let sources = without_written(opened, rules.sent(&opened.tree, &[])?);
     let context = dockerfile::context(plan, &text, &opened.tree, sources)?;

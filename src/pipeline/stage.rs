@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::docker::DockerBuilder;
 use super::event::EventSender;
 use super::open::Opened;
-use super::publish::{DaemonPublisher, Publication, RegistryAccess, planned_registries};
+use super::publish::{DaemonPublisher, Publication, RegistryAccess};
 use super::recipe::{self, Recipe, SecretValues};
 use super::record::{BuildRecord, TransferRecord};
 use super::stop::Stop;
@@ -15,7 +15,7 @@ use crate::diagnostic::Warning;
 use crate::docker::connection::{Engine, find_endpoint};
 use crate::error::Error;
 use crate::host::Environment;
-use crate::image::dockerfile::Dialect;
+use crate::image::dockerfile::BuilderBackend;
 use crate::image::plan::{CA_SECRET, ImagePlan};
 use crate::image::{AppRoutes, BuiltImage, PushedReference};
 use crate::registry::transfer::PushOutcome;
@@ -194,11 +194,11 @@ impl Planned {
     /// Files of the repository or of secrets that cannot be read.
     pub fn into_prepared(
         self,
-        dialect: Dialect,
+        backend: BuilderBackend,
         secrets: SecretValues,
         credentials: BTreeMap<String, RegistryCredentials>,
     ) -> Result<Prepared, Failure> {
-        match recipe::write(&self.opened, &self.plan, dialect, secrets, credentials) {
+        match recipe::write(&self.opened, &self.plan, backend, secrets, credentials) {
             Ok(Recipe { dockerfile, request, warnings }) => {
                 Ok(Prepared { planned: self, dockerfile, request, warnings })
             }
@@ -220,7 +220,7 @@ impl Planned {
         let access = RegistryAccess {
             environment: environment.clone(),
             settings: self.opened.publish.clone(),
-            registries: planned_registries(&self.plan),
+            registries: self.plan.registries.clone(),
             ca_bundle: self.opened.settings.ca_bundle.as_ref().map(|bundle| bundle.value.clone()),
         };
         let connected = tokio::select! {
@@ -232,7 +232,7 @@ impl Planned {
             Err(error) => return Err(self.failed(error)),
         };
         let builder = DockerBuilder::new(&engine, &self.opened, events).await;
-        let prepared = self.into_prepared(DockerBuilder::dialect(&engine), SecretValues::Read, credentials)?;
+        let prepared = self.into_prepared(engine.builder, SecretValues::Read, credentials)?;
         let built = prepared.build(&builder, detail, events, stop).await?;
         let publisher = DaemonPublisher { engine: &engine, access: &access };
         built.publish(&publisher, &builder, detail, events, stop).await
@@ -246,7 +246,7 @@ impl Planned {
     ) -> Result<(Engine, BTreeMap<String, RegistryCredentials>), Error> {
         let endpoint = find_endpoint(&access.environment, access.ca_bundle.as_deref())?;
         let engine = Engine::connect(endpoint, &access.environment).await?;
-        events.message(format!("{engine} at {}, {}", engine.address(), DockerBuilder::name(&engine))).await;
+        events.message(format!("{engine} at {}, {}", engine.address(), engine.builder)).await;
         if let Publication::To(references) = &self.publication {
             DaemonPublisher { engine: &engine, access }.check(references).await?;
         }

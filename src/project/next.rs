@@ -25,8 +25,8 @@ pub(super) fn version(
     (locked, dir): (&Locked, &str),
     warnings: &mut Vec<Warning>,
 ) -> Result<Sourced<NextVersion>, ProjectError> {
-    let asks = |manifest: &PackageJson| manifest.dependency("next").map(|(field, range)| (field, range.to_owned()));
-    let (manifest, (field, range)) = match (asks(app), asks(root)) {
+    let required = |manifest: &PackageJson| manifest.dependency("next").map(|(field, range)| (field, range.to_owned()));
+    let (manifest, (field, range)) = match (required(app), required(root)) {
         (Some(found), _) => (app, found),
         (None, Some(found)) => (root, found),
         (None, None) => return Err(ProjectError::NotNext { manifest: app.path.clone() }),

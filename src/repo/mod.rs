@@ -19,9 +19,9 @@ pub use exclusions::{
     STANDARD_EXCLUSIONS, SUMMARY_REPORT, is_environment_file,
 };
 pub use git::{GitDetail, GitFacts, GitOptions, default_branch, git_top_level};
-pub use ignore::{IgnoreError, IgnoreRules, IgnoreVerdict};
+pub use ignore::{IgnoreError, IgnoreRules};
 pub use locate::{SourceRoot, is_workspace_pattern, locate};
-pub use texts::{SourceText, is_read};
+pub use texts::SourceText;
 pub use tree::SourceTree;
 pub use walk::{EntryKind, SourceEntry};
 

@@ -241,7 +241,7 @@ fn git_facts_of_a_real_repository() {
     assert_eq!(Vec::from_iter(&facts.tracked_env_files), [".env", "apps/web/.env.production"]);
     assert_eq!(fs::read(dir.path().join(".git/index")).unwrap(), index, "reading must not write");
 
-    // Below the top level everything is relative to the root that was asked for, and changes elsewhere do not count.
+    // Below the top level everything is relative to the requested root, and changes elsewhere do not count.
     fs::write(dir.path().join("elsewhere"), "").unwrap();
     let below = read_path(&dir.path().join("apps/web")).unwrap().git.unwrap();
     assert_eq!(Vec::from_iter(&below.tracked_env_files), [".env.production"]);

@@ -143,7 +143,7 @@ fn decode(bytes: Vec<u8>) -> SourceText {
 }
 
 /// True when detection reads the text of the file at `path` (relative, `/`-separated).
-pub fn is_read(path: &str) -> bool {
+fn is_read(path: &str) -> bool {
     let mut folders = path.split('/');
     let name = folders.next_back().unwrap_or_default();
     if folders.any(|folder| folder == "node_modules") {

@@ -261,7 +261,7 @@ pub fn render_event(event: &LaunchEvent<'_>) -> String {
         LaunchEvent::Stopped { name } => format!("stopped {name}, kept for a rollback"),
         LaunchEvent::Restored { name } => format!("{name} is running again"),
         LaunchEvent::Removed { name } => format!("removed {name}"),
-        LaunchEvent::ServiceDeployed { name, change: ServiceChange::Made } => {
+        LaunchEvent::ServiceDeployed { name, change: ServiceChange::Created } => {
             format!("created service {name}, waiting until its tasks are healthy")
         }
         LaunchEvent::ServiceDeployed { name, change: ServiceChange::Updated } => {
@@ -392,7 +392,7 @@ pub struct ServiceResult {
 impl ServiceResult {
     pub fn new(service: &LaunchedService, plan: Option<&LaunchPlan>) -> Self {
         let change = match service.change {
-            ServiceChange::Made => "made",
+            ServiceChange::Created => "made",
             ServiceChange::Updated => "updated",
         };
         Self {

@@ -20,7 +20,7 @@ use super::metrics::MetricsRegistry;
 use super::policy::{RestartDecision, RestartLimits, RestartReason};
 use super::state::LogCursor;
 use crate::docker::{
-    ContainerError, ContainerEvent, ContainerFacts, ContainerStats, ContainerStatus, Containers, End, EventQuery,
+    ContainerError, ContainerEvent, ContainerFacts, ContainerStats, ContainerStatus, Containers, EndCause, EventQuery,
     ListQuery, Owner, Running,
 };
 
@@ -65,7 +65,7 @@ pub enum Sampling {
 /// The result of a background task.
 enum TaskResult {
     Check { id: String },
-    End { id: String, result: Result<End, ContainerError> },
+    End { id: String, result: Result<EndCause, ContainerError> },
     Start { id: String, result: Result<(), ContainerError> },
     LogReader { id: String, cursor: LogCursor, result: Result<(), ContainerError> },
     Samples(Vec<(String, Option<ContainerStats>)>),
@@ -407,11 +407,11 @@ impl Supervisor<'_> {
         });
     }
 
-    fn on_stopped(&mut self, id: &str, result: Result<End, ContainerError>) {
+    fn on_stopped(&mut self, id: &str, result: Result<EndCause, ContainerError>) {
         let now = Instant::now();
         let Some(container) = self.containers.by_id.get_mut(id) else { return };
         match (result, &mut container.restart) {
-            (Ok(End::Asked), Some(restart)) => restart.step = RestartStep::Stopped(now),
+            (Ok(EndCause::Signalled), Some(restart)) => restart.step = RestartStep::Stopped(now),
             // It exited on its own or was stopped by someone else: the next inspection decides.
             (Ok(_), restart) => *restart = None,
             (Err(error), restart) => {

@@ -100,7 +100,7 @@ async fn a_service_is_created_updated_and_rolled_back_on_failure() {
     daemon.engine.docker(&["swarm", "init", "--advertise-addr", "127.0.0.1"]);
     assert_eq!(containers.swarm_role().await.unwrap(), SwarmRole::Manager);
     let made = containers.deploy_service(&service("one", true, "hush"), None).await.unwrap();
-    assert_eq!((made.change, made.warnings), (ServiceChange::Made, vec![]));
+    assert_eq!((made.change, made.warnings), (ServiceChange::Created, vec![]));
     let mut steps = Vec::new();
     let done = containers.await_service(NAME, LIMIT, |step| steps.push(step)).await.unwrap().unwrap();
     assert_eq!((done.running, done.wanted), (2, 2), "{steps:?}");
@@ -209,7 +209,7 @@ fn run_swarm_rolls_out_reports_failures_and_rolls_back() {
     answers(&daemon, ["two 11", "two 11"]);
     let nothing = run(&["rollback", NAME, "--swarm"]);
     assert_eq!(nothing.code, Some(2), "{}", nothing.stderr);
-    for part in ["container/no-previous", "has no state before this one", "nextdeploy run --swarm"] {
+    for part in ["container/no-previous", "has no previous state", "nextdeploy run --swarm"] {
         assert!(nothing.stderr.contains(part), "no `{part}` in {}", nothing.stderr);
     }
 

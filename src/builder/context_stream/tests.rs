@@ -184,12 +184,12 @@ fn links_put_in_the_place_of_a_file_or_its_folder_leak_nothing() {
 
     fs::remove_file(&disk).unwrap();
     symlink(outside.path().join("secret"), &disk).unwrap();
-    check_failure(entries.clone(), "context/changed-while-read", "it is a link now, or below one");
+    check_failure(entries.clone(), "context/changed-while-read", "it or a parent folder is a link now");
 
     fs::remove_file(&disk).unwrap();
     fs::remove_dir(root.join("d")).unwrap();
     symlink(outside.path(), root.join("d")).unwrap();
-    check_failure(entries, "context/changed-while-read", "it is a link now, or below one");
+    check_failure(entries, "context/changed-while-read", "it or a parent folder is a link now");
 }
 
 /// Streams a file of 8 MiB, lets `change` touch it when the first chunk has arrived, and gives the end of the stream.
@@ -230,7 +230,7 @@ fn dropping_the_stream_stops_the_reading() {
     let (done, ended) = std_mpsc::channel();
     let entries = vec![file("sparse", &disk)];
     let thread = thread::spawn(move || {
-        Writer::new(sender, Arc::default()).write(context(entries));
+        ArchiveWriter::new(sender, Arc::default()).write(context(entries));
         done.send(()).unwrap();
     });
     let mut stream = ContextStream(receiver);

@@ -1,48 +1,48 @@
-//! The file of the repository that a failure is about: [`Subject`] and the source tree → [`Location`]s.
+//! The file of the repository that a failure is about: [`ErrorSource`] and the source tree → [`Location`]s.
 //!
-//! Only files that the tree has are named; what a log says is never opened anywhere else.
+//! Never opens a file outside of the tree, whatever a log says.
 
 use std::path::Path;
 
-use super::place::Mention;
+use super::mentions::Mention;
 use crate::diagnostic::Location;
 use crate::host::Folder;
 use crate::project::{ProjectFacts, line_of_key};
 use crate::rel_path::RelPath;
 use crate::repo::{SourceText, SourceTree};
 
-/// Where the build has the repository.
+/// Path of the repository in the build.
 const WORKSPACE: &str = "/app/";
 /// Larger sources are not searched for a line.
 const SEARCHED: u64 = 1024 * 1024;
 
 /// What kind of file a failure is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) enum Subject {
+pub(super) enum ErrorSource {
     #[default]
     Unknown,
-    /// Sources of the app, the first one the worst.
+    /// Sources of the app, the most important first.
     Sources(Vec<Mention>),
     /// Calls that led to one error, the innermost first.
     Stack(Vec<Mention>),
     Lockfile,
-    /// `package.json` of the app, at this key where it has it.
+    /// `package.json` of the app, at this key where it exists.
     Manifest(&'static str),
     /// `next.config.*`, at this option.
     Config(&'static str),
 }
 
-/// An error at its place.
+/// An error and its location.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct LocatedError {
     pub location: Location,
     /// One line.
     pub message: String,
 }
 
-impl Subject {
-    /// The places that are meant; empty when none of them is in the repository.
-    pub(super) fn find(&self, tree: &SourceTree, facts: &ProjectFacts) -> Vec<Finding> {
+impl ErrorSource {
+    /// The locations; empty when none of them is in the repository.
+    pub(super) fn find(&self, tree: &SourceTree, facts: &ProjectFacts) -> Vec<LocatedError> {
         let manifest = facts.app_dir.child("package.json");
         let (file, key): (RelPath, Option<&str>) = match self {
             Self::Unknown => return Vec::new(),
@@ -60,18 +60,18 @@ impl Subject {
             return Vec::new();
         }
         let line = key.and_then(|key| line_of_key(&text(tree, &file)?, key));
-        vec![Finding { location: Location { line, ..Location::file(file.as_str()) }, message: String::new() }]
+        vec![LocatedError { location: Location { line, ..Location::file(file.as_str()) }, message: String::new() }]
     }
 }
 
-fn find_sources(mentions: &[Mention], tree: &SourceTree, facts: &ProjectFacts) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = Vec::new();
+fn find_sources(mentions: &[Mention], tree: &SourceTree, facts: &ProjectFacts) -> Vec<LocatedError> {
+    let mut findings: Vec<LocatedError> = Vec::new();
     for mention in mentions {
         let Some(file) = file(mention, tree, facts) else { continue };
         let line = mention.line.or_else(|| line_of_import(&text(tree, &file)?, &mention.message));
         let location = Location { line, column: mention.column, ..Location::file(file.as_str()) };
         if !findings.iter().any(|known| known.location == location) {
-            findings.push(Finding { location, message: mention.message.clone() });
+            findings.push(LocatedError { location, message: mention.message.clone() });
         }
     }
     findings
@@ -98,7 +98,7 @@ fn text(tree: &SourceTree, file: &RelPath) -> Option<String> {
     String::from_utf8(bytes).ok().filter(|text| !text.is_empty())
 }
 
-/// webpack names the file of an import that leads nowhere, and not its line.
+/// webpack names the file of an unresolved import, but not the line.
 fn line_of_import(text: &str, message: &str) -> Option<usize> {
     let (_, rest) = message.strip_prefix("Module not found")?.split_once("resolve '")?;
     let module = rest.split('\'').next().filter(|module| !module.is_empty())?;

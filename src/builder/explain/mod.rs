@@ -1,26 +1,27 @@
-//! Why a step failed: its name, error and log → [`Explanation`], and the files of the repository that are meant.
+//! Why a step failed: its error and log → [`FailureExplanation`], with the files of the repository that it is about.
 //!
-//! One table ([`rules`]) in order of certainty: the first rule that fits wins. Knows nothing of daemons, and never guesses:
-//! what no rule knows has no explanation, and the last lines of the log speak for themselves.
+//! One table ([`rules`]) in order of certainty: the first rule that fits wins. Knows nothing of daemons, and never guesses: a failure
+//! without a rule has no explanation.
 
 mod locate;
-mod place;
+mod mentions;
 mod rules;
 #[cfg(test)]
 mod tests;
 
 use regex_lite::{Captures, Regex};
 
-pub use locate::Finding;
+pub use locate::LocatedError;
 
-use self::locate::Subject;
+use self::locate::ErrorSource;
+use self::rules::{Rule, SearchIn};
 use crate::diagnostic::printable;
 use crate::project::ProjectFacts;
 use crate::repo::SourceTree;
 
 /// What a failure means and what to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Explanation {
+pub struct FailureExplanation {
     /// Stable identifier, `builder/out-of-memory`.
     pub code: &'static str,
     /// Continues the sentence "the step failed: …"; one line.
@@ -28,66 +29,47 @@ pub struct Explanation {
     /// One concrete action.
     pub action: String,
     /// Places in the repository, the most important first.
-    pub findings: Vec<Finding>,
-    subject: Subject,
+    pub findings: Vec<LocatedError>,
+    subject: ErrorSource,
 }
 
-impl Explanation {
+impl FailureExplanation {
     pub fn new(code: &'static str, meaning: impl Into<String>, action: impl Into<String>) -> Self {
         Self { code, meaning: meaning.into(), action: action.into(), ..Self::default() }
     }
 
-    /// Finds the files that are meant.
+    /// Finds the files that it is about.
     pub fn locate(&mut self, tree: &SourceTree, facts: &ProjectFacts) {
         self.findings = self.subject.find(tree, facts);
     }
 
-    /// Index of the line of the log with which the error begins, where it is known.
+    /// Index of the line of the log at which the error begins, where it is known.
     pub(crate) fn begins_at(&self) -> Option<usize> {
         match &self.subject {
-            Subject::Sources(mentions) => mentions.iter().map(|mention| mention.at).min(),
+            ErrorSource::Sources(mentions) => mentions.iter().map(|mention| mention.at).min(),
             _ => None,
         }
     }
 }
 
 /// What is known about a failed step.
-pub(crate) struct Failure<'a> {
+pub(crate) struct StepFailure<'a> {
     /// The builder's own error text.
     pub error: &'a str,
     pub exit_code: Option<i64>,
     pub log: &'a [String],
 }
 
-/// One known failure. `$1`, `$2` in the texts stand for what the pattern captured.
-struct Rule {
-    code: &'static str,
-    /// Where the pattern is looked for.
-    place: Place,
-    pattern: &'static str,
-    meaning: &'static str,
-    action: &'static str,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// One line of the log.
-    Log,
-    /// The builder's error text.
-    Error,
-    Either,
-}
-
 const LONGEST_CAPTURE: usize = 160;
 
-pub(crate) fn explain(failure: &Failure) -> Option<Explanation> {
+pub(crate) fn explain(failure: &StepFailure) -> Option<FailureExplanation> {
     let log: Vec<String> = failure.log.iter().map(|line| without_colours(line)).collect();
     if let Some(own) = own_message(&log) {
         return Some(own);
     }
     let mut found = rules::RULES.iter().find_map(|rule| apply(rule, failure, &log)).or_else(|| killed(failure))?;
     found.subject = subject(found.code, &log);
-    if let ("builder/syntax-error" | "builder/app-error", Subject::Sources(mentions)) = (found.code, &found.subject)
+    if let ("builder/syntax-error" | "builder/app-error", ErrorSource::Sources(mentions)) = (found.code, &found.subject)
         && let Some(mention) = mentions.first().filter(|mention| !mention.message.is_empty())
     {
         found.meaning = format!("{}: {}", found.meaning, mention.message);
@@ -95,58 +77,62 @@ pub(crate) fn explain(failure: &Failure) -> Option<Explanation> {
     Some(found)
 }
 
-/// Which file a failure of this kind is about.
-fn subject(code: &str, log: &[String]) -> Subject {
+/// The file that a failure of this kind is about.
+fn subject(code: &str, log: &[String]) -> ErrorSource {
     match code {
         "builder/type-error"
         | "builder/module-not-found"
         | "builder/lint-error"
         | "builder/syntax-error"
         | "builder/app-error"
-        | "builder/fonts" => Subject::Sources(place::mentions(log)),
+        | "builder/fonts" => ErrorSource::Sources(mentions::mentions(log)),
         "builder/prerender" | "builder/missing-variable" | "builder/build-needs-server" => {
-            Subject::Stack(place::frames(log))
+            ErrorSource::Stack(mentions::frames(log))
         }
-        "builder/lockfile-outdated" => Subject::Lockfile,
-        "builder/engine-mismatch" => Subject::Manifest("engines"),
-        "builder/no-build-script" => Subject::Manifest("scripts"),
-        "builder/package-not-found" => Subject::Manifest("dependencies"),
-        "builder/next-config-output" | "builder/static-export" => Subject::Config("output"),
-        _ => Subject::Unknown,
+        "builder/lockfile-outdated" => ErrorSource::Lockfile,
+        "builder/engine-mismatch" => ErrorSource::Manifest("engines"),
+        "builder/no-build-script" => ErrorSource::Manifest("scripts"),
+        "builder/package-not-found" => ErrorSource::Manifest("dependencies"),
+        "builder/next-config-output" | "builder/static-export" => ErrorSource::Config("output"),
+        _ => ErrorSource::Unknown,
     }
 }
 
-/// Our scripts inside the build say it themselves: `nextdeploy: error: …`, then `nextdeploy: hint: …`.
-fn own_message(log: &[String]) -> Option<Explanation> {
+/// The message of our scripts inside the build: `nextdeploy: error: …`, then `nextdeploy: hint: …`.
+fn own_message(log: &[String]) -> Option<FailureExplanation> {
     let said =
         |prefix: &str| log.iter().find_map(|line| line.trim().strip_prefix(prefix)).map(|text| text.trim().to_owned());
     let meaning = said("nextdeploy: error: ")?;
     let action = said("nextdeploy: hint: ").unwrap_or_else(|| "see the end of the step's log".into());
     let options = ["outputFileTracingRoot", "output"];
     let option = options.into_iter().find(|option| action.contains(option) && action.contains("next.config"));
-    let subject = option.map_or(Subject::Unknown, Subject::Config);
-    Some(Explanation { subject, ..Explanation::new("builder/step-failed", printable(&meaning), printable(&action)) })
+    let subject = option.map_or(ErrorSource::Unknown, ErrorSource::Config);
+    Some(FailureExplanation {
+        subject,
+        ..FailureExplanation::new("builder/step-failed", printable(&meaning), printable(&action))
+    })
 }
 
-fn killed(failure: &Failure) -> Option<Explanation> {
-    let meaning = "it was killed (exit code 137), most often because the memory ran out";
-    (failure.exit_code == Some(137)).then(|| Explanation::new("builder/out-of-memory", meaning, rules::MORE_MEMORY))
+fn killed(failure: &StepFailure) -> Option<FailureExplanation> {
+    let meaning = "it was killed (exit code 137), usually because the memory ran out";
+    (failure.exit_code == Some(137))
+        .then(|| FailureExplanation::new("builder/out-of-memory", meaning, rules::MORE_MEMORY))
 }
 
-fn apply(rule: &Rule, failure: &Failure, log: &[String]) -> Option<Explanation> {
+fn apply(rule: &Rule, failure: &StepFailure, log: &[String]) -> Option<FailureExplanation> {
     let pattern = Regex::new(rule.pattern).expect("every pattern of the table is tested");
     let mut texts: Vec<&str> = Vec::new();
-    if rule.place != Place::Error {
+    if rule.search != SearchIn::Error {
         texts.extend(log.iter().map(String::as_str));
     }
-    if rule.place != Place::Log {
+    if rule.search != SearchIn::Log {
         texts.push(failure.error);
     }
     let found = texts.into_iter().find_map(|text| pattern.captures(text))?;
-    Some(Explanation::new(rule.code, fill(rule.meaning, &found), fill(rule.action, &found)))
+    Some(FailureExplanation::new(rule.code, fill(rule.meaning, &found), fill(rule.action, &found)))
 }
 
-/// Puts captures, which are untrusted, into a text of ours.
+/// Inserts captures, which are untrusted, into a text.
 fn fill(text: &str, found: &Captures) -> String {
     let mut result = String::new();
     let mut rest = text;

@@ -1,7 +1,24 @@
 //! The table of known failures, most certain first. Texts are those of the tools named in each group.
 
-use super::Place::{Either, Error, Log};
-use super::{Place, Rule};
+use self::SearchIn::{Either, Error, Log};
+
+/// One known failure. `$1`, `$2` in the texts stand for what the pattern captured.
+pub(super) struct Rule {
+    pub(super) code: &'static str,
+    pub(super) search: SearchIn,
+    pub(super) pattern: &'static str,
+    pub(super) meaning: &'static str,
+    pub(super) action: &'static str,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum SearchIn {
+    /// One line of the log.
+    Log,
+    /// The builder's error text.
+    Error,
+    Either,
+}
 
 pub(super) const MORE_MEMORY: &str =
     "give the Docker daemon more memory, or limit Node.js with `--build-arg NODE_OPTIONS=--max-old-space-size=<MiB>`";
@@ -9,12 +26,12 @@ const UPDATE_LOCKFILE: &str = "the lockfile does not match `package.json`";
 
 const fn rule(
     code: &'static str,
-    place: Place,
+    search: SearchIn,
     pattern: &'static str,
     meaning: &'static str,
     action: &'static str,
 ) -> Rule {
-    Rule { code, place, pattern, meaning, action }
+    Rule { code, search, pattern, meaning, action }
 }
 
 pub(super) static RULES: &[Rule] = &[
@@ -30,7 +47,7 @@ pub(super) static RULES: &[Rule] = &[
         "builder/out-of-memory",
         Log,
         r"signal:? SIGKILL|signal: killed|^\s*Killed\s*$|was killed \(SIGKILL\)|ENOMEM",
-        "a process was killed, most often because the memory ran out",
+        "a process was killed, usually because the memory ran out",
         MORE_MEMORY,
     ),
     rule(
@@ -335,7 +352,7 @@ pub(super) static RULES: &[Rule] = &[
         "builder/secret-missing",
         Error,
         r"secret (\S+?):? (?:not found|was not given)",
-        "the Dockerfile wants the secret `$1`, which was not given",
+        "the Dockerfile needs the secret `$1`, which was not provided",
         "pass it with `--secret id=$1,src=FILE` or `--secret id=$1,env=NAME`",
     ),
     rule(
@@ -356,7 +373,7 @@ pub(super) static RULES: &[Rule] = &[
         "builder/package-manager-crashed",
         Log,
         r"npm (?:error|ERR!) (?:Exit handler never called|cb\(\) never called)",
-        "npm crashed, which it mostly does when the network breaks off",
-        "try again; when it stays, choose another npm version with `packageManager` in `package.json`",
+        "npm crashed, usually because of a network failure",
+        "try again; if it persists, select another npm version with `packageManager` in `package.json`",
     ),
 ];

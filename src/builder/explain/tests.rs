@@ -1,8 +1,8 @@
 use super::*;
 
-fn explanation(error: &str, exit_code: Option<i64>, log: &str) -> Option<Explanation> {
+fn explanation(error: &str, exit_code: Option<i64>, log: &str) -> Option<FailureExplanation> {
     let log: Vec<String> = log.lines().map(str::to_owned).collect();
-    explain(&Failure { error, exit_code, log: &log })
+    explain(&StepFailure { error, exit_code, log: &log })
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn every_pattern_of_the_table_compiles_and_its_texts_use_what_it_captures() {
 }
 
 #[test]
-fn our_own_scripts_speak_for_themselves() {
+fn messages_of_our_scripts_are_the_explanation() {
     let log =
         "noise\nnextdeploy: error: `.next/standalone` is missing\nnextdeploy: hint: remove `output` from next.config\n";
     let found = explanation("exit code: 1", Some(1), log).unwrap();

@@ -48,7 +48,7 @@ async fn before_stop(session: &Session, containers: &Containers, one: &Container
 async fn remove(containers: &Containers, one: &ContainerSummary, removal: Removal) -> Result<(), ContainerError> {
     let runs = matches!(one.status, ContainerStatus::Running | ContainerStatus::Paused | ContainerStatus::Restarting);
     if runs && removal == Removal::Stopped {
-        return Err(ContainerError::Runs { name: one.name.clone() });
+        return Err(ContainerError::Running { name: one.name.clone() });
     }
     remove_with_secrets(containers, &one.id, (&one.labels, &one.image_id), removal).await
 }

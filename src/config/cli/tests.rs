@@ -167,7 +167,6 @@ fn help_of_every_verb() {
         "stop",
         "restart",
         "rm",
-        "supervise",
     ] {
         let line = format!("nextdeploy {verb} -h").replace("  ", " ");
         let help = Cli::command().term_width(100).try_get_matches_from(line.split(' ')).unwrap_err();

@@ -4,11 +4,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::deploy::{
-    LaunchInputs, LaunchPlan, MachineFacts, RunDocument, RunMode, SecretsAs, plan_launch, read_document,
-};
+use crate::deploy::{LaunchInputs, LaunchPlan, MachineFacts, SecretsAs, plan_launch, read_document};
 use crate::diagnostic::Diagnostic as _;
-use crate::docker::ImageFacts;
+use crate::docker::{ImageFacts, RunDocument, RunMode};
 use crate::host::Environment;
 use crate::image::AppRoutes;
 use crate::origin::{Origin, Sourced};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::deploy::{LaunchPlan, RunDocument};
+use crate::deploy::LaunchPlan;
 use crate::diagnostic::{Warning, diagnostics, shown};
-use crate::docker::{Access, HealthCheck, Mount, RootFilesystem};
+use crate::docker::{Access, HealthCheck, Mount, RootFilesystem, RunDocument};
 use crate::origin::Origin;
 
 /// User and group of the images that this program builds.

@@ -14,13 +14,13 @@ use std::time::Duration;
 use super::container_config::{ContainerConfig, HealthConfig, Hooks, SecretsAs};
 use super::error::LaunchError;
 use super::parse::PortConfig;
-use super::run_document::{RunDocument, RunMode};
 use crate::config::settings::{SecretSource, parse};
 use crate::diagnostic::Warning;
 use crate::docker::{
     ContainerName, ContainerSpec, HealthCheck, ImageFacts, LogDriver, Mount, NetworkSpec, PortMapping, Privileges,
     Protocol, PublishedPort, Resources, RestartPolicy, RootFilesystem, VolumeSpec,
 };
+use crate::docker::{RunDocument, RunMode};
 use crate::origin::{Origin, Sourced};
 use crate::secret::Secret;
 

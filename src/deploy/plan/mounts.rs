@@ -1,9 +1,9 @@
 //! What the container sees of disks and memory besides its image: its root, volumes, host folders and tmpfs.
 
 use super::{DaemonMachine, LaunchInputs, default, naming};
-use crate::deploy::run_document::{RunDocument, RunMode};
 use crate::diagnostic::Warning;
 use crate::docker::{Access, ContainerName, Mount, RootFilesystem, VolumeSpec};
+use crate::docker::{RunDocument, RunMode};
 use crate::origin::{Origin, Sourced};
 
 /// Bytes for temporary files; they count as memory of the container.

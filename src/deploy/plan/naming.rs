@@ -6,8 +6,7 @@ use super::{LaunchInputs, default};
 use crate::config::settings::ValueSource;
 use crate::deploy::error::LaunchError;
 use crate::deploy::parse;
-use crate::docker::connection::HELPER_LABEL;
-use crate::docker::{APP_LABEL, ContainerName, ImageFacts, MANAGED_LABEL};
+use crate::docker::{APP_LABEL, ContainerName, HELPER_LABEL, ImageFacts, MANAGED_LABEL};
 use crate::image_ref::ImageRef;
 use crate::origin::{Origin, Sourced};
 

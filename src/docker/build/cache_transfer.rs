@@ -8,35 +8,38 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bollard::models::ContainerCreateBody;
-use bollard::query_parameters::{DownloadFromContainerOptionsBuilder, RemoveContainerOptions, RemoveImageOptions};
-use futures_util::StreamExt as _;
+use futures_util::TryStreamExt as _;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
-use super::build::BuildRun;
-use super::look::named_helper;
+use super::request::ContextBody;
+use super::run::BuildRun;
 use super::session::session_id;
-use super::upload::ContextBody;
 use crate::builder::{BuildError, BuildRequest, RegistryCredentials};
 use crate::config::settings::{CacheUse, PullPolicy};
-use crate::diagnostic::printable_path;
-use crate::docker::connection::{AnswerLimits, DaemonError, Engine, helper_labels};
+use crate::diagnostic::{printable_path, size_text};
+use crate::docker::connection::Engine;
+use crate::docker::{ContainerError, Containers, Removal, helper_spec};
 use crate::image::dockerfile::cache_transfer::{ARCHIVES, COPIES, render_restore, render_save, travelling_caches};
 use crate::image::dockerfile::{BuildContext, ContextContent, ContextEntry, DOCKERFILE_NAME};
 use crate::image::plan::ImagePlan;
 
-/// For one direction; caches that take longer are not worth it.
+/// For one direction. Caches that take longer are not worth it.
 const LIMIT: Duration = Duration::from_mins(5);
 /// Of one archive, in bytes.
-const LARGEST: usize = 16 * 1024 * 1024 * 1024;
+const LARGEST: u64 = 16 * 1024 * 1024 * 1024;
 
-/// Why a cache did not travel; the build goes on without it.
+/// Why a cache was not transferred; the build goes on without it.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheTransferError {
     #[error(transparent)]
     Build(#[from] BuildError),
     #[error(transparent)]
-    Daemon(#[from] DaemonError),
+    Container(#[from] ContainerError),
+    #[error("the archive of a cache is larger than {}", size_text(LARGEST))]
+    TooLarge,
+    #[error("the download of a cache did not end within {} s", LIMIT.as_secs())]
+    TimedOut,
     #[error("`{}` cannot be used: {source}", printable_path(path))]
     File { path: PathBuf, source: std::io::Error },
 }
@@ -54,7 +57,7 @@ pub struct CacheTransfer<'a> {
 }
 
 impl CacheTransfer<'_> {
-    /// Fills the mounts that are empty; the answer is the number of bytes that were there to be sent.
+    /// Fills empty mounts; returns the size of the archives in bytes.
     pub async fn restore(&self, cancel: impl Future<Output = ()>) -> Result<u64, CacheTransferError> {
         let mut archives = Vec::new();
         for cache in travelling_caches(self.plan) {
@@ -82,7 +85,7 @@ impl CacheTransfer<'_> {
         Ok(bytes)
     }
 
-    /// Writes the archives anew, each in one step; the answer is their size in bytes.
+    /// Writes the archives, each atomically; returns their size in bytes.
     pub async fn save(&self, cancel: impl Future<Output = ()>) -> Result<u64, CacheTransferError> {
         let unusable = |source| CacheTransferError::File { path: self.folder.to_path_buf(), source };
         std::fs::create_dir_all(self.folder).map_err(unusable)?;
@@ -120,49 +123,39 @@ impl CacheTransfer<'_> {
             pull: PullPolicy::Missing,
             timeout: Some(LIMIT),
         };
-        // Nobody looks at its progress.
+        // Its progress is not shown.
         let (events, _) = mpsc::channel(1);
         let run = BuildRun { engine: self.engine, request: &request, events };
         Ok(run.build(ContextBody::of(BuildContext { entries }), cancel).await?.id)
     }
 
     async fn download_all(&self, image: &str) -> Result<u64, CacheTransferError> {
-        const DOING: &str = "the download of the caches";
-        let docker = self.engine.api_client();
-        let failed = |error: &bollard::errors::Error| self.engine.dialer.daemon_error(DOING, error);
-        // Never started: only a container has files that can be asked for.
-        let body = ContainerCreateBody {
-            image: Some(image.to_owned()),
-            cmd: Some(vec!["nextdeploy".to_owned()]),
-            labels: Some(helper_labels()),
-            ..ContainerCreateBody::default()
-        };
-        let container = docker.create_container(Some(named_helper()), body).await.map_err(|error| failed(&error))?.id;
+        let containers = Containers::new(self.engine);
+        let container = containers.create(&helper_spec(image, Vec::new())).await?.id;
         let mut bytes = 0;
         let mut result = Ok(());
         for cache in travelling_caches(self.plan) {
-            match self.download(&container, &cache.id).await {
-                Ok(size) => bytes += size,
-                Err(error) => result = Err(error),
+            match timeout(LIMIT, self.download(&containers, &container, &cache.id)).await {
+                Ok(Ok(size)) => bytes += size,
+                Ok(Err(error)) => result = Err(error),
+                Err(_) => result = Err(CacheTransferError::TimedOut),
             }
         }
-        let options = RemoveContainerOptions { force: true, v: true, ..RemoveContainerOptions::default() };
-        let _ = docker.remove_container(&container, Some(options)).await;
+        let _ = containers.remove(&container, Removal::Forced).await;
         result.map(|()| bytes)
     }
 
-    async fn download(&self, container: &str, id: &str) -> Result<u64, CacheTransferError> {
-        const DOING: &str = "the download of a cache";
+    async fn download(&self, containers: &Containers, container: &str, id: &str) -> Result<u64, CacheTransferError> {
         let path = self.archive(id);
         let unusable = |source| CacheTransferError::File { path: path.clone(), source };
-        let options = DownloadFromContainerOptionsBuilder::default().path(&format!("{COPIES}/{id}")).build();
-        let docker = self.engine.client_within(AnswerLimits { time: LIMIT, bytes: LARGEST });
-        let mut stream = std::pin::pin!(docker.download_from_container(container, Some(options)));
+        let mut chunks = containers.copy_out(container, &format!("{COPIES}/{id}")).await?;
         let mut file = tempfile::Builder::new().prefix(".nextdeploy-").tempfile_in(self.folder).map_err(unusable)?;
         let mut bytes = 0;
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|error| self.engine.dialer.daemon_error(DOING, &error))?;
+        while let Some(chunk) = chunks.try_next().await? {
             bytes += chunk.len() as u64;
+            if bytes > LARGEST {
+                return Err(CacheTransferError::TooLarge);
+            }
             file.write_all(&chunk).map_err(unusable)?;
         }
         let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o644);
@@ -175,8 +168,8 @@ impl CacheTransfer<'_> {
         self.folder.join(format!("{id}.tar"))
     }
 
-    /// Best effort: an image without a name disturbs nobody.
+    /// Best effort: the image has no name.
     async fn remove_image(&self, image: &str) {
-        let _ = self.engine.api_client().remove_image(image, None::<RemoveImageOptions>, None).await;
+        let _ = self.engine.remove_image(image).await;
     }
 }

@@ -1,20 +1,14 @@
-//! The builder that runs inside a Docker daemon (BuildKit), or one that speaks its API (classic builder, Podman).
+//! Builds inside of a Docker daemon: by BuildKit, or by the classic builder that Podman has, too.
 //!
-//! In: an [`Engine`](crate::docker::connection::Engine), [`BuildRequest`](crate::builder::BuildRequest), a context stream. Out: the image in the daemon. Writes
-//! nothing to the machine it runs on but the caches that it is asked to keep.
+//! In: an [`Engine`](super::connection::Engine), a [`BuildRequest`](crate::builder::BuildRequest), a context stream. Out: the image in the
+//! daemon. Writes nothing to this machine but the caches of [`CacheTransfer`].
 
-mod build;
-mod buildkit;
 mod cache_transfer;
-mod classic;
-mod inspect;
-mod look;
-mod query;
+mod progress;
+mod request;
+mod run;
 mod session;
-mod steps;
-mod upload;
 
-pub use build::BuildRun;
 pub use cache_transfer::{CacheTransfer, CacheTransferError};
-pub use look::{find_image, read_routes};
-pub use upload::ContextBody;
+pub use request::ContextBody;
+pub use run::BuildRun;

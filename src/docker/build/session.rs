@@ -1,4 +1,4 @@
-//! The session beside a BuildKit build: the daemon asks here for secrets and registry credentials.
+//! The session of a BuildKit build, from which the daemon reads secrets and registry credentials.
 //!
 //! An HTTP/1 connection is upgraded to h2c and served in the other direction by us. Nothing else of the machine is exposed:
 //! no files, no agents, only the values that the request names.
@@ -17,17 +17,12 @@ use bollard_buildkit_proto::moby::filesync::v1::{
     CredentialsRequest, CredentialsResponse, FetchTokenRequest, FetchTokenResponse, GetTokenAuthorityRequest,
     GetTokenAuthorityResponse, VerifyTokenAuthorityRequest, VerifyTokenAuthorityResponse,
 };
-use http_body_util::Empty;
-use hyper::body::Bytes;
-use hyper::header::{CONNECTION, UPGRADE};
-use hyper::{Request as HttpRequest, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::header::HeaderName;
 use tokio::task::AbortHandle;
-use tokio::time::timeout;
 use tonic::{Request, Response, Status};
 
-use crate::builder::{BuildError, BuildSecret, RegistryCredentials};
-use crate::docker::connection::{DaemonError, Dialer, Exchange};
+use crate::builder::{BuildSecret, RegistryCredentials};
+use crate::docker::connection::{DaemonError, Engine, UpgradedConnection};
 use crate::image_ref::RegistryHost;
 
 /// Methods that the daemon may call; it compares them without regard to case.
@@ -36,28 +31,28 @@ const METHODS: [&str; 3] = [
     "/moby.filesync.v1.Auth/Credentials",
     "/grpc.health.v1.Health/Check",
 ];
-/// Until the session stands.
+/// For the start of the session.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
-/// For one request of the daemon, which names a secret or a host; its headers carry traces.
+/// For one request of the daemon, which names a secret or a host. Its headers have traces.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_MESSAGE: usize = 64 * 1024;
 const MAX_HEADERS: u32 = 16 * 1024;
-/// At the same time: BuildKit asks for credentials once per image, and for the health of the session.
+/// At the same time: BuildKit requests credentials once per image, and checks the health of the session.
 const MAX_REQUESTS: usize = 64;
 
 /// An open session; it ends when this is dropped.
-pub(super) struct Session {
+pub(super) struct BuildSession {
     pub(super) id: String,
     server: AbortHandle,
 }
 
-impl Drop for Session {
+impl Drop for BuildSession {
     fn drop(&mut self) {
         self.server.abort();
     }
 }
 
-/// What the daemon may ask for.
+/// What the daemon may read.
 #[derive(Clone)]
 pub(super) struct SessionValues {
     secrets: Arc<[BuildSecret]>,
@@ -70,31 +65,21 @@ impl SessionValues {
     }
 }
 
-impl Session {
-    /// Opens a session named `id` and serves it in the background.
-    pub(super) async fn open(dialer: &Dialer, values: SessionValues) -> Result<Self, BuildError> {
-        const DOING: &str = "the start of the build session";
+impl BuildSession {
+    /// Opens a session and serves it in the background.
+    pub(super) async fn open(engine: &Engine, values: SessionValues) -> Result<Self, DaemonError> {
         let id = session_id();
-        let lost = |reason: String| DaemonError::ConnectionLost { endpoint: dialer.name(), doing: DOING, reason };
-        let mut request = HttpRequest::post("/session")
-            .header(CONNECTION, "Upgrade")
-            .header(UPGRADE, "h2c")
-            .header("X-Docker-Expose-Session-Uuid", &id)
-            .header("X-Docker-Expose-Session-Name", "nextdeploy");
+        let header = HeaderName::from_static;
+        let mut request = engine
+            .post("start of the build session", "/session")
+            .timeout(START_TIMEOUT)
+            .header(header("x-docker-expose-session-uuid"), &id)
+            .header(header("x-docker-expose-session-name"), "nextdeploy");
         for method in METHODS {
-            request = request.header("X-Docker-Expose-Session-Grpc-Method", method);
+            request = request.header(header("x-docker-expose-session-grpc-method"), method);
         }
-        let request = request.body(Empty::<Bytes>::new()).expect("constant headers and a hexadecimal id are valid");
-        let exchange = timeout(START_TIMEOUT, dialer.exchange(request)).await;
-        let exchange = exchange.map_err(|_| dialer.no_answer(START_TIMEOUT))?;
-        let Exchange { response, connection } = exchange?.map_err(lost)?;
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            let message = dialer.read_message(response.into_body(), DOING).await?;
-            return Err(DaemonError::Answer { endpoint: dialer.name(), doing: DOING, message }.into());
-        }
-        let upgraded = hyper::upgrade::on(response).await.map_err(|error| lost(error.to_string()))?;
-        drop(connection);
-        let incoming = tokio_stream::once(Ok::<_, std::io::Error>(Upgraded(TokioIo::new(upgraded))));
+        let connection = request.upgrade("h2c").await?;
+        let incoming = tokio_stream::once(Ok::<_, std::io::Error>(SessionConnection(connection)));
         let server = tokio::spawn(async move {
             let router = tonic::transport::Server::builder()
                 .timeout(REQUEST_TIMEOUT)
@@ -137,7 +122,7 @@ impl Auth for SessionValues {
         })))
     }
 
-    // Without these the daemon asks for the credentials and fetches tokens itself, in all versions (BuildKit, session/auth).
+    // Without these, all versions of the daemon request the credentials and fetch tokens themselves (BuildKit, session/auth).
     async fn fetch_token(&self, _: Request<FetchTokenRequest>) -> Result<Response<FetchTokenResponse>, Status> {
         Err(Status::unimplemented("tokens are fetched by the daemon"))
     }
@@ -180,8 +165,8 @@ fn serving() -> HealthCheckResponse {
     HealthCheckResponse { status: ServingStatus::Serving as i32 }
 }
 
-/// The upgraded connection as tonic wants it.
-struct Upgraded(TokioIo<hyper::upgrade::Upgraded>);
+/// The upgraded connection as tonic needs it.
+struct SessionConnection(UpgradedConnection);
 
 mod transport {
     use std::io;
@@ -191,21 +176,21 @@ mod transport {
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
     use tonic::transport::server::Connected;
 
-    use super::Upgraded;
+    use super::SessionConnection;
 
-    impl Connected for Upgraded {
+    impl Connected for SessionConnection {
         type ConnectInfo = ();
 
         fn connect_info(&self) {}
     }
 
-    impl AsyncRead for Upgraded {
+    impl AsyncRead for SessionConnection {
         fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
             Pin::new(&mut self.0).poll_read(cx, buffer)
         }
     }
 
-    impl AsyncWrite for Upgraded {
+    impl AsyncWrite for SessionConnection {
         fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
             Pin::new(&mut self.0).poll_write(cx, bytes)
         }

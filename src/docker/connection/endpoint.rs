@@ -1,4 +1,4 @@
-//! Where the daemon is: environment and Docker configuration → [`Endpoint`], in the order of the docker command line.
+//! The address of the daemon: environment and Docker configuration → [`Endpoint`], in the order of the docker command line.
 //!
 //! `DOCKER_HOST`, then the Docker context (`DOCKER_CONTEXT`, `currentContext`), then rootless sockets, then the standard
 //! socket, then Podman's. Reads small configuration files and looks for sockets; never connects.
@@ -15,12 +15,12 @@ use crate::host::{Environment, FILE_LIMIT, read_text_file};
 use crate::origin::Origin;
 use crate::secret::hide_password;
 
-/// A daemon's address together with the reason why it is this one.
+/// A daemon's address, and where it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     pub address: Address,
     pub origin: Origin,
-    /// PEM file with authorities that are trusted besides the usual ones.
+    /// PEM file with additional trusted authorities.
     pub ca_bundle: Option<PathBuf>,
 }
 
@@ -32,7 +32,7 @@ pub enum Address {
     Ssh(SshTarget),
 }
 
-/// Files of a TLS connection; what is absent is `None`.
+/// Files of a TLS connection; missing ones are `None`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TlsFiles {
     pub ca: Option<PathBuf>,
@@ -59,7 +59,7 @@ pub fn find_endpoint(environment: &Environment, ca_bundle: Option<&Path>) -> Res
         (parse_host(host, &origin, environment_tls(environment, config_dir.as_deref())?)?, origin)
     } else if let Some((name, origin)) = context_name(environment, config_dir.as_deref())? {
         let directory =
-            config_dir.ok_or_else(|| bad_context(&name, &origin, "there is no home directory to look in"))?;
+            config_dir.ok_or_else(|| bad_context(&name, &origin, "there is no home directory to read it from"))?;
         (read_context(&directory, &name, &origin)?, origin)
     } else {
         standard_socket(environment)?
@@ -136,7 +136,7 @@ fn parse_authority(text: &str, default_port: u16) -> Result<(String, u16), Strin
     let (host, port) = match text.rsplit_once(':') {
         // An IPv6 address without a port ends with its bracket.
         Some((host, port)) if !port.ends_with(']') => {
-            (host, port.parse().ok().filter(|p| *p != 0).ok_or_else(|| format!("`{}` is no port", printable(port)))?)
+            (host, port.parse().ok().filter(|p| *p != 0).ok_or_else(|| format!("invalid port `{}`", printable(port)))?)
         }
         _ => (text, default_port),
     };
@@ -198,11 +198,11 @@ fn read_context(config_dir: &Path, name: &str, origin: &Origin) -> Result<Addres
     }
     let id = format!("{:x}", Sha256::digest(name.as_bytes()));
     let meta: Meta = read_json(&config_dir.join("contexts/meta").join(&id).join("meta.json"))?
-        .ok_or_else(|| bad_context(name, origin, "there is no such context"))?;
+        .ok_or_else(|| bad_context(name, origin, "no such context"))?;
     let endpoint =
-        meta.endpoints.get("docker").ok_or_else(|| bad_context(name, origin, "it names no Docker endpoint"))?;
+        meta.endpoints.get("docker").ok_or_else(|| bad_context(name, origin, "it has no Docker endpoint"))?;
     if endpoint.skip_tls_verify {
-        return Err(bad_context(name, origin, "it skips the verification of the daemon's certificate"));
+        return Err(bad_context(name, origin, "it skips verification of the daemon's certificate"));
     }
     let tls_dir = config_dir.join("contexts/tls").join(&id).join("docker");
     parse_host(&endpoint.host, origin, tls_dir.is_dir().then(|| tls_files(&tls_dir)))
@@ -254,12 +254,12 @@ mod tests {
     fn wrong_addresses_name_the_variable_and_the_reason() {
         for (host, reason) in [
             ("10.0.0.1:2375", "has no scheme"),
-            ("tcp://h:0", "`0` is no port"),
-            ("tcp://h:70000", "`70000` is no port"),
+            ("tcp://h:0", "invalid port `0`"),
+            ("tcp://h:70000", "invalid port `70000`"),
             ("tcp://user@h:1/path", "only a host and a port"),
             ("unix://", "path of the socket is missing"),
             ("npipe:////./pipe/docker_engine", "only `unix://`, `tcp://` and `ssh://`"),
-            ("ssh://me:secret@h", "a password does not belong there"),
+            ("ssh://me:secret@h", "passwords are not supported"),
         ] {
             let message = address(&[("DOCKER_HOST", host)]).unwrap_err();
             assert!(message.contains("DOCKER_HOST") && message.contains(reason), "{host}: {message}");
@@ -293,7 +293,7 @@ mod tests {
         assert!(own_host.starts_with("tcp://near"), "DOCKER_HOST wins over the context");
 
         std::fs::write(&meta, r#"{"Endpoints":{"docker":{"Host":"tcp://far","SkipTLSVerify":true}}}"#).unwrap();
-        assert!(address(&[("HOME", home_path)]).unwrap_err().contains("skips the verification"));
+        assert!(address(&[("HOME", home_path)]).unwrap_err().contains("skips verification"));
         std::fs::write(docker.join("config.json"), "{\n  oops").unwrap();
         let malformed = address(&[("HOME", home_path)]).unwrap_err();
         assert!(malformed.contains("config.json") && malformed.contains("line 2"), "{malformed}");

@@ -1,48 +1,23 @@
-//! The connection to a daemon: [`Endpoint`] → [`Engine`], with the facts that decide how it builds.
-//!
-//! Each request dials anew: one place for sockets, TLS, time limits and their errors, used for the API, the build and its session.
+//! A daemon that answered: [`Endpoint`] → [`Engine`], with the facts that decide how it builds.
 
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
-use bollard::{BollardRequest, Docker};
-use futures_util::future::join;
-use hyper::body::{Body, Incoming};
-use hyper::header::{HOST, HeaderValue};
-use hyper::{Request, Response, Uri};
-use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
-use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::mpsc;
-use tokio::task::AbortHandle;
-use tokio::time::timeout;
+use bollard::models::{SystemInfo, SystemVersion};
+use bytes::Bytes;
+use hyper::Method;
 
-use super::answer::{ANSWER_LIMIT, AnswerLimits, Bounded, MESSAGE_LIMIT, daemon_cause};
 use super::endpoint::{Address, Endpoint};
 use super::error::DaemonError;
-use super::identity::{Identity, PODMAN, platform};
-use super::pump::{Chunk, PumpHandle, pump};
-use super::ssh::{LOGIN_TIMEOUT, SshTransport, SshWords};
-use super::tls;
-use crate::diagnostic::error_chain;
+use super::http::{ApiRequest, Uri};
+use super::transport::Dialer;
+use crate::diagnostic::printable;
 use crate::host::Environment;
+use crate::image::dockerfile::BuilderBackend;
 
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// For questions that a healthy daemon answers at once.
-const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 /// First Engine API with the built-in BuildKit out of its experimental state (Docker 18.09).
 const BUILDKIT_API: (u32, u32) = (1, 39);
-
-/// How the daemon builds, and so which instructions a Dockerfile for it may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BuilderKind {
-    BuildKit,
-    /// The classic builder: no mounts, no secrets.
-    Classic,
-}
+const DOCKER: &str = "Docker Engine";
+const PODMAN: &str = "Podman";
 
 /// A daemon that answered.
 #[derive(Debug, Clone)]
@@ -52,8 +27,8 @@ pub struct Engine {
     pub version: String,
     /// API version, `1.41`.
     pub api: String,
-    pub builder: BuilderKind,
-    pub(crate) dialer: Dialer,
+    pub builder: BuilderBackend,
+    dialer: Dialer,
 }
 
 impl std::fmt::Display for Engine {
@@ -62,81 +37,70 @@ impl std::fmt::Display for Engine {
     }
 }
 
-/// Opens connections to one endpoint.
-#[derive(Debug, Clone)]
-pub(crate) struct Dialer {
-    pub(crate) endpoint: Arc<Endpoint>,
-    tls: Option<Arc<ClientConfig>>,
-    ssh: Option<Arc<SshTransport>>,
-}
-
-/// An open connection, and where its transport says why it broke.
-struct Dialed {
-    stream: Box<dyn Duplex>,
-    words: Option<SshWords>,
-}
-
-pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
-
-/// One HTTP exchange; dropping it closes the connection, which is how a build is cancelled.
-pub(crate) struct Exchange {
-    pub(crate) response: Response<Incoming>,
-    pub(crate) connection: ConnectionGuard,
-}
-
-pub(crate) struct ConnectionGuard {
-    task: Option<AbortHandle>,
-    pump: Option<PumpHandle>,
-}
-
-impl ConnectionGuard {
-    /// The chunks of the body that came with this connection, for one that has many.
-    pub(crate) fn pump(&mut self, body: Incoming) -> mpsc::Receiver<Chunk> {
-        self.pump.take().expect("a connection has one body").start(body)
-    }
-
-    /// Lets the connection end by itself with its response.
-    fn detach(mut self) {
-        self.task = None;
-    }
-}
-
-impl Drop for ConnectionGuard {
-    fn drop(&mut self) {
-        if let Some(handle) = &self.task {
-            handle.abort();
-        }
-    }
+/// The machine behind a daemon. Unknown values are `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MachineUsage {
+    /// Bytes.
+    pub memory: Option<u64>,
+    pub cpus: Option<u64>,
+    /// Folder of images and build cache.
+    pub root: Option<String>,
+    /// Free bytes there; only known for a daemon of this machine.
+    pub free: Option<u64>,
+    /// The daemon's own warnings.
+    pub warnings: Vec<String>,
 }
 
 impl Engine {
-    /// Connects to `endpoint` and asks what it is. `DOCKER_BUILDKIT=0` chooses the classic builder, as with the docker command line.
+    /// Connects to `endpoint` and identifies the daemon. `DOCKER_BUILDKIT=0` selects the classic builder, as with the docker command line.
+    ///
+    /// # Errors
+    /// When the daemon cannot be reached, or what answers is not a Docker daemon.
     pub async fn connect(endpoint: Endpoint, environment: &Environment) -> Result<Self, DaemonError> {
         let dialer = Dialer::new(endpoint, environment)?;
-        let ping = dialer.ping().await?;
-        let identity = if let Some(identity) = ping.server.as_deref().and_then(Identity::of_header) {
+        let ping = ping(&dialer).await?;
+        let identity = if let Some(identity) = ping.server.as_deref().and_then(Identity::from_header) {
             identity
         } else {
-            let limits = AnswerLimits { time: REQUEST_TIMEOUT, bytes: MESSAGE_LIMIT };
-            Identity::of_version(dialer.version(dialer.docker(limits).version().await)?)
+            Identity::from_version(version(&dialer).await?)
         };
-        let wants_classic = environment.get("DOCKER_BUILDKIT").is_some_and(|value| !value.is_empty())
+        let selects_classic = environment.get("DOCKER_BUILDKIT").is_some_and(|value| !value.is_empty())
             && !environment.is_truthy("DOCKER_BUILDKIT");
-        let api = ping.api;
-        let has_buildkit = identity.name != PODMAN && is_at_least(&api, BUILDKIT_API);
+        let has_buildkit = identity.name != PODMAN && is_at_least(&ping.api, BUILDKIT_API);
         Ok(Self {
             name: identity.name.into(),
             version: identity.version,
-            builder: if has_buildkit && !wants_classic { BuilderKind::BuildKit } else { BuilderKind::Classic },
-            api,
+            builder: if has_buildkit && !selects_classic { BuilderBackend::BuildKit } else { BuilderBackend::Classic },
+            api: ping.api,
             dialer,
         })
     }
 
-    /// What the daemon runs on, `linux/amd64`.
+    /// Platform of the daemon, `linux/amd64`.
     pub async fn platform(&self) -> Result<String, DaemonError> {
-        self.dialer.version(platform(&self.api_client()).await)
+        let version = version(&self.dialer).await?;
+        let (os, architecture) = (version.os.as_deref(), version.arch.as_deref());
+        Ok(format!("{}/{}", os.unwrap_or("linux"), architecture.unwrap_or("amd64")))
+    }
+
+    /// What the daemon says about its machine: memory, and space for images and build cache.
+    pub async fn usage(&self) -> Result<MachineUsage, DaemonError> {
+        let info: SystemInfo = self.get("inspection of its machine", "/info").read().await?;
+        let root = info.docker_root_dir.filter(|root| root.starts_with('/'));
+        Ok(MachineUsage {
+            memory: info.mem_total.and_then(positive),
+            cpus: info.ncpu.and_then(positive),
+            free: root.as_deref().filter(|_| self.is_local()).and_then(free_bytes),
+            root,
+            warnings: info.warnings.unwrap_or_default(),
+        })
+    }
+
+    /// Whether the daemon's configuration allows plain HTTP to the registry `host`.
+    pub(crate) async fn is_insecure_registry(&self, host: &str) -> Result<bool, DaemonError> {
+        let info: SystemInfo = self.get("inspection of its registries", "/info").read().await?;
+        let indexes = info.registry_config.and_then(|config| config.index_configs);
+        Ok(indexes.and_then(|indexes| indexes.get(host)?.secure) == Some(false))
     }
 
     /// The address of the daemon as messages name it.
@@ -144,12 +108,12 @@ impl Engine {
         self.dialer.name()
     }
 
-    /// The daemon answers at a socket of this machine, so most likely runs on it.
+    /// The daemon listens on a socket of this machine, so most likely runs on it.
     pub fn is_local(&self) -> bool {
         matches!(self.dialer.endpoint.address, Address::Unix(_))
     }
 
-    /// Speaks this version of the API, or a later one.
+    /// Supports this version of the API, or a later one.
     pub(crate) fn has_api(&self, version: (u32, u32)) -> bool {
         is_at_least(&self.api, version)
     }
@@ -158,250 +122,140 @@ impl Engine {
         self.name == PODMAN
     }
 
-    /// Podman (seen with 4.3) does not end the process of a step when its client goes away.
+    /// Podman (seen with 4.3) does not stop the process of a build step when its client disconnects.
     pub(crate) fn leaves_running_steps(&self) -> bool {
-        self.name == PODMAN
+        self.is_podman()
     }
 
-    /// The typed API for short questions.
-    pub(crate) fn api_client(&self) -> Docker {
-        self.patient_client(REQUEST_TIMEOUT)
+    /// `doing` is what the request is for, in messages: "container start".
+    pub(crate) fn request(&self, doing: &'static str, method: Method, uri: Uri) -> ApiRequest<'_> {
+        ApiRequest::new(&self.dialer, doing, method, uri)
     }
 
-    /// The typed API for answers that take longer.
-    pub(crate) fn patient_client(&self, limit: Duration) -> Docker {
-        self.dialer.docker(AnswerLimits { time: limit, bytes: ANSWER_LIMIT })
+    pub(crate) fn get(&self, doing: &'static str, path: &str) -> ApiRequest<'_> {
+        self.request(doing, Method::GET, Uri::new(path))
     }
 
-    /// The typed API for answers of another size.
-    pub(crate) fn client_within(&self, limits: AnswerLimits) -> Docker {
-        self.dialer.docker(limits)
+    pub(crate) fn post(&self, doing: &'static str, path: &str) -> ApiRequest<'_> {
+        self.request(doing, Method::POST, Uri::new(path))
+    }
+
+    pub(crate) fn delete(&self, doing: &'static str, path: &str) -> ApiRequest<'_> {
+        self.request(doing, Method::DELETE, Uri::new(path))
+    }
+
+    /// The connection broke, or the answer makes no sense.
+    pub(crate) fn lost(&self, doing: &'static str, reason: impl Into<String>) -> DaemonError {
+        self.dialer.lost(doing, reason)
+    }
+
+    pub(crate) fn no_answer(&self, after: Duration) -> DaemonError {
+        self.dialer.no_answer(after)
     }
 }
 
 fn is_at_least(api: &str, version: (u32, u32)) -> bool {
-    parse_api(api).is_some_and(|api| api >= version)
+    let parse = |(major, minor): (&str, &str)| Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?));
+    api.split_once('.').and_then(parse).is_some_and(|api| api >= version)
 }
 
-fn parse_api(version: &str) -> Option<(u32, u32)> {
-    let (major, minor) = version.split_once('.')?;
-    Some((major.parse().ok()?, minor.parse().ok()?))
+fn positive(number: i64) -> Option<u64> {
+    u64::try_from(number).ok().filter(|number| *number > 0)
 }
 
-impl Dialer {
-    fn new(endpoint: Endpoint, environment: &Environment) -> Result<Self, DaemonError> {
-        let tls =
-            match &endpoint.address {
-                Address::Tls { files, .. } => {
-                    Some(tls::client_config(files, endpoint.ca_bundle.as_deref()).map_err(|reason| {
-                        DaemonError::Tls { endpoint: endpoint.to_string(), origin: endpoint.origin.clone(), reason }
-                    })?)
-                }
-                _ => None,
-            };
-        let ssh = match &endpoint.address {
-            Address::Ssh(target) => Some(SshTransport::new(target, environment).map_err(|reason| {
-                DaemonError::Ssh { endpoint: endpoint.to_string(), origin: endpoint.origin.clone(), reason }
-            })?),
-            _ => None,
-        };
-        Ok(Self { endpoint: Arc::new(endpoint), tls, ssh: ssh.map(Arc::new) })
-    }
+fn free_bytes(folder: &str) -> Option<u64> {
+    let state = rustix::fs::statvfs(folder).ok()?;
+    state.f_bavail.checked_mul(state.f_frsize)
+}
 
-    pub(crate) fn name(&self) -> String {
-        self.endpoint.to_string()
-    }
+/// What the first answer says.
+struct Ping {
+    /// Version of the API.
+    api: String,
+    /// Product and version, as the daemon or a proxy in front of it says them.
+    server: Option<String>,
+}
 
-    /// For the first answer on a connection.
-    pub(super) fn connect_timeout(&self) -> Duration {
-        if self.ssh.is_some() { LOGIN_TIMEOUT + CONNECT_TIMEOUT } else { CONNECT_TIMEOUT }
+async fn ping(dialer: &Dialer) -> Result<Ping, DaemonError> {
+    const DOING: &str = "the first request";
+    /// The answer of a daemon is two bytes.
+    const LIMIT: usize = 64 * 1024;
+    let limit = dialer.connect_timeout();
+    let request = ApiRequest::new(dialer, DOING, Method::GET, Uri::new("/_ping")).timeout(limit).limit(LIMIT);
+    let response = request.response().await.map_err(|error| match error {
+        DaemonError::ConnectionLost { reason, .. } => first_exchange_error(dialer, &reason),
+        error => error,
+    })?;
+    let status = response.status();
+    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (api, server) = (header("api-version"), header("server"));
+    let body = match response.into_body() {
+        Ok(body) => body,
+        // The head is enough.
+        Err(DaemonError::ConnectionLost { .. }) => Bytes::new(),
+        Err(error) => return Err(error),
+    };
+    let text = String::from_utf8_lossy(&body);
+    if text.contains("HTTP request to an HTTPS server") {
+        return Err(DaemonError::NeedsTls { endpoint: dialer.name(), origin: dialer.endpoint.origin.clone() });
     }
-
-    async fn dial(&self) -> Result<Dialed, DaemonError> {
-        if let Some(ssh) = &self.ssh {
-            let (stream, words) = ssh.open().map_err(|error| self.ssh_error(error.to_string()))?;
-            return Ok(Dialed { stream: Box::new(stream), words: Some(words) });
+    match api {
+        Some(api) if status.is_success() => Ok(Ping { api, server }),
+        _ if status.is_success() => Err(dialer.not_docker("its answer has no API version")),
+        Some(_) => {
+            let message = printable(text.lines().next().unwrap_or_default()).chars().take(300).collect();
+            Err(DaemonError::Answer { endpoint: dialer.name(), doing: DOING, message })
         }
-        match timeout(CONNECT_TIMEOUT, self.open()).await {
-            Ok(result) => result.map(|stream| Dialed { stream, words: None }),
-            Err(_) => Err(self.no_answer(CONNECT_TIMEOUT)),
-        }
-    }
-
-    async fn open(&self) -> Result<Box<dyn Duplex>, DaemonError> {
-        match &self.endpoint.address {
-            Address::Unix(path) => {
-                Ok(Box::new(UnixStream::connect(path).await.map_err(|error| self.connect_error(&error))?))
-            }
-            Address::Tcp { host, port } => Ok(Box::new(self.open_tcp(host, *port).await?)),
-            Address::Tls { host, port, .. } => {
-                let config = self.tls.clone().expect("a TLS address always has a TLS configuration");
-                let name = ServerName::try_from(host.clone()).map_err(|error| self.tls_error(&error.to_string()))?;
-                let tcp = self.open_tcp(host, *port).await?;
-                let tls = tokio_rustls::TlsConnector::from(config).connect(name, tcp).await;
-                Ok(Box::new(tls.map_err(|error| self.tls_error(&tls_reason(&error)))?))
-            }
-            Address::Ssh(_) => Err(self.ssh_error("there is no login".to_owned())),
-        }
-    }
-
-    async fn open_tcp(&self, host: &str, port: u16) -> Result<TcpStream, DaemonError> {
-        let stream = TcpStream::connect((host, port)).await.map_err(|error| self.connect_error(&error))?;
-        // Small frames of the session must not wait for more.
-        let _ = stream.set_nodelay(true);
-        Ok(stream)
-    }
-
-    fn connect_error(&self, error: &io::Error) -> DaemonError {
-        let (endpoint, origin) = (self.name(), self.endpoint.origin.clone());
-        match error.kind() {
-            io::ErrorKind::PermissionDenied => DaemonError::PermissionDenied { endpoint, origin },
-            io::ErrorKind::NotFound => {
-                DaemonError::Unreachable { endpoint, origin, reason: "the socket does not exist".into() }
-            }
-            io::ErrorKind::ConnectionRefused => DaemonError::Unreachable {
-                endpoint,
-                origin,
-                reason: "connection refused, nothing listens there".into(),
-            },
-            _ => DaemonError::Unreachable { endpoint, origin, reason: error.to_string() },
-        }
-    }
-
-    pub(super) fn tls_error(&self, reason: &str) -> DaemonError {
-        DaemonError::Tls { endpoint: self.name(), origin: self.endpoint.origin.clone(), reason: reason.into() }
-    }
-
-    fn ssh_error(&self, reason: String) -> DaemonError {
-        DaemonError::Ssh { endpoint: self.name(), origin: self.endpoint.origin.clone(), reason }
-    }
-
-    /// What a broken exchange says: the words of the transport, when it has some.
-    async fn broken<T>(&self, words: Option<SshWords>, error: &hyper::Error) -> Result<Result<T, String>, DaemonError> {
-        match words {
-            Some(words) => match words.reason().await {
-                Some(reason) => Err(self.ssh_error(reason)),
-                None => Ok(Err(error_chain(error))),
-            },
-            None => Ok(Err(error_chain(error))),
-        }
-    }
-
-    pub(crate) fn no_answer(&self, after: Duration) -> DaemonError {
-        DaemonError::NoAnswer { endpoint: self.name(), origin: self.endpoint.origin.clone(), after }
-    }
-
-    pub(super) fn not_docker(&self, reason: &str) -> DaemonError {
-        DaemonError::NotDocker { endpoint: self.name(), origin: self.endpoint.origin.clone(), reason: reason.into() }
-    }
-
-    /// What a failed question says about the daemon.
-    pub(crate) fn daemon_error(&self, doing: &'static str, error: &bollard::errors::Error) -> DaemonError {
-        use bollard::errors::Error;
-        match error {
-            Error::DockerResponseServerError { message, .. } => {
-                DaemonError::Answer { endpoint: self.name(), doing, message: message.clone() }
-            }
-            Error::RequestTimeoutError => self.no_answer(REQUEST_TIMEOUT),
-            other => {
-                // It hides the error that it is transparent for.
-                let cause = if let Error::IOError { err } = other { daemon_cause(err) } else { daemon_cause(other) };
-                let (endpoint, reason) = (self.name(), other.to_string());
-                cause.unwrap_or(DaemonError::ConnectionLost { endpoint, doing, reason })
-            }
-        }
-    }
-
-    /// Sends one request on a connection of its own. The error of the exchange itself is a text. How much of the answer is read is
-    /// for the caller to limit.
-    pub(crate) async fn exchange<B>(&self, request: Request<B>) -> Result<Result<Exchange, String>, DaemonError>
-    where
-        B: Body + Send + 'static,
-        B::Data: Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        self.exchange_on(self.dial().await?, request).await
-    }
-
-    async fn exchange_on<B>(
-        &self,
-        Dialed { stream, words }: Dialed,
-        mut request: Request<B>,
-    ) -> Result<Result<Exchange, String>, DaemonError>
-    where
-        B: Body + Send + 'static,
-        B::Data: Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        *request.uri_mut() = Uri::try_from(path).expect("the path of a URI is a URI");
-        request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("docker"));
-        let (mut sender, connection) = match hyper::client::conn::http1::handshake(TokioIo::new(stream)).await {
-            Ok(pair) => pair,
-            Err(error) => return self.broken(words, &error).await,
-        };
-        let (handle, pump) = pump();
-        // Failures of the connection reach the waiting side through the response.
-        let task = tokio::spawn(join(connection.with_upgrades(), pump.run()));
-        let connection = ConnectionGuard { task: Some(task.abort_handle()), pump: Some(handle) };
-        match sender.send_request(request).await {
-            Ok(response) => Ok(Ok(Exchange { response, connection })),
-            Err(error) => self.broken(words, &error).await,
-        }
-    }
-
-    fn version<T>(&self, answer: Result<T, bollard::errors::Error>) -> Result<T, DaemonError> {
-        answer.map_err(|error| self.daemon_error("the question for its version", &error))
-    }
-
-    fn docker(&self, limits: AnswerLimits) -> Docker {
-        let dialer = self.clone();
-        let transport = move |request: BollardRequest| {
-            let dialer = dialer.clone();
-            async move {
-                let answer = async {
-                    let Dialed { stream, words } = dialer.dial().await?;
-                    let stream = Box::new(Bounded::new(stream, &dialer, limits));
-                    dialer.exchange_on(Dialed { stream, words }, request).await
-                };
-                match answer.await {
-                    Ok(Ok(Exchange { response, connection })) => {
-                        connection.detach();
-                        Ok(response)
-                    }
-                    Ok(Err(reason)) => Err(io::Error::other(reason).into()),
-                    Err(error) => Err(io::Error::other(error).into()),
-                }
-            }
-        };
-        Docker::connect_with_custom_transport(
-            transport,
-            Some("http://docker"),
-            limits.time.as_secs(),
-            bollard::API_DEFAULT_VERSION,
-        )
-        .expect("a custom transport needs nothing that could be missing")
+        None => Err(dialer.not_docker(&format!("it answers with status {status}"))),
     }
 }
 
-fn tls_reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    if text.contains("UnknownIssuer") {
-        "its certificate is not signed by an authority that is trusted here".into()
-    } else if text.contains("NotValidForName") {
-        "its certificate is for another host name".into()
-    } else if text.contains("InvalidMessage") || text.contains("corrupt message") {
-        "it does not speak TLS".into()
+/// A daemon refuses a client's certificate only after the handshake (RFC 8446, section 4.4.2.4).
+fn first_exchange_error(dialer: &Dialer, reason: &str) -> DaemonError {
+    if reason.contains("CertificateRequired") {
+        dialer.tls_error("it requires a client certificate")
+    } else if reason.contains("fatal alert") {
+        dialer.tls_error(reason)
     } else {
-        text
+        dialer.not_docker(reason)
+    }
+}
+
+async fn version(dialer: &Dialer) -> Result<SystemVersion, DaemonError> {
+    Ok(ApiRequest::new(dialer, "inspection of its version", Method::GET, Uri::new("/version")).read().await?)
+}
+
+/// Product and version: from the headers of the first answer, else from `/version`, which starts programs on the daemon's machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Identity {
+    name: &'static str,
+    version: String,
+}
+
+impl Identity {
+    /// `Docker/20.10.24 (linux)` or `Libpod/4.3.1 (linux)`; `None` for the header of a proxy.
+    fn from_header(server: &str) -> Option<Self> {
+        let (product, version) = server.split_whitespace().next()?.split_once('/')?;
+        let name = match product {
+            "Docker" => DOCKER,
+            "Libpod" => PODMAN,
+            _ => return None,
+        };
+        (!version.is_empty()).then(|| Self { name, version: version.to_owned() })
+    }
+
+    fn from_version(version: SystemVersion) -> Self {
+        let podman = version.components.iter().flatten().any(|part| part.name.starts_with("Podman"));
+        Self {
+            name: if podman { PODMAN } else { DOCKER },
+            version: version.version.unwrap_or_else(|| "of unknown version".into()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnostic::Diagnostic;
-    use crate::origin::Origin;
 
     #[test]
     fn versions_of_the_api_are_numbers() {
@@ -410,15 +264,12 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_without_permission_says_what_to_do() {
-        let address = Address::Unix("/var/run/docker.sock".into());
-        let endpoint =
-            Endpoint { address, origin: Origin::Default("the standard Docker socket".into()), ca_bundle: None };
-        let error = Dialer::new(endpoint, &Environment::default())
-            .unwrap()
-            .connect_error(&io::ErrorKind::PermissionDenied.into());
-        assert_eq!(error.code(), "daemon/permission-denied");
-        assert!(error.to_string().contains("unix:///var/run/docker.sock"), "{error}");
-        assert!(error.hints()[0].contains("group `docker`"), "{:?}", error.hints());
+    fn the_header_names_the_product() {
+        let seen = |server| Identity::from_header(server).map(|identity| (identity.name, identity.version));
+        assert_eq!(seen("Docker/20.10.24+dfsg1 (linux)"), Some((DOCKER, "20.10.24+dfsg1".to_owned())));
+        assert_eq!(seen("Libpod/4.3.1 (linux)"), Some((PODMAN, "4.3.1".to_owned())));
+        for other in ["", "nginx/1.22.1", "Docker", "Docker/ (linux)", "nginx"] {
+            assert_eq!(seen(other), None, "{other}");
+        }
     }
 }

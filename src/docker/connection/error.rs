@@ -1,48 +1,98 @@
-//! Why a daemon cannot be used: stable codes, one message, one action. Every variant names the address and who gave it.
+//! Why a daemon cannot be used. Every variant names the address and where it comes from.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::diagnostic::{Diagnostic, ExitCode, Location, printable, printable_path, size_text};
+use crate::diagnostic::{Location, diagnostics, printable, printable_path, size_text};
 use crate::origin::Origin;
 
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum DaemonError {
-    #[error("no Docker daemon found: there is no socket at {}", list(tried))]
-    NoDaemon { tried: Vec<PathBuf> },
-    #[error("no Docker daemon at `{endpoint}` ({origin}): {reason}")]
-    Unreachable { endpoint: String, origin: Origin, reason: String },
-    #[error("no permission to use the Docker daemon at `{endpoint}` ({origin})")]
-    PermissionDenied { endpoint: String, origin: Origin },
-    #[error("the Docker daemon at `{endpoint}` ({origin}) did not answer within {} s", after.as_secs())]
-    NoAnswer { endpoint: String, origin: Origin, after: Duration },
-    #[error("no trusted TLS connection to the Docker daemon at `{endpoint}` ({origin}): {reason}")]
-    Tls { endpoint: String, origin: Origin, reason: String },
-    #[error("the Docker daemon at `{endpoint}` ({origin}) wants TLS, and none is configured")]
-    NeedsTls { endpoint: String, origin: Origin },
-    #[error("what answers at `{endpoint}` ({origin}) is no Docker daemon: {}", printable(reason))]
-    NotDocker { endpoint: String, origin: Origin, reason: String },
-    #[error("`{}` is no usable daemon address ({origin}): {reason}", printable(value))]
-    BadAddress { value: String, origin: Origin, reason: String },
-    #[error("no connection to the Docker daemon at `{endpoint}` ({origin}): {}", printable(reason))]
-    Ssh { endpoint: String, origin: Origin, reason: String },
-    #[error("the Docker context `{}` ({origin}) cannot be used: {reason}", printable(name))]
-    DockerContext { name: String, origin: Origin, reason: String },
-    #[error("cannot read `{}`: {reason}", printable_path(file))]
-    DockerConfig { file: PathBuf, line: Option<(usize, usize)>, reason: String },
-    #[error("the connection to the daemon at `{endpoint}` broke during {doing}: {reason}")]
-    ConnectionLost { endpoint: String, doing: &'static str, reason: String },
-    #[error("the answer of the daemon at `{endpoint}` to {doing} is longer than {}", size_text(*limit as u64))]
-    AnswerTooLong { endpoint: String, doing: &'static str, limit: usize },
-    #[error("the daemon at `{endpoint}` answered {doing} with an error: {}", printable(message))]
-    Answer { endpoint: String, doing: &'static str, message: String },
+diagnostics! {
+    #[exit(Build)]
+    #[derive(Clone)]
+    pub enum DaemonError {
+        #[error("no Docker daemon found: no socket at {}", list(tried))]
+        #[code("daemon/unreachable")]
+        #[hint("start Docker (`systemctl start docker`), or set `DOCKER_HOST` to a running daemon")]
+        NoDaemon { tried: Vec<PathBuf> },
+
+        #[error("no Docker daemon at `{endpoint}` ({origin}): {reason}")]
+        #[code("daemon/unreachable")]
+        #[hint("check that the daemon is running and that the address is correct (`docker version` uses the same)")]
+        Unreachable { endpoint: String, origin: Origin, reason: String },
+
+        #[error("no permission to use the Docker daemon at `{endpoint}` ({origin})")]
+        #[code("daemon/permission-denied")]
+        #[hint("add your user to the group `docker` and log in again, or set `DOCKER_HOST` to a daemon that you may use")]
+        PermissionDenied { endpoint: String, origin: Origin },
+
+        #[error("the Docker daemon at `{endpoint}` ({origin}) did not answer within {} s", after.as_secs())]
+        #[code("daemon/no-answer")]
+        #[hint("check the address, and that no firewall drops the connection")]
+        NoAnswer { endpoint: String, origin: Origin, after: Duration },
+
+        #[error("no trusted TLS connection to the Docker daemon at `{endpoint}` ({origin}): {reason}")]
+        #[code("daemon/tls")]
+        #[hint(
+            "set `DOCKER_CERT_PATH` to the folder with `ca.pem`, `cert.pem` and `key.pem`, or name the authority with `--ca-bundle`"
+        )]
+        Tls { endpoint: String, origin: Origin, reason: String },
+
+        #[error("the Docker daemon at `{endpoint}` ({origin}) requires TLS, and none is configured")]
+        #[code("daemon/needs-tls")]
+        #[hint("set `DOCKER_TLS_VERIFY=1` and `DOCKER_CERT_PATH` to the folder with `ca.pem`, `cert.pem` and `key.pem`")]
+        NeedsTls { endpoint: String, origin: Origin },
+
+        #[error("the server at `{endpoint}` ({origin}) is not a Docker daemon: {}", printable(reason))]
+        #[code("daemon/not-docker")]
+        #[hint("set `DOCKER_HOST` to the address of a Docker daemon")]
+        NotDocker { endpoint: String, origin: Origin, reason: String },
+
+        #[error("invalid daemon address `{}` ({origin}): {reason}", printable(value))]
+        #[code("daemon/bad-address")]
+        #[hint("use `unix:///var/run/docker.sock`, `tcp://host:2376` or `ssh://user@host`")]
+        BadAddress { value: String, origin: Origin, reason: String },
+
+        #[error("no connection to the Docker daemon at `{endpoint}` ({origin}): {}", printable(reason))]
+        #[code("daemon/ssh")]
+        #[hint("{}", ssh_hint(reason))]
+        Ssh { endpoint: String, origin: Origin, reason: String },
+
+        #[error("cannot use the Docker context `{}` ({origin}): {reason}", printable(name))]
+        #[code("daemon/docker-context")]
+        #[hint("list the contexts with `docker context ls`, and select one with `DOCKER_CONTEXT` or `docker context use`")]
+        DockerContext { name: String, origin: Origin, reason: String },
+
+        #[error("cannot read `{}`: {reason}", printable_path(file))]
+        #[code("daemon/docker-config")]
+        #[hint("correct the file, or set `DOCKER_HOST` so that it is not needed")]
+        #[location(Some(match line {
+            Some((line, column)) => Location::column(file.clone(), *line, *column),
+            None => Location::file(file.clone()),
+        }))]
+        DockerConfig { file: PathBuf, line: Option<(usize, usize)>, reason: String },
+
+        #[error("lost the connection to the daemon at `{endpoint}` during {doing}: {reason}")]
+        #[code("daemon/connection-lost")]
+        #[hint("check the daemon's log (`journalctl -u docker`), disk and memory, then try again")]
+        ConnectionLost { endpoint: String, doing: &'static str, reason: String },
+
+        #[error("the answer of the daemon at `{endpoint}` during {doing} is longer than {}", size_text(*limit as u64))]
+        #[code("daemon/answer-too-long")]
+        #[hint("check that a Docker daemon listens at this address (`docker version` uses the same)")]
+        AnswerTooLong { endpoint: String, doing: &'static str, limit: usize },
+
+        #[error("the daemon at `{endpoint}` returned an error during {doing}: {}", printable(message))]
+        #[code("daemon/error")]
+        #[hint("check the daemon's log (`journalctl -u docker`)")]
+        Answer { endpoint: String, doing: &'static str, message: String },
+    }
 }
 
 fn list(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| format!("`{}`", printable_path(path))).collect::<Vec<_>>().join(", ")
 }
 
-/// By the words of OpenSSH and of the shell on the other machine.
+/// By the messages of OpenSSH and of the shell on the other machine.
 fn ssh_hint(reason: &str) -> &'static str {
     if reason.contains("Host key verification failed") {
         "check the key of that machine and accept it once, with `ssh user@host`"
@@ -52,75 +102,5 @@ fn ssh_hint(reason: &str) -> &'static str {
         "install the docker command line on that machine (18.09 or newer)"
     } else {
         "check that `ssh user@host docker version` works"
-    }
-}
-
-impl Diagnostic for DaemonError {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::NoDaemon { .. } | Self::Unreachable { .. } => "daemon/unreachable",
-            Self::PermissionDenied { .. } => "daemon/permission-denied",
-            Self::NoAnswer { .. } => "daemon/no-answer",
-            Self::Tls { .. } => "daemon/tls",
-            Self::NeedsTls { .. } => "daemon/needs-tls",
-            Self::NotDocker { .. } => "daemon/not-docker",
-            Self::BadAddress { .. } => "daemon/bad-address",
-            Self::Ssh { .. } => "daemon/ssh",
-            Self::DockerContext { .. } => "daemon/docker-context",
-            Self::DockerConfig { .. } => "daemon/docker-config",
-            Self::ConnectionLost { .. } => "daemon/connection-lost",
-            Self::AnswerTooLong { .. } => "daemon/answer-too-long",
-            Self::Answer { .. } => "daemon/error",
-        }
-    }
-
-    fn hints(&self) -> Vec<String> {
-        let hint = match self {
-            Self::NoDaemon { .. } => {
-                "start Docker (`systemctl start docker`), or set `DOCKER_HOST` to a daemon that runs"
-            }
-            Self::Unreachable { .. } => {
-                "check that the daemon runs and that the address is right (`docker version` uses the same)"
-            }
-            Self::PermissionDenied { .. } => {
-                "add your user to the group `docker` and log in again, or set `DOCKER_HOST` to a daemon that you may use"
-            }
-            Self::NoAnswer { .. } => "check the address, and that no firewall drops the connection",
-            Self::Tls { .. } => {
-                "set `DOCKER_CERT_PATH` to the folder with `ca.pem`, `cert.pem` and `key.pem`, or name the authority with `--ca-bundle`"
-            }
-            Self::NeedsTls { .. } => {
-                "set `DOCKER_TLS_VERIFY=1` and `DOCKER_CERT_PATH` to the folder with `ca.pem`, `cert.pem` and `key.pem`"
-            }
-            Self::NotDocker { .. } => "set `DOCKER_HOST` to the address of a Docker daemon",
-            Self::BadAddress { .. } => "use `unix:///var/run/docker.sock`, `tcp://host:2376` or `ssh://user@host`",
-            Self::Ssh { reason, .. } => ssh_hint(reason),
-            Self::DockerContext { .. } => {
-                "list the contexts with `docker context ls`, and choose one with `DOCKER_CONTEXT` or `docker context use`"
-            }
-            Self::DockerConfig { .. } => "repair the file, or set `DOCKER_HOST` so that it is not needed",
-            Self::ConnectionLost { .. } => {
-                "check the daemon's log (`journalctl -u docker`) and its disk and memory, then try again"
-            }
-            Self::AnswerTooLong { .. } => {
-                "check that a Docker daemon answers at this address (`docker version` uses the same)"
-            }
-            Self::Answer { .. } => "check the daemon's log (`journalctl -u docker`)",
-        };
-        vec![hint.to_owned()]
-    }
-
-    fn exit_code(&self) -> ExitCode {
-        ExitCode::Build
-    }
-
-    fn location(&self) -> Option<Location> {
-        match self {
-            Self::DockerConfig { file, line: Some((line, column)), .. } => {
-                Some(Location::column(file.clone(), *line, *column))
-            }
-            Self::DockerConfig { file, .. } => Some(Location::file(file.clone())),
-            _ => None,
-        }
     }
 }

@@ -1,27 +1,22 @@
-//! The connection to a Docker daemon: environment and Docker configuration in, an [`Engine`] that answers out.
+//! The connection to a Docker daemon: environment and Docker configuration in, an [`Engine`] that sends requests out.
 //!
-//! Builders, registries and containers ask it; nothing here knows what they want. Never starts a daemon.
+//! Layers, from the socket up: [`Endpoint`] (which daemon), transport (Unix socket, TCP, TLS, SSH), HTTP (one request per connection, answers
+//! within limits), JSON streams, [`Engine`]. Knows nothing of containers or images, and never starts a daemon.
 
-mod answer;
 mod endpoint;
 mod engine;
 mod error;
-mod helper;
-mod identity;
-mod ping;
-mod pump;
-mod query;
+mod frames;
+mod http;
+mod json;
 mod ssh;
-mod tls;
-mod usage;
+mod transport;
 
-pub(crate) use answer::{ANSWER_LIMIT, AnswerLimits, LineError, Lines, daemon_cause};
 pub use endpoint::{Address, Endpoint, TlsFiles, docker_config_dir, find_endpoint};
-pub use engine::{BuilderKind, Engine};
-pub(crate) use engine::{ConnectionGuard, Dialer, Exchange};
+pub use engine::{Engine, MachineUsage};
 pub use error::DaemonError;
-pub use helper::{HELPER_LABEL, HELPER_PREFIX, helper_labels, helper_name};
-pub(crate) use pump::Chunk;
-pub(crate) use query::Query;
+pub use frames::LogStream;
+pub(crate) use frames::{OutputFrames, OutputPiece};
+pub(crate) use http::{AnswerStream, ApiError, ApiRequest, DaemonRefusal, NO_LIMIT, UpgradedConnection, Uri};
+pub(crate) use json::JsonStream;
 pub use ssh::SshTarget;
-pub use usage::MachineUsage;

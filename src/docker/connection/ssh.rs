@@ -1,7 +1,7 @@
 //! Daemons of other machines by `ssh://[user@]host[:port][/socket]`: each connection is `docker system dial-stdio` on that machine, as
 //! with the docker command line. The `ssh` program of this machine connects, with its own configuration, keys and known hosts.
 //!
-//! All connections share one login (`ControlMaster`), which ends with the last of them. Never asks for a password.
+//! All connections share one login (`ControlMaster`), which ends with the last of them. Never prompts for a password.
 
 use std::io;
 use std::path::PathBuf;
@@ -17,21 +17,21 @@ use tokio::time::timeout;
 use crate::diagnostic::printable;
 use crate::host::{Environment, PipedChild, find_program, run_command, spawn_piped};
 
-/// The whole login, as the docker command line allows it.
+/// For the whole login, as in the docker command line.
 pub(super) const LOGIN_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a broken connection may take to say why.
+/// For the error message of a broken connection.
 const REASON_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_REASON_BYTES: u64 = 16 * 1024;
 /// Longest path of a socket (`sockaddr_un`), less the suffix that ssh adds while it makes one.
 const MAX_CONTROL_PATH: usize = 108 - 18;
 
-/// Where an `ssh://` address leads.
+/// The parts of an `ssh://` address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SshTarget {
     pub user: Option<String>,
     pub host: String,
     pub port: Option<u16>,
-    /// Socket of the daemon on that machine; `None` leaves it to the docker command line there.
+    /// Socket of the daemon on that machine; `None` is the default of the docker command line there.
     pub socket: Option<String>,
 }
 
@@ -48,12 +48,12 @@ impl SshTarget {
         };
         // `/` in a password ends what looks like the host.
         if user.is_some_and(|user| user.contains(':')) || path.contains('@') {
-            return Err("a password does not belong there; use a key (`ssh-add`)".into());
+            return Err("passwords are not supported; use a key (`ssh-add`)".into());
         }
         let (host, port) = match place.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => {
                 let number = port.parse().ok().filter(|port| *port != 0);
-                (host, Some(number.ok_or_else(|| format!("`{}` is no port", printable(port)))?))
+                (host, Some(number.ok_or_else(|| format!("invalid port `{}`", printable(port)))?))
             }
             _ => (place, None),
         };
@@ -64,11 +64,11 @@ impl SshTarget {
                 && word.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-:%".contains(&b))
         };
         if !plain(host) || !user.is_none_or(plain) {
-            return Err("user and host may have letters, digits, `.`, `_` and `-`".into());
+            return Err("user and host may only contain letters, digits, `.`, `_` and `-`".into());
         }
-        // A shell on that machine reads the path.
+        // The path is read by a shell on that machine.
         if !path.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b)) {
-            return Err("the path of the socket may have letters, digits, `/`, `.`, `_` and `-`".into());
+            return Err("the path of the socket may only contain letters, digits, `/`, `.`, `_` and `-`".into());
         }
         let text = |word: &str| Some(word.to_owned()).filter(|word| !word.is_empty());
         Ok(Self { user: user.and_then(text), host: host.to_owned(), port, socket: text(path) })
@@ -105,7 +105,7 @@ pub(super) struct SshTransport {
 
 impl SshTransport {
     pub(super) fn new(target: &SshTarget, environment: &Environment) -> Result<Self, String> {
-        let program = find_program("ssh", environment).ok_or("there is no `ssh` on the PATH of this machine")?;
+        let program = find_program("ssh", environment).ok_or("`ssh` is not on the PATH of this machine")?;
         let control = tempfile::Builder::new().prefix("nextdeploy-ssh-").tempdir().ok();
         let fits = |folder: &TempDir| folder.path().as_os_str().len() + "/c".len() <= MAX_CONTROL_PATH;
         let control = control.filter(fits);
@@ -135,8 +135,8 @@ impl SshTransport {
         arguments
     }
 
-    /// Starts a connection. That the login failed shows when it is used; [`SshWords`] then tells why.
-    pub(super) fn open(&self) -> io::Result<(SshStream, SshWords)> {
+    /// Starts a connection. A failed login shows when it is used; [`SshErrors`] then has the reason.
+    pub(super) fn open(&self) -> io::Result<(SshStream, SshErrors)> {
         let mut arguments = self.arguments();
         arguments.push("docker".to_owned());
         if let Some(socket) = &self.target.socket {
@@ -145,9 +145,9 @@ impl SshTransport {
         arguments.extend(["system", "dial-stdio"].map(str::to_owned));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let mut child = spawn_piped(&self.program, &arguments, &self.environment)?;
-        let words = SshWords(Arc::default());
+        let errors = SshErrors(Arc::default());
         if let Some(stderr) = child.take_stderr() {
-            let kept = Arc::clone(&words.0);
+            let kept = Arc::clone(&errors.0);
             let reader = tokio::spawn(async move {
                 let mut stderr = stderr.take(MAX_REASON_BYTES);
                 let mut chunk = [0; 1024];
@@ -158,7 +158,7 @@ impl SshTransport {
             // A shared login keeps standard error open.
             drop(reader);
         }
-        Ok((SshStream(child), words))
+        Ok((SshStream(child), errors))
     }
 }
 
@@ -167,17 +167,17 @@ impl Drop for SshTransport {
         if let (Some(path), Some(program)) = (self.control_path(), self.program.to_str()) {
             let control = format!("ControlPath={path}");
             let arguments = ["-O", "exit", "-o", &control, "--", &self.target.host];
-            // Without a login that is shared there is nothing to end.
+            // Fails when no login is shared.
             let _ = run_command(program, &arguments, std::path::Path::new("/"));
         }
     }
 }
 
 /// What ssh printed on standard error.
-pub(super) struct SshWords(Arc<Mutex<Vec<u8>>>);
+pub(super) struct SshErrors(Arc<Mutex<Vec<u8>>>);
 
-impl SshWords {
-    /// The last line that says something, once there is one.
+impl SshErrors {
+    /// The last line that is not empty, once there is one.
     pub(super) async fn reason(&self) -> Option<String> {
         let line = || {
             let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -190,7 +190,7 @@ impl SshWords {
             }
         };
         let _ = timeout(REASON_TIMEOUT, wait).await;
-        // The lines after the first one are on their way.
+        // Further lines follow the first one.
         tokio::time::sleep(Duration::from_millis(50)).await;
         line()
     }
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_an_address_becomes_an_option_or_a_command() {
+    fn addresses_cannot_contain_options_or_commands() {
         check("", Err("user and host"));
         check("-oProxyCommand=x", Err("user and host"));
         check("-x@far", Err("user and host"));
@@ -249,6 +249,6 @@ mod tests {
         check("far/run/$(id)", Err("path of the socket"));
         check("me:pass@far", Err("password"));
         check("me:pa/ss@far", Err("password"));
-        check("far:0", Err("no port"));
+        check("far:0", Err("invalid port"));
     }
 }

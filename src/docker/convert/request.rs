@@ -10,7 +10,7 @@ use bollard::models::{
 };
 use serde_json::{Value, json};
 
-use crate::docker::spec::{
+use super::super::spec::{
     Access, ContainerSpec, HealthCheck, Mount, NetworkSpec, PortMapping, Privileges, Protocol, RestartPolicy,
     RootFilesystem, VolumeSpec,
 };
@@ -26,7 +26,7 @@ pub fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
     ContainerCreateBody {
         image: Some(spec.image.clone()),
         env: Some(plain.chain(secret).collect()),
-        // `[""]` is Docker's way to say that the image's own is not wanted.
+        // `[""]` removes that of the image.
         entrypoint: spec
             .entrypoint
             .as_ref()
@@ -46,19 +46,19 @@ pub fn create_body(spec: &ContainerSpec) -> ContainerCreateBody {
     }
 }
 
-/// How a container takes part in a network.
+/// The settings of a container in a network.
 pub fn endpoint(aliases: &[String]) -> EndpointSettings {
     EndpointSettings { aliases: Some(aliases.to_vec()), ..EndpointSettings::default() }
 }
 
-/// Rounded up: no container gets less time than it was promised.
+/// Rounded up: no container gets less time than was specified.
 pub fn whole_seconds(time: Duration) -> i32 {
     let more = u64::from(time.subsec_nanos() > 0);
     i32::try_from(time.as_secs().saturating_add(more)).unwrap_or(i32::MAX)
 }
 
-/// The body of `POST /networks/create`. bollard leaves out `CheckDuplicate`, without which engines before 25 make a second
-/// network of one name.
+/// The body of `POST /networks/create`. Without `CheckDuplicate`, which bollard's type lacks, engines before 25 create a
+/// second network of one name.
 pub fn create_network_body(spec: &NetworkSpec) -> Value {
     json!({
         "Name": spec.name.as_str(),
@@ -160,7 +160,7 @@ fn port_bindings(ports: &[PortMapping]) -> PortMap {
     map
 }
 
-/// Old-style binds, which make missing folders, and mounts, which refuse them.
+/// Binds, for which the daemon creates missing folders, and mounts, for which it does not.
 fn mounts(mounts: &[Mount]) -> (Vec<String>, Vec<DockerMount>) {
     let mut binds = Vec::new();
     let mut typed = Vec::new();
@@ -194,7 +194,7 @@ fn mounted(typ: MountType, source: &str, target: &str, access: Access) -> Docker
     }
 }
 
-/// Only this form knows an owner; the kernel's own limits stay (`noexec`, `nosuid`, `nodev`).
+/// Only this form has an owner; the kernel's own limits stay (`noexec`, `nosuid`, `nodev`).
 fn tmpfs(mount: &Mount) -> Option<(String, String)> {
     let Mount::Tmpfs { target, size, mode, owner } = mount else { return None };
     let options = [

@@ -326,9 +326,9 @@ fn networks_that_cannot_serve_are_told() {
     for (network, difference) in [
         (json!({ "Driver": "bridge" }), None),
         (json!({ "Driver": "overlay", "Attachable": true }), None),
-        (json!({ "Driver": "overlay" }), Some("it is an overlay network that single containers may not join")),
+        (json!({ "Driver": "overlay" }), Some("it is an overlay network that only services may join")),
         (json!({ "Driver": "host" }), Some("its driver is `host`")),
-        (json!({ "Driver": "bridge", "Internal": true }), Some("it is internal, no port can be published from it")),
+        (json!({ "Driver": "bridge", "Internal": true }), Some("it is internal, so no port can be published from it")),
     ] {
         let network = serde_json::from_value(network).unwrap();
         assert_eq!(network_differs(&network).as_deref(), difference);
@@ -352,18 +352,12 @@ fn volumes_with_other_options_are_told_without_their_values() {
     assert_eq!(volume_differs(&there, &spec("local", &[("type", "cifs"), ("o", "password=hunter2")])), None);
     let differs = volume_differs(&there, &spec("local", &[("type", "cifs"), ("device", "x")])).unwrap();
     assert_eq!(differs, "its options differ in `device`, `o`");
-    assert_eq!(volume_differs(&there, &spec("nfs", &[])).unwrap(), "its driver is `local`, wanted is `nfs`");
+    assert_eq!(volume_differs(&there, &spec("nfs", &[])).unwrap(), "its driver is `local` instead of `nfs`");
 }
 
 #[test]
 fn the_name_of_an_ambiguous_network() {
-    let error = |message: &str| bollard::errors::Error::DockerResponseServerError {
-        status_code: 400,
-        message: message.to_owned(),
-    };
-    assert_eq!(
-        ambiguous_network(&error("network front is ambiguous (2 matches found on name)")).as_deref(),
-        Some("front")
-    );
-    assert_eq!(ambiguous_network(&error("network front not found")), None);
+    let found = ambiguous_network("network front is ambiguous (2 matches found on name)");
+    assert_eq!(found.as_deref(), Some("front"));
+    assert_eq!(ambiguous_network("network front not found"), None);
 }

@@ -137,8 +137,35 @@ fn what_is_asked_for() {
     let at = DateTime::from_timestamp(12, 34).unwrap();
     let options = LogOptions { follow: true, tail: Some(0), since: Some(at), until: Some(at) };
     assert_eq!(
-        request("shop", &options),
+        logs_uri("shop", &options).as_str(),
         "/containers/shop/logs?stdout=1&stderr=1&timestamps=1&follow=1&tail=0&since=12.000000034&until=12.000000034"
     );
-    assert_eq!(request("shop", &LogOptions::default()), "/containers/shop/logs?stdout=1&stderr=1&timestamps=1");
+    assert_eq!(
+        logs_uri("shop", &LogOptions::default()).as_str(),
+        "/containers/shop/logs?stdout=1&stderr=1&timestamps=1"
+    );
+}
+
+#[test]
+fn points_in_time_are_absolute_or_relative() {
+    let now = DateTime::from_timestamp(1_000_000, 0).unwrap();
+    for (text, expected) in [
+        ("1970-01-12T13:46:40Z", Some(1_000_000)),
+        ("1970-01-12T15:46:40+02:00", Some(1_000_000)),
+        ("1970-01-02", Some(86_400)),
+        ("1795316419", Some(1_795_316_419)),
+        ("90s", Some(999_910)),
+        ("1h30m", Some(994_600)),
+        ("2d", Some(827_200)),
+        ("", None),
+        ("h", None),
+        ("10", Some(10)),
+        ("10 m", None),
+        ("-5m", None),
+        ("yesterday", None),
+        ("99999999999999999999d", None),
+        ("9999999999999999d", None),
+    ] {
+        assert_eq!(parse_moment(text, now).map(|time| time.timestamp()), expected, "{text}");
+    }
 }

@@ -10,7 +10,7 @@ const V2: &str = include_str!("samples/cgroup-v2.json");
 const PODMAN: &str = include_str!("samples/podman.json");
 
 fn computed(text: &str) -> ContainerStats {
-    serde_json::from_str::<Sample>(text).unwrap().compute().unwrap()
+    serde_json::from_str::<StatsSample>(text).unwrap().compute().unwrap()
 }
 
 fn changed(text: &str, change: impl FnOnce(&mut Value)) -> ContainerStats {
@@ -70,5 +70,5 @@ fn odd_samples_give_no_odd_numbers() {
 #[test]
 fn of_a_stopped_container_there_are_none() {
     let stopped = json!({ "read": "0001-01-01T00:00:00Z", "cpu_stats": { "cpu_usage": { "total_usage": 0 } } });
-    assert_eq!(serde_json::from_value::<Sample>(stopped).unwrap().compute(), None);
+    assert_eq!(serde_json::from_value::<StatsSample>(stopped).unwrap().compute(), None);
 }

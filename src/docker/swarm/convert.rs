@@ -1,4 +1,4 @@
-//! Our service → the body of Docker's requests.
+//! Services → the bodies of requests. Pure.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,9 +13,10 @@ use bollard::models::{
     TaskSpecRestartPolicy, TaskSpecRestartPolicyConditionEnum,
 };
 
-use super::{RollingUpdate, ServiceSpec};
 use crate::docker::convert::{health, nano, nanoseconds, signed};
-use crate::docker::spec::{Access, ContainerSpec, Mount, Protocol, RestartPolicy, RootFilesystem};
+use crate::docker::spec::{
+    Access, ContainerSpec, Mount, Protocol, RestartPolicy, RollingUpdate, RootFilesystem, ServiceSpec,
+};
 
 /// A secret that Swarm has, for one file.
 pub(super) struct StoredSecret {
@@ -164,7 +165,7 @@ fn ports(spec: &ContainerSpec) -> Vec<EndpointPortConfig> {
     ports.collect()
 }
 
-/// Swarm's tmpfs knows no owner.
+/// Swarm's tmpfs has no owner.
 fn mount(mount: &Mount) -> DockerMount {
     let of = |typ, source: Option<String>, access: Access| DockerMount {
         typ: Some(typ),
@@ -182,7 +183,7 @@ fn mount(mount: &Mount) -> DockerMount {
         Mount::Tmpfs { size, mode, .. } => DockerMount {
             tmpfs_options: Some(MountTmpfsOptions {
                 size_bytes: size.map(signed),
-                // Without an owner, whoever the app runs as must be able to write.
+                // Without an owner, any user has to be able to write.
                 mode: Some(mode.map_or(0o1777, |mode| i64::from(mode | 0o1777))),
                 options: None,
             }),

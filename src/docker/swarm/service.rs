@@ -1,47 +1,49 @@
-//! Making, updating, rolling back and removing services with their secrets.
+//! Creating, updating, rolling back and removing services with their secrets.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bollard::auth::DockerCredentials;
-use bollard::models::{LocalNodeState, SecretSpec, Service, Task};
-use bollard::query_parameters::{InspectServiceOptions, ListSecretsOptionsBuilder, UpdateServiceOptionsBuilder};
+use bollard::models::{
+    IdResponse, LocalNodeState, NetworkInspect, Secret as StoredSwarmSecret, SecretSpec, Service,
+    ServiceCreateResponse, ServiceUpdateResponse, Task,
+};
+use hyper::header::HeaderName;
 
 use super::convert::{self, StoredSecret};
-use super::{ServiceSecret, ServiceSpec, SwarmRole};
-use crate::docker::client::Containers;
+use crate::docker::connection::{ApiError, DaemonRefusal};
+use crate::docker::containers::Containers;
 use crate::docker::error::ContainerError;
-use crate::docker::failure::Subject;
-use crate::docker::{APP_LABEL, MANAGED_LABEL};
+use crate::docker::facts::SwarmRole;
+use crate::docker::refusal::Operation;
+use crate::docker::spec::{APP_LABEL, MANAGED_LABEL, ServiceSecret, ServiceSpec};
 use crate::host::random_word;
-use crate::image_ref::RegistryHost;
-use crate::registry::Login;
+use crate::secret::Secret;
 
 /// First Engine API whose services take `no-new-privileges` (Docker 25); earlier ones ignore it.
 const NO_NEW_PRIVILEGES_API: (u32, u32) = (1, 44);
-/// Label of a secret: the service that it is for.
+/// Header with the login that the machines of a Swarm pull with.
+const REGISTRY_AUTH: HeaderName = HeaderName::from_static("x-registry-auth");
+/// Label of a secret: the service that uses it.
 const SERVICE_LABEL: &str = "nextdeploy.service";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServiceChange {
-    Made,
+    Created,
     Updated,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Deployed {
+pub struct DeployedService {
     pub id: String,
     pub change: ServiceChange,
     pub warnings: Vec<String>,
 }
 
 impl Containers {
-    /// What the daemon is to a Swarm.
+    /// The role of the daemon in a Swarm.
     pub async fn swarm_role(&self) -> Result<SwarmRole, ContainerError> {
-        let subject = Subject::new("the question for its Swarm", "daemon", "the daemon");
-        let info = self.docker().info().await.map_err(|error| self.failed(&subject, error))?;
-        let swarm = info.swarm.unwrap_or_default();
+        let swarm = self.info("Swarm inspection").await?.swarm.unwrap_or_default();
         Ok(match (swarm.local_node_state, swarm.control_available) {
             (Some(LocalNodeState::ACTIVE), Some(true)) => SwarmRole::Manager,
             (Some(LocalNodeState::ACTIVE | LocalNodeState::LOCKED | LocalNodeState::PENDING), _) => SwarmRole::Worker,
@@ -49,26 +51,26 @@ impl Containers {
         })
     }
 
-    /// Whether services of this daemon are known to be kept from new privileges. Engines before 23 do not say when their own
+    /// Whether services of this daemon are known to run without new privileges. Engines before 23 do not report when their own
     /// configuration does that.
     pub async fn keeps_services_from_privileges(&self) -> Result<bool, ContainerError> {
         if self.engine.has_api(NO_NEW_PRIVILEGES_API) {
             return Ok(true);
         }
-        let subject = Subject::new("the question for its security", "daemon", "the daemon");
-        let info = self.docker().info().await.map_err(|error| self.failed(&subject, error))?;
+        let info = self.info("inspection of its security").await?;
         Ok(info.security_options.iter().flatten().any(|option| option == "name=no-new-privileges"))
     }
 
-    /// Makes the service, or brings it to this state. Secrets that no longer serve it stay until [`Self::remove_old_secrets`].
-    /// With a login, the machines of the Swarm pull with it.
+    /// Creates the service, or updates it to `spec`. Secrets that it no longer uses stay until [`Self::remove_old_secrets`].
+    /// `registry_auth` is the value of `X-Registry-Auth` that the machines of the Swarm pull with.
     pub async fn deploy_service(
         &self,
         spec: &ServiceSpec,
-        login: Option<(&Login, &RegistryHost)>,
-    ) -> Result<Deployed, ContainerError> {
+        registry_auth: Option<&Secret>,
+    ) -> Result<DeployedService, ContainerError> {
         let name = spec.container.name.as_str();
-        let subject = Subject { image: &spec.container.image, ..Subject::new("the deployment", "service", name) };
+        let image = spec.container.image.as_str();
+        let operation = Operation { image, ..Operation::new("service deployment", "service", name) };
         self.require_manager(name).await?;
         if let Some(network) = &spec.network {
             self.ensure_overlay(network.as_str(), spec).await?;
@@ -76,63 +78,72 @@ impl Containers {
         let present = self.service(name).await?;
         let secrets = self.store_secrets(spec).await?;
         let body = convert::service(spec, &secrets);
-        let login = login.map(|(login, host)| credentials(login, host));
-        let docker = self.docker();
-        let answer = if let Some(service) = &present {
-            let options = UpdateServiceOptionsBuilder::default().version(version(service)).build();
-            let updated = docker.update_service(name, body, options, login).await;
-            updated.map(|answer| (service.id.clone().unwrap_or_default(), ServiceChange::Updated, answer.warnings))
+        let post = |path: &str| {
+            let request = self.post(&operation, path).json(&body);
+            match registry_auth {
+                Some(auth) => request.header(REGISTRY_AUTH, auth.expose()),
+                None => request,
+            }
+        };
+        let answer = if let Some(service) = present {
+            let request = post(&format!("/services/{name}/update")).query("version", &version(&service));
+            let updated = request.read::<ServiceUpdateResponse>().await;
+            updated.map(|answer| (service.id.unwrap_or_default(), ServiceChange::Updated, answer.warnings))
         } else {
-            let made = docker.create_service(body, login).await;
-            made.map(|answer| (answer.id.unwrap_or_default(), ServiceChange::Made, answer.warnings))
+            let created = post("/services/create").read::<ServiceCreateResponse>().await;
+            created.map(|answer| (answer.id.unwrap_or_default(), ServiceChange::Created, answer.warnings))
         };
         match answer {
-            Ok((id, change, warnings)) => Ok(Deployed { id, change, warnings: warnings.unwrap_or_default() }),
+            Ok((id, change, warnings)) => Ok(DeployedService { id, change, warnings: warnings.unwrap_or_default() }),
             Err(error) => {
-                // They serve nobody.
-                for secret in &secrets {
-                    let _ = docker.delete_secret(&secret.id).await;
-                }
-                Err(self.failed(&subject, error))
+                self.delete_secrets(secrets.iter().map(|secret| &secret.id)).await;
+                Err(operation.failed(error))
             }
         }
     }
 
     /// Brings the service back to its state before the last update.
     pub async fn rollback_service(&self, name: &str) -> Result<(), ContainerError> {
-        let subject = Subject::new("the rollback", "service", name).checked()?;
-        let service = self.service(name).await?.ok_or_else(|| missing(name))?;
-        let options = UpdateServiceOptionsBuilder::default().version(version(&service)).rollback("previous").build();
-        let body = service.spec.unwrap_or_default();
-        let updated = self.docker().update_service(name, body, options, None).await;
-        updated.map(|_| ()).map_err(|error| self.failed(&subject, error))
+        let operation = Operation::new("service rollback", "service", name).checked()?;
+        let service = self.service(name).await?.ok_or_else(|| operation.missing())?;
+        let request = self.post(&operation, &format!("/services/{name}/update")).query("version", &version(&service));
+        let request = request.query("rollback", "previous").json(&service.spec.unwrap_or_default());
+        request.run().await.map_err(|error| operation.failed(error))
     }
 
     /// Removes the service with its secrets.
     pub async fn remove_service(&self, name: &str) -> Result<(), ContainerError> {
-        let subject = Subject::new("the removal", "service", name).checked()?;
-        self.docker().delete_service(name).await.map_err(|error| self.failed(&subject, error))?;
+        let operation = Operation::new("service removal", "service", name).checked()?;
+        let request = self.delete(&operation, &format!("/services/{name}"));
+        request.run().await.map_err(|error| operation.failed(error))?;
         self.remove_old_secrets(name).await
     }
 
-    /// Removes the secrets of the service that neither it nor a task that Swarm remembers uses: a rollback finds its own again.
+    /// Removes the secrets of the service that neither it nor a task that Swarm remembers uses; a rollback needs those of the tasks.
     pub async fn remove_old_secrets(&self, name: &str) -> Result<(), ContainerError> {
         let used = match self.service(name).await? {
             Some(service) => used_secrets(&service, &self.tasks(name).await?),
             None => Vec::new(),
         };
-        let filters = HashMap::from([("label".to_owned(), vec![format!("{SERVICE_LABEL}={name}")])]);
-        let options = ListSecretsOptionsBuilder::default().filters(&filters).build();
-        let subject = Subject::new("the question for its secrets", "service", name);
-        let secrets = self.docker().list_secrets(Some(options)).await.map_err(|error| self.failed(&subject, error))?;
-        for id in secrets.into_iter().filter_map(|secret| secret.id).filter(|id| !used.contains(id)) {
-            // A task that still ends keeps its secret; the next deployment removes it.
-            let _ = self.docker().delete_secret(&id).await;
-        }
+        let operation = Operation::new("secret list", "service", name);
+        let filters = BTreeMap::from([("label", [format!("{SERVICE_LABEL}={name}")])]);
+        let request = self.get(&operation, "/secrets").json_query("filters", &filters);
+        let secrets: Vec<StoredSwarmSecret> = request.read().await.map_err(|error| operation.failed(error))?;
+        let old = secrets.iter().filter_map(|secret| secret.id.as_ref()).filter(|id| !used.contains(id));
+        // A task that has not ended keeps its secret; the next deployment removes it.
+        self.delete_secrets(old).await;
         Ok(())
     }
 
-    /// How many tasks the service is to have; `None` when there is no such service.
+    /// Best effort.
+    async fn delete_secrets(&self, ids: impl Iterator<Item = &String>) {
+        let operation = Operation::new("secret removal", "secret", "");
+        for id in ids {
+            let _ = self.delete(&operation, &format!("/secrets/{id}")).run().await;
+        }
+    }
+
+    /// The number of tasks that the service should have; `None` when it does not exist.
     pub async fn service_replicas(&self, name: &str) -> Result<Option<u64>, ContainerError> {
         let service = self.service(name).await?;
         let replicas = service.map(|service| service.spec.and_then(|spec| spec.mode?.replicated?.replicas));
@@ -140,12 +151,8 @@ impl Containers {
     }
 
     pub(super) async fn service(&self, name: &str) -> Result<Option<Service>, ContainerError> {
-        let subject = Subject::new("the question for it", "service", name).checked()?;
-        match self.docker().inspect_service(name, None::<InspectServiceOptions>).await {
-            Ok(service) => Ok(Some(service)),
-            Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
-            Err(error) => Err(self.failed(&subject, error)),
-        }
+        let operation = Operation::new("service inspection", "service", name).checked()?;
+        self.get(&operation, &format!("/services/{name}")).find().await.map_err(|error| operation.failed(error))
     }
 
     async fn require_manager(&self, name: &str) -> Result<(), ContainerError> {
@@ -156,26 +163,25 @@ impl Containers {
     }
 
     async fn ensure_overlay(&self, network: &str, spec: &ServiceSpec) -> Result<(), ContainerError> {
-        let subject = Subject::new("the creation", "network", network);
+        let operation = Operation::new("network creation", "network", network);
         if self.settle_network(network).await?.is_some() {
             return self.require_overlay(network).await;
         }
         let labels =
             spec.container.labels.iter().filter(|(name, _)| [APP_LABEL, MANAGED_LABEL].contains(&name.as_str()));
         let body = convert::overlay(network, labels.map(|(name, value)| (name.clone(), value.clone())).collect());
-        match self.docker().create_network(body).await {
-            Ok(_) => Ok(()),
-            // Somebody else was faster.
-            Err(bollard::errors::Error::DockerResponseServerError { status_code: 409, .. }) => {
-                self.require_overlay(network).await
-            }
-            Err(error) => Err(self.failed(&subject, error)),
+        match self.post(&operation, "/networks/create").json(&body).run().await {
+            Ok(()) => Ok(()),
+            // Another process was faster.
+            Err(ApiError::Refused(DaemonRefusal { status: 409, .. })) => self.require_overlay(network).await,
+            Err(error) => Err(operation.failed(error)),
         }
     }
 
     async fn require_overlay(&self, name: &str) -> Result<(), ContainerError> {
-        let subject = Subject::new("the question for it", "network", name);
-        let network = self.docker().inspect_network(name, None).await.map_err(|error| self.failed(&subject, error))?;
+        let operation = Operation::new("network inspection", "network", name);
+        let request = self.get(&operation, &format!("/networks/{name}"));
+        let network: NetworkInspect = request.read().await.map_err(|error| operation.failed(error))?;
         match network.driver.as_deref() {
             Some("overlay") => Ok(()),
             driver => Err(ContainerError::Differs {
@@ -186,7 +192,7 @@ impl Containers {
         }
     }
 
-    /// Swarm's secrets never change, so each deployment has its own; their names tell nothing of the value.
+    /// Secrets of a Swarm cannot change, so each deployment has its own; their names reveal nothing of the value.
     async fn store_secrets(&self, spec: &ServiceSpec) -> Result<Vec<StoredSecret>, ContainerError> {
         let service = spec.container.name.as_str();
         let mut stored: Vec<StoredSecret> = Vec::new();
@@ -195,9 +201,7 @@ impl Containers {
             match self.store_secret(service, &name, secret).await {
                 Ok(id) => stored.push(StoredSecret { id, name, file: secret.file.clone(), user: secret.user }),
                 Err(error) => {
-                    for secret in &stored {
-                        let _ = self.docker().delete_secret(&secret.id).await;
-                    }
+                    self.delete_secrets(stored.iter().map(|secret| &secret.id)).await;
                     return Err(error);
                 }
             }
@@ -206,7 +210,7 @@ impl Containers {
     }
 
     async fn store_secret(&self, service: &str, name: &str, secret: &ServiceSecret) -> Result<String, ContainerError> {
-        let subject = Subject::new("the storage", "secret", name);
+        let operation = Operation::new("secret creation", "secret", name);
         let body = SecretSpec {
             name: Some(name.to_owned()),
             labels: Some(HashMap::from([
@@ -216,7 +220,8 @@ impl Containers {
             data: Some(STANDARD.encode(secret.value.expose())),
             ..SecretSpec::default()
         };
-        let answer = self.docker().create_secret(body).await.map_err(|error| self.failed(&subject, error))?;
+        let request = self.post(&operation, "/secrets/create").json(&body);
+        let answer: IdResponse = request.read().await.map_err(|error| operation.failed(error))?;
         Ok(answer.id)
     }
 }
@@ -236,34 +241,7 @@ fn used_secrets(service: &Service, tasks: &[Task]) -> Vec<String> {
     secrets.filter_map(|secret| secret.secret_id.clone()).collect()
 }
 
-fn version(service: &Service) -> i32 {
-    let index = service.version.as_ref().and_then(|version| version.index).unwrap_or_default();
-    i32::try_from(index).unwrap_or(i32::MAX)
-}
-
-fn missing(name: &str) -> ContainerError {
-    ContainerError::NotFound { kind: "service", name: name.to_owned() }
-}
-
-fn credentials(login: &Login, host: &RegistryHost) -> DockerCredentials {
-    let serveraddress = Some(host.to_string());
-    match login {
-        Login::Anonymous => DockerCredentials::default(),
-        Login::Basic { username, password } => DockerCredentials {
-            username: Some(username.clone()),
-            password: Some(password.expose().clone()),
-            serveraddress,
-            ..DockerCredentials::default()
-        },
-        Login::IdentityToken(token) => DockerCredentials {
-            identitytoken: Some(token.expose().clone()),
-            serveraddress,
-            ..DockerCredentials::default()
-        },
-        Login::RegistryToken(token) => DockerCredentials {
-            registrytoken: Some(token.expose().clone()),
-            serveraddress,
-            ..DockerCredentials::default()
-        },
-    }
+/// The version that an update replaces.
+fn version(service: &Service) -> String {
+    service.version.as_ref().and_then(|version| version.index).unwrap_or_default().to_string()
 }

@@ -1,42 +1,41 @@
-//! The wait until Swarm has brought a service to its new state, or gave up.
+//! The wait until Swarm has rolled out a service, or gave up.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bollard::models::{Service, ServiceUpdateStatusStateEnum, Task, TaskState};
-use bollard::query_parameters::ListTasksOptionsBuilder;
 use tokio::time::{Instant, sleep};
 
 use crate::diagnostic::printable;
-use crate::docker::client::Containers;
+use crate::docker::containers::Containers;
 use crate::docker::error::ContainerError;
-use crate::docker::failure::Subject;
+use crate::docker::refusal::Operation;
 
 const POLL: Duration = Duration::from_millis(500);
-/// New tasks that end one after the other: Swarm itself would go on for ever with the first deployment.
+/// New tasks that end one after the other. Swarm itself would never give up the first deployment.
 const MAX_FAILED_TASKS: usize = 3;
 
 /// State of a task that no machine can take.
 const WAITING: &str = "pending";
 
-/// How far Swarm is.
+/// How far the rollout is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServiceProgress {
-    /// Tasks of the state that Swarm goes to, which run and are healthy.
+    /// Tasks of the target state that run and are healthy.
     pub running: u64,
     pub wanted: u64,
-    pub direction: Direction,
+    pub direction: RolloutDirection,
 }
 
-/// Which state Swarm brings the service to.
+/// The target state of a rollout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
+pub enum RolloutDirection {
     Forward,
-    /// To the state before the last update: what is healthy then are the old tasks.
+    /// The state before the last update.
     Back,
 }
 
-/// A task that did not stay.
+/// A task that failed, or cannot start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskProblem {
     /// `failed`, `rejected`, …
@@ -47,10 +46,10 @@ pub struct TaskProblem {
     pub container: Option<String>,
 }
 
-/// Why the service is not in its new state.
+/// Why a rollout failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServiceFailure {
-    /// Swarm went back to the previous state.
+    /// Swarm went back to the state before.
     RolledBack(Vec<TaskProblem>),
     /// Swarm stopped with both kinds of tasks.
     Paused(Vec<TaskProblem>),
@@ -84,12 +83,12 @@ impl std::fmt::Display for TaskProblem {
 }
 
 impl Containers {
-    /// Waits until all tasks of the service are new and run. `told` hears of each step.
+    /// Waits until all tasks of the service are new and run. `on_progress` is called for each step.
     pub async fn await_service(
         &self,
         name: &str,
         limit: Duration,
-        mut told: impl FnMut(ServiceProgress),
+        mut on_progress: impl FnMut(ServiceProgress),
     ) -> Result<Result<ServiceProgress, ServiceFailure>, ContainerError> {
         let started = Instant::now();
         let mut last = None;
@@ -101,7 +100,7 @@ impl Containers {
             let tasks = self.tasks(name).await?;
             let progress = progress(&service, &tasks);
             if last != Some(progress) {
-                told(progress);
+                on_progress(progress);
                 last = Some(progress);
             }
             if let Some(verdict) = verdict(&service, &tasks, progress) {
@@ -115,17 +114,16 @@ impl Containers {
     }
 
     pub(super) async fn tasks(&self, name: &str) -> Result<Vec<Task>, ContainerError> {
-        let subject = Subject::new("the question for its tasks", "service", name);
-        let filters = HashMap::from([("service".to_owned(), vec![name.to_owned()])]);
-        let options = ListTasksOptionsBuilder::default().filters(&filters).build();
-        self.docker().list_tasks(Some(options)).await.map_err(|error| self.failed(&subject, error))
+        let operation = Operation::new("task list", "service", name);
+        let request = self.get(&operation, "/tasks").json_query("filters", &BTreeMap::from([("service", [name])]));
+        request.read().await.map_err(|error| operation.failed(error))
     }
 }
 
-/// Of the present state of the service, not of one before.
+/// Whether the task has the current specification of the service.
 fn is_new(service: &Service, task: &Task) -> bool {
     let wanted = service.spec.as_ref().and_then(|spec| spec.task_template.as_ref());
-    // Swarm itself compares so: a task is dirty when its spec differs.
+    // As Swarm itself compares them.
     wanted.is_some_and(|wanted| {
         task.spec.as_ref().is_some_and(|spec| {
             spec.container_spec == wanted.container_spec
@@ -151,8 +149,10 @@ fn progress(service: &Service, tasks: &[Task]) -> ServiceProgress {
         running: running.count() as u64,
         wanted: replicated.and_then(|replicas| u64::try_from(replicas).ok()).unwrap_or(1),
         direction: match service.update_status.as_ref().and_then(|status| status.state) {
-            Some(Update::ROLLBACK_STARTED | Update::ROLLBACK_PAUSED | Update::ROLLBACK_COMPLETED) => Direction::Back,
-            _ => Direction::Forward,
+            Some(Update::ROLLBACK_STARTED | Update::ROLLBACK_PAUSED | Update::ROLLBACK_COMPLETED) => {
+                RolloutDirection::Back
+            }
+            _ => RolloutDirection::Forward,
         },
     }
 }
@@ -179,7 +179,7 @@ fn verdict(
     (update.is_none() && failed.len() >= MAX_FAILED_TASKS).then_some(Err(ServiceFailure::Failing(failed)))
 }
 
-/// New tasks that did not stay.
+/// Problems of new tasks.
 fn problems(service: &Service, tasks: &[Task]) -> Vec<TaskProblem> {
     tasks.iter().filter(|task| is_new(service, task)).filter_map(problem).collect()
 }
@@ -246,15 +246,15 @@ mod tests {
     }
 
     #[test]
-    fn all_that_are_wanted_must_run() {
+    fn all_tasks_have_to_run() {
         let running = || task(TaskState::RUNNING, "", None);
         assert_eq!(check(&[running()]), None);
-        let all = ServiceProgress { running: 2, wanted: 2, direction: Direction::Forward };
+        let all = ServiceProgress { running: 2, wanted: 2, direction: RolloutDirection::Forward };
         assert_eq!(check(&[running(), running()]), Some(Ok(all)));
     }
 
     #[test]
-    fn tasks_of_the_state_before_are_told_apart() {
+    fn tasks_of_a_rollback_are_recognised() {
         let tasks = [task(TaskState::RUNNING, "", None), task(TaskState::RUNNING, "", None)];
         let status = ServiceUpdateStatus {
             state: Some(ServiceUpdateStatusStateEnum::ROLLBACK_COMPLETED),
@@ -262,12 +262,12 @@ mod tests {
         };
         let service = Service { update_status: Some(status), ..service() };
         let progress = progress(&service, &tasks);
-        assert_eq!((progress.running, progress.direction), (2, Direction::Back));
+        assert_eq!((progress.running, progress.direction), (2, RolloutDirection::Back));
         assert_eq!(verdict(&service, &tasks, progress), Some(Err(ServiceFailure::RolledBack(Vec::new()))));
     }
 
     #[test]
-    fn tasks_that_wait_have_not_failed() {
+    fn pending_tasks_have_not_failed() {
         let waits = || task(TaskState::PENDING, "", None);
         let failed = || task(TaskState::FAILED, "task: non-zero exit (3)", Some(3));
         assert_eq!(check(&[waits(), waits(), waits(), failed(), failed()]), None);

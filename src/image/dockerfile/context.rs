@@ -390,7 +390,7 @@ pub(super) const FIELDS: [&str; 35] = [
 ];
 
 /// The reduced manifest; the unchanged text when it is not a JSON object, so that the package manager reports the error.
-pub fn reduce_manifest(text: &str) -> String {
+fn reduce_manifest(text: &str) -> String {
     let Ok(Value::Object(fields)) = serde_json::from_str(text) else {
         return text.to_owned();
     };

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use super::context::{BUILD_SCRIPTS, ContextError, FIELDS, LAUNCHER, SHARP_LOCKFILE, SHARP_MANIFEST, plan_file};
-use super::render::{Dialect, EJECTED_FOLDER, Layout, render_stages};
+use super::render::{BuilderBackend, EJECTED_FOLDER, Layout, render_stages};
 use crate::config::settings::EnvFilePolicy;
 use crate::image::plan::{ImagePlan, ManagerSetup};
 use crate::rel_path::RelPath;
@@ -80,7 +80,7 @@ fn dockerfile(plan: &ImagePlan) -> String {
         text
     });
     let _ = writeln!(text, "#   docker build{secrets} --tag {} .", plan.name.value);
-    text + &render_stages(plan, Dialect::BuildKit, Layout::Repository)
+    text + &render_stages(plan, BuilderBackend::BuildKit, Layout::Repository)
 }
 
 /// Lists for `select-inputs.cjs`.

@@ -10,8 +10,6 @@ mod script;
 #[cfg(test)]
 mod tests;
 
-pub use context::{
-    BuildContext, ContextContent, ContextEntry, ContextError, OwnContext, context, own_context, reduce_manifest,
-};
+pub use context::{BuildContext, ContextContent, ContextEntry, ContextError, OwnContext, context, own_context};
 pub use eject::{EjectedFile, eject};
-pub use render::{DOCKERFILE_NAME, Dialect, RenderError, render};
+pub use render::{BuilderBackend, DOCKERFILE_NAME, RenderError, render};

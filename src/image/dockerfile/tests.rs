@@ -8,7 +8,7 @@ use crate::project::*;
 use crate::secret::Secret;
 
 fn dockerfile(sample: &Sample) -> String {
-    render(&sample.plan(), Dialect::BuildKit).unwrap()
+    render(&sample.plan(), BuilderBackend::BuildKit).unwrap()
 }
 
 fn entries(sample: &Sample) -> BuildContext {
@@ -87,10 +87,10 @@ fn distroless_has_no_shell_in_the_image() {
 #[test]
 fn without_buildkit_there_are_no_mounts_and_no_secrets() {
     let mut sample = Sample::npm();
-    let text = render(&sample.plan(), Dialect::Classic).unwrap();
+    let text = render(&sample.plan(), BuilderBackend::Classic).unwrap();
     assert!(!text.contains("--mount"), "{text}");
     sample.env("TOKEN", EnvValue::Secret(Secret::new("hush".to_owned())), EnvScope::Auto);
-    let error = render(&sample.plan(), Dialect::Classic).unwrap_err();
+    let error = render(&sample.plan(), BuilderBackend::Classic).unwrap_err();
     assert_eq!(error.code(), "dockerfile/secrets-need-buildkit");
     assert!(error.to_string().contains("`TOKEN`"));
 }

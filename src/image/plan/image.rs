@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::config::settings::{EnvFilePolicy, PublishSettings, SecretValue, Settings};
 use crate::diagnostic::Warning;
-use crate::image_ref::ImageRef;
+use crate::image_ref::{ImageRef, RegistryHost};
 use crate::origin::Sourced;
 use crate::project::{NextVersion, PackageManager, ProjectFacts};
 use crate::rel_path::RelPath;
@@ -33,9 +33,9 @@ pub struct ImagePlan {
     pub name: Sourced<String>,
     /// Complete references, the primary one first.
     pub tags: Vec<Sourced<ImageRef>>,
-    /// Hosts of the registries in `tags`, each with the origin of the host. Determines who gets credentials; not part of the image.
+    /// The registries of `tags`, each with the origin of its host. Determines who gets credentials; not part of the image.
     #[serde(skip)]
-    pub registries: Vec<Sourced<String>>,
+    pub registries: Vec<Sourced<RegistryHost>>,
     pub app_dir: RelPath,
     pub node_major: Sourced<u32>,
     pub next_version: Sourced<NextVersion>,

@@ -295,7 +295,7 @@ fn plan_port(inputs: Inputs<'_>) -> Sourced<u16> {
         .clone()
         .or_else(from_variable)
         .or_else(|| inputs.facts.port.clone())
-        .unwrap_or_else(|| Sourced::new(DEFAULT_PORT, Origin::Default("the default of Next.js".to_owned())))
+        .unwrap_or_else(|| Sourced::new(DEFAULT_PORT, Origin::Default("as in Next.js".to_owned())))
 }
 
 #[cfg(test)]

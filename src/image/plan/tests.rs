@@ -202,7 +202,7 @@ fn turbo_builds_when_it_knows_the_task() {
     elsewhere.facts.workspace.as_mut().unwrap().build_task =
         Some(BuildTask::Turbo { package: "@acme/web".to_owned(), installed_in_root: false });
     assert_eq!(commands(&elsewhere), ["packages/ui: pnpm run build", "apps/web: pnpm run build"]);
-    assert_eq!(codes(&elsewhere.plan()), ["plan/turbo-not-installed"]);
+    assert!(codes(&elsewhere.plan()).contains(&"plan/turbo-not-installed"));
     let plain = Sample::new("pnpm", Some("10.12.4"), "16.4.5").in_workspace(None);
     assert_eq!(commands(&plain), ["packages/ui: pnpm run build", "apps/web: pnpm run build"]);
     let mut own = Sample::npm().in_workspace(None);

@@ -32,7 +32,7 @@ function finishLayer(layer, plan, run) {
     if (!file.stat.isSymbolicLink()) fs.chmodSync(file.path, modeOf(file.stat, stored, data, cache))
     let seconds = data ? prerenderTime : EPOCH
     // Next.js answers these with a weak ETag of size and time: with one time for all, a changed file of the same
-    // size would be answered 304. So their time stands for their content.
+    // size would be answered with 304. So their time is derived from their content.
     if (file.stat.isFile() && served.some((place) => relative.startsWith(place))) seconds = EPOCH + contentSeconds(file.path)
     times.push([file.path, seconds])
   }

@@ -2,13 +2,13 @@
 // Process 1 of the image: ENTRYPOINT ["node", "/nextdeploy/launcher.cjs"], CMD ["start"].
 //
 //   start        runs the app in this very process, as run.json (written by assemble.cjs) says
-//   health       asks the running app for a page; exit 0 when it is well, else 1 and one line why
+//   health       requests a page of the running app; exits with 0 if it is healthy, else with 1 and one line with the reason
 //   anything     runs that command instead, forwards signals to it and ends as it ends
 //
 // Settings: PORT, NEXTDEPLOY_HOST (address to bind, default 0.0.0.0), NEXTDEPLOY_SECRETS (folder of secrets, default
 // /run/secrets), NEXTDEPLOY_GRACE (seconds that running requests
 // get after SIGTERM, default 10). Each file of /run/secrets whose name is that of a variable which is not set becomes that
-// variable of the app, so that whoever inspects the container sees no secret. Runs on every Node.js from 12.22 on and needs nothing else. It does not reap orphaned
+// variable of the app, so that inspecting the container does not reveal it. Runs on every Node.js from 12.22 on and needs nothing else. It does not reap orphaned
 // processes; an app that leaves such behind needs `docker run --init`.
 
 const fs = require('fs')
@@ -338,7 +338,7 @@ function withoutBasePath(location, basePath) {
   return location.startsWith(basePath + '/') ? location.slice(basePath.length) : null
 }
 
-/** The decoded path, null when it is no honest path (bad escapes, NUL, `..`, hidden separators). */
+/** The decoded path, null for a malicious path (bad escapes, NUL, `..`, hidden separators). */
 function decode(location) {
   try {
     const page = decodeURIComponent(location)
@@ -384,7 +384,7 @@ function send(file, status, cacheControl, request, response) {
   const size = file.stat.size
   const type = CONTENT_TYPES[path.extname(file.path).toLowerCase()] || 'application/octet-stream'
   const compressed = size > 1024 && COMPRESSIBLE.test(type) && !request.headers.range && acceptsGzip(request)
-  // The time of a file stands for its content (finish-layer.cjs), and is no date: hence no Last-Modified.
+  // The time of a file identifies its content (finish-layer.cjs) and is not a date: hence no Last-Modified.
   const etag = `"${size.toString(16)}-${Math.floor(file.stat.mtimeMs / 1000).toString(16)}${compressed ? '-gzip' : ''}"`
   const headers = { 'content-type': type, 'cache-control': cacheControl, 'x-content-type-options': 'nosniff' }
   if (COMPRESSIBLE.test(type)) headers.vary = 'accept-encoding'

@@ -85,7 +85,7 @@ function contentId(root, salt, env) {
   return acceptable(hash.digest('hex').slice(0, 20))
 }
 
-// Next.js asks again, for ever, while an id contains "ad" (ad blockers hide such addresses).
+// Next.js generates ids until one does not contain "ad" (ad blockers block such URLs).
 function acceptable(id) {
   while (/ad/i.test(id)) id = require('crypto').createHash('sha256').update(id).digest('hex').slice(0, 20)
   return id

@@ -310,17 +310,16 @@ impl PackageManagerChoice {
             return found;
         }
         let fallback = self.by_lockfile(None, node_major);
-        let taken = fallback
-            .as_ref()
-            .map_or_else(|| "the version bundled with Node.js".to_owned(), |version| version.value.clone());
+        let version = fallback.as_ref().map(|version| version.value.as_str());
+        let command = self.kind.value.command();
         let message = format!(
-            "`{}` ({}) does not determine a version of {} for `{}`: using {taken}",
+            "`{}` ({}) does not determine a version of {command} for `{}`: using {}",
             request.text,
             request.origin,
-            self.kind.value.command(),
-            self.locked.path
+            self.locked.path,
+            version.unwrap_or("the version bundled with Node.js")
         );
-        let hint = format!("pin it: `\"packageManager\": \"{}@{taken}\"`", self.kind.value.command());
+        let hint = format!("pin it: `\"packageManager\": \"{command}@{}\"`", version.unwrap_or("VERSION"));
         let warning = Warning::new("project/package-manager-not-exact", message).with_hint(hint);
         warnings.push(warning.at(request.location.clone()));
         fallback

@@ -101,7 +101,7 @@ fn the_committed_release_of_yarn_is_what_runs() {
     check(&classic, "yarn 1.22.10 (from `.yarnrc#yarn-path`)");
     check(
         &[BERRY, (".yarnrc.yml", "nodeLinker: hoisted")],
-        ".yarnrc.yml:1: `nodeLinker` in `.yarnrc.yml` must be one of `node-modules`, `pnp`, `pnpm`; correct the field",
+        ".yarnrc.yml:1: `nodeLinker` in `.yarnrc.yml` must be one of `node-modules`, `pnp`, `pnpm`; fix the field",
     );
 }
 

@@ -4,22 +4,20 @@
 
 use std::time::Duration;
 
-use bollard::errors::Error;
-use bollard::query_parameters::TagImageOptionsBuilder;
-use http_body_util::{BodyExt, Empty};
-use hyper::Request;
-use hyper::body::Bytes;
+use hyper::Method;
+use hyper::header::HeaderName;
 use serde::Deserialize;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use super::{LayerOutcome, LayerState, TransferError};
-use crate::diagnostic::error_chain;
-use crate::docker::connection::{DaemonError, Engine, Exchange, LineError, Lines};
+use crate::docker::LocalImage;
+use crate::docker::connection::{ApiError, DaemonError, DaemonRefusal, Engine, NO_LIMIT, Uri};
 use crate::image_ref::ImageRef;
 use crate::secret::Secret;
 
 /// Messages have some hundred bytes, and quoted responses of registries some thousand.
 const MAX_MESSAGE: usize = 1024 * 1024;
+const REGISTRY_AUTH: HeaderName = HeaderName::from_static("x-registry-auth");
 
 /// Why a request failed.
 #[derive(Debug)]
@@ -43,7 +41,7 @@ pub(super) struct TransferRequest<'a> {
     /// For errors: "the push".
     pub(super) doing: &'static str,
     /// Path and query.
-    pub(super) uri: String,
+    pub(super) uri: Uri,
     /// Value of `X-Registry-Auth`.
     pub(super) registry_auth: Secret,
     pub(super) idle: Duration,
@@ -53,78 +51,30 @@ impl TransferRequest<'_> {
     /// Sends the request and passes every message to `receive`. An error message fails the request, even in a response with status
     /// 200.
     pub(super) async fn run(self, mut receive: impl AsyncFnMut(TransferMessage)) -> Result<(), RequestError> {
-        let lost = |reason: String| {
-            RequestError::Daemon(DaemonError::ConnectionLost {
-                endpoint: self.engine.address(),
-                doing: self.doing,
-                reason,
-            })
+        let request = self.engine.request(self.doing, Method::POST, self.uri).timeout(NO_LIMIT);
+        let request = request.header(REGISTRY_AUTH, self.registry_auth.expose());
+        let mut messages = match timeout(self.idle, request.stream()).await.map_err(|_| RequestError::Idle)? {
+            Ok(answer) => answer.json::<JsonMessage>(MAX_MESSAGE),
+            Err(ApiError::Refused(refusal)) => return Err(RequestError::Refused(refusal.message)),
+            Err(ApiError::Daemon(error)) => return Err(error.into()),
         };
-        let request = Request::post(&self.uri)
-            .header("X-Registry-Auth", self.registry_auth.expose())
-            .header("Content-Length", "0")
-            .body(Empty::<Bytes>::new())
-            .map_err(|error| lost(error.to_string()))?;
-        let exchange =
-            timeout(self.idle, self.engine.dialer.exchange(request)).await.map_err(|_| RequestError::Idle)??;
-        let Exchange { response, connection: _connection } = exchange.map_err(lost)?;
-        let succeeded = response.status().is_success();
-        let mut body = response.into_body();
-        if !succeeded {
-            return Err(RequestError::Refused(self.engine.dialer.read_message(body, self.doing).await?));
-        }
-        let mut lines = Lines::new(MAX_MESSAGE);
         let mut refusal = None;
-        let mut messages = Vec::new();
-        // Only complete messages count: a body may drip byte by byte.
-        let mut last_message = Instant::now();
-        while let Some(frame) =
-            timeout_at(last_message + self.idle, body.frame()).await.map_err(|_| RequestError::Idle)?
-        {
-            let frame = match frame {
-                Ok(frame) => frame,
+        loop {
+            // Only complete messages count: a body may drip byte by byte.
+            let message = match timeout(self.idle, messages.next()).await.map_err(|_| RequestError::Idle)? {
+                Ok(Some(message)) => message,
+                Ok(None) => break,
                 // The error message explains the end of the connection.
                 Err(_) if refusal.is_some() => break,
-                Err(error) => return Err(lost(error_chain(&error))),
+                Err(error) => return Err(error.into()),
             };
-            let Ok(data) = frame.into_data() else { continue };
-            let fed = lines.feed(&data, |line| parse(line).map(|found| messages.extend(found)));
-            if !messages.is_empty() {
-                last_message = Instant::now();
+            match TransferMessage::from(message) {
+                TransferMessage::Error(text) => drop(refusal.get_or_insert(text)),
+                message => receive(message).await,
             }
-            for message in messages.drain(..) {
-                dispatch(message, &mut refusal, &mut receive).await;
-            }
-            fed.map_err(|error| match error {
-                LineError::TooLong => RequestError::Daemon(self.engine.dialer.too_long(self.doing, MAX_MESSAGE)),
-                LineError::Unreadable(reason) => lost(reason),
-            })?;
-        }
-        if let Some(message) = parse(&lines.rest()).map_err(lost)? {
-            dispatch(message, &mut refusal, &mut receive).await;
         }
         refusal.map_or(Ok(()), |text| Err(RequestError::Refused(text)))
     }
-}
-
-/// Keeps the first error, and passes on everything else.
-async fn dispatch(
-    message: TransferMessage,
-    refusal: &mut Option<String>,
-    receive: &mut impl AsyncFnMut(TransferMessage),
-) {
-    match message {
-        TransferMessage::Error(text) => drop(refusal.get_or_insert(text)),
-        message => receive(message).await,
-    }
-}
-
-/// `None` for an empty line.
-fn parse(line: &[u8]) -> Result<Option<TransferMessage>, String> {
-    if line.trim_ascii().is_empty() {
-        return Ok(None);
-    }
-    TransferMessage::parse(line).map(Some).map_err(|error| format!("cannot read the daemon's response: {error}"))
 }
 
 /// One message of the daemon.
@@ -181,23 +131,22 @@ struct Aux {
     size: Option<u64>,
 }
 
-impl TransferMessage {
-    fn parse(line: &[u8]) -> Result<Self, serde_json::Error> {
-        let message: JsonMessage = serde_json::from_slice(line)?;
+impl From<JsonMessage> for TransferMessage {
+    fn from(message: JsonMessage) -> Self {
         if let Some(text) = message.error_detail.and_then(|detail| detail.message).or(message.error) {
-            return Ok(Self::Error(text));
+            return Self::Error(text);
         }
         if let Some(Aux { tag: Some(_), digest: Some(digest), size }) = message.aux {
-            return Ok(Self::Digest { digest, size });
+            return Self::Digest { digest, size };
         }
         let text = message.status.or(message.stream).unwrap_or_default();
         if let Some(state) = layer_state(&text, &message.progress.unwrap_or_default()) {
-            return Ok(message.id.map_or(Self::Other, |layer| Self::Layer { layer, state }));
+            return message.id.map_or(Self::Other, |layer| Self::Layer { layer, state });
         }
         if text.starts_with("Status: Image is up to date") {
-            return Ok(Self::UpToDate);
+            return Self::UpToDate;
         }
-        Ok(digest_of(&text).map_or(Self::Other, |(digest, size)| Self::Digest { digest, size }))
+        digest_of(&text).map_or(Self::Other, |(digest, size)| Self::Digest { digest, size })
     }
 }
 
@@ -226,77 +175,23 @@ fn digest_of(status: &str) -> Option<(String, Option<u64>)> {
     Some((digest.to_owned(), size))
 }
 
-/// An image in the daemon.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LocalImage {
-    /// `sha256:…`
-    pub(super) id: String,
-    /// `linux/arm64`
-    pub(super) platform: String,
-    /// `REPOSITORY@sha256:…`, one per repository that it was pushed to or pulled from.
-    repo_digests: Vec<String>,
+/// The image that `reference` names.
+pub(super) async fn find_local(engine: &Engine, reference: &ImageRef) -> Result<LocalImage, TransferError> {
+    let found = engine.find_local(reference).await?;
+    found.ok_or_else(|| TransferError::NoLocalImage { reference: reference.to_string() })
 }
 
-impl LocalImage {
-    /// The image that `reference` names.
-    pub(super) async fn find(engine: &Engine, reference: &ImageRef) -> Result<Self, TransferError> {
-        let name = reference.to_string();
-        let image = match engine.api_client().inspect_image(&name).await {
-            Ok(image) => image,
-            Err(error) if is_missing(&error) => return Err(TransferError::NoLocalImage { reference: name }),
-            Err(error) => return Err(engine.dialer.daemon_error("the inspection of the image", &error).into()),
-        };
-        let id = image.id.unwrap_or_default();
-        let variant = image.variant.filter(|variant| !variant.is_empty()).map(|variant| format!("/{variant}"));
-        Ok(Self {
-            id: if id.starts_with("sha256:") { id } else { format!("sha256:{id}") },
-            platform: format!(
-                "{}/{}{}",
-                image.os.as_deref().unwrap_or("linux"),
-                image.architecture.as_deref().unwrap_or_default(),
-                variant.unwrap_or_default()
-            ),
-            repo_digests: image.repo_digests.unwrap_or_default(),
-        })
-    }
-
-    /// Names the image `source` as `reference`.
-    pub(super) async fn tag(engine: &Engine, source: &str, reference: &ImageRef) -> Result<(), TransferError> {
-        let options =
-            TagImageOptionsBuilder::default().repo(&reference.repository()).tag(reference.tag_or_latest()).build();
-        match engine.api_client().tag_image(source, Some(options)).await {
-            Ok(()) => Ok(()),
-            Err(error) if is_missing(&error) => Err(TransferError::NoLocalImage { reference: source.to_owned() }),
-            Err(Error::DockerResponseServerError { message, .. }) => Err(TransferError::CannotTag {
-                source_image: source.to_owned(),
-                reference: reference.to_string(),
-                message,
-            }),
-            Err(error) => Err(engine.dialer.daemon_error("the tagging of the image", &error).into()),
+/// Names the image `source` as `reference`.
+pub(super) async fn tag_local(engine: &Engine, source: &str, reference: &ImageRef) -> Result<(), TransferError> {
+    engine.tag_image(source, reference).await.map_err(|error| match error {
+        ApiError::Daemon(error) => error.into(),
+        ApiError::Refused(DaemonRefusal { status: 404, .. }) => {
+            TransferError::NoLocalImage { reference: source.to_owned() }
         }
-    }
-
-    /// Digests of the image in the repository of `reference`.
-    pub(super) fn digests(&self, reference: &ImageRef) -> impl Iterator<Item = &str> {
-        let repository = reference.fully_qualified_repository();
-        self.repo_digests.iter().filter_map(move |known| {
-            let (name, digest) = known.split_once('@')?;
-            // Some daemons list `<none>@<none>`.
-            let known = ImageRef::parse(name).ok()?;
-            (known.fully_qualified_repository() == repository).then_some(digest)
-        })
-    }
-
-    /// The digest in the repository of `reference`, if there is exactly one.
-    pub(super) fn only_digest(&self, reference: &ImageRef) -> Option<String> {
-        let mut digests = self.digests(reference);
-        let digest = digests.next()?;
-        digests.next().is_none().then(|| digest.to_owned())
-    }
-}
-
-fn is_missing(error: &Error) -> bool {
-    matches!(error, Error::DockerResponseServerError { status_code: 404, .. })
+        ApiError::Refused(DaemonRefusal { message, .. }) => {
+            TransferError::CannotTag { source_image: source.to_owned(), reference: reference.to_string(), message }
+        }
+    })
 }
 
 #[cfg(test)]
@@ -306,7 +201,7 @@ mod tests {
     const DIGEST: &str = "sha256:9b281a105651b69ee1ca44a539f46b2538e3b6acef906fc834cba415700163fc";
 
     fn check(line: &str) -> TransferMessage {
-        TransferMessage::parse(line.as_bytes()).unwrap()
+        serde_json::from_str::<JsonMessage>(line).unwrap().into()
     }
 
     fn layer(layer: &str, state: LayerState) -> TransferMessage {
@@ -358,20 +253,6 @@ mod tests {
         assert_eq!(check(line), TransferMessage::Error("denied: no".into()));
         assert_eq!(check(r#"{"error":"boom"}"#), TransferMessage::Error("boom".into()));
         assert_eq!(check(r#"{"status":"The push refers to repository [a/b]"}"#), TransferMessage::Other);
-        assert!(TransferMessage::parse(b"<html>").is_err());
-    }
-
-    #[test]
-    fn digests_match_the_repository_in_any_spelling() {
-        let image = LocalImage {
-            id: "sha256:1".into(),
-            platform: "linux/amd64".into(),
-            repo_digests: vec!["node@sha256:a".into(), "ghcr.io/acme/node@sha256:b".into(), "bad name@x".into()],
-        };
-        let digests =
-            |text: &str| image.digests(&ImageRef::parse(text).unwrap()).map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(digests("docker.io/library/node:22"), ["sha256:a"]);
-        assert_eq!(digests("ghcr.io/acme/node"), ["sha256:b"]);
-        assert_eq!(digests("ghcr.io/acme/other"), Vec::<String>::new());
+        assert!(serde_json::from_str::<JsonMessage>("<html>").is_err());
     }
 }

@@ -92,9 +92,7 @@ async fn connect(
 
 /// Whether the registry is one of the daemon's `insecure-registries`.
 async fn is_insecure(engine: &Engine, reference: &ImageRef) -> bool {
-    let info = engine.api_client().info().await.ok();
-    let indexes = info.and_then(|info| info.registry_config).and_then(|config| config.index_configs);
-    indexes.and_then(|indexes| indexes.get(reference.registry().as_str())?.secure) == Some(false)
+    engine.is_insecure_registry(reference.registry().as_str()).await.unwrap_or(false)
 }
 
 impl<'a> RegistryLookup<'a> {

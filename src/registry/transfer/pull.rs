@@ -4,11 +4,11 @@ use std::pin::pin;
 
 use tokio::sync::mpsc;
 
-use super::daemon::{LocalImage, RequestError, TransferMessage, TransferRequest};
+use super::daemon::{RequestError, TransferMessage, TransferRequest, find_local};
 use super::push::send_layer;
 use super::retry::Attempts;
 use super::{TransferError, TransferEvent, TransferOptions};
-use crate::docker::connection::{Engine, Query};
+use crate::docker::connection::{Engine, Uri};
 use crate::image_ref::ImageRef;
 use crate::registry::{Access, Credential, Keychain, registry_auth_header};
 
@@ -82,7 +82,7 @@ impl PullRun<'_> {
             options: &self.options,
         };
         let progress = attempts.run(async |credential| self.send(reference, credential).await).await?;
-        let image = LocalImage::find(self.engine, reference).await?;
+        let image = find_local(self.engine, reference).await?;
         if let Some(requested) = self.platform.filter(|requested| !is_platform(&image.platform, requested)) {
             return Err(TransferError::OtherPlatform {
                 reference: reference.to_string(),
@@ -100,18 +100,18 @@ impl PullRun<'_> {
 
     /// One request to the daemon.
     async fn send(&self, reference: &ImageRef, credential: &Credential) -> Result<PullProgress, RequestError> {
-        let mut query = Query::new("/images/create");
-        query.add("fromImage", &reference.repository());
+        let mut uri = Uri::new("/images/create");
+        uri.add("fromImage", &reference.repository());
         if let Some(version) = reference.digest.as_deref().or(reference.tag.as_deref()) {
-            query.add("tag", version);
+            uri.add("tag", version);
         }
         if let Some(platform) = self.platform {
-            query.add("platform", platform);
+            uri.add("platform", platform);
         }
         let request = TransferRequest {
             engine: self.engine,
             doing: "the pull",
-            uri: query.into_uri(),
+            uri,
             registry_auth: registry_auth_header(&credential.login, &reference.registry()),
             idle: self.options.idle,
         };

@@ -11,12 +11,13 @@ use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 use tokio::sync::mpsc;
 
-use super::daemon::{LocalImage, RequestError, TransferMessage, TransferRequest};
+use super::daemon::{RequestError, TransferMessage, TransferRequest, find_local, tag_local};
 use super::lookup::{PushedManifest, RegistryLookup, RemoteManifest, TagState};
 use super::retry::Attempts;
 use super::{LayerState, TransferError, TransferEvent, TransferOptions};
 use crate::diagnostic::Warning;
-use crate::docker::connection::{Engine, Query};
+use crate::docker::LocalImage;
+use crate::docker::connection::{Engine, Uri};
 use crate::image::PushedReference;
 use crate::image_ref::ImageRef;
 use crate::net::Network;
@@ -187,9 +188,9 @@ impl PushRun<'_> {
             return Err(TransferError::DigestReference { reference: reference.to_string() });
         }
         if let Some(source) = self.source {
-            LocalImage::tag(self.engine, source, reference).await?;
+            tag_local(self.engine, source, reference).await?;
         }
-        LocalImage::find(self.engine, reference).await
+        find_local(self.engine, reference).await
     }
 
     async fn push_one(&self, push: &ReferencePush<'_>) -> Result<PushedReference, TransferError> {
@@ -215,7 +216,7 @@ impl PushRun<'_> {
                 }
                 (_, Some(digest)) => (digest, 0),
                 (_, None) => {
-                    let known = LocalImage::find(self.engine, reference).await?.only_digest(reference);
+                    let known = find_local(self.engine, reference).await?.only_digest(reference);
                     (known.ok_or_else(|| TransferError::NoDigest { reference: reference.to_string() })?, 0)
                 }
             },
@@ -226,12 +227,12 @@ impl PushRun<'_> {
 
     /// One request to the daemon.
     async fn send(&self, reference: &ImageRef, credential: &Credential) -> Result<PushProgress, RequestError> {
-        let mut query = Query::new(&format!("/images/{}/push", reference.repository()));
-        query.add("tag", reference.tag_or_latest());
+        let mut uri = Uri::new(&format!("/images/{}/push", reference.repository()));
+        uri.add("tag", reference.tag_or_latest());
         let request = TransferRequest {
             engine: self.engine,
             doing: "the push",
-            uri: query.into_uri(),
+            uri,
             registry_auth: registry_auth_header(&credential.login, &reference.registry()),
             idle: self.options.idle,
         };

@@ -1,4 +1,4 @@
-//! Real repositories, honest and hostile, with each git that this machine has.
+//! Real repositories, legitimate and hostile, with every installed version of git.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -51,8 +51,8 @@ diagnostics! {
 
 /// The verdict on one path, kept to judge paths below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct IgnoreVerdict {
-    pub excluded: bool,
+struct IgnoreVerdict {
+    excluded: bool,
     /// Per pattern, whether it matched the path or a parent of it.
     matched: Vec<bool>,
 }
@@ -121,7 +121,7 @@ impl IgnoreRules {
                 above.pop();
             }
             let parent = above.last().map_or(&top, |(_, verdict)| verdict);
-            let verdict = self.judge_counting(parent, &entry.path, &mut steps);
+            let verdict = self.judge(parent, &entry.path, &mut steps);
             if steps > MOST_STEPS {
                 let reason = "its patterns take too long to match against all files of the repository".to_owned();
                 return Err(IgnoreError::File { file: self.file.clone(), reason });
@@ -149,15 +149,11 @@ impl IgnoreRules {
     pub fn is_excluded(&self, path: &Path) -> bool {
         let mut above: Vec<&Path> = path.ancestors().filter(|path| !path.as_os_str().is_empty()).collect();
         above.reverse();
-        above.into_iter().fold(IgnoreVerdict::default(), |verdict, path| self.judge(&verdict, path)).excluded
+        above.into_iter().fold(IgnoreVerdict::default(), |verdict, path| self.judge(&verdict, path, &mut 0)).excluded
     }
 
-    /// The verdict on `path`, given the one on its parent directory (the default one at the top).
-    pub fn judge(&self, parent: &IgnoreVerdict, path: &Path) -> IgnoreVerdict {
-        self.judge_counting(parent, path, &mut 0)
-    }
-
-    fn judge_counting(&self, parent: &IgnoreVerdict, path: &Path, steps: &mut u64) -> IgnoreVerdict {
+    /// The verdict on `path`, given the one on its parent directory (the default one at the top). Adds the cost to `steps`.
+    fn judge(&self, parent: &IgnoreVerdict, path: &Path, steps: &mut u64) -> IgnoreVerdict {
         let text = pattern_text(path);
         let mut verdict = IgnoreVerdict { excluded: false, matched: vec![false; self.patterns.len()] };
         for (index, pattern) in self.patterns.iter().enumerate() {

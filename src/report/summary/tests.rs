@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 use super::*;
-use crate::builder::{BuildError, BuildEvent, Explanation, Finding, StepId, StepOutcome};
+use crate::builder::{BuildError, BuildEvent, FailureExplanation, LocatedError, StepId, StepOutcome};
 use crate::config::settings::{EnvScope, EnvValue, SecretSource, SecretValue};
 use crate::diagnostic::{Location, Warning};
 use crate::image::plan::ImagePlan;
@@ -134,12 +134,13 @@ impl SampleRun {
 }
 
 fn failure() -> BuildError {
-    let mut explanation = Explanation::new(
+    let mut explanation = FailureExplanation::new(
         "builder/type-error",
         "TypeScript found an error",
         "run `next build` and correct what it names",
     );
-    explanation.findings = vec![Finding { location: Location::column("app/page.tsx", 3, 7), message: String::new() }];
+    explanation.findings =
+        vec![LocatedError { location: Location::column("app/page.tsx", 3, 7), message: String::new() }];
     BuildError::StepFailed {
         step: "[build 3/3] build the app".to_owned(),
         exit_code: Some(1),

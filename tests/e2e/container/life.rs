@@ -114,7 +114,7 @@ async fn daemon_rejections_have_their_own_errors() {
     containers.create(&lonely).await.unwrap();
     let error = containers.start(lonely.name.as_str()).await.unwrap_err();
     let nowhere = lab.name("nowhere");
-    assert_eq!(told(error), format!("container/not-found: there is no network `{nowhere}`"));
+    assert_eq!(told(error), format!("container/not-found: no such network: `{nowhere}`"));
 
     let mut odd = lab.spec("odd", IDLE);
     odd.command = Some(words(&["nd-no-such-program"]));
@@ -127,9 +127,9 @@ async fn daemon_rejections_have_their_own_errors() {
     assert_eq!(containers.stats_once(odd.name.as_str()).await.unwrap_err().code(), "container/not-running");
 
     let volume = containers.ensure_volume(&lab.volume("data", "nd-no-driver", &[])).await.unwrap_err();
-    assert_eq!(told(volume), "container/volume-driver: there is no volume driver `nd-no-driver`");
+    assert_eq!(told(volume), "container/volume-driver: no such volume driver: `nd-no-driver`");
     for gone in [containers.stop("nd-e2e-gone", None).await, containers.start("nd-e2e-gone").await] {
-        assert_eq!(told(gone.unwrap_err()), "container/not-found: there is no container `nd-e2e-gone`");
+        assert_eq!(told(gone.unwrap_err()), "container/not-found: no such container: `nd-e2e-gone`");
     }
 }
 

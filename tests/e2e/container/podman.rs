@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use nextdeploy::diagnostic::Diagnostic;
-use nextdeploy::docker::{ContainerError, Ensured, LogOptions, LogStream, Removal};
+use nextdeploy::docker::{ContainerError, EnsureOutcome, LogOptions, LogStream, Removal};
 
 use super::{IDLE, IMAGE, Lab, TEST_LABEL};
 use crate::docker::Engine;
@@ -62,10 +62,10 @@ async fn specs_networks_volumes_and_errors_of_podman() {
     let lab = Lab::at("podman-made", Engine::service("podman")).await;
     let containers = &lab.containers;
     let network = lab.network("front");
-    assert_eq!(containers.ensure_network(&network).await.unwrap(), Ensured::Made);
-    assert_eq!(containers.ensure_network(&network).await.unwrap(), Ensured::Found);
+    assert_eq!(containers.ensure_network(&network).await.unwrap(), EnsureOutcome::Created);
+    assert_eq!(containers.ensure_network(&network).await.unwrap(), EnsureOutcome::Exists);
     let volume = lab.volume("data", "local", &[]);
-    assert_eq!(containers.ensure_volume(&volume).await.unwrap(), Ensured::Made);
+    assert_eq!(containers.ensure_volume(&volume).await.unwrap(), EnsureOutcome::Created);
     let mut spec = lab.spec("one", IDLE);
     spec.network = Some(network.name.clone());
     containers.create(&spec).await.unwrap();
@@ -79,9 +79,9 @@ async fn specs_networks_volumes_and_errors_of_podman() {
     missing.image = IMAGE.into();
     missing.network = Some(lab.name("nowhere"));
     let nowhere = containers.create(&missing).await.unwrap_err();
-    assert_eq!(nowhere.to_string(), format!("there is no network `{}`", lab.name("nowhere")));
+    assert_eq!(nowhere.to_string(), format!("no such network: `{}`", lab.name("nowhere")));
     let driver = containers.ensure_volume(&lab.volume("odd", "nd-no-driver", &[])).await.unwrap_err();
-    assert_eq!(driver.to_string(), "there is no volume driver `nd-no-driver`");
+    assert_eq!(driver.to_string(), "no such volume driver: `nd-no-driver`");
     assert_eq!(containers.read_file(spec.name.as_str(), "/nowhere", 100).await.unwrap(), None);
     assert!(containers.read_file(spec.name.as_str(), "/etc/debian_version", 100).await.unwrap().is_some());
     assert_eq!(containers.image_facts(IMAGE).await.unwrap().platform, "linux/amd64");

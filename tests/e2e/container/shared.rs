@@ -3,7 +3,7 @@
 use futures_util::TryStreamExt;
 use futures_util::future::join_all;
 use nextdeploy::diagnostic::Diagnostic;
-use nextdeploy::docker::{Access, ArchiveContent, ArchiveEntry, ContainerError, Ensured, Mount, pack};
+use nextdeploy::docker::{Access, ArchiveContent, ArchiveEntry, ContainerError, EnsureOutcome, Mount, pack};
 
 use super::{IDLE, Lab};
 
@@ -23,7 +23,7 @@ async fn concurrent_network_creations_leave_one() {
     for _ in 0..5 {
         let results = join_all((0..8).map(|_| lab.containers.ensure_network(&spec))).await;
         assert!(results.iter().all(Result::is_ok), "{results:?}");
-        assert_eq!(lab.containers.ensure_network(&spec).await.unwrap(), Ensured::Found);
+        assert_eq!(lab.containers.ensure_network(&spec).await.unwrap(), EnsureOutcome::Exists);
         let filter = format!("name=^{}$", spec.name);
         let there = lab.engine.docker(&["network", "ls", "--quiet", "--filter", &filter]);
         assert_eq!(there.lines().count(), 1, "{results:?}");
@@ -73,7 +73,7 @@ async fn existing_resources_that_differ_are_rejected() {
     assert_eq!(
         format!("{}: {error}", error.code()),
         format!(
-            "container/differs: the network `{}` exists already, and is another: it is internal, no port can be published from it",
+            "container/differs: the network `{}` exists and is different: it is internal, so no port can be published from it",
             network.name
         )
     );
@@ -82,8 +82,8 @@ async fn existing_resources_that_differ_are_rejected() {
     let volume = lab.volume("data", "local", &memory);
     let results = join_all((0..6).map(|_| lab.containers.ensure_volume(&volume))).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
-    assert_eq!(lab.containers.ensure_volume(&volume).await.unwrap(), Ensured::Found);
-    assert_eq!(lab.containers.ensure_volume(&lab.volume("data", "local", &[])).await.unwrap(), Ensured::Found);
+    assert_eq!(lab.containers.ensure_volume(&volume).await.unwrap(), EnsureOutcome::Exists);
+    assert_eq!(lab.containers.ensure_volume(&lab.volume("data", "local", &[])).await.unwrap(), EnsureOutcome::Exists);
     let other = lab.volume("data", "local", &[("type", "tmpfs"), ("device", "tmpfs"), ("o", "size=2m")]);
     let error = lab.containers.ensure_volume(&other).await.unwrap_err();
     assert!(error.to_string().ends_with("its options differ in `o`"), "{error}");
@@ -105,7 +105,7 @@ async fn files_reach_a_container_that_never_ran() {
     assert_eq!(lab.containers.read_file(&id, "/keep/key", 100).await.unwrap().as_deref(), Some(&b"hush"[..]));
     assert_eq!(lab.containers.read_file(&id, "/keep/none", 100).await.unwrap(), None);
     let error = lab.containers.read_file(&id, "/usr/local/bin/node", 1000).await.unwrap_err();
-    assert!(error.to_string().contains("it has more than 1000 bytes"), "{error}");
+    assert!(error.to_string().contains("larger than 1000 bytes"), "{error}");
     let chunks: Vec<_> = lab.containers.copy_out(&id, "/keep").await.unwrap().try_collect().await.unwrap();
     assert!(chunks.concat().windows(8).any(|window| window == b"keep/key"));
     let missing = lab.containers.copy_in(&id, "/nowhere", pack(&[]).unwrap()).await.unwrap_err();

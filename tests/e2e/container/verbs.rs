@@ -149,7 +149,7 @@ async fn a_failure_does_not_stop_the_others() {
     lab.run(&two).await;
     let both = run(&lab, &["rm", "--force", one.name.as_str(), "nd-e2e-none", two.name.as_str()]);
     assert_eq!((both.stdout, both.code), (format!("{}\n{}\n", one.name, two.name), Some(2)));
-    assert!(both.stderr.contains("there is no container `nd-e2e-none`"), "{}", both.stderr);
+    assert!(both.stderr.contains("no such container: `nd-e2e-none`"), "{}", both.stderr);
     lab.run(&one).await;
     let both = run(&lab, &["rm", "--force", "--json", one.name.as_str(), "nd-e2e-none"]);
     let told: Value = serde_json::from_str(&both.stdout).unwrap();

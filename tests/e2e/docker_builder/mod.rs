@@ -11,15 +11,14 @@ use nextdeploy::builder::{BuildError, BuildEvent, BuildSecret};
 use nextdeploy::config::settings::CacheUse;
 use nextdeploy::diagnostic::{Diagnostic, ExitCode};
 use nextdeploy::docker::build::ContextBody;
-use nextdeploy::docker::connection::BuilderKind;
-use nextdeploy::image::dockerfile::{BuildContext, ContextContent, ContextEntry};
+use nextdeploy::image::dockerfile::{BuildContext, BuilderBackend, ContextContent, ContextEntry};
 use nextdeploy::secret::Secret;
 
 #[tokio::test]
 async fn a_build_produces_tags_labels_and_layers() {
     let _cleanup = Cleanup(&["full", "second"]);
     let engine = engine(&[]).await;
-    assert_eq!(engine.builder, BuilderKind::BuildKit);
+    assert_eq!(engine.builder, BuilderBackend::BuildKit);
     let mut request = request("full");
     request.tags.push("nd-builder-test:second".into());
     request.labels.insert("nd.label".into(), "a \"b\" & c".into());
@@ -225,7 +224,7 @@ async fn a_broken_context_is_an_error_and_produces_no_image() {
 async fn the_classic_builder_builds_and_reports_what_it_does_not_support() {
     let _cleanup = Cleanup(&["classic", "classic-two"]);
     let engine = engine(&[("DOCKER_BUILDKIT", "0")]).await;
-    assert_eq!(engine.builder, BuilderKind::Classic);
+    assert_eq!(engine.builder, BuilderBackend::Classic);
     let mut request = request("classic");
     request.tags.push("nd-builder-test:classic-two".into());
     request.memory = Some(3 << 30);
@@ -246,7 +245,7 @@ async fn the_classic_builder_builds_and_reports_what_it_does_not_support() {
 async fn podman_builds_through_its_docker_api() {
     let _turn = crate::docker::PODMAN_TURN.lock().await;
     let engine = podman().await;
-    assert_eq!((engine.builder, engine.name.as_str()), (BuilderKind::Classic, "Podman"));
+    assert_eq!((engine.builder, engine.name.as_str()), (BuilderBackend::Classic, "Podman"));
     let request = request("podman");
     let word = unique();
     let dockerfile = format!("{BASE}ENV A=1\nRUN echo {word} > /word\n");

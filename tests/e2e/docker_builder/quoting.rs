@@ -5,7 +5,7 @@
 use nextdeploy::builder::BuildSecret;
 use nextdeploy::config::settings::{EnvScope, EnvSetting, EnvValue, PublishSettings, SecretValue, Settings};
 use nextdeploy::docker::build::ContextBody;
-use nextdeploy::image::dockerfile::{BuildContext, ContextContent, DOCKERFILE_NAME, Dialect, context, render};
+use nextdeploy::image::dockerfile::{BuildContext, BuilderBackend, ContextContent, DOCKERFILE_NAME, context, render};
 use nextdeploy::image::plan::{ImagePlan, Inputs, plan_image};
 use nextdeploy::origin::{Origin, Sourced};
 use nextdeploy::project::{
@@ -197,7 +197,7 @@ async fn no_value_escapes_its_instruction() {
         tree: &tree,
     })
     .unwrap();
-    let text = render(&plan, Dialect::BuildKit).unwrap();
+    let text = render(&plan, BuilderBackend::BuildKit).unwrap();
     let context = recording(context(&plan, &text, &tree, tree.entries()).unwrap());
     let from_launcher = launcher_env(&context);
 

@@ -1,6 +1,6 @@
 //! What failing builds of Next.js 13 to 16 printed, and the places that are meant. Sources are those that failed.
 
-use crate::builder::explain::{Explanation, Failure, explain};
+use crate::builder::explain::{FailureExplanation, StepFailure, explain};
 use crate::project::{DetectOptions, detect};
 use crate::repo::SourceTree;
 
@@ -10,9 +10,9 @@ const LOCK: &str =
     r#"{"name":"shop","lockfileVersion":3,"packages":{"":{},"node_modules/next":{"version":"15.5.28"}}}"#;
 const MANIFEST: &str = "{\n  \"name\": \"shop\",\n  \"scripts\": { \"build\": \"next build\" },\n  \"dependencies\": {\n    \"next\": \"15.5.28\"\n  },\n  \"engines\": { \"node\": \">=20\" }\n}\n";
 
-fn failure(log: &str) -> Explanation {
+fn failure(log: &str) -> FailureExplanation {
     let log: Vec<String> = log.lines().map(str::to_owned).collect();
-    explain(&Failure { error: "exit code: 1", exit_code: Some(1), log: &log }).unwrap_or_else(|| panic!("{log:#?}"))
+    explain(&StepFailure { error: "exit code: 1", exit_code: Some(1), log: &log }).unwrap_or_else(|| panic!("{log:#?}"))
 }
 
 /// `file:line:column message` of every place that is found.

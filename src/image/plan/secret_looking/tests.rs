@@ -11,7 +11,7 @@ fn check(expected: Option<SecretLook>, variables: &[&str]) {
     }
 }
 
-/// Only the name or only the value would do: which of both is told does not matter.
+/// The name or the value alone is sufficient: which of them is reported does not matter.
 #[track_caller]
 fn secret(variables: &[&str]) {
     for variable in variables {

@@ -9,7 +9,7 @@ use super::identity;
 use super::image::Inputs;
 use crate::config::settings::PushPolicy;
 use crate::diagnostic::Warning;
-use crate::image_ref::{ImageRef, is_tag};
+use crate::image_ref::{ImageRef, RegistryHost, is_tag};
 use crate::origin::{Origin, Sourced};
 use crate::repo::ci::{self, CiEvent, CiSystem};
 use crate::tags::{Evaluation, RunFacts, TagEntry, TagRule, evaluate};
@@ -20,7 +20,7 @@ pub(super) struct ImageNames {
     /// Complete references, the primary one first.
     pub tags: Vec<Sourced<ImageRef>>,
     /// Hosts of their registries, each with its origin.
-    pub registries: Vec<Sourced<String>>,
+    pub registries: Vec<Sourced<RegistryHost>>,
     /// The tag of highest priority that a rule produced.
     pub version: Option<String>,
 }
@@ -64,8 +64,8 @@ pub(super) fn plan_names(inputs: Inputs<'_>, name: &str, warnings: &mut Vec<Warn
 }
 
 /// The registry of `reference`: Docker Hub if it names none; `None` for local images, which have no namespace either.
-fn registry_of(reference: &ImageRef, named_by: &Origin) -> Option<Sourced<String>> {
-    (!reference.is_local()).then(|| Sourced::new(reference.registry().to_string(), named_by.clone()))
+fn registry_of(reference: &ImageRef, named_by: &Origin) -> Option<Sourced<RegistryHost>> {
+    (!reference.is_local()).then(|| Sourced::new(reference.registry(), named_by.clone()))
 }
 
 /// The origin of the tag, and of the repository unless it was given explicitly.

@@ -9,7 +9,7 @@ use crate::secret::Secret;
 use crate::tags::Flavor;
 
 /// What a user sees of the names: each with its origin, the version label, and warnings; or the error.
-fn told(sample: &Sample) -> String {
+fn names_of(sample: &Sample) -> String {
     let mut text = String::new();
     match sample.try_plan() {
         Err(error) => writeln!(text, "  error[{}]: {error}\n  hint: {}", error.code(), error.hints()[0]).unwrap(),
@@ -33,7 +33,7 @@ fn snapshot(name: &str, cases: &[(&str, Change)]) {
     for (case, change) in cases {
         let mut sample = Sample::npm();
         change(&mut sample);
-        writeln!(text, "{case}\n{}", told(&sample)).unwrap();
+        writeln!(text, "{case}\n{}", names_of(&sample)).unwrap();
     }
     insta::assert_snapshot!(name, text);
 }

@@ -1,25 +1,32 @@
-//! `/nextdeploy/run.json` of an image: what the build left for the launcher, and so for the program that starts it. Anybody can put such a
-//! file into an image, so that each value is checked before it is used.
+//! `/nextdeploy/run.json` of an image: what the build says about the app, for the launcher and for this program. An image may come from
+//! anyone, so that each value is checked before it is used.
 
 use serde::Deserialize;
 
+use super::connection::Engine;
+use super::containers::{Containers, PATIENCE};
+use super::error::ContainerError;
+use super::facts::{InvalidField, is_path};
+use super::images::REPORT_TIMEOUT;
 use crate::config::settings::parse;
 use crate::diagnostic::is_acted_on;
-use crate::docker::{InvalidField, is_path};
+use crate::host::Cache;
 use crate::image::AppRoutes;
 use crate::rel_path::RelPath;
 
-/// Where it stands in the image.
+/// Its path in the image.
 pub const RUN_DOCUMENT: &str = "/nextdeploy/run.json";
 
-/// Where the app is in the image.
+/// Folder of the app in the image.
 const APP: &str = "/app";
-/// The build writes two to four.
+/// A build writes two to four.
 const MOST_WRITABLE: usize = 100;
 const LONGEST_BASE_PATH: usize = 1024;
 const LONGEST_WORD: usize = 255;
+/// More than the routes of the largest apps, in bytes.
+const LONGEST_DOCUMENT: usize = 8 * 1024 * 1024;
 
-/// `schemaVersion` 1; what other readers need only is left out. Made by [`parse`](Self::parse).
+/// `schemaVersion` 1, without the fields that only the launcher reads. Made by [`parse`](Self::parse).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RunDocument {
@@ -34,29 +41,29 @@ pub struct RunDocument {
     pub cwd: Option<String>,
     /// Folder of the build, below `/app`.
     pub dist_dir: Option<String>,
-    /// Folder of an app that is files only.
+    /// Folder of a static app.
     pub static_root: Option<String>,
     /// Folders that the app writes to; absent in images of an older version.
     pub writable: Option<Vec<String>>,
 }
 
-/// What serves the app.
+/// How the app is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RunMode {
     #[default]
     Standalone,
-    /// Files only.
+    /// Static files only.
     Static,
-    /// A server of the project's own.
+    /// By a custom server of the project.
     Server,
 }
 
 impl RunDocument {
     /// # Errors
-    /// The first value that no build of this program writes.
+    /// The first value that no build writes.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidField> {
-        // An array would be taken for the fields in their order.
+        // serde would accept an array as the fields in their order.
         let object = serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(bytes);
         let read = object.and_then(|object| serde_json::from_value::<Self>(object.into()));
         let read = read.map_err(|error| invalid(None, &error.to_string(), "JSON as `nextdeploy build` writes it"))?;
@@ -103,7 +110,7 @@ impl RunDocument {
         Ok(self)
     }
 
-    /// Whether code of the app runs for a request.
+    /// Whether code of the app runs on requests.
     pub fn renders(&self) -> bool {
         let routes = &self.routes;
         let on_request = !routes.isr.is_empty() || !routes.dynamic.is_empty() || !routes.api.is_empty();
@@ -111,7 +118,7 @@ impl RunDocument {
             || (self.mode == RunMode::Standalone && (on_request || routes.middleware.is_some()))
     }
 
-    /// Where the hashed files are that `/_next/static` serves.
+    /// Folder of the hashed files that `/_next/static` serves.
     pub fn hashed_assets(&self) -> Option<String> {
         match self.mode {
             RunMode::Static => {
@@ -124,11 +131,40 @@ impl RunDocument {
         }
     }
 
-    /// Where Next.js keeps optimised images and fetched data.
+    /// Folder of Next.js for optimised images and fetched data.
     pub fn cache_folder(&self) -> Option<String> {
         let dist = self.dist_dir.as_ref().filter(|_| self.mode != RunMode::Static)?;
         Some(format!("/app/{}/cache", dist.trim_matches('/')))
     }
+}
+
+/// Reads the document of the image with the id `image`; `None` when this program did not build it. `known` has the documents of images that
+/// were read before, because the daemon takes a tenth of a second for one.
+///
+/// # Errors
+/// Also when a value in it is one that no build writes.
+pub async fn read_run_document(
+    containers: &Containers,
+    image: &str,
+    known: &Cache,
+) -> Result<Option<RunDocument>, ContainerError> {
+    // Nothing is stored for an image without a document.
+    if let Some(document) = known.get(image).and_then(|bytes| RunDocument::parse(&bytes).ok()) {
+        return Ok(Some(document));
+    }
+    let read = containers.read_image_file(image, RUN_DOCUMENT, LONGEST_DOCUMENT, PATIENCE).await?;
+    let Some(bytes) = read else { return Ok(None) };
+    let document = RunDocument::parse(&bytes)
+        .map_err(|invalid| ContainerError::InvalidImage { image: image.to_owned(), invalid })?;
+    known.put(image, &bytes);
+    Ok(Some(document))
+}
+
+/// The routes of the app in an image, for a report: `None` also when the daemon does not answer soon.
+pub async fn read_routes(engine: &Engine, image: &str) -> Option<AppRoutes> {
+    let containers = Containers::new(engine);
+    let read = containers.read_image_file(image, RUN_DOCUMENT, LONGEST_DOCUMENT, REPORT_TIMEOUT).await;
+    Some(RunDocument::parse(&read.ok()??).ok()?.routes)
 }
 
 fn invalid(field: Option<&str>, value: &str, expected: &'static str) -> InvalidField {
@@ -136,7 +172,7 @@ fn invalid(field: Option<&str>, value: &str, expected: &'static str) -> InvalidF
     InvalidField { field, value: value.to_owned(), expected }
 }
 
-/// Its parts become folders, and parts of URLs.
+/// Its components become those of folders and URLs.
 fn is_base_path(text: &str) -> bool {
     let part = |part: &str| !matches!(part, "" | "." | "..") && part.len() <= LONGEST_WORD;
     text.is_empty()
@@ -164,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_build_writes_is_read() {
+    fn documents_of_builds_are_read() {
         let text = r#"{
             "schemaVersion": 1, "mode": "standalone", "nextVersion": "16.0.1", "basePath": "/docs/v2", "trailingSlash": false,
             "port": 3000, "healthPath": "/api/health", "env": {}, "buildId": "b1", "unpinned": [],
@@ -179,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_strangers_values_are_refused() {
+    fn invalid_values_are_refused() {
         for (text, field) in [
             (r#"{"basePath": "/../../x"}"#, "basePath"),
             (r#"{"basePath": "/a/./b"}"#, "basePath"),

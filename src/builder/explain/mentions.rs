@@ -1,6 +1,6 @@
-//! Places in source files that a log names: lines → [`Mention`]s, in the words of the tool.
+//! Locations in source files that a log names: lines → [`Mention`]s, as the tool wrote them.
 //!
-//! Formats as `next build` 13 to 16, `tsc` and `eslint` write them. Whether such a file exists is not known here.
+//! Formats as `next build` 13 to 16, `tsc` and `eslint` write them. Does not check whether such a file exists.
 
 use regex_lite::Regex;
 
@@ -13,7 +13,7 @@ pub(super) struct Mention {
     pub path: String,
     pub line: Option<usize>,
     pub column: Option<usize>,
-    /// What the tool says of the place, on one line.
+    /// The tool's message, on one line.
     pub message: String,
     /// Name of the package, where turbo or another runner of tasks put it before the line.
     pub package: Option<String>,
@@ -21,7 +21,7 @@ pub(super) struct Mention {
     pub at: usize,
 }
 
-/// More places are of no use to anybody.
+/// More locations are not shown.
 const MOST: usize = 50;
 const LONGEST_MESSAGE: usize = 300;
 /// Lines after the name of a file in which its excerpt begins.
@@ -42,9 +42,9 @@ struct Patterns {
     marked: Regex,
     /// `12:5  Error: …  rule` and `12:5  error  …  rule` below the name of a file.
     lint: Regex,
-    /// What only an error begins with.
+    /// The beginnings of errors.
     error: Regex,
-    /// Where the errors begin that end a build; what was said before are warnings.
+    /// Where the errors begin that fail the build; before are warnings.
     begin: Regex,
 }
 
@@ -69,7 +69,7 @@ impl Patterns {
     }
 }
 
-/// Every place of an error that the log names, in its order, each once.
+/// Every location of an error in the log, in order, each once.
 pub(super) fn mentions(log: &[String]) -> Vec<Mention> {
     let patterns = Patterns::new();
     let lines: Vec<(Option<&str>, &str)> = log.iter().map(|line| without_prefix(line, &patterns)).collect();
@@ -92,7 +92,7 @@ pub(super) fn mentions(log: &[String]) -> Vec<Mention> {
             file = place.get(1).map(|path| path.as_str());
             let next = ahead.iter().find(|(_, line)| !line.trim().is_empty());
             let error = next.filter(|(_, line)| patterns.error.is_match(line));
-            // The excerpt below says the line, too.
+            // The excerpt below has the line.
             let drawn = ahead.iter().any(|(_, line)| patterns.excerpt.is_match(line));
             if let Some((_, error)) = error.filter(|_| !drawn) {
                 places.push(mention(&place[1], place.get(2), place.get(3), error));
@@ -109,7 +109,7 @@ pub(super) fn mentions(log: &[String]) -> Vec<Mention> {
     found
 }
 
-/// Places in the stack of an error, as far as source maps lead to them: `at <unknown> (app/page.tsx:2:9)`.
+/// Locations in the stack of an error that source maps resolve: `at <unknown> (app/page.tsx:2:9)`.
 pub(super) fn frames(log: &[String]) -> Vec<Mention> {
     let patterns = Patterns::new();
     let frame = Regex::new(&format!(r"^\s*at (?:.*\()?{PATH}:(\d+):(\d+)\)?\s*$")).expect("a constant pattern");
@@ -139,7 +139,7 @@ fn mention(path: &str, line: Option<regex_lite::Match>, column: Option<regex_lit
     Mention { path: path.to_owned(), line: number(line), column: number(column), message, ..Mention::default() }
 }
 
-/// Line and column below which an excerpt has its mark: the head of an excerpt names where the excerpt begins only.
+/// Line and column of the mark in an excerpt; its head only has the first line of the excerpt.
 fn marked(excerpt: &[(Option<&str>, &str)], patterns: &Patterns) -> Option<(usize, usize)> {
     let mut number = None;
     for (_, line) in excerpt.iter().take(20) {
@@ -154,7 +154,7 @@ fn marked(excerpt: &[(Option<&str>, &str)], patterns: &Patterns) -> Option<(usiz
     None
 }
 
-/// What SWC says above its excerpt: `  x Expression expected`.
+/// SWC's message above its excerpt: `  x Expression expected`.
 fn before<'a>(lines: &[(Option<&str>, &'a str)]) -> &'a str {
     let said = lines.iter().rev().take(3).map(|(_, line)| line.trim()).find(|line| !line.is_empty());
     let said = said.unwrap_or_default().trim_start_matches("Error:").trim_start();
