@@ -1,4 +1,4 @@
-//! Sizes, durations and untrusted log lines as people read them. Pure.
+//! Sizes, durations, counts, columns and untrusted log lines as people read them. Pure.
 
 use std::time::Duration;
 
@@ -97,6 +97,29 @@ pub fn size(bytes: u64) -> String {
         unit += 1;
     }
     if value < 100.0 { format!("{value:.1} {}", UNITS[unit]) } else { format!("{value:.0} {}", UNITS[unit]) }
+}
+
+/// `3 routes`, `1 route`.
+pub fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Rows below a heading, in columns as wide as their widest cell; no line ends with spaces.
+pub fn columns(heading: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([heading[column].len()]).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..heading.len()).map(width).collect();
+    let mut text = String::new();
+    let heading: Vec<String> = heading.iter().map(|word| (*word).to_owned()).collect();
+    for row in std::iter::once(&heading).chain(rows) {
+        let line: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}", width = *width)).collect();
+        text.push_str(line.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
 }
 
 #[cfg(test)]

@@ -10,9 +10,9 @@ use futures_util::future::join_all;
 use super::{Session, block_on};
 use crate::diagnostic::printable;
 use crate::host::{ChildCall, ChildError, ChildLimits, CommandOutput, find_program, run_child};
-use crate::report::ci::{AgentReport, Severity};
+use crate::report::ci::AgentReport;
 use crate::report::outputs::Outputs;
-use crate::report::summary::{Ending, SUMMARY_LIMIT, Summary, render_summary};
+use crate::report::summary::{SUMMARY_LIMIT, Summary, render_summary};
 
 /// For each call; they run concurrently.
 const LIMITS: ChildLimits = ChildLimits { time: Duration::from_secs(10), output: 256 * 1024 };
@@ -34,7 +34,7 @@ pub fn find_agent(session: &Session) -> Option<(&'static str, PathBuf)> {
 pub fn tell_agent(session: &Session, summary: &Summary<'_>, page: Page, outputs: &Outputs) {
     let Some((name, program)) = find_agent(session) else { return };
     let page = (page == Page::Told).then(|| render_summary(summary, SUMMARY_LIMIT));
-    let report = AgentReport { outputs, summary: page.as_deref(), worst: worst(summary) };
+    let report = AgentReport { outputs, summary: page.as_deref(), worst: summary.worst_severity() };
     let calls = session.log.dialect().agent_calls(report, &session.environment);
     let called = block_on(async {
         let calls = calls.iter().map(async |call| {
@@ -58,14 +58,6 @@ pub fn tell_agent(session: &Session, summary: &Summary<'_>, page: Page, outputs:
     if let Some(first) = failures.first() {
         let (rejected, all) = (failures.len(), calls.len());
         session.tell(&format!("notice: `{name}` rejected {rejected} of {all} calls: {first}"));
-    }
-}
-
-fn worst(summary: &Summary<'_>) -> Option<Severity> {
-    match summary.ending {
-        Ending::Failed(_) => Some(Severity::Error),
-        Ending::Stopped => Some(Severity::Warning),
-        Ending::Done | Ending::Planned => (!summary.warnings.is_empty()).then_some(Severity::Warning),
     }
 }
 

@@ -66,7 +66,7 @@ fn ca_bundle(project: &Opened) -> Option<&Path> {
     project.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path())
 }
 
-/// Credential for the registries of the tags, and the permissions of the job.
+/// Credentials for the registries of the tags, and the permissions of the job.
 async fn examine_job(
     session: &Session,
     project: &Opened,

@@ -1,9 +1,9 @@
 //! A finding of the doctor, and the result for machines.
 
 use schemars::JsonSchema;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use crate::diagnostic::{Diagnostic, ExitCode, Location, Warning, error_chain};
+use crate::diagnostic::{Diagnostic, ExitCode, Warning, error_chain};
 
 /// `nextdeploy doctor --json`.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -19,10 +19,6 @@ impl DoctorResult {
     pub fn new(findings: &[DoctorFinding]) -> Self {
         Self { schema_version: 1, exit_code: exit_code(findings) as u8, findings: findings.to_vec() }
     }
-}
-
-fn location_as_text<S: Serializer>(location: &Option<Location>, serializer: S) -> Result<S::Ok, S::Error> {
-    location.as_ref().map(ToString::to_string).serialize(serializer)
 }
 
 /// What a finding is about.
@@ -61,9 +57,7 @@ pub struct DoctorFinding {
     /// The one thing to do.
     pub action: Option<String>,
     /// `FILE[:LINE[:COLUMN]]`.
-    #[serde(serialize_with = "location_as_text")]
-    #[schemars(with = "Option<String>")]
-    pub location: Option<Location>,
+    pub location: Option<String>,
     /// The exit code of a build that has this problem.
     #[serde(skip)]
     pub exit_code: Option<ExitCode>,
@@ -83,7 +77,7 @@ impl DoctorFinding {
         Self {
             level: FindingLevel::Warning,
             action: warning.hint.clone(),
-            location: warning.location.clone(),
+            location: warning.location.as_ref().map(ToString::to_string),
             ..Self::ok(area, warning.code, warning.message.clone())
         }
     }
@@ -93,7 +87,7 @@ impl DoctorFinding {
         Self {
             level: FindingLevel::Problem,
             action: error.hints().into_iter().next(),
-            location: error.location(),
+            location: error.location().map(|location| location.to_string()),
             exit_code: Some(error.exit_code()),
             ..Self::ok(area, error.code(), error_chain(error))
         }

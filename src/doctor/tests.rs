@@ -1,10 +1,8 @@
 use super::checks::{check_disk, check_memory};
 use super::*;
-use crate::config::settings::PushPolicy;
 use crate::diagnostic::{ExitCode, Warning};
 use crate::docker::connection::MachineUsage;
-use crate::image_ref::RegistryHost;
-use crate::registry::{AuthError, Credential, Login, LoginStatus};
+use crate::registry::Credential;
 use crate::repo::ci::{CiContext, CiSystem, PullRequest, PullRequestSource};
 use crate::report::forge::RequestedReports;
 
@@ -47,18 +45,17 @@ fn credentials_are_only_a_problem_for_a_push() {
         "doctor/credentials",
         "ghcr.io: credentials from `config.json`",
     );
-    let with_status =
-        |status| vec![RegistryState { host: RegistryHost::new("ghcr.io"), found: found(token()), status }];
+    let answered = |status| vec![RegistryState { host: RegistryHost::new("ghcr.io"), found: found(token()), status }];
     check(
-        &one(with_status(LoginStatus::Accepted), PushPolicy::Auto),
+        &one(answered(LoginStatus::Accepted), PushPolicy::Auto),
         FindingLevel::Ok,
         "doctor/credentials",
         ", accepted",
     );
-    let refused = one(with_status(LoginStatus::Rejected), PushPolicy::Auto);
+    let refused = one(answered(LoginStatus::Rejected), PushPolicy::Auto);
     check(&refused, FindingLevel::Problem, "doctor/login-refused", "`config.json`");
     assert_eq!(exit_code(&[refused]), ExitCode::Authentication);
-    let unused = one(with_status(LoginStatus::Rejected), PushPolicy::Never);
+    let unused = one(answered(LoginStatus::Rejected), PushPolicy::Never);
     check(&unused, FindingLevel::Warning, "doctor/login-refused", "docker login ghcr.io");
     check(
         &one(state(found(Login::Anonymous)), PushPolicy::Always),

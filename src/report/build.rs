@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::text::count;
 use crate::builder::{BuildError, shorten, step_name};
-use crate::format::{duration, size};
+use crate::format::{count, duration, size};
 use crate::image::BuiltImage;
 use crate::pipeline::{BuildRecord, StepRecord, StepResult};
 

@@ -5,8 +5,7 @@
 use std::fmt::Write as _;
 
 use super::markdown;
-use super::text::count;
-use crate::format::size;
+use crate::format::{count, size};
 use crate::secret::redact;
 
 /// The contents of the comment.

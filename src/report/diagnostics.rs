@@ -1,11 +1,27 @@
 //! Errors, warnings and findings as text: `error:`, `caused by:`, `hint:`.
 
-use std::error::Error;
 use std::fmt::Write as _;
 
-use super::text::{Style, count};
 use crate::diagnostic::{Diagnostic, Warning, printable};
 use crate::doctor::{DoctorFinding, FindingArea, FindingLevel};
+use crate::format::count;
+
+/// Whether our own texts are coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    Plain,
+    Coloured,
+}
+
+impl Style {
+    /// `text` in the colour of an ANSI `code`.
+    fn paint(self, code: &str, text: &str) -> String {
+        match self {
+            Self::Plain => text.to_owned(),
+            Self::Coloured => format!("\u{1b}[{code}m{text}\u{1b}[0m"),
+        }
+    }
+}
 
 /// An error with its location, causes and hints; ends with a newline.
 pub fn render_error(error: &dyn Diagnostic, style: Style) -> String {
@@ -15,20 +31,27 @@ pub fn render_error(error: &dyn Diagnostic, style: Style) -> String {
     if let Some(location) = error.location() {
         let _ = writeln!(text, "  at {location}");
     }
-    let mut cause = error.source();
-    let mut shown = error.to_string();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        if !shown.contains(&message) {
-            let _ = writeln!(text, "  {} {}", style.paint("1", "caused by:"), multi_line(&message));
-            shown = message;
-        }
-        cause = Error::source(error);
+    for cause in causes(error) {
+        let _ = writeln!(text, "  {} {}", style.paint("1", "caused by:"), multi_line(&cause));
     }
     for hint in error.hints() {
         let _ = writeln!(text, "  {} {}", style.paint("1;36", "hint:"), multi_line(&hint));
     }
     text
+}
+
+/// The causes of an error, without those whose text an earlier one contains.
+pub(super) fn causes(error: &dyn Diagnostic) -> Vec<String> {
+    let mut messages = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        if !messages.iter().any(|earlier| earlier.contains(&message)) {
+            messages.push(message);
+        }
+        cause = error.source();
+    }
+    messages.split_off(1)
 }
 
 /// A warning with its location and hint; ends with a newline.
@@ -103,9 +126,9 @@ mod tests {
 
     #[derive(Debug, thiserror::Error)]
     #[error("`package.json` is not valid JSON")]
-    struct Broken(#[source] std::num::ParseIntError);
+    struct SampleError(#[source] std::num::ParseIntError);
 
-    impl Diagnostic for Broken {
+    impl Diagnostic for SampleError {
         fn code(&self) -> &'static str {
             "project/malformed"
         }
@@ -122,7 +145,7 @@ mod tests {
 
     #[test]
     fn an_error_shows_location_causes_and_hints() {
-        let error = Broken("x".parse::<u8>().unwrap_err());
+        let error = SampleError("x".parse::<u8>().unwrap_err());
         assert_eq!(
             render_error(&error, Style::Plain),
             "error: `package.json` is not valid JSON [project/malformed]\n  at package.json:2:3\n  caused by: invalid digit found in string\n  hint: repair the file\n"

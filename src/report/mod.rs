@@ -14,20 +14,18 @@ pub mod progress;
 mod project;
 mod result;
 pub mod summary;
-mod text;
 pub mod transfer;
 
 use schemars::{Schema, schema_for};
 
 pub use build::{render_build, render_failed_step};
 pub use comment::{Comment, CommentResult, render_comment};
-pub use diagnostics::{render_error, render_findings, render_warning};
+pub use diagnostics::{Style, render_error, render_findings, render_warning};
 pub use ecr::{Policies, key_document, render_planned_calls, render_repository, user_document};
 pub use project::{render_facts, render_plan};
 pub use result::{
     BuildResult, ContextLine, DryRun, OutsideCall, PushReport, context_lines, render_calls, render_context,
 };
-pub use text::Style;
 
 /// The JSON schemas of the files that are read and written, and of the output for machines, by name.
 pub fn schemas() -> Vec<(&'static str, Schema)> {

@@ -11,10 +11,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::progress::{ProgressMode, show_progress};
-use super::text::count;
 use crate::builder::{BuildEvent, LogStream, StepId, StepOutcome};
 use crate::diagnostic::Diagnostic;
-use crate::format::{duration, size};
+use crate::format::{count, duration, size};
 use crate::image::PushedReference;
 use crate::pipeline::TransferRecord;
 use crate::registry::transfer::{LayerState, PulledImage, PushOutcome, TransferEvent};

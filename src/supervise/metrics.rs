@@ -168,7 +168,7 @@ fn in_prometheus_format(text: &str) -> String {
     out
 }
 
-type Labels<'a> = Vec<(&'static str, &'a str)>;
+type MetricLabels<'a> = Vec<(&'static str, &'a str)>;
 
 /// One metric without labels.
 fn single(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: u64) -> fmt::Result {
@@ -180,7 +180,7 @@ fn family<'a, M: EncodeMetric + TypedMetric>(
     encoder: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
-    samples: impl IntoIterator<Item = (Labels<'a>, M)>,
+    samples: impl IntoIterator<Item = (MetricLabels<'a>, M)>,
 ) -> fmt::Result {
     let mut samples = samples.into_iter().peekable();
     if samples.peek().is_none() {
@@ -201,11 +201,11 @@ fn counter(value: u64) -> ConstCounter<u64> {
     ConstCounter::new(value)
 }
 
-fn labels(row: &ContainerMetrics) -> Labels<'_> {
+fn labels(row: &ContainerMetrics) -> MetricLabels<'_> {
     vec![("app", row.app.as_deref().unwrap_or_default()), ("container", &row.name)]
 }
 
-fn labels_and<'a>(row: &'a ContainerMetrics, name: &'static str, value: &'a str) -> Labels<'a> {
+fn labels_and<'a>(row: &'a ContainerMetrics, name: &'static str, value: &'a str) -> MetricLabels<'a> {
     let mut all = labels(row);
     all.push((name, value));
     all
@@ -242,7 +242,7 @@ fn encode_states(encoder: &mut DescriptorEncoder<'_>, rows: &[&ContainerMetrics]
         [("daemon", row.daemon_restarts), ("supervise", row.own_restarts)]
             .map(|(by, restarts)| (labels_and(row, "by", by), counter(restarts)))
     });
-    family(encoder, "container_restarts", "Restarts by the daemon's policy, and by this program", restarts)?;
+    family(encoder, "container_restarts", "Restarts by the daemon's policy and by this program", restarts)?;
     let given_up = each().map(|row| (labels(row), flag(row.given_up)));
     family(encoder, "container_given_up", "Whether the restart budget is spent", given_up)
 }

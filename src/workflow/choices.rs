@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use crate::diagnostic::{Warning, diagnostics, printable_path, shown};
-use crate::image_ref::ImageRef;
-use crate::image_ref::{EcrHost, RegistryHost, RegistryKind};
+use crate::image_ref::{EcrHost, ImageRef, RegistryHost, RegistryKind};
 use crate::rel_path::RelPath;
 
 diagnostics! {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::diagnostic::{Diagnostic, Location, Warning, printable};
 use crate::host::Environment;
 use crate::image::PushedReference;
+use crate::report::diagnostics::causes;
 use crate::report::outputs::Outputs;
 
 /// A foldable part of the log.
@@ -182,14 +183,7 @@ const LONGEST_MESSAGE: usize = 4096;
 impl Annotation {
     pub fn of_error(error: &dyn Diagnostic, location: Option<Location>) -> Self {
         let mut lines = vec![error.to_string()];
-        let mut cause = std::error::Error::source(error);
-        while let Some(inner) = cause {
-            let text = inner.to_string();
-            if !lines.iter().any(|line| line.contains(&text)) {
-                lines.push(format!("caused by: {text}"));
-            }
-            cause = inner.source();
-        }
+        lines.extend(causes(error).into_iter().map(|cause| format!("caused by: {cause}")));
         lines.extend(error.hints().into_iter().map(|hint| format!("hint: {hint}")));
         Self { severity: Severity::Error, code: error.code().to_owned(), message: message(&lines), location }
     }

@@ -14,8 +14,7 @@ mod variables;
 
 use std::io::{self, Write};
 
-use super::diagnostics::{render_error, render_warning};
-use super::text::Style;
+use super::diagnostics::{Style, render_error, render_warning};
 use crate::diagnostic::{Diagnostic, Location, Warning};
 use crate::repo::ci::CiSystem;
 

@@ -9,13 +9,12 @@ use std::fmt::Write as _;
 use chrono::SecondsFormat;
 use serde::Serialize;
 
-use super::text::columns;
 use crate::diagnostic::{Diagnostic, printable};
 use crate::docker::{
     ContainerFacts, ContainerState, ContainerStats, ContainerStatus, ContainerSummary, HealthStatus, Probe, Protocol,
     PublishedPort,
 };
-use crate::format::size;
+use crate::format::{columns, size};
 
 pub use output::{LineFormat, LineJson, TerminalFilter, render_line};
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::builder::{shorten, step_name};
 use crate::config::settings::EnvFilePolicy;
 use crate::diagnostic::{Diagnostic, ExitCode, Warning};
-use crate::format::{duration, size};
+use crate::format::{count, duration, size};
 use crate::image::plan::{ImagePlan, SecretUse};
 use crate::image::{AppRoutes, BuiltImage, ImageLayer, PushedReference};
 use crate::image_ref::ImageRef;
@@ -14,9 +14,10 @@ use crate::origin::Origin;
 use crate::pipeline::{BuildRecord, StepRecord, StepResult};
 use crate::project::ProjectFacts;
 use crate::report::build::is_shown;
+use crate::report::ci::Severity;
+use crate::report::diagnostics::causes;
 use crate::report::markdown::{bar, block, code, cut, folded, prose, share, table, text};
 use crate::report::project::{fact_sections, render_plan};
-use crate::report::text::count;
 
 /// Most tags that are listed.
 const SHOWN_TAGS: usize = 12;
@@ -93,6 +94,15 @@ impl<'a> Summary<'a> {
             ending,
         }
     }
+
+    /// The worst message of the run; `None` for a success without warnings.
+    pub fn worst_severity(&self) -> Option<Severity> {
+        match self.ending {
+            Ending::Failed(_) => Some(Severity::Error),
+            Ending::Stopped => Some(Severity::Warning),
+            Ending::Done | Ending::Planned => (!self.warnings.is_empty()).then_some(Severity::Warning),
+        }
+    }
 }
 
 pub(super) fn head(summary: &Summary<'_>) -> String {
@@ -167,14 +177,9 @@ fn head_rows(summary: &Summary<'_>) -> Vec<(&'static str, String)> {
     };
     let pushed = |tag: &str| summary.pushed.iter().any(|pushed| pushed.reference == tag);
     let partly_pushed = !summary.pushed.is_empty() && !tags.iter().all(|tag| pushed(tag));
-    let mut shown: Vec<String> = tags
-        .iter()
-        .take(SHOWN_TAGS)
-        .map(|tag| format!("{}{}", code(tag), if partly_pushed && pushed(tag) { " (pushed)" } else { "" }))
-        .collect();
-    if tags.len() > SHOWN_TAGS {
-        shown.push(format!("and {} more", tags.len() - SHOWN_TAGS));
-    }
+    let tags =
+        tags.iter().map(|tag| format!("{}{}", code(tag), if partly_pushed && pushed(tag) { " (pushed)" } else { "" }));
+    let shown = at_most(SHOWN_TAGS, tags);
     if !shown.is_empty() {
         rows.push(("Image", shown.join("<br>")));
     }
@@ -240,22 +245,6 @@ pub(super) fn failure(summary: &Summary<'_>) -> String {
         text.push_str(&log_tail(step));
     }
     text
-}
-
-/// Causes with new information.
-fn causes(error: &dyn Diagnostic) -> Vec<String> {
-    let mut shown = error.to_string();
-    let mut causes = Vec::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        let message = inner.to_string();
-        if !shown.contains(&message) {
-            causes.push(message.clone());
-            shown = message;
-        }
-        cause = inner.source();
-    }
-    causes
 }
 
 fn log_tail(step: FailedStep<'_>) -> String {
@@ -400,12 +389,7 @@ fn is_error(route: &str) -> bool {
 }
 
 fn route_list(routes: &[&String]) -> String {
-    let mut shown: Vec<String> =
-        routes.iter().take(SHOWN_ROUTES).map(|route| code(&shorten(route, LONGEST_ROUTE))).collect();
-    if routes.len() > SHOWN_ROUTES {
-        shown.push(format!("and {} more", routes.len() - SHOWN_ROUTES));
-    }
-    shown.join(" ")
+    at_most(SHOWN_ROUTES, routes.iter().map(|route| code(&shorten(route, LONGEST_ROUTE)))).join(" ")
 }
 
 pub(super) fn steps(record: &BuildRecord) -> String {
@@ -476,11 +460,7 @@ fn in_files(facts: &ProjectFacts) -> BTreeSet<&str> {
 }
 
 fn variable_list(names: &BTreeSet<&str>) -> String {
-    let mut shown: Vec<String> = names.iter().take(SHOWN_VARIABLES).map(|name| code(&shorten(name, 200))).collect();
-    if names.len() > SHOWN_VARIABLES {
-        shown.push(format!("and {} more", names.len() - SHOWN_VARIABLES));
-    }
-    shown.join(" ")
+    at_most(SHOWN_VARIABLES, names.iter().map(|name| code(&shorten(name, 200)))).join(" ")
 }
 
 fn build_secrets(plan: &ImagePlan) -> String {
@@ -519,4 +499,14 @@ pub(super) fn folded_dockerfile(dockerfile: &str) -> String {
 
 pub(super) fn folded_plan(plan: &ImagePlan) -> String {
     folded("Plan", &block("text", &cut(&render_plan(plan), LONGEST_BLOCK)))
+}
+
+/// The first `limit` items, and how many were omitted.
+fn at_most(limit: usize, items: impl ExactSizeIterator<Item = String>) -> Vec<String> {
+    let omitted = items.len().saturating_sub(limit);
+    let mut shown: Vec<String> = items.take(limit).collect();
+    if omitted > 0 {
+        shown.push(format!("and {omitted} more"));
+    }
+    shown
 }

@@ -33,14 +33,14 @@ pub struct Spool {
 
 /// Whole lines from the front.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chunk {
+pub struct SpoolChunk {
     pub text: Vec<u8>,
     pub lines: u64,
     segment: u64,
     start: u64,
 }
 
-impl Chunk {
+impl SpoolChunk {
     /// An idempotency key: the same for the same lines, so that a receiver can recognise a repeated batch.
     pub fn key(&self) -> String {
         format!("{}-{}-{}", self.segment, self.start, self.end())
@@ -141,7 +141,7 @@ impl Spool {
     }
 
     /// Whole lines from the front, up to `limit` bytes but at least one line; `None` if the spool is empty.
-    pub fn peek(&self, limit: usize) -> io::Result<Option<Chunk>> {
+    pub fn peek(&self, limit: usize) -> io::Result<Option<SpoolChunk>> {
         let Some(first) = self.segments.front().filter(|first| first.lines > 0) else { return Ok(None) };
         let mut file = File::open(self.path(first.number))?;
         file.seek(SeekFrom::Start(self.sent))?;
@@ -158,11 +158,11 @@ impl Spool {
         if lines == 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a segment has been truncated"));
         }
-        Ok(Some(Chunk { text, lines, segment: first.number, start: self.sent }))
+        Ok(Some(SpoolChunk { text, lines, segment: first.number, start: self.sent }))
     }
 
     /// Removes `chunk`, which the endpoint has accepted or rejected for good.
-    pub fn remove(&mut self, chunk: &Chunk) -> io::Result<()> {
+    pub fn remove(&mut self, chunk: &SpoolChunk) -> io::Result<()> {
         let Some(first) = self.segments.front_mut().filter(|first| first.number == chunk.segment) else {
             // It was dropped while it was being sent.
             return Ok(());
@@ -239,7 +239,7 @@ mod tests {
 
     use super::*;
 
-    fn text(chunk: &Chunk) -> &str {
+    fn text(chunk: &SpoolChunk) -> &str {
         std::str::from_utf8(&chunk.text).unwrap()
     }
 

@@ -12,7 +12,7 @@ use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
-use super::spool::{Chunk, Spool};
+use super::spool::{Spool, SpoolChunk};
 use crate::diagnostic::error_chain;
 use crate::host::{FILE_LIMIT, read_text_file};
 use crate::secret::Secret;
@@ -185,7 +185,7 @@ impl HttpSink {
     }
 
     /// Removes a batch that was accepted or rejected for good.
-    fn remove(&self, chunk: &Chunk) {
+    fn remove(&self, chunk: &SpoolChunk) {
         let (removed, bytes) = {
             let mut spool = locked(&self.spool);
             (spool.remove(chunk), spool.bytes())
@@ -282,7 +282,7 @@ impl Sender<'_> {
         })
     }
 
-    fn reject(&self, chunk: &Chunk, reason: &str) -> SendOutcome {
+    fn reject(&self, chunk: &SpoolChunk, reason: &str) -> SendOutcome {
         self.sink.count().dropped.add(chunk.lines);
         let reason = format!("{}: {reason}", self.target.display_url());
         self.sink.events.send(SupervisorEvent::UrlRejected { reason, lines: chunk.lines });
@@ -290,7 +290,7 @@ impl Sender<'_> {
         SendOutcome::Done
     }
 
-    async fn post(&self, chunk: &Chunk) -> PostOutcome {
+    async fn post(&self, chunk: &SpoolChunk) -> PostOutcome {
         let failed = |reason: String| PostOutcome::Failed { reason, pause: None };
         let mut request = self
             .client
