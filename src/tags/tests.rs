@@ -263,7 +263,7 @@ fn wrong_rules() {
 #[test]
 fn what_only_the_run_shows_names_the_rule_too() {
     let error = evaluate(&rules(&["type=sha,enable={{branch}}"]), &Flavor::default(), &on_branch("main")).unwrap_err();
-    assert_eq!(error.value.to_string(), "`enable=main` is not `true` or `false`");
+    assert_eq!(error.value.to_string(), "invalid value in `enable=main`, expected `true` or `false`");
     let unknown = RunFacts { default_branch: None, ..on_branch("main") };
     let evaluation = evaluate(&rules(&["type=edge", "type=sha"]), &Flavor::default(), &unknown).unwrap();
     assert_eq!(evaluation.warnings[0].code, "tags/default-branch-unknown");

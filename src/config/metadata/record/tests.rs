@@ -182,7 +182,7 @@ fn a_record_that_cannot_be_compared() {
     let code = |edit: fn(String, String) -> (String, String)| checked(edit, &record()).unwrap_err().code();
     assert_eq!(
         check_record(&tree(&[]), &record()).unwrap_err().to_string(),
-        "there is no `apps/web/.nextdeploy/metadata.json`"
+        "`apps/web/.nextdeploy/metadata.json` is missing"
     );
     assert_eq!(code(|_, lock| (PAYLOADS[0].1.to_owned(), lock)), "metadata/foreign");
     assert_eq!(
