@@ -7,10 +7,11 @@ use super::output::write_file;
 use super::{Session, block_on, dry_run, reporting, to_json, without_secrets};
 use crate::builder::BuildError;
 use crate::config::cli::{Build, CliSettings};
-use crate::diagnostic::{Diagnostic as _, ExitCode};
+use crate::diagnostic::{Diagnostic, ExitCode};
 use crate::error::{CommandError, Error};
 use crate::image::BuiltImage;
-use crate::pipeline::{Failure, Planned, Published, Push, Reached, ReportDetail, Stop};
+use crate::pipeline::{Failure, Planned, Published, Push, Reached, ReportDetail, RunOptions, Stop};
+use crate::registry::transfer::PushOutcome;
 use crate::repo::GitDetail;
 use crate::report::transfer::{PushResult, render_push};
 use crate::report::{self, BuildResult, PushReport};
@@ -27,7 +28,7 @@ pub fn run(session: &Session, verb: &Build, words: &CliSettings) -> Result<ExitC
                 build(session, verb, planned)
             }
         }
-        Err(Failure { error, reached }) => (reached, Err(error)),
+        Err(failure) => (failure.reached, Err(failure.error)),
     };
     conclude(session, &reached, &ended);
     ended
@@ -41,23 +42,25 @@ pub fn build_image(session: &Session, words: &CliSettings) -> Result<Result<Buil
     let mode = progress_mode(session, planned.opened.run.progress);
     let (ended, signal) = block_on(async {
         let stop = Stop::on_signals();
-        let work =
-            async |events| planned.build_with_docker(&session.environment, ReportDetail::Brief, &events, &stop).await;
+        let work = async |events| {
+            let run = RunOptions { detail: ReportDetail::Brief, events: &events, stop: &stop };
+            Box::pin(planned.build_with_docker(&session.environment, run)).await
+        };
         (Box::pin(show(session, mode, work)).await, stop.code())
     })?;
     match ended {
         Ok(published) => Ok(Ok(published.built.image)),
-        Err(Failure { error: Error::Build(BuildError::Cancelled), .. }) => {
-            Ok(Err(signal.unwrap_or(ExitCode::Interrupted)))
-        }
-        Err(Failure { error, .. }) => {
-            show_failed_step(session, &error);
-            Err(error)
-        }
+        Err(failure) => match failure.error {
+            Error::Build(BuildError::Cancelled) => Ok(Err(signal.unwrap_or(ExitCode::Interrupted))),
+            error => {
+                show_failed_step(session, &error);
+                Err(error)
+            }
+        },
     }
 }
 
-fn plan(session: &Session, words: &CliSettings) -> Result<Planned, Failure> {
+fn plan(session: &Session, words: &CliSettings) -> Result<Planned, Box<Failure>> {
     session.open(words, GitDetail::Full)?.into_planned()
 }
 
@@ -74,7 +77,10 @@ fn build(session: &Session, verb: &Build, planned: Planned) -> (Reached, Result<
     let done = block_on(async {
         let stop = Stop::on_signals();
         let forge_report = ForgeReport::begin(session, &planned.opened);
-        let work = async |events| planned.build_with_docker(&session.environment, detail, &events, &stop).await;
+        let work = async |events| {
+            let run = RunOptions { detail, events: &events, stop: &stop };
+            Box::pin(planned.build_with_docker(&session.environment, run)).await
+        };
         let ended = Box::pin(show(session, mode, work)).await;
         if let Err(failure) = &ended {
             show_failed_step(session, &failure.error);
@@ -106,11 +112,13 @@ fn build(session: &Session, verb: &Build, planned: Planned) -> (Reached, Result<
             });
             (Reached::Published(Box::new(published)), code)
         }
-        Err(Failure { error: Error::Build(BuildError::Cancelled), reached }) => {
-            session.log.message("interrupted: the build was stopped, nothing was kept");
-            (reached, Ok(signal.unwrap_or(ExitCode::Interrupted)))
-        }
-        Err(Failure { error, reached }) => (reached, Err(error)),
+        Err(failure) => match *failure {
+            Failure { error: Error::Build(BuildError::Cancelled), reached } => {
+                session.log.message("interrupted: the build was stopped, nothing was kept");
+                (reached, Ok(signal.unwrap_or(ExitCode::Interrupted)))
+            }
+            Failure { error, reached } => (reached, Err(error)),
+        },
     }
 }
 
@@ -140,7 +148,7 @@ fn show_push(session: &Session, push: &Push) -> PushReport {
 }
 
 fn exit_code(push: &Push) -> ExitCode {
-    push.outcome().and_then(|outcome| outcome.error()).map_or(ExitCode::Ok, |error| error.exit_code())
+    push.outcome().and_then(PushOutcome::error).map_or(ExitCode::Ok, Diagnostic::exit_code)
 }
 
 /// Files and standard output.

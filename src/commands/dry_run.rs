@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::image::dockerfile::BuilderBackend;
 use crate::image::plan::ImagePlan;
 use crate::image_ref::RegistryKind;
-use crate::pipeline::{Failure, Opened, Planned, Prepared, Publication, Reached, SecretValues};
+use crate::pipeline::{Opened, Planned, Prepared, Publication, Reached, SecretValues};
 use crate::report::{self, DryRun, OutsideCall};
 
 /// Prints everything that the build would do.
@@ -20,7 +20,7 @@ pub fn run(session: &Session, json: bool, planned: Planned) -> (Reached, Result<
             let printed = print(session, json, &prepared);
             (Reached::Prepared(Box::new(prepared)), printed.map(|()| ExitCode::Ok))
         }
-        Err(Failure { error, reached }) => (reached, Err(error)),
+        Err(failure) => (failure.reached, Err(failure.error)),
     }
 }
 

@@ -49,7 +49,7 @@ fn caddy(session: &Session, verb: &Caddy, words: &CliSettings) -> Result<ExitCod
     let listen = admin.listen_address()?;
     match verb.format {
         CaddyFormat::Caddyfile => {
-            session.data(render_caddyfile(&site, CaddyfileScope::Whole { admin: &listen }).trim_end())?
+            session.data(render_caddyfile(&site, CaddyfileScope::Whole { admin: &listen }).trim_end())?;
         }
         CaddyFormat::Site => session.data(render_caddyfile(&site, CaddyfileScope::Site).trim_end())?,
         CaddyFormat::Json => session.json(&render_json(&site, &listen)?)?,

@@ -36,9 +36,9 @@ pub fn run(session: &Session, verb: &Pull, words: &CliSettings) -> Result<ExitCo
         let work = async |events: EventSender| {
             let engine = access.connect_for_transfer().await?;
             events.message(format!("{engine} at {}", engine.address())).await;
-            pull(&access, &engine, (&reference, platform), &events, &stop).await
+            Box::pin(pull(&access, &engine, (&reference, platform), &events, &stop)).await
         };
-        (show(session, progress_mode(session, resolved.run.progress), work).await, stop.code())
+        (Box::pin(show(session, progress_mode(session, resolved.run.progress), work)).await, stop.code())
     })?;
     match (pulled, signal) {
         (Err(Error::Transfer(TransferError::Cancelled)), Some(code)) => {
@@ -61,15 +61,14 @@ pub fn run(session: &Session, verb: &Pull, words: &CliSettings) -> Result<ExitCo
 
 /// Pulls an image that the daemon lacks, for its own platform.
 pub async fn pull_missing(
-    session: &Session,
-    mode: ProgressMode,
+    (session, mode): (&Session, ProgressMode),
     access: &RegistryAccess,
     engine: &Engine,
     reference: &ImageRef,
     stop: &Stop,
 ) -> Result<(), Error> {
-    let work = async |events: EventSender| pull(access, engine, (reference, None), &events, stop).await;
-    let (image, record) = show(session, mode, work).await?;
+    let work = async |events: EventSender| Box::pin(pull(access, engine, (reference, None), &events, stop)).await;
+    let (image, record) = Box::pin(show(session, mode, work)).await?;
     session.tell(&render_pull(&image, &record));
     Ok(())
 }

@@ -137,7 +137,7 @@ impl ContainerRun<'_> {
         };
         session.tell(&format!("{engine} at {}", engine.address()));
         let containers = Containers::new(&engine);
-        let image = self.image(&access, &engine, &containers, (&reference, stop)).await?;
+        let image = Box::pin(self.image(&access, &engine, &containers, (&reference, stop))).await?;
         let run = read_run_document(&containers, &image.id, &known_images(session)).await?;
         let inputs = LaunchInputs {
             reference: &reference,
@@ -167,7 +167,7 @@ impl ContainerRun<'_> {
             {
                 let mode = progress_mode(self.session, self.resolved.run.progress);
                 let wanted = typed_reference(&reference.value)?;
-                pull::pull_missing(self.session, mode, access, engine, &wanted, stop).await?;
+                Box::pin(pull::pull_missing((self.session, mode), access, engine, &wanted, stop)).await?;
                 Ok(containers.image_facts(&reference.value).await.map_err(LaunchError::from)?)
             }
             found => Ok(found.map_err(LaunchError::from)?),

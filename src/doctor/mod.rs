@@ -62,7 +62,7 @@ pub async fn probe_registries(
         Ok(keychain) => keychain,
         Err(error) => return vec![DoctorFinding::problem(FindingArea::Registry, &error)],
     };
-    let mut states = Vec::new();
+    let mut probed = Vec::new();
     for (host, reference) in registries {
         let found = keychain.resolve(host, Access::Push).await;
         let status = match (&found, engine) {
@@ -71,7 +71,7 @@ pub async fn probe_registries(
             }
             _ => LoginStatus::Unknown,
         };
-        states.push(RegistryState { host: host.clone(), found, status });
+        probed.push(RegistryState { host: host.clone(), found, status });
     }
-    check_credentials(&states, push)
+    check_credentials(&probed, push)
 }

@@ -105,8 +105,8 @@ async fn restore(caches: &CacheTransfer<'_>, events: &EventSender, stop: &Stop) 
 
 /// After a build that succeeded; nothing is written if every step came from the daemon's own cache.
 async fn save(caches: &CacheTransfer<'_>, record: &BuildRecord, events: &EventSender, stop: &Stop) {
-    let (cached, counted) = record.cache_hits();
-    if cached == counted {
+    let (hits, steps) = record.cache_hits();
+    if hits == steps {
         return events.message("caches: nothing new to store").await;
     }
     let start = tokio::time::Instant::now();

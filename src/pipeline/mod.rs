@@ -18,7 +18,7 @@ pub use open::{OpenOptions, Opened, git_options};
 pub use publish::{DaemonPublisher, Publication, RegistryAccess, named_registry, typed_reference};
 pub use recipe::SecretValues;
 pub use record::{BuildRecord, StepRecord, StepResult, TransferRecord, is_for_the_record};
-pub use stage::{Attempted, Built, Failure, Planned, Prepared, Published, Push, Reached, ReportDetail};
+pub use stage::{Attempted, Built, Failure, Planned, Prepared, Published, Push, Reached, ReportDetail, RunOptions};
 pub use stop::Stop;
 
 use crate::builder::{BuildError, BuildRequest};

@@ -75,6 +75,14 @@ pub enum ReportDetail {
     Brief,
 }
 
+/// What the long steps of a run share.
+#[derive(Clone, Copy)]
+pub struct RunOptions<'a> {
+    pub detail: ReportDetail,
+    pub events: &'a EventSender,
+    pub stop: &'a Stop,
+}
+
 /// The last stage that a run reached.
 pub enum Reached {
     Nothing,
@@ -92,9 +100,15 @@ pub struct Failure {
     pub reached: Reached,
 }
 
-impl From<Error> for Failure {
+impl Failure {
+    fn new(error: impl Into<Error>, reached: Reached) -> Box<Self> {
+        Box::new(Self { error: error.into(), reached })
+    }
+}
+
+impl From<Error> for Box<Failure> {
     fn from(error: Error) -> Self {
-        Self { error, reached: Reached::Nothing }
+        Failure::new(error, Reached::Nothing)
     }
 }
 
@@ -163,10 +177,10 @@ impl Opened {
     ///
     /// # Errors
     /// An impossible plan, or a push without a destination.
-    pub fn into_planned(self) -> Result<Planned, Failure> {
+    pub fn into_planned(self) -> Result<Planned, Box<Failure>> {
         let plan = match self.plan() {
             Ok(plan) => plan,
-            Err(error) => return Err(Failure { error, reached: Reached::Opened(Box::new(self)) }),
+            Err(error) => return Err(Failure::new(error, Reached::Opened(Box::new(self)))),
         };
         let publication = Publication::decide(self.publish.push.as_ref(), &self.ci, &plan.tags);
         let mut planned = Planned { opened: self, plan, publication: Publication::NotRequested };
@@ -179,8 +193,8 @@ impl Opened {
 }
 
 impl Planned {
-    fn failed(self, error: impl Into<Error>) -> Failure {
-        Failure { error: error.into(), reached: Reached::Planned(Box::new(self)) }
+    fn failed(self, error: impl Into<Error>) -> Box<Failure> {
+        Failure::new(error, Reached::Planned(Box::new(self)))
     }
 
     #[must_use]
@@ -197,7 +211,7 @@ impl Planned {
         backend: BuilderBackend,
         secrets: SecretValues,
         credentials: BTreeMap<String, RegistryCredentials>,
-    ) -> Result<Prepared, Failure> {
+    ) -> Result<Prepared, Box<Failure>> {
         match recipe::write(&self.opened, &self.plan, backend, secrets, credentials) {
             Ok(Recipe { dockerfile, request, warnings }) => {
                 Ok(Prepared { planned: self, dockerfile, request, warnings })
@@ -213,10 +227,9 @@ impl Planned {
     pub async fn build_with_docker(
         self,
         environment: &Environment,
-        detail: ReportDetail,
-        events: &EventSender,
-        stop: &Stop,
-    ) -> Result<Published, Failure> {
+        run: RunOptions<'_>,
+    ) -> Result<Published, Box<Failure>> {
+        let RunOptions { events, stop, .. } = run;
         let access = RegistryAccess {
             environment: environment.clone(),
             settings: self.opened.publish.clone(),
@@ -233,9 +246,9 @@ impl Planned {
         };
         let builder = DockerBuilder::new(&engine, &self.opened, events).await;
         let prepared = self.into_prepared(engine.builder, SecretValues::Read, credentials)?;
-        let built = prepared.build(&builder, detail, events, stop).await?;
+        let built = Box::pin(prepared.build(&builder, run)).await?;
         let publisher = DaemonPublisher { engine: &engine, access: &access };
-        built.publish(&publisher, &builder, detail, events, stop).await
+        Box::pin(built.publish(&publisher, &builder, run)).await
     }
 
     /// Everything that can fail before the long part begins.
@@ -264,10 +277,8 @@ impl Prepared {
     pub async fn build(
         self,
         builder: &(impl Builder + ImageStore),
-        detail: ReportDetail,
-        events: &EventSender,
-        stop: &Stop,
-    ) -> Result<Built, Failure> {
+        RunOptions { detail, events, stop }: RunOptions<'_>,
+    ) -> Result<Built, Box<Failure>> {
         let Self { planned, dockerfile, request, warnings } = self;
         events.warnings(warnings).await;
         for secret in request.secrets.iter().filter(|secret| secret.id != CA_SECRET) {
@@ -300,7 +311,7 @@ impl Prepared {
             Err(mut error) => {
                 let opened = &attempted.planned.opened;
                 error.locate(&opened.tree, &opened.facts);
-                Err(Failure { error: error.into(), reached: Reached::Attempted(Box::new(attempted)) })
+                Err(Failure::new(error, Reached::Attempted(Box::new(attempted))))
             }
         }
     }
@@ -315,10 +326,8 @@ impl Built {
         mut self,
         publisher: &impl Publisher,
         store: &impl ImageStore,
-        detail: ReportDetail,
-        events: &EventSender,
-        stop: &Stop,
-    ) -> Result<Published, Failure> {
+        RunOptions { detail, events, stop }: RunOptions<'_>,
+    ) -> Result<Published, Box<Failure>> {
         let routes = async {
             match (&self.routes, detail) {
                 (None, ReportDetail::Full) => store.routes(&self.image.id).await,
@@ -327,7 +336,7 @@ impl Built {
         };
         let push = async {
             match &self.attempted.planned.publication {
-                Publication::NotRequested => Ok(Push::NotRequested),
+                Publication::NotRequested => Ok::<_, Error>(Push::NotRequested),
                 Publication::Skipped(reason) => {
                     events.message(format!("notice: nothing is pushed: {reason}")).await;
                     Ok(Push::Skipped(reason.clone()))
@@ -342,7 +351,7 @@ impl Built {
         self.routes = routes;
         match push {
             Ok(push) => Ok(Published { built: self, push }),
-            Err(error) => Err(Failure { error, reached: Reached::Built(Box::new(self)) }),
+            Err(error) => Err(Failure::new(error, Reached::Built(Box::new(self)))),
         }
     }
 }

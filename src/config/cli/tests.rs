@@ -4,7 +4,7 @@ use std::fmt::Write;
 use clap::CommandFactory;
 
 use super::*;
-use crate::config::SettingKind;
+use crate::config::setting::SettingKind;
 
 fn check(line: &str) -> Cli {
     parse(line.split(' ').map(OsString::from)).unwrap()

@@ -11,7 +11,7 @@ use super::error::MetadataError;
 use super::nextdeploy_yml::is_yaml;
 use super::reader::{Author, Reader};
 use super::reader::{MetadataShape, author_of, shape_of};
-use crate::config::Setting;
+use crate::config::setting::Setting;
 use crate::diagnostic::{Location, Warning};
 use crate::origin::{Origin, Sourced};
 use crate::project::OutputMode;

@@ -6,7 +6,7 @@ use super::config_file::FileValue;
 use super::document::{Node, Value};
 use super::error::MetadataError;
 use super::reader::{Reader, found};
-use crate::config::Setting;
+use crate::config::setting::Setting;
 use crate::rel_path::RelPath;
 
 /// Known fields of each object, by its path; an object that is not listed may hold anything.

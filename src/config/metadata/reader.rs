@@ -4,7 +4,7 @@
 use super::config_file::{ConfigFile, EnvScope, FileEntry, FileEnvValue, FileValue};
 use super::document::{Node, Value, is_same_key};
 use super::error::MetadataError;
-use crate::config::Setting;
+use crate::config::setting::Setting;
 use crate::diagnostic::{Warning, nearest, shown};
 use crate::origin::Origin;
 use crate::project::OutputMode;

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::CliSettings;
+use crate::config::setting::CliSettings;
 use crate::config::settings::resolve;
 use crate::diagnostic::{Diagnostic, ExitCode};
 use crate::host::Environment;

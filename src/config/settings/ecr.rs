@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::error::{InvalidValue, SettingsError};
 use super::parse;
 use super::sources::Sources;
-use crate::config::Setting;
+use crate::config::setting::Setting;
 use crate::diagnostic::shown;
 use crate::origin::Sourced;
 
@@ -185,7 +185,7 @@ fn count(text: &str) -> Result<u32, InvalidValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::CliSettings;
+    use crate::config::setting::CliSettings;
     use crate::config::settings::resolve_publish;
     use crate::diagnostic::Diagnostic;
     use crate::host::Environment;

@@ -12,7 +12,7 @@ use super::values::{
 };
 use super::{parse, variables};
 use crate::config::metadata::{ConfigFiles, FileValue};
-use crate::config::{CliSettings, Setting};
+use crate::config::setting::{CliSettings, Setting};
 use crate::diagnostic::{Warning, shown};
 use crate::host::Environment;
 use crate::image_ref::ImageRef;

@@ -3,7 +3,7 @@
 use super::error::{InvalidValue, SettingsError, ValueSource};
 use super::parse;
 use crate::config::metadata::{ConfigFiles, FileValue};
-use crate::config::{CliSettings, Setting, SettingKind};
+use crate::config::setting::{CliSettings, Setting, SettingKind};
 use crate::diagnostic::{Warning, nearest};
 use crate::host::Environment;
 use crate::origin::Origin;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::config::metadata::{ConfigFile, ConfigFiles, FileEntry, FileEnvValue, FileValue};
-use crate::config::{CliSettings, Setting, SettingKind};
+use crate::config::setting::{CliSettings, Setting, SettingKind};
 use crate::diagnostic::{Diagnostic, ExitCode, Location};
 use crate::host::Environment;
 use crate::project::PackageManagerKind;

@@ -13,7 +13,7 @@ use super::parse::{self, SecretReference};
 use super::sources::{Given, Sources};
 use super::values::{EnvSetting, EnvValue, SecretSource, SecretValue};
 use crate::config::metadata::{EnvScope, FileAuthor, FileEnvValue, FileValue};
-use crate::config::{Setting, SettingKind};
+use crate::config::setting::{Setting, SettingKind};
 use crate::diagnostic::{Warning, shown};
 use crate::host::Environment;
 use crate::origin::{Origin, Sourced};

@@ -264,7 +264,7 @@ fn check_options(options: &EcsOptions) -> Result<(), ManifestError> {
     })
 }
 
-/// The sizes of Fargate tasks (Amazon ECS developer guide, «TaskDefinition CPU and memory», Linux): CPU units (1024 are one processor), and MiB of
+/// The sizes of Fargate tasks (Amazon ECS developer guide, "Task CPU and memory", Linux): CPU units (1024 are one processor), and MiB of
 /// memory as first, last and step.
 const SIZES: &[(u32, u64, u64, u64)] = &[
     (256, 512, 512, 512),

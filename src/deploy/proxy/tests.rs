@@ -232,7 +232,7 @@ fn addresses_of_other_sites_are_not_taken() {
     }
     let other = Given { addresses: &["shop.example.com"], ..SHOP }.of("other", "127.0.0.1:1").unwrap();
     let error = with_site(with_site(Value::Null, &other, None).unwrap(), &at(&["shop.example.com"]), None).unwrap_err();
-    assert_eq!(error.to_string(), "Caddy serves `shop.example.com` already, for the app `other`");
+    assert_eq!(error.to_string(), "Caddy already serves `shop.example.com`, for the app `other`");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use super::progress::{BuildSteps, ClassicLog, Vertices};
 use super::request::{ContextBody, ContextUpload, build_uri, registry_config};
 use super::session::{BuildSession, SessionValues};
 use crate::builder::{BuildError, BuildEvent, BuildRequest, StepFailure, explain, step_name, without_colours};
-use crate::diagnostic::{printable, size_text};
+use crate::diagnostic::printable;
 use crate::docker::connection::{ApiError, DaemonError, DaemonRefusal, Engine, JsonStream, NO_LIMIT};
 use crate::image::BuiltImage;
 use crate::image::dockerfile::BuilderBackend;
@@ -144,10 +144,6 @@ async fn converse(
     let lost = |error: DaemonError| {
         BuildError::Daemon(match error {
             DaemonError::ConnectionLost { reason, .. } => engine.lost(phase(&upload), reason),
-            DaemonError::AnswerTooLong { limit, .. } => {
-                let limit = size_text(limit as u64);
-                engine.lost(phase(&upload), format!("a message of the build is longer than {limit}"))
-            }
             error => error,
         })
     };

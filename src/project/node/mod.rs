@@ -167,7 +167,7 @@ fn default_line(floors: &[NodeFloor]) -> Sourced<NodeRequirement> {
     let requested = DEFAULT_NODE_LINE.to_string();
     let fits = |line: &&NodeLine| floors.iter().all(|floor| line.newest >= floor.version);
     let major = preferred(NODE_LINES.iter().filter(fits)).map_or(DEFAULT_NODE_LINE, |line| line.major);
-    let requirement = NodeRequirement { major, exact: None, requested: requested };
+    let requirement = NodeRequirement { major, exact: None, requested };
     Sourced::new(requirement, Origin::Default("the project specifies no Node.js version".to_owned()))
 }
 

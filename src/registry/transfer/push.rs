@@ -123,13 +123,13 @@ impl PushRun<'_> {
             return self.fail(record, all(), TransferError::EndlessAnswer { host }).await;
         }
         let is_new = before.iter().all(|state| *state == TagState::Missing);
-        let mut pushes = present.iter().zip(before).map(|((index, reference, image), before)| ReferencePush {
+        let mut remaining = present.iter().zip(before).map(|((index, reference, image), before)| ReferencePush {
             index: *index,
             reference,
             image,
             before: before.digest(),
         });
-        let Some(first) = pushes.next() else { return };
+        let Some(first) = remaining.next() else { return };
         let mut manifest = None;
         match self.push_one(&first).await {
             Ok(pushed) => {
@@ -141,13 +141,13 @@ impl PushRun<'_> {
             Err(error) => {
                 let mut failed = vec![first.index];
                 if stops_repository(&error) {
-                    failed.extend(pushes.by_ref().map(|push| push.index));
+                    failed.extend(remaining.by_ref().map(|push| push.index));
                 }
                 self.fail(record, failed, error).await;
             }
         }
         let manifest = manifest.as_ref();
-        stream::iter(pushes)
+        stream::iter(remaining)
             .for_each_concurrent(self.options.concurrency.max(1), |push| async move {
                 match self.push_further(&push, manifest).await {
                     Ok(pushed) => self.succeed(record, push.index, pushed).await,

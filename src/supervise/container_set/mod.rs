@@ -151,7 +151,7 @@ impl SupervisedContainer {
             EventKind::Died(_) => match &mut self.restart {
                 Some(restart) => restart.died = true,
                 None if stop_events == StopEvents::Missing => {
-                    self.stopped = self.stop_expected_until.is_none_or(|until| until < now)
+                    self.stopped = self.stop_expected_until.is_none_or(|until| until < now);
                 }
                 None => {}
             },

@@ -71,7 +71,7 @@ fn restarts_back_off_until_the_budget_is_spent() {
             RestartDecision::Wait(due) => now = due,
             RestartDecision::Restart { attempt, .. } => reported.push((attempt, now.duration_since(start).as_secs())),
             RestartDecision::GiveUp { attempts, .. } => {
-                reported.push((attempts + 100, now.duration_since(start).as_secs()))
+                reported.push((attempts + 100, now.duration_since(start).as_secs()));
             }
             RestartDecision::Nothing => now += Duration::from_secs(5),
             RestartDecision::Recovered => panic!("it never recovered"),

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::config::CliSettings;
 use crate::config::metadata::check as check_record;
 use crate::config::metadata::nextdeploy_yml::FIELDS;
 use crate::config::metadata::reader::FLAT_KEYS;
 use crate::config::metadata::tests::{FLAT, PAYLOADS, YAML};
 use crate::config::metadata::{BuildLock, CheckError, ConfigFiles, Metadata, Overrides, Record, schemas};
+use crate::config::setting::CliSettings;
 use crate::config::settings::resolve;
 use crate::diagnostic::{Diagnostic, ExitCode};
 use crate::host::Environment;
