@@ -204,7 +204,7 @@ fn run_swarm_rolls_out_reports_failures_and_rolls_back() {
     for part in ["launch/service-not-healthy", "Swarm rolled the service back", "unhealthy"] {
         assert!(failed.stderr.contains(part), "no `{part}` in {}", failed.stderr);
     }
-    assert!(failed.stderr.contains("Swarm goes back"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("Swarm rolls back"), "{}", failed.stderr);
     assert!(!failed.stderr.contains("2 of 2 tasks are healthy"), "those are the old ones: {}", failed.stderr);
     answers(&daemon, ["two 11", "two 11"]);
     let nothing = run(&["rollback", NAME, "--swarm"]);

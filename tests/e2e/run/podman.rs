@@ -42,7 +42,7 @@ fn podman_runs_replaces_and_rolls_back_an_app() {
 
     let failed = app.run_with(&["--replace", "--secret", "API_KEY", "--env", "PORT=80x", &app.image], &secret);
     expect(&failed, 7);
-    assert!(failed.stderr.contains("exit code 2") && failed.stderr.contains("PORT must be"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("exited with code 2") && failed.stderr.contains("PORT must be"), "{}", failed.stderr);
     assert_eq!((app.running(), app.containers().len()), (vec![next.clone()], 2));
     assert_eq!(secret_folders().iter().filter(|folder| folder.starts_with(&app.name)).count(), 2);
     assert_eq!(answer("/").status, 200);
@@ -89,7 +89,7 @@ fn a_launch_that_fails_leaves_nothing_in_podman() {
         assert!(run.stderr.contains(part), "{part} is missing\n{}", run.stderr);
     }
     let run = check("ends", "command: [node, -e, 'console.error(`no database`); process.exit(3)']\nports: []\n", &[]);
-    assert!(run.stderr.contains("  ! no database") && run.stderr.contains("exit code 3"), "{}", run.stderr);
+    assert!(run.stderr.contains("  ! no database") && run.stderr.contains("exited with code 3"), "{}", run.stderr);
     let run = check("nocommand", "entrypoint: /no/such/program\nports: []\n", &[]);
     assert!(run.stderr.contains("cannot start `nd-run-podman-nocommand"), "{}", run.stderr);
     assert!(run.stderr.contains("/no/such/program"), "{}", run.stderr);

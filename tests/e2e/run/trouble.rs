@@ -43,7 +43,7 @@ fn a_container_that_never_becomes_healthy_is_removed_and_explained() {
 fn a_container_that_exits_at_once_is_removed_and_its_log_shown() {
     let run =
         check("ends", "command: [node, -e, 'console.error(`no database`); process.exit(3)']\nports: []\n", &[], 7);
-    assert!(run.stderr.contains("  ! no database") && run.stderr.contains("exit code 3"), "{}", run.stderr);
+    assert!(run.stderr.contains("  ! no database") && run.stderr.contains("exited with code 3"), "{}", run.stderr);
     let run = check("nocommand", "entrypoint: /no/such/program\nports: []\n", &[], 7);
     assert!(run.stderr.contains("/no/such/program"), "{}", run.stderr);
 }

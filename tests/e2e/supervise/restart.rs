@@ -100,7 +100,7 @@ fn a_state_folder_allows_one_supervisor_also_without_logs() {
     let supervisor = desk.supervise(&["nd-sup-nothing"]);
     let (code, told) = desk.refused(&["nd-sup-nothing"]);
     assert_eq!(code, Some(2), "{told}");
-    assert!(told.contains("error: another `nextdeploy supervise` uses the state folder `"), "{told}");
+    assert!(told.contains("error: another `nextdeploy supervise` is using the state folder `"), "{told}");
     assert!(!told.contains("watching "), "{told}");
     supervisor.end(Signal::TERM);
     desk.supervise(&["nd-sup-nothing"]);
