@@ -5,6 +5,7 @@
 //! Pure. Absolute paths in the files are never followed, and secrets in them never shown.
 
 mod config_file;
+mod config_files;
 mod document;
 mod error;
 mod nextdeploy_yml;
@@ -13,7 +14,8 @@ mod record;
 mod routes;
 mod schema;
 
-pub use config_file::{ConfigFile, ConfigFiles, EnvScope, FileAuthor, FileEntry, FileEnvValue, FileValue};
+pub use config_file::{ConfigFile, EnvScope, FileEntry, FileEnvValue, FileValue};
+pub use config_files::{ConfigFiles, FileAuthor};
 pub(crate) use document::{Node, Value, parse_json, parse_yaml};
 pub use error::MetadataError;
 pub use record::{

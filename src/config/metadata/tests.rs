@@ -216,7 +216,7 @@ fn bad_files() {
         SourceText::Unreadable { reason: "permission denied".into() },
         SourceText::Binary(vec![0]),
     ] {
-        out.push_str(&rendered(&super::config_file::usable("metadata.json", &text).unwrap_err()));
+        out.push_str(&rendered(&super::config_files::usable("metadata.json", &text).unwrap_err()));
     }
     insta::assert_snapshot!(out);
 }

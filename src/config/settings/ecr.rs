@@ -1,69 +1,14 @@
-//! Options of new repositories in ECR: values, their grammar, and the conflicts between them.
+//! Options of new repositories in ECR: their grammar, and the conflicts between them.
 
 use std::collections::BTreeMap;
-
-use serde::Serialize;
 
 use super::error::{InvalidValue, SettingsError};
 use super::parse;
 use super::sources::Sources;
+use super::values::{EcrSettings, RepositoryEncryption, TagMutability};
 use crate::config::setting::Setting;
 use crate::diagnostic::shown;
 use crate::origin::Sourced;
-
-/// Options of new repositories in ECR; unset ones are `None`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct EcrSettings {
-    pub tag_mutability: Option<Sourced<TagMutability>>,
-    pub scan_on_push: Option<Sourced<bool>>,
-    pub encryption: Option<Sourced<RepositoryEncryption>>,
-    /// Tags of the repository as a resource of AWS.
-    pub resource_tags: BTreeMap<String, Sourced<String>>,
-    /// More images than these expire; at least 1.
-    pub keep_images: Option<Sourced<u32>>,
-    /// Days after which untagged images expire; at least 1.
-    pub expire_untagged_days: Option<Sourced<u32>>,
-}
-
-/// Whether a tag may be pushed again with another image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TagMutability {
-    Mutable,
-    Immutable,
-    /// All tags may move except these: one to five patterns.
-    MutableExcept(Vec<String>),
-    /// No tag may move except these: one to five patterns.
-    ImmutableExcept(Vec<String>),
-}
-
-impl TagMutability {
-    /// The value in ECR's API.
-    pub fn api_value(&self) -> &'static str {
-        match self {
-            Self::Mutable => "MUTABLE",
-            Self::Immutable => "IMMUTABLE",
-            Self::MutableExcept(_) => "MUTABLE_WITH_EXCLUSION",
-            Self::ImmutableExcept(_) => "IMMUTABLE_WITH_EXCLUSION",
-        }
-    }
-
-    /// The patterns of tags that are excepted.
-    pub fn exclusions(&self) -> &[String] {
-        match self {
-            Self::Mutable | Self::Immutable => &[],
-            Self::MutableExcept(patterns) | Self::ImmutableExcept(patterns) => patterns,
-        }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RepositoryEncryption {
-    Aes256,
-    /// With the account's own key for ECR, or with this one.
-    Kms(Option<String>),
-}
 
 /// The four values of the flag; the patterns have a flag of their own.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,6 @@ mod values;
 mod variables;
 
 pub use crate::config::metadata::EnvScope;
-pub use ecr::{EcrSettings, RepositoryEncryption, TagMutability};
 pub use error::{InvalidValue, SettingsError, ValueSource};
 pub use resolve::{
     ProjectLocation, Reporting, Resolved, SummaryChoice, locate, resolve, resolve_publish, resolve_reporting,

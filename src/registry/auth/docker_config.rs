@@ -12,7 +12,8 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
-use super::{AuthError, Login};
+use super::Login;
+use super::error::{AuthError, HelperCall, HelperError};
 use crate::diagnostic::{Location, printable_path, shown};
 use crate::host::{
     ChildCall, ChildError, ChildLimits, CommandOutput, Environment, FILE_LIMIT, find_program, read_text_file, run_child,
@@ -218,44 +219,6 @@ impl AuthEntry {
         match (present(&self.username), present(&self.password)) {
             (Some(user), Some(password)) => Ok(Some(Login::new(&user, &password))),
             _ => Ok(None),
-        }
-    }
-}
-
-/// One run of a credential helper.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HelperCall {
-    /// `docker-credential-NAME`.
-    pub program: String,
-    /// The field of the Docker config: `credsStore`.
-    pub field: String,
-    /// The Docker config, with backticks.
-    pub config: String,
-    pub host: RegistryHost,
-}
-
-/// Why a credential helper returned no credential.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum HelperError {
-    #[error("is not installed")]
-    NotInstalled,
-    #[error("cannot be started: {0}")]
-    Start(String),
-    #[error("timed out after {} s", .0.as_secs_f32())]
-    TimedOut(Duration),
-    #[error("failed: {0}")]
-    Failed(String),
-    #[error("returned an invalid response: {0}")]
-    Response(&'static str),
-}
-
-impl HelperError {
-    pub(super) fn code(&self) -> &'static str {
-        match self {
-            Self::NotInstalled => "auth/helper-not-installed",
-            Self::TimedOut(_) => "auth/helper-timeout",
-            Self::Start(_) | Self::Failed(_) => "auth/helper-failed",
-            Self::Response(_) => "auth/helper-answer",
         }
     }
 }

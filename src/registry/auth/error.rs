@@ -3,8 +3,8 @@
 //! Messages name files, variables, hosts and programs, never a value.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use super::docker_config::{HelperCall, HelperError};
 use crate::diagnostic::{Location, diagnostics, printable, printable_path};
 use crate::image_ref::RegistryHost;
 use crate::net::NetworkError;
@@ -83,4 +83,42 @@ fn helper_hint(helper: &HelperCall, error: &HelperError) -> String {
         _ => format!("try `echo {} | {program} get`", host.config_key()),
     };
     format!("{first}, or remove `{field}` from {config}")
+}
+
+/// One run of a credential helper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HelperCall {
+    /// `docker-credential-NAME`.
+    pub program: String,
+    /// The field of the Docker config: `credsStore`.
+    pub field: String,
+    /// The Docker config, with backticks.
+    pub config: String,
+    pub host: RegistryHost,
+}
+
+/// Why a credential helper returned no credential.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HelperError {
+    #[error("is not installed")]
+    NotInstalled,
+    #[error("cannot be started: {0}")]
+    Start(String),
+    #[error("timed out after {} s", .0.as_secs_f32())]
+    TimedOut(Duration),
+    #[error("failed: {0}")]
+    Failed(String),
+    #[error("returned an invalid response: {0}")]
+    Response(&'static str),
+}
+
+impl HelperError {
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::NotInstalled => "auth/helper-not-installed",
+            Self::TimedOut(_) => "auth/helper-timeout",
+            Self::Start(_) | Self::Failed(_) => "auth/helper-failed",
+            Self::Response(_) => "auth/helper-answer",
+        }
+    }
 }

@@ -12,8 +12,7 @@ mod keychain;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 
-pub use docker_config::{HelperCall, HelperError};
-pub use error::AuthError;
+pub use error::{AuthError, HelperCall, HelperError};
 pub use keychain::{Keychain, Renewal};
 
 use crate::image_ref::RegistryHost;

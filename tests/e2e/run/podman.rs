@@ -42,7 +42,11 @@ fn podman_runs_replaces_and_rolls_back_an_app() {
 
     let failed = app.run_with(&["--replace", "--secret", "API_KEY", "--env", "PORT=80x", &app.image], &secret);
     expect(&failed, 7);
-    assert!(failed.stderr.contains("exited with code 2") && failed.stderr.contains("PORT must be"), "{}", failed.stderr);
+    assert!(
+        failed.stderr.contains("exited with code 2") && failed.stderr.contains("PORT must be"),
+        "{}",
+        failed.stderr
+    );
     assert_eq!((app.running(), app.containers().len()), (vec![next.clone()], 2));
     assert_eq!(secret_folders().iter().filter(|folder| folder.starts_with(&app.name)).count(), 2);
     assert_eq!(answer("/").status, 200);

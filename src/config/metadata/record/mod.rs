@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::config_file::usable;
+use super::config_files::usable;
 use super::document::parse_json;
 use super::error::MetadataError;
 use super::reader::{MetadataShape, shape_of};
