@@ -6,7 +6,7 @@ use super::display::{progress_mode, show};
 use super::output::write_file;
 use super::{Session, block_on, dry_run, reporting, to_json, without_secrets};
 use crate::builder::BuildError;
-use crate::config::cli::{Build, CliSettings};
+use crate::config::cli::{BuildArgs, CliSettings};
 use crate::diagnostic::{Diagnostic, ExitCode};
 use crate::error::{CommandError, Error};
 use crate::image::BuiltImage;
@@ -16,7 +16,7 @@ use crate::repo::GitDetail;
 use crate::report::transfer::{PushResult, render_push};
 use crate::report::{self, BuildResult, PushReport};
 
-pub fn run(session: &Session, verb: &Build, words: &CliSettings) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &BuildArgs, words: &CliSettings) -> Result<ExitCode, Error> {
     let (reached, ended) = match plan(session, words) {
         Ok(planned) => {
             session.tell_folded("detect", "Project", || report::render_facts(&planned.opened.facts));
@@ -70,7 +70,7 @@ fn warn(session: &Session, planned: &Planned) {
 }
 
 /// How far the run got, and how it ended.
-fn build(session: &Session, verb: &Build, planned: Planned) -> (Reached, Result<ExitCode, Error>) {
+fn build(session: &Session, verb: &BuildArgs, planned: Planned) -> (Reached, Result<ExitCode, Error>) {
     let announce_required = planned.opened.forge.announce_required;
     let mode = progress_mode(session, planned.opened.run.progress);
     let detail = if reporting::wants_summary(session) { ReportDetail::Full } else { ReportDetail::Brief };

@@ -37,11 +37,11 @@ pub async fn show<T>(session: &Session, mode: ProgressMode, work: impl AsyncFnOn
 struct Display<'a> {
     session: &'a Session,
     mode: ProgressMode,
-    view: Option<View<'a>>,
+    view: Option<ShownProgress<'a>>,
 }
 
 /// Progress that is being drawn by a task of its own.
-struct View<'a> {
+struct ShownProgress<'a> {
     queue: Queue,
     task: JoinHandle<()>,
     /// The log of a build can hold anything, also commands to the CI system.
@@ -65,14 +65,14 @@ impl<'a> Display<'a> {
                 let untrusted = session.log.untrusted();
                 let (sender, received) = mpsc::channel(PROGRESS_QUEUE);
                 let task = tokio::spawn(show_progress(received, self.mode, session.log.writer()));
-                self.view = Some(View { queue: Queue::Build(sender), task, _untrusted: Some(untrusted) });
+                self.view = Some(ShownProgress { queue: Queue::Build(sender), task, _untrusted: Some(untrusted) });
             }
             Event::Started(Phase::Push) => {
                 session.log.open("push", "Push");
                 self.view = Some(self.transfer());
             }
             Event::Build(event) => {
-                if let Some(View { queue: Queue::Build(queue), .. }) = &self.view {
+                if let Some(ShownProgress { queue: Queue::Build(queue), .. }) = &self.view {
                     // A display that failed does not stop the build.
                     let _ = queue.send(event).await;
                 }
@@ -82,7 +82,7 @@ impl<'a> Display<'a> {
                 if self.view.is_none() {
                     self.view = Some(self.transfer());
                 }
-                if let Some(View { queue: Queue::Transfer(queue), .. }) = &self.view {
+                if let Some(ShownProgress { queue: Queue::Transfer(queue), .. }) = &self.view {
                     let _ = queue.send(event).await;
                 }
             }
@@ -94,14 +94,14 @@ impl<'a> Display<'a> {
         }
     }
 
-    fn transfer(&self) -> View<'a> {
+    fn transfer(&self) -> ShownProgress<'a> {
         let (sender, received) = mpsc::channel(PROGRESS_QUEUE);
         let task = tokio::spawn(show_transfer(received, self.mode, self.session.log.writer()));
-        View { queue: Queue::Transfer(sender), task, _untrusted: None }
+        ShownProgress { queue: Queue::Transfer(sender), task, _untrusted: None }
     }
 
     async fn close(&mut self) {
-        if let Some(View { queue, task, _untrusted }) = self.view.take() {
+        if let Some(ShownProgress { queue, task, _untrusted }) = self.view.take() {
             drop(queue);
             let _ = task.await;
         }

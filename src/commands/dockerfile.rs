@@ -5,14 +5,14 @@ use std::fs;
 
 use super::Session;
 use super::output::create_inside;
-use crate::config::cli::{CliSettings, Dockerfile};
+use crate::config::cli::{CliSettings, DockerfileArgs};
 use crate::diagnostic::ExitCode;
 use crate::error::{CommandError, Error};
 use crate::image::dockerfile::{self, BuilderBackend};
 use crate::pipeline::SecretValues;
 use crate::repo::GitDetail;
 
-pub fn run(session: &Session, verb: &Dockerfile, words: &CliSettings) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &DockerfileArgs, words: &CliSettings) -> Result<ExitCode, Error> {
     let planned = session.open(words, GitDetail::Full)?.into_planned().map_err(|failure| failure.error)?;
     session.warn(&planned.opened.warnings);
     session.warn(&planned.plan.warnings);

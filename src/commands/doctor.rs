@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Session;
 use super::announce::forge_client;
 use crate::config::CliSettings;
-use crate::config::cli::Doctor;
+use crate::config::cli::DoctorArgs;
 use crate::config::settings::PushPolicy;
 use crate::diagnostic::ExitCode;
 use crate::docker::connection::Engine;
@@ -24,7 +24,7 @@ use crate::repo::GitDetail;
 use crate::report::forge::{ForgeAction, ForgeTarget, RequestedReports};
 use crate::report::render_findings;
 
-pub fn run(session: &Session, verb: &Doctor, words: &CliSettings) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &DoctorArgs, words: &CliSettings) -> Result<ExitCode, Error> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CommandError::Runtime)?;
     let findings = runtime.block_on(examine(session, words));
     if verb.json {

@@ -1,7 +1,9 @@
 //! `nextdeploy ecr`.
 
 use super::{Session, pretty, to_json};
-use crate::config::cli::{CliSettings, Ecr, EcrCommand, EnsureRepository, PolicyArgs, PolicyDocument, ProvisionUser};
+use crate::config::cli::{
+    CliSettings, EcrArgs, EcrCommand, EnsureRepository, PolicyArgs, PolicyDocument, ProvisionUser,
+};
 use crate::config::metadata::ConfigFiles;
 use crate::config::settings::{self, Resolved};
 use crate::diagnostic::ExitCode;
@@ -16,11 +18,11 @@ use crate::registry::ecr::{
 use crate::report::{Policies, key_document, render_planned_calls, render_repository, user_document};
 use crate::secret::Secret;
 
-pub fn run(session: &Session, verb: &Ecr, words: &CliSettings) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &EcrArgs, words: &CliSettings) -> Result<ExitCode, Error> {
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
     session.warn(&resolved.warnings);
     let target = RepositoryTarget::parse(&verb.target().repository)?;
-    let run = Run { session, resolved: &resolved };
+    let run = EcrRun { session, resolved: &resolved };
     let work = async {
         match &verb.command {
             EcrCommand::EnsureRepository(verb) => run.ensure(verb, target).await,
@@ -32,12 +34,12 @@ pub fn run(session: &Session, verb: &Ecr, words: &CliSettings) -> Result<ExitCod
     runtime.map_err(CommandError::Runtime)?.block_on(work)
 }
 
-struct Run<'a> {
+struct EcrRun<'a> {
     session: &'a Session,
     resolved: &'a Resolved,
 }
 
-impl Run<'_> {
+impl EcrRun<'_> {
     /// AWS in the region of `target`. Nothing is asked here.
     async fn service(&self, target: &RepositoryTarget) -> Result<EcrService, EcrError> {
         let bundle = self.resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::Session;
 use super::output::{create_inside, write_inside};
-use crate::config::cli::Init;
+use crate::config::cli::InitArgs;
 use crate::config::{CliSettings, Setting};
 use crate::diagnostic::{ExitCode, printable_path};
 use crate::error::{CommandError, Error};
@@ -19,7 +19,7 @@ use crate::workflow::{
 /// The branch of a repository without one.
 const DEFAULT_BRANCH: &str = "main";
 
-pub fn run(session: &Session, verb: &Init, words: &CliSettings) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &InitArgs, words: &CliSettings) -> Result<ExitCode, Error> {
     // A project that cannot be built here cannot be built in CI.
     let project = session.open(words, GitDetail::Tracking)?;
     session.warn(&project.warnings);

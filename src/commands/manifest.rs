@@ -2,7 +2,7 @@
 
 use super::launching::known_images;
 use super::{Session, block_on, containers};
-use crate::config::cli::{CliSettings, Ecs, Manifest, ManifestArgs, ManifestCommand};
+use crate::config::cli::{CliSettings, Ecs, ManifestArgs, ManifestCommand, SharedManifestArgs};
 use crate::deploy::manifest::{
     ComposeOptions, EcsOptions, KubernetesOptions, ManifestError, parse_secret_arns, render_compose, render_ecs,
     render_kubernetes,
@@ -16,7 +16,7 @@ use crate::docker::{ImageFacts, read_run_document};
 use crate::error::Error;
 use crate::origin::{Origin, Sourced};
 
-pub fn run(session: &Session, verb: &Manifest, words: &CliSettings) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &ManifestArgs, words: &CliSettings) -> Result<ExitCode, Error> {
     let args = verb.args();
     let config = configuration(session, args)?;
     let reference = match (&args.image, &config.image) {
@@ -69,7 +69,7 @@ pub fn run(session: &Session, verb: &Manifest, words: &CliSettings) -> Result<Ex
 }
 
 /// Without the values of secrets, which no manifest contains.
-fn configuration(session: &Session, args: &ManifestArgs) -> Result<ContainerConfig, LaunchError> {
+fn configuration(session: &Session, args: &SharedManifestArgs) -> Result<ContainerConfig, LaunchError> {
     let environment = with_variables_of_secrets(&args.container, &session.environment);
     let flags = ContainerConfig::from_flags(&args.container, &current_folder(), &environment)?;
     Ok(match &args.spec {

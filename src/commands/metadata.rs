@@ -2,14 +2,14 @@
 
 use super::Session;
 use super::output::write_inside;
-use crate::config::cli::{CliSettings, Metadata};
+use crate::config::cli::{CliSettings, MetadataArgs};
 use crate::config::metadata::{self, Overrides, Record};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
 use crate::pipeline::Opened;
 use crate::repo::GitDetail;
 
-pub fn run(session: &Session, verb: &Metadata, words: &CliSettings) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &MetadataArgs, words: &CliSettings) -> Result<ExitCode, Error> {
     let project = session.open(words, GitDetail::Full)?;
     session.warn(&project.warnings);
     session.warn(&project.facts.warnings);

@@ -1,13 +1,13 @@
 //! `nextdeploy plan`.
 
 use super::Session;
-use crate::config::cli::{CliSettings, Plan};
+use crate::config::cli::{CliSettings, PlanArgs};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
 use crate::repo::GitDetail;
 use crate::report;
 
-pub fn run(session: &Session, verb: &Plan, words: &CliSettings) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &PlanArgs, words: &CliSettings) -> Result<ExitCode, Error> {
     let project = session.open(words, GitDetail::Full)?;
     let plan = project.plan()?;
     session.warn(&project.warnings);

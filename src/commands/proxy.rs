@@ -1,7 +1,7 @@
 //! `nextdeploy proxy`.
 
 use super::{Session, block_on};
-use crate::config::cli::{Caddy, CaddyFormat, Proxy, ProxyCommand};
+use crate::config::cli::{Caddy, CaddyFormat, ProxyArgs, ProxyCommand};
 use crate::config::metadata::ConfigFiles;
 use crate::config::{CliSettings, Setting, settings};
 use crate::deploy::proxy::{
@@ -14,7 +14,7 @@ use crate::repo::GitDetail;
 /// The default port of an app.
 const DEFAULT_PORT: u16 = 3000;
 
-pub fn run(session: &Session, verb: &Proxy, words: &CliSettings) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &ProxyArgs, words: &CliSettings) -> Result<ExitCode, Error> {
     match &verb.command {
         ProxyCommand::Caddy(verb) => caddy(session, verb, words),
     }

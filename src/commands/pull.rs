@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use super::display::{progress_mode, show};
 use super::{Session, block_on};
-use crate::config::cli::{CliSettings, Pull};
+use crate::config::cli::{CliSettings, PullArgs};
 use crate::config::metadata::ConfigFiles;
 use crate::config::settings;
 use crate::diagnostic::ExitCode;
@@ -20,7 +20,7 @@ use crate::report::transfer::{PullResult, render_pull};
 /// Events of a transfer that wait to be recorded.
 const TRANSFER_QUEUE: usize = 64;
 
-pub fn run(session: &Session, verb: &Pull, words: &CliSettings) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &PullArgs, words: &CliSettings) -> Result<ExitCode, Error> {
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
     session.warn(&resolved.warnings);
     let reference = typed_reference(&verb.image)?;

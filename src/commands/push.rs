@@ -2,7 +2,7 @@
 
 use super::display::{progress_mode, show};
 use super::{Session, block_on};
-use crate::config::cli::{CliSettings, Push};
+use crate::config::cli::{CliSettings, PushArgs};
 use crate::config::metadata::ConfigFiles;
 use crate::config::settings;
 use crate::diagnostic::{Diagnostic, ExitCode};
@@ -12,7 +12,7 @@ use crate::origin::Origin;
 use crate::pipeline::{DaemonPublisher, EventSender, RegistryAccess, Stop, named_registry, typed_reference};
 use crate::report::transfer::{PushResult, render_push};
 
-pub fn run(session: &Session, verb: &Push, words: &CliSettings) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &PushArgs, words: &CliSettings) -> Result<ExitCode, Error> {
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
     session.warn(&resolved.warnings);
     let references = verb.images.iter().map(|text| pushable(text)).collect::<Result<Vec<_>, _>>()?;

@@ -3,7 +3,7 @@
 use super::launching::{explain, launch_listener, print_addresses, stop_signal};
 use super::{Session, block_on, containers};
 use crate::config::CliSettings;
-use crate::config::cli::Rollback;
+use crate::config::cli::RollbackArgs;
 use crate::deploy::{LaunchedService, Launcher, Replaced, Replacement, wait_timeout};
 use crate::diagnostic::ExitCode;
 use crate::error::Error;
@@ -15,7 +15,7 @@ enum RollbackOutcome {
     Service(LaunchedService),
 }
 
-pub fn run(session: &Session, verb: &Rollback, words: &CliSettings) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &RollbackArgs, words: &CliSettings) -> Result<ExitCode, Error> {
     let how = Replacement::from_flags(verb.proxy.as_ref(), verb.drain.as_ref())?;
     let wait = wait_timeout(verb.wait_timeout.as_ref())?;
     let (ended, stop) = block_on(async {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::display::progress_mode;
 use super::launching::{explain, known_images, launch_listener, print_addresses, stop_signal};
 use super::{Session, block_on, build, pull};
-use crate::config::cli::{CliSettings, Run};
+use crate::config::cli::{CliSettings, RunArgs};
 use crate::config::metadata::ConfigFiles;
 use crate::config::settings::{self, Resolved};
 use crate::deploy::{
@@ -23,7 +23,7 @@ use crate::pipeline::{RegistryAccess, Stop, named_registry, typed_reference};
 use crate::registry::Access;
 use crate::report::launch::{PlanResult, RunResult, ServiceResult, render_launch_plan};
 
-pub fn run(session: &Session, verb: &Run, words: &CliSettings) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &RunArgs, words: &CliSettings) -> Result<ExitCode, Error> {
     let flags = ContainerConfig::from_flags(&verb.container, &current_folder(), &session.environment)?;
     let options = DeployOptions {
         replace: verb.replace.replace,
@@ -73,7 +73,7 @@ fn mask_secrets(session: &Session, secrets: &[SecretFile]) {
 /// Builds the folder. The image is named by its first tag.
 fn build(
     session: &Session,
-    verb: &Run,
+    verb: &RunArgs,
     folder: &Path,
     words: &CliSettings,
 ) -> Result<Result<Sourced<String>, ExitCode>, Error> {
@@ -94,7 +94,7 @@ enum RunOutcome {
     Serves(Box<LaunchedService>, Box<LaunchPlan>),
 }
 
-fn print(session: &Session, verb: &Run, outcome: &RunOutcome) -> Result<ExitCode, Error> {
+fn print(session: &Session, verb: &RunArgs, outcome: &RunOutcome) -> Result<ExitCode, Error> {
     match (outcome, verb.json) {
         (RunOutcome::Planned(plan), true) => session.json(&PlanResult::new(plan))?,
         (RunOutcome::Planned(plan), false) => session.text(&render_launch_plan(plan))?,
@@ -109,7 +109,7 @@ fn print(session: &Session, verb: &Run, outcome: &RunOutcome) -> Result<ExitCode
 /// One run with everything but its image.
 struct ContainerRun<'a> {
     session: &'a Session,
-    verb: &'a Run,
+    verb: &'a RunArgs,
     resolved: Resolved,
     config: ContainerConfig,
     env_files: Vec<LoadedEnvFile>,

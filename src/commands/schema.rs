@@ -1,12 +1,12 @@
 //! `nextdeploy schema`.
 
 use super::Session;
-use crate::config::cli::Schema;
+use crate::config::cli::SchemaArgs;
 use crate::diagnostic::ExitCode;
 use crate::error::{CommandError, Error};
 use crate::report::schemas;
 
-pub fn run(session: &Session, verb: &Schema) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &SchemaArgs) -> Result<ExitCode, Error> {
     let known: Vec<String> = schemas().into_iter().map(|(name, _)| name.to_owned()).collect();
     let Some(name) = &verb.name else {
         session.data(&known.join("\n"))?;

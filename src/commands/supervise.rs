@@ -6,7 +6,7 @@ use chrono::DateTime;
 use tokio::sync::mpsc;
 
 use super::{Session, block_on};
-use crate::config::cli::{CliSettings, Listen, LogOutput, Supervise};
+use crate::config::cli::{CliSettings, Listen, LogOutput, SuperviseArgs};
 use crate::config::metadata::ConfigFiles;
 use crate::config::settings;
 use crate::diagnostic::ExitCode;
@@ -21,7 +21,7 @@ use crate::supervise::{
     SupervisorEvent, SupervisorEventSender, UrlOptions, default_state_folder, supervise, token_source,
 };
 
-pub fn run(session: &Session, verb: &Supervise, words: &CliSettings) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &SuperviseArgs, words: &CliSettings) -> Result<ExitCode, Error> {
     let resolved = settings::resolve(words, &session.environment, &ConfigFiles::default())?;
     session.warn(&resolved.warnings);
     let ca_bundle = resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path());
@@ -49,7 +49,7 @@ async fn print_events(session: &Session, events: &mut mpsc::Receiver<SupervisorE
     }
 }
 
-fn options(session: &Session, verb: &Supervise, ca_bundle: Option<&Path>) -> Result<SuperviseOptions, Error> {
+fn options(session: &Session, verb: &SuperviseArgs, ca_bundle: Option<&Path>) -> Result<SuperviseOptions, Error> {
     let (environment, logs) = (&session.environment, &verb.logs);
     let token = verb.token.as_deref().map(|word| {
         let source = token_source("--token", word, environment)?;
@@ -77,7 +77,7 @@ fn options(session: &Session, verb: &Supervise, ca_bundle: Option<&Path>) -> Res
     })
 }
 
-fn log_url(session: &Session, verb: &Supervise, ca_bundle: Option<&Path>) -> Result<Option<UrlOptions>, Error> {
+fn log_url(session: &Session, verb: &SuperviseArgs, ca_bundle: Option<&Path>) -> Result<Option<UrlOptions>, Error> {
     let logs = &verb.logs;
     let Some(url) = &logs.log_url else { return Ok(None) };
     let token = logs.log_token.as_deref().map(|word| token_source("--log-token", word, &session.environment));

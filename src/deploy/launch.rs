@@ -17,7 +17,7 @@ use super::plan::{LAUNCHER_LABEL, LaunchPlan, PRE_STOP_LABEL, SECRETS_LABEL};
 use super::secrets::{SecretFile, SecretsFolder, remove_secrets, user_number, write_secrets};
 use crate::config::settings::parse;
 use crate::docker::{
-    Access, ArchiveContent, ArchiveEntry, ContainerName, Containers, EnsureOutcome, ExecSpec, Mount, PortMapping,
+    ArchiveContent, ArchiveEntry, ContainerName, Containers, EnsureOutcome, ExecSpec, Mount, MountAccess, PortMapping,
     Protocol, Removal, pack,
 };
 use crate::host::ProcessId;
@@ -269,7 +269,7 @@ async fn hand_over(containers: &Containers, plan: &LaunchPlan, made: &[Container
     let mount = |(number, name): (usize, &&ContainerName)| Mount::Volume {
         name: (*name).clone(),
         target: format!("{VOLUMES_INSIDE}/{number}"),
-        access: Access::ReadWrite,
+        access: MountAccess::ReadWrite,
     };
     let folder = |number: usize| {
         let (path, content) = (number.to_string(), ArchiveContent::Folder);

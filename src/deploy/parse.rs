@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::settings::{InvalidValue, parse};
 use crate::diagnostic::{diagnostics, shown};
-use crate::docker::{Access, ContainerName, Mount, Protocol, RestartPolicy};
+use crate::docker::{ContainerName, Mount, MountAccess, Protocol, RestartPolicy};
 
 diagnostics! {
     /// What is wrong with one value.
@@ -190,15 +190,20 @@ pub(super) fn mount(text: &str, folder: &Path) -> Result<Mount, InvalidOption> {
         return Err(invalid());
     };
     let access = match access {
-        None | Some("rw") => Access::ReadWrite,
-        Some("ro") => Access::ReadOnly,
+        None | Some("rw") => MountAccess::ReadWrite,
+        Some("ro") => MountAccess::ReadOnly,
         Some(_) => return Err(invalid()),
     };
     mount_of(source, target_path(target)?, access, folder)
 }
 
 /// A source that contains a slash or starts with a dot is a host path, relative to `folder`; anything else is a named volume.
-pub(super) fn mount_of(source: &str, target: String, access: Access, folder: &Path) -> Result<Mount, InvalidOption> {
+pub(super) fn mount_of(
+    source: &str,
+    target: String,
+    access: MountAccess,
+    folder: &Path,
+) -> Result<Mount, InvalidOption> {
     if source.contains('/') || source.starts_with(['.', '~']) {
         return Ok(Mount::Bind { source: source_path(source, folder)?, target, access });
     }

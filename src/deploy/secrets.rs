@@ -20,7 +20,7 @@ use super::helper_container::HelperContainer;
 use super::plan::{AppUser, SECRETS_LABEL};
 use crate::diagnostic::shown;
 use crate::docker::{
-    Access, ArchiveContent, ArchiveEntry, ContainerError, Containers, FileState, Mount, Removal, helper_name, pack,
+    ArchiveContent, ArchiveEntry, ContainerError, Containers, FileState, Mount, MountAccess, Removal, helper_name, pack,
 };
 use crate::host;
 use crate::secret::Secret;
@@ -106,12 +106,12 @@ impl SecretsFolder {
     }
 
     pub fn mount(&self) -> Mount {
-        Mount::Bind { source: self.path(), target: SECRETS_FOLDER.to_owned(), access: Access::ReadOnly }
+        Mount::Bind { source: self.path(), target: SECRETS_FOLDER.to_owned(), access: MountAccess::ReadOnly }
     }
 
     /// The memory itself, as a helper container sees it.
     pub(super) fn root_mount(&self) -> Mount {
-        let (source, target, access) = (self.memory.root().to_owned(), INSIDE.to_owned(), Access::ReadWrite);
+        let (source, target, access) = (self.memory.root().to_owned(), INSIDE.to_owned(), MountAccess::ReadWrite);
         match self.memory {
             // Made by the daemon when it is missing.
             MemoryRoot::Run => Mount::Folder { source, target, access },

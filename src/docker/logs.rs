@@ -61,9 +61,13 @@ impl Containers {
         let request = self.request(&operation, Method::GET, logs_uri(container, options));
         let answer = request.stream().await.map_err(|error| operation.failed(error))?.pumped();
         let records = if self.engine.is_podman() { Records::Other } else { Records::Docker };
-        let reader =
-            LogReader { answer, assembler: Assembler::new(tty, records), ready: VecDeque::new(), ended: false };
-        Ok(try_unfold(reader, LogReader::next).boxed())
+        let reader = ContainerLogReader {
+            answer,
+            assembler: Assembler::new(tty, records),
+            ready: VecDeque::new(),
+            ended: false,
+        };
+        Ok(try_unfold(reader, ContainerLogReader::next).boxed())
     }
 }
 
@@ -91,14 +95,14 @@ pub(super) fn unix_time(time: DateTime<Utc>) -> String {
     format!("{}.{:09}", time.timestamp(), time.timestamp_subsec_nanos())
 }
 
-struct LogReader {
+struct ContainerLogReader {
     answer: AnswerStream,
     assembler: Assembler,
     ready: VecDeque<LogLine>,
     ended: bool,
 }
 
-impl LogReader {
+impl ContainerLogReader {
     async fn next(mut self) -> Result<Option<(LogLine, Self)>, ContainerError> {
         loop {
             if let Some(line) = self.ready.pop_front() {

@@ -79,7 +79,7 @@ pub use podman::CheckClock;
 pub use readiness::{Readiness, ReadinessOutcome};
 pub use run_document::{RUN_DOCUMENT, RunDocument, RunMode, read_routes, read_run_document};
 pub use spec::{
-    APP_LABEL, Access, ContainerName, ContainerSpec, HealthCheck, InvalidName, LogDriver, MANAGED_LABEL, Mount,
+    APP_LABEL, ContainerName, ContainerSpec, HealthCheck, InvalidName, LogDriver, MANAGED_LABEL, Mount, MountAccess,
     NetworkSpec, PortMapping, Privileges, Protocol, Resources, RestartPolicy, RollingUpdate, RootFilesystem,
     ServiceSecret, ServiceSpec, VolumeSpec,
 };

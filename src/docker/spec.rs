@@ -136,7 +136,7 @@ pub struct PortMapping {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum MountAccess {
     ReadOnly,
     ReadWrite,
 }
@@ -144,11 +144,11 @@ pub enum Access {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mount {
     /// A file or folder of the daemon's machine, which must exist.
-    Bind { source: String, target: String, access: Access },
+    Bind { source: String, target: String, access: MountAccess },
     /// A folder of the daemon's machine, which the daemon creates (owner root, mode 0755) when it does not exist. `source` has no `:`.
-    Folder { source: String, target: String, access: Access },
+    Folder { source: String, target: String, access: MountAccess },
     /// A named volume.
-    Volume { name: ContainerName, target: String, access: Access },
+    Volume { name: ContainerName, target: String, access: MountAccess },
     /// A volume without a name, filled with the image's files at this path, and removed with the container.
     Unnamed { target: String },
     /// A folder in memory; `size` in bytes, `mode` as in `chmod`, `owner` is the user's number.

@@ -29,7 +29,7 @@ pub(super) enum PlainHttp {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scheme {
+enum RegistryScheme {
     Https,
     Http,
 }
@@ -132,9 +132,9 @@ impl RegistryClient {
         plain_http: PlainHttp,
     ) -> Result<Self, RegistryError> {
         let is_allowed = || plain_http == PlainHttp::Allowed || is_loopback(reference.registry().as_str());
-        match Self::open(network, reference, login, Scheme::Https).await {
+        match Self::open(network, reference, login, RegistryScheme::Https).await {
             Err(RegistryError::NotConnected) if is_allowed() => {
-                Self::open(network, reference, login, Scheme::Http).await
+                Self::open(network, reference, login, RegistryScheme::Http).await
             }
             opened => opened,
         }
@@ -144,10 +144,10 @@ impl RegistryClient {
         network: &Network,
         reference: &ImageRef,
         login: &Login,
-        scheme: Scheme,
+        scheme: RegistryScheme,
     ) -> Result<Self, RegistryError> {
         let http = network.registry_client().map_err(|_| RegistryError::Other)?;
-        let prefix = if scheme == Scheme::Https { "https" } else { "http" };
+        let prefix = if scheme == RegistryScheme::Https { "https" } else { "http" };
         let base = format!("{prefix}://{}/v2/", reference.registry().api_host());
         let base = Url::parse(&base).map_err(|_| RegistryError::Other)?;
         let response = http.get(base.clone()).send().await?;
@@ -318,7 +318,7 @@ async fn read(response: Response) -> Result<Vec<u8>, RegistryError> {
 impl Challenge {
     /// The first token service, else whether a password is required. A registry that uses HTTPS cannot make the client send the
     /// password to a service that does not.
-    fn parse(headers: &HeaderMap, scheme: Scheme) -> Self {
+    fn parse(headers: &HeaderMap, scheme: RegistryScheme) -> Self {
         let challenges = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
         let mut found = Self::None;
         for challenge in challenges {
@@ -332,7 +332,7 @@ impl Challenge {
             let realm = parameter(parameters, "realm").and_then(|realm| Url::parse(&realm).ok());
             let is_safe = |realm: &Url| match realm.scheme() {
                 "https" => true,
-                "http" => scheme == Scheme::Http || realm.host_str().is_some_and(is_loopback),
+                "http" => scheme == RegistryScheme::Http || realm.host_str().is_some_and(is_loopback),
                 _ => false,
             };
             if let Some(realm) = realm.filter(is_safe) {
@@ -379,7 +379,7 @@ fn quoted_text(text: &str) -> Option<(String, &str)> {
 mod tests {
     use super::*;
 
-    fn challenge(values: &[&str], scheme: Scheme) -> Challenge {
+    fn challenge(values: &[&str], scheme: RegistryScheme) -> Challenge {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(WWW_AUTHENTICATE, HeaderValue::from_str(value).unwrap());
@@ -395,24 +395,24 @@ mod tests {
     fn challenges_are_parsed() {
         let docker = r#"Bearer realm="https://auth.docker.io/token",service="registry.docker.io""#;
         let expected = token("https://auth.docker.io/token", Some("registry.docker.io"));
-        assert_eq!(challenge(&[docker], Scheme::Https), expected);
+        assert_eq!(challenge(&[docker], RegistryScheme::Https), expected);
         let gitlab = r#"bearer service=container_registry, realm="https://gitlab.example/jwt/auth",scope="a:b:c,d""#;
         let expected = token("https://gitlab.example/jwt/auth", Some("container_registry"));
-        assert_eq!(challenge(&[r#"Basic realm="x""#, gitlab], Scheme::Https), expected);
+        assert_eq!(challenge(&[r#"Basic realm="x""#, gitlab], RegistryScheme::Https), expected);
         assert_eq!(
-            challenge(&[r#"Basic realm="https://ecr.example/",service="ecr""#], Scheme::Https),
+            challenge(&[r#"Basic realm="https://ecr.example/",service="ecr""#], RegistryScheme::Https),
             Challenge::Basic
         );
-        assert_eq!(challenge(&[], Scheme::Https), Challenge::None);
+        assert_eq!(challenge(&[], RegistryScheme::Https), Challenge::None);
         for odd in ["Bearer", "Bearer realm=", "Bearer realm=\"x", "Bearer realm=\"file:///etc/passwd\"", "=", ""] {
-            assert_eq!(challenge(&[odd], Scheme::Https), Challenge::None, "{odd}");
+            assert_eq!(challenge(&[odd], RegistryScheme::Https), Challenge::None, "{odd}");
         }
     }
 
     #[test]
     fn passwords_are_not_sent_to_plain_http_services_by_https_registries() {
         let plain = r#"Bearer realm="http://auth.example/token""#;
-        assert_eq!(challenge(&[plain], Scheme::Https), Challenge::None);
-        assert_eq!(challenge(&[plain], Scheme::Http), token("http://auth.example/token", None));
+        assert_eq!(challenge(&[plain], RegistryScheme::Https), Challenge::None);
+        assert_eq!(challenge(&[plain], RegistryScheme::Http), token("http://auth.example/token", None));
     }
 }

@@ -14,7 +14,7 @@ use crate::deploy::{
 };
 use crate::diagnostic::printable;
 use crate::docker::{
-    Access, HealthCheck, LogLine, LogStream, Mount, PortMapping, Probe, Protocol, RestartPolicy, RootFilesystem,
+    HealthCheck, LogLine, LogStream, Mount, MountAccess, PortMapping, Probe, Protocol, RestartPolicy, RootFilesystem,
     ServiceChange,
 };
 use crate::image::plan::secret_look;
@@ -211,7 +211,7 @@ fn mapping(port: &PortMapping) -> String {
 }
 
 fn mount(mount: &Mount) -> String {
-    let mode = |access: Access| if access == Access::ReadOnly { ", read-only" } else { "" };
+    let mode = |access: MountAccess| if access == MountAccess::ReadOnly { ", read-only" } else { "" };
     match mount {
         Mount::Bind { source, target, access } | Mount::Folder { source, target, access } => {
             format!("{source} at {target}{}", mode(*access))

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use super::connect;
 use super::outlet::{Outlet, OutputReader};
 use crate::commands::{Session, block_on};
-use crate::config::cli::{CliSettings, Exec};
+use crate::config::cli::{CliSettings, ExecArgs};
 use crate::diagnostic::ExitCode;
 use crate::docker::{ExecSpec, Owner};
 use crate::error::{CommandError, Error};
 use crate::pipeline::Stop;
 
 /// The exit code of the command, as far as a process can have it.
-pub fn run(session: &Session, verb: &Exec, words: &CliSettings) -> Result<u8, Error> {
+pub fn run(session: &Session, verb: &ExecArgs, words: &CliSettings) -> Result<u8, Error> {
     let spec = ExecSpec {
         argv: verb.command.clone(),
         user: verb.user.clone(),
@@ -33,7 +33,7 @@ fn environment(session: &Session, words: &[String]) -> Result<BTreeMap<String, S
     words.iter().map(value).collect()
 }
 
-async fn execute(session: &Session, verb: &Exec, words: &CliSettings, spec: &ExecSpec) -> Result<u8, Error> {
+async fn execute(session: &Session, verb: &ExecArgs, words: &CliSettings, spec: &ExecSpec) -> Result<u8, Error> {
     let stop = Stop::on_signals();
     let containers = connect(session, words).await?;
     let container = containers.find(&verb.container, Owner::Ours).await?;

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use super::{connect, owner};
 use crate::commands::{Session, block_on};
-use crate::config::cli::{CliSettings, Health};
+use crate::config::cli::{CliSettings, HealthArgs};
 use crate::diagnostic::ExitCode;
 use crate::docker::{ContainerFacts, Probe};
 use crate::error::Error;
 use crate::pipeline::Stop;
 use crate::report::containers::{HealthResult, render_health};
 
-pub fn run(session: &Session, verb: &Health, words: &CliSettings) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &HealthArgs, words: &CliSettings) -> Result<ExitCode, Error> {
     let facts = match block_on(inspect(session, verb, words))?? {
         Ok(facts) => facts,
         Err(code) => return Ok(code),
@@ -28,7 +28,7 @@ pub fn run(session: &Session, verb: &Health, words: &CliSettings) -> Result<Exit
 /// The container now or after the wait; the inner error is the exit code of an interruption.
 async fn inspect(
     session: &Session,
-    verb: &Health,
+    verb: &HealthArgs,
     words: &CliSettings,
 ) -> Result<Result<ContainerFacts, ExitCode>, Error> {
     let stop = Stop::on_signals();

@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::connect;
 use crate::commands::launching::launch_listener;
 use crate::commands::{Session, block_on};
-use crate::config::cli::{CliSettings, Restart, Rm, Stop};
+use crate::config::cli::{CliSettings, RestartArgs, RmArgs, StopArgs};
 use crate::deploy::{remove_with_secrets, run_pre_stop};
 use crate::diagnostic::{Diagnostic, ExitCode};
 use crate::docker::{ContainerError, ContainerStatus, ContainerSummary, Containers, Owner, Removal};
 use crate::error::Error;
 use crate::report::containers::ActionResult;
 
-pub fn stop(session: &Session, verb: &Stop, words: &CliSettings) -> Result<ExitCode, Error> {
+pub fn stop(session: &Session, verb: &StopArgs, words: &CliSettings) -> Result<ExitCode, Error> {
     let grace = verb.time.map(|seconds| Duration::from_secs(seconds.into()));
     block_on(each(session, words, (&verb.containers, ActionOutput::new(verb.json)), async |containers, one| {
         before_stop(session, containers, one).await;
@@ -20,7 +20,7 @@ pub fn stop(session: &Session, verb: &Stop, words: &CliSettings) -> Result<ExitC
     }))?
 }
 
-pub fn restart(session: &Session, verb: &Restart, words: &CliSettings) -> Result<ExitCode, Error> {
+pub fn restart(session: &Session, verb: &RestartArgs, words: &CliSettings) -> Result<ExitCode, Error> {
     let grace = verb.time.map(|seconds| Duration::from_secs(seconds.into()));
     block_on(each(session, words, (&verb.containers, ActionOutput::new(verb.json)), async |containers, one| {
         before_stop(session, containers, one).await;
@@ -28,7 +28,7 @@ pub fn restart(session: &Session, verb: &Restart, words: &CliSettings) -> Result
     }))?
 }
 
-pub fn rm(session: &Session, verb: &Rm, words: &CliSettings) -> Result<ExitCode, Error> {
+pub fn rm(session: &Session, verb: &RmArgs, words: &CliSettings) -> Result<ExitCode, Error> {
     let removal = if verb.force { Removal::Forced } else { Removal::Stopped };
     block_on(each(session, words, (&verb.containers, ActionOutput::new(verb.json)), async |containers, one| {
         if removal == Removal::Forced {

@@ -6,7 +6,7 @@ use futures_util::{FutureExt, StreamExt};
 use super::outlet::{Outlet, OutputReader};
 use super::{connect, owner};
 use crate::commands::{Session, block_on};
-use crate::config::cli::{CliSettings, Logs};
+use crate::config::cli::{CliSettings, LogsArgs};
 use crate::diagnostic::{ExitCode, printable_json};
 use crate::docker::{LogLine, LogOptions, LogStream, parse_moment};
 use crate::error::{CommandError, Error};
@@ -17,7 +17,7 @@ use crate::report::containers::{LineFormat, LineJson, render_line};
 /// How many bytes are written at once.
 const BATCH: usize = 64 * 1024;
 
-pub fn run(session: &Session, verb: &Logs, words: &CliSettings) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &LogsArgs, words: &CliSettings) -> Result<ExitCode, Error> {
     let options = LogOptions {
         follow: verb.follow,
         tail: verb.tail,
@@ -32,7 +32,12 @@ fn moment(flag: &'static str, text: &str) -> Result<DateTime<Utc>, CommandError>
     parse_moment(text, now).ok_or_else(|| CommandError::InvalidTime { flag, text: text.to_owned() })
 }
 
-async fn print(session: &Session, verb: &Logs, words: &CliSettings, options: &LogOptions) -> Result<ExitCode, Error> {
+async fn print(
+    session: &Session,
+    verb: &LogsArgs,
+    words: &CliSettings,
+    options: &LogOptions,
+) -> Result<ExitCode, Error> {
     let stop = Stop::on_signals();
     let containers = connect(session, words).await?;
     let container = containers.find(&verb.container, owner(verb.any)).await?;
@@ -84,7 +89,7 @@ struct LineBuffer {
 }
 
 impl LineBuffer {
-    fn new(session: &Session, verb: &Logs) -> Self {
+    fn new(session: &Session, verb: &LogsArgs) -> Self {
         let log_of_ci = session.log.dialect().has_commands();
         let format = |terminal: bool| {
             if log_of_ci || terminal && !verb.raw { LineFormat::Shown } else { LineFormat::Bytes }

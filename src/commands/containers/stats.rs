@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{connect, owner};
 use crate::commands::{Session, block_on};
-use crate::config::cli::{CliSettings, Stats};
+use crate::config::cli::{CliSettings, StatsArgs};
 use crate::diagnostic::ExitCode;
 use crate::docker::{
     ContainerError, ContainerStats, ContainerStatus, ContainerSummary, Containers, ListQuery, Running,
@@ -23,11 +23,11 @@ use crate::report::containers::{UsageResult, render_usage};
 /// The interval at which the daemon sends samples.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-pub fn run(session: &Session, verb: &Stats, words: &CliSettings) -> Result<ExitCode, Error> {
+pub fn run(session: &Session, verb: &StatsArgs, words: &CliSettings) -> Result<ExitCode, Error> {
     block_on(show(session, verb, words))?
 }
 
-async fn show(session: &Session, verb: &Stats, words: &CliSettings) -> Result<ExitCode, Error> {
+async fn show(session: &Session, verb: &StatsArgs, words: &CliSettings) -> Result<ExitCode, Error> {
     let stop = Stop::on_signals();
     let containers = connect(session, words).await?;
     if verb.follow {
@@ -46,7 +46,7 @@ async fn show(session: &Session, verb: &Stats, words: &CliSettings) -> Result<Ex
 }
 
 /// The containers of the command line, else all that run.
-async fn select(containers: &Containers, verb: &Stats) -> Result<Vec<ContainerSummary>, Error> {
+async fn select(containers: &Containers, verb: &StatsArgs) -> Result<Vec<ContainerSummary>, Error> {
     if verb.containers.is_empty() {
         let query = ListQuery { owner: owner(verb.any), running: Running::Only, app: None };
         return Ok(containers.list(&query).await?);
@@ -59,7 +59,7 @@ async fn select(containers: &Containers, verb: &Stats) -> Result<Vec<ContainerSu
 }
 
 /// One sample of each; a container that has stopped has none.
-async fn sample(containers: &Containers, verb: &Stats) -> Result<Vec<UsageResult>, Error> {
+async fn sample(containers: &Containers, verb: &StatsArgs) -> Result<Vec<UsageResult>, Error> {
     let selected = select(containers, verb).await?;
     let samples = join_all(selected.iter().map(|one| containers.stats_once(&one.id))).await;
     let results = selected.iter().zip(samples).map(|(one, sample)| match sample {
@@ -129,7 +129,7 @@ impl SampleStreams {
 }
 
 /// Prints the last samples every second, until there is an error.
-async fn follow(session: &Session, containers: &Containers, verb: &Stats) -> Result<ExitCode, Error> {
+async fn follow(session: &Session, containers: &Containers, verb: &StatsArgs) -> Result<ExitCode, Error> {
     let mut streams = SampleStreams { samples: SelectAll::new(), open: BTreeSet::new(), latest: BTreeMap::new() };
     let mut pace = interval(INTERVAL);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -145,7 +145,7 @@ async fn follow(session: &Session, containers: &Containers, verb: &Stats) -> Res
     }
 }
 
-fn print(session: &Session, verb: &Stats, rows: &[UsageResult]) -> Result<(), Error> {
+fn print(session: &Session, verb: &StatsArgs, rows: &[UsageResult]) -> Result<(), Error> {
     if verb.json {
         for row in rows {
             session.data(&serde_json::to_string(row).expect("names and numbers are JSON"))?;

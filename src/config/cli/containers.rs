@@ -6,7 +6,7 @@ use super::flags::SettingFlags;
 
 /// List the running containers of this program.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Ps {
+pub struct PsArgs {
     /// Only containers of this app.
     #[arg(value_name = "APP", help_heading = "Arguments")]
     pub app: Option<String>,
@@ -30,7 +30,7 @@ pub struct Ps {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Lines")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-pub struct Logs {
+pub struct LogsArgs {
     /// Container, by name, id prefix, or app (its running container).
     #[arg(value_name = "NAME", help_heading = "Arguments")]
     pub container: String,
@@ -67,7 +67,7 @@ pub struct Logs {
 /// The exit code is that of the command. The command has no input and no terminal, and keeps running if this program is stopped.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Command")]
-pub struct Exec {
+pub struct ExecArgs {
     /// Container, by name, id prefix, or app (its running container).
     #[arg(value_name = "NAME", display_order = 1, help_heading = "Arguments")]
     pub container: String,
@@ -90,7 +90,7 @@ pub struct Exec {
 
 /// Show resource usage of containers: CPU, memory, network, disk.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Stats {
+pub struct StatsArgs {
     /// Containers, by name, id prefix, or app [default: all running containers of this program].
     #[arg(value_name = "NAME", help_heading = "Arguments")]
     pub containers: Vec<String>,
@@ -111,7 +111,7 @@ pub struct Stats {
 ///
 /// The exit code is 0 if it is healthy or has no health check, and 7 if it is unhealthy or still starting.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Health {
+pub struct HealthArgs {
     /// Container, by name, id prefix, or app (its running container).
     #[arg(value_name = "NAME", help_heading = "Arguments")]
     pub container: String,
@@ -130,7 +130,7 @@ pub struct Health {
 
 /// Stop containers gracefully, and kill them after a grace period.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Stop {
+pub struct StopArgs {
     /// Containers, by name, id prefix, or app (its running container).
     #[arg(value_name = "NAME", required = true, help_heading = "Arguments")]
     pub containers: Vec<String>,
@@ -146,7 +146,7 @@ pub struct Stop {
 
 /// Stop containers and start them again, unchanged.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Restart {
+pub struct RestartArgs {
     /// Containers, by name, id prefix, or app (its running container, otherwise the newest).
     #[arg(value_name = "NAME", required = true, help_heading = "Arguments")]
     pub containers: Vec<String>,
@@ -162,7 +162,7 @@ pub struct Restart {
 
 /// Remove stopped containers; networks and named volumes stay.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Rm {
+pub struct RmArgs {
     /// Containers, by name, id prefix, or app (its running container, otherwise the newest).
     #[arg(value_name = "NAME", required = true, help_heading = "Arguments")]
     pub containers: Vec<String>,

@@ -13,7 +13,7 @@ use super::flags::SettingFlags;
 /// name of the container, or with --json the whole result.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Container")]
-pub struct Run {
+pub struct RunArgs {
     /// Image reference, folder of a repository, or container document (`.json`, `.yml`, `.yaml`) [default: the current folder].
     #[arg(value_name = "IMAGE|DIR|DOCUMENT", help_heading = "Arguments")]
     pub target: Option<String>,
@@ -140,7 +140,7 @@ pub struct SwarmArgs {
 /// or with --json the whole result.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Replacing")]
-pub struct Rollback {
+pub struct RollbackArgs {
     /// Name of the app.
     #[arg(value_name = "APP", help_heading = "Arguments")]
     pub app: String,
@@ -168,7 +168,7 @@ pub struct Rollback {
 /// The image is read from the daemon; the other platform is not contacted. Secrets are referenced by name, never by value.
 #[derive(Debug, Clone, Args)]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
-pub struct Manifest {
+pub struct ManifestArgs {
     #[command(subcommand)]
     pub command: ManifestCommand,
 }
@@ -182,7 +182,7 @@ pub enum ManifestCommand {
 
 /// Arguments of all manifests.
 #[derive(Debug, Clone, Default, Args)]
-pub struct ManifestArgs {
+pub struct SharedManifestArgs {
     /// Image in the daemon, named as the platform pulls it [default: that of the container document].
     #[arg(value_name = "IMAGE", required_unless_present = "spec", help_heading = "Arguments")]
     pub image: Option<String>,
@@ -200,7 +200,7 @@ pub struct ManifestArgs {
 #[command(next_help_heading = "Kubernetes")]
 pub struct Kubernetes {
     #[command(flatten)]
-    pub manifest: ManifestArgs,
+    pub manifest: SharedManifestArgs,
     /// Number of pods.
     #[arg(long, value_name = "NUMBER", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     pub replicas: u32,
@@ -229,7 +229,7 @@ pub struct Kubernetes {
 #[command(next_help_heading = "Compose")]
 pub struct Compose {
     #[command(flatten)]
-    pub manifest: ManifestArgs,
+    pub manifest: SharedManifestArgs,
     /// Number of containers.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub replicas: u32,
@@ -246,7 +246,7 @@ pub struct Compose {
 #[command(next_help_heading = "Amazon ECS")]
 pub struct Ecs {
     #[command(flatten)]
-    pub manifest: ManifestArgs,
+    pub manifest: SharedManifestArgs,
     /// Region of AWS.
     #[arg(long, value_name = "REGION")]
     pub aws_region: String,
@@ -264,9 +264,9 @@ pub struct Ecs {
     pub log_group: Option<String>,
 }
 
-impl Manifest {
+impl ManifestArgs {
     /// Arguments of all manifests.
-    pub fn args(&self) -> &ManifestArgs {
+    pub fn args(&self) -> &SharedManifestArgs {
         match &self.command {
             ManifestCommand::Kubernetes(verb) => &verb.manifest,
             ManifestCommand::Compose(verb) => &verb.manifest,
@@ -278,7 +278,7 @@ impl Manifest {
 /// Configure the proxy in front of the app.
 #[derive(Debug, Clone, Args)]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
-pub struct Proxy {
+pub struct ProxyArgs {
     #[command(subcommand)]
     pub command: ProxyCommand,
 }

@@ -9,7 +9,7 @@ use super::flags::SettingFlags;
 /// Repositories, policies and users in Amazon ECR.
 #[derive(Debug, Clone, Args)]
 #[command(subcommand_required = true, arg_required_else_help = true, disable_help_subcommand = true)]
-pub struct Ecr {
+pub struct EcrArgs {
     #[command(subcommand)]
     pub command: EcrCommand,
 }
@@ -110,7 +110,7 @@ pub struct ProvisionUser {
     pub output: Option<PathBuf>,
 }
 
-impl Ecr {
+impl EcrArgs {
     pub fn target(&self) -> &EcrTarget {
         match &self.command {
             EcrCommand::EnsureRepository(verb) => &verb.target,

@@ -15,15 +15,17 @@ use std::path::Path;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-pub use containers::{Exec, Health, Logs, Ps, Restart, Rm, Stats, Stop};
+pub use containers::{ExecArgs, HealthArgs, LogsArgs, PsArgs, RestartArgs, RmArgs, StatsArgs, StopArgs};
 pub use deploy::{
-    Caddy, CaddyFormat, Compose, ContainerArgs, Ecs, Kubernetes, Manifest, ManifestArgs, ManifestCommand, Proxy,
-    ProxyCommand, ReplaceArgs, Rollback, Run, SecretsAsArg, SwarmArgs,
+    Caddy, CaddyFormat, Compose, ContainerArgs, Ecs, Kubernetes, ManifestArgs, ManifestCommand, ProxyArgs,
+    ProxyCommand, ReplaceArgs, RollbackArgs, RunArgs, SecretsAsArg, SharedManifestArgs, SwarmArgs,
 };
-pub use ecr::{Ecr, EcrCommand, EcrTarget, EnsureRepository, PolicyArgs, PolicyDocument, ProvisionUser};
+pub use ecr::{EcrArgs, EcrCommand, EcrTarget, EnsureRepository, PolicyArgs, PolicyDocument, ProvisionUser};
 pub use flags::SettingFlags;
-pub use project::{Build, Detect, Dockerfile, Doctor, Init, Metadata, Plan, Pull, Push, Schema};
-pub use supervise::{Listen, LogOutput, Supervise};
+pub use project::{
+    BuildArgs, DetectArgs, DockerfileArgs, DoctorArgs, InitArgs, MetadataArgs, PlanArgs, PullArgs, PushArgs, SchemaArgs,
+};
+pub use supervise::{Listen, LogOutput, SuperviseArgs};
 
 pub use super::setting::CliSettings;
 use super::setting::Setting;
@@ -84,30 +86,30 @@ pub enum ColorChoice {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Detect(Box<Detect>),
-    Metadata(Box<Metadata>),
-    Plan(Box<Plan>),
-    Dockerfile(Box<Dockerfile>),
-    Build(Box<Build>),
-    Ecr(Box<Ecr>),
-    Doctor(Box<Doctor>),
-    Push(Box<Push>),
-    Pull(Box<Pull>),
-    Run(Box<Run>),
-    Rollback(Rollback),
-    Proxy(Proxy),
-    Manifest(Manifest),
-    Ps(Ps),
-    Logs(Box<Logs>),
-    Exec(Box<Exec>),
-    Stats(Stats),
-    Health(Health),
-    Stop(Stop),
-    Restart(Restart),
-    Rm(Rm),
-    Init(Init),
-    Schema(Schema),
-    Supervise(Box<Supervise>),
+    Detect(Box<DetectArgs>),
+    Metadata(Box<MetadataArgs>),
+    Plan(Box<PlanArgs>),
+    Dockerfile(Box<DockerfileArgs>),
+    Build(Box<BuildArgs>),
+    Ecr(Box<EcrArgs>),
+    Doctor(Box<DoctorArgs>),
+    Push(Box<PushArgs>),
+    Pull(Box<PullArgs>),
+    Run(Box<RunArgs>),
+    Rollback(RollbackArgs),
+    Proxy(ProxyArgs),
+    Manifest(ManifestArgs),
+    Ps(PsArgs),
+    Logs(Box<LogsArgs>),
+    Exec(Box<ExecArgs>),
+    Stats(StatsArgs),
+    Health(HealthArgs),
+    Stop(StopArgs),
+    Restart(RestartArgs),
+    Rm(RmArgs),
+    Init(InitArgs),
+    Schema(SchemaArgs),
+    Supervise(Box<SuperviseArgs>),
 }
 
 /// Reads an argument vector, program name first. As `cargo nextdeploy …`, cargo repeats the word `nextdeploy`, which is dropped.

@@ -10,7 +10,7 @@ use super::flags::SettingFlags;
 ///
 /// Runs nothing and writes nothing. The exit code is 3 if the folder is not a Next.js project that can be built.
 #[derive(Debug, Clone, Args)]
-pub struct Detect {
+pub struct DetectArgs {
     #[command(flatten)]
     pub settings: SettingFlags,
     /// Print JSON.
@@ -22,7 +22,7 @@ pub struct Detect {
 ///
 /// They record what the program knows about the project, without absolute paths or secrets.
 #[derive(Debug, Clone, Args)]
-pub struct Metadata {
+pub struct MetadataArgs {
     #[command(flatten)]
     pub settings: SettingFlags,
     /// Write nothing; fail with exit code 3 if the two files do not match the repository.
@@ -32,7 +32,7 @@ pub struct Metadata {
 
 /// Print the plan of the image: base, stages, layers, tags, labels, environment, health check, warnings.
 #[derive(Debug, Clone, Args)]
-pub struct Plan {
+pub struct PlanArgs {
     #[command(flatten)]
     pub settings: SettingFlags,
     /// Print JSON.
@@ -44,7 +44,7 @@ pub struct Plan {
 ///
 /// `--eject` writes everything that a plain `docker build` needs, to continue without this program.
 #[derive(Debug, Clone, Args)]
-pub struct Dockerfile {
+pub struct DockerfileArgs {
     #[command(flatten)]
     pub settings: SettingFlags,
     /// Write a `Dockerfile`, a `.dockerignore` and the files that they need; existing files are never overwritten.
@@ -59,7 +59,7 @@ pub struct Dockerfile {
 ///
 /// The repository is read, never changed. Standard output carries the image reference, or with --json the whole result.
 #[derive(Debug, Clone, Args)]
-pub struct Build {
+pub struct BuildArgs {
     #[command(flatten)]
     pub settings: SettingFlags,
     /// Print JSON.
@@ -72,7 +72,7 @@ pub struct Build {
 /// Looks at the repository, the daemon, the credentials and the CI job with the settings of a build; builds and pushes nothing. The exit
 /// code is the one that a build would end with, 0 if there is no problem.
 #[derive(Debug, Clone, Args)]
-pub struct Doctor {
+pub struct DoctorArgs {
     #[command(flatten)]
     pub settings: SettingFlags,
     /// Print JSON.
@@ -85,7 +85,7 @@ pub struct Doctor {
 /// Credentials are found as described in docs/registries.md and kept in memory only; no `docker login` is needed. Standard output
 /// carries one line per pushed reference, with its digest, or with --json the whole result.
 #[derive(Debug, Clone, Args)]
-pub struct Push {
+pub struct PushArgs {
     /// Reference of the image in the daemon, with the registry to push to.
     #[arg(value_name = "IMAGE", required = true, help_heading = "Arguments")]
     pub images: Vec<String>,
@@ -101,7 +101,7 @@ pub struct Push {
 /// Credentials are found as described in docs/registries.md and kept in memory only. Standard output carries the reference with its
 /// digest, or with --json the whole result.
 #[derive(Debug, Clone, Args)]
-pub struct Pull {
+pub struct PullArgs {
     /// Reference of the image, by tag or digest.
     #[arg(value_name = "IMAGE", help_heading = "Arguments")]
     pub image: String,
@@ -117,7 +117,7 @@ pub struct Pull {
 /// Writes for the CI system given by --ci, github or gitlab, otherwise for the host of the remote `origin`. An existing definition is
 /// never changed; --dry-run prints the files instead.
 #[derive(Debug, Clone, Args)]
-pub struct Init {
+pub struct InitArgs {
     #[command(flatten)]
     pub settings: SettingFlags,
     /// Value of --ci: the system to write for, not the one that this run reports to.
@@ -136,7 +136,7 @@ pub struct Init {
 
 /// Print the JSON Schema of a file that the program reads or writes; without a name, the list of names.
 #[derive(Debug, Clone, Args)]
-pub struct Schema {
+pub struct SchemaArgs {
     /// Name from the list.
     #[arg(value_name = "NAME")]
     pub name: Option<String>,

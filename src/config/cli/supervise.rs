@@ -15,7 +15,7 @@ use crate::config::settings::parse;
 /// `nextdeploy stop` are respected. The `--log` flags select where logs go, as JSON lines.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Restarts")]
-pub struct Supervise {
+pub struct SuperviseArgs {
     /// Apps or containers to supervise [default: all of this program's].
     #[arg(value_name = "APP", help_heading = "Arguments")]
     pub apps: Vec<String>,

@@ -15,7 +15,7 @@ use super::parse::{self, InvalidOption, PortConfig};
 use crate::config::metadata::{Node, Value, parse_json, parse_yaml};
 use crate::config::settings::{self, InvalidValue, SecretSource, SecretValue, ValueSource, typed_secret};
 use crate::diagnostic::{Location, nearest, shown};
-use crate::docker::{Access, ContainerName, LogDriver, Mount, Protocol, RestartPolicy, RootFilesystem};
+use crate::docker::{ContainerName, LogDriver, Mount, MountAccess, Protocol, RestartPolicy, RootFilesystem};
 use crate::host::Environment;
 use crate::origin::{Origin, Sourced};
 
@@ -350,9 +350,9 @@ impl DocumentReader<'_> {
         parse::target_path(self.text(&target)?).map_err(|invalid| self.fail(&target, invalid))
     }
 
-    fn access(&self, item: &DocumentField<'_>) -> Read<Access> {
+    fn access(&self, item: &DocumentField<'_>) -> Read<MountAccess> {
         let read_only = self.switch(item, "readOnly")?.is_some_and(|on| on.value);
-        Ok(if read_only { Access::ReadOnly } else { Access::ReadWrite })
+        Ok(if read_only { MountAccess::ReadOnly } else { MountAccess::ReadWrite })
     }
 
     fn volume_options(&self, root: &DocumentField<'_>) -> Read<BTreeMap<ContainerName, VolumeOptions>> {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::workload::{ManifestError, RenderedManifest, VolumeKind, Workload, WorkloadVolume, to_yaml};
 use crate::deploy::{LaunchPlan, SecretsAs};
-use crate::docker::{Access, HealthCheck, Mount, RestartPolicy};
+use crate::docker::{HealthCheck, Mount, MountAccess, RestartPolicy};
 use crate::origin::Origin;
 
 /// What Compose needs besides the plan.
@@ -200,7 +200,7 @@ fn health(workload: &Workload<'_>) -> Value {
 }
 
 fn mounts(plan: &LaunchPlan) -> Value {
-    let suffix = |access: &Access| if *access == Access::ReadOnly { ":ro" } else { "" };
+    let suffix = |access: &MountAccess| if *access == MountAccess::ReadOnly { ":ro" } else { "" };
     let line = |mount: &Mount| match mount {
         Mount::Bind { source, target, access } | Mount::Folder { source, target, access } => {
             Some(format!("{source}:{target}{}", suffix(access)))

@@ -137,7 +137,7 @@ impl TaskDefinition<'_> {
         set("readonlyRootFilesystem", Some(json!(workload.is_read_only())));
         set("linuxParameters", Some(json!({ "capabilities": { "drop": plan.privileges.value.drop } })));
         let mount = |place: &WorkloadVolume| {
-            let read_only = matches!(place.kind, VolumeKind::Volume(_, crate::docker::Access::ReadOnly));
+            let read_only = matches!(place.kind, VolumeKind::Volume(_, crate::docker::MountAccess::ReadOnly));
             json!({ "sourceVolume": place.name, "containerPath": place.target, "readOnly": read_only })
         };
         let mounts: Vec<Value> = workload.places.iter().map(mount).collect();

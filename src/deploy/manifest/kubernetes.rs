@@ -7,7 +7,7 @@ use super::workload::{
     to_yaml,
 };
 use crate::deploy::{LaunchPlan, SecretsAs};
-use crate::docker::{Access, HealthCheck};
+use crate::docker::{HealthCheck, MountAccess};
 
 /// Where the init container mounts the volumes that it fills.
 const FILLED: &str = "/nextdeploy-volumes";
@@ -367,7 +367,7 @@ impl KubernetesObjects<'_> {
             .iter()
             .map(|place| {
                 let mut mount = json!({ "name": place.name, "mountPath": place.target });
-                if matches!(place.kind, VolumeKind::Volume(_, Access::ReadOnly)) {
+                if matches!(place.kind, VolumeKind::Volume(_, MountAccess::ReadOnly)) {
                     mount["readOnly"] = json!(true);
                 }
                 mount

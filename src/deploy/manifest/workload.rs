@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::deploy::LaunchPlan;
 use crate::diagnostic::{Warning, diagnostics, shown};
-use crate::docker::{Access, HealthCheck, Mount, RootFilesystem, RunDocument};
+use crate::docker::{HealthCheck, Mount, MountAccess, RootFilesystem, RunDocument};
 use crate::origin::Origin;
 
 /// User and group of the images that this program builds.
@@ -77,7 +77,7 @@ pub(super) enum VolumeKind {
     /// Removed with the container; starts with the content of the image.
     Scratch,
     /// A volume of the user with that name.
-    Volume(String, Access),
+    Volume(String, MountAccess),
 }
 
 /// A health check by a command.

@@ -2,7 +2,7 @@
 
 use super::{DaemonMachine, LaunchInputs, default, naming};
 use crate::diagnostic::Warning;
-use crate::docker::{Access, ContainerName, Mount, RootFilesystem, VolumeSpec};
+use crate::docker::{ContainerName, Mount, MountAccess, RootFilesystem, VolumeSpec};
 use crate::docker::{RunDocument, RunMode};
 use crate::origin::{Origin, Sourced};
 
@@ -64,7 +64,7 @@ pub(super) fn mounts(inputs: LaunchInputs<'_>, app: &str, root: &Sourced<RootFil
     let cache = inputs.run.and_then(RunDocument::cache_folder);
     if let Some((target, name)) = cache.zip(ContainerName::parse(&format!("{app}-cache")).ok()) {
         add(
-            Mount::Volume { name, target, access: Access::ReadWrite },
+            Mount::Volume { name, target, access: MountAccess::ReadWrite },
             default("optimised images and fetched data outlive the container"),
         );
     }
@@ -105,7 +105,7 @@ fn served_assets(inputs: LaunchInputs<'_>) -> Option<Mount> {
     let (folder, run) = (inputs.machine.assets?, inputs.run?);
     let target = run.hashed_assets()?;
     let source = folder.join(run.base_path.trim_matches('/')).join("_next/static").to_str()?.to_owned();
-    Some(Mount::Bind { source, target, access: Access::ReadOnly })
+    Some(Mount::Bind { source, target, access: MountAccess::ReadOnly })
 }
 
 pub(super) fn warn_about_remote_folders(

@@ -237,7 +237,7 @@ struct BuildMessage {
     #[serde(rename = "errorDetail")]
     error_detail: Option<BuildErrorDetail>,
     #[serde(rename = "progressDetail")]
-    progress: Option<PullProgress>,
+    progress: Option<BasePullProgress>,
     aux: Option<serde_json::Value>,
 }
 
@@ -247,7 +247,7 @@ struct BuildErrorDetail {
 }
 
 #[derive(Deserialize)]
-struct PullProgress {
+struct BasePullProgress {
     current: Option<u64>,
     total: Option<u64>,
 }

@@ -11,7 +11,7 @@ use bollard::models::{
 use serde_json::{Value, json};
 
 use super::super::spec::{
-    Access, ContainerSpec, HealthCheck, Mount, NetworkSpec, PortMapping, Privileges, Protocol, RestartPolicy,
+    ContainerSpec, HealthCheck, Mount, MountAccess, NetworkSpec, PortMapping, Privileges, Protocol, RestartPolicy,
     RootFilesystem, VolumeSpec,
 };
 
@@ -167,7 +167,7 @@ fn mounts(mounts: &[Mount]) -> (Vec<String>, Vec<DockerMount>) {
     for mount in mounts {
         match mount {
             Mount::Folder { source, target, access } => {
-                let mode = if *access == Access::ReadOnly { "ro" } else { "rw" };
+                let mode = if *access == MountAccess::ReadOnly { "ro" } else { "rw" };
                 binds.push(format!("{source}:{target}:{mode}"));
             }
             Mount::Bind { source, target, access } => typed.push(mounted(MountType::BIND, source, target, *access)),
@@ -175,7 +175,7 @@ fn mounts(mounts: &[Mount]) -> (Vec<String>, Vec<DockerMount>) {
                 typed.push(mounted(MountType::VOLUME, name.as_str(), target, *access));
             }
             Mount::Unnamed { target } => {
-                let unnamed = mounted(MountType::VOLUME, "", target, Access::ReadWrite);
+                let unnamed = mounted(MountType::VOLUME, "", target, MountAccess::ReadWrite);
                 typed.push(DockerMount { source: None, ..unnamed });
             }
             Mount::Tmpfs { .. } => {}
@@ -184,12 +184,12 @@ fn mounts(mounts: &[Mount]) -> (Vec<String>, Vec<DockerMount>) {
     (binds, typed)
 }
 
-fn mounted(typ: MountType, source: &str, target: &str, access: Access) -> DockerMount {
+fn mounted(typ: MountType, source: &str, target: &str, access: MountAccess) -> DockerMount {
     DockerMount {
         typ: Some(typ),
         source: Some(source.to_owned()),
         target: Some(target.to_owned()),
-        read_only: Some(access == Access::ReadOnly),
+        read_only: Some(access == MountAccess::ReadOnly),
         ..DockerMount::default()
     }
 }

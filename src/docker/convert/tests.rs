@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::*;
 use crate::docker::spec::{
-    Access, ContainerName, ContainerSpec, HealthCheck, LogDriver, Mount, NetworkSpec, PortMapping, Privileges,
+    ContainerName, ContainerSpec, HealthCheck, LogDriver, Mount, MountAccess, NetworkSpec, PortMapping, Privileges,
     Protocol, Resources, RestartPolicy, RootFilesystem, VolumeSpec,
 };
 use crate::docker::{ContainerStatus, HealthStatus, PublishedPort};
@@ -44,9 +44,9 @@ fn spec() -> ContainerSpec {
             },
         ],
         mounts: vec![
-            Mount::Bind { source: "/srv/a".into(), target: "/a".into(), access: Access::ReadOnly },
-            Mount::Folder { source: "/srv/b".into(), target: "/b".into(), access: Access::ReadWrite },
-            Mount::Volume { name: name("cache"), target: "/c".into(), access: Access::ReadWrite },
+            Mount::Bind { source: "/srv/a".into(), target: "/a".into(), access: MountAccess::ReadOnly },
+            Mount::Folder { source: "/srv/b".into(), target: "/b".into(), access: MountAccess::ReadWrite },
+            Mount::Volume { name: name("cache"), target: "/c".into(), access: MountAccess::ReadWrite },
             Mount::Tmpfs { target: "/tmp".into(), size: Some(64), mode: Some(0o1777), owner: Some(1001) },
         ],
         entrypoint: Some(Vec::new()),

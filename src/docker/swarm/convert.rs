@@ -15,7 +15,7 @@ use bollard::models::{
 
 use crate::docker::convert::{health, nano, nanoseconds, signed};
 use crate::docker::spec::{
-    Access, ContainerSpec, Mount, Protocol, RestartPolicy, RollingUpdate, RootFilesystem, ServiceSpec,
+    ContainerSpec, Mount, MountAccess, Protocol, RestartPolicy, RollingUpdate, RootFilesystem, ServiceSpec,
 };
 
 /// A secret that Swarm has, for one file.
@@ -167,11 +167,11 @@ fn ports(spec: &ContainerSpec) -> Vec<EndpointPortConfig> {
 
 /// Swarm's tmpfs has no owner.
 fn mount(mount: &Mount) -> DockerMount {
-    let of = |typ, source: Option<String>, access: Access| DockerMount {
+    let of = |typ, source: Option<String>, access: MountAccess| DockerMount {
         typ: Some(typ),
         source,
         target: Some(mount.target().to_owned()),
-        read_only: Some(access == Access::ReadOnly),
+        read_only: Some(access == MountAccess::ReadOnly),
         ..DockerMount::default()
     };
     match mount {
@@ -179,7 +179,7 @@ fn mount(mount: &Mount) -> DockerMount {
             of(MountType::BIND, Some(source.clone()), *access)
         }
         Mount::Volume { name, access, .. } => of(MountType::VOLUME, Some(name.to_string()), *access),
-        Mount::Unnamed { .. } => of(MountType::VOLUME, None, Access::ReadWrite),
+        Mount::Unnamed { .. } => of(MountType::VOLUME, None, MountAccess::ReadWrite),
         Mount::Tmpfs { size, mode, .. } => DockerMount {
             tmpfs_options: Some(MountTmpfsOptions {
                 size_bytes: size.map(signed),
@@ -187,7 +187,7 @@ fn mount(mount: &Mount) -> DockerMount {
                 mode: Some(mode.map_or(0o1777, |mode| i64::from(mode | 0o1777))),
                 options: None,
             }),
-            ..of(MountType::TMPFS, None, Access::ReadWrite)
+            ..of(MountType::TMPFS, None, MountAccess::ReadWrite)
         },
     }
 }

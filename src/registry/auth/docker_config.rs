@@ -36,13 +36,13 @@ pub(super) const HELPER_LIMITS: ChildLimits = ChildLimits { time: Duration::from
 pub(super) struct DockerConfig {
     /// For messages, with backticks.
     pub(super) name: String,
-    content: ConfigFile,
+    content: DockerConfigFile,
 }
 
 // No Debug: both hold secrets.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ConfigFile {
+struct DockerConfigFile {
     auths: Option<BTreeMap<String, Option<AuthEntry>>>,
     cred_helpers: Option<BTreeMap<String, String>>,
     creds_store: Option<String>,

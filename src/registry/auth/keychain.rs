@@ -27,7 +27,7 @@ pub struct Keychain {
 }
 
 enum Source {
-    Search(Box<Search>),
+    CredentialSearch(Box<CredentialSearch>),
     /// Each credential is the renewal of the one before it.
     Fixed(Vec<Credential>),
 }
@@ -37,12 +37,12 @@ type Slot = Arc<tokio::sync::Mutex<Cached>>;
 
 #[derive(Default)]
 struct Cached {
-    found: Option<Found>,
+    found: Option<FoundCredential>,
     renewals: usize,
 }
 
 #[derive(Clone)]
-struct Found {
+struct FoundCredential {
     credential: Credential,
     lifetime: Lifetime,
 }
@@ -81,14 +81,14 @@ impl Keychain {
         environment: &Environment,
         network: Arc<Network>,
     ) -> Result<Self, AuthError> {
-        let search = Search {
+        let search = CredentialSearch {
             explicit: ExplicitLogin::new(settings, registries)?,
             github_token: settings.github_token.as_ref().map(read_secret).transpose()?,
             config_dir: docker_config_dir(environment),
             environment: environment.clone(),
             network,
         };
-        Ok(Self { source: Source::Search(Box::new(search)), cache: Mutex::default() })
+        Ok(Self { source: Source::CredentialSearch(Box::new(search)), cache: Mutex::default() })
     }
 
     /// A keychain with the first of these credentials for every registry; each renewal takes the next one. Without any, access is
@@ -138,13 +138,13 @@ impl Keychain {
         Arc::clone(cache.entry((host.clone(), access)).or_default())
     }
 
-    async fn find(&self, host: &RegistryHost, access: Access, renewals: usize) -> Result<Found, AuthError> {
+    async fn find(&self, host: &RegistryHost, access: Access, renewals: usize) -> Result<FoundCredential, AuthError> {
         match &self.source {
-            Source::Search(search) => search.run(host, access).await,
+            Source::CredentialSearch(search) => search.run(host, access).await,
             Source::Fixed(credentials) => {
                 let lifetime = if renewals + 1 < credentials.len() { Lifetime::Renewable } else { Lifetime::Fixed };
                 let credential = credentials.get(renewals).cloned().unwrap_or_else(|| anonymous(Vec::new()));
-                Ok(Found { credential, lifetime })
+                Ok(FoundCredential { credential, lifetime })
             }
         }
     }
@@ -155,7 +155,7 @@ fn anonymous(tried: Vec<String>) -> Credential {
 }
 
 /// The places that may have a credential.
-struct Search {
+struct CredentialSearch {
     explicit: ExplicitLogin,
     github_token: Option<Sourced<Secret>>,
     environment: Environment,
@@ -166,13 +166,15 @@ struct Search {
 /// A login with its origin.
 type Match = (Login, String, Lifetime);
 
-impl Search {
-    async fn run(&self, host: &RegistryHost, access: Access) -> Result<Found, AuthError> {
+impl CredentialSearch {
+    async fn run(&self, host: &RegistryHost, access: Access) -> Result<FoundCredential, AuthError> {
         let mut tried = Vec::new();
         let found = self.first_match(host, access, &mut tried).await?;
         Ok(match found {
-            Some((login, origin, lifetime)) => Found { credential: Credential { login, origin, tried }, lifetime },
-            None => Found { credential: anonymous(tried), lifetime: Lifetime::Fixed },
+            Some((login, origin, lifetime)) => {
+                FoundCredential { credential: Credential { login, origin, tried }, lifetime }
+            }
+            None => FoundCredential { credential: anonymous(tried), lifetime: Lifetime::Fixed },
         })
     }
 

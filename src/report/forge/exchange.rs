@@ -34,7 +34,7 @@ pub(super) enum Idempotence {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct ApiRequest {
+pub(super) struct ForgeRequest {
     pub method: Method,
     /// With query, below the URL of the API.
     pub path: String,
@@ -42,7 +42,7 @@ pub(super) struct ApiRequest {
     pub repeat: Idempotence,
 }
 
-impl ApiRequest {
+impl ForgeRequest {
     pub fn get(path: String) -> Self {
         Self { method: Method::GET, path, body: None, repeat: Idempotence::Safe }
     }
@@ -80,7 +80,7 @@ pub(super) trait ForgeApi: Send + Sync {
     fn host(&self) -> &str;
     fn system(&self) -> CiSystem;
     fn is_from_fork(&self) -> bool;
-    fn send(&self, request: &ApiRequest) -> impl Future<Output = Result<ApiResponse, SendError>> + Send;
+    fn send(&self, request: &ForgeRequest) -> impl Future<Output = Result<ApiResponse, SendError>> + Send;
 }
 
 /// The requests for one report: their common deadline and purpose.
@@ -97,7 +97,7 @@ impl ApiCall {
     }
 
     /// A successful response; any other one is an error.
-    pub async fn send<T: ForgeApi>(self, api: &T, request: &ApiRequest) -> Result<ApiResponse, ForgeError> {
+    pub async fn send<T: ForgeApi>(self, api: &T, request: &ForgeRequest) -> Result<ApiResponse, ForgeError> {
         let mut waits = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(500))
             .with_factor(2.0)
@@ -124,7 +124,7 @@ impl ApiCall {
         }
     }
 
-    async fn attempt<T: ForgeApi>(self, api: &T, request: &ApiRequest) -> Result<ApiResponse, SendError> {
+    async fn attempt<T: ForgeApi>(self, api: &T, request: &ForgeRequest) -> Result<ApiResponse, SendError> {
         let no_response = || SendError::Unknown(String::new());
         match timeout_at(self.deadline, timeout(ATTEMPT_LIMIT, api.send(request))).await {
             Ok(Ok(result)) => result,
@@ -135,7 +135,7 @@ impl ApiCall {
     fn classify_response<T: ForgeApi>(
         self,
         api: &T,
-        request: &ApiRequest,
+        request: &ForgeRequest,
         response: &ApiResponse,
     ) -> (ForgeError, Retry) {
         let (host, action, status) = (api.host().to_owned(), self.action, response.status);
@@ -159,7 +159,7 @@ impl ApiCall {
         (error, retry)
     }
 
-    fn classify_send_error<T: ForgeApi>(self, api: &T, request: &ApiRequest, lost: SendError) -> (ForgeError, Retry) {
+    fn classify_send_error<T: ForgeApi>(self, api: &T, request: &ForgeRequest, lost: SendError) -> (ForgeError, Retry) {
         let (host, action) = (api.host().to_owned(), self.action);
         let retry = match (&lost, request.repeat) {
             (SendError::NotSent(_), _) | (_, Idempotence::Safe) => Retry::Soon,

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::error::ForgeError;
 use super::exchange::{
-    ApiCall, ApiRequest, ApiResponse, ForgeApi, Idempotence, MAX_RESPONSE, SendError, body_text, has_next_page,
+    ApiCall, ApiResponse, ForgeApi, ForgeRequest, Idempotence, MAX_RESPONSE, SendError, body_text, has_next_page,
     innermost_cause, retry_after_seconds,
 };
 use super::target::{CommentMarker, ForgeTarget, ReportedOutcome};
@@ -114,7 +114,7 @@ impl GitHubApi {
     /// The scopes of a personal token with access to the repository; `None` for other kinds of tokens.
     pub async fn scopes(&self, call: ApiCall) -> Result<Option<String>, ForgeError> {
         let path = format!("/repos/{}", self.target.repository);
-        let response = call.send(self, &ApiRequest::get(path)).await?;
+        let response = call.send(self, &ForgeRequest::get(path)).await?;
         Ok(response.scopes.filter(|scopes| !scopes.trim().is_empty()))
     }
 
@@ -168,7 +168,7 @@ impl GitHubApi {
     ) -> Result<Option<IssueComment>, ForgeError> {
         for page in 1..=MAX_PAGES {
             let path = self.path(&format!("issues/{number}/comments?per_page={PER_PAGE}&page={page}"));
-            let response = call.send(self, &ApiRequest::get(path)).await?;
+            let response = call.send(self, &ForgeRequest::get(path)).await?;
             let comments: Vec<IssueComment> = call.read(self, &response)?;
             let ours = |comment: &IssueComment| {
                 comment.body.as_deref().is_some_and(|body| marker.begins(body)) && comment.is_trusted()
@@ -185,13 +185,13 @@ impl GitHubApi {
 
     async fn update_comment(&self, call: ApiCall, id: u64, body: &str) -> Result<(), ForgeError> {
         let path = self.path(&format!("issues/comments/{id}"));
-        let request = ApiRequest::write(Method::PATCH, path, json!({ "body": body }), Idempotence::Safe);
+        let request = ForgeRequest::write(Method::PATCH, path, json!({ "body": body }), Idempotence::Safe);
         call.send(self, &request).await.map(drop)
     }
 
     async fn create_comment(&self, call: ApiCall, number: u64, body: &str) -> Result<(), ForgeError> {
         let path = self.path(&format!("issues/{number}/comments"));
-        let request = ApiRequest::write(Method::POST, path, json!({ "body": body }), Idempotence::Duplicates);
+        let request = ForgeRequest::write(Method::POST, path, json!({ "body": body }), Idempotence::Duplicates);
         call.send(self, &request).await.map(drop)
     }
 
@@ -218,7 +218,7 @@ impl GitHubApi {
             "transient_environment": self.target.pull_request.is_some(),
             "production_environment": self.target.pull_request.is_none() && environment == "production",
         });
-        let request = ApiRequest::write(Method::POST, self.path("deployments"), body, Idempotence::Duplicates);
+        let request = ForgeRequest::write(Method::POST, self.path("deployments"), body, Idempotence::Duplicates);
         match call.send(self, &request).await {
             Ok(response) => Ok(call.read::<GitHubDeployment, _>(self, &response)?.id),
             Err(
@@ -240,7 +240,7 @@ impl GitHubApi {
     ) -> Result<Option<u64>, ForgeError> {
         let environment: String = form_urlencoded::byte_serialize(environment.as_bytes()).collect();
         let path = self.path(&format!("deployments?sha={commit}&environment={environment}&per_page=100"));
-        let response = call.send(self, &ApiRequest::get(path)).await?;
+        let response = call.send(self, &ForgeRequest::get(path)).await?;
         let deployments: Vec<GitHubDeployment> = call.read(self, &response)?;
         Ok(deployments.into_iter().find(|deployment| deployment.is_of(app)).map(|deployment| deployment.id))
     }
@@ -261,7 +261,7 @@ impl GitHubApi {
             body["environment_url"] = json!(url);
         }
         let path = self.path(&format!("deployments/{id}/statuses"));
-        call.send(self, &ApiRequest::write(Method::POST, path, body, Idempotence::Safe)).await.map(drop)
+        call.send(self, &ForgeRequest::write(Method::POST, path, body, Idempotence::Safe)).await.map(drop)
     }
 
     /// The last status of a context counts, so repeating it is safe. `None` is a running build.
@@ -288,7 +288,7 @@ impl GitHubApi {
             body["target_url"] = json!(url);
         }
         let request =
-            ApiRequest::write(Method::POST, self.path(&format!("statuses/{commit}")), body, Idempotence::Safe);
+            ForgeRequest::write(Method::POST, self.path(&format!("statuses/{commit}")), body, Idempotence::Safe);
         call.send(self, &request).await.map(drop)
     }
 }
@@ -306,7 +306,7 @@ impl ForgeApi for GitHubApi {
         self.target.from_fork
     }
 
-    async fn send(&self, request: &ApiRequest) -> Result<ApiResponse, SendError> {
+    async fn send(&self, request: &ForgeRequest) -> Result<ApiResponse, SendError> {
         let path = request.path.as_str();
         let body = request.body.as_ref();
         let response = match request.method {

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::error::ForgeError;
 use super::exchange::{
-    ApiCall, ApiRequest, ApiResponse, ForgeApi, Idempotence, MAX_RESPONSE, SendError, body_text, has_next_page,
+    ApiCall, ApiResponse, ForgeApi, ForgeRequest, Idempotence, MAX_RESPONSE, SendError, body_text, has_next_page,
     retry_after_seconds, send_error,
 };
 use super::target::{CommentMarker, ForgeTarget};
@@ -60,11 +60,11 @@ impl GitLabApi {
                 return Ok(());
             }
             let path = self.notes(number, &format!("/{}", note.id));
-            let request = ApiRequest::write(Method::PUT, path, json!({ "body": body }), Idempotence::Safe);
+            let request = ForgeRequest::write(Method::PUT, path, json!({ "body": body }), Idempotence::Safe);
             return call.send(self, &request).await.map(drop);
         }
         let request =
-            ApiRequest::write(Method::POST, self.notes(number, ""), json!({ "body": body }), Idempotence::Duplicates);
+            ForgeRequest::write(Method::POST, self.notes(number, ""), json!({ "body": body }), Idempotence::Duplicates);
         match call.send(self, &request).await {
             Err(error @ (ForgeError::Unavailable { .. } | ForgeError::NoAnswer { .. })) => {
                 // It may have been created: check before creating another one.
@@ -80,7 +80,7 @@ impl GitLabApi {
 
     /// The user that the token belongs to.
     pub async fn current_user(&self, call: ApiCall) -> Result<GitLabUser, ForgeError> {
-        let response = call.send(self, &ApiRequest::get("/user".to_owned())).await?;
+        let response = call.send(self, &ForgeRequest::get("/user".to_owned())).await?;
         call.read(self, &response)
     }
 
@@ -93,7 +93,7 @@ impl GitLabApi {
     ) -> Result<Option<Note>, ForgeError> {
         for page in 1..=MAX_PAGES {
             let query = format!("?per_page=100&page={page}&sort=asc&order_by=created_at");
-            let response = call.send(self, &ApiRequest::get(self.notes(number, &query))).await?;
+            let response = call.send(self, &ForgeRequest::get(self.notes(number, &query))).await?;
             let notes: Vec<Note> = call.read(self, &response)?;
             let found = notes.into_iter().find(|note| note.author.id == me.id && marker.begins(&note.body));
             if found.is_some() || !response.has_next {
@@ -121,7 +121,7 @@ impl ForgeApi for GitLabApi {
         self.target.from_fork
     }
 
-    async fn send(&self, request: &ApiRequest) -> Result<ApiResponse, SendError> {
+    async fn send(&self, request: &ForgeRequest) -> Result<ApiResponse, SendError> {
         let url = format!("{}{}", self.target.api, request.path);
         let mut builder = self.http.request(request.method.clone(), url).header("PRIVATE-TOKEN", self.token.expose());
         if let Some(body) = &request.body {

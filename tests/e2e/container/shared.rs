@@ -3,7 +3,7 @@
 use futures_util::TryStreamExt;
 use futures_util::future::join_all;
 use nextdeploy::diagnostic::Diagnostic;
-use nextdeploy::docker::{Access, ArchiveContent, ArchiveEntry, ContainerError, EnsureOutcome, Mount, pack};
+use nextdeploy::docker::{ArchiveContent, ArchiveEntry, ContainerError, EnsureOutcome, Mount, MountAccess, pack};
 
 use super::{IDLE, Lab};
 
@@ -97,7 +97,8 @@ async fn files_reach_a_container_that_never_ran() {
     let mut spec = lab.spec("one", "process.stdout.write(require('fs').readFileSync('/keep/key', 'utf8'))");
     let volume = lab.volume("keep", "local", &[]);
     lab.containers.ensure_volume(&volume).await.unwrap();
-    spec.mounts = vec![Mount::Volume { name: volume.name.clone(), target: "/keep".into(), access: Access::ReadWrite }];
+    spec.mounts =
+        vec![Mount::Volume { name: volume.name.clone(), target: "/keep".into(), access: MountAccess::ReadWrite }];
     let id = lab.containers.create(&spec).await.unwrap().id;
     let content = ArchiveContent::File(b"hush".to_vec());
     let file = ArchiveEntry { path: "key".into(), mode: 0o440, user: 0, group: 7, content };

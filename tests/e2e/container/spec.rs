@@ -33,7 +33,7 @@ async fn every_field_reaches_the_container() {
         Mount::Folder {
             source: folder.to_str().unwrap().into(),
             target: "/folder".into(),
-            access: nextdeploy::docker::Access::ReadOnly,
+            access: nextdeploy::docker::MountAccess::ReadOnly,
         },
     ];
     spec.working_dir = Some("/tmp".into());
