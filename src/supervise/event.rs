@@ -99,7 +99,7 @@ impl fmt::Display for SupervisorEvent {
                 if *policy == RestartPolicy::No { Ok(()) } else { f.write_str("; the daemon restarts it") }
             }
             Self::DaemonLost { reason } => {
-                write!(f, "lost the connection to the daemon, reconnecting: {}", printable(reason))
+                write!(f, "disconnected from the daemon, reconnecting: {}", printable(reason))
             }
             Self::DaemonBack { after } => write!(f, "reconnected to the daemon after {} s", after.as_secs()),
             Self::LogsUnreadable { name, reason } => {

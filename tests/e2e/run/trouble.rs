@@ -95,7 +95,7 @@ fn invalid_options_are_rejected_before_anything_is_created() {
         ("log", "logging: {driver: no-such-log}\n", "container/log-driver", "`no-such-log`"),
         ("logoption", "logging: {driver: local, options: {colour: red}}\n", "container/log-driver", "`colour`"),
         ("cpus", "cpus: 1000\n", "container/cpus", "--cpus"),
-        ("network", "networkName: host\n", "launch/network", "no port can be published"),
+        ("network", "networkName: host\n", "launch/network", "publishes no ports"),
         ("label", "labels: {nextdeploy.app: x}\n", "settings/own-label", "c.yml:3:26"),
     ] {
         let run = check(name, &format!("{IDLE}{field}"), &[], 2);

@@ -20,7 +20,7 @@ fn a_daemon_that_comes_back_is_reconnected() {
     for (restarts, signal) in [(1, "-KILL"), (2, "-TERM")] {
         signal_second_daemon(signal);
         wait_for("the notice", || {
-            (supervisor.told().matches("lost the connection to the daemon").count() == restarts).then_some(())
+            (supervisor.told().matches("disconnected from the daemon, reconnecting").count() == restarts).then_some(())
         });
         assert_eq!(supervisor.get("/healthz").status, 503);
         assert_eq!(supervisor.metric("nextdeploy_daemon_up"), Some(0.0));
@@ -38,7 +38,7 @@ fn a_daemon_that_comes_back_is_reconnected() {
     wait_for("the restart", || (container.started_at() != started && container.status() == "running").then_some(()));
     let (code, told) = supervisor.end(Signal::TERM);
     assert_eq!(code, Some(143), "{told}");
-    assert_eq!(told.matches("lost the connection to the daemon").count(), 2, "{told}");
+    assert_eq!(told.matches("disconnected from the daemon, reconnecting").count(), 2, "{told}");
     // Each run of the container counts from 0 on; within a run nothing is lost or comes twice.
     let all = messages(&file, &container.name);
     let numbers: Vec<u32> = all.iter().map(|message| message.strip_prefix("tick ").unwrap().parse().unwrap()).collect();
