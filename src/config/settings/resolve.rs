@@ -196,13 +196,13 @@ impl Sources<'_> {
         Ok(Some(network))
     }
 
-    /// A command that only names the project's own build script is no setting.
+    /// A command that only names the project's own build script is not a setting.
     fn build_command(self) -> Result<Option<Sourced<String>>, SettingsError> {
         let own = |line: &str| parse::words(line).is_ok_and(|words| parse::is_own_script(&words, "build"));
         Ok(self.parsed(Setting::BuildCommand, parse::command_line)?.filter(|command| !own(&command.value)))
     }
 
-    /// A command that only names the project's own start script is no setting.
+    /// A command that only names the project's own start script is not a setting.
     fn start_command(self) -> Result<Option<Sourced<Vec<String>>>, SettingsError> {
         let Some(given) = self.one(Setting::StartCommand) else { return Ok(None) };
         let words = match &given.value {
