@@ -1,5 +1,4 @@
-//! Times by the tokens of Moment.js (momentjs.com, "Format") that tags are made of; localised formats and fractions of a second are
-//! left out. English.
+//! Times by the tokens of Moment.js (momentjs.com, "Format") that tags are made of. English.
 
 use chrono::{DateTime, Datelike, NaiveDate};
 use chrono_tz::Tz;
@@ -42,7 +41,8 @@ const TOKENS: &[(&str, &str)] = &[
     ("m", "%-M"),
     ("ss", "%S"),
     ("s", "%-S"),
-    ("SSS", ""),
+    // Times here are whole seconds.
+    ("S", "0"),
     ("X", "%s"),
     ("x", ""),
     ("ZZ", "%z"),
@@ -50,34 +50,68 @@ const TOKENS: &[(&str, &str)] = &[
     ("z", "%Z"),
 ];
 
-/// `seconds` since the epoch in `zone`; empty for a time that no calendar has. What stands in brackets or behind a backslash is literal.
+/// Tokens of Moment.js that are refused: localised formats, joined times, eras, ordinals. The longest first.
+const UNSUPPORTED: &[&str] = &[
+    "LTS", "LT", "L", "l", "Hmm", "hmm", "k", "Mo", "DDDo", "do", "wo", "Wo", "Qo", "YYYYY", "GGGGG", "ggggg", "e",
+    "N", "y",
+];
+
+/// Part of a format.
+enum Piece<'a> {
+    Literal(&'a str),
+    Token { token: &'static str, meaning: &'static str },
+    Unsupported(&'static str),
+}
+
+/// What stands in brackets or behind a backslash is literal.
+fn pieces(format: &str) -> impl Iterator<Item = Piece<'_>> {
+    let token = |text: &str| TOKENS.iter().find(|(token, _)| text.starts_with(token));
+    let mut rest = format;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let bracket = rest.strip_prefix('[').and_then(|inside| inside.split_once(']'));
+        if let Some((inside, after)) = bracket.filter(|(inside, _)| !inside.contains('[')) {
+            rest = after;
+            return Some(Piece::Literal(inside));
+        }
+        if let Some(after) = rest.strip_prefix('\\') {
+            let escaped = token(after).map_or(0, |(token, _)| token.len());
+            rest = &after[escaped..];
+            return Some(Piece::Literal(&after[..escaped]));
+        }
+        if let Some(unsupported) = UNSUPPORTED.iter().find(|token| rest.starts_with(*token)) {
+            rest = &rest[unsupported.len()..];
+            return Some(Piece::Unsupported(unsupported));
+        }
+        if let Some((token, meaning)) = token(rest) {
+            rest = &rest[token.len()..];
+            return Some(Piece::Token { token, meaning });
+        }
+        let (literal, after) = rest.split_at(first.len_utf8());
+        rest = after;
+        Some(Piece::Literal(literal))
+    })
+}
+
+/// The first token of Moment.js in `format` that [`format()`] does not support.
+pub(super) fn unsupported_token(format: &str) -> Option<&'static str> {
+    pieces(format).find_map(|piece| match piece {
+        Piece::Unsupported(token) => Some(token),
+        Piece::Literal(_) | Piece::Token { .. } => None,
+    })
+}
+
+/// `seconds` since the epoch in `zone`; empty for a time that no calendar has.
 pub(super) fn format(seconds: i64, format: &str, zone: Tz) -> String {
     let Some(time) = DateTime::from_timestamp(seconds, 0) else { return String::new() };
     let time = time.with_timezone(&zone);
-    let token = |text: &str| TOKENS.iter().find(|(token, _)| text.starts_with(token));
-    let mut result = String::new();
-    let mut rest = format;
-    while let Some(first) = rest.chars().next() {
-        let bracket = rest.strip_prefix('[').and_then(|inside| inside.split_once(']'));
-        if let Some((inside, after)) = bracket.filter(|(inside, _)| !inside.contains('[')) {
-            result.push_str(inside);
-            rest = after;
-        } else if let Some(after) = rest.strip_prefix('\\') {
-            let escaped = token(after).map_or(0, |(token, _)| token.len());
-            result.push_str(&after[..escaped]);
-            rest = &after[escaped..];
-        } else if let Some((token, meaning)) = token(rest) {
-            result.push_str(&match *meaning {
-                "" => field(token, &time),
-                meaning => time.format(meaning).to_string(),
-            });
-            rest = &rest[token.len()..];
-        } else {
-            result.push(first);
-            rest = &rest[first.len_utf8()..];
-        }
-    }
-    result
+    pieces(format)
+        .map(|piece| match piece {
+            Piece::Literal(text) | Piece::Unsupported(text) => text.to_owned(),
+            Piece::Token { token, meaning: "" } => field(token, &time),
+            Piece::Token { meaning, .. } => time.format(meaning).to_string(),
+        })
+        .collect()
 }
 
 fn field(token: &str, time: &DateTime<Tz>) -> String {
@@ -89,9 +123,8 @@ fn field(token: &str, time: &DateTime<Tz>) -> String {
         "ww" => format!("{week:02}"),
         "gg" => format!("{:02}", week_year.unsigned_abs() % 100),
         "gggg" => format!("{week_year:04}"),
-        "x" => time.timestamp_millis().to_string(),
-        // `SSS`; times here are whole seconds.
-        _ => "000".to_owned(),
+        // `x`
+        _ => time.timestamp_millis().to_string(),
     }
 }
 
@@ -137,6 +170,20 @@ mod tests {
         check("H hh A X x", "15 03 PM 1578669950 1578669950000");
         check("Z ZZ z", "+00:00 +0000 UTC");
         check("YY Y [[open] ü", "20 2020 [open ü");
+    }
+
+    #[test]
+    fn unsupported_tokens_are_found_unless_they_are_literal() {
+        for (pattern, expected) in [
+            ("YYYY L", Some("L")),
+            ("YYYYY", Some("YYYYY")),
+            ("Hmm", Some("Hmm")),
+            ("HH-mm wo", Some("wo")),
+            ("[release] YYYY", None),
+            ("YYYY-MM-DD HHmmss.SSS", None),
+        ] {
+            assert_eq!(unsupported_token(pattern), expected, "{pattern}");
+        }
     }
 
     #[test]

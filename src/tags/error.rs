@@ -51,6 +51,10 @@ diagnostics! {
         #[code("tags/expression")]
         #[hint("write expressions as `{{{{branch}}}}` or `{{{{date 'YYYYMMDD' tz='Europe/Berlin'}}}}`")]
         Expression { text: String, reason: &'static str },
+        #[error("the date format `{}` has the unsupported token `{token}`", shown(format))]
+        #[code("tags/date-token")]
+        #[hint("write `[{token}]` for the letters themselves; docs/tags.md names what is supported")]
+        DateToken { format: String, token: &'static str },
         #[error("unknown time zone `{}`", shown(name))]
         #[code("tags/time-zone")]
         #[hint("use a name of the IANA time zone database, such as `Europe/Berlin`")]

@@ -214,6 +214,9 @@ impl Expression {
 fn date_arguments(text: &str, arguments: &str) -> Result<(String, Tz), TagError> {
     let wrong = |reason| TagError::Expression { text: text.to_owned(), reason };
     let (format, rest) = quoted(arguments).ok_or_else(|| wrong("needs a format in quotes, such as 'YYYYMMDD'"))?;
+    if let Some(token) = super::date::unsupported_token(format) {
+        return Err(TagError::DateToken { format: format.to_owned(), token });
+    }
     let rest = rest.trim_start();
     if rest.is_empty() {
         return Ok((format.to_owned(), Tz::UTC));

@@ -122,7 +122,7 @@ fn answers_of_a_builder() {
     build(session, ("daemon/answer-too-long", "1 MiB"), |stream| endless(stream, "500 Internal Server Error", ""));
     build(build_of, ("daemon/answer-too-long", "1 MiB"), |stream| endless(stream, "500 Internal Server Error", ""));
     build(build_of, ("daemon/no-answer", ""), |stream| dripping(stream, "500 Internal Server Error", ""));
-    build(build_of, ("daemon/connection-lost", "longer than 4 MiB"), |stream| {
+    build(build_of, ("daemon/answer-too-long", "longer than 4 MiB"), |stream| {
         endless(stream, "200 OK", "{\"stream\":\"Step 1/2 : FROM node\\n\"}\n{\"stream\":\"");
     });
 }

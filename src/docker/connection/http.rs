@@ -242,12 +242,14 @@ impl<'a> ApiRequest<'a> {
 }
 
 impl Dialer {
+    fn too_long(&self, doing: &'static str, limit: usize) -> DaemonError {
+        DaemonError::AnswerTooLong { endpoint: self.name(), doing, limit }
+    }
+
     async fn read(&self, body: Incoming, doing: &'static str, limit: usize) -> Result<Bytes, DaemonError> {
         match read_body(body, limit).await {
             Ok(read) => Ok(read.bytes.into()),
-            Err(BodyError::TooLong { limit }) => {
-                Err(DaemonError::AnswerTooLong { endpoint: self.name(), doing, limit })
-            }
+            Err(BodyError::TooLong { limit }) => Err(self.too_long(doing, limit)),
             Err(BodyError::Broken(error)) => Err(self.lost(doing, error_chain(&error))),
         }
     }
@@ -370,6 +372,11 @@ impl AnswerStream {
 
     pub(crate) fn no_answer(&self, after: Duration) -> DaemonError {
         self.dialer.no_answer(after)
+    }
+
+    /// A message of the stream has more than `limit` bytes.
+    pub(super) fn too_long(&self, limit: usize) -> DaemonError {
+        self.dialer.too_long(self.doing, limit)
     }
 }
 

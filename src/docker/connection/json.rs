@@ -6,7 +6,6 @@ use serde::de::DeserializeOwned;
 
 use super::error::DaemonError;
 use super::http::AnswerStream;
-use crate::diagnostic::size_text;
 
 /// The messages of one answer.
 pub(crate) struct JsonStream<T> {
@@ -45,9 +44,22 @@ impl<T: DeserializeOwned> JsonStream<T> {
                 };
             };
             let fed = self.splitter.feed(&chunk, |value| self.ready.push_back(value));
-            self.failure = fed.err().map(|reason| self.answer.lost(reason));
+            self.failure = fed.err().map(|fault| match fault {
+                JsonFault::TooLong { limit } => self.answer.too_long(limit),
+                JsonFault::Invalid(error) => self.answer.lost(format!("invalid message: {error}")),
+            });
         }
     }
+}
+
+/// Why the splitter gives up.
+#[derive(Debug)]
+enum JsonFault {
+    /// A value has more bytes than `limit`.
+    TooLong {
+        limit: usize,
+    },
+    Invalid(serde_json::Error),
 }
 
 /// Finds the ends of objects, wherever the chunks are cut. Looks at each byte once and parses it once.
@@ -67,8 +79,8 @@ impl JsonSplitter {
         Self { limit, begun: Vec::new(), depth: 0, in_string: false, escaped: false }
     }
 
-    /// Gives every value that ends in `data` to `value`. The error is the reason.
-    fn feed<T: DeserializeOwned>(&mut self, data: &[u8], mut value: impl FnMut(T)) -> Result<(), String> {
+    /// Gives every value that ends in `data` to `value`.
+    fn feed<T: DeserializeOwned>(&mut self, data: &[u8], mut value: impl FnMut(T)) -> Result<(), JsonFault> {
         // Of the value in `data`, whose first bytes may be in `begun`.
         let mut start = 0;
         for (at, byte) in data.iter().enumerate() {
@@ -77,7 +89,7 @@ impl JsonSplitter {
                 continue;
             }
             if self.begun.len() + (at - start) >= self.limit {
-                return Err(format!("a message is longer than {}", size_text(self.limit as u64)));
+                return Err(JsonFault::TooLong { limit: self.limit });
             }
             match byte {
                 _ if self.escaped => self.escaped = false,
@@ -96,7 +108,7 @@ impl JsonSplitter {
                 self.begun.extend_from_slice(&data[start..=at]);
                 serde_json::from_slice(&std::mem::take(&mut self.begun))
             };
-            value(parsed.map_err(|error| format!("invalid message: {error}"))?);
+            value(parsed.map_err(JsonFault::Invalid)?);
             start = at + 1;
         }
         self.begun.extend_from_slice(&data[start..]);
@@ -115,7 +127,7 @@ mod tests {
 
     const LIMIT: usize = 100;
 
-    fn split(splitter: &mut JsonSplitter, data: &[u8]) -> Result<Vec<serde_json::Value>, String> {
+    fn split(splitter: &mut JsonSplitter, data: &[u8]) -> Result<Vec<serde_json::Value>, JsonFault> {
         let mut values = Vec::new();
         splitter.feed(data, |value| values.push(value)).map(|()| values)
     }
@@ -150,7 +162,7 @@ mod tests {
         let mut splitter = JsonSplitter::new(LIMIT);
         assert!(split(&mut splitter, b"{\"a\":\"").unwrap().is_empty());
         let error = (0..=LIMIT).find_map(|_| split(&mut splitter, b"x").err());
-        assert_eq!(error.as_deref(), Some("a message is longer than 100 bytes"));
+        assert!(matches!(error, Some(JsonFault::TooLong { limit: LIMIT })), "{error:?}");
         let long = format!("{{\"a\":\"{}\"}}", "x".repeat(LIMIT));
         assert!(split(&mut JsonSplitter::new(LIMIT), long.as_bytes()).is_err());
         let fits = format!("{{\"a\":\"{}\"}}\n", "x".repeat(LIMIT - 8));
