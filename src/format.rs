@@ -1,5 +1,6 @@
 //! Sizes, durations, counts, columns and untrusted log lines as people read them. Pure.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::secret::redact;
@@ -9,6 +10,11 @@ use crate::secret::redact;
 pub enum Colours {
     Keep,
     Drop,
+}
+
+/// The items with `separator` between them.
+pub fn joined<T: fmt::Display>(items: &[T], separator: &str) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(separator)
 }
 
 /// One line of untrusted output, without secrets, that can neither move the cursor nor begin another line: of escape sequences only

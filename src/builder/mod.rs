@@ -20,6 +20,7 @@ pub use step_name::{shorten, step_name};
 use crate::config::settings::{CacheUse, PullPolicy};
 pub use crate::docker::LogStream;
 use crate::image::dockerfile::BuildContext;
+use crate::image_ref::ImageRef;
 use crate::secret::Secret;
 
 /// One build, complete: equal requests give equal images.
@@ -29,7 +30,7 @@ pub struct BuildRequest {
     /// Path of the Dockerfile inside the context.
     pub dockerfile: String,
     /// Complete references; the first one is the primary.
-    pub tags: Vec<String>,
+    pub tags: Vec<ImageRef>,
     /// `linux/amd64`; `None` is the daemon's own.
     pub platform: Option<String>,
     pub target: Option<String>,

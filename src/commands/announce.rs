@@ -88,12 +88,15 @@ impl<'a> ForgeReport<'a> {
         }
         let pushed: Vec<(String, String)> = match push {
             PushReport::Done(result) => {
-                result.pushed.iter().map(|pushed| (pushed.reference.clone(), pushed.digest.clone())).collect()
+                result.pushed.iter().map(|pushed| (pushed.reference.to_string(), pushed.digest.clone())).collect()
             }
             PushReport::NotWanted | PushReport::Skipped(_) => Vec::new(),
         };
-        let references: Vec<String> =
-            if pushed.is_empty() { image.tags.clone() } else { pushed.iter().map(|(name, _)| name.clone()).collect() };
+        let references: Vec<String> = if pushed.is_empty() {
+            image.tags.iter().map(ToString::to_string).collect()
+        } else {
+            pushed.iter().map(|(name, _)| name.clone()).collect()
+        };
         let messages: Vec<String> = warnings.iter().map(|warning| warning.message.clone()).collect();
         let (cached_steps, counted_steps) = record.cache_hits();
         let result = CommentResult::Built {

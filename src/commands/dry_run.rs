@@ -6,6 +6,7 @@ use super::{Session, to_json};
 use crate::diagnostic::ExitCode;
 use crate::docker::connection::find_endpoint;
 use crate::error::Error;
+use crate::format::joined;
 use crate::image::dockerfile::BuilderBackend;
 use crate::image::plan::ImagePlan;
 use crate::image_ref::RegistryKind;
@@ -45,7 +46,7 @@ fn print(session: &Session, json: bool, prepared: &Prepared) -> Result<(), Error
         ("Plan", report::render_plan(plan)),
         ("Dockerfile", dockerfile.clone()),
         ("Build context", report::render_context(&request.context)),
-        ("Tags", request.tags.join("\n")),
+        ("Tags", joined(&request.tags, "\n")),
         ("Calls that a build would make", report::render_calls(&calls)),
     ];
     let text: Vec<String> =

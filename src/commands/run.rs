@@ -82,10 +82,8 @@ fn build(
     }
     let mut words = words.clone();
     words.directory = Some(folder.to_path_buf());
-    Ok(build::build_image(session, &words)?.map(|image| {
-        let name = image.tags.first().cloned().unwrap_or(image.id);
-        Sourced::new(name, Origin::Derived("the build".to_owned()))
-    }))
+    Ok(build::build_image(session, &words)?
+        .map(|image| Sourced::new(image.name(), Origin::Derived("the build".to_owned()))))
 }
 
 enum RunOutcome {

@@ -130,7 +130,7 @@ impl Engine {
     }
 
     /// The image `id`, which was built with `tags`.
-    pub(super) async fn inspect_built(&self, id: &str, tags: &[String]) -> Result<BuiltImage, DaemonError> {
+    pub(super) async fn inspect_built(&self, id: &str, tags: &[ImageRef]) -> Result<BuiltImage, DaemonError> {
         let image = LocalImage::new(self, self.get(INSPECTION, &format!("/images/{id}/json")).read().await?)?;
         let mut history: Vec<HistoryEntry> = self.get("image history", &format!("/images/{id}/history")).read().await?;
         history.reverse();

@@ -6,6 +6,8 @@ pub mod plan;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::image_ref::ImageRef;
+
 /// The result of a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -13,13 +15,20 @@ pub struct BuiltImage {
     /// Image id, `sha256:…`.
     pub id: String,
     /// References that point at the image.
-    pub tags: Vec<String>,
+    pub tags: Vec<ImageRef>,
     /// `linux/amd64`.
     pub platform: String,
     /// Sum of the uncompressed layers in bytes.
     pub size: u64,
     /// Base first.
     pub layers: Vec<ImageLayer>,
+}
+
+impl BuiltImage {
+    /// Its first tag, else its ID.
+    pub fn name(&self) -> String {
+        self.tags.first().map_or_else(|| self.id.clone(), ToString::to_string)
+    }
 }
 
 /// One layer with the instruction that made it.
@@ -55,7 +64,8 @@ pub struct AppRoutes {
 #[serde(rename_all = "camelCase")]
 pub struct PushedReference {
     /// With tag: `ghcr.io/acme/shop:1.2.3`.
-    pub reference: String,
+    #[schemars(with = "String")]
+    pub reference: ImageRef,
     /// Digest of the manifest, `sha256:…`.
     pub digest: String,
     /// Size of the manifest in bytes.
@@ -72,14 +82,6 @@ impl PushedReference {
 
     /// `ghcr.io/acme/shop@sha256:…`, which always names this very image.
     pub fn by_digest(&self) -> String {
-        format!("{}@{}", self.repository(), self.digest)
-    }
-
-    /// `ghcr.io/acme/shop`.
-    pub fn repository(&self) -> &str {
-        match self.reference.rsplit_once(':') {
-            Some((repository, tag)) if !tag.contains('/') => repository,
-            _ => &self.reference,
-        }
+        format!("{}@{}", self.reference.repository(), self.digest)
     }
 }

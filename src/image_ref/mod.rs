@@ -168,7 +168,7 @@ impl fmt::Display for ImageRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = self.repository();
         push_suffix(&mut text, self.tag.as_deref(), self.digest.as_deref());
-        f.write_str(&text)
+        f.pad(&text)
     }
 }
 

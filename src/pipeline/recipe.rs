@@ -54,7 +54,7 @@ pub(super) fn write(
     let request = BuildRequest {
         context,
         dockerfile: path,
-        tags: plan.tags.iter().map(|tag| tag.value.to_string()).collect(),
+        tags: plan.tags.iter().map(|tag| tag.value.clone()).collect(),
         platform: settings.platform.as_ref().map(|platform| platform.value.clone()),
         target: settings.target.as_ref().map(|target| target.value.clone()),
         build_args,

@@ -18,6 +18,7 @@ use crate::host::Environment;
 use crate::image::dockerfile::BuilderBackend;
 use crate::image::plan::{CA_SECRET, ImagePlan};
 use crate::image::{AppRoutes, BuiltImage, PushedReference};
+use crate::image_ref::ImageRef;
 use crate::registry::transfer::PushOutcome;
 
 /// Names of the image under which the previous image is looked up.
@@ -356,9 +357,9 @@ impl Built {
     }
 }
 
-async fn find_previous(store: &impl ImageStore, names: &[String]) -> Option<BuiltImage> {
+async fn find_previous(store: &impl ImageStore, names: &[ImageRef]) -> Option<BuiltImage> {
     for name in names.iter().take(PREVIOUS_NAMES) {
-        if let Some(previous) = store.find(name).await {
+        if let Some(previous) = store.find(&name.to_string()).await {
             return Some(previous);
         }
     }

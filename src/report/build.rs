@@ -66,6 +66,7 @@ mod tests {
     use super::*;
     use crate::builder::{BuildEvent, StepId, StepOutcome};
     use crate::image::ImageLayer;
+    use crate::image_ref::ImageRef;
 
     #[test]
     fn result_with_layers_cache_hits_and_times() {
@@ -87,7 +88,7 @@ mod tests {
             |created_by: &str, size| ImageLayer { diff_id: "sha256:0".into(), size, created_by: created_by.into() };
         let image = BuiltImage {
             id: "sha256:abc".into(),
-            tags: vec!["shop:1".into(), "shop:latest".into()],
+            tags: ["shop:1", "shop:latest"].map(|tag| ImageRef::parse(tag).unwrap()).to_vec(),
             platform: "linux/amd64".into(),
             size: 182_000_000,
             layers: vec![layer("", 170_000_000), layer("COPY /out/server ./", 12_000_000)],

@@ -1,5 +1,6 @@
 //! The outputs of a run for later steps of a job, under the names of the action's outputs.
 
+use crate::format::joined;
 use crate::image::plan::ImagePlan;
 use crate::image::{BuiltImage, PushedReference};
 use crate::image_ref::ImageRef;
@@ -50,17 +51,17 @@ impl Outputs {
             ImageState::Missing => (None, Vec::new()),
         };
         let first = source.pushed.first();
-        let name = first.map(|pushed| pushed.reference.clone()).or_else(|| tags.first().cloned()).unwrap_or_default();
-        let image = first.map_or_else(|| name.clone(), |pushed| format!("{name}@{}", pushed.digest));
-        let reference = ImageRef::parse(&name).ok();
+        let reference = first.map(|pushed| &pushed.reference).or_else(|| tags.first());
+        let name = reference.map(ToString::to_string).unwrap_or_default();
+        let image = first.map_or(name, PushedReference::pinned);
         let manager = source.facts.map(|facts| facts.package_manager.value.to_string().replacen(' ', "@", 1));
         let node = source.plan.map(|plan| plan.node_major.value);
         let node = node.or_else(|| source.facts.map(|facts| facts.node.value.major));
         let mut outputs = Self(vec![
             ("image", image),
-            ("repository", reference.as_ref().map(ImageRef::repository).unwrap_or_default()),
-            ("tag", reference.and_then(|reference| reference.tag).unwrap_or_default()),
-            ("tags", tags.join("\n")),
+            ("repository", reference.map(ImageRef::repository).unwrap_or_default()),
+            ("tag", reference.and_then(|reference| reference.tag.clone()).unwrap_or_default()),
+            ("tags", joined(&tags, "\n")),
             ("digest", first.map(|pushed| pushed.digest.clone()).unwrap_or_default()),
             ("image-id", built.map(|image| image.id.clone()).unwrap_or_default()),
             ("size", built.map(|image| image.size.to_string()).unwrap_or_default()),
@@ -130,8 +131,8 @@ impl Outputs {
     }
 }
 
-fn planned_tags(plan: &ImagePlan) -> Vec<String> {
-    plan.tags.iter().map(|tag| tag.value.to_string()).collect()
+fn planned_tags(plan: &ImagePlan) -> Vec<ImageRef> {
+    plan.tags.iter().map(|tag| tag.value.clone()).collect()
 }
 
 fn utf16(text: &str) -> usize {
@@ -161,14 +162,16 @@ mod tests {
         let sample = Sample::new("pnpm", Some("10.12.4"), "16.4.5");
         let plan = sample.plan();
         let pushed = [PushedReference {
-            reference: "ghcr.io:443/acme/shop:1.2".into(),
+            reference: ImageRef::parse("ghcr.io:443/acme/shop:1.2").unwrap(),
             digest: "sha256:0d".into(),
             manifest_size: 1,
             unchanged: false,
         }];
         let image = BuiltImage {
             id: "sha256:id".into(),
-            tags: vec!["ghcr.io:443/acme/shop:1.2".into(), "ghcr.io:443/acme/shop:1".into()],
+            tags: ["ghcr.io:443/acme/shop:1.2", "ghcr.io:443/acme/shop:1"]
+                .map(|tag| ImageRef::parse(tag).unwrap())
+                .to_vec(),
             platform: "linux/amd64".into(),
             size: 7,
             layers: Vec::new(),

@@ -7,9 +7,11 @@ use serde::Serialize;
 
 use super::transfer::PushResult;
 use crate::diagnostic::printable_path;
+use crate::format::joined;
 use crate::image::dockerfile::{BuildContext, ContextContent};
 use crate::image::plan::ImagePlan;
 use crate::image::{BuiltImage, ImageLayer, PushedReference};
+use crate::image_ref::ImageRef;
 use crate::pipeline::{Attempted, BuildRecord, Built, Planned};
 use crate::project::ProjectFacts;
 
@@ -20,7 +22,8 @@ pub struct BuildResult {
     pub schema_version: u32,
     /// The primary reference.
     pub image: String,
-    pub tags: Vec<String>,
+    #[schemars(with = "Vec<String>")]
+    pub tags: Vec<ImageRef>,
     /// `sha256:…` of the image's configuration.
     pub image_id: String,
     /// `linux/amd64`.
@@ -102,7 +105,7 @@ impl BuildResult {
         let planned = plan.warnings.iter().map(|warning| warning.message.clone());
         Self {
             schema_version: 1,
-            image: image.tags.first().cloned().unwrap_or_else(|| image.id.clone()),
+            image: image.name(),
             tags: image.tags.clone(),
             image_id: image.id.clone(),
             platform: image.platform.clone(),
@@ -148,7 +151,7 @@ impl BuildResult {
     pub fn metadata_file(&self) -> serde_json::Value {
         let mut file = serde_json::json!({
             "containerimage.config.digest": self.image_id,
-            "image.name": self.tags.join(","),
+            "image.name": joined(&self.tags, ","),
             "nextdeploy.result": self,
         });
         if let Some(digest) = &self.digest {
@@ -167,7 +170,7 @@ pub struct DryRun<'a> {
     pub plan: &'a ImagePlan,
     pub dockerfile: &'a str,
     pub context: Vec<ContextLine>,
-    pub tags: &'a [String],
+    pub tags: &'a [ImageRef],
     pub calls: &'a [OutsideCall],
 }
 

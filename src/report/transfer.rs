@@ -254,7 +254,7 @@ fn layers_text(record: &TransferRecord) -> String {
 /// The result of a push for people; ends with a newline.
 pub fn render_push(outcome: &PushOutcome, record: &TransferRecord) -> String {
     let mut text = String::new();
-    let width = outcome.pushed.iter().map(|pushed| pushed.reference.len()).max().unwrap_or(0);
+    let width = outcome.pushed.iter().map(|pushed| pushed.reference.to_string().len()).max().unwrap_or(0);
     for (index, pushed) in outcome.pushed.iter().enumerate() {
         let title = if index == 0 { "Pushed    " } else { "          " };
         let unchanged = if pushed.unchanged { "  unchanged" } else { "" };
@@ -294,6 +294,7 @@ pub fn render_pull(image: &PulledImage, record: &TransferRecord) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image_ref::ImageRef;
     use crate::registry::transfer::{FailedPush, TransferError};
 
     fn digest(letter: char) -> String {
@@ -303,7 +304,7 @@ mod tests {
     #[test]
     fn result_of_a_push_with_failures() {
         let pushed = |reference: &str, unchanged| PushedReference {
-            reference: reference.to_owned(),
+            reference: ImageRef::parse(reference).unwrap(),
             digest: digest('a'),
             manifest_size: 1_574,
             unchanged,

@@ -30,7 +30,7 @@ async fn build(target: &str) -> Image {
     ];
     let engine = harness::engine(&[]).await;
     let (events, _) = mpsc::channel(1);
-    let image = Image { engine: Engine::default(), tag: request.tags[0].clone() };
+    let image = Image { engine: Engine::default(), tag: request.tags[0].to_string() };
     let run = BuildRun { engine: &engine, request: &request, events };
     run.build(ContextBody::of(BuildContext { entries }), pending()).await.unwrap_or_else(|error| panic!("{error}"));
     image

@@ -25,7 +25,7 @@ pub(super) fn build_uri(request: &BuildRequest, backend: BuilderBackend, session
     let mut uri = Uri::new("/build");
     uri.add("dockerfile", &request.dockerfile);
     for tag in &request.tags {
-        uri.add("t", tag);
+        uri.add("t", &tag.to_string());
     }
     for (name, map) in [("buildargs", &request.build_args), ("labels", &request.labels)] {
         if !map.is_empty() {

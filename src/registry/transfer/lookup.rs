@@ -213,7 +213,7 @@ impl<'a> PushedManifest<'a> {
             let put = client.put_manifest(reference.tag_or_latest(), &self.media_type, &self.bytes);
             self.lookup.checked(timeout(LOOKUP, put).await.ok()?).ok()?;
         }
-        let (reference, digest) = (reference.to_string(), self.digest.clone());
+        let (reference, digest) = (reference.clone(), self.digest.clone());
         Some(PushedReference { reference, digest, manifest_size: self.bytes.len() as u64, unchanged })
     }
 }

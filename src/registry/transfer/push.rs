@@ -222,7 +222,7 @@ impl PushRun<'_> {
             },
         };
         let unchanged = push.before.as_ref() == Some(&digest);
-        Ok(PushedReference { reference: reference.to_string(), digest, manifest_size, unchanged })
+        Ok(PushedReference { reference: reference.clone(), digest, manifest_size, unchanged })
     }
 
     /// One request to the daemon.
@@ -256,13 +256,14 @@ impl PushRun<'_> {
         refused: TransferError,
     ) -> Result<PushedReference, TransferError> {
         let Some(theirs) = self.remote_manifest(push.reference).await else { return Err(refused) };
-        let reference = push.reference.to_string();
-        if is_same(push.image, push.reference, &theirs) {
+        let reference = push.reference.clone();
+        if is_same(push.image, &reference, &theirs) {
             let RemoteManifest { digest, size, .. } = theirs;
             return Ok(PushedReference { reference, digest, manifest_size: size, unchanged: true });
         }
         let RemoteManifest { digest, config, .. } = theirs;
         let theirs = config.unwrap_or_else(|| digest.clone());
+        let reference = reference.to_string();
         Err(TransferError::ImmutableTag { reference, ours: push.image.id.clone(), theirs, digest })
     }
 
@@ -274,7 +275,7 @@ impl PushRun<'_> {
 
     async fn succeed(&self, record: &Mutex<PushRecord>, index: usize, pushed: PushedReference) {
         let event = TransferEvent::Finished {
-            reference: pushed.reference.clone(),
+            reference: pushed.reference.to_string(),
             digest: pushed.digest.clone(),
             unchanged: pushed.unchanged,
         };

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use super::dialect::{Annotation, Dialect, FileMode, FileWrite, LogGroup, PublishedOutputs, file_of};
 use crate::diagnostic::printable_path;
 use crate::host::Environment;
-use crate::image_ref::ImageRef;
 
 /// The runners of this family differ in their features.
 pub(super) struct GitHub {
@@ -119,8 +118,7 @@ fn output_entry(name: &str, value: &str, token: &str) -> String {
 fn artifact_lines(published: PublishedOutputs<'_>) -> String {
     let mut subjects: Vec<(String, &str)> = Vec::new();
     for pushed in published.pushed {
-        let Ok(reference) = ImageRef::parse(&pushed.reference) else { continue };
-        let name = reference.repository();
+        let name = pushed.reference.repository();
         if !subjects.iter().any(|(known, _)| *known == name) {
             subjects.push((name, &pushed.digest));
         }

@@ -4,7 +4,6 @@
 
 use super::dialect::{Dialect, FileMode, FileWrite, LogGroup, PublishedOutputs, file_of};
 use crate::host::Environment;
-use crate::image_ref::ImageRef;
 use crate::repo::{ANNOTATIONS_REPORT, DOTENV_REPORT};
 
 pub(super) struct GitLab;
@@ -63,8 +62,8 @@ fn links(published: PublishedOutputs<'_>, environment: &Environment) -> Vec<serd
     published
         .pushed
         .iter()
-        .filter_map(|pushed| {
-            let reference = ImageRef::parse(&pushed.reference).ok()?;
+        .map(|pushed| {
+            let reference = &pushed.reference;
             let url = match project {
                 Some(project) if registry.is_some() && reference.domain.as_deref() == registry => {
                     format!("{project}/container_registry")
@@ -77,7 +76,7 @@ fn links(published: PublishedOutputs<'_>, environment: &Environment) -> Vec<serd
                         .map_or_else(|| format!("hub.docker.com/r/{}", reference.path), |_| reference.repository())
                 ),
             };
-            Some(serde_json::json!({ "external_link": { "label": format!("Image {}", pushed.reference), "url": url } }))
+            serde_json::json!({ "external_link": { "label": format!("Image {reference}"), "url": url } })
         })
         .collect()
 }

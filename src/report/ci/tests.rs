@@ -8,6 +8,7 @@ use crate::diagnostic::ExitCode;
 use crate::host::Environment;
 use crate::image::PushedReference;
 use crate::image::plan::sample::Sample;
+use crate::image_ref::ImageRef;
 use crate::report::outputs::{ImageState, OutputSource, Outputs};
 
 const ALL: [CiSystem; 10] = [
@@ -89,7 +90,7 @@ fn published<T>(pushed: &[PushedReference], run: impl FnOnce(PublishedOutputs<'_
 
 fn pushed() -> [PushedReference; 2] {
     ["registry.example.com/acme/shop:1.2.3", "registry.example.com/acme/shop:latest"].map(|reference| PushedReference {
-        reference: reference.to_owned(),
+        reference: ImageRef::parse(reference).unwrap(),
         digest: format!("sha256:{}", "ab".repeat(32)),
         manifest_size: 1234,
         unchanged: false,

@@ -170,15 +170,16 @@ fn change(before: u64, now: u64) -> String {
 
 fn head_rows(summary: &Summary<'_>) -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
-    let tags: Vec<String> = match (summary.image, summary.plan) {
+    let tags: Vec<ImageRef> = match (summary.image, summary.plan) {
         (Some(image), _) => image.tags.clone(),
-        (None, Some(plan)) => plan.tags.iter().map(|tag| tag.value.to_string()).collect(),
+        (None, Some(plan)) => plan.tags.iter().map(|tag| tag.value.clone()).collect(),
         (None, None) => Vec::new(),
     };
-    let pushed = |tag: &str| summary.pushed.iter().any(|pushed| pushed.reference == tag);
-    let partly_pushed = !summary.pushed.is_empty() && !tags.iter().all(|tag| pushed(tag));
-    let tags =
-        tags.iter().map(|tag| format!("{}{}", code(tag), if partly_pushed && pushed(tag) { " (pushed)" } else { "" }));
+    let pushed = |tag: &ImageRef| summary.pushed.iter().any(|pushed| pushed.reference == *tag);
+    let partly_pushed = !summary.pushed.is_empty() && !tags.iter().all(pushed);
+    let tags = tags.iter().map(|tag| {
+        format!("{}{}", code(&tag.to_string()), if partly_pushed && pushed(tag) { " (pushed)" } else { "" })
+    });
     let shown = at_most(SHOWN_TAGS, tags);
     if !shown.is_empty() {
         rows.push(("Image", shown.join("<br>")));
@@ -209,16 +210,13 @@ fn commands(summary: &Summary<'_>) -> String {
     let (Some(image), Ending::Done) = (summary.image, summary.ending) else { return String::new() };
     let port = summary.plan.map_or(3000, |plan| plan.runtime.port.value);
     let pushed = summary.pushed.first();
-    let pull = pushed.and_then(|pushed| {
-        let repository = ImageRef::parse(&pushed.reference).ok()?.repository();
-        Some(format!("{repository}@{}", pushed.digest))
-    });
-    let run = pushed.map(|pushed| &pushed.reference).or_else(|| image.tags.first()).unwrap_or(&image.id);
+    let pull = pushed.map(PushedReference::by_digest);
+    let run = pushed.map_or_else(|| image.name(), |pushed| pushed.reference.to_string());
     let mut lines = String::new();
     if let Some(pull) = pull.filter(|pull| is_plain(pull)) {
         let _ = writeln!(lines, "docker pull {pull}");
     }
-    if is_plain(run) {
+    if is_plain(&run) {
         let _ = writeln!(lines, "docker run --rm -p {port}:{port} {run}");
     }
     if lines.is_empty() { lines } else { block("sh", &lines) }

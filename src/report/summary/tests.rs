@@ -10,6 +10,7 @@ use crate::diagnostic::{Location, Warning};
 use crate::image::plan::ImagePlan;
 use crate::image::plan::sample::{Sample, from_flag};
 use crate::image::{AppRoutes, BuiltImage, ImageLayer, PushedReference};
+use crate::image_ref::ImageRef;
 use crate::pipeline::BuildRecord;
 use crate::project::{DotenvFile, ProjectFacts};
 use crate::secret::Secret;
@@ -64,7 +65,9 @@ impl SampleRun {
         let id = |text: &str| format!("sha256:{}", text.repeat(32));
         let image = BuiltImage {
             id: id("1f"),
-            tags: ["1.2.3", "1.2", "latest"].map(|tag| format!("ghcr.io/acme/shop:{tag}")).to_vec(),
+            tags: ["1.2.3", "1.2", "latest"]
+                .map(|tag| ImageRef::parse(&format!("ghcr.io/acme/shop:{tag}")).unwrap())
+                .to_vec(),
             platform: "linux/amd64".to_owned(),
             size: 264_921_511,
             layers: vec![
@@ -107,7 +110,7 @@ impl SampleRun {
             },
             pushed: ["1.2.3", "1.2", "latest"]
                 .map(|tag| PushedReference {
-                    reference: format!("ghcr.io/acme/shop:{tag}"),
+                    reference: ImageRef::parse(&format!("ghcr.io/acme/shop:{tag}")).unwrap(),
                     digest: id("d1"),
                     manifest_size: 1_900,
                     unchanged: false,
@@ -251,7 +254,7 @@ fn page_with(word: &str) -> String {
         ("[deps 1/1] RUN npm ci", StepOutcome::Done, 0, 9),
         (&format!("[build 1/1] RUN x{word}"), StepOutcome::Done, 9, 9),
     ]);
-    run.image.tags = vec![word.to_owned()];
+    run.image.tags = vec![ImageRef { domain: None, path: word.to_owned(), tag: None, digest: None }];
     run.image.platform = word.to_owned();
     run.image.layers.push(layer("7", &format!("RUN x{word}"), 5));
     run.plan.runtime.environment.insert(word.to_owned(), from_flag(word.to_owned(), "--env"));

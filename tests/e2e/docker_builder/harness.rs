@@ -11,6 +11,7 @@ use nextdeploy::docker::connection::{Address, Endpoint, Engine};
 use nextdeploy::host::Environment;
 use nextdeploy::image::BuiltImage;
 use nextdeploy::image::dockerfile::{BuildContext, ContextContent, ContextEntry};
+use nextdeploy::image_ref::ImageRef;
 use nextdeploy::origin::Origin;
 use tokio::sync::mpsc;
 
@@ -20,7 +21,7 @@ pub fn request(tag: &str) -> BuildRequest {
     BuildRequest {
         context: BuildContext::default(),
         dockerfile: "Dockerfile".into(),
-        tags: vec![format!("nd-builder-test:{tag}")],
+        tags: vec![ImageRef::parse(&format!("nd-builder-test:{tag}")).unwrap()],
         platform: None,
         target: None,
         build_args: BTreeMap::new(),

@@ -12,6 +12,7 @@ use nextdeploy::config::settings::CacheUse;
 use nextdeploy::diagnostic::{Diagnostic, ExitCode};
 use nextdeploy::docker::build::ContextBody;
 use nextdeploy::image::dockerfile::{BuildContext, BuilderBackend, ContextContent, ContextEntry};
+use nextdeploy::image_ref::ImageRef;
 use nextdeploy::secret::Secret;
 
 #[tokio::test]
@@ -20,7 +21,7 @@ async fn a_build_produces_tags_labels_and_layers() {
     let engine = engine(&[]).await;
     assert_eq!(engine.builder, BuilderBackend::BuildKit);
     let mut request = request("full");
-    request.tags.push("nd-builder-test:second".into());
+    request.tags.push(ImageRef::parse("nd-builder-test:second").unwrap());
     request.labels.insert("nd.label".into(), "a \"b\" & c".into());
     request.build_args.insert("WORD".into(), "from the arg".into());
     request.target = Some("wanted".into());
@@ -125,7 +126,7 @@ async fn a_failing_step_is_reported_with_exit_code_and_log() {
 async fn builder_rejections_are_explained() {
     let engine = engine(&[]).await;
     let mut bad_tag = request("x");
-    bad_tag.tags = vec!["Nd-Upper:1".into()];
+    bad_tag.tags[0].path = "Nd-Upper".to_owned();
     let mut bad_target = request("x");
     bad_target.target = Some("zzz".into());
     for (request, dockerfile, code, word) in [
@@ -226,7 +227,7 @@ async fn the_classic_builder_builds_and_reports_what_it_does_not_support() {
     let engine = engine(&[("DOCKER_BUILDKIT", "0")]).await;
     assert_eq!(engine.builder, BuilderBackend::Classic);
     let mut request = request("classic");
-    request.tags.push("nd-builder-test:classic-two".into());
+    request.tags.push(ImageRef::parse("nd-builder-test:classic-two").unwrap());
     request.memory = Some(3 << 30);
     let dockerfile = format!("{BASE}ENV A=1\nRUN echo {} > /word\n", unique());
     let first = build(&engine, &request, &dockerfile).await;
