@@ -19,7 +19,7 @@ pub enum ExitCode {
     Bug = 1,
     /// A flag, variable or configuration value that makes no sense.
     Usage = 2,
-    /// The project cannot be built as asked.
+    /// The project cannot be built as requested.
     Project = 3,
     /// The build itself failed, or there is no daemon to run it.
     Build = 4,
@@ -29,7 +29,7 @@ pub enum ExitCode {
     Push = 6,
     /// The container did not become healthy.
     Unhealthy = 7,
-    /// The image is there, but the hosting service was not told of it as `announce-required` asks.
+    /// The image was built, but could not be announced (required by `announce-required`).
     Unannounced = 8,
     /// Ended by SIGINT (128 + 2).
     Interrupted = 130,

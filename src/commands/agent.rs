@@ -20,7 +20,7 @@ const LIMITS: ChildLimits = ChildLimits { time: Duration::from_secs(10), output:
 /// Whether the summary is passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Page {
-    Told,
+    Written,
     LeftOut,
 }
 
@@ -33,7 +33,7 @@ pub fn find_agent(session: &Session) -> Option<(&'static str, PathBuf)> {
 /// Passes on the summary and the outputs.
 pub fn tell_agent(session: &Session, summary: &Summary<'_>, page: Page, outputs: &Outputs) {
     let Some((name, program)) = find_agent(session) else { return };
-    let page = (page == Page::Told).then(|| render_summary(summary, SUMMARY_LIMIT));
+    let page = (page == Page::Written).then(|| render_summary(summary, SUMMARY_LIMIT));
     let report = AgentReport { outputs, summary: page.as_deref(), worst: summary.worst_severity() };
     let calls = session.log.dialect().agent_calls(report, &session.environment);
     let called = block_on(async {

@@ -40,7 +40,7 @@ struct EcrRun<'a> {
 }
 
 impl EcrRun<'_> {
-    /// AWS in the region of `target`. Nothing is asked here.
+    /// AWS in the region of `target`. Sends no request.
     async fn service(&self, target: &RepositoryTarget) -> Result<EcrService, EcrError> {
         let bundle = self.resolved.settings.ca_bundle.as_ref().map(|bundle| bundle.value.as_path());
         let network = Network::new(&self.session.environment, bundle);

@@ -83,7 +83,7 @@ impl Log {
     }
 
     /// Hides a secret in everything that the CI system shows from here on. `name` is what people call it; a value that cannot be hidden in
-    /// the texts of this program is told once.
+    /// the texts of this program is reported once.
     pub fn mask(&self, name: &str, secret: &str) {
         let is_known = Redactor::can_hide(secret.as_bytes()) || secret.trim().is_empty();
         if !is_known && self.unhidden.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned()) {

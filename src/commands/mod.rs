@@ -74,7 +74,7 @@ pub fn main() -> process::ExitCode {
     process::ExitCode::from(code)
 }
 
-/// How much is told on standard error.
+/// How much is printed on standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Verbosity {
     Quiet,
@@ -149,7 +149,7 @@ impl Session {
         code.map(|code| code as u8)
     }
 
-    /// One datum on standard output, exactly as it is: a reference, a manifest, a key that was asked for.
+    /// One datum on standard output, exactly as it is: a reference, a manifest, a key that was requested.
     fn data(&self, text: &str) -> Result<(), Error> {
         self.streams.data(text).map_err(|source| CommandError::Stdout(source).into())
     }
@@ -165,7 +165,7 @@ impl Session {
         self.data(&self.log.harmless(text))
     }
 
-    /// A message for people, unless they asked for quiet.
+    /// A message for people, unless `--quiet` is given.
     fn tell(&self, text: &str) {
         if self.verbosity > Verbosity::Quiet {
             self.log.message(text);

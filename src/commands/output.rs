@@ -1,4 +1,4 @@
-//! Files that the user asked for: written whole or not at all.
+//! Files that the user requests: written whole or not at all.
 //!
 //! Inside a repository, whose links anybody may have made, no link is followed.
 

@@ -35,7 +35,7 @@ pub fn report(session: &Session, summary: &Summary<'_>, source: OutputSource<'_>
             session.warn(&[unwritable(&file.path, file.named_by, &error)]);
         }
     }
-    let page = if wants_summary(session) { Page::Told } else { Page::LeftOut };
+    let page = if wants_summary(session) { Page::Written } else { Page::LeftOut };
     tell_agent(session, summary, page, &outputs);
 }
 
@@ -52,7 +52,7 @@ fn unwritable(path: &Path, named_by: &str, error: &io::Error) -> Warning {
         .with_hint("later steps go without it; check the runner's disk and permissions")
 }
 
-/// True when somebody will see a summary.
+/// True when a summary will be seen.
 pub fn wants_summary(session: &Session) -> bool {
     match &session.reporting.summary {
         SummaryChoice::Off => false,
@@ -64,7 +64,7 @@ pub fn wants_summary(session: &Session) -> bool {
     }
 }
 
-/// Puts the summary where the CI system looks for it, and where it was asked for. Answers the file that later steps can read.
+/// Puts the summary where the CI system looks for it, and where it was requested. Returns the file that later steps can read.
 fn write_summary(session: &Session, summary: &Summary<'_>) -> Option<PathBuf> {
     if !wants_summary(session) {
         return None;

@@ -1,4 +1,4 @@
-//! Networks and volumes: created once, whoever comes first. A name that is taken by something else is an error, never a surprise.
+//! Networks and volumes: created once, also by several processes at a time. A name that is taken by something else is an error, never a surprise.
 
 use std::collections::BTreeMap;
 

@@ -383,7 +383,7 @@ pub(super) enum MetadataShape {
     Flat,
     /// Written by the program's predecessor.
     Payload,
-    /// Written by this program: a record of what was detected, not a wish.
+    /// Written by this program: a record of what was detected, not a setting.
     Record,
 }
 

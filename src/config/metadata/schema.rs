@@ -58,7 +58,7 @@ struct MetadataJson {
     standalone: Option<OutputMode>,
     /// Same as `output_mode`.
     output: Option<OutputMode>,
-    /// Path that the health check asks for.
+    /// Path that the health check requests.
     health_path: Option<String>,
 }
 

@@ -74,7 +74,7 @@ fn render_site(text: &mut CaddyfileWriter, site: &Site, bind: Option<&str>, sche
 
 fn render_assets(text: &mut CaddyfileWriter, site: &Site, folder: &str) {
     let folder = quoted(folder);
-    text.line("# Files of this and of earlier versions; the app is asked for what is not there.");
+    text.line("# Files of this and of earlier versions; the app serves what is missing.");
     text.block("@stored", |text| {
         text.line(&format!("path {}", quoted(&site.hashed_assets())));
         text.line("not path */");

@@ -225,7 +225,7 @@ fn addresses_of_other_sites_are_not_taken() {
         "Caddy already serves `shop.example.com`, in its server `srv0`, by a route that nextdeploy did not make"
     );
     assert_eq!(with_site(foreign(Value::Null), &at(&[":9000"]), None).unwrap_err().code(), "proxy/address-taken");
-    // A part of its paths, or everything behind our own names, may be somebody's.
+    // A part of its paths, or everything behind our own names, may belong to another site.
     for harmless in [json!([{ "host": ["shop.example.com"], "path": ["/wiki/*"] }]), Value::Null] {
         let after = with_site(foreign(harmless), &at(&["shop.example.com"]), None).unwrap();
         assert_eq!(after.pointer("/apps/http/servers/srv0/routes/0/@id").unwrap(), "nextdeploy:shop:443");
