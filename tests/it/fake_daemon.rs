@@ -136,7 +136,7 @@ fn request(timeout: Option<Duration>) -> BuildRequest {
     BuildRequest {
         context: BuildContext::default(),
         dockerfile: "Dockerfile".into(),
-        tags: vec!["x:1".into()],
+        tags: vec![nextdeploy::image_ref::ImageRef::parse("x:1").unwrap()],
         platform: None,
         target: None,
         build_args: std::collections::BTreeMap::new(),

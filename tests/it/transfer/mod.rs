@@ -87,14 +87,14 @@ async fn the_first_reference_is_pushed_alone_and_every_digest_is_reported() {
     let arrived: Vec<_> = outcome
         .pushed
         .iter()
-        .map(|pushed| (pushed.reference.as_str(), pushed.digest.as_str(), pushed.manifest_size))
+        .map(|pushed| (pushed.reference.to_string(), pushed.digest.as_str(), pushed.manifest_size))
         .collect();
     assert_eq!(
         arrived,
         [
-            ("127.0.0.1:1/shop:1", DIGEST, 737),
-            ("127.0.0.1:1/shop:2", DIGEST, 737),
-            ("127.0.0.1:1/shop:latest", DIGEST, 737)
+            ("127.0.0.1:1/shop:1".to_owned(), DIGEST, 737),
+            ("127.0.0.1:1/shop:2".to_owned(), DIGEST, 737),
+            ("127.0.0.1:1/shop:latest".to_owned(), DIGEST, 737)
         ]
     );
     let first_end = events.iter().position(|event| matches!(event, TransferEvent::Finished { .. })).unwrap();
