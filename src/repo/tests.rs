@@ -147,6 +147,26 @@ fn linked_texts_are_read_inside_the_repository_only() {
 }
 
 #[test]
+fn links_to_folders_are_followed_inside_the_repository_only() {
+    let outside = disk(&[("app/page.js", "")]);
+    let dir = disk(&[("modules/site/app/page.js", ""), ("modules/site/next.config.js", "")]);
+    symlink("modules/site/app", dir.path().join("app")).unwrap();
+    symlink("modules/site", dir.path().join("web")).unwrap();
+    symlink("../web/../modules", dir.path().join("modules/again")).unwrap();
+    symlink(outside.path(), dir.path().join("out")).unwrap();
+    symlink("loop", dir.path().join("loop")).unwrap();
+    let tree = read(&dir);
+    let resolved = |path| tree.resolve(&rel(path)).map(|path| path.to_string());
+    assert_eq!(resolved("app").as_deref(), Some("modules/site/app"));
+    assert_eq!(resolved("web/next.config.js").as_deref(), Some("modules/site/next.config.js"));
+    assert_eq!(resolved("modules/again/site").as_deref(), Some("modules/site"));
+    assert_eq!([resolved("out"), resolved("out/app"), resolved("loop"), resolved("none")], [const { None }; 4]);
+    assert!(tree.has_directory(&rel("app")) && tree.has_directory(&rel("web/app")));
+    assert!(tree.has_file(&rel("web/app/page.js")) && !tree.has_file(&rel("web/app")));
+    assert!(!tree.has_directory(&rel("out/app")) && !tree.has_directory(&rel("loop")));
+}
+
+#[test]
 fn missing_and_other_paths_are_clear_errors() {
     let dir = disk(&[("file", "")]);
     let check = |path: &str, code: &str, message: &str| {

@@ -14,6 +14,9 @@ use crate::diagnostic::Warning;
 use crate::host::Folder;
 use crate::rel_path::RelPath;
 
+/// Links that are followed for one path, as in Linux.
+const MOST_LINKS: usize = 40;
+
 /// A repository as a value. Entries are sorted component by component (bytewise), so parents come before their children and
 /// the children of one directory stay together.
 #[derive(Debug, Clone, Default)]
@@ -113,13 +116,43 @@ impl SourceTree {
         &self.entries[start..start + length]
     }
 
-    /// True when `path` is a regular file or a link.
+    /// True when `path` is a regular file or a link, also below a link to a folder.
     pub fn has_file(&self, path: &RelPath) -> bool {
-        self.entry(path).is_some_and(|e| matches!(e.kind, EntryKind::File { .. } | EntryKind::Symlink { .. }))
+        let is_file = |e: &SourceEntry| matches!(e.kind, EntryKind::File { .. } | EntryKind::Symlink { .. });
+        let found = self.entry(path).or_else(|| self.entry(&self.resolve(path)?));
+        found.is_some_and(is_file)
     }
 
+    /// True when `path` is a folder, or a link to one.
     pub fn has_directory(&self, path: &RelPath) -> bool {
-        path.is_root() || self.entry(path).is_some_and(|e| e.kind == EntryKind::Directory)
+        let is_directory = |path: &RelPath| self.entry(path).is_some_and(|e| e.kind == EntryKind::Directory);
+        path.is_root()
+            || is_directory(path)
+            || self.resolve(path).is_some_and(|path| path.is_root() || is_directory(&path))
+    }
+
+    /// The path behind the links of `path`; `None` when it does not exist, or a link leads out of the tree or in a circle.
+    pub fn resolve(&self, path: &RelPath) -> Option<RelPath> {
+        let parts = |path: &RelPath| path.as_str().split('/').rev().map(str::to_owned).collect::<Vec<_>>();
+        let (mut found, mut rest, mut links) = (RelPath::root(), parts(path), 0);
+        while let Some(part) = rest.pop() {
+            if part.is_empty() {
+                continue;
+            }
+            let next = found.child(&part);
+            match &self.entry(&next)?.kind {
+                EntryKind::Symlink { target } => {
+                    links += 1;
+                    if links > MOST_LINKS {
+                        return None;
+                    }
+                    rest.extend(parts(&found.join(target.to_str()?).ok()?));
+                    found = RelPath::root();
+                }
+                _ => found = next,
+            }
+        }
+        Some(found)
     }
 
     /// True for an environment file that git does not track: it stays on this machine. Without git facts none is tracked.

@@ -31,15 +31,17 @@ struct Found {
 
 pub(super) fn routes(tree: &SourceTree, routers: &Routers) -> RouteInfo {
     let mut found = Found::default();
+    let resolved = |router: &Option<RelPath>| router.as_ref().map(|path| tree.resolve(path).unwrap_or_default());
+    let (app, pages) = (resolved(&routers.app), resolved(&routers.pages));
     for entry in tree.entries().iter().filter(|entry| matches!(entry.kind, EntryKind::File { .. })) {
         let Some(path) = entry.path.to_str().and_then(|path| RelPath::new(path).ok()) else { continue };
         let below = |root: &Option<RelPath>| {
             let root = root.as_ref()?;
             root.contains(&path).then(|| path.as_str()[root.as_str().len()..].trim_start_matches('/').to_owned())
         };
-        if let Some(file) = below(&routers.app) {
+        if let Some(file) = below(&app) {
             found.app_file(&file);
-        } else if let Some(file) = below(&routers.pages) {
+        } else if let Some(file) = below(&pages) {
             found.pages_file(&file);
         }
     }
