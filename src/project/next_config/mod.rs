@@ -149,12 +149,12 @@ fn read(
     let exists = |module: &str| module_exists(module);
     let mut evaluator = Evaluator::new(&exists);
     evaluator.run_program(&parsed.program);
-    let config = configuration(&mut evaluator);
+    let config = configuration(&mut evaluator, content);
     Ok(Options { evaluator: &evaluator, config, path, content }.read(next))
 }
 
 /// The exported object; functions are called as Next.js calls them for a production build.
-fn configuration<'a>(evaluator: &mut Evaluator<'a, '_>) -> JsValue<'a> {
+fn configuration<'a>(evaluator: &mut Evaluator<'a, '_>, source: &str) -> JsValue<'a> {
     let mut value = evaluator.exported.clone().unwrap_or(JsValue::Undefined);
     if let JsValue::Object(_) = &value {
         // `exports.default = …` of compiled modules.
@@ -176,7 +176,10 @@ fn configuration<'a>(evaluator: &mut Evaluator<'a, '_>) -> JsValue<'a> {
         return JsValue::unknown("the configuration is too complicated to follow", 0);
     }
     match value {
-        JsValue::Import(module, _) => JsValue::unknown(format!("the configuration comes from `{module}`"), 0),
+        JsValue::Import(module, _) => {
+            let offset = source.find(&*module).and_then(|offset| u32::try_from(offset).ok()).unwrap_or(0);
+            JsValue::unknown(format!("the configuration comes from `{module}`"), offset)
+        }
         JsValue::Function(..) => JsValue::unknown("the configuration is too complicated to follow", 0),
         value => value,
     }
@@ -191,11 +194,17 @@ struct Options<'a, 'e, 'f> {
 
 impl<'a> Options<'a, '_, '_> {
     fn read(&self, next: &NextVersion) -> EvaluatedConfig {
-        let tracing_root = if next.major >= 15 {
-            self.option(&["outputFileTracingRoot"], path_or_text)
-        } else {
-            self.option(&["experimental", "outputFileTracingRoot"], path_or_text)
-        };
+        // Next.js 15 moves the experimental option to the other, and 16.3 falls back to the root of Turbopack.
+        let mut tracing_root = StaticValue::Absent;
+        for (from, keys) in [
+            ((15, 0), ["outputFileTracingRoot"].as_slice()),
+            ((12, 0), &["experimental", "outputFileTracingRoot"]),
+            ((16, 3), &["turbopack", "root"]),
+        ] {
+            if tracing_root == StaticValue::Absent && (next.major, next.minor) >= from {
+                tracing_root = self.option(keys, path_or_text);
+            }
+        }
         let loader_file = self.option(&["images", "loaderFile"], text);
         let loader = self.option(&["images", "loader"], text);
         let config = NextConfig {
@@ -250,7 +259,10 @@ impl<'a> Options<'a, '_, '_> {
 
     fn unknown<T>(&self, keys: &[&str], value: &JsValue<'a>) -> StaticValue<T> {
         let (why, reason) = match value {
-            JsValue::OneOf(_, why) => (why.clone(), format!("{}: {}", why.reason, value.describe())),
+            JsValue::OneOf(options, why) => match options.iter().find(|option| matches!(option, JsValue::Import(..))) {
+                Some(import) => (why.clone(), import.why(0).reason.to_string()),
+                None => (why.clone(), format!("{}: {}", why.reason, value.describe())),
+            },
             JsValue::Unknown(why) => (why.clone(), why.reason.to_string()),
             JsValue::Import(..) => {
                 let why = value.why(0);

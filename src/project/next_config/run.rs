@@ -361,6 +361,8 @@ impl<'a> Evaluator<'a, '_> {
     /// The value after an assignment that may not happen or is repeated.
     fn as_assigned(&self, before: &JsValue<'a>, value: JsValue<'a>) -> JsValue<'a> {
         match &self.uncertain {
+            // `for (const plugin of plugins) config = plugin(config)`
+            Some(_) if before.same(&value) => value,
             Some(why) if self.looping => JsValue::Unknown(why.clone()),
             Some(why) => JsValue::one_of([before.clone(), value], why),
             None => value,
@@ -439,8 +441,9 @@ impl<'a> Evaluator<'a, '_> {
                 None => JsValue::unknown(format!("it is what `{}` returns", name_of(&call.callee)), offset),
             };
         }
-        self.wrapped(arguments)
-            .unwrap_or_else(|| JsValue::unknown(format!("it is what `{}` returns", name_of(&call.callee)), offset))
+        let name = name_of(&call.callee);
+        self.wrapped(&name, arguments, offset)
+            .unwrap_or_else(|| JsValue::unknown(format!("it is what `{name}` returns"), offset))
     }
 
     pub fn new_expression(&mut self, new: &'a NewExpression<'a>, scope: ScopeId) -> JsValue<'a> {
@@ -472,26 +475,46 @@ impl<'a> Evaluator<'a, '_> {
         values.finish().unwrap_or_else(|| vec![JsValue::unknown("it has too many arguments", offset)])
     }
 
-    /// The assumed result of an unknown wrapper: the argument that looks like a configuration, else the first that may be one.
-    fn wrapped(&self, arguments: Vec<JsValue<'a>>) -> Option<JsValue<'a>> {
+    /// The assumed result of an unknown wrapper: its first argument, which may be a function that returns the configuration. An object
+    /// without options of Next.js before one that has some is an argument of another kind (`withPlugins({ debug }, config)`).
+    fn wrapped(&mut self, name: &str, arguments: Vec<JsValue<'a>>, offset: u32) -> Option<JsValue<'a>> {
+        if let Some(merged) = self.merged(name, &arguments, offset) {
+            return Some(merged);
+        }
         let like_configuration = |value: &JsValue<'a>| match value {
             JsValue::Object(id) => OPTIONS.iter().any(|name| self.heap[*id].own(name).is_some()),
             _ => false,
         };
-        if let Some(configuration) = arguments.iter().find(|value| like_configuration(value)) {
-            return Some(configuration.clone());
-        }
-        let may_be = |value: &JsValue<'a>| {
-            matches!(
-                value,
-                JsValue::Object(_)
-                    | JsValue::Function(..)
-                    | JsValue::OneOf(..)
-                    | JsValue::Import(..)
-                    | JsValue::Unknown(_)
-            )
+        let may_be = |value: &&JsValue<'a>| match value {
+            JsValue::Object(_) | JsValue::Function(..) | JsValue::OneOf(..) => true,
+            JsValue::Import(..) | JsValue::Unknown(_) => true,
+            _ => false,
         };
-        arguments.into_iter().find(may_be)
+        let first = arguments.iter().find(may_be)?;
+        let other = match first {
+            JsValue::Object(id) if self.heap[*id].len() > 0 && self.heap[*id].open.is_none() => {
+                arguments.iter().find(|value| like_configuration(value))
+            }
+            _ => None,
+        };
+        Some(other.unwrap_or(first).clone())
+    }
+
+    /// What functions return that merge objects, by their names: `deepmerge(a, b)`, `_.merge({}, a, b)`, `defu(a, b)`.
+    fn merged(&mut self, name: &str, arguments: &[JsValue<'a>], offset: u32) -> Option<JsValue<'a>> {
+        let name = name.trim_end_matches("()").to_ascii_lowercase();
+        let objects = arguments.iter().filter(|value| matches!(value, JsValue::Object(_))).count();
+        if objects == 0 || arguments.len() < 2 || !(name.contains("merge") || name == "defu" || name == "extend") {
+            return None;
+        }
+        let mut object = Object::default();
+        let mut overlay = |value: &JsValue<'a>| self.spread(&mut object, value, offset);
+        if name == "defu" {
+            arguments.iter().rev().for_each(&mut overlay);
+        } else {
+            arguments.iter().for_each(&mut overlay);
+        }
+        Some(self.allocate(object))
     }
 
     /// Runs a function of this file.

@@ -78,10 +78,33 @@ fn wrappers_hand_the_configuration_through() {
         "const withOptions = (options) => (config) => ({ ...config, output: options.output }); export default withOptions({ output: 'export' })({})",
         "import withX from 'x'; export default withX(() => ({ output: 'export' }))",
         "import withX from 'x'; let c = { output: 'export' }; c = withX(c); export default c",
+        "import { withS } from 's'; const c = async () => ({ output: 'export' }); export default withS(c, { webpack: {} })",
+        "import { withS } from 's'; const c = { output: 'export' }; export default withS(process.env.A ? withS(c) : c, { env: {} })",
+        "import { withS } from 's'; export default withS({ debug: true }, { output: 'export' })",
+        "import merge from 'deepmerge'; const base = { output: 'standalone' }; export default merge(base, { output: 'export' })",
+        "import { defu } from 'defu'; const base = { output: 'standalone' }; export default defu({ output: 'export' }, base)",
+        "import ps from './ps'; let c = { output: 'export' }; for (const p of ps) { c = p(c) } export default c",
         "module.exports = Object.assign({}, { output: 'standalone' }, { output: 'export' })",
     ] {
         output(content, "Export");
     }
+}
+
+#[test]
+fn options_of_wrappers_are_not_the_configuration() {
+    output("import { withS } from 's'; export default withS({}, { output: 'export', webpack: {} })", "absent");
+    output(
+        "import { withS } from 's';\nimport c from './c';\nexport default withS(c, { output: 'export', webpack: {} })",
+        "line 2: the configuration comes from `./c`",
+    );
+    output(
+        "import { withS } from 's'; import { a, b } from './c';\nexport default withS(process.env.A ? a : b, { webpack: {} })",
+        "line 2: it comes from `./c`",
+    );
+    output(
+        "import * as all from './c'; export default { ...(process.env.A ? all.a : all.b) }",
+        "line 1: it may be set by what comes from `./c`",
+    );
 }
 
 #[test]
@@ -232,6 +255,12 @@ fn paths_of_the_build() {
         assert_eq!(root(expression, 14), "\"..\"", "{expression}");
     }
     assert_eq!(root("__dirname", 15), "\".\"");
+    let other =
+        |content: &str, major| show(&read_as("next.config.mjs", content, major).unwrap().output_file_tracing_root);
+    let experimental = "export default { experimental: { outputFileTracingRoot: import.meta.dirname } }";
+    assert_eq!((other(experimental, 14), other(experimental, 15)), ("\".\"".to_owned(), "\".\"".to_owned()));
+    let turbopack = "export default { turbopack: { root: import.meta.dirname } }";
+    assert_eq!((other(turbopack, 15), other(turbopack, 17)), ("absent".to_owned(), "\".\"".to_owned()));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Values of the static evaluation: what an expression is known to be, or why it is unknown.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Deref;
 use std::rc::Rc;
 
@@ -185,6 +185,7 @@ impl<'a> JsValue<'a> {
             (Self::Number(a), Self::Number(b)) => a.total_cmp(b).is_eq(),
             (Self::Text(a), Self::Text(b)) | (Self::Path(a), Self::Path(b)) => a == b,
             (Self::Object(a), Self::Object(b)) => a == b,
+            (Self::Import(module, name), Self::Import(other, other_name)) => (module, name) == (other, other_name),
             _ => false,
         }
     }
@@ -239,7 +240,12 @@ impl<'a> JsValue<'a> {
             Self::List(_) => "a list".to_owned(),
             Self::Object(_) | Self::Process | Self::Env => "an object".to_owned(),
             Self::Function(..) => "a function".to_owned(),
-            Self::OneOf(options, _) => options.iter().map(Self::describe).collect::<Vec<_>>().join(" or "),
+            Self::OneOf(options, _) => {
+                let mut parts: Vec<String> = options.iter().map(Self::describe).collect();
+                let mut seen = HashSet::new();
+                parts.retain(|part| seen.insert(part.clone()));
+                parts.join(" or ")
+            }
             Self::Import(..) | Self::Unknown(_) => "unknown".to_owned(),
         }
     }

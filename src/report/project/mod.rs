@@ -142,7 +142,26 @@ fn configuration(config: &NextConfig) -> Vec<FactRow> {
     add(known("unoptimized images", &config.images_unoptimized, ToString::to_string));
     add(known("image loader", &config.images_loader, Clone::clone));
     add(known("env", &config.env_keys, |keys| keys.join(", ")));
-    rows
+    unknown_once(rows)
+}
+
+/// The value of an option that is known only when the file is run.
+const UNKNOWN: &str = "unknown";
+
+/// Options that are unknown for one reason, in one line.
+fn unknown_once(rows: Vec<FactRow>) -> Vec<FactRow> {
+    let alike =
+        |row: &FactRow, other: &FactRow| [&row.value, &other.value] == [UNKNOWN; 2] && row.origin == other.origin;
+    let mut merged: Vec<FactRow> = Vec::new();
+    for row in &rows {
+        let names: Vec<&str> = rows.iter().filter(|other| alike(row, other)).map(|other| other.name).collect();
+        match names.as_slice() {
+            [_, _, ..] if names[0] == row.name => merged.push(fact(UNKNOWN, names.join(", "), &row.origin)),
+            [_, _, ..] => {}
+            _ => merged.push(fact(row.name, &row.value, &row.origin)),
+        }
+    }
+    merged
 }
 
 fn output_name(mode: OutputMode) -> &'static str {
@@ -158,7 +177,7 @@ fn known<T>(name: &'static str, value: &StaticValue<T>, show: impl Fn(&T) -> Str
     match value {
         StaticValue::Absent => None,
         StaticValue::Value(detected) => Some(fact(name, show(&detected.value), &detected.origin.to_string())),
-        StaticValue::Unknown { reason, line } => Some(fact(name, "unknown", &format!("line {line}: {reason}"))),
+        StaticValue::Unknown { reason, line } => Some(fact(name, UNKNOWN, &format!("line {line}: {reason}"))),
     }
 }
 
