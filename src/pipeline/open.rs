@@ -152,5 +152,6 @@ fn detect_options(settings: &Settings, start: &RelPath) -> DetectOptions {
         app: settings.app.clone().or_else(started_in),
         package_manager: settings.package_manager.clone(),
         node: settings.node_version.clone(),
+        build_command: settings.build_command.clone(),
     }
 }

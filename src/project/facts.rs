@@ -17,6 +17,8 @@ pub struct ProjectFacts {
     pub name: Sourced<String>,
     /// The app's folder below the source root.
     pub app_dir: RelPath,
+    /// The project of Next.js: the app's folder, unless its script names another one (`next build DIR`).
+    pub next_dir: RelPath,
     pub version: Option<Sourced<String>>,
     pub description: Option<Sourced<String>>,
     /// As written; an SPDX expression in most projects.
@@ -268,8 +270,13 @@ pub enum BuildTask {
         /// The root package depends on `turbo`, so that it is on the `PATH` of root scripts.
         installed_in_root: bool,
     },
-    /// `nx run PROJECT:build`.
-    Nx { project: String },
+    /// `nx run PROJECT:TARGET`.
+    Nx {
+        project: String,
+        target: String,
+        /// The file that defines the target, or names the plugin that infers it.
+        defined_in: RelPath,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -3,6 +3,7 @@
 //! Pure: never reads the disk, never runs anything of the project. Every fact carries its [`Origin`](crate::origin::Origin).
 
 mod apps;
+mod build_script;
 mod env_files;
 mod error;
 mod facts;
@@ -15,6 +16,7 @@ mod package_json;
 mod package_manager;
 mod releases;
 mod scripts;
+mod task_runner;
 mod text;
 mod version;
 mod workspace;
@@ -36,6 +38,7 @@ use install::InstallInputs;
 use node::{NodeFloor, NodeSources};
 use package_json::{PackageJson, PackageJsonCache};
 use package_manager::{PackageManagerChoice, PackageManagerSources};
+use task_runner::BuiltApp;
 
 /// What the user specified; everything else is detected.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +48,8 @@ pub struct DetectOptions {
     pub package_manager: Option<Sourced<PackageManagerKind>>,
     /// A version, a range or a name (`lts/jod`) of Node.js.
     pub node: Option<Sourced<String>>,
+    /// A command line that builds the app instead of its script.
+    pub build_command: Option<Sourced<String>>,
 }
 
 /// Finds the app and everything about it.
@@ -61,15 +66,28 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
     let below = if install_dir.contains(app_dir) { workspace::relative(&install_dir, app_dir) } else { "" };
     let next = next::version(tree, app, &root, (&choice.locked, below), &mut warnings)?;
     let node = layout.node(options, &floors(&next.value, &choice), &mut warnings)?;
-    let install = layout.install(&choice)?;
-    let build = scripts::build(app);
-    let workspace = layout.workspace(&build, &mut warnings);
+    let mut install = layout.install(&choice)?;
+    for manifest in distinct(app, &root) {
+        build_script::name_git_calls(manifest, &mut install.lifecycle_scripts);
+    }
+    let build = build_script::detect(tree, app, options.build_command.as_ref(), &mut warnings);
+    let next_dir = build.next_dir.clone();
+    let workspace = layout.workspace(&build.script, &mut warnings);
 
-    let read = next_config::detect(tree, app_dir, &next.value, &mut warnings)?;
+    let read = next_config::detect(tree, &next_dir, &next.value, &mut warnings)?;
     warnings.extend(read.warning);
-    let routers = next::routers(tree, app_dir, has_app_router(&next.value, read.app_dir), &mut warnings);
+    let has_app_router = has_app_router(&next.value, read.app_dir);
+    let routers = next::routers(tree, &next_dir, (&next.value, has_app_router), &mut warnings);
+    warnings.extend(build.impossible(&next.value, &routers));
+    let extensions = read.page_extensions.as_deref();
+    let places = next::MiddlewarePlaces { tree, dir: &next_dir, routers: &routers, next: &next.value, extensions };
+    let middleware = places.find(&mut warnings);
     let start = scripts::start(tree, app)?;
     warnings.extend(start.warnings);
+    if start.script == StartScript::Next && read.config.output.value() != Some(&OutputMode::Export) {
+        let needed = needed_folders(&install_dir, workspace.as_ref());
+        warnings.extend(next::check_tracing(&next_dir, &read.config, &needed));
+    }
     let field = |value: &Option<String>, name| {
         value.clone().map(|value| Sourced::new(value, Origin::field(app.path.as_str(), name)))
     };
@@ -80,14 +98,15 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
         license: field(&app.license, "license"),
         lockfile: Lockfile { path: choice.locked.path.clone(), format: choice.locked.format.clone() },
         package_manager: choice.finish(node.value.major, &mut warnings),
-        middleware: next::middleware(tree, app_dir, &routers, &next.value, read.page_extensions.as_deref()),
-        env_files: env_files::detect(tree, app_dir, &install_dir, &mut warnings)?,
+        middleware,
+        env_files: env_files::detect(tree, &next_dir, &install_dir, &mut warnings)?,
         own_dockerfile: own_dockerfile.into_iter().find(|path| tree.has_file(path)),
         node,
         next,
         routers,
         config: read.config,
-        build,
+        build: build.script,
+        next_dir,
         start: start.script,
         port: start.port,
         workspace,
@@ -155,7 +174,8 @@ impl<'a> ProjectLayout<'a> {
 
     fn workspace(self, build: &BuildScript, warnings: &mut Vec<Warning>) -> Option<Workspace> {
         let Self { tree, chosen, root, .. } = self;
-        let found = chosen.workspace.as_ref()?;
+        let app = (&*chosen.app, &chosen.app_dir, build);
+        let Some(found) = chosen.workspace.as_ref() else { return self.integrated_workspace(app, warnings) };
         for (manifest, name) in workspace::missing(root, &found.manifests) {
             let message = format!("`{manifest}` depends on `{name}` of the workspace, which has no such package");
             let hint = "check the globs of the workspace and the name of the package";
@@ -167,16 +187,27 @@ impl<'a> ProjectLayout<'a> {
             dir: manifest.dir.clone(),
             scripts: manifest.scripts.clone(),
         };
-        let tool = workspace::tool(tree, root, &chosen.app, warnings);
-        let app = (&*chosen.app, &chosen.app_dir, build);
+        let tool = task_runner::tool(tree, root, &chosen.app, warnings);
         Some(Workspace {
             declared_in: found.declared_in.clone(),
-            build_task: tool.as_ref().and_then(|tool| workspace::build_task(tree, tool.value, root, app, warnings)),
+            build_task: tool.as_ref().and_then(|tool| task_runner::build_task(tree, tool.value, root, app, warnings)),
             tool,
             packages: found.manifests.iter().map(|manifest| package(manifest)).collect(),
             build_order: workspace::build_order(&found.manifests, &chosen.app),
             apps: chosen.apps.clone(),
         })
+    }
+}
+
+impl ProjectLayout<'_> {
+    /// An integrated repository of Nx: one manifest, and projects that no package manager knows.
+    fn integrated_workspace(self, app: BuiltApp<'_>, warnings: &mut Vec<Warning>) -> Option<Workspace> {
+        let Self { tree, root, .. } = self;
+        let declared_in = Some(root.dir.child("nx.json")).filter(|path| tree.has_file(path))?;
+        let tool = task_runner::tool(tree, root, app.0, warnings).filter(|tool| tool.value == WorkspaceTool::Nx)?;
+        let build_task = task_runner::build_task(tree, tool.value, root, app, warnings)?;
+        let (packages, build_order, apps) = (Vec::new(), Vec::new(), Vec::new());
+        Some(Workspace { declared_in, tool: Some(tool), build_task: Some(build_task), packages, build_order, apps })
     }
 }
 
@@ -227,6 +258,14 @@ fn pnpm_settings(tree: &SourceTree, dir: &RelPath) -> Result<bool, ProjectError>
     let Some((_, values)) = workspace::pnpm_workspace(tree, dir)? else { return Ok(false) };
     let known = ["packages", "catalog", "catalogs"];
     Ok(!values.contains_key("packages") || values.keys().any(|key| !known.contains(&key.as_str())))
+}
+
+/// Folders with packages that the server may load: that of the install, and the workspace packages that the app needs.
+fn needed_folders(install_dir: &RelPath, workspace: Option<&Workspace>) -> Vec<RelPath> {
+    let needed = workspace.iter().flat_map(|workspace| {
+        workspace.packages.iter().filter(|package| workspace.build_order.contains(&package.name))
+    });
+    std::iter::once(install_dir).chain(needed.map(|package| &package.dir)).cloned().collect()
 }
 
 fn floors(next: &NextVersion, choice: &PackageManagerChoice) -> Vec<NodeFloor> {

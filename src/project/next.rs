@@ -4,14 +4,14 @@
 //! (`findPagesDir` of Next.js 12 to 16): the app's folder first, then `src/`.
 
 use super::error::ProjectError;
-use super::facts::{NextVersion, Routers};
+use super::facts::{NextConfig, NextVersion, Routers, StaticValue};
 use super::lockfile::{Dependent, Locked};
 use super::package_json::PackageJson;
 use super::version::{Range, parse_version};
 use crate::diagnostic::{Location, Warning};
 use crate::origin::{Origin, Sourced};
 use crate::rel_path::RelPath;
-use crate::repo::SourceTree;
+use crate::repo::{SourceText, SourceTree};
 
 /// Oldest major that knows a standalone output, and the newest that was tried.
 const OLDEST: u64 = 12;
@@ -75,68 +75,259 @@ pub(super) fn version(
 }
 
 /// The routers of an app; `app_router` is false where the version or its configuration does not know one.
-pub(super) fn routers(tree: &SourceTree, dir: &RelPath, app_router: bool, warnings: &mut Vec<Warning>) -> Routers {
-    let find = |name: &str| {
+pub(super) fn routers(
+    tree: &SourceTree,
+    dir: &RelPath,
+    (next, app_router): (&NextVersion, bool),
+    warnings: &mut Vec<Warning>,
+) -> Routers {
+    let mut find = |name: &str| {
         let places = [dir.child(name), dir.child("src").child(name)];
-        places.into_iter().find(|path| tree.has_directory(path))
+        let mut present = places.into_iter().filter(|path| tree.has_directory(path));
+        let (used, ignored) = (present.next()?, present.next());
+        if let Some(ignored) = ignored {
+            let message = format!("`{ignored}` is ignored: Next.js takes the routes from `{used}`");
+            let hint = format!("keep one of the two folders; if the routes are in `{ignored}`, rename `{used}`");
+            let place = Location::file(ignored.as_str());
+            warnings.push(Warning::new("project/router-ignored", message).with_hint(hint).at(place));
+        }
+        Some(used)
     };
-    let app = find("app").filter(|_| app_router);
+    let app = if app_router { find("app") } else { None };
     let pages = find("pages");
-    if app.is_none() && pages.is_none() {
-        let message = format!("there is no `app` or `pages` folder in `{dir}` or its `src`");
-        let hint = "check that the routes are committed, unless the build script generates them";
-        let place = Location::file(dir.child("package.json").as_str());
-        warnings.push(Warning::new("project/no-routes", message).with_hint(hint).at(place));
+    match (&app, &pages) {
+        (None, None) => {
+            let message = format!("there is no `app` or `pages` folder in `{dir}` or its `src`");
+            let hint = "check that the routes are committed, unless the build script generates them";
+            let place = Location::file(dir.child("package.json").as_str());
+            warnings.push(Warning::new("project/no-routes", message).with_hint(hint).at(place));
+        }
+        // `findPagesDir` throws since Next.js 16.
+        (Some(app), Some(pages)) if app.parent() != pages.parent() && next.major >= 16 => {
+            let message = format!("Next.js {next} ends the build: `{app}` and `{pages}` must be in the same folder");
+            let hint = "move one of them beside the other; delete it if it has no routes";
+            let place = Location::file(pages.as_str());
+            warnings.push(Warning::new("project/routers-apart", message).with_hint(hint).at(place));
+        }
+        _ => {}
     }
     let in_src = |path: &Option<RelPath>| path.as_ref().is_some_and(|path| dir.child("src").contains(path));
     let src_layout = in_src(&app) || in_src(&pages);
     Routers { app, pages, src_layout }
 }
 
-/// `middleware.*`, and from Next.js 16 on `proxy.*`, beside the routers.
-pub(super) fn middleware(
-    tree: &SourceTree,
-    dir: &RelPath,
-    routers: &Routers,
-    next: &NextVersion,
-    extensions: Option<&[String]>,
-) -> Option<RelPath> {
-    let folder = if routers.src_layout { dir.child("src") } else { dir.clone() };
-    let default = ["tsx", "ts", "jsx", "js"].map(str::to_owned);
-    let extensions = extensions.unwrap_or(&default);
-    let names: &[&str] = if next.major >= 16 { &["proxy", "middleware"] } else { &["middleware"] };
-    let files = names.iter().flat_map(|name| extensions.iter().map(move |extension| format!("{name}.{extension}")));
-    files.map(|file| folder.child(&file)).find(|path| tree.has_file(path))
+/// Where Next.js looks for middleware, and for what.
+pub(super) struct MiddlewarePlaces<'a> {
+    pub tree: &'a SourceTree,
+    pub dir: &'a RelPath,
+    pub routers: &'a Routers,
+    pub next: &'a NextVersion,
+    /// `pageExtensions`, if the configuration sets it.
+    pub extensions: Option<&'a [String]>,
+}
+
+impl MiddlewarePlaces<'_> {
+    /// `middleware.*`, and from Next.js 16 on `proxy.*`, beside the routers.
+    pub fn find(&self, warnings: &mut Vec<Warning>) -> Option<RelPath> {
+        let next = self.next;
+        let folder = self.folder();
+        let middleware = self.file(&folder, "middleware");
+        let proxy = self.file(&folder, "proxy").filter(|_| next.major >= 16);
+        let used = proxy.as_ref().or(middleware.as_ref());
+        let mut warn = |code, file: &RelPath, message: String, hint: String| {
+            warnings.push(Warning::new(code, message).with_hint(hint).at(Location::file(file.as_str())));
+        };
+        if let (Some(proxy), Some(middleware)) = (&proxy, &middleware) {
+            let message = format!("Next.js {next} ends the build: there are both `{proxy}` and `{middleware}`");
+            warn("project/middleware-and-proxy", middleware, message, format!("keep `{proxy}` only"));
+        }
+        for ignored in self.ignored(&folder, used) {
+            let name = if ignored.name().starts_with("proxy") && next.major >= 16 { "proxy" } else { "middleware" };
+            let extension = ignored.name().split_once('.').map_or("ts", |(_, extension)| extension);
+            let right = folder.child(&format!("{name}.{extension}"));
+            let message = format!("`{ignored}` is ignored: Next.js {next} reads `{right}`");
+            let hint = match used {
+                Some(used) => format!("move its code to `{used}`"),
+                None => format!("rename it to `{right}`, with a function called `{name}`"),
+            };
+            warn("project/middleware-ignored", &ignored, message, hint);
+        }
+        for nested in self.nested() {
+            let message = format!("Next.js {next} ends the build: `{nested}` is nested middleware");
+            warn(
+                "project/nested-middleware",
+                &nested,
+                message,
+                format!("move its code to `{}`", folder.child("middleware.js")),
+            );
+        }
+        proxy.or(middleware)
+    }
+
+    /// The folder of the routers; `pages` counts before `app`.
+    fn folder(&self) -> RelPath {
+        let router = self.routers.pages.as_ref().or(self.routers.app.as_ref());
+        router.and_then(RelPath::parent).unwrap_or_else(|| self.dir.clone())
+    }
+
+    fn file(&self, folder: &RelPath, name: &str) -> Option<RelPath> {
+        let default = ["tsx", "ts", "jsx", "js"].map(str::to_owned);
+        let extensions = self.extensions.unwrap_or(&default);
+        let files = extensions.iter().map(|extension| folder.child(&format!("{name}.{extension}")));
+        files.into_iter().find(|path| self.tree.has_file(path))
+    }
+
+    /// Files that handle requests, by what they import or export, where Next.js does not look for them.
+    fn ignored(&self, folder: &RelPath, used: Option<&RelPath>) -> Vec<RelPath> {
+        let mut places = vec![self.dir.clone(), self.dir.child("src")];
+        places.extend([&self.routers.app, &self.routers.pages].into_iter().flatten().cloned());
+        let names = |place: &RelPath| {
+            let proxy_only = if self.next.major >= 16 { &[][..] } else { &["proxy"] };
+            if place == folder { proxy_only } else { &["proxy", "middleware"][..] }
+        };
+        let files = places.iter().flat_map(|place| names(place).iter().filter_map(|name| self.file(place, name)));
+        files.filter(|file| Some(file) != used && self.handles_requests(file)).collect()
+    }
+
+    fn handles_requests(&self, file: &RelPath) -> bool {
+        let text = self.tree.resolve(file).and_then(|path| self.tree.text(&path));
+        let Some(SourceText::Text(text)) = text else { return false };
+        let name = if file.name().starts_with("proxy") { "proxy" } else { "middleware" };
+        let exported = ["function", "async function", "const", "default function", "default async function"];
+        text.contains("next/server")
+            || text.contains(&format!(" as {name}"))
+            || exported.iter().any(|kind| text.contains(&format!("export {kind} {name}")))
+    }
+
+    /// `_middleware.*` below `pages`, as in Next.js 12.0 and 12.1.
+    fn nested(&self) -> Vec<RelPath> {
+        let Some(pages) = self.routers.pages.as_ref().filter(|_| (self.next.major, self.next.minor) >= (12, 2)) else {
+            return Vec::new();
+        };
+        let entries = self.tree.entries_at(pages).iter().filter_map(|entry| RelPath::new(entry.path.to_str()?).ok());
+        entries.filter(|path| path.name().starts_with("_middleware.")).take(3).collect()
+    }
+}
+
+/// Warns about a tracing root that leaves out folders of `needed`, in which the server has dependencies.
+pub(super) fn check_tracing(dir: &RelPath, config: &NextConfig, needed: &[RelPath]) -> Option<Warning> {
+    let StaticValue::Value(setting) = &config.output_file_tracing_root else { return None };
+    let root = dir.join(&setting.value).ok()?;
+    let lost: Vec<&RelPath> = needed.iter().filter(|folder| !root.contains(folder)).collect();
+    let common = lost.iter().fold(dir.clone(), |common, folder| common_folder(&common, folder));
+    let named: Vec<String> = lost.iter().take(3).map(|folder| format!("`{}`", folder.child("node_modules"))).collect();
+    if lost.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "the tracing root `{root}` ({}) leaves out {}: the server would not find its packages",
+        setting.origin,
+        named.join(", ")
+    );
+    let hint = format!("remove the option, or point it at `{common}`");
+    let place = config.file.iter().map(|file| Location::file(file.as_str()));
+    Some(place.fold(Warning::new("project/tracing-root", message).with_hint(hint), Warning::at))
+}
+
+fn common_folder(one: &RelPath, other: &RelPath) -> RelPath {
+    let mut above = std::iter::successors(Some(one.clone()), RelPath::parent);
+    above.find(|folder| folder.contains(other)).unwrap_or_else(RelPath::root)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// App folder, pages folder, `src`, middleware.
+    const HANDLER: &str = "export function middleware() {}\nexport function proxy() {}";
+
+    /// App folder, pages folder, `src`, middleware, and codes with files of the warnings.
     fn found(files: &[&str], major: u32) -> String {
-        let tree = SourceTree::from_texts(files.iter().map(|path| (*path, "")));
+        let tree = SourceTree::from_texts(files.iter().map(|path| (*path, HANDLER)));
         let dir = RelPath::root();
-        let next = NextVersion { major, minor: 0, patch: 0, text: format!("{major}.0.0") };
+        let next = NextVersion { major, minor: 3, patch: 0, text: format!("{major}.3.0") };
         let mut warnings = Vec::new();
-        let routers = routers(&tree, &dir, major >= 14, &mut warnings);
-        let middleware = middleware(&tree, &dir, &routers, &next, None);
+        let routers = routers(&tree, &dir, (&next, major >= 14), &mut warnings);
+        let places = MiddlewarePlaces { tree: &tree, dir: &dir, routers: &routers, next: &next, extensions: None };
+        let middleware = places.find(&mut warnings);
         let show = |path: Option<RelPath>| path.map_or_else(|| "-".to_owned(), |path| path.to_string());
-        let warned: String = warnings.iter().flat_map(|warning| [" ", warning.code]).collect();
+        let warned = warnings.iter().map(|warning| {
+            let file = warning.location.as_ref().map(ToString::to_string).unwrap_or_default();
+            format!("; {} {file}", warning.code)
+        });
         let src = routers.src_layout;
-        format!("{} {} {src} {}{warned}", show(routers.app), show(routers.pages), show(middleware))
+        format!(
+            "{} {} {src} {}{}",
+            show(routers.app),
+            show(routers.pages),
+            show(middleware),
+            warned.collect::<String>()
+        )
     }
 
     #[test]
     fn routers_and_middleware() {
         assert_eq!(found(&["app/page.tsx"], 15), "app - false -");
         assert_eq!(found(&["app/page.tsx", "pages/index.js", "middleware.ts"], 15), "app pages false middleware.ts");
-        assert_eq!(
-            found(&["src/app/page.tsx", "src/proxy.ts", "src/middleware.ts"], 16),
-            "src/app - true src/proxy.ts"
-        );
-        assert_eq!(found(&["src/app/page.tsx", "src/proxy.ts", "middleware.ts"], 15), "src/app - true -");
+        assert_eq!(found(&["src/app/page.tsx", "src/proxy.ts"], 16), "src/app - true src/proxy.ts");
+        assert_eq!(found(&["src/app/page.tsx", "src/middleware.ts"], 16), "src/app - true src/middleware.ts");
         assert_eq!(found(&["app/page.tsx", "pages/index.js"], 12), "- pages false -");
-        assert_eq!(found(&["lib/x.js"], 15), "- - false - project/no-routes");
+        assert_eq!(found(&["lib/x.js"], 15), "- - false -; project/no-routes package.json");
+    }
+
+    #[test]
+    fn routers_that_next_ignores_or_refuses() {
+        assert_eq!(found(&["app/x", "src/app/page.tsx"], 15), "app - false -; project/router-ignored src/app");
+        assert_eq!(found(&["pages/x", "src/pages/x"], 13), "- pages false -; project/router-ignored src/pages");
+        assert_eq!(found(&["src/app/x", "pages/x"], 16), "src/app pages true -; project/routers-apart pages");
+        assert_eq!(found(&["app/x", "src/pages/x"], 16), "app src/pages true -; project/routers-apart src/pages");
+        // `pages` decides where middleware is.
+        assert_eq!(found(&["src/app/x", "pages/x", "middleware.ts"], 15), "src/app pages true middleware.ts");
+    }
+
+    #[test]
+    fn middleware_that_next_ignores_or_refuses() {
+        assert_eq!(
+            found(&["app/x", "proxy.ts", "middleware.js"], 16),
+            "app - false proxy.ts; project/middleware-and-proxy middleware.js"
+        );
+        assert_eq!(found(&["app/x", "proxy.ts"], 15), "app - false -; project/middleware-ignored proxy.ts");
+        let ignored = "src/app - true -; project/middleware-ignored middleware.ts";
+        assert_eq!(found(&["src/app/x", "middleware.ts"], 15), ignored);
+        assert_eq!(
+            found(&["app/x", "app/proxy.ts", "src/middleware.ts"], 16),
+            "app - false -; project/middleware-ignored src/middleware.ts; project/middleware-ignored app/proxy.ts"
+        );
+        assert_eq!(
+            found(&["pages/x", "pages/api/_middleware.ts"], 13),
+            "- pages false -; project/nested-middleware pages/api/_middleware.ts"
+        );
+        // A module of the app that happens to have the name.
+        let tree = SourceTree::from_texts([("app/x", ""), ("src/middleware.js", "const middleware = [thunk]")]);
+        let dir = RelPath::root();
+        let next = NextVersion { major: 15, minor: 0, patch: 0, text: "15.0.0".to_owned() };
+        let mut warnings = Vec::new();
+        let routers = Routers { app: Some(dir.child("app")), ..Routers::default() };
+        MiddlewarePlaces { tree: &tree, dir: &dir, routers: &routers, next: &next, extensions: None }
+            .find(&mut warnings);
+        assert_eq!(warnings, []);
+    }
+
+    #[test]
+    fn tracing_roots_that_lose_packages() {
+        let warned = |root: &str, needed: &[&str]| {
+            let value =
+                Sourced::new(root.to_owned(), Origin::field("apps/web/next.config.mjs", "outputFileTracingRoot"));
+            let config = NextConfig { output_file_tracing_root: StaticValue::Value(value), ..NextConfig::default() };
+            let needed: Vec<RelPath> = needed.iter().map(|path| RelPath::new(path).unwrap()).collect();
+            check_tracing(&RelPath::new("apps/web").unwrap(), &config, &needed).map(|warning| warning.message)
+        };
+        assert_eq!(
+            warned(".", &["", "packages/ui"]).unwrap(),
+            "the tracing root `apps/web` (from `apps/web/next.config.mjs#outputFileTracingRoot`) leaves out `node_modules`, `packages/ui/node_modules`: the server would not find its packages"
+        );
+        assert_eq!(warned("../..", &["", "packages/ui"]), None);
+        assert_eq!(warned("../../..", &[""]), None);
+        assert_eq!(warned(".", &["apps/web"]), None);
+        assert_eq!(warned("/srv", &[""]), None);
     }
 }

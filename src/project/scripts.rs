@@ -1,10 +1,10 @@
-//! The build and start scripts of the app: manifest in, [`BuildScript`], [`StartScript`] and port out.
+//! Scripts of the app: what they run, and how the project starts: manifest in, [`StartScript`] and port out.
 //!
 //! Calls of other scripts are followed, and what people write in scripts (quotes, `&&`, variable prefixes, runners) is understood;
 //! nothing is run or expanded. `shlex` is not used because it does not know operators.
 
 use super::error::ProjectError;
-use super::facts::{BuildScript, NamedScript, StartScript};
+use super::facts::{NamedScript, StartScript};
 use super::package_json::PackageJson;
 use crate::diagnostic::Warning;
 use crate::origin::{Origin, Sourced};
@@ -23,22 +23,6 @@ pub(super) struct StartDetection {
     pub script: StartScript,
     pub port: Option<Sourced<u16>>,
     pub warnings: Vec<Warning>,
-}
-
-/// The script that builds the app.
-pub(super) fn build(manifest: &PackageJson) -> BuildScript {
-    let script = named(manifest, "build");
-    let commands = script.as_ref().map(|script| follow(manifest, &script.value.command)).unwrap_or_default();
-    let bundler_flag = commands
-        .iter()
-        .filter(|command| command.program() == "next" && command.word(1) == "build")
-        .flat_map(|command| &command.words)
-        .find_map(|word| match word.as_str() {
-            "--webpack" => Some("--webpack"),
-            "--turbopack" | "--turbo" => Some("--turbopack"),
-            _ => None,
-        });
-    BuildScript { script, bundler_flag: bundler_flag.map(str::to_owned) }
 }
 
 /// How the project starts in production.
@@ -79,7 +63,8 @@ pub(super) fn start(tree: &SourceTree, manifest: &PackageJson) -> Result<StartDe
     Ok(StartDetection { script: StartScript::Next, port, warnings })
 }
 
-fn named(manifest: &PackageJson, name: &str) -> Option<Sourced<NamedScript>> {
+/// The script of this name, unless it is empty.
+pub(super) fn named(manifest: &PackageJson, name: &str) -> Option<Sourced<NamedScript>> {
     let command = manifest.scripts.get(name).filter(|command| !command.trim().is_empty())?;
     let origin = Origin::field(manifest.path.as_str(), &format!("scripts.{name}"));
     Some(Sourced::new(NamedScript { name: name.to_owned(), command: command.clone() }, origin))
@@ -93,7 +78,7 @@ fn npm_default(tree: &SourceTree, manifest: &PackageJson) -> Option<Sourced<Name
 }
 
 /// The commands of a script, with calls of other scripts replaced by what those run.
-fn follow(manifest: &PackageJson, script: &str) -> Vec<ScriptCommand> {
+pub(super) fn follow(manifest: &PackageJson, script: &str) -> Vec<ScriptCommand> {
     let mut all = Vec::new();
     let mut budget = CallBudget { depth: MAX_DEPTH, calls: MAX_CALLS, text: MAX_TEXT };
     if !follow_into(manifest, script, &mut budget, &mut all) {
@@ -114,7 +99,12 @@ struct CallBudget {
 fn follow_into(manifest: &PackageJson, script: &str, budget: &mut CallBudget, all: &mut Vec<ScriptCommand>) -> bool {
     let Some(text) = budget.text.checked_sub(script.len()) else { return false };
     budget.text = text;
-    for command in commands(script) {
+    let mut folder = Some(String::new());
+    for mut command in commands(script) {
+        command.folder.clone_from(&folder);
+        if command.word(0).trim_start_matches('(') == "cd" {
+            folder = folder.and_then(|folder| changed_folder(&folder, command.word(1)));
+        }
         let followed = budget.depth > 0;
         let Some(called) = followed.then(|| called_scripts(manifest, &command)).flatten() else {
             all.push(command);
@@ -135,11 +125,18 @@ fn follow_into(manifest: &PackageJson, script: &str, budget: &mut CallBudget, al
             budget.depth += 1;
             let Some(inner) = all.get_mut(start..).filter(|inner| !inner.is_empty()) else { continue };
             inner[0].concurrent |= command.concurrent;
+            inner.iter_mut().for_each(|inner| inner.optional |= command.optional);
             let last = &mut inner[inner.len() - 1];
             last.variables.splice(0..0, command.variables.iter().cloned());
         }
     }
     true
+}
+
+/// The folder after `cd`; `None` if only a shell knows it.
+fn changed_folder(folder: &str, to: &str) -> Option<String> {
+    let known = !to.is_empty() && !to.starts_with(['/', '-', '~']) && !to.contains(['$', '`', '%']);
+    known.then(|| format!("{folder}/{}", to.trim_end_matches(')')).trim_start_matches('/').to_owned())
 }
 
 /// Texts of the scripts that a command calls, each with the arguments that it appends.
@@ -248,6 +245,10 @@ pub(super) struct ScriptCommand {
     pub words: Vec<String>,
     /// Runs beside the one before it or feeds it (`&`, `|`) rather than after it.
     pub concurrent: bool,
+    /// Another command follows in case it fails (`||`).
+    pub optional: bool,
+    /// Where it runs, seen from the package; `None` if only a shell knows it.
+    pub folder: Option<String>,
 }
 
 impl ScriptCommand {
@@ -273,8 +274,9 @@ pub(super) fn commands(script: &str) -> Vec<ScriptCommand> {
     for token in tokens(script) {
         match token {
             ShellToken::Word(word) => words.push(word),
-            ShellToken::End { concurrent: next } => {
-                commands.push(command(std::mem::take(&mut words), concurrent));
+            ShellToken::End { concurrent: next, fallback } => {
+                let ended = command(std::mem::take(&mut words), concurrent);
+                commands.push(ScriptCommand { optional: fallback, ..ended });
                 concurrent = next;
             }
         }
@@ -286,7 +288,11 @@ pub(super) fn commands(script: &str) -> Vec<ScriptCommand> {
 
 enum ShellToken {
     Word(String),
-    End { concurrent: bool },
+    End {
+        concurrent: bool,
+        /// `||`
+        fallback: bool,
+    },
 }
 
 fn tokens(script: &str) -> Vec<ShellToken> {
@@ -306,7 +312,8 @@ fn tokens(script: &str) -> Vec<ShellToken> {
             (None, '&' | '|' | ';' | '\n') => {
                 tokens.extend(word.take().map(ShellToken::Word));
                 let doubled = chars.next_if_eq(&c).is_some();
-                tokens.push(ShellToken::End { concurrent: matches!(c, '&' | '|') && !doubled });
+                let concurrent = matches!(c, '&' | '|') && !doubled;
+                tokens.push(ShellToken::End { concurrent, fallback: c == '|' && doubled });
             }
             (None, c) if c.is_whitespace() => tokens.extend(word.take().map(ShellToken::Word)),
             (None, c) => word.get_or_insert_default().push(c),
@@ -332,7 +339,7 @@ fn command(mut words: Vec<String>, concurrent: bool) -> ScriptCommand {
         rest = &rest[skip..];
     }
     let skipped = words.len() - rest.len();
-    ScriptCommand { variables, words: words.split_off(skipped), concurrent }
+    ScriptCommand { variables, words: words.split_off(skipped), concurrent, ..ScriptCommand::default() }
 }
 
 fn assignment(word: &str) -> Option<(String, String)> {
@@ -479,15 +486,6 @@ mod tests {
     fn a_server_file_without_start_script_is_custom() {
         let tree = SourceTree::from_texts([("package.json", "{}"), ("server.js", "")]);
         assert!(matches!(start(&tree, &manifest(&[])).unwrap().script, StartScript::Custom(_)));
-    }
-
-    #[test]
-    fn build_scripts_and_bundlers() {
-        assert_eq!(build(&manifest(&[])).script, None);
-        let built = build(&manifest(&[("build", "prisma generate && npm run b"), ("b", "next build --turbo")]));
-        assert_eq!(built.script.unwrap().value.command, "prisma generate && npm run b");
-        assert_eq!(built.bundler_flag.as_deref(), Some("--turbopack"));
-        assert_eq!(build(&manifest(&[("build", "next build --webpack")])).bundler_flag.as_deref(), Some("--webpack"));
     }
 
     #[track_caller]

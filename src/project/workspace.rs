@@ -6,16 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::diagnostic::{Diagnostic, Location, Warning, shown};
-use crate::origin::{Origin, Sourced};
+use crate::diagnostic::{Location, Warning, shown};
 use crate::rel_path::RelPath;
 use crate::repo::{SourceTree, is_workspace_pattern};
 
 use super::error::ProjectError;
-use super::facts::{BuildScript, BuildTask, WorkspaceTool};
 use super::package_json::{PackageJson, PackageJsonCache};
 use super::text;
 
@@ -166,103 +163,6 @@ fn manifest_glob(glob: &str) -> Result<Glob, globset::Error> {
     GlobBuilder::new(&format!("{glob}/package.json")).literal_separator(true).build()
 }
 
-/// The task runner of the workspace; it must be installed as well as configured.
-pub(super) fn tool(
-    tree: &SourceTree,
-    root: &PackageJson,
-    app: &PackageJson,
-    warnings: &mut Vec<Warning>,
-) -> Option<Sourced<WorkspaceTool>> {
-    let tools = [
-        ("turbo.json", "turbo", WorkspaceTool::Turbo),
-        ("turbo.jsonc", "turbo", WorkspaceTool::Turbo),
-        ("nx.json", "nx", WorkspaceTool::Nx),
-        ("lerna.json", "lerna", WorkspaceTool::Lerna),
-    ];
-    for (file, package, tool) in tools {
-        let path = root.dir.child(file);
-        if !tree.has_file(&path) {
-            continue;
-        }
-        if root.dependency(package).or_else(|| app.dependency(package)).is_some() {
-            return Some(Sourced::new(tool, Origin::File(path.as_str().to_owned())));
-        }
-        let message = format!("there is `{path}`, but `{}` does not depend on `{package}`: it is not used", root.path);
-        let hint = format!("add `{package}` to `devDependencies`");
-        let place = Location::file(path.as_str());
-        warnings.push(Warning::new("project/workspace-tool-missing", message).with_hint(hint).at(place));
-    }
-    None
-}
-
-#[derive(Deserialize)]
-struct TurboConfig {
-    tasks: Option<Map<String, Value>>,
-    /// `tasks` before turbo 2.
-    pipeline: Option<Map<String, Value>>,
-}
-
-/// `project.json` of Nx.
-#[derive(Deserialize)]
-pub(super) struct NxProject {
-    pub name: Option<String>,
-    #[serde(default)]
-    targets: Value,
-}
-
-impl NxProject {
-    /// The project in `dir`; `None` when there is none.
-    pub fn load(tree: &SourceTree, dir: &RelPath) -> Result<Option<Self>, ProjectError> {
-        let path = dir.child("project.json");
-        text::read(tree, &path)?.map(|content| text::parse_jsonc(&path, content)).transpose()
-    }
-}
-
-/// The task of `tool` that builds `app`. Configuration that cannot be read is a warning: the packages are then built one by one.
-pub(super) fn build_task(
-    tree: &SourceTree,
-    tool: WorkspaceTool,
-    root: &PackageJson,
-    (app, app_dir, build): (&PackageJson, &RelPath, &BuildScript),
-    warnings: &mut Vec<Warning>,
-) -> Option<BuildTask> {
-    let task = match (tool, &build.script) {
-        (WorkspaceTool::Turbo, Some(script)) => turbo_task(tree, root, app, &script.value.name),
-        (WorkspaceTool::Nx, None) => nx_task(tree, app_dir),
-        _ => Ok(None),
-    };
-    task.unwrap_or_else(|error| {
-        let message = format!("{error}; the packages of the workspace are built one by one");
-        let warning = Warning::new("project/workspace-tool-config", message);
-        let warning = error.hints().into_iter().fold(warning, Warning::with_hint);
-        warnings.push(error.location().into_iter().fold(warning, Warning::at));
-        None
-    })
-}
-
-fn turbo_task(
-    tree: &SourceTree,
-    root: &PackageJson,
-    app: &PackageJson,
-    script: &str,
-) -> Result<Option<BuildTask>, ProjectError> {
-    let Some(package) = &app.name else { return Ok(None) };
-    let mut files = ["turbo.json", "turbo.jsonc"].into_iter().map(|name| root.dir.child(name));
-    let Some(path) = files.find(|path| tree.has_file(path)) else { return Ok(None) };
-    let Some(content) = text::read(tree, &path)? else { return Ok(None) };
-    let config: TurboConfig = text::parse_jsonc(&path, content)?;
-    let tasks = config.tasks.or(config.pipeline).unwrap_or_default();
-    let is_defined = tasks.contains_key(script) || tasks.contains_key(&format!("{package}#{script}"));
-    let installed_in_root = root.dependency("turbo").is_some();
-    Ok(is_defined.then(|| BuildTask::Turbo { package: package.clone(), installed_in_root }))
-}
-
-fn nx_task(tree: &SourceTree, app_dir: &RelPath) -> Result<Option<BuildTask>, ProjectError> {
-    let Some(project) = NxProject::load(tree, app_dir)? else { return Ok(None) };
-    let builds = project.targets.get("build").is_some();
-    Ok(builds.then(|| BuildTask::Nx { project: project.name.unwrap_or_else(|| app_dir.name().to_owned()) }))
-}
-
 /// Names of the packages that `app` needs, dependencies first; cycles are broken.
 pub(super) fn build_order(members: &[Rc<PackageJson>], app: &PackageJson) -> Vec<String> {
     let by_name: BTreeMap<&str, &PackageJson> =
@@ -324,7 +224,6 @@ pub(super) fn missing(root: &PackageJson, members: &[Rc<PackageJson>]) -> Vec<(R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::project::facts::NamedScript;
 
     fn names(files: &[(&str, &str)]) -> Result<Vec<String>, String> {
         let tree = SourceTree::from_texts(files.iter().copied());
@@ -382,39 +281,6 @@ mod tests {
         assert_eq!(refused(many(501, "/*")), "`package.json` is too large: it lists more than 500 package patterns");
         let wildcards = refused(vec!["*a".repeat(17)]);
         assert!(wildcards.ends_with("` has too many wildcards"), "{wildcards}");
-    }
-
-    /// The build task of `web` with this configuration, and the codes of the warnings.
-    fn task(tool: WorkspaceTool, config: (&str, &str), build: Option<&str>) -> (Option<BuildTask>, Vec<&'static str>) {
-        let tree = SourceTree::from_texts([config]);
-        let script = |command: &str| NamedScript { name: "build".to_owned(), command: command.to_owned() };
-        let script = build.map(|command| Sourced::new(script(command), Origin::File("package.json".to_owned())));
-        let app = PackageJson { name: Some("web".to_owned()), ..PackageJson::default() };
-        let mut warnings = Vec::new();
-        let build = BuildScript { script, bundler_flag: None };
-        let dir = RelPath::new("apps/web").unwrap();
-        let task = build_task(&tree, tool, &PackageJson::default(), (&app, &dir, &build), &mut warnings);
-        (task, warnings.iter().map(|warning| warning.code).collect())
-    }
-
-    #[test]
-    fn both_generations_of_turbo_are_read() {
-        let turbo = |text: &str| task(WorkspaceTool::Turbo, ("turbo.json", text), Some("next build"));
-        let found = Some(BuildTask::Turbo { package: "web".to_owned(), installed_in_root: false });
-        assert_eq!(turbo("{ // comment\n \"tasks\": { \"build\": {}, } }"), (found.clone(), vec![]));
-        assert_eq!(turbo(r#"{ "pipeline": { "web#build": {} } }"#), (found, vec![]));
-        assert_eq!(turbo(r#"{ "tasks": { "lint": {} } }"#), (None, vec![]));
-        assert_eq!(turbo("{"), (None, vec!["project/workspace-tool-config"]));
-    }
-
-    #[test]
-    fn nx_builds_a_project_with_a_build_target() {
-        let nx = |text: &str| task(WorkspaceTool::Nx, ("apps/web/project.json", text), None);
-        let found = |project: &str| (Some(BuildTask::Nx { project: project.to_owned() }), vec![]);
-        assert_eq!(nx(r#"{ "name": "shop", "targets": { "build": {} } }"#), found("shop"));
-        assert_eq!(nx(r#"{ "targets": { "build": {} } }"#), found("web"));
-        assert_eq!(nx(r#"{ "name": "shop", "targets": {} }"#), (None, vec![]));
-        assert_eq!(nx(r#"{ "name": 5 }"#), (None, vec!["project/workspace-tool-config"]));
     }
 
     #[test]

@@ -174,6 +174,13 @@ fn is_read(path: &str) -> bool {
             | ".env"
             | ".env.production"
     ) || is_next_config(name)
+        || is_middleware(name)
+}
+
+/// `middleware.*` and `proxy.*`, which Next.js reads in one folder only.
+fn is_middleware(name: &str) -> bool {
+    let rest = name.strip_prefix("middleware.").or_else(|| name.strip_prefix("proxy."));
+    rest.is_some_and(|rest| matches!(rest.rsplit('.').next(), Some("js" | "jsx" | "ts" | "tsx")))
 }
 
 fn is_next_config(name: &str) -> bool {

@@ -32,6 +32,8 @@ pub struct Case {
     pub output: Output,
     /// Folder of the application in a monorepo.
     pub app: Option<String>,
+    /// Folder that the build script gives to `next build`.
+    pub next_dir: Option<String>,
     #[serde(default)]
     pub base_path: String,
     /// Path → text that the response contains.
@@ -71,7 +73,7 @@ impl Case {
 
     /// Folder of the application inside the repository and inside the image's `/app`.
     pub fn app_folder(&self) -> &str {
-        self.app.as_deref().unwrap_or(".")
+        self.next_dir.as_deref().or(self.app.as_deref()).unwrap_or(".")
     }
 }
 

@@ -78,6 +78,7 @@ fn check_detection(case: &Case, engine: &Engine, repository: &Repository) {
     assert_eq!(facts["lockfile"]["path"], case.lockfile);
     assert_eq!(facts["next"]["value"]["text"], case.next);
     assert_eq!(facts["node"]["value"]["major"], case.node);
+    assert_eq!(facts["nextDir"], case.app_folder());
     let routers = [(Router::App, "app"), (Router::Pages, "pages")];
     for (router, key) in routers {
         assert_eq!(!facts["routers"][key].is_null(), case.router == router, "{}", facts["routers"]);
@@ -134,9 +135,9 @@ fn check_as_shipped(case: &Case, image: &Image) {
 }
 
 fn check_read_only(case: &Case, image: &Image) {
-    let cache = match case.app.as_deref() {
-        Some(app) => format!("/app/{app}/.next/cache"),
-        None => "/app/.next/cache".to_owned(),
+    let cache = match case.app_folder() {
+        "." => "/app/.next/cache".to_owned(),
+        folder => format!("/app/{folder}/.next/cache"),
     };
     let options = ["--read-only", "--tmpfs", "/tmp", "--tmpfs", &cache];
     let container = Container::start(image, &format!("nd-e2e-{}-read-only", case.name), 3000, &options);

@@ -87,6 +87,36 @@ test('splits the traced output into layers', (t) => {
   assert.deepStrictEqual(unwanted, [])
 })
 
+/** As `next build web` in the package at the root: `appDir` of the manifest names the folder. */
+function builtBelow(root, changes) {
+  const manifests = ['app/web/.next', 'app/web/.next/standalone/web/.next'].map((folder) => `${folder}/required-server-files.json`)
+  const required = { version: 1, config: { distDir: '.next', basePath: '' }, appDir: `${root}/app/web`, relativeAppDir: 'web' }
+  const files = Object.assign(built('web'), { 'app/package.json': '{}' }, changes)
+  delete files['app/web/package.json']
+  return Object.assign(files, { [manifests[0]]: required, [manifests[1]]: required })
+}
+
+test('the layers follow the folder that `next build` was given', (t) => {
+  for (const changes of [{ nextDir: 'web' }, { nextDir: '' }, {}]) {
+    const { layers, document } = run(t, (root) => builtBelow(root), changes)
+    assert.deepStrictEqual(Object.keys(layers.static), ['app/web/.next/static/chunks/main-1a2b.js', 'app/web/public/logo.svg'])
+    assert.deepStrictEqual([document.cwd, document.entry, document.distDir], ['/app/web', '/app/web/server.js', 'web/.next'])
+    assert.strictEqual(document.buildId, '1234567890bcbcbcbcbc')
+  }
+})
+
+test('a server of the project starts in its package, and finds the folder that `next build` was given', (t) => {
+  const { layers, document } = run(t, (root) => builtBelow(root, { 'app/server.js': 'server' }), { nextDir: 'web', outputMode: 'server', startCommand: ['node', 'server.js'] })
+  assert.deepStrictEqual(Object.keys(layers.static), ['app/web/.next/static/chunks/main-1a2b.js', 'app/web/public/logo.svg'])
+  assert.deepStrictEqual([document.cwd, document.distDir], ['/app', 'web/.next'])
+})
+
+test('an export lies in the folder that `next build` was given', (t) => {
+  const { layers, document } = run(t, (root) => builtBelow(root, { 'app/web/out/index.html': 'home' }), { nextDir: 'web', outputMode: 'export' })
+  assert.deepStrictEqual(Object.keys(layers.static), ['app/web/out/index.html'])
+  assert.strictEqual(document.staticRoot, '/app/web/out')
+})
+
 test('writes the configuration of the launcher', (t) => {
   const { document, root } = run(t, built(''), { env: { GREETING: 'a\nb' }, healthPath: '/ok' })
   assert.deepStrictEqual(JSON.parse(fs.readFileSync(`${root}/out/server/nextdeploy/run.json`)), document)

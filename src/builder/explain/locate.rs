@@ -84,7 +84,9 @@ fn file(mention: &Mention, tree: &SourceTree, facts: &ProjectFacts) -> Option<Re
     let packages = facts.workspace.iter().flat_map(|workspace| &workspace.packages);
     let named = packages.filter(|package| in_build.is_none() && Some(&package.name) == mention.package.as_ref());
     let mut folders: Vec<RelPath> = named.map(|package| package.dir.clone()).collect();
-    folders.extend(in_build.is_none().then(|| facts.app_dir.clone()));
+    if in_build.is_none() {
+        folders.extend([&facts.app_dir, &facts.next_dir].map(Clone::clone));
+    }
     folders.push(RelPath::root());
     let path = in_build.unwrap_or(path);
     folders.iter().filter_map(|folder| folder.join(path).ok()).find(|file| tree.has_file(file))

@@ -165,6 +165,7 @@ pub(super) fn plan_file(plan: &ImagePlan) -> String {
     struct PlanFile<'a> {
         schema_version: u32,
         app_dir: &'a str,
+        next_dir: &'a str,
         output_mode: ImageMode,
         start_command: Option<&'a [String]>,
         base_path: Option<&'a str>,
@@ -180,6 +181,7 @@ pub(super) fn plan_file(plan: &ImagePlan) -> String {
     let file = PlanFile {
         schema_version: 1,
         app_dir: plan.app_dir.as_str(),
+        next_dir: plan.next_dir.as_str(),
         output_mode: plan.output.mode,
         start_command: plan.output.start_command.as_ref().map(|command| command.value.as_slice()),
         base_path: plan.runtime.base_path.as_ref().map(|path| path.value.as_str()),
@@ -208,7 +210,8 @@ fn is_left_out(plan: &ImagePlan, path: &Path) -> bool {
     let own = matches!(name, "nextdeploy.yml" | "nextdeploy.yaml")
         || path.components().any(|part| part.as_os_str() == RECORD_FOLDER);
     let package_cache = plan.install.folders.iter().any(|folder| path.starts_with(folder.as_str()));
-    loader || own || package_cache
+    let output = plan.build.dist_dir.as_ref().is_some_and(|folder| path.starts_with(folder.as_str()));
+    loader || own || package_cache || output
 }
 
 /// Collects the entries of a context; each path is sent once.

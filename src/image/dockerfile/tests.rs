@@ -105,6 +105,7 @@ fn hostile_values_stay_in_their_place() {
     sample.settings.labels.insert("note".to_owned(), from_flag(hostile.to_owned(), "--label"));
     sample.ci.commit = Some("abc\nRUN touch /owned".to_owned());
     sample.ci.tag = Some(hostile.to_owned());
+    sample.facts.next_dir = path("apps/we b'$(id)\"");
     sample.facts.app_dir = path("apps/we b'$(id)\"");
     sample.facts.build.script.as_mut().unwrap().value.name = "build; touch /owned".to_owned();
     let text = dockerfile(&sample);
@@ -216,6 +217,7 @@ fn an_own_dockerignore_is_kept() {
 fn an_app_with_its_own_lockfile_is_installed_in_its_folder() {
     let mut sample = Sample::npm();
     sample.facts.app_dir = path("web site");
+    sample.facts.next_dir = path("web site");
     sample.facts.lockfile.path = path("web site/package-lock.json");
     sample.facts.install.manifests = vec![path("web site/package.json")];
     sample.facts.build.script = None;

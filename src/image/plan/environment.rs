@@ -164,7 +164,7 @@ impl PlannedEnvironment {
     /// Values of the app's `.env` and `.env.production`; as in Next.js, the second one takes precedence.
     fn take_env_files(&mut self, inputs: Inputs<'_>, warnings: &mut Vec<Warning>) {
         let policy = inputs.settings.env_files.as_ref().map_or(EnvFilePolicy::Auto, |policy| policy.value);
-        let of_app = |file: &&DotenvFile| file.path.parent().as_ref() == Some(&inputs.facts.app_dir);
+        let of_app = |file: &&DotenvFile| file.path.parent().as_ref() == Some(&inputs.facts.next_dir);
         let mut values: BTreeMap<&str, (String, Origin)> = BTreeMap::new();
         for file_name in [".env", ".env.production"] {
             let Some(file) = inputs.facts.env_files.iter().filter(of_app).find(|file| file.path.name() == file_name)

@@ -37,6 +37,8 @@ pub struct ImagePlan {
     #[serde(skip)]
     pub registries: Vec<Sourced<RegistryHost>>,
     pub app_dir: RelPath,
+    /// The project of Next.js.
+    pub next_dir: RelPath,
     pub node_major: Sourced<u32>,
     pub next_version: Sourced<NextVersion>,
     pub base: BasePlan,
@@ -161,6 +163,8 @@ pub struct BuildPlan {
     pub prepare: Vec<PlannedCommand>,
     /// Workspace dependencies first, then the app.
     pub commands: Vec<PlannedCommand>,
+    /// Where Next.js writes, which is never sent; `None` for a folder with sources.
+    pub dist_dir: Option<RelPath>,
     /// `.next/cache`, never shared between projects; `None` if its path cannot be used as a mount target.
     pub cache: Option<CacheMount>,
     /// Heap limit of Node.js in MiB; `None`: derived from the memory limit found during the build.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::build;
 use super::image::{
     CacheMount, CacheSharing, ImageMode, Inputs, InstallPlan, ManagerSetup, PlannedSecret, SecretUse, SystemPackage,
 };
+use super::lifecycle::plan_lifecycle;
 use crate::diagnostic::Warning;
 use crate::project::{PackageManager, PackageManagerKind as Kind};
 use crate::rel_path::RelPath;
@@ -91,7 +91,7 @@ fn plan_production(inputs: Inputs<'_>, mode: ImageMode, warnings: &mut Vec<Warni
         return None;
     }
     let manager = &inputs.facts.package_manager.value;
-    let changed = inputs.facts.install.prisma.is_some() || !build::plan_lifecycle(inputs).is_empty();
+    let changed = inputs.facts.install.prisma.is_some() || !plan_lifecycle(inputs, &mut Vec::new()).is_empty();
     let command = if changed { None } else { production_command(manager, major(manager)) };
     if command.is_none() {
         let reason = if changed { "its scripts change what was installed" } else { "this Yarn cannot leave them out" };

@@ -9,6 +9,7 @@ mod error;
 mod identity;
 mod image;
 mod install;
+mod lifecycle;
 mod output;
 #[cfg(test)]
 pub(crate) mod sample;
@@ -46,6 +47,7 @@ pub fn plan_image(inputs: Inputs<'_>) -> Result<ImagePlan, PlanError> {
         tags: names.tags,
         registries: names.registries,
         app_dir: facts.app_dir.clone(),
+        next_dir: facts.next_dir.clone(),
         node_major,
         next_version: facts.next.clone(),
         base,

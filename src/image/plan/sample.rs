@@ -99,6 +99,7 @@ impl Sample {
         let facts = &mut self.facts;
         facts.name = from_file("@acme/web".to_owned(), "apps/web/package.json#name");
         facts.app_dir = path("apps/web");
+        facts.next_dir = path("apps/web");
         facts.install.manifests =
             ["package.json", "apps/web/package.json", "packages/ui/package.json"].map(path).to_vec();
         let package = |name: &str, dir: &str, build: &str| WorkspacePackage {
@@ -126,6 +127,7 @@ fn facts(kind: PackageManagerKind, version: Option<&str>, lockfile: &str, next: 
     ProjectFacts {
         name: from_file("shop".to_owned(), "package.json#name"),
         app_dir: RelPath::root(),
+        next_dir: RelPath::root(),
         version: Some(from_file("1.2.3".to_owned(), "package.json#version")),
         description: None,
         license: None,

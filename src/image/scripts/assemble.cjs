@@ -6,9 +6,10 @@
 //   node assemble.cjs                         after the build: makes the layers of the image of what Next.js left
 //
 // Contract with the Dockerfile generator
-//   in    /app                        root of the workspace, built; the app is /app/<appDir>
+//   in    /app                        root of the workspace, built; the app's package is /app/<appDir>, and the project of
+//                                     Next.js what `appDir` of its required-server-files.json says, else /app/<nextDir>
 //         /prod/app/**/node_modules   production dependencies (mode "server" only; else those of /app are taken)
-//         /nextdeploy/plan.json       schemaVersion 1: appDir, outputMode "standalone"|"export"|"server"|"unknown",
+//         /nextdeploy/plan.json       schemaVersion 1: appDir, nextDir, outputMode "standalone"|"export"|"server"|"unknown",
 //                                     startCommand [argv]|null, basePath, port, healthPath, libc "glibc"|"musl",
 //                                     nextVersion, keepEnvFiles, env {K:V}, buildIdSalt, sourceDateEpoch seconds|null
 //         /run/secrets/nextdeploy-key any bytes, optional: Next.js' keys are derived from it
@@ -71,9 +72,12 @@ function memoryLimit(places) {
 
 /** Everything below is decided from this: where the output is, and what it is. */
 function inspectBuild(plan, places) {
-  const app = path.join(places.root, plan.appDir)
-  const manifest = findManifest(app, 3) || findManifest(places.root, 5, app)
+  const planned = path.join(places.root, plan.nextDir === undefined ? plan.appDir : plan.nextDir)
+  const manifest = findManifest(planned, 3) || findManifest(places.root, 5, planned)
   const required = manifest ? readJson(manifest) : {}
+  // `next build DIR`, in a script that could not be read.
+  const named = typeof required.appDir === 'string' ? path.resolve(required.appDir) : places.root
+  const app = named.startsWith(places.root + path.sep) && isDirectory(named) ? named : planned
   const config = required.config || {}
   const distDir = manifest ? path.dirname(manifest) : null
   const standalone = distDir && isDirectory(path.join(distDir, 'standalone')) ? path.join(distDir, 'standalone') : null
@@ -169,12 +173,13 @@ function assemble(plan, places) {
 /** The traced output: `standalone/` holds the workspace as it has to stand in the image. */
 function assembleStandalone(plan, places, build) {
   const traced = build.standalone
-  const appDir = [build.required.relativeAppDir, plan.appDir, ''].find(
+  const place = path.relative(places.root, build.app)
+  const appDir = [build.required.relativeAppDir, place, ''].find(
     (place) => typeof place === 'string' && fs.existsSync(path.join(traced, place, 'server.js'))
   )
   if (appDir === undefined) {
     throw new ProjectError(
-      `\`${traced}\` has no server.js for \`${plan.appDir || '.'}\` (found: ${readDirectory(traced).map((entry) => entry.name).sort().join(', ')})`,
+      `\`${traced}\` has no server.js for \`${place || '.'}\` (found: ${readDirectory(traced).map((entry) => entry.name).sort().join(', ')})`,
       'remove `outputFileTracingRoot` from next.config, or point it at the root of the workspace'
     )
   }
@@ -191,9 +196,10 @@ function assembleStandalone(plan, places, build) {
 
 /** `output: 'export'`: plain files for the launcher's own server. */
 function assembleStatic(plan, places, build) {
-  const root = path.join(plan.appDir, 'out')
+  const place = path.relative(places.root, build.app)
+  const root = path.join(place, 'out')
   move(build.exported, path.join(places.out, 'static/app', root), (relative) => ['cache', 'export-detail.json'].includes(relative))
-  return { cwd: inImage(plan.appDir), staticRoot: inImage(root), distDir: path.join(plan.appDir, path.relative(build.app, build.distDir || path.join(build.app, '.next'))) }
+  return { cwd: inImage(place), staticRoot: inImage(root), distDir: path.join(place, path.relative(build.app, build.distDir || path.join(build.app, '.next'))) }
 }
 
 /** A server of the project's own: its sources, its build and its production dependencies. */
@@ -202,7 +208,7 @@ function assembleServer(plan, places, build) {
     throw new ProjectError('the app needs a start command of its own, and none is known', 'add a `start` script to package.json')
   }
   const distDir = path.relative(places.root, build.distDir)
-  takePublic(build.app, path.join(places.out, 'static/app', plan.appDir, 'public'))
+  takePublic(build.app, path.join(places.out, 'static/app', path.relative(places.root, build.app), 'public'))
   moveIfThere(path.join(build.distDir, 'static'), path.join(places.out, 'static/app', distDir, 'static'))
   const unused = ['cache', 'standalone', 'trace', 'trace-build', 'diagnostics', 'types', 'turbopack'].map((name) => path.join(distDir, name))
   const left = new Set(unused.concat('.git', '.turbo', '.nx', '.yarn'))

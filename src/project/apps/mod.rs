@@ -13,7 +13,8 @@ use crate::repo::SourceTree;
 use super::error::ProjectError;
 use super::facts::AppCandidate;
 use super::package_json::{PackageJson, PackageJsonCache};
-use super::workspace::{self, NxProject, WorkspaceMembers};
+use super::task_runner::NxProject;
+use super::workspace::{self, WorkspaceMembers};
 
 /// Folders whose apps are examples or test fixtures; only selected explicitly.
 const ASIDE: &[&str] =
@@ -61,7 +62,7 @@ struct AppSearch<'m> {
 
 impl<'m> AppSearch<'m> {
     fn new(manifests: &'m PackageJsonCache<'m>, warnings: &mut Vec<Warning>) -> Result<Self, ProjectError> {
-        let root_manifest = manifests.load(&RelPath::root())?;
+        manifests.load(&RelPath::root())?;
         let root = workspace::members(manifests, &RelPath::root(), warnings)?;
         let mut search = AppSearch { manifests, root, candidates: Vec::new(), unreadable: None };
         let mut paths = manifests.tree.texts_named("package.json").peekable();
@@ -69,24 +70,23 @@ impl<'m> AppSearch<'m> {
             return Err(ProjectError::NoManifest);
         }
         for path in paths {
-            search.consider(&path.parent().unwrap_or_default(), root_manifest.as_deref());
+            search.consider(&path.parent().unwrap_or_default());
         }
-        search.without_manifest(root_manifest.as_deref());
+        search.without_manifest();
         search.candidates.sort_by(|a, b| a.app.dir.cmp(&b.app.dir));
         Ok(search)
     }
 
-    fn consider(&mut self, dir: &RelPath, root: Option<&PackageJson>) {
+    fn consider(&mut self, dir: &RelPath) {
         let tree = self.tree();
         match self.manifests.load(dir) {
             Ok(Some(manifest)) => {
                 let depends = manifest.dependency("next").is_some();
                 // A single-version workspace has `next` in its root only.
-                let hoisted = !depends
-                    && !dir.is_root()
-                    && root.is_some_and(|root| root.dependency("next").is_some())
-                    && next_config(tree, dir).is_some();
-                if (depends && has_marker(tree, &manifest)) || (hoisted && has_routes(tree, dir)) {
+                let hoisted = || {
+                    next_config(tree, dir).is_some() && has_routes(tree, dir) && self.provider_of_next(dir).is_some()
+                };
+                if (depends && has_marker(tree, &manifest)) || (!depends && hoisted()) {
                     self.add(dir, manifest);
                 }
             }
@@ -97,18 +97,29 @@ impl<'m> AppSearch<'m> {
         }
     }
 
-    /// Nx apps have a `project.json` instead of a manifest; dependencies are the root's.
-    fn without_manifest(&mut self, root: Option<&PackageJson>) {
-        let Some(root) = root.filter(|root| root.dependency("next").is_some()) else { return };
+    /// Nx apps have a `project.json` instead of a manifest; dependencies are those of a folder above.
+    fn without_manifest(&mut self) {
         let tree = self.tree();
         let configs = super::next_config::NAMES.iter().flat_map(|name| tree.texts_named(name));
         let dirs: BTreeSet<RelPath> = configs.filter_map(|path| path.parent()).collect();
         for dir in dirs {
-            if !tree.has_file(&dir.child("package.json")) && !dir.is_root() && has_routes(tree, &dir) {
-                let manifest = PackageJson { scripts: std::collections::BTreeMap::new(), name: None, ..root.clone() };
-                self.add(&dir, Rc::new(PackageJson { dir: dir.clone(), ..manifest }));
+            if tree.has_file(&dir.child("package.json")) || !has_routes(tree, &dir) {
+                continue;
+            }
+            if let Some(root) = self.provider_of_next(&dir) {
+                let scripts = std::collections::BTreeMap::new();
+                let manifest = PackageJson { scripts, name: None, dir: dir.clone(), ..(*root).clone() };
+                self.add(&dir, Rc::new(manifest));
             }
         }
+    }
+
+    /// The manifest above `dir` whose `next` it uses: that of an Nx workspace, else the root's.
+    fn provider_of_next(&self, dir: &RelPath) -> Option<Rc<PackageJson>> {
+        let tree = self.tree();
+        let mut above = std::iter::successors(dir.parent(), RelPath::parent);
+        let root = above.find(|folder| folder.is_root() || tree.has_file(&folder.child("nx.json")))?;
+        self.manifests.load(&root).ok()?.filter(|manifest| manifest.dependency("next").is_some())
     }
 
     fn tree(&self) -> &'m SourceTree {
@@ -227,8 +238,8 @@ fn name_of(tree: &SourceTree, dir: &RelPath, manifest: &PackageJson) -> (String,
     if let Some(name) = &manifest.name {
         return (name.clone(), Origin::field(manifest.path.as_str(), "name"));
     }
-    if let Ok(Some(NxProject { name: Some(name), .. })) = NxProject::load(tree, dir) {
-        return (name, Origin::field(dir.child("project.json").as_str(), "name"));
+    if let Ok(Some((NxProject { name: Some(name), .. }, path))) = NxProject::load(tree, dir) {
+        return (name, Origin::field(path.as_str(), "name"));
     }
     let folder = if dir.is_root() {
         tree.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()

@@ -73,6 +73,7 @@ fn facts() -> ProjectFacts {
     ProjectFacts {
         name: value("shop\"; touch owned".to_owned()),
         app_dir: path(APP_DIR),
+        next_dir: path(APP_DIR),
         version: Some(value("1.0.0 $(touch /owned) \" \\".to_owned())),
 
         description: None,

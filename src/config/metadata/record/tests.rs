@@ -45,6 +45,7 @@ fn facts() -> ProjectFacts {
     ProjectFacts {
         name: from("web".into()),
         app_dir: path("apps/web"),
+        next_dir: path("apps/web"),
         version: None,
 
         description: None,
