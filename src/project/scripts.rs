@@ -125,7 +125,9 @@ fn follow_into(manifest: &PackageJson, script: &str, budget: &mut CallBudget, al
             budget.depth += 1;
             let Some(inner) = all.get_mut(start..).filter(|inner| !inner.is_empty()) else { continue };
             inner[0].concurrent |= command.concurrent;
-            inner.iter_mut().for_each(|inner| inner.optional |= command.optional);
+            for command_inside in inner.iter_mut() {
+                command_inside.optional |= command.optional;
+            }
             let last = &mut inner[inner.len() - 1];
             last.variables.splice(0..0, command.variables.iter().cloned());
         }

@@ -3,6 +3,7 @@
 //! Parsed by a real JavaScript and TypeScript parser and evaluated as far as the file itself allows. What it does not determine
 //! is reported as unknown, with the reason and the line. Never runs code of the project.
 
+mod calls;
 mod evaluate;
 mod nesting;
 mod run;
@@ -177,12 +178,17 @@ fn configuration<'a>(evaluator: &mut Evaluator<'a, '_>, source: &str) -> JsValue
     }
     match value {
         JsValue::Import(module, _) => {
-            let offset = source.find(&*module).and_then(|offset| u32::try_from(offset).ok()).unwrap_or(0);
+            let offset = offset_of(source, &module);
             JsValue::unknown(format!("the configuration comes from `{module}`"), offset)
         }
         JsValue::Function(..) => JsValue::unknown("the configuration is too complicated to follow", 0),
         value => value,
     }
+}
+
+/// Where a module is named first.
+fn offset_of(source: &str, module: &str) -> u32 {
+    source.find(module).and_then(|offset| u32::try_from(offset).ok()).unwrap_or(0)
 }
 
 struct Options<'a, 'e, 'f> {
@@ -264,8 +270,8 @@ impl<'a> Options<'a, '_, '_> {
                 None => (why.clone(), format!("{}: {}", why.reason, value.describe())),
             },
             JsValue::Unknown(why) => (why.clone(), why.reason.to_string()),
-            JsValue::Import(..) => {
-                let why = value.why(0);
+            JsValue::Import(module, _) => {
+                let why = value.why(offset_of(self.content, module));
                 (why.clone(), why.reason.to_string())
             }
             other => (UnknownReason::new("", 0), format!("{} is not a valid value", other.describe())),

@@ -99,7 +99,7 @@ fn options_of_wrappers_are_not_the_configuration() {
     );
     output(
         "import { withS } from 's'; import { a, b } from './c';\nexport default withS(process.env.A ? a : b, { webpack: {} })",
-        "line 2: it comes from `./c`",
+        "line 1: it comes from `./c`",
     );
     output(
         "import * as all from './c'; export default { ...(process.env.A ? all.a : all.b) }",

@@ -142,18 +142,18 @@ fn configuration(config: &NextConfig) -> Vec<FactRow> {
     add(known("unoptimized images", &config.images_unoptimized, ToString::to_string));
     add(known("image loader", &config.images_loader, Clone::clone));
     add(known("env", &config.env_keys, |keys| keys.join(", ")));
-    unknown_once(rows)
+    unknown_once(&rows)
 }
 
 /// The value of an option that is known only when the file is run.
 const UNKNOWN: &str = "unknown";
 
 /// Options that are unknown for one reason, in one line.
-fn unknown_once(rows: Vec<FactRow>) -> Vec<FactRow> {
+fn unknown_once(rows: &[FactRow]) -> Vec<FactRow> {
     let alike =
         |row: &FactRow, other: &FactRow| [&row.value, &other.value] == [UNKNOWN; 2] && row.origin == other.origin;
     let mut merged: Vec<FactRow> = Vec::new();
-    for row in &rows {
+    for row in rows {
         let names: Vec<&str> = rows.iter().filter(|other| alike(row, other)).map(|other| other.name).collect();
         match names.as_slice() {
             [_, _, ..] if names[0] == row.name => merged.push(fact(UNKNOWN, names.join(", "), &row.origin)),
