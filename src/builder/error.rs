@@ -1,5 +1,6 @@
 //! Why a build failed. Every variant names the daemon, file or step; texts of the daemon are escaped before they are shown.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::context_stream::ContextStreamError;
@@ -94,6 +95,13 @@ impl BuildError {
     pub fn locate(&mut self, tree: &SourceTree, facts: &ProjectFacts) {
         if let Self::StepFailed { explanation: Some(explanation), .. } = self {
             explanation.locate(tree, facts);
+        }
+    }
+
+    /// Certificates that were given are not proposed again.
+    pub fn with_ca_bundle(&mut self, bundle: &Path) {
+        if let Self::StepFailed { explanation: Some(explanation), .. } = self {
+            explanation.with_ca_bundle(bundle);
         }
     }
 

@@ -312,6 +312,9 @@ impl Prepared {
             Err(mut error) => {
                 let opened = &attempted.planned.opened;
                 error.locate(&opened.tree, &opened.facts);
+                if let Some(bundle) = &opened.settings.ca_bundle {
+                    error.with_ca_bundle(&bundle.value);
+                }
                 Err(Failure::new(error, Reached::Attempted(Box::new(attempted))))
             }
         }

@@ -9,13 +9,15 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+
 use regex_lite::{Captures, Regex};
 
 pub use locate::LocatedError;
 
 use self::locate::ErrorSource;
 use self::rules::{Rule, SearchIn};
-use crate::diagnostic::printable;
+use crate::diagnostic::{printable, printable_path};
 use crate::project::ProjectFacts;
 use crate::repo::SourceTree;
 
@@ -41,6 +43,16 @@ impl FailureExplanation {
     /// Finds the files that it is about.
     pub fn locate(&mut self, tree: &SourceTree, facts: &ProjectFacts) {
         self.findings = self.subject.find(tree, facts);
+    }
+
+    /// Certificates that were given are not proposed again.
+    pub fn with_ca_bundle(&mut self, bundle: &Path) {
+        if self.code == rules::TLS_INTERCEPTED {
+            self.action = format!(
+                "`{}` (`--ca-bundle`) does not contain the authority of that server: add it to the file",
+                printable_path(bundle)
+            );
+        }
     }
 
     /// Index of the line of the log at which the error begins, where it is known.

@@ -20,6 +20,7 @@ pub(super) enum SearchIn {
     Either,
 }
 
+pub(super) const TLS_INTERCEPTED: &str = "builder/tls-intercepted";
 pub(super) const MORE_MEMORY: &str =
     "give the Docker daemon more memory, or limit Node.js with `--build-arg NODE_OPTIONS=--max-old-space-size=<MiB>`";
 const UPDATE_LOCKFILE: &str = "the lockfile does not match `package.json`";
@@ -59,7 +60,7 @@ pub(super) static RULES: &[Rule] = &[
     ),
     // TLS, before network and registry errors: they follow from it.
     rule(
-        "builder/tls-intercepted",
+        TLS_INTERCEPTED,
         Either,
         r"(?i)self.signed.cert|UNABLE_TO_VERIFY_LEAF_SIGNATURE|unable to get (?:local )?issuer certificate|UNABLE_TO_GET_ISSUER_CERT|UNKNOWN_CERTIFICATE_VERIFICATION_ERROR|x509: certificate signed by unknown authority",
         "a server's certificate is not trusted inside the build, as behind a proxy that intercepts TLS",
@@ -133,9 +134,16 @@ pub(super) static RULES: &[Rule] = &[
     rule(
         "builder/package-not-found",
         Log,
-        r#"(?:npm (?:error|ERR!) 404 .*?'?(@?[\w.-]+(?:/[\w.-]+)?@[^' ]+)'? is not in this registry|ERR_PNPM_FETCH_404\s+GET (\S+?): |YN0035.*?(?:@|:) ?(\S+).*404|"?(https://\S+?)"?: (?:Request failed )?"404 Not Found"|Couldn't find package "([^"]+)" on the|GET (https://\S+) - 404)"#,
+        r#"(?:npm (?:error|ERR!) 404 .*?'?(@?[\w.-]+(?:/[\w.-]+)?@[^' ]+)'? (?:is not in this registry|could not be found)|ERR_PNPM_FETCH_404\s+GET (\S+?): |YN0035: │ (\S+?): Package not found|"?(https://\S+?)"?: (?:Request failed )?"404 Not Found"|Couldn't find package "([^"]+)" on the|GET (https://\S+) - 404)"#,
         "a package registry does not have a package (`$1$2$3$4$5$6`); private packages look like this without a token",
         "check name and version, and pass the registry's token as a secret when the package is private",
+    ),
+    rule(
+        "builder/package-not-found",
+        Log,
+        r#"(?:No matching version found for (\S+?)\.?(?:\s|$)|Couldn't find any versions for (".+?" that matches ".+?")|YN0082: │ (\S+?): No candidates found|No version matching (".+?" found for specifier ".+?"))"#,
+        "a package registry does not have this version of a package: `$1$2$3$4`",
+        "check the version in `package.json`; a mirror of a registry may lag behind it, and a minimum age hides new versions",
     ),
     // Engines.
     rule(
@@ -163,9 +171,23 @@ pub(super) static RULES: &[Rule] = &[
     rule(
         "builder/native-toolchain",
         Log,
-        r"gyp ERR! find Python|gyp ERR! stack Error: not found: make|(?:sh|bash): (?:\d+: )?(?:make|g\+\+|gcc|cc|python3?): not found|not found: (?:make|g\+\+)|gyp ERR! not ok",
-        "a native module must be compiled, and the base image has no compiler or Python",
-        "use a version of the module with prebuilt binaries, or a base image with a toolchain (`--base node:22`)",
+        r"gyp ERR! find Python|fatal error: \S+\.h: No such file or directory|Package \S+ was not found in the pkg-config search path|gyp ERR! stack Error: not found: make|(?:sh|bash): (?:\d+: )?(?:make|g\+\+|gcc|cc|python3?): not found|not found: (?:make|g\+\+)|gyp ERR! not ok",
+        "a native module cannot be compiled: the build has no compiler, no Python, or lacks a library",
+        "add what the log names with `--build-package` (compilers are `python3`, `make` and `g++`), or use a version of the module with prebuilt binaries",
+    ),
+    rule(
+        "builder/system-package-not-found",
+        Log,
+        r"E: (?:Unable to locate package (\S+)|Package '(\S+)' has no installation candidate|Version '\S+' for '(\S+)' was not found)|^\s*(\S+) \(no such package\):",
+        "the distribution of the base image has no package `$1$2$3$4`",
+        "check the name given with `--package` or `--build-package`; Debian and Alpine name some packages differently",
+    ),
+    rule(
+        "builder/ssh",
+        Log,
+        r"Permission denied \(publickey|Host key verification failed|cannot run ssh: No such file",
+        "a dependency is fetched over SSH, and the build has no key that its server accepts",
+        "pass a deploy key with `--secret-file ssh-key=PATH`, or depend on `git+https://…`",
     ),
     rule(
         "builder/prisma",

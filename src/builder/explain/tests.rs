@@ -178,8 +178,74 @@ const SAMPLES: &[(&str, &str, &str, &str)] = &[
     (
         "gyp info using node@22.23.3 | linux | x64\ngyp ERR! find Python \ngyp ERR! find Python Python is not set from environment variable PYTHON\ngyp ERR! not ok ",
         "builder/native-toolchain",
-        "compiler or Python",
-        "--base",
+        "no Python",
+        "--build-package",
+    ),
+    (
+        "../src/image.h:1:10: fatal error: cairo.h: No such file or directory\ncompilation terminated.",
+        "builder/native-toolchain",
+        "lacks a library",
+        "--build-package",
+    ),
+    (
+        "Reading package lists...\nE: Unable to locate package ffmpegg",
+        "builder/system-package-not-found",
+        "`ffmpegg`",
+        "--package",
+    ),
+    (
+        "ERROR: unable to select packages:\n  libpq5 (no such package):\n    required by: world[libpq5]",
+        "builder/system-package-not-found",
+        "`libpq5`",
+        "--package",
+    ),
+    (
+        "npm error code 128\nnpm error git@github.com: Permission denied (publickey).",
+        "builder/ssh",
+        "no key",
+        "ssh-key",
+    ),
+    (
+        "npm error code E404\nnpm error 404 Not Found - GET https://host/no-such-x1\nnpm error 404\nnpm error 404  The requested resource 'no-such-x1@1.0.0' could not be found or you do not have permission to access it.",
+        "builder/package-not-found",
+        "`no-such-x1@1.0.0`",
+        "token",
+    ),
+    (
+        "➤ YN0035: │ no-such-x1@npm:1.0.0: Package not found\n➤ YN0035: │   Response Code: 404 (Not Found)",
+        "builder/package-not-found",
+        "`no-such-x1@npm:1.0.0`",
+        "token",
+    ),
+    (
+        "npm error code ETARGET\nnpm error notarget No matching version found for left-pad@99.0.0.",
+        "builder/package-not-found",
+        "`left-pad@99.0.0`",
+        "version",
+    ),
+    (
+        " ERR_PNPM_NO_MATCHING_VERSION  No matching version found for left-pad@99.0.0 while fetching it from https://host/",
+        "builder/package-not-found",
+        "`left-pad@99.0.0`",
+        "version",
+    ),
+    (
+        "error Couldn't find any versions for \"left-pad\" that matches \"99.0.0\"",
+        "builder/package-not-found",
+        "\"left-pad\" that matches \"99.0.0\"",
+        "version",
+    ),
+    (
+        "➤ YN0082: │ left-pad@npm:99.0.0: No candidates found",
+        "builder/package-not-found",
+        "`left-pad@npm:99.0.0`",
+        "version",
+    ),
+    (
+        "error: No version matching \"99.0.0\" found for specifier \"left-pad\" (but package exists)",
+        "builder/package-not-found",
+        "\"99.0.0\" found for specifier \"left-pad\"",
+        "version",
     ),
     ("npm error Missing script: \"build\"", "builder/no-build-script", "`build`", "--build-command"),
     ("error Command \"build\" not found.", "builder/no-build-script", "`build`", "--build-command"),
@@ -318,4 +384,17 @@ fn captured_text_cannot_forge_output() {
     let found =
         explanation("x", Some(1), &format!("Module not found: Can't resolve '\x07{}'", "a".repeat(500))).unwrap();
     assert!(found.meaning.contains("\\u{7}") && found.meaning.chars().count() < 220, "{}", found.meaning);
+}
+
+#[test]
+fn certificates_that_were_given_are_not_proposed() {
+    let mut explanation = explain(&StepFailure {
+        error: "exit code: 1",
+        exit_code: Some(1),
+        log: &["error: UNABLE_TO_VERIFY_LEAF_SIGNATURE downloading package manifest ms".to_owned()],
+    })
+    .unwrap();
+    assert!(explanation.action.starts_with("pass the authority's PEM file"), "{}", explanation.action);
+    explanation.with_ca_bundle(Path::new("/etc/ca.pem"));
+    assert!(explanation.action.starts_with("`/etc/ca.pem` (`--ca-bundle`) does not contain"), "{}", explanation.action);
 }
