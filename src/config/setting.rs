@@ -161,6 +161,12 @@ settings! {
     EnvFiles = "env-files": Single, value "POLICY", under "Project", for [PROJECT];
     /// Base image: slim, alpine, distroless, or any image reference.
     Base = "base": Single, value "BASE", default "slim", under "Image", for [IMAGE];
+    /// Package of the base image's distribution, such as `ffmpeg`, for the image and its build; repeatable.
+    ///
+    /// Debian and Alpine only: a name, or `NAME=VERSION`. The base image decides which versions exist.
+    Package = "package": List, value "NAME", input "packages", under "Image", for [IMAGE];
+    /// Package of the base image's distribution, such as `libpq-dev`, for the build only; repeatable.
+    BuildPackage = "build-package": List, value "NAME", input "build-packages", under "Image", for [IMAGE];
     /// Repository that the tags are for, such as `ghcr.io/acme/shop`; repeatable.
     Image = "image": List, value "REPOSITORY", input "images", under "Image", for [IMAGE];
     /// Tag, complete image reference, or tag rule such as `type=semver,pattern={{version}}`; repeatable.

@@ -64,6 +64,15 @@ diagnostics! {
         #[location(Some(Location::file(lockfile.as_str())))]
         LockfileOutOfDate { lockfile: RelPath, manifest: RelPath, command: String },
 
+        #[error(
+            "`{name}` (`{range}`) in `{}` is outside the repository, and cannot be sent to the build",
+            .location.file.display()
+        )]
+        #[code("project/dependency-outside")]
+        #[hint("move the package into the repository, publish it to a registry, or run nextdeploy in the folder that contains both")]
+        #[location(Some(location.clone()))]
+        DependencyOutside { location: Location, name: String, range: String },
+
         #[error("Next.js {version} ({origin}) is not supported: nextdeploy builds Next.js 12 and later")]
         #[code("project/next-unsupported")]
         #[hint("upgrade Next.js, or build with your own Dockerfile (`--dockerfile PATH`)")]

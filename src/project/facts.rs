@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::diagnostic::Warning;
-use crate::origin::Sourced;
+use crate::origin::{Origin, Sourced};
 use crate::rel_path::RelPath;
 
 /// Everything that detection knows about one app and its workspace.
@@ -300,22 +300,46 @@ pub struct AppCandidate {
 pub struct InstallNeeds {
     /// `package.json` of the root and of every workspace package.
     pub manifests: Vec<RelPath>,
+    /// Manifests of workspace packages that are copied into `node_modules` instead of linked, and so need all their fields.
+    pub copied_manifests: Vec<RelPath>,
     /// Package manager configuration: `.npmrc`, `.yarnrc`, `.yarnrc.yml`, `pnpm-workspace.yaml`, `.pnpmfile.cjs`, `bunfig.toml`.
     pub config_files: Vec<RelPath>,
-    /// Files that the install reads: patches, Yarn releases and plugins, vendored tarballs, `file:` packages, programs (`bin`) of
-    /// workspace packages.
+    /// Files that the install reads: patches, pnpmfiles, Yarn releases and plugins, vendored tarballs, `file:` packages, copied
+    /// workspace packages, programs (`bin`) of the others.
     pub files: Vec<RelPath>,
     /// Yarn's committed package cache (zero-install), a folder.
     pub yarn_cache: Option<RelPath>,
     pub prisma: Option<Prisma>,
+    /// Variables that `prisma.config` requires.
+    pub prisma_variables: Vec<Sourced<String>>,
     /// `preinstall`, `install`, `postinstall` and `prepare` of the root and of workspace packages.
     pub lifecycle_scripts: Vec<LifecycleScript>,
     /// Direct dependency on `sharp`.
     pub sharp: Option<Sourced<String>>,
     /// A locked dependency is fetched by git.
     pub needs_git: bool,
+    /// Direct dependencies that are fetched over SSH.
+    pub ssh_dependencies: Vec<String>,
+    /// Dependencies that are compiled when they are installed.
+    pub native_modules: Vec<NativeModule>,
+    /// What the app, and the packages of the workspace that it needs, depend on when they run.
+    #[serde(skip)]
+    pub production_dependencies: BTreeMap<String, Origin>,
     /// Variables that package manager configuration refers to (`${NPM_TOKEN}`).
     pub variables: Vec<Sourced<String>>,
+    /// Those that it gives a default (`${NPM_TOKEN:-}`).
+    pub optional_variables: Vec<Sourced<String>>,
+}
+
+/// A package that is compiled when it is installed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NativeModule {
+    pub name: String,
+    /// From the lockfile; the range in `package.json` if that is binary, empty for an addon of the project.
+    pub version: String,
+    /// It is not part of the image.
+    pub development_only: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -345,4 +369,10 @@ pub struct DotenvFile {
     /// Variables in file order, for `.env` and `.env.production` only.
     #[serde(skip)]
     pub variables: Vec<(String, String)>,
+}
+
+impl DotenvFile {
+    pub fn sets(&self, name: &str) -> bool {
+        self.variables.iter().any(|(known, _)| known == name)
+    }
 }

@@ -26,6 +26,7 @@ pub use error::ProjectError;
 pub use facts::*;
 pub use text::line_of_key;
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::diagnostic::{Location, Warning};
@@ -66,7 +67,7 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
     let below = if install_dir.contains(app_dir) { workspace::relative(&install_dir, app_dir) } else { "" };
     let next = next::version(tree, app, &root, (&choice.locked, below), &mut warnings)?;
     let node = layout.node(options, &floors(&next.value, &choice), &mut warnings)?;
-    let mut install = layout.install(&choice)?;
+    let mut install = layout.install(&choice, &mut warnings)?;
     for manifest in distinct(app, &root) {
         build_script::name_git_calls(manifest, &mut install.lifecycle_scripts);
     }
@@ -154,22 +155,27 @@ impl<'a> ProjectLayout<'a> {
         Ok(node)
     }
 
-    fn install(self, choice: &PackageManagerChoice) -> Result<InstallNeeds, ProjectError> {
+    fn install(self, choice: &PackageManagerChoice, warnings: &mut Vec<Warning>) -> Result<InstallNeeds, ProjectError> {
         let members = self.chosen.workspace.as_ref().map_or(&[] as &[_], |workspace| workspace.manifests.as_slice());
         let mut manifests: Vec<&'a PackageJson> = vec![self.root];
         manifests.extend(members.iter().map(|manifest| &**manifest).filter(|member| member.path != self.root.path));
         if !manifests.iter().any(|manifest| manifest.path == self.chosen.app.path) {
             manifests.push(&self.chosen.app);
         }
-        install::needs(&InstallInputs {
+        let order: BTreeSet<String> = workspace::build_order(members, &self.chosen.app).into_iter().collect();
+        let used = members.iter().filter(|member| order.contains(&member.display_name())).map(|member| &member.dir);
+        let needed = used.chain([&self.root.dir, &self.chosen.app.dir]).cloned().collect();
+        let inputs = InstallInputs {
             tree: self.tree,
             dir: self.install_dir,
             app_dir: &self.chosen.app_dir,
             app: &self.chosen.app,
             manifests,
+            needed,
             locked: &choice.locked,
             yarn: &choice.yarn,
-        })
+        };
+        install::needs(&inputs, warnings)
     }
 
     fn workspace(self, build: &BuildScript, warnings: &mut Vec<Warning>) -> Option<Workspace> {

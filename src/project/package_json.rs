@@ -39,8 +39,10 @@ pub(super) struct PackageJson {
     pub workspaces: Option<Vec<String>>,
     /// Paths of `pnpm.patchedDependencies` and of Bun's top-level `patchedDependencies`.
     pub patched_dependencies: Vec<String>,
-    /// Targets of Yarn's `resolutions`.
-    pub resolutions: Vec<String>,
+    /// Targets of `resolutions` (Yarn) and `overrides` (npm, pnpm, Bun).
+    pub overrides: Vec<String>,
+    /// Packages that pnpm copies instead of linking them: `dependenciesMeta.NAME.injected`.
+    pub injected: Vec<String>,
     pub prisma_schema: Option<String>,
     /// Targets of `bin`.
     pub programs: Vec<String>,
@@ -109,7 +111,8 @@ impl PackageJson {
             dev_package_manager: dev_engines(&fields, "packageManager")?,
             workspaces: workspaces(&fields)?,
             patched_dependencies: patches(&fields)?,
-            resolutions: fields.get("resolutions").map(string_values).unwrap_or_default(),
+            overrides: overrides(&value),
+            injected: injected(&value),
             prisma_schema: fields.object("prisma")?.map(|prisma| prisma.string("schema")).transpose()?.flatten(),
             programs: fields.get("bin").map(programs).unwrap_or_default(),
         })
@@ -178,6 +181,26 @@ fn workspaces(fields: &Fields<'_>) -> Result<Option<Vec<String>>, ProjectError> 
 /// Nested values are ignored.
 fn string_values(value: &Value) -> Vec<String> {
     value.as_object().into_iter().flatten().filter_map(|(_, value)| value.as_str()).map(str::to_owned).collect()
+}
+
+/// Also those that npm nests below the package that they are for.
+fn overrides(manifest: &Value) -> Vec<String> {
+    let places = [manifest.get("resolutions"), manifest.get("overrides"), manifest.pointer("/pnpm/overrides")];
+    let mut waiting: Vec<&Value> = places.into_iter().flatten().collect();
+    let mut found = Vec::new();
+    while let Some(value) = waiting.pop() {
+        found.extend(value.as_str().map(str::to_owned));
+        waiting.extend(value.as_object().into_iter().flatten().map(|(_, value)| value));
+    }
+    found
+}
+
+fn injected(manifest: &Value) -> Vec<String> {
+    let packages = manifest.get("dependenciesMeta").and_then(Value::as_object).into_iter().flatten();
+    packages
+        .filter(|(_, meta)| meta.get("injected") == Some(&Value::Bool(true)))
+        .map(|(name, _)| name.clone())
+        .collect()
 }
 
 /// One path, or a path per command; package managers ignore anything else.

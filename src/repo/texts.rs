@@ -175,12 +175,27 @@ fn is_read(path: &str) -> bool {
             | ".env.production"
     ) || is_next_config(name)
         || is_middleware(name)
+        || is_prisma_config(path)
+        || is_pnpmfile(name)
 }
 
 /// `middleware.*` and `proxy.*`, which Next.js reads in one folder only.
 fn is_middleware(name: &str) -> bool {
     let rest = name.strip_prefix("middleware.").or_else(|| name.strip_prefix("proxy."));
     rest.is_some_and(|rest| matches!(rest.rsplit('.').next(), Some("js" | "jsx" | "ts" | "tsx")))
+}
+
+/// Where Prisma looks for its configuration.
+fn is_prisma_config(path: &str) -> bool {
+    let after = |start| path.rsplit('/').next().and_then(|name| name.strip_prefix(start));
+    let extension = after("prisma.config.").or_else(|| after("prisma.").filter(|_| path.contains(".config/prisma.")));
+    extension.is_some_and(|extension| matches!(extension, "js" | "mjs" | "cjs" | "ts" | "mts" | "cts"))
+}
+
+/// Its usual names; a project may choose another one.
+fn is_pnpmfile(name: &str) -> bool {
+    let extension = name.trim_start_matches('.').strip_prefix("pnpmfile.");
+    extension.is_some_and(|extension| matches!(extension, "js" | "cjs" | "mjs"))
 }
 
 fn is_next_config(name: &str) -> bool {
@@ -193,14 +208,27 @@ mod tests {
 
     #[test]
     fn reads_manifests_configuration_and_lockfiles_everywhere_but_in_installed_packages() {
-        for path in
-            ["package.json", "apps/web/package.json", "bun.lockb", "apps/web/next.config.mts", ".env.production"]
-        {
+        for path in [
+            "package.json",
+            "apps/web/package.json",
+            "bun.lockb",
+            "apps/web/next.config.mts",
+            ".env.production",
+            "prisma.config.ts",
+            "web/.config/prisma.ts",
+            ".pnpmfile.cjs",
+            "config/pnpmfile.js",
+        ] {
             assert!(is_read(path), "{path}");
         }
-        for path in
-            ["node_modules/a/package.json", "a/node_modules/b/.npmrc", "src/index.ts", ".env.local", "next.config.json"]
-        {
+        for path in [
+            "node_modules/a/package.json",
+            "a/node_modules/b/.npmrc",
+            "src/index.ts",
+            ".env.local",
+            "next.config.json",
+            "prisma/prisma.ts",
+        ] {
             assert!(!is_read(path), "{path}");
         }
     }

@@ -80,6 +80,8 @@ pub(super) const FIELDS: &[(&str, &[&str])] = &[
             "memory",
             "cache_from",
             "env_files",
+            "packages",
+            "build_packages",
         ],
     ),
     ("docker.build", &["context", "dockerfile", "no_cache", "args"]),
@@ -147,6 +149,8 @@ impl Reader<'_> {
         self.text(Setting::Network, &["docker.network"])?;
         self.list(Setting::CacheFrom, &["docker.cache_from"])?;
         self.number(Setting::Memory, &["docker.memory"])?;
+        self.list(Setting::Package, &["docker.packages"])?;
+        self.list(Setting::BuildPackage, &["docker.build_packages"])?;
         self.credentials(CREDENTIALS);
         self.unknown_fields();
         Ok(())

@@ -149,6 +149,10 @@ struct Docker {
     memory: Option<NumberOrText>,
     cache_from: Option<Vec<String>>,
     env_files: Option<EnvFiles>,
+    /// Packages of the base image's distribution, for the image.
+    packages: Option<Vec<String>>,
+    /// The same for the build only.
+    build_packages: Option<Vec<String>>,
 }
 
 #[derive(JsonSchema)]

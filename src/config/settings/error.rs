@@ -80,6 +80,10 @@ diagnostics! {
         #[code("settings/node-version")]
         #[hint("use a release line such as 22, or an exact version such as 22.11.0")]
         NodeVersion(text: String),
+        #[error("invalid package `{0}`")]
+        #[code("settings/package")]
+        #[hint("use the name of a Debian or Alpine package, such as `ffmpeg`, with a version after `=` if it must be exact")]
+        SystemPackage(text: String),
         #[error("unknown value `{value}`, expected one of {}", known.join(", "))]
         #[code("settings/unknown-choice")]
         #[hint("{}", match nearest(value, known.iter().copied()) {

@@ -70,6 +70,19 @@ pub(crate) fn command_line(text: &str) -> Result<String, InvalidValue> {
     if text.contains(['\n', '\r']) { Err(InvalidValue::SeveralLines) } else { Ok(text.trim().to_owned()) }
 }
 
+/// A package of Debian or Alpine, with or without a version. A `-` at the end would remove the package.
+pub(crate) fn system_package(text: &str) -> Result<String, InvalidValue> {
+    const LONGEST: usize = 128;
+    let (name, version) = text.split_once('=').map_or((text, None), |(name, version)| (name, Some(version)));
+    let fits = |part: &str, more: &[u8]| {
+        part.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-_".contains(&b) || more.contains(&b))
+            && !part.ends_with('-')
+    };
+    let valid = text.len() <= LONGEST && fits(name, b"") && version.is_none_or(|version| fits(version, b":~"));
+    if valid { Ok(text.to_owned()) } else { Err(InvalidValue::SystemPackage(shown(text))) }
+}
+
 /// Splits a command in words as a shell does; what only a shell could do is rejected. Not by `shlex`: it drops comments, and to reject
 /// an operator one has to know whether it was quoted.
 pub(crate) fn words(text: &str) -> Result<Vec<String>, InvalidValue> {

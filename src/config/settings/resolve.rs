@@ -75,6 +75,8 @@ pub fn resolve(words: &CliSettings, environment: &Environment, files: &ConfigFil
         port: sources.parsed(Setting::Port, parse::port)?,
         health_path: sources.parsed(Setting::HealthPath, parse::health_path)?,
         base: sources.parsed(Setting::Base, parse::reference)?,
+        packages: sources.parsed_list(Setting::Package, parse::system_package)?,
+        build_packages: sources.parsed_list(Setting::BuildPackage, parse::system_package)?,
         env: variables::environment(sources, &mut warnings)?,
         env_files: sources.parsed(Setting::EnvFiles, parse::env_file_policy)?,
         images: sources.images(&mut warnings)?,

@@ -57,6 +57,8 @@ const SAMPLES: &[(Setting, [&str; 5])] = &[
     (Setting::Port, ["1", "2", "3", "4", "5"]),
     (Setting::HealthPath, ["/a", "/b", "/c", "/d", "/e"]),
     (Setting::Base, ["a", "b", "c", "d", "e"]),
+    (Setting::Package, ["a", "b", "c", "d", "e"]),
+    (Setting::BuildPackage, ["a", "b", "c", "d", "e"]),
     (Setting::Platform, ["linux/a", "linux/b", "linux/c", "linux/d", "linux/e"]),
     (Setting::Target, ["a", "b", "c", "d", "e"]),
     (Setting::Network, ["a", "b", "c", "d", "e"]),
@@ -418,10 +420,22 @@ fn every_list_setting_takes_a_line_each() {
             Setting::Secret | Setting::SecretFile => resolved.unwrap().settings.secrets.len() == 2,
             Setting::Label => resolved.unwrap().settings.labels.len() == 2,
             Setting::BuildArg => resolved.unwrap().settings.build_args.len() == 2,
+            Setting::Package => resolved.unwrap().settings.packages.len() == 2,
+            Setting::BuildPackage => resolved.unwrap().settings.build_packages.len() == 2,
             Setting::EcrResourceTag => resolved.unwrap().publish.ecr.resource_tags.len() == 2,
             _ => resolved.unwrap().settings.env.len() == 2,
         };
         assert!(both, "{}", setting.flag());
+    }
+}
+
+#[test]
+fn packages_are_names_of_packages() {
+    for good in ["ffmpeg", "g++", "libpq-dev", "python3.11", "chromium=120.0.1-1~deb12u1", "openssl=1:3.0", "7zip"] {
+        assert_eq!(check(&[(Setting::Package, good)], &[]).unwrap().settings.packages[0].value, good);
+    }
+    for bad in ["a b", "a;id", "$(id)", "--force", "make-", "a=", "=1", "a\nb", "a&&b", "../x", "a'b", "a=1-"] {
+        assert_eq!(check(&[(Setting::BuildPackage, bad)], &[]).unwrap_err().code(), "settings/package", "{bad}");
     }
 }
 

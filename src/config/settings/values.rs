@@ -35,6 +35,10 @@ pub struct Settings {
     pub health_path: Option<Sourced<String>>,
     /// `slim`, `alpine`, `distroless` or an image reference.
     pub base: Option<Sourced<String>>,
+    /// Packages of the base image's distribution, for the image.
+    pub packages: Vec<Sourced<String>>,
+    /// The same for the build stages only.
+    pub build_packages: Vec<Sourced<String>>,
     /// Variables by name.
     pub env: BTreeMap<String, Sourced<EnvSetting>>,
     pub env_files: Option<Sourced<EnvFilePolicy>>,

@@ -284,14 +284,24 @@ impl ContextBuilder {
             self.add(below, entry, &tree.root)?;
         }
         for path in &install.manifests {
-            self.add_manifest(path, tree)?;
+            self.add_manifest(path, tree, |field| FIELDS.contains(&field))?;
+        }
+        for path in &install.copied_manifests {
+            self.add_manifest(path, tree, |field| !COPIED_WITHOUT.contains(&field))?;
         }
         Ok(())
     }
 
-    fn add_manifest(&mut self, path: &RelPath, tree: &SourceTree) -> Result<(), ContextError> {
+    fn add_manifest(
+        &mut self,
+        path: &RelPath,
+        tree: &SourceTree,
+        is_kept: fn(&str) -> bool,
+    ) -> Result<(), ContextError> {
         match (tree.text(path), tree.entry(path)) {
-            (Some(SourceText::Text(text)), _) => self.generate(&format!("deps/{path}"), &reduce_manifest(text)),
+            (Some(SourceText::Text(text)), _) => {
+                self.generate(&format!("deps/{path}"), &reduce_manifest(text, is_kept));
+            }
             (_, Some(entry)) => self.add(Path::new("deps"), entry, &tree.root)?,
             (_, None) => {}
         }
@@ -392,12 +402,15 @@ pub(super) const FIELDS: [&str; 35] = [
     "prisma",
 ];
 
+/// What even the manifest of a package that is copied into `node_modules` is sent without: its scripts would run during the install.
+pub(super) const COPIED_WITHOUT: [&str; 1] = ["scripts"];
+
 /// The reduced manifest; the unchanged text when it is not a JSON object, so that the package manager reports the error.
-fn reduce_manifest(text: &str) -> String {
+fn reduce_manifest(text: &str, is_kept: fn(&str) -> bool) -> String {
     let Ok(Value::Object(fields)) = serde_json::from_str(text) else {
         return text.to_owned();
     };
-    let kept: Map<String, Value> = fields.into_iter().filter(|(name, _)| FIELDS.contains(&name.as_str())).collect();
+    let kept: Map<String, Value> = fields.into_iter().filter(|(name, _)| is_kept(name)).collect();
     let reduced = Value::Object(kept);
     let mut pretty = LimitedText { text: String::new(), limit: INDENTED * text.len() };
     // Deep nesting multiplies a text by its indentation.
@@ -483,6 +496,10 @@ mod tests {
         "name": "web", "description": "old", "scripts": { "build": "next build", "postinstall": "x" },
         "dependencies": { "next": "16.4.5" }, "pnpm": { "overrides": { "a": "1" } }
     }"#;
+
+    fn reduce_manifest(text: &str) -> String {
+        super::reduce_manifest(text, |field| FIELDS.contains(&field))
+    }
 
     #[test]
     fn an_edit_of_a_script_changes_nothing() {

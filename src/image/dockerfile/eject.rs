@@ -6,7 +6,9 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use super::context::{BUILD_SCRIPTS, ContextError, FIELDS, LAUNCHER, SHARP_LOCKFILE, SHARP_MANIFEST, plan_file};
+use super::context::{
+    BUILD_SCRIPTS, COPIED_WITHOUT, ContextError, FIELDS, LAUNCHER, SHARP_LOCKFILE, SHARP_MANIFEST, plan_file,
+};
 use super::render::{BuilderBackend, EJECTED_FOLDER, Layout, render_stages};
 use crate::config::settings::EnvFilePolicy;
 use crate::image::plan::{ImagePlan, ManagerSetup};
@@ -93,6 +95,8 @@ fn inputs_file(plan: &ImagePlan) -> String {
     let lists = serde_json::json!({
         "fields": FIELDS.as_slice(),
         "manifests": install.manifests,
+        "copiedManifests": install.copied_manifests,
+        "copiedWithout": COPIED_WITHOUT,
         "files": files,
         "folders": install.folders,
     });

@@ -12,6 +12,7 @@ use crate::image::plan::{
     BaseFlavour, CA_SECRET, CacheMount, CacheSharing, ImagePlan, MANAGER_PREFIX, ManagerSetup, PlannedCommand,
     SecretUse, SystemPackage, WORKSPACE,
 };
+use crate::project::PackageManagerKind;
 use crate::rel_path::RelPath;
 
 /// What builds an image from a Dockerfile, and so which instructions it may have.
@@ -87,6 +88,28 @@ pub(super) fn render_stages(plan: &ImagePlan, backend: BuilderBackend, layout: L
     text
 }
 
+/// Where packages of the distribution are installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PackageStage {
+    /// All of them.
+    Build,
+    /// Those that the app needs when it runs.
+    Image,
+}
+
+/// Lists, logs and caches that an installation leaves behind.
+const LEFT_BEHIND: &str = "/var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/fontconfig/* /var/cache/ldconfig/* /var/log/*";
+/// Older than all that an installation writes; outside of the image, because builders mount `/dev`.
+const MARKER: &str = "/dev/shm/nextdeploy";
+
+/// Gives everything that is newer than the marker the time of all other layers.
+fn pin_times() -> String {
+    format!(
+        "find / -xdev \\( -path /proc -o -path /sys -o -path /dev \\) -prune -o -newer {MARKER} \
+         -exec touch -h -d 2000-01-01T00:00:00Z {{}} +"
+    )
+}
+
 #[derive(Clone, Copy)]
 struct DockerfileWriter<'a> {
     plan: &'a ImagePlan,
@@ -125,7 +148,7 @@ impl DockerfileWriter<'_> {
         let install = &self.plan.install;
         let both = install.production_command.is_some();
         let mut text = self.build_base(if both { "manager" } else { "deps" });
-        text.push_str(&self.system_packages(|_| true));
+        text.push_str(&self.system_packages(PackageStage::Build));
         text.push_str(&environment_lines(install.environment.iter()));
         let _ = writeln!(text, "ENV PATH={MANAGER_PREFIX}/bin:$PATH");
         text.push_str(&self.manager_setup());
@@ -151,27 +174,40 @@ impl DockerfileWriter<'_> {
         text
     }
 
-    /// Packages of the distribution; commands that exist already are not installed again.
-    fn system_packages(self, selected: impl Fn(&SystemPackage) -> bool) -> String {
-        let commands: Vec<&str> = self
+    /// Packages of the distribution; where all their commands exist, nothing is installed.
+    fn system_packages(self, stage: PackageStage) -> String {
+        let packages: Vec<&SystemPackage> = self
             .plan
             .system_packages
             .iter()
-            .filter(|package| selected(package))
-            .map(|package| package.command)
+            .filter(|package| package.runtime || stage == PackageStage::Build)
             .collect();
-        if commands.is_empty() {
+        if packages.is_empty() {
             return String::new();
         }
-        let missing: Vec<String> = commands.iter().map(|command| format!("command -v {command} >/dev/null")).collect();
-        let names = commands.join(" ");
-        format!(
-            "RUN : 'install system packages' && if {}; then exit 0; fi; \\\n    \
-             if command -v apk >/dev/null; then apk add --no-cache {names} ca-certificates; else \\\n    \
-             apt-get update && apt-get install -y --no-install-recommends {names} ca-certificates && \\\n    \
-             rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/ldconfig/* /var/log/*; fi\n",
-            missing.join(" && ")
-        )
+        let mut script = Script::titled("install system packages");
+        let commands: Option<Vec<&str>> = packages.iter().map(|package| package.command).collect();
+        if let Some(commands) = commands {
+            let exist: Vec<String> =
+                commands.iter().map(|command| format!("command -v {command} >/dev/null")).collect();
+            script.line(format!("if {}; then exit 0; fi", exist.join(" && ")));
+        }
+        let mut names = |name: fn(&SystemPackage) -> &String| {
+            let words: Vec<&String> = packages.iter().map(|package| name(package)).collect();
+            script.command(&words)
+        };
+        let (debian, alpine) = (names(|package| &package.debian), names(|package| &package.alpine));
+        // What the installation dates differs from build to build, and so would the layer.
+        let (started, pinned) = match stage {
+            PackageStage::Build => (String::new(), String::new()),
+            PackageStage::Image => (format!("touch {MARKER} && "), format!(" && {}", pin_times())),
+        };
+        script.line(format!(
+            "{started}if command -v apk >/dev/null; then apk add --no-cache {alpine} ca-certificates; else \\\n    \
+             apt-get update && apt-get install -y --no-install-recommends {debian} ca-certificates && \\\n    \
+             rm -rf {LEFT_BEHIND}; fi{pinned}"
+        ));
+        script.render(&[])
     }
 
     fn manager_setup(self) -> String {
@@ -218,6 +254,10 @@ impl DockerfileWriter<'_> {
         let mut script = Script::titled(title);
         let mut mounts = self.cache_mount(Some(&install.cache));
         self.read_secrets(&install.secrets, &mut script, &mut mounts);
+        if self.plan.system_packages.iter().any(|package| package.command == Some("make")) {
+            // Else node-gyp downloads the headers of Node.js from another host than the registry.
+            script.line("if [ -e /usr/local/include/node/common.gypi ]; then export npm_config_nodedir=/usr/local; fi");
+        }
         let command = script.command(command);
         if !install.dir.is_root() {
             let folder = script.word(&in_workspace(&install.dir));
@@ -302,8 +342,18 @@ impl DockerfileWriter<'_> {
             match secret.use_as {
                 SecretUse::Variable => script.line(format!(r#"export {id}="$(cat /run/secrets/{id})""#)),
                 SecretUse::Npmrc => mounts.push(format!("type=secret,id={id},target=/root/.npmrc,required=true")),
-                SecretUse::CaBundle => script.line(format!(
-                    "export NODE_EXTRA_CA_CERTS=/run/secrets/{CA_SECRET} GIT_SSL_CAINFO=/run/secrets/{CA_SECRET}"
+                SecretUse::CaBundle => {
+                    let mut names = vec!["NODE_EXTRA_CA_CERTS", "GIT_SSL_CAINFO"];
+                    // Bun before 1.2.3 takes one certificate of the first variable only; it adds this one to its own.
+                    if self.plan.install.package_manager.value.kind == PackageManagerKind::Bun {
+                        names.push("SSL_CERT_FILE");
+                    }
+                    let values: Vec<String> =
+                        names.iter().map(|name| format!("{name}=/run/secrets/{CA_SECRET}")).collect();
+                    script.line(format!("export {}", values.join(" ")));
+                }
+                SecretUse::SshKey => script.line(format!(
+                    r#"export GIT_SSH_COMMAND="ssh -i /run/secrets/{id} -o IdentitiesOnly=yes -o StrictHostKeyChecking=accept-new""#
                 )),
                 SecretUse::File | SecretUse::ReproducibleKey => {}
             }
@@ -347,7 +397,7 @@ impl DockerfileWriter<'_> {
             text.push_str("USER 0\n");
         }
         if plan.base.flavour != BaseFlavour::Distroless {
-            text.push_str(&self.system_packages(|package| package.runtime));
+            text.push_str(&self.system_packages(PackageStage::Image));
         }
         text.push_str(&self.copy("launcher/", "/"));
         if plan.output.sharp.is_some() {

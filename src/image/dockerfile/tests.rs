@@ -74,6 +74,43 @@ fn bun_custom_server_on_alpine() {
     insta::assert_snapshot!(dockerfile(&sample));
 }
 
+/// Compilers in the build stages, libraries and the user's packages in both, with fixed times in the image.
+#[test]
+fn system_packages() {
+    let mut sample = custom_server(Sample::npm());
+    let module = NativeModule { name: "libpq".to_owned(), version: "1.8.13".to_owned(), development_only: false };
+    sample.facts.install.native_modules = vec![module];
+    sample.settings.packages = vec![from_flag("libx=1:2~3".to_owned(), "--package")];
+    insta::assert_snapshot!(dockerfile(&sample));
+    sample.settings.base = Some(from_flag("distroless".to_owned(), "--base"));
+    sample.settings.packages.clear();
+    let text = dockerfile(&sample);
+    assert!(!text[text.find("AS runtime").unwrap()..].contains("\nRUN "), "{text}");
+}
+
+#[test]
+fn keys_and_certificates_reach_git_and_bun() {
+    let mut sample = Sample::new("bun", Some("1.1.45"), "16.4.5");
+    sample.settings.ca_bundle = Some(from_flag("/etc/ca.pem".into(), "--ca-bundle"));
+    let key = SecretSource { id: "ssh-key".to_owned(), value: SecretValue::File("/key".into()) };
+    sample.settings.secrets = vec![from_flag(key, "--secret-file")];
+    let text = dockerfile(&sample);
+    assert!(text.contains("SSL_CERT_FILE=/run/secrets/nextdeploy-ca"), "{text}");
+    assert!(text.contains(r#"export GIT_SSH_COMMAND="ssh -i /run/secrets/ssh-key "#), "{text}");
+}
+
+/// pnpm copies the manifest, too.
+#[test]
+fn copied_packages_keep_their_manifest() {
+    let mut sample = Sample::new("pnpm", Some("10.12.4"), "14.2.35").in_workspace(None);
+    sample.facts.install.copied_manifests = vec![path("packages/ui/package.json")];
+    let manifest = r#"{ "name": "@acme/ui", "main": "index.js", "scripts": { "prepare": "tsc" } }"#;
+    sample.tree.set_text("packages/ui/package.json", crate::repo::SourceText::Text(manifest.to_owned()));
+    let context = entries(&sample);
+    let sent: serde_json::Value = serde_json::from_str(text_of(&context, "deps/packages/ui/package.json")).unwrap();
+    assert_eq!(sent, serde_json::json!({ "name": "@acme/ui", "main": "index.js" }));
+}
+
 #[test]
 fn distroless_has_no_shell_in_the_image() {
     let mut sample = Sample::npm();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::environment::PlannedEnvironment;
 use super::identity;
 use super::image::{BuildPlan, CacheMount, CacheSharing, Inputs, PlannedCommand, WORKSPACE};
-use super::lifecycle::plan_lifecycle;
+use super::lifecycle::plan_prepare;
 use crate::diagnostic::Warning;
 use crate::project::{BuildTask, PackageManagerKind as Kind};
 use crate::rel_path::RelPath;
@@ -18,7 +18,7 @@ pub(super) fn plan_build(
     let dist_dir = plan_dist_dir(inputs);
     BuildPlan {
         environment: build_environment(&environment.build),
-        prepare: plan_lifecycle(inputs, warnings),
+        prepare: plan_prepare(inputs, environment, warnings),
         commands: plan_commands(inputs, warnings),
         cache: dist_dir.as_ref().and_then(|dist_dir| plan_cache(inputs, dist_dir, warnings)),
         dist_dir,

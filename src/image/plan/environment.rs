@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::PlanError;
-use super::image::{CA_SECRET, Inputs, KEY_SECRET, PlannedSecret, SecretUse};
+use super::image::{CA_SECRET, Inputs, KEY_SECRET, PlannedSecret, SSH_SECRET, SecretUse};
 use super::secret_looking::secret_look;
 use crate::config::settings::{EnvFilePolicy, EnvScope, EnvSetting, EnvValue, SecretSource, SecretValue};
 use crate::diagnostic::Location;
@@ -148,6 +148,7 @@ impl PlannedEnvironment {
         }
         let use_as = match id.as_str() {
             "npmrc" | ".npmrc" => SecretUse::Npmrc,
+            SSH_SECRET => SecretUse::SshKey,
             id if is_variable_name(id) => SecretUse::Variable,
             _ => SecretUse::File,
         };

@@ -80,6 +80,11 @@ diagnostics! {
         #[hint("start the server with `node FILE`, or use `--base slim`")]
         ShellInDistroless { command: String, origin: String },
 
+        #[error("the package `{}` ({origin}) cannot be installed: distroless images have no package manager", printable(package))]
+        #[code("plan/packages-in-distroless")]
+        #[hint("use `--base slim`, or `--build-package` if only the build needs the package")]
+        PackagesInDistroless { package: String, origin: String },
+
         #[error("the start command ({origin}) is empty")]
         #[code("plan/empty-start-command")]
         #[hint("name a program, such as `node server.js`")]

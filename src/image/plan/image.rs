@@ -94,8 +94,11 @@ pub enum Libc {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SystemPackage {
-    /// The command; its package has the same name on Debian and Alpine.
-    pub command: &'static str,
+    /// Name on Debian and its relatives.
+    pub debian: String,
+    pub alpine: String,
+    /// A command that makes the package unnecessary where it exists.
+    pub command: Option<&'static str>,
     pub reason: String,
     /// Installed in the image as well, not only in the build stages.
     pub runtime: bool,
@@ -118,6 +121,8 @@ pub struct InstallPlan {
     pub cache: CacheMount,
     /// Manifests, sent without the fields that no install reads.
     pub manifests: Vec<RelPath>,
+    /// Manifests of packages that are copied into `node_modules`, sent without their scripts only.
+    pub copied_manifests: Vec<RelPath>,
     /// Files sent as they are: lockfile, configuration, patches, schemas.
     pub files: Vec<RelPath>,
     /// Folders sent as they are.
@@ -244,6 +249,8 @@ pub enum SecretUse {
     Npmrc,
     /// Additional certificate authorities (PEM).
     CaBundle,
+    /// Private key of SSH, for dependencies that git fetches.
+    SshKey,
     /// Key from which Next.js' own keys are derived.
     ReproducibleKey,
 }
@@ -256,5 +263,7 @@ pub const MANAGER_PREFIX: &str = "/opt/nextdeploy";
 pub const KEY_SECRET: &str = "nextdeploy-key";
 /// Id of the secret with certificate authorities.
 pub const CA_SECRET: &str = "nextdeploy-ca";
+/// Id of the secret with the private key of SSH.
+pub const SSH_SECRET: &str = "ssh-key";
 /// Longest value on one line of a Dockerfile, in bytes; Docker reads lines of at most 64 KiB.
 pub const MAX_LINE_VALUE: usize = 24 * 1024;

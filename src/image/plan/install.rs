@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::image::{
-    CacheMount, CacheSharing, ImageMode, Inputs, InstallPlan, ManagerSetup, PlannedSecret, SecretUse, SystemPackage,
-};
+use super::image::{CacheMount, CacheSharing, ImageMode, Inputs, InstallPlan, ManagerSetup, PlannedSecret, SecretUse};
 use super::lifecycle::plan_lifecycle;
 use crate::diagnostic::Warning;
 use crate::project::{PackageManager, PackageManagerKind as Kind};
@@ -24,6 +22,7 @@ pub(super) fn plan_install(
     let dir = facts.install_dir();
     let npmrc = dir.child(".npmrc");
     warn_missing_variables(inputs, secrets, warnings);
+    let manifests = facts.install.manifests.iter().filter(|path| !facts.install.copied_manifests.contains(path));
     InstallPlan {
         package_manager: facts.package_manager.clone(),
         setup: plan_setup(manager),
@@ -33,14 +32,18 @@ pub(super) fn plan_install(
         command: command(manager, major(manager)),
         production_command: plan_production(inputs, mode, warnings),
         cache: store(manager),
-        manifests: facts.install.manifests.clone(),
+        manifests: manifests.cloned().collect(),
+        copied_manifests: facts.install.copied_manifests.clone(),
         files: input_files(inputs),
         folders: facts.install.yarn_cache.iter().cloned().collect(),
         secrets: secrets
             .values()
             .filter(|secret| match secret.use_as {
-                SecretUse::Npmrc | SecretUse::CaBundle | SecretUse::File => true,
-                SecretUse::Variable => facts.install.variables.iter().any(|variable| variable.value == secret.id),
+                SecretUse::Npmrc | SecretUse::CaBundle | SecretUse::SshKey | SecretUse::File => true,
+                SecretUse::Variable => {
+                    let mut variables = facts.install.variables.iter().chain(&facts.install.optional_variables);
+                    variables.any(|variable| variable.value == secret.id)
+                }
                 SecretUse::ReproducibleKey => false,
             })
             .map(|secret| secret.id.clone())
@@ -214,23 +217,4 @@ fn warn_missing_variables(inputs: Inputs<'_>, secrets: &BTreeMap<String, Planned
             );
         }
     }
-}
-
-/// Packages that native dependencies need and slim images lack.
-pub(super) fn plan_system_packages(inputs: Inputs<'_>) -> Vec<SystemPackage> {
-    let mut packages = Vec::new();
-    let needs = &inputs.facts.install;
-    if let Some(prisma) = &needs.prisma {
-        let version = prisma.version.as_deref().unwrap_or_default().trim_start_matches(|c: char| !c.is_ascii_digit());
-        let major: u32 = version.split('.').next().and_then(|text| text.parse().ok()).unwrap_or(0);
-        if major < 7 {
-            let reason = "Prisma before 7 has engines that are linked to OpenSSL".to_owned();
-            packages.push(SystemPackage { command: "openssl", reason, runtime: true });
-        }
-    }
-    if needs.needs_git {
-        let reason = "a dependency is fetched by git".to_owned();
-        packages.push(SystemPackage { command: "git", reason, runtime: false });
-    }
-    packages
 }

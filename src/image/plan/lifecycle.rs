@@ -3,8 +3,10 @@
 //! The install sees manifests without scripts, so that editing a script never re-installs; those that matter run once the
 //! sources are there.
 
+use super::environment::PlannedEnvironment;
 use super::image::{Inputs, PlannedCommand};
 use crate::diagnostic::{Location, Warning};
+use crate::origin::Sourced;
 use crate::project::{LifecycleScript, PackageManagerKind as Kind};
 use crate::rel_path::RelPath;
 
@@ -141,9 +143,10 @@ fn plan_prisma(inputs: Inputs<'_>) -> Option<PlannedCommand> {
     let kind = facts.package_manager.value.kind;
     let major: u32 = prisma.version.as_deref().and_then(|version| version.split('.').next()?.parse().ok()).unwrap_or(0);
     let generated_by_install = major < 7 && matches!(kind, Kind::Npm | Kind::YarnClassic | Kind::YarnBerry);
-    let mentioned = |command: &str| command.contains("prisma generate") || command.contains("prisma:generate");
-    let build_generates = facts.build.script.as_ref().is_some_and(|script| mentioned(&script.value.command));
-    let lifecycle_generates = facts.install.lifecycle_scripts.iter().any(|script| mentioned(&script.command));
+    let build_generates =
+        facts.build.script.as_ref().is_some_and(|script| generates_prisma_client(&script.value.command));
+    let lifecycle_generates =
+        facts.install.lifecycle_scripts.iter().any(|script| generates_prisma_client(&script.command));
     if generated_by_install || build_generates || lifecycle_generates || prisma.schemas.is_empty() {
         return None;
     }
@@ -154,6 +157,43 @@ fn plan_prisma(inputs: Inputs<'_>) -> Option<PlannedCommand> {
         argv: ["prisma", "generate"].map(str::to_owned).to_vec(),
         reason: "no script of the project generates the Prisma client".to_owned(),
     })
+}
+
+/// What runs before the build of the app. Prisma stops when a variable that its configuration requires is not set, also where it only generates the client and so does not
+/// use it. The step that is planned here gets a placeholder; scripts of the project may do more than generate.
+pub(super) fn plan_prepare(
+    inputs: Inputs<'_>,
+    environment: &PlannedEnvironment,
+    warnings: &mut Vec<Warning>,
+) -> Vec<PlannedCommand> {
+    let mut commands = plan_lifecycle(inputs, warnings);
+    let facts = inputs.facts;
+    let in_files = |name: &str| facts.env_files.iter().filter(|file| file.tracked).any(|file| file.sets(name));
+    let is_given =
+        |name: &str| environment.build.contains_key(name) || environment.secrets.contains_key(name) || in_files(name);
+    let missing: Vec<&Sourced<String>> =
+        facts.install.prisma_variables.iter().filter(|variable| !is_given(&variable.value)).collect();
+    let Some(first) = missing.first() else { return commands };
+    if let Some(own) = commands.iter_mut().find(|command| command.argv == ["prisma", "generate"]) {
+        let placeholders = missing.iter().map(|variable| format!("{}=placeholder", variable.value));
+        let words = std::iter::once("env".to_owned()).chain(placeholders);
+        own.argv = words.chain(std::mem::take(&mut own.argv)).collect();
+        return commands;
+    }
+    let scripts = facts.install.lifecycle_scripts.iter().map(|script| &script.command);
+    let scripts = scripts.chain(facts.build.script.as_ref().map(|script| &script.value.command));
+    if scripts.into_iter().any(|command| generates_prisma_client(command)) {
+        let names: Vec<String> = missing.iter().map(|variable| format!("`{}`", variable.value)).collect();
+        let message =
+            format!("`prisma generate` needs {} ({}), which the build does not get", names.join(", "), first.origin);
+        let hint = format!("pass any value with `--build-env {}=…`, or the real one with `--secret`", first.value);
+        warnings.push(Warning::new("plan/missing-prisma-variable", message).with_hint(hint));
+    }
+    commands
+}
+
+fn generates_prisma_client(command: &str) -> bool {
+    command.contains("prisma generate") || command.contains("prisma:generate")
 }
 
 /// Folder of the innermost package that contains `file`.

@@ -14,6 +14,7 @@ mod output;
 #[cfg(test)]
 pub(crate) mod sample;
 mod secret_looking;
+mod system_packages;
 mod tags;
 #[cfg(test)]
 mod tests;
@@ -40,7 +41,12 @@ pub fn plan_image(inputs: Inputs<'_>) -> Result<ImagePlan, PlanError> {
     let install = install::plan_install(inputs, output.mode, &environment.secrets, &mut warnings);
     let build = build::plan_build(inputs, &environment, &mut warnings);
     let labels = identity::plan_labels(inputs, &base, node_major.value, names.version)?;
-    let runtime = output::plan_runtime(inputs, &base, &output, environment.image);
+    let system_packages =
+        system_packages::plan_system_packages(inputs, &base, output.mode, &environment.secrets, &mut warnings)?;
+    let mut runtime = output::plan_runtime(inputs, &base, &output, environment.image);
+    if let Some((name, value)) = system_packages::browser_variable(inputs) {
+        runtime.environment.entry(name).or_insert(value);
+    }
     Ok(ImagePlan {
         schema_version: 1,
         name,
@@ -51,7 +57,7 @@ pub fn plan_image(inputs: Inputs<'_>) -> Result<ImagePlan, PlanError> {
         node_major,
         next_version: facts.next.clone(),
         base,
-        system_packages: install::plan_system_packages(inputs),
+        system_packages,
         install,
         build,
         output,

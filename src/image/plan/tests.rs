@@ -4,6 +4,7 @@ use super::sample::{Sample, from_file, from_flag, path};
 use super::*;
 use crate::config::settings::{EnvScope, EnvValue, PushPolicy, SecretSource, SecretValue};
 use crate::diagnostic::Diagnostic;
+use crate::origin::Origin;
 use crate::project::*;
 use crate::secret::Secret;
 
@@ -238,11 +239,121 @@ fn prisma_needs_openssl_its_schema_and_a_client() {
     sample.facts.install.prisma =
         Some(Prisma { version: Some("6.1.0".to_owned()), schemas: vec![path("prisma/schema.prisma")] });
     let plan = sample.plan();
-    assert_eq!(plan.system_packages.iter().map(|p| (p.command, p.runtime)).collect::<Vec<_>>(), [("openssl", true)]);
+    assert_eq!(packages(&plan), ["openssl/openssl for the image"]);
     assert!(plan.install.files.contains(&path("prisma/schema.prisma")));
     assert_eq!(plan.build.prepare[0].argv, ["prisma", "generate"]);
     sample.facts.build.script.as_mut().unwrap().value.command = "prisma generate && next build".to_owned();
     assert!(sample.plan().build.prepare.is_empty());
+}
+
+/// Names on Debian and Alpine, and where they are needed.
+fn packages(plan: &ImagePlan) -> Vec<String> {
+    let stages = |package: &SystemPackage| if package.runtime { "for the image" } else { "for the build" };
+    plan.system_packages.iter().map(|p| format!("{}/{} {}", p.debian, p.alpine, stages(p))).collect()
+}
+
+const COMPILERS: [&str; 4] = [
+    "python3/python3 for the build",
+    "make/make for the build",
+    "g++/g++ for the build",
+    "pkg-config/pkgconf for the build",
+];
+
+fn native(name: &str, version: &str) -> NativeModule {
+    NativeModule { name: name.to_owned(), version: version.to_owned(), development_only: false }
+}
+
+#[test]
+fn native_modules_get_a_compiler_in_the_build_only() {
+    let mut sample = Sample::npm();
+    sample.facts.install.native_modules = vec![native("bcrypt", "5.1.1"), native("argon2", "0.31.2")];
+    assert_eq!(packages(&sample.plan()), COMPILERS);
+    assert_eq!(sample.plan().system_packages[0].reason, "`bcrypt 5.1.1` is compiled when it is installed");
+
+    sample.facts.install.native_modules = vec![native("libpq", "1.8.13")];
+    let libraries = ["libpq-dev/libpq-dev for the build", "libpq5/libpq for the image"];
+    assert_eq!(packages(&sample.plan())[4..], libraries);
+    sample.settings.base = Some(from_flag("distroless".to_owned(), "--base"));
+    assert_eq!(codes(&sample.plan()), ["plan/missing-libraries"]);
+    sample.facts.install.native_modules[0].development_only = true;
+    assert_eq!(packages(&sample.plan())[4..], libraries[..1]);
+    assert!(codes(&sample.plan()).is_empty());
+}
+
+#[test]
+fn packages_of_the_user() {
+    let mut sample = Sample::npm();
+    sample.settings.packages = vec![from_flag("ffmpeg".to_owned(), "--package")];
+    sample.settings.build_packages =
+        vec![from_flag("libvips-dev".to_owned(), "--build-package"), from_flag("ffmpeg".to_owned(), "--build-package")];
+    let expected = ["ffmpeg/ffmpeg for the image", "libvips-dev/libvips-dev for the build"];
+    assert_eq!(packages(&sample.plan()), expected);
+    sample.settings.base = Some(from_flag("distroless".to_owned(), "--base"));
+    assert_eq!(sample.try_plan().unwrap_err().code(), "plan/packages-in-distroless");
+    sample.settings.packages.clear();
+    assert_eq!(packages(&sample.plan()), ["libvips-dev/libvips-dev for the build", "ffmpeg/ffmpeg for the build"]);
+}
+
+#[test]
+fn programs_that_dependencies_start_are_named() {
+    let with = |names: &[&str], change: fn(&mut Sample)| {
+        let mut sample = Sample::npm();
+        let origin = |name: &str| Origin::field("package.json", &format!("dependencies.{name}"));
+        sample.facts.install.production_dependencies =
+            names.iter().map(|name| ((*name).to_owned(), origin(name))).collect();
+        change(&mut sample);
+        sample.plan()
+    };
+    let plan = with(&["puppeteer", "fluent-ffmpeg", "simple-git"], |_| {});
+    assert_eq!(codes(&plan), ["plan/missing-program"; 3]);
+    let hints: Vec<&str> = plan.warnings.iter().filter_map(|warning| warning.hint.as_deref()).collect();
+    assert_eq!(
+        hints,
+        ["add it with `--package ffmpeg`", "add it with `--package chromium`", "add it with `--package git`"]
+    );
+    assert!(codes(&with(&["fluent-ffmpeg", "ffmpeg-static"], |_| {})).is_empty());
+    assert!(codes(&with(&["puppeteer-core", "@sparticuz/chromium"], |_| {})).is_empty());
+    let given = with(&["puppeteer"], |sample| {
+        sample.settings.packages = vec![from_flag("chromium".to_owned(), "--package")];
+    });
+    assert!(codes(&given).is_empty());
+    assert_eq!(given.runtime.environment["PUPPETEER_EXECUTABLE_PATH"].value, "/usr/bin/chromium");
+    let own_base = |sample: &mut Sample| sample.settings.base = Some(from_flag("node:22".to_owned(), "--base"));
+    assert!(codes(&with(&["puppeteer"], own_base)).is_empty());
+    let export = |sample: &mut Sample| {
+        sample.facts.config.output = StaticValue::Value(from_file(OutputMode::Export, "next.config.mjs"));
+    };
+    assert!(codes(&with(&["puppeteer"], export)).is_empty());
+}
+
+#[test]
+fn dependencies_over_ssh_need_a_client_and_a_key() {
+    let mut sample = Sample::npm();
+    sample.facts.install.needs_git = true;
+    sample.facts.install.ssh_dependencies = vec!["a".to_owned()];
+    let plan = sample.plan();
+    assert_eq!(packages(&plan), ["git/git for the build", "openssh-client/openssh-client for the build"]);
+    assert_eq!(codes(&plan), ["plan/missing-ssh-key"]);
+    let key = SecretSource { id: "ssh-key".to_owned(), value: SecretValue::File("/key".into()) };
+    sample.settings.secrets = vec![from_flag(key, "--secret-file")];
+    let plan = sample.plan();
+    assert!(codes(&plan).is_empty());
+    assert_eq!((plan.secrets[0].use_as, plan.install.secrets), (SecretUse::SshKey, vec!["ssh-key".to_owned()]));
+}
+
+#[test]
+fn variables_that_prisma_requires_have_a_placeholder_or_a_warning() {
+    let mut sample = Sample::new("pnpm", Some("10.12.4"), "16.4.5");
+    sample.facts.install.prisma =
+        Some(Prisma { version: Some("7.0.0".to_owned()), schemas: vec![path("prisma/schema.prisma")] });
+    sample.facts.install.prisma_variables = vec![from_file("DATABASE_URL".to_owned(), "prisma.config.ts")];
+    let generate = |sample: &Sample| sample.plan().build.prepare[0].argv.join(" ");
+    assert_eq!(generate(&sample), "env DATABASE_URL=placeholder prisma generate");
+    sample.env("DATABASE_URL", EnvValue::Plain("file:./a.db".to_owned()), EnvScope::Build);
+    assert_eq!(generate(&sample), "prisma generate");
+    sample.settings.env.clear();
+    sample.facts.build.script.as_mut().unwrap().value.command = "prisma generate && next build".to_owned();
+    assert_eq!(codes(&sample.plan()), ["plan/missing-prisma-variable"]);
 }
 
 #[test]

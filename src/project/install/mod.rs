@@ -1,16 +1,19 @@
 //! What the frozen install needs besides manifests and lockfile: [`InstallNeeds`].
 
-use std::collections::BTreeSet;
+mod files;
+mod native;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde_json::Value;
-
+use crate::diagnostic::Warning;
 use crate::origin::{Origin, Sourced};
 use crate::rel_path::RelPath;
-use crate::repo::{EntryKind, SourceEntry, SourceTree};
+use crate::repo::SourceTree;
 
+use self::files::{files_below, has_extension, is_file};
 use super::error::ProjectError;
-use super::facts::{InstallNeeds, LifecycleScript, PackageManagerKind, Prisma};
+use super::facts::{InstallNeeds, LifecycleScript, NativeModule, PackageManagerKind, Prisma};
 use super::lockfile::{Dependent, Locked};
 use super::package_json::PackageJson;
 use super::package_manager::YarnConfig;
@@ -32,99 +35,87 @@ pub(super) struct InstallInputs<'a> {
     pub app: &'a PackageJson,
     /// That of `dir` first, then of every package, the app's among them.
     pub manifests: Vec<&'a PackageJson>,
+    /// Folders of the packages that the app cannot do without: its own, that of the lockfile, and those of its dependencies.
+    pub needed: BTreeSet<RelPath>,
     pub locked: &'a Locked,
     pub yarn: &'a YarnConfig,
 }
 
-pub(super) fn needs(install: &InstallInputs<'_>) -> Result<InstallNeeds, ProjectError> {
+pub(super) fn needs(install: &InstallInputs<'_>, warnings: &mut Vec<Warning>) -> Result<InstallNeeds, ProjectError> {
     let tree = install.tree;
     let config_files: Vec<RelPath> =
         CONFIG_FILES.iter().map(|name| install.dir.child(name)).filter(|path| tree.has_file(path)).collect();
     let manifests: BTreeSet<RelPath> = install.manifests.iter().map(|manifest| manifest.path.clone()).collect();
+    let found = files::collect(install, warnings)?;
+    let (variables, optional_variables) = variables(tree, &config_files)?;
     Ok(InstallNeeds {
         manifests: manifests.into_iter().collect(),
-        files: files(install)?,
+        copied_manifests: found.copied_manifests,
+        files: found.files.into_iter().filter(|file| !config_files.contains(file)).collect(),
         yarn_cache: yarn_cache(install),
         prisma: prisma(install),
+        prisma_variables: prisma_variables(install)?,
         lifecycle_scripts: lifecycle_scripts(install),
         sharp: sharp(install),
         needs_git: install.locked.git || has_git_dependency(install),
-        variables: variables(tree, &config_files)?,
+        ssh_dependencies: ssh_dependencies(install),
+        native_modules: native_modules(install)?,
+        production_dependencies: production_dependencies(install),
+        variables,
+        optional_variables,
         config_files,
     })
 }
 
-/// Patches, Yarn's own files, vendored packages.
-fn files(install: &InstallInputs<'_>) -> Result<Vec<RelPath>, ProjectError> {
-    let mut paths = BTreeSet::new();
-    let mut add = |path: Option<RelPath>| paths.extend(path.filter(|path| !path.is_root()));
-    let root = install.dir;
-    for folder in [".yarn/releases", ".yarn/plugins", ".yarn/patches", "patches"] {
-        add(root.join(folder).ok());
-    }
-    add(install.yarn.path.clone());
-    let in_pnpm =
-        workspace::pnpm_workspace(install.tree, root)?.and_then(|(_, mut values)| values.remove("patchedDependencies"));
-    let in_pnpm: Vec<String> = match in_pnpm {
-        Some(Value::Object(patches)) => patches.values().filter_map(|path| path.as_str().map(str::to_owned)).collect(),
-        _ => Vec::new(),
+/// Modules that are compiled when they are installed, and addons of the project itself.
+fn native_modules(install: &InstallInputs<'_>) -> Result<Vec<NativeModule>, ProjectError> {
+    let locked = &install.locked;
+    let mut modules = match text::read(install.tree, &locked.path) {
+        Ok(Some(content)) if locked.format != "binary" => native::in_lockfile(locked.kind, &locked.path, content)?,
+        _ => {
+            let direct = install.manifests.iter().flat_map(|manifest| manifest.all_dependencies());
+            let compiled = direct.filter(|(name, range)| native::is_compiled(name, range));
+            let module = |(name, range): (&String, &String)| NativeModule {
+                name: name.clone(),
+                version: range.clone(),
+                development_only: false,
+            };
+            compiled.map(module).collect()
+        }
     };
-    for path in &in_pnpm {
-        add(root.join(path).ok());
+    let used = |name: &str| install.manifests.iter().any(|manifest| is_production_dependency(manifest, name));
+    let for_development = |name: &str| install.manifests.iter().any(|m| m.dev_dependencies.contains_key(name));
+    for module in &mut modules {
+        // Only some lockfiles record it; a direct dependency of another kind counts more.
+        module.development_only |= for_development(&module.name);
+        module.development_only &= !used(&module.name);
     }
-    let members: BTreeSet<&RelPath> = install.manifests.iter().map(|manifest| &manifest.dir).collect();
-    for manifest in &install.manifests {
-        // patch-package reads the folder that it runs in.
-        if manifest.dependency("patch-package").is_some() {
-            add(manifest.dir.join("patches").ok());
-        }
-        for path in &manifest.patched_dependencies {
-            add(manifest.dir.join(path).ok());
-        }
-        let ranges = manifest.all_dependencies().map(|(_, range)| range).chain(&manifest.resolutions);
-        for local in ranges.filter_map(|range| local_path(range)) {
-            // Packages of the workspace are sent as manifests.
-            add(manifest.dir.join(local).ok().filter(|path| !members.contains(path)));
-        }
-    }
-    // Each file once, even if several dependencies name a folder above it.
-    let above = |path: &RelPath| std::iter::successors(path.parent(), RelPath::parent);
-    let outermost = paths.iter().filter(|path| !above(path).any(|folder| paths.contains(&folder)));
-    let mut files: BTreeSet<RelPath> = outermost.flat_map(|path| files_below(install.tree, path)).collect();
-    files.extend(install.manifests.iter().flat_map(|manifest| programs(install.tree, manifest)));
-    Ok(files.into_iter().collect())
+    let has_addon = |manifest: &&&PackageJson| install.tree.has_file(&manifest.dir.child("binding.gyp"));
+    modules.extend(install.manifests.iter().filter(has_addon).map(|manifest| NativeModule {
+        name: manifest.display_name(),
+        version: String::new(),
+        development_only: false,
+    }));
+    Ok(modules)
 }
 
-/// Package managers link a program only when its file exists.
-fn programs(tree: &SourceTree, manifest: &PackageJson) -> Vec<RelPath> {
-    let paths = manifest.programs.iter().filter_map(|program| manifest.dir.join(program).ok());
-    paths.filter(|path| tree.has_file(path)).collect()
+fn is_production_dependency(manifest: &PackageJson, name: &str) -> bool {
+    manifest.dependencies.contains_key(name) || manifest.optional_dependencies.contains_key(name)
 }
 
-/// The path in `file:`, `link:`, `portal:` and at the end of `patch:`.
-fn local_path(range: &str) -> Option<&str> {
-    if let Some(patch) = range.strip_prefix("patch:") {
-        let path = patch.rsplit_once('#')?.1;
-        let path = path.split("::").next().unwrap_or(path);
-        return (!path.contains('~') && !path.contains("builtin<")).then_some(path);
-    }
-    let path = ["file:", "link:", "portal:"].into_iter().find_map(|protocol| range.strip_prefix(protocol));
-    path.or_else(|| (range.starts_with('.') && has_extension(range, "tgz")).then_some(range))
-        .map(|path| path.split("::").next().unwrap_or(path))
-}
-
-fn has_extension(path: &str, extension: &str) -> bool {
-    Path::new(path).extension().is_some_and(|found| found == extension)
-}
-
-/// The file itself, or every regular file and link of the folder.
-fn files_below(tree: &SourceTree, path: &RelPath) -> Vec<RelPath> {
-    let files = tree.entries_at(path).iter().filter(|entry| is_file(entry));
-    files.filter_map(|entry| entry.path.to_str().and_then(|name| RelPath::new(name).ok())).collect()
-}
-
-fn is_file(entry: &SourceEntry) -> bool {
-    matches!(entry.kind, EntryKind::File { .. } | EntryKind::Symlink { .. })
+/// What the app and the packages that it needs depend on when they run.
+fn production_dependencies(install: &InstallInputs<'_>) -> BTreeMap<String, Origin> {
+    let needed = install.manifests.iter().filter(|m| install.needed.contains(&m.dir) && m.dir != *install.dir);
+    let needed = std::iter::once(&install.app).chain(needed);
+    let names = needed.flat_map(|manifest| {
+        let fields =
+            [("dependencies", &manifest.dependencies), ("optionalDependencies", &manifest.optional_dependencies)];
+        fields.into_iter().flat_map(move |(field, map)| {
+            map.keys()
+                .map(move |name| (name.clone(), Origin::field(manifest.path.as_str(), &format!("{field}.{name}"))))
+        })
+    });
+    names.collect()
 }
 
 /// A committed package cache (zero-install).
@@ -243,39 +234,103 @@ fn has_git_dependency(install: &InstallInputs<'_>) -> bool {
     install.manifests.iter().any(|manifest| manifest.all_dependencies().any(|(_, range)| git(range)))
 }
 
-/// `${NPM_TOKEN}` in package manager configuration, each name once.
-fn variables(tree: &SourceTree, config_files: &[RelPath]) -> Result<Vec<Sourced<String>>, ProjectError> {
+/// Names of direct dependencies that are fetched over SSH, which needs a key.
+fn ssh_dependencies(install: &InstallInputs<'_>) -> Vec<String> {
+    let over_ssh = |range: &str| ["git+ssh:", "ssh:", "git@"].iter().any(|start| range.starts_with(start));
+    let ranges = install.manifests.iter().flat_map(|manifest| manifest.all_dependencies());
+    let names: BTreeSet<&String> = ranges.filter(|(_, range)| over_ssh(range)).map(|(name, _)| name).collect();
+    names.into_iter().cloned().collect()
+}
+
+/// Variables that Prisma's configuration requires with `env('NAME')`: since Prisma 7, also to generate the client.
+fn prisma_variables(install: &InstallInputs<'_>) -> Result<Vec<Sourced<String>>, ProjectError> {
     let mut found: Vec<Sourced<String>> = Vec::new();
-    let mut known = BTreeSet::new();
-    for path in config_files {
-        let Some(content) = text::read(tree, path)? else { continue };
-        let bun = path.name() == "bunfig.toml";
-        let lines = content.lines().filter(|line| !line.trim_start().starts_with(['#', ';']));
-        for name in lines.flat_map(|line| references(line, bun)) {
-            if found.len() == MOST_VARIABLES {
-                let reason = format!("it refers to more than {MOST_VARIABLES} variables");
-                return Err(ProjectError::BeyondLimit { file: path.clone(), reason });
-            }
-            if known.insert(name.clone()) {
-                found.push(Sourced::new(name, Origin::File(path.as_str().to_owned())));
+    for manifest in install.manifests.iter().filter(|manifest| install.needed.contains(&manifest.dir)) {
+        for name in PRISMA_CONFIGS {
+            let Ok(path) = manifest.dir.join(name) else { continue };
+            let Some(content) = text::read(install.tree, &path)? else { continue };
+            for name in required_by_prisma(content).take(MOST_VARIABLES) {
+                if found.iter().all(|known| known.value != name) {
+                    found.push(Sourced::new(name.to_owned(), Origin::File(path.as_str().to_owned())));
+                }
             }
         }
     }
     Ok(found)
 }
 
-/// `${NAME}` with any default; Bun also reads `$NAME`.
-fn references(line: &str, bare: bool) -> Vec<String> {
-    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let mut names = Vec::new();
-    for part in line.split('$').skip(1) {
-        let (text, braced) = part.strip_prefix('{').map_or((part, false), |inner| (inner, true));
-        let end = text.find(|c| !word(c)).unwrap_or(text.len());
-        if end > 0 && (braced || bare) {
-            names.push(text[..end].to_owned());
+const PRISMA_CONFIGS: &[&str] = &[
+    "prisma.config.ts",
+    "prisma.config.mts",
+    "prisma.config.cts",
+    "prisma.config.js",
+    "prisma.config.mjs",
+    "prisma.config.cjs",
+    ".config/prisma.ts",
+    ".config/prisma.js",
+];
+
+/// The names in `env('NAME')` and `env<Variables>("NAME")`, outside of comments.
+fn required_by_prisma(content: &str) -> impl Iterator<Item = &str> {
+    let lines = content.lines().filter(|line| !line.trim_start().starts_with(['/', '*']));
+    lines.flat_map(|line| line.match_indices("env").map(move |(at, _)| (&line[..at], &line[at + 3..]))).filter_map(
+        |(before, after)| {
+            let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$');
+            let after = after.strip_prefix('<').and_then(|types| Some(types.split_once('>')?.1)).unwrap_or(after);
+            let argument = after.trim_start().strip_prefix('(')?.trim_start();
+            let name = argument.strip_prefix(['\'', '"', '`'])?.split(['\'', '"', '`']).next()?;
+            let is_variable = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+            (is_variable && !before.ends_with(is_name)).then_some(name)
+        },
+    )
+}
+
+/// `${NPM_TOKEN}` in package manager configuration, each name once: those that the install cannot do without, and those with a default.
+type InstallVariables = (Vec<Sourced<String>>, Vec<Sourced<String>>);
+
+fn variables(tree: &SourceTree, config_files: &[RelPath]) -> Result<InstallVariables, ProjectError> {
+    let (mut required, mut optional) = (Vec::<Sourced<String>>::new(), Vec::<Sourced<String>>::new());
+    let mut known = BTreeSet::new();
+    for path in config_files {
+        let Some(content) = text::read(tree, path)? else { continue };
+        let bun = path.name() == "bunfig.toml";
+        let lines = content.lines().filter(|line| !line.trim_start().starts_with(['#', ';']));
+        for Reference { name, has_default } in lines.flat_map(|line| references(line, bun)) {
+            if required.len() + optional.len() == MOST_VARIABLES {
+                let reason = format!("it refers to more than {MOST_VARIABLES} variables");
+                return Err(ProjectError::BeyondLimit { file: path.clone(), reason });
+            }
+            if known.insert((name.clone(), has_default)) {
+                let list = if has_default { &mut optional } else { &mut required };
+                list.push(Sourced::new(name, Origin::File(path.as_str().to_owned())));
+            }
         }
     }
-    names
+    optional.retain(|variable| !known.contains(&(variable.value.clone(), false)));
+    Ok((required, optional))
+}
+
+struct Reference {
+    name: String,
+    /// `${NAME-default}`, `${NAME:-default}` (Yarn, pnpm), or `${NAME?}`, which may be empty (npm, Bun).
+    has_default: bool,
+}
+
+/// `${NAME}`, with or without a default; Bun also reads `$NAME`. A backslash takes the meaning away.
+fn references(line: &str, bare: bool) -> Vec<Reference> {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut found = Vec::new();
+    let mut before = None;
+    for part in line.split('$') {
+        let escaped = before.replace(part).is_none_or(|before: &str| before.ends_with('\\'));
+        let (text, braced) = part.strip_prefix('{').map_or((part, false), |inner| (inner, true));
+        let end = text.find(|c| !word(c)).unwrap_or(text.len());
+        if end > 0 && !escaped && (braced || bare) {
+            let has_default = braced && text[end..].starts_with(['-', ':', '?']);
+            found.push(Reference { name: text[..end].to_owned(), has_default });
+        }
+    }
+    found
 }
 
 #[cfg(test)]

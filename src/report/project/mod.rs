@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write as _};
 
 use crate::diagnostic::printable;
-use crate::image::plan::{CacheMount, ImageMode, ImagePlan, ManagerSetup, PlannedCommand};
+use crate::image::plan::{CacheMount, ImageMode, ImagePlan, Libc, ManagerSetup, PlannedCommand, SystemPackage};
 use crate::origin::{Origin, Sourced};
 use crate::project::{
     InstallNeeds, NextConfig, OutputMode, ProjectFacts, StartScript, StaticValue, Workspace, WorkspaceTool, YarnLinker,
@@ -217,7 +217,11 @@ fn install(needs: &InstallNeeds) -> Vec<FactRow> {
     if needs.needs_git {
         rows.push(fact("git", "needed", "a dependency is fetched with git"));
     }
-    rows.extend(needs.variables.iter().map(|variable| fact("variable", &variable.value, &variable.origin.to_string())));
+    rows.extend(fact_list("over SSH", needs.ssh_dependencies.iter().cloned()));
+    let modules = needs.native_modules.iter().map(|module| format!("{} {}", module.name, module.version));
+    rows.extend(fact_list("compiled", modules.map(|module| module.trim_end().to_owned())));
+    let variables = needs.variables.iter().chain(&needs.optional_variables).chain(&needs.prisma_variables);
+    rows.extend(variables.map(|variable| fact("variable", &variable.value, &variable.origin.to_string())));
     rows
 }
 
@@ -275,15 +279,31 @@ fn install_section(text: &mut String, plan: &ImagePlan) {
         ManagerSetup::File(path) => format!("{path} in the repository"),
     };
     plan_line(text, "comes from", &setup);
-    let packages = plan.system_packages.iter();
-    plan_list(text, "system packages", packages.map(|package| format!("{} ({})", package.command, package.reason)));
+    plan_list(text, "system packages", system_packages(plan));
     plan_line(text, "command", &install.command.join(" "));
     if let Some(command) = &install.production_command {
         plan_line(text, "for the image", &command.join(" "));
     }
-    let inputs = install.manifests.iter().chain(&install.files).chain(&install.folders);
+    let manifests = install.manifests.iter().chain(&install.copied_manifests);
+    let inputs = manifests.chain(&install.files).chain(&install.folders);
     plan_list(text, "reads", inputs.map(ToString::to_string));
     plan_line(text, "cache", &cache_mount(&install.cache));
+}
+
+/// The packages of each reason, with the names of the distribution.
+fn system_packages(plan: &ImagePlan) -> Vec<String> {
+    let name = |package: &SystemPackage| match plan.base.libc {
+        Libc::Glibc => package.debian.clone(),
+        Libc::Musl => package.alpine.clone(),
+    };
+    let alike = |a: &SystemPackage, b: &SystemPackage| a.reason == b.reason && a.runtime == b.runtime;
+    let groups = plan.system_packages.chunk_by(alike);
+    let line = |group: &[SystemPackage]| {
+        let names: Vec<String> = group.iter().map(name).collect();
+        let stages = if group[0].runtime { "" } else { ", for the build" };
+        format!("{}{stages} ({})", names.join(" "), group[0].reason)
+    };
+    groups.map(line).collect()
 }
 
 fn cache_mount(mount: &CacheMount) -> String {

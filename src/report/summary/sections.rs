@@ -472,6 +472,7 @@ fn build_secrets(plan: &ImagePlan) -> String {
                 SecretUse::File => "file",
                 SecretUse::Npmrc => "npm configuration",
                 SecretUse::CaBundle => "certificate authorities",
+                SecretUse::SshKey => "key for dependencies over SSH",
                 SecretUse::ReproducibleKey => "key for reproducible builds",
             };
             format!("{} ({use_as})", code(&secret.id))
