@@ -24,6 +24,7 @@ mod generated;
 mod http;
 mod manifest;
 mod matrix;
+mod native;
 mod own_image;
 mod podman;
 mod program;

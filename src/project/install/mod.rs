@@ -51,7 +51,7 @@ pub(super) fn needs(install: &InstallInputs<'_>, warnings: &mut Vec<Warning>) ->
     Ok(InstallNeeds {
         manifests: manifests.into_iter().collect(),
         copied_manifests: found.copied_manifests,
-        files: found.files.into_iter().filter(|file| !config_files.contains(file)).collect(),
+        files: found.files.iter().filter(|file| !config_files.contains(file)).cloned().collect(),
         yarn_cache: yarn_cache(install),
         prisma: prisma(install),
         prisma_variables: prisma_variables(install)?,
@@ -59,7 +59,7 @@ pub(super) fn needs(install: &InstallInputs<'_>, warnings: &mut Vec<Warning>) ->
         sharp: sharp(install),
         needs_git: install.locked.git || has_git_dependency(install),
         ssh_dependencies: ssh_dependencies(install),
-        native_modules: native_modules(install)?,
+        native_modules: native_modules(install, &found.files)?,
         production_dependencies: production_dependencies(install),
         variables,
         optional_variables,
@@ -68,7 +68,7 @@ pub(super) fn needs(install: &InstallInputs<'_>, warnings: &mut Vec<Warning>) ->
 }
 
 /// Modules that are compiled when they are installed, and addons of the project itself.
-fn native_modules(install: &InstallInputs<'_>) -> Result<Vec<NativeModule>, ProjectError> {
+fn native_modules(install: &InstallInputs<'_>, files: &[RelPath]) -> Result<Vec<NativeModule>, ProjectError> {
     let locked = &install.locked;
     let mut modules = match text::read(install.tree, &locked.path) {
         Ok(Some(content)) if locked.format != "binary" => native::in_lockfile(locked.kind, &locked.path, content)?,
@@ -90,12 +90,16 @@ fn native_modules(install: &InstallInputs<'_>) -> Result<Vec<NativeModule>, Proj
         module.development_only |= for_development(&module.name);
         module.development_only &= !used(&module.name);
     }
-    let has_addon = |manifest: &&&PackageJson| install.tree.has_file(&manifest.dir.child("binding.gyp"));
-    modules.extend(install.manifests.iter().filter(has_addon).map(|manifest| NativeModule {
-        name: manifest.display_name(),
+    let of_project = |folder: RelPath| install.tree.has_file(&folder.child("binding.gyp")).then_some(folder);
+    let in_packages = install.manifests.iter().filter_map(|manifest| of_project(manifest.dir.clone()));
+    let in_files = files.iter().filter(|file| file.name() == "binding.gyp").filter_map(RelPath::parent);
+    let addons: BTreeSet<RelPath> = in_packages.chain(in_files).collect();
+    let addon = |folder: &RelPath| NativeModule {
+        name: folder.child("binding.gyp").to_string(),
         version: String::new(),
         development_only: false,
-    }));
+    };
+    modules.extend(addons.iter().map(addon));
     Ok(modules)
 }
 

@@ -54,11 +54,11 @@ pub(super) fn in_lockfile(
             let by_folder = lock.packages.is_some();
             let modules = lock.packages.or(lock.dependencies).unwrap_or_default().0;
             let installed = modules.into_iter().filter(|(is_installed, _)| *is_installed || !by_folder);
-            installed.for_each(|(_, module)| found.add(module));
+            found.add(installed.map(|(_, module)| module));
         }
         PackageManagerKind::Bun => {
             let lock: BunLock = serde_json::from_str(&text::strict(content)).map_err(json_error)?;
-            lock.packages.0.into_iter().for_each(|module| found.add(module));
+            found.add(lock.packages.0);
         }
         PackageManagerKind::YarnClassic | PackageManagerKind::YarnBerry => yarn(content, &mut found),
         PackageManagerKind::Pnpm => pnpm(content, &mut found),
@@ -78,9 +78,11 @@ struct Modules(BTreeMap<String, NativeModule>);
 
 impl Modules {
     /// The first version of a package counts.
-    fn add(&mut self, module: NativeModule) {
-        if self.0.len() < MOST_MODULES {
-            self.0.entry(module.name.clone()).or_insert(module);
+    fn add(&mut self, modules: impl IntoIterator<Item = NativeModule>) {
+        for module in modules {
+            if self.0.len() < MOST_MODULES {
+                self.0.entry(module.name.clone()).or_insert(module);
+            }
         }
     }
 }
@@ -98,6 +100,12 @@ impl Evidence {
     fn dependency(&mut self, name: &str) {
         self.compiled |= COMPILED_WITH.contains(&name);
         self.prebuilt |= PREBUILT_WITH.contains(&name) || name.contains("linux");
+    }
+
+    fn dependencies(&mut self, names: &[Cow<'_, str>]) {
+        for name in names {
+            self.dependency(name);
+        }
     }
 
     fn merge(&mut self, other: Self) {
@@ -234,7 +242,7 @@ impl NpmEntry<'_> {
     fn module(&self, name: &str) -> Option<NativeModule> {
         let mut evidence = Evidence::default();
         for Names(names) in [&self.dependencies, &self.optional, &self.requires].into_iter().flatten() {
-            names.iter().for_each(|name| evidence.dependency(name));
+            evidence.dependencies(names);
         }
         evidence.elsewhere =
             self.os.as_ref().is_some_and(|Names(systems)| leaves_out_linux(systems.iter().map(|system| &**system)));
@@ -346,7 +354,7 @@ impl<'de> Visitor<'de> for BunPartVisitor {
         let mut evidence = Evidence::default();
         while let Some((Key(key), Names(names))) = map.next_entry()? {
             match &*key {
-                "dependencies" | "optionalDependencies" => names.iter().for_each(|name| evidence.dependency(name)),
+                "dependencies" | "optionalDependencies" => evidence.dependencies(&names),
                 "os" => evidence.elsewhere = leaves_out_linux(names.iter().map(|system| &**system)),
                 _ => {}
             }
@@ -387,7 +395,7 @@ fn yarn(content: &str, found: &mut Modules) {
         match line.len() - content.len() {
             0 if content.is_empty() || content.starts_with('#') => {}
             0 => {
-                evidence.module(name, version, false).into_iter().for_each(|module| found.add(module));
+                found.add(evidence.module(name, version, false));
                 let first = content.trim_start_matches('"');
                 name = name_and_version(first).map_or("", |(name, _)| name);
                 (version, evidence, in_dependencies) = ("", Evidence::default(), false);
@@ -430,7 +438,7 @@ fn pnpm(content: &str, found: &mut Modules) {
                 elsewhere.insert(id);
             }
             let module = pnpm_id(id).and_then(|(name, version)| evidence.module(name, version, development_only));
-            module.into_iter().for_each(|module| found.add(module));
+            found.add(module);
             (id, list, evidence, development_only) = ("", "", Evidence::default(), false);
         }
         match indent {
