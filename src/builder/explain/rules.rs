@@ -176,6 +176,13 @@ pub(super) static RULES: &[Rule] = &[
         "add what the log names with `--build-package` (compilers are `python3`, `make` and `g++`), or use a version of the module with prebuilt binaries",
     ),
     rule(
+        "builder/no-system-packages",
+        Log,
+        r"apt-get: (?:command )?not found",
+        "system packages cannot be installed: the base image has neither `apt-get` nor `apk`",
+        "choose a base image on Debian or Alpine, or one that already has the packages",
+    ),
+    rule(
         "builder/system-package-not-found",
         Log,
         r"E: (?:Unable to locate package (\S+)|Package '(\S+)' has no installation candidate|Version '\S+' for '(\S+)' was not found)|^\s*(\S+) \(no such package\):",

@@ -187,6 +187,7 @@ const SAMPLES: &[(&str, &str, &str, &str)] = &[
         "lacks a library",
         "--build-package",
     ),
+    ("/bin/sh: 1: apt-get: not found", "builder/no-system-packages", "neither `apt-get` nor `apk`", "Debian or Alpine"),
     (
         "Reading package lists...\nE: Unable to locate package ffmpegg",
         "builder/system-package-not-found",

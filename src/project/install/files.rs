@@ -3,7 +3,7 @@
 //! In: manifests and configuration of the package managers. Out: paths of the repository. A path that a configuration names but that
 //! cannot be sent is a warning, or an error when the app cannot do without it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -25,7 +25,19 @@ pub(super) struct InstallFiles {
 }
 
 pub(super) fn collect(install: &InstallInputs<'_>, warnings: &mut Vec<Warning>) -> Result<InstallFiles, ProjectError> {
-    let mut found = Collector { install, paths: BTreeSet::new(), copied: BTreeSet::new(), warnings };
+    let mut members: BTreeMap<&str, Vec<&RelPath>> = BTreeMap::new();
+    for manifest in &install.manifests {
+        members.entry(manifest.name.as_deref().unwrap_or_default()).or_default().push(&manifest.dir);
+    }
+    let mut found = Collector {
+        install,
+        members,
+        folders: install.manifests.iter().map(|manifest| &manifest.dir).collect(),
+        paths: BTreeSet::new(),
+        copied: BTreeSet::new(),
+        warned: 0,
+        warnings,
+    };
     for folder in [".yarn/releases", ".yarn/plugins", ".yarn/patches", "patches"] {
         found.add(install.dir.join(folder).ok());
     }
@@ -41,16 +53,30 @@ pub(super) fn collect(install: &InstallInputs<'_>, warnings: &mut Vec<Warning>) 
     Ok(found.finish())
 }
 
+/// Warnings about files; a broken repository needs no more.
+const MOST_WARNINGS: usize = 100;
+
 struct Collector<'a, 'i> {
     install: &'a InstallInputs<'i>,
+    /// Folders of the packages by name, and all of them.
+    members: BTreeMap<&'a str, Vec<&'a RelPath>>,
+    folders: BTreeSet<&'a RelPath>,
     /// Files and folders.
     paths: BTreeSet<RelPath>,
     /// Folders of workspace packages that are copied.
     copied: BTreeSet<RelPath>,
+    warned: usize,
     warnings: &'a mut Vec<Warning>,
 }
 
 impl Collector<'_, '_> {
+    fn warn(&mut self, warning: Warning) {
+        self.warned += 1;
+        if self.warned <= MOST_WARNINGS {
+            self.warnings.push(warning);
+        }
+    }
+
     fn add(&mut self, path: Option<RelPath>) {
         self.paths.extend(path.filter(|path| !path.is_root()));
     }
@@ -61,14 +87,14 @@ impl Collector<'_, '_> {
             let message = format!("`{file}` names `{}`, which is outside the repository", shown(path));
             let hint = "move the file into the repository; the install cannot read it otherwise";
             let place = Location::file(file.as_str());
-            self.warnings.push(Warning::new("project/install-file-outside", message).with_hint(hint).at(place));
+            self.warn(Warning::new("project/install-file-outside", message).with_hint(hint).at(place));
             return;
         };
         if !self.may_exist(&found) {
             let message = format!("`{file}` names `{found}`, which is not in the repository");
             let hint = "commit the file, or remove its entry";
             let place = Location::file(file.as_str());
-            self.warnings.push(Warning::new("project/install-file-missing", message).with_hint(hint).at(place));
+            self.warn(Warning::new("project/install-file-missing", message).with_hint(hint).at(place));
         }
         self.add(Some(found));
     }
@@ -193,11 +219,14 @@ impl Collector<'_, '_> {
         if self.install.tree.has_file(&dir.child("package.json")) || dir.contains(self.install.dir) {
             return;
         }
-        let is_module = |path: &RelPath| {
-            path.parent().as_ref() == Some(&dir)
-                && ["js", "cjs", "mjs", "json"].iter().any(|extension| has_extension(path.as_str(), extension))
+        let is_module = |entry: &&SourceEntry| {
+            let extension = entry.path.extension().and_then(|extension| extension.to_str());
+            entry.path.parent() == Some(Path::new(dir.as_str()))
+                && is_file(entry)
+                && matches!(extension, Some("js" | "cjs" | "mjs" | "json"))
         };
-        self.paths.extend(files_below(self.install.tree, &dir).into_iter().filter(is_module));
+        let modules = self.install.tree.entries_at(&dir).iter().filter(is_module);
+        self.paths.extend(modules.filter_map(|entry| RelPath::new(entry.path.to_str()?).ok()));
     }
 
     /// Packages that any other names as its dependency.
@@ -215,8 +244,8 @@ impl Collector<'_, '_> {
     }
 
     fn copy_workspace_package(&mut self, name: &str) {
-        let packages = self.install.manifests.iter().filter(|manifest| manifest.name.as_deref() == Some(name));
-        self.copied.extend(packages.map(|manifest| manifest.dir.clone()).filter(|dir| dir != self.install.dir));
+        let folders = self.members.get(name).into_iter().flatten().filter(|dir| **dir != self.install.dir);
+        self.copied.extend(folders.map(|dir| (*dir).clone()));
     }
 
     fn manifest(&mut self, manifest: &PackageJson) -> Result<(), ProjectError> {
@@ -257,7 +286,7 @@ impl Collector<'_, '_> {
     }
 
     fn is_package(&self, dir: &RelPath, path: &str) -> bool {
-        dir.join(path).is_ok_and(|path| self.install.manifests.iter().any(|manifest| manifest.dir == path))
+        dir.join(path).is_ok_and(|path| self.folders.contains(&path))
     }
 
     /// `file:`, `link:` and `portal:`.
@@ -277,10 +306,10 @@ impl Collector<'_, '_> {
             }
             let hint = outside.hints().swap_remove(0);
             let warning = Warning::new(outside.code(), outside.to_string()).with_hint(hint);
-            self.warnings.push(outside.location().map_or(warning.clone(), |place| warning.at(place)));
+            self.warn(outside.location().map_or(warning.clone(), |place| warning.at(place)));
             return Ok(());
         };
-        if self.install.manifests.iter().any(|member| member.dir == found) {
+        if self.folders.contains(&found) {
             // A package of the workspace is sent as manifest, unless the package manager copies it. npm always links.
             let copies = range.starts_with("file:") && !self.is(PackageManagerKind::Npm);
             self.copied.extend(Some(found).filter(|dir| copies && dir != self.install.dir));
@@ -347,7 +376,7 @@ fn patches(range: &str) -> Vec<&str> {
 
 /// Texts in quotes that begin with `./` or `../`, up to a limit: what a script requires or imports.
 fn relative_imports(content: &str) -> impl Iterator<Item = &str> {
-    const MOST: usize = 200;
+    const MOST: usize = 50;
     let quoted = content.split(['"', '\'', '`']).filter(|text| text.starts_with("./") || text.starts_with("../"));
     quoted.filter(|text| !text.contains('\n')).take(MOST)
 }

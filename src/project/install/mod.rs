@@ -83,12 +83,16 @@ fn native_modules(install: &InstallInputs<'_>, files: &[RelPath]) -> Result<Vec<
             compiled.map(module).collect()
         }
     };
-    let used = |name: &str| install.manifests.iter().any(|manifest| is_production_dependency(manifest, name));
-    let for_development = |name: &str| install.manifests.iter().any(|m| m.dev_dependencies.contains_key(name));
+    let manifests = || install.manifests.iter();
+    let used: BTreeSet<&String> = manifests()
+        .flat_map(|manifest| manifest.dependencies.keys().chain(manifest.optional_dependencies.keys()))
+        .collect();
+    let for_development: BTreeSet<&String> =
+        manifests().flat_map(|manifest| manifest.dev_dependencies.keys()).collect();
     for module in &mut modules {
         // Only some lockfiles record it; a direct dependency of another kind counts more.
-        module.development_only |= for_development(&module.name);
-        module.development_only &= !used(&module.name);
+        module.development_only |= for_development.contains(&module.name);
+        module.development_only &= !used.contains(&module.name);
     }
     let of_project = |folder: RelPath| install.tree.has_file(&folder.child("binding.gyp")).then_some(folder);
     let in_packages = install.manifests.iter().filter_map(|manifest| of_project(manifest.dir.clone()));
@@ -101,10 +105,6 @@ fn native_modules(install: &InstallInputs<'_>, files: &[RelPath]) -> Result<Vec<
     };
     modules.extend(addons.iter().map(addon));
     Ok(modules)
-}
-
-fn is_production_dependency(manifest: &PackageJson, name: &str) -> bool {
-    manifest.dependencies.contains_key(name) || manifest.optional_dependencies.contains_key(name)
 }
 
 /// What the app and the packages that it needs depend on when they run.

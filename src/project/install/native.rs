@@ -26,14 +26,27 @@ const COMPILED: &[&str] = &[
     "better-sqlite3",
     "canvas",
     "cpu-features",
+    "deasync",
+    "grpc",
     "iconv",
     "isolated-vm",
+    "kerberos",
+    "keytar",
     "libpq",
+    "libxmljs",
+    "libxmljs2",
+    "node-expat",
+    "node-pty",
+    "node-rdkafka",
     "node-sass",
     "odbc",
     "re2",
     "sqlite3",
+    "unix-dgram",
+    "zeromq",
 ];
+/// Modules that bring binaries along since a version.
+const COMPILED_BEFORE: &[(&str, (u32, u32))] = &[("bcrypt", (6, 0)), ("sharp", (0, 33)), ("snappy", (7, 0))];
 /// Only for macOS; Yarn 1 does not record that.
 const NOT_FOR_LINUX: &str = "fsevents";
 /// Modules that are named; there are seldom more than five.
@@ -68,9 +81,11 @@ pub(super) fn in_lockfile(
 
 /// Whether a package of this name is compiled in any case; for lockfiles that cannot be read.
 pub(super) fn is_compiled(name: &str, version: &str) -> bool {
-    let major = version.trim_start_matches(|c: char| !c.is_ascii_digit());
-    let major: Option<u32> = major.split('.').next().and_then(|major| major.parse().ok());
-    COMPILED.contains(&name) || (name == "bcrypt" && major.is_some_and(|major| major < 6))
+    let mut parts = version.trim_start_matches(|c: char| !c.is_ascii_digit()).split(['.', '-', ' ']);
+    let mut number = || parts.next().and_then(|part| part.parse::<u32>().ok());
+    let version = number().map(|major| (major, number().unwrap_or(0)));
+    let is_before = |(module, first): &(&str, (u32, u32))| *module == name && version.is_some_and(|v| v < *first);
+    COMPILED.contains(&name) || COMPILED_BEFORE.iter().any(is_before)
 }
 
 #[derive(Default)]
@@ -519,6 +534,18 @@ mod tests {
         check(PackageManagerKind::Pnpm, v6, &["@vscode/sqlite3@5.1.2"]);
         let v9 = "lockfileVersion: '9.0'\n\nimporters:\n\n  .:\n    dependencies:\n      nan:\n        specifier: 1\n        version: 1.0.0\n\npackages:\n\n  '@parcel/watcher@2.5.0':\n    resolution: {integrity: x}\n\n  better-sqlite3@11.9.1:\n    resolution: {integrity: x}\n\n  mac-only@1.0.0:\n    os: [darwin]\n\nsnapshots:\n\n  '@parcel/watcher@2.5.0':\n    dependencies:\n      node-addon-api: 7.1.1\n    optionalDependencies:\n      '@parcel/watcher-linux-x64-glibc': 2.5.0\n\n  better-sqlite3@11.9.1:\n    dependencies:\n      bindings: 1.5.0\n      prebuild-install: 7.1.3\n\n  mac-only@1.0.0:\n    dependencies:\n      nan: 2.17.0\n\n  nan@2.17.0: {}\n";
         check(PackageManagerKind::Pnpm, v9, &["better-sqlite3@11.9.1"]);
+    }
+
+    #[test]
+    fn modules_known_by_name() {
+        for (name, version) in [("bcrypt", "5.1.1"), ("bcrypt", "^5"), ("sharp", "0.32.6"), ("node-sass", "9.0.0")] {
+            assert!(is_compiled(name, version), "{name} {version}");
+        }
+        for (name, version) in
+            [("bcrypt", "6.0.0"), ("bcrypt", "latest"), ("sharp", "0.33.0"), ("sharp", "1.0.0"), ("x", "1")]
+        {
+            assert!(!is_compiled(name, version), "{name} {version}");
+        }
     }
 
     #[test]
