@@ -7,7 +7,7 @@ use nextdeploy::image::dockerfile::{BuilderBackend, render};
 use nextdeploy::image::plan::{Inputs, plan_image};
 use nextdeploy::project::{DetectOptions, detect};
 use nextdeploy::config::settings::{PublishSettings, Settings};
-use nextdeploy::repo::SourceTree;
+use nextdeploy::repo::{GitFacts, SourceTree};
 use nextdeploy_fuzz::{LOCKFILE, MANIFEST, choose};
 use serde_json::{Value, json};
 
@@ -30,6 +30,11 @@ const INPUTS: &[Input] = &[
     Input::File("bunfig.toml"),
     Input::File(".env"),
     Input::File(".env.production"),
+    Input::File(".env.example"),
+    Input::File("env.ts"),
+    Input::File(".dockerignore"),
+    Input::File(".gitmodules"),
+    Input::File(".gitattributes"),
     Input::File("pnpm-workspace.yaml"),
     Input::File("lerna.json"),
     Input::File("turbo.json"),
@@ -87,7 +92,10 @@ fuzz_target!(|data: &[u8]| {
     if file != "package.json" {
         files.push(("package.json", MANIFEST));
     }
-    let tree = SourceTree::from_texts(files);
+    let mut tree = SourceTree::from_texts(files);
+    // Only tracked environment files are read.
+    let tracked_env_files = [".env", ".env.production"].map(str::to_owned).into();
+    tree.git = Some(GitFacts { tracked_env_files, ..GitFacts::default() });
     let Ok(facts) = detect(&tree, &DetectOptions::default()) else { return };
     let (settings, publish, ci) = (Settings::default(), PublishSettings::default(), CiContext::default());
     let planned = plan_image(Inputs { settings: &settings, publish: &publish, ci: &ci, facts: &facts, tree: &tree });

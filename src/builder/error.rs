@@ -7,6 +7,7 @@ use super::context_stream::ContextStreamError;
 use super::explain::{FailureExplanation, LocatedError};
 use crate::diagnostic::{diagnostics, printable};
 use crate::docker::connection::DaemonError;
+use crate::image::plan::MissingVariable;
 use crate::project::ProjectFacts;
 use crate::repo::SourceTree;
 
@@ -91,10 +92,10 @@ impl BuildError {
         }
     }
 
-    /// Finds the files of the repository that the failure is about.
-    pub fn locate(&mut self, tree: &SourceTree, facts: &ProjectFacts) {
+    /// Finds the files of the repository that the failure is about, and the variables that the build may lack.
+    pub fn locate(&mut self, tree: &SourceTree, facts: &ProjectFacts, missing: &[MissingVariable]) {
         if let Self::StepFailed { explanation: Some(explanation), .. } = self {
-            explanation.locate(tree, facts);
+            explanation.locate(tree, facts, missing);
         }
     }
 

@@ -152,6 +152,11 @@ settings! {
     ///
     /// Not for secrets: see --secret.
     BuildEnv = "build-env": List, value "NAME[=VALUE]", under "Project", for [PROJECT];
+    /// File with environment variables of the build only, such as `.env.example`; repeatable.
+    ///
+    /// Read on this machine as Next.js reads a `.env` file, whether or not git tracks it; nothing of it is in the image. Variables that
+    /// are set elsewhere, also in a tracked `.env`, keep their value.
+    BuildEnvFile = "build-env-file": List, value "FILE", under "Project", for [PROJECT];
     /// Environment variable of the image only; repeatable.
     RuntimeEnv = "runtime-env": List, value "NAME[=VALUE]", under "Project", for [PROJECT];
     /// How to treat tracked `.env` files: auto, keep or strip.

@@ -1,5 +1,7 @@
 //! From arguments, environment and files to facts and settings.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::metadata::{ConfigFiles, FileAuthor};
@@ -74,7 +76,8 @@ impl Opened {
         if ci.is_fork_pull_request() {
             files.author = FileAuthor::Fork;
         }
-        let resolved = settings::resolve(words, environment, &files)?;
+        let mut resolved = settings::resolve(words, environment, &files)?;
+        resolved.settings.build_env_values = build_env_values(&resolved.settings.build_env_files)?;
         let facts = project::detect(&tree, &detect_options(&resolved.settings, &located.start))?;
         let mut warnings = tree.warnings.clone();
         warnings.extend(resolved.warnings);
@@ -129,6 +132,22 @@ impl Opened {
     }
 }
 
+/// The variables of files for the build; a later file takes precedence.
+fn build_env_values(files: &[Sourced<PathBuf>]) -> Result<BTreeMap<String, Sourced<String>>, Error> {
+    let mut values = BTreeMap::new();
+    for file in files {
+        let failed =
+            |source| CommandError::Read { path: file.value.clone(), wanted_by: file.origin.to_string(), source };
+        let bytes = host::read_named(&file.value, FILE_LIMIT).map_err(failed)?;
+        let text = String::from_utf8(bytes).map_err(|_| failed(io::Error::other("it is not UTF-8")))?;
+        let variables = project::parse_dotenv(text.trim_start_matches('\u{feff}'))
+            .map_err(|error| failed(io::Error::other(error.to_string())))?;
+        let origin = Origin::File(file.value.display().to_string());
+        values.extend(variables.into_iter().map(|(name, value)| (name, Sourced::new(value, origin.clone()))));
+    }
+    Ok(values)
+}
+
 /// How git reads a checkout of this run.
 pub fn git_options(environment: &Environment, system: CiSystem, detail: GitDetail) -> GitOptions<'_> {
     GitOptions { detail, environment, workspace: ci::workspace(system, environment) }
@@ -153,5 +172,20 @@ fn detect_options(settings: &Settings, start: &RelPath) -> DetectOptions {
         package_manager: settings.package_manager.clone(),
         node: settings.node_version.clone(),
         build_command: settings.build_command.clone(),
+        variables: plain_variables(settings),
     }
+}
+
+/// Variables that environment files may refer to.
+fn plain_variables(settings: &Settings) -> BTreeMap<String, String> {
+    let values = settings.build_env_values.iter().chain(&settings.build_args);
+    let mut variables: BTreeMap<String, String> =
+        values.map(|(name, value)| (name.clone(), value.value.clone())).collect();
+    for (name, setting) in &settings.env {
+        if let EnvValue::Plain(value) = &setting.value.value {
+            variables.insert(name.clone(), value.clone());
+        }
+    }
+    variables.insert("NODE_ENV".to_owned(), "production".to_owned());
+    variables
 }

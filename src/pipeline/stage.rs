@@ -311,7 +311,7 @@ impl Prepared {
             }
             Err(mut error) => {
                 let opened = &attempted.planned.opened;
-                error.locate(&opened.tree, &opened.facts);
+                error.locate(&opened.tree, &opened.facts, &attempted.planned.plan.missing_variables);
                 if let Some(bundle) = &opened.settings.ca_bundle {
                     error.with_ca_bundle(&bundle.value);
                 }

@@ -10,16 +10,19 @@ diagnostics! {
     #[exit(Project)]
     #[derive(Clone, PartialEq, Eq)]
     pub enum ProjectError {
-        #[error("no `package.json` in the repository")]
+        #[error("no `package.json` in the repository{}", project_of(*framework))]
         #[code("project/no-package-json")]
         #[hint("run nextdeploy in the folder of the app, or pass that folder: `nextdeploy detect DIR`")]
-        NoManifest,
+        NoManifest { framework: Option<&'static str> },
 
-        #[error("`{manifest}` does not depend on `next`, and no other package of the repository is a Next.js app")]
+        #[error("{}", not_next(manifest, *framework))]
         #[code("project/not-next")]
-        #[hint("pass the folder of the Next.js app with `--app PATH`, or add `next` to its dependencies")]
+        #[hint("{}", match framework {
+            Some(_) => "nextdeploy builds Next.js apps only; if the repository has one, pass its folder with `--app PATH`",
+            None => "pass the folder of the Next.js app with `--app PATH`, or add `next` to its dependencies",
+        })]
         #[location(Some(Location::file(manifest.as_str())))]
-        NotNext { manifest: RelPath },
+        NotNext { manifest: RelPath, framework: Option<&'static str> },
 
         #[error("the repository contains {} Next.js apps: {}", .apps.len(), list(.apps))]
         #[code("project/several-apps")]
@@ -157,6 +160,21 @@ diagnostics! {
         #[location(Some(Location::file(file.as_str())))]
         Unreadable { file: RelPath, reason: String },
     }
+}
+
+fn not_next(manifest: &RelPath, framework: Option<&str>) -> String {
+    match framework {
+        Some(framework) => {
+            format!("`{manifest}` uses {framework}, and the repository has no Next.js app")
+        }
+        None => {
+            format!("`{manifest}` does not depend on `next`, and no other package of the repository is a Next.js app")
+        }
+    }
+}
+
+fn project_of(framework: Option<&str>) -> String {
+    framework.map(|framework| format!(", which looks like a {framework} project")).unwrap_or_default()
 }
 
 /// Further apps are counted instead of named.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::dotenv::DotenvVariable;
 use crate::diagnostic::Warning;
 use crate::origin::{Origin, Sourced};
 use crate::rel_path::RelPath;
@@ -39,6 +40,8 @@ pub struct ProjectFacts {
     pub install: InstallNeeds,
     /// `.env`, `.env.production` and every other `.env*` of the app and the root.
     pub env_files: Vec<DotenvFile>,
+    /// Variables that templates of environment files and schemas name.
+    pub wanted_variables: Vec<WantedVariable>,
     pub own_dockerfile: Option<RelPath>,
     pub warnings: Vec<Warning>,
 }
@@ -366,9 +369,31 @@ pub struct DotenvFile {
     pub path: RelPath,
     /// git tracks it; always false outside a git work tree.
     pub tracked: bool,
-    /// Variables in file order, for `.env` and `.env.production` only.
+    /// Variables in file order, for tracked `.env` and `.env.production` of the app only.
     #[serde(skip)]
-    pub variables: Vec<(String, String)>,
+    pub variables: Vec<DotenvVariable>,
+}
+
+/// A variable that the project names without a value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WantedVariable {
+    pub name: String,
+    /// Template or schema.
+    pub named_by: RelPath,
+    pub need: VariableNeed,
+}
+
+/// How much a variable is needed, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VariableNeed {
+    /// A template names it.
+    Named,
+    /// A schema refuses to do without it.
+    Required,
+    /// The same, and `next.config` loads the schema.
+    CheckedByConfig,
 }
 
 impl DotenvFile {

@@ -3,7 +3,10 @@
 //! Pure: never reads the disk, never runs anything of the project. Every fact carries its [`Origin`](crate::origin::Origin).
 
 mod apps;
+mod build_needs;
 mod build_script;
+mod checkout;
+mod dotenv;
 mod env_files;
 mod error;
 mod facts;
@@ -19,14 +22,16 @@ mod scripts;
 mod task_runner;
 mod text;
 mod version;
+mod wanted;
 mod workspace;
 
-pub(crate) use env_files::parse as parse_dotenv;
+pub(crate) use dotenv::parse as parse_dotenv;
+pub use dotenv::{DotenvVariable, PROCESS_VARIABLES};
 pub use error::ProjectError;
 pub use facts::*;
 pub use text::line_of_key;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use crate::diagnostic::{Location, Warning};
@@ -35,6 +40,8 @@ use crate::rel_path::RelPath;
 use crate::repo::SourceTree;
 
 use apps::ChosenApp;
+use build_needs::BuildSource;
+use dotenv::{DotenvReader, Grammar};
 use install::InstallInputs;
 use node::{NodeFloor, NodeSources};
 use package_json::{PackageJson, PackageJsonCache};
@@ -51,6 +58,8 @@ pub struct DetectOptions {
     pub node: Option<Sourced<String>>,
     /// A command line that builds the app instead of its script.
     pub build_command: Option<Sourced<String>>,
+    /// Variables of the build that environment files may refer to, without secrets.
+    pub variables: BTreeMap<String, String>,
 }
 
 /// Finds the app and everything about it.
@@ -74,6 +83,8 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
     let build = build_script::detect(tree, app, options.build_command.as_ref(), &mut warnings);
     let next_dir = build.next_dir.clone();
     let workspace = layout.workspace(&build.script, &mut warnings);
+    build_needs::check(tree, app, build_source(options, &build.script), &mut warnings);
+    checkout::check(tree, app_dir, workspace.as_ref(), &mut warnings);
 
     let read = next_config::detect(tree, &next_dir, &next.value, &mut warnings)?;
     warnings.extend(read.warning);
@@ -92,6 +103,7 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
     let field = |value: &Option<String>, name| {
         value.clone().map(|value| Sourced::new(value, Origin::field(app.path.as_str(), name)))
     };
+    let reader = DotenvReader::new(Grammar::of(&next.value), &options.variables, &PROCESS_VARIABLES);
     let own_dockerfile = [app_dir, &RelPath::root()].map(|dir| dir.child("Dockerfile"));
     Ok(ProjectFacts {
         version: field(&app.version, "version"),
@@ -100,7 +112,8 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
         lockfile: Lockfile { path: choice.locked.path.clone(), format: choice.locked.format.clone() },
         package_manager: choice.finish(node.value.major, &mut warnings),
         middleware,
-        env_files: env_files::detect(tree, &next_dir, &install_dir, &mut warnings)?,
+        env_files: env_files::detect(tree, &next_dir, &install_dir, reader, &mut warnings)?,
+        wanted_variables: wanted::detect(tree, &next_dir, &[&next_dir, app_dir, &install_dir]),
         own_dockerfile: own_dockerfile.into_iter().find(|path| tree.has_file(path)),
         node,
         next,
@@ -214,6 +227,14 @@ impl ProjectLayout<'_> {
         let build_task = task_runner::build_task(tree, tool.value, root, app, warnings)?;
         let (packages, build_order, apps) = (Vec::new(), Vec::new(), Vec::new());
         Some(Workspace { declared_in, tool: Some(tool), build_task: Some(build_task), packages, build_order, apps })
+    }
+}
+
+fn build_source<'a>(options: &'a DetectOptions, build: &'a BuildScript) -> BuildSource<'a> {
+    match (&options.build_command, &build.script) {
+        (Some(command), _) => BuildSource::Command(&command.value),
+        (None, Some(script)) => BuildSource::Script(&script.value.name),
+        (None, None) => BuildSource::Script("build"),
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn version(
     let (manifest, (field, range)) = match (required(app), required(root)) {
         (Some(found), _) => (app, found),
         (None, Some(found)) => (root, found),
-        (None, None) => return Err(ProjectError::NotNext { manifest: app.path.clone() }),
+        (None, None) => return Err(ProjectError::NotNext { manifest: app.path.clone(), framework: None }),
     };
     let dependent = Dependent { dir, name: &app.display_name(), range: &range };
     let place = || manifest.place(tree, &[field, "next"]);

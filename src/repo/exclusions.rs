@@ -176,6 +176,14 @@ pub fn is_environment_file(name: &str) -> bool {
     }
 }
 
+/// True for a template of an environment file: `.env.example`, `.env.local.sample`, `env.template`.
+pub fn is_environment_template(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let words: Vec<&str> = name.split(['.', '-', '_']).filter(|word| !word.is_empty()).collect();
+    let is_template = |word: Option<&&str>| word.is_some_and(|word| TEMPLATES.contains(word));
+    words.contains(&"env") && (is_template(words.last()) || is_template(words.first()))
+}
+
 /// Copies may have a counter or a date in their name.
 fn is_number(word: &str) -> bool {
     word.bytes().all(|b| b.is_ascii_digit())
@@ -280,6 +288,12 @@ mod tests {
             "",
         ] {
             assert!(!is_environment_file(name), "{name}");
+        }
+        for name in [".env.example", ".env-sample", ".env.local.example", "example.env", "env.template", ".env.dist"] {
+            assert!(is_environment_template(name), "{name}");
+        }
+        for name in [".env", "env.ts", "default.ts", ".env.example.local", "example.json"] {
+            assert!(!is_environment_template(name), "{name}");
         }
     }
 }

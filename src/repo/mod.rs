@@ -8,6 +8,7 @@ mod error;
 mod exclusions;
 mod git;
 pub mod ignore;
+mod lfs;
 mod locate;
 mod texts;
 mod tree;
@@ -16,7 +17,7 @@ mod walk;
 pub use error::{SourceError, io_reason};
 pub use exclusions::{
     ANNOTATIONS_REPORT, DOTENV_REPORT, ENVIRONMENT_FILE_PATTERNS, Excluded, Exclusions, REPORT_FILES,
-    STANDARD_EXCLUSIONS, SUMMARY_REPORT, is_environment_file,
+    STANDARD_EXCLUSIONS, SUMMARY_REPORT, is_environment_file, is_environment_template,
 };
 pub use git::{GitDetail, GitFacts, GitOptions, default_branch, git_top_level};
 pub use ignore::{IgnoreError, IgnoreRules};

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::error::io_reason;
+use super::exclusions::is_environment_template;
 use super::walk::{EntryKind, SourceEntry};
 use crate::host::{FILE_LIMIT, FileError, Folder, Size};
 
@@ -70,6 +71,11 @@ impl TextReader {
     pub fn new(folder: Folder) -> Self {
         let budget = ReadBudget { lockfiles: LOCKFILES_LIMIT, texts: TEXTS_LIMIT, files: MOST_TEXTS };
         Self { folder, budget: Mutex::new(budget) }
+    }
+
+    /// A file of at most `limit` bytes; `None` if it cannot be read.
+    pub fn small_file(&self, path: &Path, limit: u64) -> Option<Vec<u8>> {
+        self.folder.read(path, limit).ok()
     }
 
     pub fn load(&self, entry: &SourceEntry) -> Option<SourceText> {
@@ -173,10 +179,14 @@ fn is_read(path: &str) -> bool {
             | "bunfig.toml"
             | ".env"
             | ".env.production"
+            | ".gitmodules"
+            | ".gitattributes"
     ) || is_next_config(name)
         || is_middleware(name)
         || is_prisma_config(path)
         || is_pnpmfile(name)
+        || is_environment_template(name)
+        || is_environment_schema(name)
 }
 
 /// `middleware.*` and `proxy.*`, which Next.js reads in one folder only.
@@ -196,6 +206,20 @@ fn is_prisma_config(path: &str) -> bool {
 fn is_pnpmfile(name: &str) -> bool {
     let extension = name.trim_start_matches('.').strip_prefix("pnpmfile.");
     extension.is_some_and(|extension| matches!(extension, "js" | "cjs" | "mjs"))
+}
+
+/// Endings of source files that check variables with a schema; the last parts of `env.mjs`, `env.server.ts`, `server-env.ts`.
+const SOURCES: [&str; 6] = ["ts", "mts", "js", "mjs", "cjs", "tsx"];
+
+/// True for a source file that may declare the environment variables of an app.
+pub(super) fn is_environment_schema(name: &str) -> bool {
+    let Some((stem, ending)) = name.rsplit_once('.') else { return false };
+    let stem = stem.to_ascii_lowercase().replace(['.', '-', '_'], "");
+    SOURCES.contains(&ending)
+        && matches!(
+            stem.as_str(),
+            "env" | "envserver" | "envclient" | "serverenv" | "clientenv" | "envschema" | "envconfig" | "environment"
+        )
 }
 
 fn is_next_config(name: &str) -> bool {

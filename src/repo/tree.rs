@@ -8,7 +8,8 @@ use std::thread;
 use super::error::SourceError;
 use super::exclusions::{Exclusions, is_environment_file};
 use super::git::{self, GitFacts, GitOptions};
-use super::texts::{LazyText, SourceText, TextReader, may_be_read};
+use super::lfs::{LARGEST_POINTER, LfsPattern, LfsPointer};
+use super::texts::{LazyText, SourceText, TextReader, is_environment_schema, may_be_read};
 use super::walk::{EntryKind, SourceEntry, walk};
 use crate::diagnostic::Warning;
 use crate::host::Folder;
@@ -95,6 +96,14 @@ impl SourceTree {
         self.texts.sort_by_key(|(index, _)| *index);
     }
 
+    /// Replaces the file at `path`, which the tree has, by a link.
+    #[cfg(test)]
+    pub(crate) fn set_link(&mut self, path: &str, target: &str) {
+        let at = self.index(Path::new(path)).unwrap();
+        self.texts.retain(|(index, _)| *index != at);
+        self.entries[at].kind = EntryKind::Symlink { target: target.into() };
+    }
+
     pub fn entries(&self) -> &[SourceEntry] {
         &self.entries
     }
@@ -174,9 +183,49 @@ impl SourceTree {
         text.get_or_init(load).as_deref()
     }
 
+    /// Files that are pointers of Git LFS: the large files that they stand for were not fetched.
+    pub fn lfs_pointers(&self) -> Vec<&SourceEntry> {
+        /// Small files that are opened.
+        const MOST_OPENED: usize = 5_000;
+        let attributes = self.texts_named(".gitattributes").filter_map(|path| {
+            let Some(SourceText::Text(text)) = self.text(&path) else { return None };
+            let folder = PathBuf::from(path.parent().unwrap_or_default().as_str());
+            Some((folder, LfsPattern::parse(text)))
+        });
+        let attributes: Vec<(PathBuf, Vec<LfsPattern>)> = attributes.collect();
+        let is_large = |entry: &SourceEntry| {
+            attributes.iter().any(|(folder, patterns)| {
+                let below = entry.path.strip_prefix(folder);
+                below.is_ok_and(|path| patterns.iter().any(|pattern| pattern.matches(path)))
+            })
+        };
+        let is_small = |entry: &&SourceEntry| matches!(entry.kind, EntryKind::File { size } if size < LARGEST_POINTER);
+        let candidates = self.entries.iter().filter(is_small).filter(|entry| is_large(entry)).take(MOST_OPENED);
+        candidates
+            .filter(|entry| self.beginning(entry).is_some_and(|text| LfsPointer::parse(&text).is_some()))
+            .collect()
+    }
+
+    fn beginning(&self, entry: &SourceEntry) -> Option<Vec<u8>> {
+        match &self.reader {
+            Some(reader) => reader.small_file(&entry.path, LARGEST_POINTER),
+            None => match self.text(&RelPath::new(entry.path.to_str()?).ok()?)? {
+                SourceText::Text(text) => Some(text.clone().into_bytes()),
+                _ => None,
+            },
+        }
+    }
+
     /// The files called `name` whose text can be read, in order.
     pub fn texts_named<'t>(&'t self, name: &str) -> impl Iterator<Item = RelPath> + use<'t> {
         self.texts_below(&RelPath::root(), name)
+    }
+
+    /// Source files below `folder` that may declare the environment variables of an app, in order.
+    pub fn environment_schemas<'t>(&'t self, folder: &RelPath) -> impl Iterator<Item = RelPath> + use<'t> {
+        let folder = folder.clone();
+        let paths = self.texts.iter().filter_map(|(at, _)| RelPath::new(self.entries[*at].path.to_str()?).ok());
+        paths.filter(move |path| folder.contains(path) && is_environment_schema(path.name()))
     }
 
     /// As [`Self::texts_named`], below `folder`.

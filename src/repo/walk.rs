@@ -3,7 +3,7 @@
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::error::{SourceError, io_reason};
 use super::exclusions::Exclusions;
@@ -39,6 +39,27 @@ pub struct SourceEntry {
     pub kind: EntryKind,
     /// Permission bits (`0o7777`).
     pub mode: u32,
+}
+
+impl SourceEntry {
+    /// True for a link to an absolute path or above the root. Only the text of the target counts.
+    pub fn leaves_root(&self) -> bool {
+        let EntryKind::Symlink { target } = &self.kind else { return false };
+        let mut depth = self.path.components().count().saturating_sub(1);
+        target.components().any(|component| match component {
+            Component::RootDir | Component::Prefix(_) => true,
+            Component::ParentDir if depth == 0 => true,
+            Component::ParentDir => {
+                depth -= 1;
+                false
+            }
+            Component::Normal(_) => {
+                depth += 1;
+                false
+            }
+            Component::CurDir => false,
+        })
+    }
 }
 
 /// Memory limit of the entries: about 400,000 files and folders. A dry run takes eight times as much and has to stay below 512 MiB.

@@ -13,7 +13,7 @@ mod version;
 pub use error::TagError;
 pub use evaluate::{Evaluation, evaluate};
 pub use rule::{Flavor, TagEntry, TagRule};
-pub use template::RunFacts;
+pub use template::{RunFacts, render_text};
 
 #[cfg(test)]
 mod tests;

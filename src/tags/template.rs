@@ -149,6 +149,19 @@ impl Template {
     }
 }
 
+/// `text` with its expressions replaced; a fact that is not known becomes nothing, as in `docker/metadata-action`.
+///
+/// # Errors
+/// For an expression that does not exist.
+pub fn render_text(text: &str, facts: &RunFacts<'_>) -> Result<String, TagError> {
+    let template = Template::parse(text, Vocabulary::Global)?;
+    let known = template.0.iter().map(|part| match part {
+        Part::Text(text) => text.clone(),
+        Part::Expression(expression) => expression.render(facts, &VersionParts::default()).unwrap_or_default(),
+    });
+    Ok(known.collect())
+}
+
 impl Expression {
     fn parse(text: &str, vocabulary: Vocabulary) -> Result<Self, TagError> {
         let (name, arguments) = text.split_once(char::is_whitespace).unwrap_or((text, ""));

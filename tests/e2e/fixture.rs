@@ -11,6 +11,8 @@ use sha2::{Digest, Sha256};
 
 /// In an env file that git ignores: must not appear anywhere in the image.
 pub const UNTRACKED_CANARY: &str = "untrackedcanary55c0a1d97be34f28";
+/// In `.env-prod`, which git ignores: the build may have it, as a variable.
+pub const BUILD_WORD: &str = "lighthouse";
 /// In the tracked `.env`, under a name that looks like a secret: must not appear anywhere in the image.
 pub const TRACKED_SECRET: &str = "trackedcanary7f3a91c05e2b48d6";
 /// In the tracked `.env`, harmless.
@@ -36,6 +38,8 @@ pub struct Case {
     pub next_dir: Option<String>,
     #[serde(default)]
     pub base_path: String,
+    /// One of the files that git ignores, given to the build alone.
+    pub build_env_file: Option<String>,
     /// Path → text that the response contains.
     #[serde(default)]
     pub also_answers: BTreeMap<String, String>,
@@ -112,9 +116,12 @@ impl Repository {
         let text = format!(
             "LOCAL_TOKEN={UNTRACKED_CANARY}\nNEXT_PUBLIC_SITE={UNTRACKED_CANARY}\nGREETING={UNTRACKED_CANARY}\n"
         );
-        for name in [".env.local", ".env.production.local"] {
+        for name in [".env.local", ".env.production.local", ".envrc"] {
             fs::write(self.path().join(app_folder).join(name), &text).unwrap();
         }
+        let of_build = format!("BUILD_WORD={BUILD_WORD}\nBUILD_API_TOKEN={UNTRACKED_CANARY}\n");
+        fs::write(self.path().join(app_folder).join(".env-prod"), of_build).unwrap();
+        fs::write(self.path().join(".git/info/exclude"), ".envrc\n.env-prod\n").unwrap();
         assert_eq!(
             self.git(&["status", "--porcelain"]),
             "",

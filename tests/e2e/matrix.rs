@@ -92,6 +92,10 @@ fn build(case: &Case, engine: &Engine, repository: &Repository) -> Image {
     if let Some(app) = &case.app {
         arguments.extend(["--app", app]);
     }
+    let file = case.build_env_file.as_ref().map(|file| repository.path().join(file).to_str().unwrap().to_owned());
+    if let Some(file) = &file {
+        arguments.extend(["--build-env-file", file]);
+    }
     let run = nextdeploy(engine, repository.path(), &arguments);
     assert_eq!(run.code, Some(0), "nextdeploy build: {:?}\n{}", run.code, run.stderr);
     let reference = run.stdout.trim_end();
@@ -114,6 +118,11 @@ fn check_configuration(case: &Case, image: &Image, commit: &str) {
     assert!(user.starts_with("1001"), "the user must be numeric and not root, but is {user:?}");
     assert_eq!(config["Healthcheck"]["Test"][0], "CMD", "the health check must not need a shell");
     assert!(config["ExposedPorts"]["3000/tcp"].is_object(), "port 3000 is not exposed: {config}");
+    assert!(
+        !config["Env"].to_string().contains("BUILD_"),
+        "a variable of the build is in the image: {}",
+        config["Env"]
+    );
     let version = image.engine.docker(&["run", "--rm", "--entrypoint", "node", &image.tag, "--version"]);
     assert!(version.starts_with(&format!("v{}.", case.node)), "Node.js {} was wanted, {version} is there", case.node);
 }

@@ -168,12 +168,24 @@ fn an_app_name_that_is_invalid_as_an_image_name_is_normalised_with_a_warning() {
 }
 
 #[test]
-fn links_that_leave_the_repository_are_refused() {
+fn links_that_leave_the_repository_are_sent_as_links() {
     let repository = Repository::next_app();
     symlink("/etc/passwd", repository.path("public")).unwrap();
+    symlink("../../elsewhere/bin/python", repository.path("python")).unwrap();
     let run = repository.run(&["build", "--dry-run"]);
-    assert_eq!(run.code, Some(PROJECT), "{run:#?}");
-    run.says("public").says("/etc/passwd").says("hint:");
+    run.succeeds().says("plan/link-leaves-repository").says("`public` links to `/etc/passwd`").says("hint:");
+    assert!(!run.stderr.contains("python"), "{run:#?}");
+    assert!(run.stdout.contains("app/public  (link)") && run.stdout.contains("app/python  (link)"), "{run:#?}");
+}
+
+#[test]
+fn broken_parts_of_a_checkout_are_one_warning() {
+    let repository = Repository::next_app();
+    repository.write(".gitmodules", "path = ui\n").write(".gitattributes", "[[ filter=lfs\n\u{0} x\n");
+    repository.write(".env.example", b"\xff\xfe").write("env.ts", "zod createEnv({{{ KEY: z.string(");
+    let run = repository.run(&["plan"]);
+    run.succeeds().says("project/gitmodules").says(".gitmodules:1");
+    assert!(run.stdout.contains("KEY (required by env.ts)"), "{run:#?}");
 }
 
 #[test]

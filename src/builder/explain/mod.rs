@@ -8,6 +8,7 @@ mod mentions;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod variables;
 
 use std::path::Path;
 
@@ -17,7 +18,9 @@ pub use locate::LocatedError;
 
 use self::locate::ErrorSource;
 use self::rules::{Rule, SearchIn};
+use self::variables::LogWords;
 use crate::diagnostic::{printable, printable_path};
+use crate::image::plan::MissingVariable;
 use crate::project::ProjectFacts;
 use crate::repo::SourceTree;
 
@@ -33,6 +36,8 @@ pub struct FailureExplanation {
     /// Places in the repository, the most important first.
     pub findings: Vec<LocatedError>,
     subject: ErrorSource,
+    /// Words of the error in the log.
+    words: LogWords,
 }
 
 impl FailureExplanation {
@@ -40,9 +45,14 @@ impl FailureExplanation {
         Self { code, meaning: meaning.into(), action: action.into(), ..Self::default() }
     }
 
-    /// Finds the files that it is about.
-    pub fn locate(&mut self, tree: &SourceTree, facts: &ProjectFacts) {
+    /// Finds the files that it is about, and the variables that the build may lack.
+    pub fn locate(&mut self, tree: &SourceTree, facts: &ProjectFacts, missing: &[MissingVariable]) {
         self.findings = self.subject.find(tree, facts);
+        if ABOUT_VARIABLES.contains(&self.code)
+            && let Some(action) = variables::action(missing, &self.words)
+        {
+            self.action = action;
+        }
     }
 
     /// Certificates that were given are not proposed again.
@@ -73,6 +83,8 @@ pub(crate) struct StepFailure<'a> {
 }
 
 const LONGEST_CAPTURE: usize = 160;
+/// Failures for which a missing variable is the commonest reason.
+const ABOUT_VARIABLES: [&str; 3] = ["builder/missing-variable", "builder/page-data", "builder/prerender"];
 
 pub(crate) fn explain(failure: &StepFailure) -> Option<FailureExplanation> {
     let log: Vec<String> = failure.log.iter().map(|line| without_colours(line)).collect();
@@ -81,6 +93,7 @@ pub(crate) fn explain(failure: &StepFailure) -> Option<FailureExplanation> {
     }
     let mut found = rules::RULES.iter().find_map(|rule| apply(rule, failure, &log)).or_else(|| killed(failure))?;
     found.subject = subject(found.code, &log);
+    found.words = LogWords::of(&log);
     if let ("builder/syntax-error" | "builder/app-error", ErrorSource::Sources(mentions)) = (found.code, &found.subject)
         && let Some(mention) = mentions.first().filter(|mention| !mention.message.is_empty())
     {
@@ -98,7 +111,7 @@ fn subject(code: &str, log: &[String]) -> ErrorSource {
         | "builder/syntax-error"
         | "builder/app-error"
         | "builder/fonts" => ErrorSource::Sources(mentions::mentions(log)),
-        "builder/prerender" | "builder/missing-variable" | "builder/build-needs-server" => {
+        "builder/prerender" | "builder/page-data" | "builder/missing-variable" | "builder/build-needs-server" => {
             ErrorSource::Stack(mentions::frames(log))
         }
         "builder/lockfile-outdated" => ErrorSource::Lockfile,

@@ -314,6 +314,13 @@ pub(super) static RULES: &[Rule] = &[
         "correct the error above it in the log, or make the page dynamic",
     ),
     rule(
+        "builder/page-data",
+        Log,
+        r"Failed to collect (?:page data|configuration) for (\S+)",
+        "the code of `$1` failed when `next build` loaded it, most often because a variable is not set",
+        "pass the variables that it reads with `--env NAME=VALUE` or `--secret NAME`; the error above in the log says what is missing",
+    ),
+    rule(
         "builder/next-config-output",
         Log,
         r#"- output: unknown variant `([^`]*)`|received '?([^']*?)'? at "output"|"output" must be one of"#,

@@ -169,6 +169,12 @@ diagnostics! {
         #[code("settings/platform")]
         #[hint("use an operating system and an architecture, such as `linux/amd64`")]
         Platform(text: String),
+        #[error("a run builds one platform, and the value names several")]
+        #[code("settings/several-platforms")]
+        #[hint(
+            "run once for each platform, first with `{first}` (in CI a matrix of native runners), and join the pushed images with `docker buildx imagetools create`"
+        )]
+        SeveralPlatforms { first: String },
         #[error("invalid environment variable name `{0}`")]
         #[code("settings/variable-name")]
         #[hint("use ASCII letters, digits and `_`, and start with a letter or `_`")]

@@ -161,29 +161,41 @@ pub(crate) fn line(text: &str) -> Result<&str, InvalidValue> {
     if text.contains(['\n', '\r']) { Err(InvalidValue::SeveralLines) } else { Ok(text) }
 }
 
-/// A complete reference, a tag or a tag rule.
-pub(crate) fn tag(text: &str) -> Result<TagEntry, InvalidValue> {
-    TagEntry::parse(line(text)?).map_err(InvalidValue::Tag)
+/// A complete reference, a tag or a tag rule; or several references and tags with commas between them, as build-push-action takes them.
+pub(crate) fn tags(text: &str) -> Result<Vec<TagEntry>, InvalidValue> {
+    let text = line(text)?;
+    let is_list = text.contains(',') && !text.contains(['=', '"']) && !text.contains("{{");
+    let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+    let entries: Vec<&str> = if is_list { entries.collect() } else { vec![text] };
+    entries.into_iter().map(|entry| TagEntry::parse(entry).map_err(InvalidValue::Tag)).collect()
 }
 
-/// A repository without tag and digest, in lower case; also as `name=REPOSITORY,enable=SWITCH`. `None` for one that is switched off.
-pub(crate) fn image(text: &str) -> Result<Option<ImageRef>, InvalidValue> {
-    let mut name = line(text)?;
+/// Repositories without tag and digest, in lower case, with commas between them; also as `name=REPOSITORY,enable=SWITCH`. Empty where
+/// they are switched off.
+pub(crate) fn images(text: &str) -> Result<Vec<ImageRef>, InvalidValue> {
+    let mut names = Vec::new();
     let mut enabled = true;
-    for field in text.split(',').filter(|_| text.contains(['=', ','])) {
-        match field.trim().split_once('=') {
-            Some(("name", value)) => name = value.trim(),
+    for field in line(text)?.split(',').map(str::trim).filter(|field| !field.is_empty()) {
+        match field.split_once('=') {
+            Some(("name", value)) => names.push(value.trim()),
             Some(("enable", value)) => enabled = switch(value.trim())?,
             Some((key, _)) => return Err(InvalidValue::Choice { value: shown(key), known: &["name", "enable"] }),
-            None => name = field.trim(),
+            None => names.push(field),
         }
     }
-    let fail = |reason| InvalidValue::Image { text: shown(name), reason };
-    let reference = ImageRef::parse(&name.to_ascii_lowercase()).map_err(fail)?;
-    if reference.tag.is_some() || reference.digest.is_some() {
-        return Err(InvalidValue::ImageWithTag(shown(name)));
+    let parse = |name: &str| {
+        let fail = |reason| InvalidValue::Image { text: shown(name), reason };
+        let reference = ImageRef::parse(&name.to_ascii_lowercase()).map_err(fail)?;
+        if reference.tag.is_some() || reference.digest.is_some() {
+            return Err(InvalidValue::ImageWithTag(shown(name)));
+        }
+        Ok(reference)
+    };
+    if names.is_empty() {
+        return Err(InvalidValue::Empty);
     }
-    Ok(enabled.then_some(reference))
+    let images = names.into_iter().map(parse).collect::<Result<_, _>>()?;
+    Ok(if enabled { images } else { Vec::new() })
 }
 
 /// How many characters a short commit id has.
@@ -207,6 +219,9 @@ pub(crate) fn reference(text: &str) -> Result<String, InvalidValue> {
 /// `linux/amd64`, `linux/arm64/v8`.
 pub(crate) fn platform(text: &str) -> Result<String, InvalidValue> {
     let lower = text.to_ascii_lowercase();
+    if let Some((first, _)) = lower.trim().split_once([',', ' ', '\n']) {
+        return Err(InvalidValue::SeveralPlatforms { first: shown(first) });
+    }
     let parts: Vec<&str> = lower.split('/').collect();
     let plain = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if matches!(parts.len(), 2 | 3) && parts.iter().all(plain) {

@@ -2,6 +2,7 @@
 //!
 //! [`resolve_reporting`] is needed before any file can be read, so only flags and variables count there.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::error::{InvalidValue, SettingsError};
@@ -19,7 +20,7 @@ use crate::image_ref::ImageRef;
 use crate::origin::{Origin, Sourced};
 use crate::repo::ci::CiSystem;
 use crate::secret::Secret;
-use crate::tags::Flavor;
+use crate::tags::{Flavor, TagEntry};
 
 /// All settings of a run, with warnings about them.
 #[derive(Debug, Clone, Default)]
@@ -78,9 +79,11 @@ pub fn resolve(words: &CliSettings, environment: &Environment, files: &ConfigFil
         packages: sources.parsed_list(Setting::Package, parse::system_package)?,
         build_packages: sources.parsed_list(Setting::BuildPackage, parse::system_package)?,
         env: variables::environment(sources, &mut warnings)?,
+        build_env_files: sources.build_env_files()?,
+        build_env_values: BTreeMap::new(),
         env_files: sources.parsed(Setting::EnvFiles, parse::env_file_policy)?,
         images: sources.images(&mut warnings)?,
-        tags: sources.lines(Setting::Tag).iter().map(|given| given.parsed(parse::tag)).collect::<Result<_, _>>()?,
+        tags: sources.tags()?,
         flavor: sources.flavor()?,
         commit_length: sources.commit_length()?,
         labels: variables::labels(sources, &mut warnings)?,
@@ -146,20 +149,33 @@ impl Sources<'_> {
         values
     }
 
+    fn tags(self) -> Result<Vec<Sourced<TagEntry>>, SettingsError> {
+        let mut tags = Vec::new();
+        for given in self.lines(Setting::Tag) {
+            let Sourced { value, origin } = given.parsed(parse::tags)?;
+            tags.extend(value.into_iter().map(|tag| Sourced::new(tag, origin.clone())));
+        }
+        Ok(tags)
+    }
+
     /// Names in registries are lower case; owners on GitHub may not be.
     fn images(self, warnings: &mut Vec<Warning>) -> Result<Vec<Sourced<ImageRef>>, SettingsError> {
         let mut images: Vec<Sourced<ImageRef>> = Vec::new();
         for given in self.lines(Setting::Image) {
-            let Sourced { value: Some(image), origin } = given.parsed(parse::image)? else { continue };
-            if given.checked_text()?.contains(|c: char| c.is_ascii_uppercase()) {
+            let Sourced { value, origin } = given.parsed(parse::images)?;
+            if let Some(image) = value.first()
+                && given.checked_text()?.contains(|c: char| c.is_ascii_uppercase())
+            {
                 let message = format!("{}: the image is named `{image}`, in lower case", given.source);
                 warnings.push(
                     Warning::new("settings/image-lower-case", message)
                         .with_hint(format!("write `{image}`; image names have no upper case letters")),
                 );
             }
-            if images.iter().all(|known| known.value != image) {
-                images.push(Sourced::new(image, origin));
+            for image in value {
+                if images.iter().all(|known| known.value.fully_qualified() != image.fully_qualified()) {
+                    images.push(Sourced::new(image, origin.clone()));
+                }
             }
         }
         Ok(images)
@@ -185,6 +201,11 @@ impl Sources<'_> {
 
     fn is_on(self, setting: Setting) -> Result<bool, SettingsError> {
         Ok(self.parsed(setting, parse::switch)?.is_some_and(|on| on.value))
+    }
+
+    fn build_env_files(self) -> Result<Vec<Sourced<PathBuf>>, SettingsError> {
+        let files = self.parsed_list(Setting::BuildEnvFile, parse::path)?;
+        Ok(files.into_iter().map(|file| file.map(PathBuf::from)).collect())
     }
 
     /// Only the user may choose the network of this machine, or of a container on it.

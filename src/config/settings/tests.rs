@@ -419,6 +419,7 @@ fn every_list_setting_takes_a_line_each() {
             }
             Setting::Secret | Setting::SecretFile => resolved.unwrap().settings.secrets.len() == 2,
             Setting::Label => resolved.unwrap().settings.labels.len() == 2,
+            Setting::BuildEnvFile => resolved.unwrap().settings.build_env_files.len() == 2,
             Setting::BuildArg => resolved.unwrap().settings.build_args.len() == 2,
             Setting::Package => resolved.unwrap().settings.packages.len() == 2,
             Setting::BuildPackage => resolved.unwrap().settings.build_packages.len() == 2,
@@ -456,4 +457,26 @@ fn environment_names_and_urls_are_checked() {
     assert_eq!(resolve("INPUT_DEPLOYMENT", "preview/7").unwrap().deployment.unwrap().value, "preview/7");
     assert_eq!(resolve("INPUT_DEPLOYMENT", &"x".repeat(256)).unwrap_err().code(), "settings/environment");
     assert!(resolve("INPUT_COMMENT", "true").unwrap().comment && !resolve("INPUT_COMMENT", "false").unwrap().comment);
+}
+
+#[test]
+fn names_with_commas_between_them_are_several() {
+    let settings = |name: &str, value: &str| check(&[], &[(name, value)]).map(|resolved| resolved.settings);
+    let images = |value| {
+        let images = settings("NEXTDEPLOY_IMAGES", value).unwrap().images;
+        images.iter().map(|image| image.value.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(images("acme/foo,acme/bar\n# x\nghcr.io/acme/foo"), "acme/foo acme/bar ghcr.io/acme/foo");
+    assert_eq!(images("name=acme/foo,enable=false\ndocker.io/acme/bar\nacme/bar"), "docker.io/acme/bar");
+    let tags = |value| settings("NEXTDEPLOY_TAGS", value).unwrap().tags.len();
+    assert_eq!((tags("acme/shop:1.0, acme/shop:latest"), tags("v1,v2"), tags("type=raw,value=x")), (2, 2, 1));
+    for (name, value, code) in [
+        ("NEXTDEPLOY_PLATFORM", "linux/amd64,linux/arm64", "settings/several-platforms"),
+        ("NEXTDEPLOY_IMAGES", "acme/foo,acme/bar:1", "settings/image-with-tag"),
+        ("NEXTDEPLOY_LABELS", "a={{nothing}}", "tags/unknown-expression"),
+    ] {
+        assert_eq!(settings(name, value).unwrap_err().code(), code, "{value}");
+    }
+    let labels = settings("NEXTDEPLOY_LABELS", "a.b={{branch}}\n# a comment\nc.d=2").unwrap().labels;
+    assert_eq!(labels.keys().collect::<Vec<_>>(), ["a.b", "c.d"]);
 }

@@ -41,6 +41,10 @@ pub struct Settings {
     pub build_packages: Vec<Sourced<String>>,
     /// Variables by name.
     pub env: BTreeMap<String, Sourced<EnvSetting>>,
+    /// Files with variables of the build, relative to the current folder.
+    pub build_env_files: Vec<Sourced<PathBuf>>,
+    /// What these files hold; empty until they are read.
+    pub build_env_values: BTreeMap<String, Sourced<String>>,
     pub env_files: Option<Sourced<EnvFilePolicy>>,
     /// Repositories that tags and rules are for, without tag and digest.
     pub images: Vec<Sourced<ImageRef>>,

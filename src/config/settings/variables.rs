@@ -18,6 +18,7 @@ use crate::diagnostic::{Warning, shown};
 use crate::host::Environment;
 use crate::origin::{Origin, Sourced};
 use crate::secret::Secret;
+use crate::tags::{RunFacts, render_text};
 
 /// A name with its value; `None` if only the name was given and the environment has no such variable.
 struct Pair {
@@ -80,11 +81,18 @@ fn plain_pairs(
     let mut merged = BTreeMap::new();
     for level in sources.levels(setting).into_iter().rev() {
         for given in level {
+            let is_comment = |text: &str| text.trim_start().starts_with('#');
+            if setting == Setting::Label && matches!(&given.value, FileValue::Text(text) if is_comment(text)) {
+                continue;
+            }
             let pair = given.pair(sources, name)?;
             if setting == Setting::Label && pair.value.is_none() {
                 return Err(given.fail_without_value(&pair.name, InvalidValue::NoValue(shown(&pair.name))));
             }
             let Some(EnvValue::Plain(value)) = given.value_or_warning(&pair, warnings) else { continue };
+            if setting == Setting::Label {
+                render_text(&value, &RunFacts::default()).map_err(|error| given.fail(InvalidValue::Tag(error)))?;
+            }
             merged.insert(pair.name, Sourced::new(value, given.source.origin));
         }
     }

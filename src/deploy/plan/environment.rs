@@ -35,6 +35,7 @@ pub(super) fn environment(
         set_heap_limit(inputs, bytes, &mut env, warnings);
     }
     warn_about_secrets(&env, warnings);
+    warn_about_public(inputs, &env, warnings);
     env
 }
 
@@ -91,6 +92,19 @@ fn warn_about_secrets(env: &BTreeMap<String, Sourced<String>>, warnings: &mut Ve
             format!("variables that look like secrets are readable by every user of the daemon: {}", names.join(", "));
         let hint = format!("pass {first} with `--secret` instead");
         warnings.push(Warning::new("launch/secret-in-environment", message).with_hint(hint));
+    }
+}
+
+/// Next.js has written the values of its build into the code.
+fn warn_about_public(inputs: LaunchInputs<'_>, env: &BTreeMap<String, Sourced<String>>, warnings: &mut Vec<Warning>) {
+    let is_new = |(name, value): &(&String, &Sourced<String>)| {
+        name.starts_with("NEXT_PUBLIC_") && inputs.image.env.get(*name) != Some(&value.value)
+    };
+    let names: Vec<String> = env.iter().filter(is_new).map(|(name, _)| format!("`{name}`")).collect();
+    if let Some(first) = names.first() {
+        let message = format!("{} may have no effect: the build has written its value into the code", names.join(", "));
+        let hint = format!("build with `--env {}=VALUE`", first.trim_matches('`'));
+        warnings.push(Warning::new("launch/public-variable", message).with_hint(hint));
     }
 }
 

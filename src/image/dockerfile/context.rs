@@ -12,7 +12,7 @@ use super::render::{DOCKERFILE_NAME, variables_for_launcher};
 use crate::config::metadata::RECORD_FOLDER;
 use crate::config::settings::EnvFilePolicy;
 use crate::diagnostic::{Location, diagnostics, printable_path};
-use crate::image::plan::{ImageMode, ImagePlan, Libc, ManagerSetup};
+use crate::image::plan::{ImageMode, ImagePlan, Libc, ManagerSetup, WORKSPACE};
 use crate::rel_path::RelPath;
 use crate::repo::{EntryKind, SourceEntry, SourceText, SourceTree, is_environment_file};
 
@@ -96,12 +96,6 @@ diagnostics! {
         #[hint("make it readable for this user, or exclude it in `.dockerignore`")]
         #[location(Some(Location::file(path.clone())))]
         UnreadableDirectory { path: PathBuf, reason: String },
-
-        #[error("`{}` links to `{}`, outside the build context", printable_path(path), printable_path(target))]
-        #[code("dockerfile/link-leaves-context")]
-        #[hint("replace the link with its target, or exclude it in `.dockerignore`")]
-        #[location(Some(Location::file(path.clone())))]
-        LinkLeaves { path: PathBuf, target: PathBuf },
     }
 }
 
@@ -321,10 +315,7 @@ fn on_disk(below: &Path, entry: &SourceEntry, root: &Path) -> Result<ContextEntr
     let content = match &entry.kind {
         EntryKind::File { size } => ContextContent::File { disk: root.join(&entry.path), size: *size },
         EntryKind::Directory => ContextContent::Directory,
-        EntryKind::Symlink { target } if leaves(&entry.path, target) => {
-            return Err(ContextError::LinkLeaves { path: entry.path.clone(), target: target.clone() });
-        }
-        EntryKind::Symlink { target } => ContextContent::Symlink { target: target.clone() },
+        EntryKind::Symlink { target } => ContextContent::Symlink { target: link_target(entry, target) },
         EntryKind::Special { what } => return Err(ContextError::SpecialFile { path: entry.path.clone(), what }),
         EntryKind::UnreadableDirectory { reason } => {
             let path = entry.path.clone();
@@ -334,22 +325,23 @@ fn on_disk(below: &Path, entry: &SourceEntry, root: &Path) -> Result<ContextEntr
     Ok(ContextEntry { path: below.join(&entry.path), content, mode: normal_mode(entry) })
 }
 
-/// True when the link at `path` points to an absolute path or above the root. Only the text of the target counts.
-fn leaves(path: &Path, target: &Path) -> bool {
-    let mut depth = path.components().count().saturating_sub(1);
-    target.components().any(|component| match component {
-        Component::RootDir | Component::Prefix(_) => true,
-        Component::ParentDir if depth == 0 => true,
-        Component::ParentDir => {
-            depth -= 1;
-            false
+/// A link that leaves the repository is sent as a link, as docker does. Daemons refuse archives with relative links above the root, so
+/// these become the absolute path that they stand for in the build.
+fn link_target(entry: &SourceEntry, target: &Path) -> PathBuf {
+    if !entry.leaves_root() || target.is_absolute() {
+        return target.to_path_buf();
+    }
+    let mut resolved = PathBuf::from(WORKSPACE);
+    resolved.extend(entry.path.parent());
+    for component in target.components() {
+        match component {
+            Component::ParentDir => {
+                resolved.pop();
+            }
+            component => resolved.push(component),
         }
-        Component::Normal(_) => {
-            depth += 1;
-            false
-        }
-        Component::CurDir => false,
-    })
+    }
+    resolved
 }
 
 /// Modes as git stores them (executable or not), so that a umask does not change layers.
@@ -443,14 +435,21 @@ mod tests {
     use crate::diagnostic::Diagnostic;
 
     #[test]
-    fn links_must_stay_inside_the_context() {
-        for (path, target) in
-            [("a/b/l", "../../x"), ("l", "."), ("a/l", "missing"), ("a/l", "../a/../x"), ("a/l", "..")]
-        {
-            assert!(!leaves(Path::new(path), Path::new(target)), "{path} -> {target}");
-        }
-        for (path, target) in [("l", ".."), ("a/l", "../../x"), ("l", "/etc/passwd"), ("l", "x/../../repository/x")] {
-            assert!(leaves(Path::new(path), Path::new(target)), "{path} -> {target}");
+    fn links_are_sent_as_links() {
+        for (path, target, sent) in [
+            ("a/b/l", "../../x", "../../x"),
+            ("l", ".", "."),
+            ("a/l", "missing", "missing"),
+            ("l", "/etc/passwd", "/etc/passwd"),
+            ("l", "..", "/"),
+            ("a/l", "../../x", "/x"),
+            ("l", "x/../../../../usr/x", "/usr/x"),
+        ] {
+            let entry =
+                SourceEntry { path: path.into(), kind: EntryKind::Symlink { target: target.into() }, mode: 0o777 };
+            let own = own_context(&SourceTree::default(), [&entry]).unwrap();
+            let link = ContextContent::Symlink { target: sent.into() };
+            assert_eq!(own.context.entries.last().unwrap().content, link, "{path} -> {target}");
         }
     }
 
@@ -480,11 +479,6 @@ mod tests {
             assert_eq!((error.code(), error.to_string().as_str()), (code, message));
             assert!(error.hints()[0].contains(".dockerignore"));
         };
-        check(
-            EntryKind::Symlink { target: "../../etc".into() },
-            "dockerfile/link-leaves-context",
-            "`a/x` links to `../../etc`, outside the build context",
-        );
         check(
             EntryKind::Special { what: "socket" },
             "dockerfile/special-file",

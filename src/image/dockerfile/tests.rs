@@ -141,6 +141,7 @@ fn hostile_values_stay_in_their_place() {
     sample.plain("LINES", "a\nRUN touch /owned\nUSER 0");
     sample.settings.labels.insert("note".to_owned(), from_flag(hostile.to_owned(), "--label"));
     sample.ci.commit = Some("abc\nRUN touch /owned".to_owned());
+    sample.tree.git.as_mut().unwrap().commit = None;
     sample.ci.tag = Some(hostile.to_owned());
     sample.facts.next_dir = path("apps/we b'$(id)\"");
     sample.facts.app_dir = path("apps/we b'$(id)\"");

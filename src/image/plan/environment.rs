@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::env_files;
 use super::error::PlanError;
 use super::image::{CA_SECRET, Inputs, KEY_SECRET, PlannedSecret, SSH_SECRET, SecretUse};
 use super::secret_looking::secret_look;
-use crate::config::settings::{EnvFilePolicy, EnvScope, EnvSetting, EnvValue, SecretSource, SecretValue};
-use crate::diagnostic::Location;
+use super::sources::SentSources;
+use super::variable_name::{FIXED, is_of_process, is_variable_name};
+use crate::config::settings::{EnvScope, EnvSetting, EnvValue, SecretSource, SecretValue};
 use crate::diagnostic::Warning;
 use crate::origin::{Origin, Sourced};
-use crate::project::DotenvFile;
 
 /// Variables by where they are visible.
 pub(super) struct PlannedEnvironment {
@@ -34,16 +35,24 @@ pub const PREDEFINED_BUILD_ARGS: [&str; 12] = [
     "BUILDKIT_INLINE_CACHE",
     "SOURCE_DATE_EPOCH",
 ];
-/// Always set by the launcher or by this program.
-const FIXED: [&str; 3] = ["NODE_ENV", "HOSTNAME", "PORT"];
 
 pub(super) fn plan_environment(
     inputs: Inputs<'_>,
+    sent: &SentSources<'_>,
     warnings: &mut Vec<Warning>,
 ) -> Result<PlannedEnvironment, PlanError> {
-    let mut environment =
-        PlannedEnvironment { image: BTreeMap::new(), build: BTreeMap::new(), secrets: BTreeMap::new() };
-    environment.take_env_files(inputs, warnings);
+    let mut environment = PlannedEnvironment {
+        image: env_files::image_values(inputs, sent, warnings),
+        build: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+    };
+    for (name, value) in &inputs.settings.build_env_values {
+        let is_of_app = !FIXED.contains(&name.as_str()) && !is_of_process(name);
+        if is_of_app && is_variable_name(name) && !env_files::sets(inputs, sent, name) {
+            check_variable(name, &value.value, &value.origin)?;
+            environment.take_for_build(name, &value.value);
+        }
+    }
     for (name, argument) in &inputs.settings.build_args {
         if !PREDEFINED_BUILD_ARGS.contains(&name.as_str()) {
             check_variable(name, &argument.value, &argument.origin)?;
@@ -118,6 +127,10 @@ impl PlannedEnvironment {
                 self.image.remove(name);
             }
         }
+        let without_build = matches!(scope, EnvScope::Image | EnvScope::Container);
+        if without_build && name.starts_with("NEXT_PUBLIC_") && !self.build.contains_key(name) {
+            warnings.push(public_at_run_time(name, origin));
+        }
         Ok(())
     }
 
@@ -161,62 +174,6 @@ impl PlannedEnvironment {
     fn add_secret(&mut self, id: &str, use_as: SecretUse, value: SecretValue) {
         self.secrets.insert(id.to_owned(), PlannedSecret { id: id.to_owned(), use_as, value });
     }
-
-    /// Values of the app's `.env` and `.env.production`; as in Next.js, the second one takes precedence.
-    fn take_env_files(&mut self, inputs: Inputs<'_>, warnings: &mut Vec<Warning>) {
-        let policy = inputs.settings.env_files.as_ref().map_or(EnvFilePolicy::Auto, |policy| policy.value);
-        let of_app = |file: &&DotenvFile| file.path.parent().as_ref() == Some(&inputs.facts.next_dir);
-        let mut values: BTreeMap<&str, (String, Origin)> = BTreeMap::new();
-        for file_name in [".env", ".env.production"] {
-            let Some(file) = inputs.facts.env_files.iter().filter(of_app).find(|file| file.path.name() == file_name)
-            else {
-                continue;
-            };
-            if !file.tracked {
-                warnings.push(untracked(file));
-                continue;
-            }
-            for (name, value) in &file.variables {
-                values.insert(name, (value.clone(), Origin::File(file.path.to_string())));
-            }
-            if policy == EnvFilePolicy::Keep {
-                warnings.extend(kept_secrets(file));
-            }
-        }
-        if policy != EnvFilePolicy::Auto {
-            return;
-        }
-        let mut secret_looking: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (name, (value, origin)) in values {
-            if !is_variable_name(name) || value.contains('\0') || FIXED.contains(&name) {
-                continue;
-            }
-            if secret_look(name, &value).is_some() {
-                if !inputs.settings.env.contains_key(name) {
-                    secret_looking.entry(origin_file(&origin)).or_default().push(name.to_owned());
-                }
-            } else {
-                self.image.insert(name.to_owned(), Sourced::new(value, origin));
-            }
-        }
-        for (file, names) in secret_looking {
-            warnings.push(secrets_in_file(&file, &names));
-        }
-    }
-}
-
-fn origin_file(origin: &Origin) -> String {
-    match origin {
-        Origin::File(file) => file.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// `[A-Za-z_][A-Za-z0-9_]*`
-pub(super) fn is_variable_name(name: &str) -> bool {
-    let mut bytes = name.bytes();
-    bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_')
-        && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 fn check_variable(name: &str, value: &str, origin: &Origin) -> Result<(), PlanError> {
@@ -237,6 +194,13 @@ fn left_out(name: &str, origin: &Origin) -> Warning {
     .with_hint(format!("mark it as secret, and start the container with `--env {name}`"))
 }
 
+fn public_at_run_time(name: &str, origin: &Origin) -> Warning {
+    let message = format!(
+        "`{name}` ({origin}) is not set during the build, when Next.js writes it into the code of the browser: it has no effect there"
+    );
+    Warning::new("plan/public-variable-at-run-time", message).with_hint(format!("pass it with `--env {name}=VALUE`"))
+}
+
 fn warn_fixed(name: &str, value: &str, origin: &Origin, warnings: &mut Vec<Warning>) {
     // The port is planned separately; the launcher sets the host.
     if name == "PORT" || (name == "NODE_ENV" && value == "production") || (name == "HOSTNAME" && value == "0.0.0.0") {
@@ -253,45 +217,4 @@ fn warn_fixed(name: &str, value: &str, origin: &Origin, warnings: &mut Vec<Warni
     warnings.push(
         Warning::new("plan/variable-ignored", format!("`{name}` ({origin}) is ignored: {reason}")).with_hint(hint),
     );
-}
-
-fn untracked(file: &DotenvFile) -> Warning {
-    Warning::new(
-        "plan/untracked-env-file",
-        format!("`{}` is not tracked by git, so the build does not see it", file.path),
-    )
-    .with_hint("pass what the build needs with `--env NAME=VALUE` or `--secret NAME`")
-    .at(Location::file(file.path.as_str()))
-}
-
-fn kept_secrets(file: &DotenvFile) -> Option<Warning> {
-    let names: Vec<String> = file
-        .variables
-        .iter()
-        .filter(|(name, value)| secret_look(name, value).is_some())
-        .map(|(name, _)| format!("`{name}`"))
-        .collect();
-    (!names.is_empty()).then(|| {
-        Warning::new(
-            "plan/env-file-kept",
-            format!(
-                "`{}` is kept in the image as requested, with values that look like secrets: {}",
-                file.path,
-                names.join(", ")
-            ),
-        )
-        .with_hint("use `--env-files auto` to leave it out")
-        .at(Location::file(file.path.as_str()))
-    })
-}
-
-fn secrets_in_file(file: &str, names: &[String]) -> Warning {
-    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    let flags: Vec<String> = names.iter().map(|name| format!("--env {name}")).collect();
-    Warning::new(
-        "plan/secret-in-env-file",
-        format!("values in `{file}` look like secrets and are left out of the image: {}", quoted.join(", ")),
-    )
-    .with_hint(format!("start the container with `{}`", flags.join(" ")))
-    .at(Location::file(file))
 }

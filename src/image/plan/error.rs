@@ -1,6 +1,6 @@
 //! Errors of planning.
 
-use crate::diagnostic::{diagnostics, printable, shown};
+use crate::diagnostic::{Location, diagnostics, printable, shown};
 use crate::tags::TagError;
 
 diagnostics! {
@@ -16,6 +16,15 @@ diagnostics! {
         #[code(error.code())]
         #[hints(error.hints())]
         Tag { origin: String, error: TagError },
+
+        #[error("`.dockerignore` leaves out {}, so the build has no app", quoted(paths))]
+        #[code("plan/sources-ignored")]
+        #[hint(
+            "add `!{}` to `.dockerignore`; rules for another image belong in `NAME.Dockerfile.dockerignore`",
+            paths.first().map_or("app", String::as_str)
+        )]
+        #[location(Some(Location::file(".dockerignore")))]
+        SourcesIgnored { paths: Vec<String> },
 
         #[error("no tag rule applies to this run ({run}), so there is no tag to push")]
         #[code("plan/no-tags")]
@@ -95,6 +104,11 @@ diagnostics! {
         #[hint("rename the folder")]
         UnwritablePath { path: String },
     }
+}
+
+fn quoted(paths: &[String]) -> String {
+    let paths: Vec<String> = paths.iter().map(|path| format!("`{}`", printable(path))).collect();
+    paths.join(" and ")
 }
 
 fn no_tags_hint(rules: &[String]) -> String {

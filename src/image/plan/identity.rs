@@ -9,6 +9,7 @@ use super::error::PlanError;
 use super::image::{BasePlan, Inputs, MAX_LINE_VALUE};
 use crate::diagnostic::Warning;
 use crate::origin::Sourced;
+use crate::repo::ci::web_url;
 
 /// Longest image name that is derived from an app name.
 const MAX_NAME: usize = 128;
@@ -55,18 +56,18 @@ fn normalise(name: &str) -> String {
     result.trim_end_matches(['-', '.', '_']).to_owned()
 }
 
-/// The commit that is built, from the CI or else from git.
+/// The commit that is built: the one that is checked out, which workflows choose for many events. For the trial merge of a pull request
+/// its head; what the CI says where git says nothing.
 pub(super) fn commit(inputs: Inputs<'_>) -> Option<&str> {
-    inputs.ci.commit.as_deref().or_else(|| inputs.tree.git.as_ref()?.commit.as_deref())
+    let of_ci = inputs.ci.commit.as_deref();
+    let checked_out = inputs.tree.git.as_ref().and_then(|git| git.commit.as_deref());
+    if checked_out.is_none() || checked_out == inputs.ci.trial_merge.as_deref() { of_ci } else { checked_out }
 }
 
-/// Web address of the sources.
+/// Web address of the sources, without credentials; `None` for a remote that no browser can open.
 pub(super) fn source_url(inputs: Inputs<'_>) -> Option<String> {
-    inputs
-        .ci
-        .repository_url
-        .clone()
-        .or_else(|| inputs.tree.git.as_ref()?.remote.as_deref().map(crate::repo::ci::web_url))
+    let of_ci = inputs.ci.repository_url.as_deref().and_then(web_url);
+    of_ci.or_else(|| inputs.tree.git.as_ref()?.remote.as_deref().and_then(web_url))
 }
 
 /// Identifies this project on this daemon: caches that contain keys are never shared between projects.
@@ -95,12 +96,13 @@ fn digest(parts: &[&str]) -> String {
 
 const OCI: &str = "org.opencontainers.image";
 
-/// The labels; those of the user win.
+/// The labels; `own` are those of the user, which win.
 pub(super) fn plan_labels(
     inputs: Inputs<'_>,
     base: &BasePlan,
     node_major: u32,
     version: Option<String>,
+    own: BTreeMap<String, Sourced<String>>,
 ) -> Result<BTreeMap<String, String>, PlanError> {
     let facts = inputs.facts;
     let git = inputs.tree.git.as_ref();
@@ -136,13 +138,13 @@ pub(super) fn plan_labels(
     set("nextdeploy.commit".to_owned(), commit(inputs).map(str::to_owned));
     set("nextdeploy.dirty".to_owned(), git.is_some_and(|git| git.dirty).then(|| "true".to_owned()));
     set("nextdeploy.version".to_owned(), Some(env!("CARGO_PKG_VERSION").to_owned()));
-    for (label, value) in &inputs.settings.labels {
-        check_label(label, &value.value).map_err(|reason| PlanError::InvalidLabel {
+    for (label, value) in own {
+        check_label(&label, &value.value).map_err(|reason| PlanError::InvalidLabel {
             label: label.clone(),
             origin: value.origin.to_string(),
             reason,
         })?;
-        labels.insert(label.clone(), value.value.clone());
+        labels.insert(label, value.value);
     }
     Ok(labels)
 }

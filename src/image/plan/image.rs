@@ -49,6 +49,8 @@ pub struct ImagePlan {
     pub runtime: RuntimePlan,
     pub labels: BTreeMap<String, String>,
     pub secrets: Vec<PlannedSecret>,
+    /// What the project says it needs and the build does not get.
+    pub missing_variables: Vec<MissingVariable>,
     /// How tracked `.env` files are treated.
     pub env_files: EnvFilePolicy,
     /// Makes the build ids of two projects with the same sources differ.
@@ -237,6 +239,16 @@ pub struct PlannedSecret {
     pub use_as: SecretUse,
     #[serde(skip)]
     pub value: SecretValue,
+}
+
+/// A variable that a template or a schema of the project names, without a value in this build.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MissingVariable {
+    pub name: String,
+    pub named_by: RelPath,
+    /// A schema refuses to do without it.
+    pub is_required: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

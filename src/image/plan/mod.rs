@@ -4,26 +4,32 @@
 //! Serialised plans never contain secrets.
 
 mod build;
+mod env_files;
 mod environment;
 mod error;
 mod identity;
 mod image;
 mod install;
 mod lifecycle;
+mod missing;
 mod output;
 #[cfg(test)]
 pub(crate) mod sample;
 mod secret_looking;
+mod sources;
 mod system_packages;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod variable_name;
 
 pub use error::PlanError;
 pub use image::*;
 pub use secret_looking::{SecretLook, secret_look};
 
 use std::collections::HashSet;
+
+use sources::SentSources;
 
 use crate::config::settings::EnvFilePolicy;
 use crate::diagnostic::Warning;
@@ -37,10 +43,14 @@ pub fn plan_image(inputs: Inputs<'_>) -> Result<ImagePlan, PlanError> {
     let node_major = facts.node.clone().map(|node| node.major);
     let base = output::plan_base(inputs, node_major.value, &mut warnings)?;
     let output = output::plan_output(inputs, &base, node_major.value, &mut warnings)?;
-    let environment = environment::plan_environment(inputs, &mut warnings)?;
+    let sent = SentSources::of(inputs);
+    sources::check(inputs, &sent, &mut warnings)?;
+    let environment = environment::plan_environment(inputs, &sent, &mut warnings)?;
+    let missing_variables = missing::plan_missing(inputs, &sent, &environment, &mut warnings);
     let install = install::plan_install(inputs, output.mode, &environment.secrets, &mut warnings);
     let build = build::plan_build(inputs, &environment, &mut warnings);
-    let labels = identity::plan_labels(inputs, &base, node_major.value, names.version)?;
+    let own_labels = tags::render_labels(inputs)?;
+    let labels = identity::plan_labels(inputs, &base, node_major.value, names.version, own_labels)?;
     let system_packages =
         system_packages::plan_system_packages(inputs, &base, output.mode, &environment.secrets, &mut warnings)?;
     let mut runtime = output::plan_runtime(inputs, &base, &output, environment.image);
@@ -64,6 +74,7 @@ pub fn plan_image(inputs: Inputs<'_>) -> Result<ImagePlan, PlanError> {
         runtime,
         labels,
         secrets: environment.secrets.into_values().collect(),
+        missing_variables,
         env_files: settings.env_files.as_ref().map_or_else(EnvFilePolicy::default, |policy| policy.value),
         build_id_salt: identity::build_id_salt(inputs),
         source_date_epoch: tree.git.as_ref().and_then(|git| git.commit_time),

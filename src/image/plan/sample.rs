@@ -155,6 +155,7 @@ fn facts(kind: PackageManagerKind, version: Option<&str>, lockfile: &str, next: 
         workspace: None,
         install: InstallNeeds { manifests: vec![path("package.json")], ..InstallNeeds::default() },
         env_files: Vec::new(),
+        wanted_variables: Vec::new(),
         own_dockerfile: None,
         warnings: Vec::new(),
     }

@@ -156,8 +156,12 @@ fn variables_of_the_launcher_are_ignored_with_a_warning() {
 }
 
 fn env_file(name: &str, tracked: bool, variables: &[(&str, &str)]) -> DotenvFile {
-    let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    DotenvFile { path: path(name), tracked, variables }
+    let variable = |(name, value): &(&str, &str)| DotenvVariable {
+        name: (*name).to_owned(),
+        value: (*value).to_owned(),
+        unknown: Vec::new(),
+    };
+    DotenvFile { path: path(name), tracked, variables: variables.iter().map(variable).collect() }
 }
 
 #[test]
@@ -189,6 +193,136 @@ fn untracked_env_files_are_reported_and_not_read() {
     sample.facts.env_files = vec![env_file(".env", false, &[("SITE", "dev")])];
     let plan = sample.plan();
     assert_eq!((codes(&plan), image_value(&plan, "SITE")), (vec!["plan/untracked-env-file"], None));
+}
+
+#[test]
+fn variables_that_only_a_container_knows_stay_out_of_the_image() {
+    let mut sample = Sample::npm();
+    let mut file = env_file(
+        ".env",
+        true,
+        &[("PATH", ":/opt/bin"), ("NODE_OPTIONS", "--inspect"), ("URL", "http://"), ("TOOLS", ":/x"), ("DSN", "u@db")],
+    );
+    for (at, unknown) in [(2, "LOST"), (3, "PATH"), (4, "DB_PASSWORD")] {
+        file.variables[at].unknown = vec![unknown.to_owned()];
+    }
+    sample.facts.env_files = vec![file];
+    sample.env("DB_PASSWORD", EnvValue::Secret(Secret::new("hush-hush-hush".to_owned())), EnvScope::Container);
+    let plan = sample.plan();
+    let process = "plan/process-variable-in-env-file";
+    let reference = "plan/env-file-reference";
+    assert_eq!(codes(&plan), [process, process, reference, reference, reference]);
+    assert_eq!(image_value(&plan, "URL"), Some("http://"), "as Next.js has it");
+    for name in ["PATH", "NODE_OPTIONS", "TOOLS", "DSN"] {
+        assert_eq!(image_value(&plan, name), None, "{name}");
+    }
+}
+
+#[test]
+fn what_dockerignore_hides_is_neither_used_nor_silent() {
+    let mut sample = Sample::npm();
+    let manifest = r#"{ "scripts": { "build": "next build" } }"#;
+    let with = |rules: &str| {
+        let files = [
+            ("package.json", manifest),
+            ("app/page.tsx", ""),
+            ("public/x", ""),
+            (".env", ""),
+            (".dockerignore", rules),
+        ];
+        crate::repo::SourceTree::from_texts(files)
+    };
+    sample.facts.env_files = vec![env_file(".env", true, &[("SITE", "dev")])];
+    sample.tree = with(".env*\npublic\n");
+    let plan = sample.plan();
+    assert_eq!(codes(&plan), ["plan/sources-ignored", "plan/env-file-ignored"]);
+    assert_eq!(image_value(&plan, "SITE"), None);
+    sample.tree = with("*\n!app/**\n!package.json\n!.env\n!public/x");
+    assert_eq!(codes(&sample.plan()), [""; 0]);
+    sample.tree = with("*\n!dist\n");
+    let error = sample.try_plan().unwrap_err();
+    assert_eq!(error.code(), "plan/sources-ignored");
+    assert_eq!(error.to_string(), "`.dockerignore` leaves out `package.json` and `app`, so the build has no app");
+    sample.settings.dockerfile = Some(from_flag(crate::config::settings::DockerfileChoice::Own, "--dockerfile"));
+    assert_eq!(image_value(&sample.plan(), "SITE"), Some("dev"), "the rules are those of the own Dockerfile");
+}
+
+#[test]
+fn the_commit_is_the_one_that_is_checked_out() {
+    let revision = |sample: &Sample| sample.plan().labels["org.opencontainers.image.revision"].clone();
+    let mut sample = Sample::npm();
+    let checked_out = sample.tree.git.as_ref().unwrap().commit.clone();
+    sample.ci.commit = Some("of-the-event".to_owned());
+    assert_eq!(Some(revision(&sample)), checked_out, "a checkout with `ref`, `pull_request_target`, `workflow_run`");
+    sample.ci.trial_merge = checked_out;
+    assert_eq!(revision(&sample), "of-the-event", "the head of a pull request");
+    sample.tree.git = None;
+    assert_eq!(revision(&sample), "of-the-event");
+}
+
+#[test]
+fn labels_of_the_source_are_web_addresses() {
+    let mut sample = Sample::npm();
+    let source = |sample: &Sample| sample.plan().labels.get("org.opencontainers.image.source").cloned();
+    assert_eq!(source(&sample).as_deref(), Some("https://example.com/acme/shop"));
+    for (remote, expected) in
+        [("/srv/shop.git", None), ("https://t:s@example.com/shop", Some("https://example.com/shop"))]
+    {
+        sample.tree.git.as_mut().unwrap().remote = Some(remote.to_owned());
+        assert_eq!(source(&sample).as_deref(), expected, "{remote}");
+    }
+    sample.ci.branch = Some("main".to_owned());
+    sample.settings.labels.insert("of".to_owned(), from_flag("{{branch}} {{base_ref}}".to_owned(), "--label"));
+    assert_eq!(sample.plan().labels["of"], "main ");
+}
+
+#[test]
+fn variables_that_the_project_names_are_listed() {
+    let mut sample = Sample::npm();
+    let wanted = |name: &str, file: &str, need| WantedVariable { name: name.to_owned(), named_by: path(file), need };
+    sample.facts.wanted_variables = vec![
+        wanted("DATABASE_URL", "env.ts", VariableNeed::CheckedByConfig),
+        wanted("GIVEN", ".env.example", VariableNeed::Named),
+        wanted("MAIL", ".env.example", VariableNeed::Named),
+    ];
+    sample.facts.config.file = Some(path("next.config.ts"));
+    sample.plain("GIVEN", "x");
+    let missing =
+        |plan: &ImagePlan| plan.missing_variables.iter().map(|v| v.name.clone()).collect::<Vec<_>>().join(" ");
+    let plan = sample.plan();
+    assert_eq!((missing(&plan), codes(&plan)), ("DATABASE_URL MAIL".to_owned(), vec!["plan/missing-variables"]));
+    let value = |value: &str| from_file(value.to_owned(), ".env.example");
+    for (name, text) in [("DATABASE_URL", "postgres://u:p@db"), ("MAIL", "a@b"), ("GIVEN", "placeholder")] {
+        sample.settings.build_env_values.insert(name.to_owned(), value(text));
+    }
+    let plan = sample.plan();
+    assert_eq!((missing(&plan), codes(&plan)), (String::new(), vec![]));
+    assert_eq!((secret_ids(&plan), plan.build.environment["GIVEN"].as_str()), (vec!["DATABASE_URL"], "x"));
+    assert_eq!((image_value(&plan, "MAIL"), image_value(&plan, "DATABASE_URL")), (None, None));
+}
+
+#[test]
+fn links_out_of_the_repository_are_named_where_they_are_used() {
+    let mut sample = Sample::npm();
+    let manifest = ("package.json", "{}");
+    sample.tree = crate::repo::SourceTree::from_texts([manifest, ("app/page.tsx", ""), ("app/x.tsx", "")]);
+    assert_eq!(codes(&sample.plan()), [""; 0]);
+    for (name, expected) in [("app/x.tsx", vec!["plan/link-leaves-repository"]), ("package.json", vec![])] {
+        let mut linked = sample.tree.clone();
+        linked.set_link(name, "/srv/x");
+        let other = Sample { tree: linked, ..Sample::npm() };
+        assert_eq!(codes(&other.plan()), expected, "{name}");
+    }
+}
+
+#[test]
+fn public_variables_belong_to_the_build() {
+    let mut sample = Sample::npm();
+    sample.env("NEXT_PUBLIC_API", EnvValue::Plain("x".to_owned()), EnvScope::Image);
+    sample.env("NEXT_PUBLIC_SITE", EnvValue::Plain("x".to_owned()), EnvScope::Auto);
+    let plan = sample.plan();
+    assert_eq!(codes(&plan), ["plan/public-variable-at-run-time"]);
+    assert!(plan.warnings[0].message.contains("NEXT_PUBLIC_API"));
 }
 
 #[test]

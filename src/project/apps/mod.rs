@@ -2,6 +2,8 @@
 //!
 //! In: the tree and the requested app. Out: the app with its manifest and its workspace. Never picks one of several apps by itself.
 
+mod framework;
+
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -67,7 +69,7 @@ impl<'m> AppSearch<'m> {
         let mut search = AppSearch { manifests, root, candidates: Vec::new(), unreadable: None };
         let mut paths = manifests.tree.texts_named("package.json").peekable();
         if paths.peek().is_none() {
-            return Err(ProjectError::NoManifest);
+            return Err(ProjectError::NoManifest { framework: framework::of_files(manifests.tree) });
         }
         for path in paths {
             search.consider(&path.parent().unwrap_or_default());
@@ -171,7 +173,12 @@ impl<'m> AppSearch<'m> {
         let tree = self.tree();
         let root = Some(RelPath::root().child("package.json")).filter(|root| tree.has_file(root));
         let manifest = root.or_else(|| tree.texts_named("package.json").next());
-        manifest.map_or(ProjectError::NoManifest, |manifest| ProjectError::NotNext { manifest })
+        let framework = framework::of_manifests(self.manifests);
+        match (framework, manifest) {
+            (Some((manifest, framework)), _) => ProjectError::NotNext { manifest, framework: Some(framework) },
+            (None, Some(manifest)) => ProjectError::NotNext { manifest, framework: framework::of_files(tree) },
+            (None, None) => ProjectError::NoManifest { framework: framework::of_files(tree) },
+        }
     }
 
     /// A folder, a full name, or the last part of a name or folder where that is unique.

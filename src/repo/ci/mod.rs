@@ -82,6 +82,8 @@ pub struct CiContext {
     pub event: CiEvent,
     /// For a pull request its head, not the merge commit that some systems check out.
     pub commit: Option<String>,
+    /// Merge of a pull request with its target, which some systems check out; stands for `commit`.
+    pub trial_merge: Option<String>,
     /// For a pull request its source branch.
     pub branch: Option<String>,
     pub tag: Option<String>,
@@ -230,20 +232,33 @@ pub fn repository_of(url: &str) -> Option<&str> {
     path.contains('/').then_some(path)
 }
 
-/// The web address of a clone URL: `git@host:owner/name.git` as `https://host/owner/name`, without user and password.
-pub fn web_url(remote: &str) -> String {
+/// The web address of a clone URL: `git@host:owner/name.git` as `https://host/owner/name`, without user and password. `None` for
+/// what no browser can open, such as a path.
+pub fn web_url(remote: &str) -> Option<String> {
     let address = remote.trim_end_matches('/');
     let address = address.strip_suffix(".git").unwrap_or(address);
-    if let Some(rest) = address.strip_prefix("ssh://") {
-        return format!("https://{}", user_cut(rest));
-    }
-    match address.split_once("://") {
-        Some((scheme, rest)) => format!("{scheme}://{}", user_cut(rest)),
-        None => match user_cut(address).split_once(':') {
-            Some((host, path)) => format!("https://{host}/{path}"),
-            None => address.to_owned(),
-        },
-    }
+    let (scheme, host, path) = match address.split_once("://") {
+        Some((scheme @ ("http" | "https"), rest)) => {
+            let (host, path) = user_cut(rest).split_once('/')?;
+            (scheme, host, path)
+        }
+        Some(("ssh" | "git+ssh" | "ssh+git", rest)) => {
+            let (host, path) = user_cut(rest).split_once('/')?;
+            // The port is that of ssh.
+            ("https", host.split(':').next()?, path)
+        }
+        Some(_) => return None,
+        None => {
+            // An alias of the ssh configuration has no dot, and neither has a drive.
+            let (host, path) = user_cut(address).split_once(':')?;
+            ("https", Some(host).filter(|host| host.contains('.'))?, path.trim_start_matches('/'))
+        }
+    };
+    let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+    let plain =
+        |text: &str| !text.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '\\'));
+    (!host.is_empty() && host.chars().all(is_host) && !path.is_empty() && plain(path))
+        .then(|| format!("{scheme}://{host}/{path}"))
 }
 
 /// The host of a web address.

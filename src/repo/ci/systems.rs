@@ -31,7 +31,7 @@ impl CiContext {
         context.system = system;
         context.time = now;
         if let Some(head) = context.pull_request.as_ref().and_then(|request| request.head_commit.clone()) {
-            context.commit = Some(head);
+            context.trial_merge = context.commit.replace(head.clone()).filter(|merge| *merge != head);
         }
         context
     }
@@ -259,7 +259,7 @@ fn read_azure(variables: CiVariables<'_>) -> CiContext {
         branch: head_branch.or_else(|| reference.and_then(GitRef::branch)),
         tag: reference.and_then(GitRef::tag),
         pull_request,
-        repository_url: url.map(web_url),
+        repository_url: url.and_then(web_url),
         repository: variables
             .get("BUILD_REPOSITORY_NAME")
             .filter(|name| name.contains('/'))
@@ -330,7 +330,7 @@ fn read_buildkite(variables: CiVariables<'_>) -> CiContext {
         branch: variables.get("BUILDKITE_BRANCH").filter(|_| variables.text("BUILDKITE_TAG").is_none()),
         tag: variables.get("BUILDKITE_TAG"),
         pull_request,
-        repository_url: url.map(web_url),
+        repository_url: url.and_then(web_url),
         repository: url.and_then(repository_of).map(str::to_owned),
         actor: variables.get("BUILDKITE_BUILD_CREATOR"),
         default_branch: variables.get("BUILDKITE_PIPELINE_DEFAULT_BRANCH"),
@@ -371,7 +371,7 @@ fn read_circleci(variables: CiVariables<'_>) -> CiContext {
         branch: variables.get("CIRCLE_BRANCH"),
         tag: variables.get("CIRCLE_TAG"),
         pull_request,
-        repository_url: variables.text("CIRCLE_REPOSITORY_URL").map(web_url),
+        repository_url: variables.text("CIRCLE_REPOSITORY_URL").and_then(web_url),
         repository: repository
             .or_else(|| variables.text("CIRCLE_REPOSITORY_URL").and_then(repository_of).map(str::to_owned)),
         actor: variables.get("CIRCLE_USERNAME"),
@@ -424,7 +424,7 @@ fn read_jenkins(variables: CiVariables<'_>) -> CiContext {
         tag,
         actor: variables.get("CHANGE_AUTHOR"),
         pull_request,
-        repository_url: url.map(web_url),
+        repository_url: url.and_then(web_url),
         repository: url.and_then(repository_of).map(str::to_owned),
         ..CiContext::default()
     }

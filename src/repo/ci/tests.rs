@@ -292,9 +292,20 @@ fn bitbucket_jenkins_and_forgejo() {
 
 #[test]
 fn remotes_become_web_addresses() {
-    assert_eq!(web_url("git@example.com:acme/shop.git"), "https://example.com/acme/shop");
-    assert_eq!(web_url("ssh://git@example.com/acme/shop.git"), "https://example.com/acme/shop");
-    assert_eq!(web_url("https://u:p@example.com/acme/@shop/"), "https://example.com/acme/@shop");
-    assert_eq!(web_url("example.com:acme/shop"), "https://example.com/acme/shop");
-    assert_eq!(web_url("/srv/shop.git"), "/srv/shop");
+    for (remote, expected) in [
+        ("git@example.com:acme/shop.git", Some("https://example.com/acme/shop")),
+        ("ssh://git@example.com:2222/acme/shop.git", Some("https://example.com/acme/shop")),
+        ("https://u:p@example.com/acme/@shop/", Some("https://example.com/acme/@shop")),
+        ("http://localhost:3000/acme/shop.git", Some("http://localhost:3000/acme/shop")),
+        ("example.com:acme/shop", Some("https://example.com/acme/shop")),
+        ("/srv/shop.git", None),
+        ("../shop", None),
+        ("file:///srv/shop.git", None),
+        ("C:\\shop", None),
+        ("work:acme/shop", None),
+        ("https://example.com", None),
+        ("", None),
+    ] {
+        assert_eq!(web_url(remote).as_deref(), expected, "{remote}");
+    }
 }

@@ -14,11 +14,10 @@ use sha2::{Digest, Sha256};
 use super::private::{CheckoutOpener, PrivateGit, TrustedCheckout};
 use super::work_tree::{GitError, is_top_level};
 use crate::repo::exclusions::{REPORT_FILES, is_environment_file};
+use crate::repo::lfs::{LARGEST_POINTER, LfsPointer};
 
 /// Leaves `.nextdeploy/` out.
 const RECORDS: &str = ":(exclude,glob)**/.nextdeploy/**";
-/// Bytes; the specification of Git LFS keeps pointers below 1024.
-const LARGEST_POINTER: u64 = 1024;
 /// Bytes of files that are compared with their pointers; beyond, they count as changed.
 const MOST_COMPARED: u64 = 4 * 1024 * 1024 * 1024;
 /// Bytes of `.gitmodules`.
@@ -127,7 +126,7 @@ fn all_are_large_files(changed: &[ChangedContent], checkout: &TrustedCheckout) -
         rest = after;
         let Some(pointer) = LfsPointer::parse(pointer) else { return Ok(false) };
         left = left.saturating_sub(pointer.size);
-        if left == 0 || !pointer.is_of(&checkout.root.join(&file.path)).unwrap_or(false) {
+        if left == 0 || !is_content_of(&pointer, &checkout.root.join(&file.path)).unwrap_or(false) {
             return Ok(false);
         }
     }
@@ -143,32 +142,15 @@ fn next_blob(output: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((content, output.get(end + 1 + size + 1..)?))
 }
 
-/// What a repository contains in place of a large file (Git LFS specification, version 1).
-#[derive(Debug, PartialEq, Eq)]
-struct LfsPointer {
-    /// In hexadecimal digits.
-    sha256: String,
-    /// Bytes.
-    size: u64,
-}
-
-impl LfsPointer {
-    fn parse(text: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(text).ok()?;
-        let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
-        value("version")?.starts_with("https://git-lfs.github.com/spec/v1").then_some(())?;
-        Some(Self { sha256: value("oid")?.strip_prefix("sha256:")?.to_owned(), size: value("size")?.parse().ok()? })
+/// Whether the file at `path` is the one that `pointer` stands for.
+fn is_content_of(pointer: &LfsPointer, path: &Path) -> io::Result<bool> {
+    let metadata = fs::symlink_metadata(path)?;
+    if !metadata.is_file() || metadata.len() != pointer.size {
+        return Ok(false);
     }
-
-    fn is_of(&self, path: &Path) -> io::Result<bool> {
-        let metadata = fs::symlink_metadata(path)?;
-        if !metadata.is_file() || metadata.len() != self.size {
-            return Ok(false);
-        }
-        let mut digest = Sha256::new();
-        io::copy(&mut File::open(path)?, &mut digest)?;
-        Ok(format!("{:x}", digest.finalize()) == self.sha256)
-    }
+    let mut digest = Sha256::new();
+    io::copy(&mut File::open(path)?, &mut digest)?;
+    Ok(format!("{:x}", digest.finalize()) == pointer.sha256)
 }
 
 /// Looks into submodules, up to a limit for all of them.
@@ -293,14 +275,6 @@ mod tests {
         assert_eq!((first, next_blob(rest)), (b"a\nb".as_slice(), Some((b"".as_slice(), b"".as_slice()))));
         assert_eq!(next_blob(b"aa blob 300\nabc\n"), None);
         assert_eq!(next_blob(b"aa missing\n"), None);
-    }
-
-    #[test]
-    fn pointers_are_those_of_the_specification() {
-        let text = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n";
-        assert_eq!(LfsPointer::parse(text), Some(LfsPointer { sha256: "4d7a".to_owned(), size: 12_345 }));
-        assert_eq!(LfsPointer::parse(b"version 2\noid sha256:4d7a\nsize 12345\n"), None);
-        assert_eq!(LfsPointer::parse(b"\xff"), None);
     }
 
     #[test]

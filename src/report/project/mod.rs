@@ -317,6 +317,15 @@ fn build_section(text: &mut String, plan: &ImagePlan) {
     plan_list(text, "commands", build.commands.iter().map(planned_command));
     plan_list(text, "variables", build.environment.iter().map(|(name, value)| format!("{name}={value}")));
     plan_list(text, "secrets", plan.secrets.iter().map(|secret| secret.id.clone()));
+    let missing = plan.missing_variables.iter();
+    plan_list(
+        text,
+        "not given",
+        missing.map(|missing| {
+            let need = if missing.is_required { "required by" } else { "named in" };
+            format!("{} ({need} {})", missing.name, missing.named_by)
+        }),
+    );
     if let Some(mount) = &build.cache {
         plan_line(text, "cache", &cache_mount(mount));
     }

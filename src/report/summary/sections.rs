@@ -454,7 +454,7 @@ fn is_own(name: &str) -> bool {
 /// Variables of the `.env` files that the build reads.
 fn in_files(facts: &ProjectFacts) -> BTreeSet<&str> {
     let tracked = facts.env_files.iter().filter(|file| file.tracked);
-    tracked.flat_map(|file| file.variables.iter().map(|(name, _)| name.as_str())).collect()
+    tracked.flat_map(|file| file.variables.iter().map(|variable| variable.name.as_str())).collect()
 }
 
 fn variable_list(names: &BTreeSet<&str>) -> String {

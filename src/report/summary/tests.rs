@@ -59,7 +59,11 @@ impl SampleRun {
         sample.facts.env_files = vec![DotenvFile {
             path: crate::rel_path::RelPath::new(".env").unwrap(),
             tracked: true,
-            variables: vec![("NEXT_PUBLIC_TITLE".to_owned(), "Shop".to_owned())],
+            variables: vec![crate::project::DotenvVariable {
+                name: "NEXT_PUBLIC_TITLE".to_owned(),
+                value: "Shop".to_owned(),
+                unknown: Vec::new(),
+            }],
         }];
         let plan = sample.plan();
         let id = |text: &str| format!("sha256:{}", text.repeat(32));

@@ -107,6 +107,7 @@ fn facts() -> ProjectFacts {
         }),
         install: InstallNeeds { manifests: vec![path("package.json")], ..InstallNeeds::default() },
         env_files: Vec::new(),
+        wanted_variables: Vec::new(),
         own_dockerfile: None,
         warnings: Vec::new(),
     }

@@ -21,7 +21,7 @@ fn places(tree: &SourceTree, app: &str, log: &str) -> Vec<String> {
         .then(|| crate::origin::Sourced::new(app.to_owned(), crate::origin::Origin::Flag("--app".to_owned())));
     let facts = detect(tree, &DetectOptions { app, ..DetectOptions::default() }).unwrap();
     let mut found = failure(log);
-    found.locate(tree, &facts);
+    found.locate(tree, &facts, &[]);
     found.findings.iter().map(|finding| format!("{} {}", finding.location, finding.message).trim().to_owned()).collect()
 }
 

@@ -16,7 +16,7 @@ pub enum SecretLook {
 }
 
 /// Words that name a secret wherever no [`DESCRIPTIONS`] follow.
-const SECRET_WORDS: [&str; 12] = [
+const SECRET_WORDS: [&str; 13] = [
     "SECRET",
     "SECRETS",
     "PASSWORD",
@@ -29,6 +29,7 @@ const SECRET_WORDS: [&str; 12] = [
     "CREDENTIALS",
     "CREDS",
     "APIKEY",
+    "MNEMONIC",
 ];
 /// Words as above that are written without a separator: `PGPASSWORD`, `CLIENTSECRET`.
 const SECRET_ENDINGS: [&str; 13] = [
@@ -197,7 +198,7 @@ const DESCRIPTIONS: [&str; 93] = [
 /// Names of public values.
 const PUBLIC_WORDS: [&str; 3] = ["PUBLIC", "PUBLISHABLE", "ANON"];
 /// Last words of names of identifiers, digests and versions, which look random and are not secret.
-const IDENTIFIER_WORDS: [&str; 17] = [
+const IDENTIFIER_WORDS: [&str; 22] = [
     "ID",
     "IDS",
     "UUID",
@@ -215,7 +216,16 @@ const IDENTIFIER_WORDS: [&str; 17] = [
     "CHECKSUM",
     "INTEGRITY",
     "FINGERPRINT",
+    "TAG",
+    "ETAG",
+    "BUSTER",
+    "ADDRESS",
+    "CONTRACT",
 ];
+/// Words that name a public value anywhere in a name: `COMMIT_HASH`.
+const VERSION_WORDS: [&str; 4] = ["COMMIT", "SHA", "REVISION", "RELEASE"];
+/// Kinds of keys that browsers get.
+const PUBLIC_KEYS: [[&str; 2]; 3] = [["SITE", "KEY"], ["SEARCH", "KEY"], ["MAPS", "KEY"]];
 /// Depth to which values inside values (JSON, base64, pairs) are inspected.
 const DEEPEST: u8 = 3;
 
@@ -293,7 +303,8 @@ impl Name {
                 NameKind::Secret
             };
         }
-        if words.iter().any(|word| PUBLIC_WORDS.contains(word)) {
+        let is_public_key = PUBLIC_KEYS.iter().any(|key| words.ends_with(key)) || words.last() == Some(&"SITEKEY");
+        if is_public_key || words.iter().any(|word| PUBLIC_WORDS.contains(word)) {
             return NameKind::Public;
         }
         let is_weak = (0..words.len()).any(|at| WEAK_WORDS.contains(&words[at]) && is_last(&words, at));
@@ -306,6 +317,7 @@ impl Name {
 
     fn is_identifier(&self) -> bool {
         self.0.last().is_some_and(|word| IDENTIFIER_WORDS.contains(&word.as_str()))
+            || self.0.iter().any(|word| VERSION_WORDS.contains(&word.as_str()))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Tags without a repository apply to the given repositories, else to the default repository of the registry for this project.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::PlanError;
 use super::identity;
@@ -12,7 +12,7 @@ use crate::diagnostic::Warning;
 use crate::image_ref::{ImageRef, RegistryHost, is_tag};
 use crate::origin::{Origin, Sourced};
 use crate::repo::ci::{self, CiEvent, CiSystem};
-use crate::tags::{Evaluation, RunFacts, TagEntry, TagRule, evaluate};
+use crate::tags::{Evaluation, RunFacts, TagEntry, TagRule, evaluate, render_text};
 
 /// All names of the image.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ fn origin(tag: &Sourced<String>, repository: &Sourced<ImageRef>, place: Reposito
 
 fn deduplicated(mut names: ImageNames) -> ImageNames {
     let mut seen = BTreeSet::new();
-    names.tags.retain(|tag| seen.insert(tag.value.clone()));
+    names.tags.retain(|tag| seen.insert(tag.value.fully_qualified()));
     names
 }
 
@@ -130,6 +130,17 @@ fn run_facts(inputs: Inputs<'_>) -> RunFacts<'_> {
         time: ci.time,
         short_commit: inputs.settings.commit_length.as_ref().map_or(0, |length| length.value),
     }
+}
+
+/// The labels of the user, with the expressions in their values replaced.
+pub(super) fn render_labels(inputs: Inputs<'_>) -> Result<BTreeMap<String, Sourced<String>>, PlanError> {
+    let facts = run_facts(inputs);
+    let render = |(name, label): (&String, &Sourced<String>)| {
+        let value = render_text(&label.value, &facts)
+            .map_err(|error| PlanError::Tag { origin: label.origin.to_string(), error })?;
+        Ok((name.clone(), Sourced::new(value, label.origin.clone())))
+    };
+    inputs.settings.labels.iter().map(render).collect()
 }
 
 fn by_rules(inputs: Inputs<'_>, rules: &[Sourced<TagRule>]) -> Result<Evaluation, PlanError> {

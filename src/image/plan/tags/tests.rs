@@ -33,6 +33,10 @@ fn snapshot(name: &str, cases: &[(&str, Change)]) {
     for (case, change) in cases {
         let mut sample = Sample::npm();
         change(&mut sample);
+        // The checkout of a CI run is at the commit of the run.
+        if let (Some(commit), Some(git)) = (&sample.ci.commit, &mut sample.tree.git) {
+            git.commit = Some(commit.clone());
+        }
         writeln!(text, "{case}\n{}", names_of(&sample)).unwrap();
     }
     insta::assert_snapshot!(name, text);
