@@ -398,6 +398,6 @@ pub enum VariableNeed {
 
 impl DotenvFile {
     pub fn sets(&self, name: &str) -> bool {
-        self.variables.iter().any(|(known, _)| known == name)
+        self.variables.iter().any(|variable| variable.name == name)
     }
 }
