@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use super::error::SourceError;
@@ -32,6 +32,7 @@ pub struct SourceTree {
     pub git: Option<GitFacts>,
     /// What could not be read.
     pub warnings: Vec<Warning>,
+    has_links: OnceLock<bool>,
 }
 
 impl SourceTree {
@@ -128,8 +129,8 @@ impl SourceTree {
     /// True when `path` is a regular file or a link, also below a link to a folder.
     pub fn has_file(&self, path: &RelPath) -> bool {
         let is_file = |e: &SourceEntry| matches!(e.kind, EntryKind::File { .. } | EntryKind::Symlink { .. });
-        let found = self.entry(path).or_else(|| self.entry(&self.resolve(path)?));
-        found.is_some_and(is_file)
+        let behind_link = || self.has_links().then(|| self.entry(&self.resolve(path)?)).flatten();
+        self.entry(path).or_else(behind_link).is_some_and(is_file)
     }
 
     /// True when `path` is a folder, or a link to one.
@@ -137,7 +138,12 @@ impl SourceTree {
         let is_directory = |path: &RelPath| self.entry(path).is_some_and(|e| e.kind == EntryKind::Directory);
         path.is_root()
             || is_directory(path)
-            || self.resolve(path).is_some_and(|path| path.is_root() || is_directory(&path))
+            || (self.has_links() && self.resolve(path).is_some_and(|path| path.is_root() || is_directory(&path)))
+    }
+
+    fn has_links(&self) -> bool {
+        let is_link = |entry: &SourceEntry| matches!(entry.kind, EntryKind::Symlink { .. });
+        *self.has_links.get_or_init(|| self.entries.iter().any(is_link))
     }
 
     /// The path behind the links of `path`; `None` when it does not exist, or a link leads out of the tree or in a circle.

@@ -204,7 +204,7 @@ fn is_left_out(plan: &ImagePlan, path: &Path) -> bool {
     let own = matches!(name, "nextdeploy.yml" | "nextdeploy.yaml")
         || path.components().any(|part| part.as_os_str() == RECORD_FOLDER);
     let package_cache = plan.install.folders.iter().any(|folder| path.starts_with(folder.as_str()));
-    let output = plan.build.dist_dir.as_ref().is_some_and(|folder| path.starts_with(folder.as_str()));
+    let output = plan.build.outputs.iter().any(|folder| path.starts_with(folder.as_str()));
     loader || own || package_cache || output
 }
 

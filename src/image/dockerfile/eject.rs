@@ -129,8 +129,8 @@ fn ignore_rules(plan: &ImagePlan, tree: &SourceTree, existing: &str) -> String {
         rule(&format!("!{path}"));
     }
     let is_literal = |folder: &&RelPath| !folder.as_str().contains(['*', '?', '[', '\\', '\n', '\r']);
-    if let Some(dist_dir) = plan.build.dist_dir.as_ref().filter(is_literal).filter(|folder| folder.name() != ".next") {
-        rule(&format!("/{dist_dir}"));
+    for folder in plan.build.outputs.iter().filter(is_literal).filter(|folder| folder.name() != ".next") {
+        rule(&format!("/{folder}"));
     }
     for line in [".nextdeploy/*", &format!("!{EJECTED_FOLDER}")] {
         rule(line);

@@ -202,7 +202,9 @@ fn environment_files_enter_only_when_tracked() {
         ".pnp.cjs",
         ".nextdeploy/metadata.json",
         "nextdeploy.yml",
+        "build/server/app.js",
     ];
+    sample.facts.config.dist_dir = crate::project::StaticValue::Value(from_file("build".to_owned(), "next.config.mjs"));
     sample.tree = crate::repo::SourceTree::from_texts(texts.map(|name| (name, "{}")));
     sample.tree.git = git;
     sample.tree.git.as_mut().unwrap().tracked_env_files =

@@ -7,7 +7,7 @@ use super::identity;
 use super::image::{BuildPlan, CacheMount, CacheSharing, Inputs, PlannedCommand, WORKSPACE};
 use super::lifecycle::plan_prepare;
 use crate::diagnostic::Warning;
-use crate::project::{BuildTask, PackageManagerKind as Kind};
+use crate::project::{BuildTask, OutputMode, PackageManagerKind as Kind, StaticValue};
 use crate::rel_path::RelPath;
 
 pub(super) fn plan_build(
@@ -15,13 +15,13 @@ pub(super) fn plan_build(
     environment: &PlannedEnvironment,
     warnings: &mut Vec<Warning>,
 ) -> BuildPlan {
-    let dist_dir = plan_dist_dir(inputs);
+    let outputs = plan_outputs(inputs);
     BuildPlan {
         environment: build_environment(&environment.build),
         prepare: plan_prepare(inputs, environment, warnings),
         commands: plan_commands(inputs, warnings),
-        cache: dist_dir.as_ref().and_then(|dist_dir| plan_cache(inputs, dist_dir, warnings)),
-        dist_dir,
+        cache: outputs.first().and_then(|dist_dir| plan_cache(inputs, dist_dir, warnings)),
+        outputs,
         heap_limit: inputs.settings.memory.as_ref().map(|memory| memory.value / 4 * 3 / 1024 / 1024),
         secrets: environment.secrets.keys().cloned().collect(),
     }
@@ -129,17 +129,30 @@ fn plan_task_runner(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Option<P
     Some(PlannedCommand { dir: facts.install_dir(), argv, reason })
 }
 
-/// Where Next.js writes. `None` for a folder with sources, or outside the repository.
-fn plan_dist_dir(inputs: Inputs<'_>) -> Option<RelPath> {
+/// The folders that Next.js writes to, its own before that of an export, without those that hold sources.
+fn plan_outputs(inputs: Inputs<'_>) -> Vec<RelPath> {
     let facts = inputs.facts;
-    let dist_dir = facts.config.dist_dir.value().map_or(".next", String::as_str);
-    let dist_dir = facts.next_dir.join(dist_dir).ok()?;
-    let mut sources = facts.install.manifests.iter().chain([&facts.app_dir, &facts.next_dir]);
-    (!sources.any(|source| dist_dir.contains(source))).then_some(dist_dir)
+    let named = facts.config.dist_dir.value().map(String::as_str).filter(|folder| *folder != ".next");
+    // An export goes to the `distDir`, and everything else to `.next` (Next.js 13.3 and later).
+    let folders = match facts.config.output.value() {
+        Some(OutputMode::Export) => vec![".next", named.unwrap_or("out")],
+        _ => vec![named.unwrap_or(".next")],
+    };
+    let has_source = |folder: &RelPath| {
+        let mut sources = facts.install.manifests.iter().chain([&facts.app_dir, &facts.next_dir]);
+        sources.any(|source| folder.contains(source))
+    };
+    let folders = folders.into_iter().filter_map(|folder| facts.next_dir.join(folder).ok());
+    folders.filter(|folder| !has_source(folder)).collect()
 }
 
 /// `.next/cache`, never shared between projects because it contains keys.
 fn plan_cache(inputs: Inputs<'_>, dist_dir: &RelPath, warnings: &mut Vec<Warning>) -> Option<CacheMount> {
+    // An export would remove the folder, which a mount prevents.
+    let may_be_export = matches!(inputs.facts.config.output, StaticValue::Unknown { .. });
+    if may_be_export && dist_dir.name() != ".next" {
+        return None;
+    }
     let target = format!("{WORKSPACE}/{dist_dir}/cache");
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-@+".contains(c);
     if !target.chars().all(plain) {

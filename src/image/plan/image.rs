@@ -170,8 +170,8 @@ pub struct BuildPlan {
     pub prepare: Vec<PlannedCommand>,
     /// Workspace dependencies first, then the app.
     pub commands: Vec<PlannedCommand>,
-    /// Where Next.js writes, which is never sent; `None` for a folder with sources.
-    pub dist_dir: Option<RelPath>,
+    /// Folders that Next.js writes to, which are never sent.
+    pub outputs: Vec<RelPath>,
     /// `.next/cache`, never shared between projects; `None` if its path cannot be used as a mount target.
     pub cache: Option<CacheMount>,
     /// Heap limit of Node.js in MiB; `None`: derived from the memory limit found during the build.

@@ -517,6 +517,29 @@ fn caches_with_keys_are_never_shared_between_projects() {
 }
 
 #[test]
+fn folders_that_next_writes_to_are_not_sent() {
+    let outputs = |output: Option<StaticValue<OutputMode>>, dist_dir: Option<&str>| {
+        let mut sample = Sample::npm();
+        let set = |value: &str| StaticValue::Value(from_file(value.to_owned(), "next.config.mjs"));
+        sample.facts.config.dist_dir = dist_dir.map(set).unwrap_or_default();
+        sample.facts.config.output = output.unwrap_or_default();
+        let build = sample.plan().build;
+        let folders: Vec<String> = build.outputs.iter().map(ToString::to_string).collect();
+        let cache = build.cache.map(|cache| cache.target).unwrap_or_default();
+        format!("{} {cache}", folders.join(","))
+    };
+    let export = || Some(StaticValue::Value(from_file(OutputMode::Export, "next.config.mjs")));
+    assert_eq!(outputs(None, None), ".next /app/.next/cache");
+    assert_eq!(outputs(None, Some("./build")), "build /app/build/cache");
+    assert_eq!(outputs(export(), None), ".next,out /app/.next/cache");
+    assert_eq!(outputs(export(), Some("dist")), ".next,dist /app/.next/cache");
+    let unknown = StaticValue::Unknown { reason: "x".to_owned(), line: 1 };
+    assert_eq!(outputs(Some(unknown), Some("build")), "build ");
+    // Sources are sent, whatever the configuration says.
+    assert_eq!(outputs(None, Some(".")), " ");
+}
+
+#[test]
 fn bases_are_known_by_name() {
     let base = |name: &str| {
         let mut sample = Sample::npm();

@@ -86,7 +86,7 @@ impl<'m> AppSearch<'m> {
                 let depends = manifest.dependency("next").is_some();
                 // A single-version workspace has `next` in its root only.
                 let hoisted = || {
-                    next_config(tree, dir).is_some() && has_routes(tree, dir) && self.provider_of_next(dir).is_some()
+                    self.provider_of_next(dir).is_some() && next_config(tree, dir).is_some() && has_routes(tree, dir)
                 };
                 if (depends && has_marker(tree, &manifest)) || (!depends && hoisted()) {
                     self.add(dir, manifest);

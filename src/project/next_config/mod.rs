@@ -16,6 +16,7 @@ use oxc_span::SourceType;
 use super::error::ProjectError;
 use super::facts::{NextConfig, NextVersion, OutputMode, StaticValue};
 use super::text::{self, line_of_key};
+use super::workspace::relative;
 use crate::diagnostic::{Location, Warning};
 use crate::host;
 use crate::origin::{Origin, Sourced};
@@ -48,10 +49,13 @@ pub(super) fn detect(
     next: &NextVersion,
     warnings: &mut Vec<Warning>,
 ) -> Result<EvaluatedConfig, ProjectError> {
-    let Some(path) = choose(tree, dir, next, warnings) else { return Ok(absent()) };
+    // Next.js looks in the folders above, too (`findUp` in `loadConfig`).
+    let mut folders = std::iter::successors(Some(dir.clone()), RelPath::parent);
+    let found = folders.find_map(|folder| Some((choose(tree, &folder, next, warnings)?, folder)));
+    let Some((path, folder)) = found else { return Ok(absent()) };
     let Some(content) = text::read(tree, &path)? else { return Ok(absent()) };
     let exists = |module: &str| {
-        let Ok(base) = dir.join(module) else { return true };
+        let Ok(base) = folder.join(module) else { return true };
         let name = base.name().to_owned();
         let folder = base.parent().unwrap_or_default();
         tree.has_file(&base)
@@ -60,7 +64,15 @@ pub(super) fn detect(
                 .iter()
                 .any(|ext| tree.has_file(&folder.child(&format!("{name}{ext}"))))
     };
-    parse(&path, content, next, &exists)
+    let mut read = parse(&path, content, next, &exists)?;
+    let levels = relative(&folder, dir).split('/').filter(|part| !part.is_empty()).count();
+    if let StaticValue::Value(root) = &mut read.config.output_file_tracing_root
+        && !root.value.starts_with('/')
+    {
+        // A path of the file starts at its folder.
+        root.value = format!("{}{}", "../".repeat(levels), root.value);
+    }
+    Ok(read)
 }
 
 /// Reads the text of a configuration; `module_exists` says whether a relative import can be resolved.

@@ -319,6 +319,28 @@ fn which_file_counts() {
         "none; `next.config.cjs` is not used: Next.js 16.0.0 does not read it"
     );
 }
+
+#[test]
+fn a_configuration_above_the_folder_counts() {
+    let files = [
+        ("next.config.js", "module.exports = { basePath: '/x', outputFileTracingRoot: __dirname }"),
+        ("a/b/app/x", ""),
+    ];
+    let next = NextVersion { major: 15, minor: 0, patch: 0, text: "15.0.0".to_owned() };
+    let detected = |dir: &str, files: &[(&str, &str)]| {
+        let tree = SourceTree::from_texts(files.iter().copied());
+        detect(&tree, &RelPath::new(dir).unwrap(), &next, &mut Vec::new()).unwrap().config
+    };
+    let above = detected("a/b", &files);
+    assert_eq!(
+        (show(&above.base_path), show(&above.output_file_tracing_root)),
+        ("\"/x\"".into(), "\"../../.\"".into())
+    );
+    let own = detected("a/b", &[files[0], files[1], ("a/b/next.config.mjs", "export default {}")]);
+    assert_eq!(show(&own.base_path), "absent");
+    assert_eq!(show(&detected("", &files).output_file_tracing_root), "\".\"");
+}
+
 #[test]
 fn hostile_nesting_does_not_end_the_process() {
     let size = 60_000;

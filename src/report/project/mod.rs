@@ -156,6 +156,10 @@ fn unknown_once(rows: &[FactRow]) -> Vec<FactRow> {
     for row in rows {
         let names: Vec<&str> = rows.iter().filter(|other| alike(row, other)).map(|other| other.name).collect();
         match names.as_slice() {
+            // All but the row of the file.
+            [_, _, ..] if names[0] == row.name && names.len() + 1 == rows.len() => {
+                merged.push(fact("options", UNKNOWN, &row.origin));
+            }
             [_, _, ..] if names[0] == row.name => merged.push(fact(UNKNOWN, names.join(", "), &row.origin)),
             [_, _, ..] => {}
             _ => merged.push(fact(row.name, &row.value, &row.origin)),

@@ -46,6 +46,30 @@ fn a_workspace() {
     ]));
 }
 
+#[test]
+fn options_that_are_unknown_for_one_reason_are_one_line() {
+    let unknown = |config: &str| {
+        let files =
+            [("package.json", APP), ("package-lock.json", LOCK), ("app/page.tsx", ""), ("next.config.mjs", config)];
+        let lines: Vec<String> = rendered(&files)
+            .lines()
+            .filter(|line| line.contains("unknown"))
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        lines.join("\n")
+    };
+    assert_eq!(
+        unknown("import c from './c'\nexport default c"),
+        "options unknown line 1: the configuration comes from `./c`"
+    );
+    assert_eq!(
+        unknown(
+            "import { a } from './a'\nexport default { basePath: a.path, assetPrefix: a.cdn, distDir: process.env.D }"
+        ),
+        "unknown basePath, assetPrefix line 1: it comes from `./a`\ndistDir unknown line 2: it depends on the environment variable `D`"
+    );
+}
+
 /// The error for a project of these files, as users see it.
 fn error_for(files: &[(&str, &str)], options: &DetectOptions) -> String {
     let error = detect(&SourceTree::from_texts(files.iter().copied()), options).unwrap_err();
