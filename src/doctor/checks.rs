@@ -42,11 +42,10 @@ pub fn check_repository(tree: &SourceTree, facts: &ProjectFacts, plan: &ImagePla
     }
     let ignore = RelPath::new(".dockerignore").expect("a constant relative path");
     if !tree.has_file(&ignore) {
-        findings.push(DoctorFinding::warning(
+        findings.push(DoctorFinding::ok(
             FindingArea::Repository,
             "doctor/no-dockerignore",
             "no `.dockerignore`: everything except `.git`, `node_modules` and build output is sent to the daemon",
-            "list what the app does not need, such as tests and documentation, in `.dockerignore`",
         ));
     }
     let mut warnings: Vec<_> = facts.warnings.iter().chain(&plan.warnings).collect();

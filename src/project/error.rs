@@ -102,7 +102,7 @@ diagnostics! {
 
         #[error("Node.js {version} ({origin}) is too old: {needed_by} needs {floor} or newer")]
         #[code("project/node-too-old")]
-        #[hint("use Node.js {floor} or newer, for example `22`")]
+        #[hint("use Node.js {floor} or newer: set it with `--node-version`, or change {origin}")]
         #[location(location.as_deref().cloned())]
         NodeTooOld {
             version: String,

@@ -46,8 +46,8 @@ fn a_healthy_machine_and_app_are_ready_to_build() {
         "BuildKit, linux/amd64",
         "[doctor/little-memory]",
         "[doctor/no-checkout]",
-        "[doctor/no-dockerignore]",
-        "ready to build, 3 warnings",
+        "no `.dockerignore`",
+        "ready to build, 2 warnings",
     ] {
         assert!(run.stdout.contains(text), "{text}: {run:#?}");
     }

@@ -21,7 +21,7 @@ pub(super) fn plan_name(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Resu
     if name.is_empty() {
         return Err(PlanError::NoImageName { name: app_name.value.clone(), origin: app_name.origin.to_string() });
     }
-    if name != app_name.value {
+    if name != app_name.value && !is_conventional(&app_name.value, &name) {
         warnings.push(
             Warning::new(
                 "plan/image-name-changed",
@@ -34,6 +34,12 @@ pub(super) fn plan_name(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Resu
         );
     }
     Ok(Sourced::new(name, app_name.origin.clone()))
+}
+
+/// Whether `name` is `package` in the form that everyone would choose: `@acme/web` as `acme-web`.
+fn is_conventional(package: &str, name: &str) -> bool {
+    let scoped = package.strip_prefix('@').and_then(|scoped| scoped.split_once('/'));
+    scoped.is_some_and(|(scope, rest)| format!("{scope}-{rest}") == name)
 }
 
 /// `@scope/My App` becomes `scope-my-app`.

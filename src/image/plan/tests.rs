@@ -33,6 +33,9 @@ fn invalid_image_names_are_changed_with_a_warning() {
     assert_eq!(plan.name.value, "acme-web-shop");
     assert_eq!(codes(&plan), ["plan/image-name-changed"]);
     assert_eq!(plan.labels["org.opencontainers.image.title"], "@Acme/Web Shop");
+    sample.facts.name.value = "@acme/web".to_owned();
+    let plan = sample.plan();
+    assert_eq!((plan.name.value.as_str(), codes(&plan).as_slice()), ("acme-web", [].as_slice()));
 }
 
 #[test]
