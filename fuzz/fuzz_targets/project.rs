@@ -58,6 +58,9 @@ const INPUTS: &[Input] = &[
     Input::Field("/name"),
     Input::Field("/version"),
     Input::Field("/homepage"),
+    Input::File("mise.toml"),
+    Input::File(".prototools"),
+    Input::Field("/dependencies/@types~1node"),
 ];
 
 /// The manifest with `text` at `pointer`.
@@ -67,7 +70,7 @@ fn manifest_with(pointer: &str, text: &str) -> String {
         "scripts": { "build": "next build", "prebuild": "", "start": "next start", "postinstall": "" },
         "engines": { "node": "22", "npm": "11" }, "volta": { "node": "22.0.0" },
         "devEngines": { "packageManager": { "name": "npm", "version": "11" }, "runtime": { "name": "node", "version": "22" } },
-        "dependencies": { "next": "16.4.6", "sharp": "1.0.0" },
+        "dependencies": { "next": "16.4.6", "sharp": "1.0.0", "@types/node": "22" },
     });
     *manifest.pointer_mut(pointer).expect("the place is there") = Value::String(text.to_owned());
     // Every part of the manifest that outranks this one would hide it.

@@ -133,6 +133,10 @@ settings! {
     PackageManager = "package-manager": Single, value "NAME", under "Project", for [PROJECT];
     /// Node.js release line or exact version, such as `22` or `22.11.0`.
     NodeVersion = "node-version": Single, value "VERSION", under "Project", for [PROJECT];
+    /// Install without a lockfile, or with one that is out of date; the image is not reproducible then.
+    ///
+    /// Without it, a missing lockfile is an error. An up-to-date lockfile is used as always.
+    Unlocked = "unlocked": Switch, under "Project", for [PROJECT];
     /// Command line that builds the app instead of its build script; run by a shell.
     BuildCommand = "build-command": Single, value "COMMAND", under "Project", for [PROJECT];
     /// Command that starts the app instead of its own server; run without a shell.

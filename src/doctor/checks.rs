@@ -59,7 +59,7 @@ pub fn check_repository(tree: &SourceTree, facts: &ProjectFacts, plan: &ImagePla
 }
 
 fn plan_node(plan: &ImagePlan) -> String {
-    format!("Node.js {} ({})", plan.node_major.value, plan.node_major.origin)
+    format!("Node.js {} ({})", plan.node.value.version(), plan.node.origin)
 }
 
 fn check_checkout(tree: &SourceTree, ci: CiSystem) -> Option<DoctorFinding> {

@@ -173,6 +173,7 @@ fn detect_options(settings: &Settings, start: &RelPath) -> DetectOptions {
         node: settings.node_version.clone(),
         build_command: settings.build_command.clone(),
         variables: plain_variables(settings),
+        unlocked: settings.unlocked,
     }
 }
 

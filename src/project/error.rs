@@ -39,9 +39,9 @@ diagnostics! {
 
         #[error("no lockfile next to `{manifest}`: the installed versions would change from build to build")]
         #[code("project/no-lockfile")]
-        #[hint("run `{command}` and commit the lockfile")]
+        #[hint("run `{command}`{place} and commit the lockfile, or pass `--unlocked` to install without one")]
         #[location(Some(Location::file(manifest.as_str())))]
-        NoLockfile { manifest: RelPath, command: String },
+        NoLockfile { manifest: RelPath, command: String, place: String },
 
         #[error("`{}` contains lockfiles of two package managers: {}", .dir, quoted(.files))]
         #[code("project/two-lockfiles")]

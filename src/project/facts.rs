@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::dotenv::DotenvVariable;
 use crate::diagnostic::Warning;
@@ -53,7 +53,7 @@ impl ProjectFacts {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PackageManagerKind {
     Npm,
@@ -113,8 +113,20 @@ pub enum YarnLinker {
 #[serde(rename_all = "camelCase")]
 pub struct Lockfile {
     pub path: RelPath,
-    /// As written in the file: `3` (npm), `1` (Yarn 1), `8` (Berry `__metadata`), `9.0` (pnpm), `1` (bun.lock), `binary` (bun.lockb).
+    /// As written in the file: `3` (npm), `1` (Yarn 1), `8` (Berry `__metadata`), `9.0` (pnpm), `1` (bun.lock), `binary` (bun.lockb);
+    /// `none` without a lockfile.
     pub format: String,
+    pub install: LockfileUse,
+}
+
+/// Whether the lockfile decides every version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LockfileUse {
+    #[default]
+    Frozen,
+    /// There is none, or it is out of date; `--unlocked` allows that.
+    Unlocked,
 }
 
 /// The Node.js release line that the project requires.
@@ -127,6 +139,13 @@ pub struct NodeRequirement {
     pub exact: Option<String>,
     /// As written in the project.
     pub requested: String,
+}
+
+impl NodeRequirement {
+    /// The exact version, or the release line.
+    pub fn version(&self) -> String {
+        self.exact.clone().unwrap_or_else(|| self.major.to_string())
+    }
 }
 
 /// Exact version from the lockfile, or the lowest version in the range of `package.json`.
@@ -317,6 +336,8 @@ pub struct InstallNeeds {
     pub prisma_variables: Vec<Sourced<String>>,
     /// `preinstall`, `install`, `postinstall` and `prepare` of the root and of workspace packages.
     pub lifecycle_scripts: Vec<LifecycleScript>,
+    /// Which of the install scripts run.
+    pub scripts: ScriptPolicy,
     /// Direct dependency on `sharp`.
     pub sharp: Option<Sourced<String>>,
     /// A locked dependency is fetched by git.
@@ -343,6 +364,21 @@ pub struct NativeModule {
     pub version: String,
     /// It is not part of the image.
     pub development_only: bool,
+}
+
+/// Which install scripts the configuration of the project lets its package manager run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScriptPolicy {
+    /// None at all, not even those of the project (`ignore-scripts`).
+    pub none: bool,
+    /// Those of dependencies, where the configuration says so (Yarn's `enableScripts`).
+    pub of_dependencies: Option<bool>,
+    /// Dependencies whose scripts npm 12 runs (`allowScripts`), and those whose scripts it shall not run.
+    pub allowed: Vec<String>,
+    pub denied: Vec<String>,
+    /// Dependencies that have install scripts, as far as the lockfile says so (npm).
+    pub existing: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

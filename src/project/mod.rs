@@ -21,6 +21,7 @@ mod releases;
 mod scripts;
 mod task_runner;
 mod text;
+mod tool_versions;
 mod version;
 mod wanted;
 mod workspace;
@@ -29,10 +30,13 @@ pub(crate) use dotenv::parse as parse_dotenv;
 pub use dotenv::{DotenvVariable, PROCESS_VARIABLES};
 pub use error::ProjectError;
 pub use facts::*;
+pub use releases::{DISTROLESS_LINES, bundled_npm};
 pub use text::line_of_key;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+
+use serde_json::{Map, Value};
 
 use crate::diagnostic::{Location, Warning};
 use crate::origin::{Origin, Sourced};
@@ -43,10 +47,13 @@ use apps::ChosenApp;
 use build_needs::BuildSource;
 use dotenv::{DotenvReader, Grammar};
 use install::InstallInputs;
+use lockfile::Locked;
 use node::{NodeFloor, NodeSources};
 use package_json::{PackageJson, PackageJsonCache};
 use package_manager::{PackageManagerChoice, PackageManagerSources};
 use task_runner::BuiltApp;
+use tool_versions::VersionFolder;
+use version::{Range, Version, parse_version};
 
 /// What the user specified; everything else is detected.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +67,8 @@ pub struct DetectOptions {
     pub build_command: Option<Sourced<String>>,
     /// Variables of the build that environment files may refer to, without secrets.
     pub variables: BTreeMap<String, String>,
+    /// An install without a lockfile, or with one that is out of date, is allowed.
+    pub unlocked: bool,
 }
 
 /// Finds the app and everything about it.
@@ -67,7 +76,7 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
     let mut warnings = Vec::new();
     let manifests = PackageJsonCache::new(tree);
     let chosen = apps::locate(&manifests, options.app.as_ref(), &mut warnings)?;
-    let install_dir = install_dir(tree, &chosen, &mut warnings);
+    let install_dir = install_dir(&manifests, &chosen, &mut warnings);
     let root = root_manifest(&manifests, &install_dir, &chosen)?;
     let (app, app_dir) = (&*chosen.app, &chosen.app_dir);
     let layout = ProjectLayout { tree, chosen: &chosen, root: &root, install_dir: &install_dir };
@@ -75,7 +84,7 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
     let choice = layout.package_manager(options)?;
     let below = if install_dir.contains(app_dir) { workspace::relative(&install_dir, app_dir) } else { "" };
     let next = next::version(tree, app, &root, (&choice.locked, below), &mut warnings)?;
-    let node = layout.node(options, &floors(&next.value, &choice), &mut warnings)?;
+    let node = layout.node(options, (&next.value, &choice), &mut warnings)?;
     let mut install = layout.install(&choice, &mut warnings)?;
     for manifest in distinct(app, &root) {
         build_script::name_git_calls(manifest, &mut install.lifecycle_scripts);
@@ -109,7 +118,11 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
         version: field(&app.version, "version"),
         description: field(&app.description, "description"),
         license: field(&app.license, "license"),
-        lockfile: Lockfile { path: choice.locked.path.clone(), format: choice.locked.format.clone() },
+        lockfile: Lockfile {
+            path: choice.locked.path.clone(),
+            format: choice.locked.format.clone(),
+            install: choice.locked.install,
+        },
         package_manager: choice.finish(node.value.major, &mut warnings),
         middleware,
         env_files: env_files::detect(tree, &next_dir, &install_dir, reader, &mut warnings)?,
@@ -144,28 +157,45 @@ struct ProjectLayout<'a> {
 
 impl<'a> ProjectLayout<'a> {
     fn package_manager(self, options: &DetectOptions) -> Result<PackageManagerChoice, ProjectError> {
+        let settings = workspace::pnpm_workspace(self.tree, self.install_dir)?.map(|(_, values)| values);
+        let overrides = settings.as_ref().and_then(|values| values.get("overrides")?.as_object());
+        let overridden = overrides.into_iter().flat_map(|overrides| overrides.keys());
+        let members = self.chosen.workspace.iter().flat_map(|workspace| &workspace.manifests);
         package_manager::choose(&PackageManagerSources {
             tree: self.tree,
             dir: self.install_dir,
             manifests: distinct(self.root, &self.chosen.app),
             requested: options.package_manager.as_ref(),
-            pnpm_settings: pnpm_settings(self.tree, self.install_dir)?,
+            unlocked: options.unlocked,
+            pnpm_settings: settings.as_ref().is_some_and(has_settings),
+            unchecked: overridden
+                .map(|key| package_json::override_name(key))
+                .chain(members.filter_map(|member| member.name.as_deref()))
+                .collect(),
         })
     }
 
     fn node(
         self,
         options: &DetectOptions,
-        floors: &[NodeFloor],
+        (next, choice): (&NextVersion, &PackageManagerChoice),
         warnings: &mut Vec<Warning>,
     ) -> Result<Sourced<NodeRequirement>, ProjectError> {
-        let mut dirs = vec![self.chosen.app_dir.clone(), self.install_dir.clone()];
-        dirs.dedup();
+        let folders = VersionFolder::upwards(self.tree, &self.chosen.app_dir);
         let manifests = distinct(&self.chosen.app, self.root);
-        let sources = NodeSources { tree: self.tree, manifests, dirs, requested: options.node.as_ref() };
-        let (node, node_warnings) = node::resolve(&sources, floors)?;
+        let types = manifests.iter().find_map(|manifest| self.types_of_node(manifest, &choice.locked));
+        let sources =
+            NodeSources { tree: self.tree, manifests, folders, requested: options.node.as_ref(), next, types };
+        let (node, node_warnings) = node::resolve(&sources, &floors(next, choice))?;
         warnings.extend(node_warnings);
         Ok(node)
+    }
+
+    /// The version of `@types/node`: the locked one, else the lowest in the range.
+    fn types_of_node(self, manifest: &PackageJson, locked: &Locked) -> Option<Version> {
+        let (_, range) = manifest.dependency("@types/node")?;
+        let locked = locked.version_for("@types/node", manifest, self.install_dir).and_then(parse_version);
+        locked.or_else(|| Range::parse(range)?.lowest())
     }
 
     fn install(self, choice: &PackageManagerChoice, warnings: &mut Vec<Warning>) -> Result<InstallNeeds, ProjectError> {
@@ -239,12 +269,20 @@ fn build_source<'a>(options: &'a DetectOptions, build: &'a BuildScript) -> Build
 }
 
 /// The folder of the lockfile: the workspace's, else the nearest at or above the app.
-fn install_dir(tree: &SourceTree, chosen: &ChosenApp, warnings: &mut Vec<Warning>) -> RelPath {
+fn install_dir(manifests: &PackageJsonCache<'_>, chosen: &ChosenApp, warnings: &mut Vec<Warning>) -> RelPath {
+    let tree = manifests.tree;
     let app_dir = &chosen.app_dir;
     let lockfile = |dir: &RelPath| lockfile::NAMES.iter().map(|name| dir.child(name)).find(|path| tree.has_file(path));
     let Some(workspace) = &chosen.workspace else {
         let above = std::iter::successors(Some(app_dir.clone()), RelPath::parent);
-        return above.into_iter().find(|dir| lockfile(dir).is_some()).unwrap_or_else(|| app_dir.clone());
+        // A lockfile further up is the app's only where the app itself, or the manifest beside the lockfile, installs Next.js
+        // from there: the root may have one for its own tools.
+        let own = chosen.app.dir == *app_dir && chosen.app.dependency("next").is_some();
+        let serves = |dir: &RelPath| {
+            dir == app_dir || !own || matches!(manifests.load(dir), Ok(Some(root)) if root.dependency("next").is_some())
+        };
+        let found = above.into_iter().find(|dir| lockfile(dir).is_some() && serves(dir));
+        return found.unwrap_or_else(|| app_dir.clone());
     };
     if *app_dir == workspace.dir {
         return workspace.dir.clone();
@@ -281,10 +319,9 @@ fn distinct<'m>(first: &'m PackageJson, second: &'m PackageJson) -> Vec<&'m Pack
 }
 
 /// pnpm 9 reads `packages` and catalogs of `pnpm-workspace.yaml` only; other settings mean pnpm 10 or later.
-fn pnpm_settings(tree: &SourceTree, dir: &RelPath) -> Result<bool, ProjectError> {
-    let Some((_, values)) = workspace::pnpm_workspace(tree, dir)? else { return Ok(false) };
+fn has_settings(values: &Map<String, Value>) -> bool {
     let known = ["packages", "catalog", "catalogs"];
-    Ok(!values.contains_key("packages") || values.keys().any(|key| !known.contains(&key.as_str())))
+    !values.contains_key("packages") || values.keys().any(|key| !known.contains(&key.as_str()))
 }
 
 /// Folders with packages that the server may load: that of the install, and the workspace packages that the app needs.
@@ -296,7 +333,8 @@ fn needed_folders(install_dir: &RelPath, workspace: Option<&Workspace>) -> Vec<R
 }
 
 fn floors(next: &NextVersion, choice: &PackageManagerChoice) -> Vec<NodeFloor> {
-    let version = releases::next_node_floor(next.major, next.minor);
+    let released = Version::new(next.major.into(), next.minor.into(), next.patch.into());
+    let version = releases::next_node_floor(&released).clone();
     let mut floors = vec![NodeFloor { version, needed_by: format!("Next.js {next}") }];
     floors.extend(choice.node_floor().map(|(needed_by, version)| NodeFloor { version, needed_by }));
     floors

@@ -4,10 +4,10 @@
 //! (`findPagesDir` of Next.js 12 to 16): the app's folder first, then `src/`.
 
 use super::error::ProjectError;
-use super::facts::{NextConfig, NextVersion, Routers, StaticValue};
+use super::facts::{LockfileUse, NextConfig, NextVersion, Routers, StaticValue};
 use super::lockfile::{Dependent, Locked};
 use super::package_json::PackageJson;
-use super::version::{Range, parse_version};
+use super::version::{Range, Version, parse_version};
 use crate::diagnostic::{Location, Warning};
 use crate::origin::{Origin, Sourced};
 use crate::rel_path::RelPath;
@@ -33,10 +33,20 @@ pub(super) fn version(
     };
     let dependent = Dependent { dir, name: &app.display_name(), range: &range };
     let place = || manifest.place(tree, &[field, "next"]);
-    let (version, origin) = match locked.version("next", dependent).and_then(parse_version) {
+    let parsed = Range::parse(&range);
+    let unlocked = locked.install == LockfileUse::Unlocked;
+    let admitted = |version: &Version| !unlocked || parsed.as_ref().is_none_or(|range| range.admits(version));
+    let (version, origin) = match locked.version("next", dependent).and_then(parse_version).filter(admitted) {
         Some(version) => (version, Origin::File(locked.path.as_str().to_owned())),
+        None if unlocked => {
+            // What an install gets is the newest major; which release of it makes no difference to the plan.
+            let range = parsed.unwrap_or_else(Range::any);
+            let version = (OLDEST..=NEWEST).rev().find_map(|major| range.lowest_of_major(major));
+            let version = version.or_else(|| range.lowest()).unwrap_or_else(|| Version::new(NEWEST, 0, 0));
+            (version, Origin::field(manifest.path.as_str(), &format!("{field}.next")))
+        }
         None if locked.format == "binary" => {
-            let lowest = Range::parse(&range).and_then(|range| range.lowest());
+            let lowest = parsed.and_then(|range| range.lowest());
             let version = lowest.ok_or_else(|| ProjectError::NextVersionUnknown {
                 lockfile: locked.path.clone(),
                 manifest: manifest.path.clone(),

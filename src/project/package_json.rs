@@ -43,6 +43,11 @@ pub(super) struct PackageJson {
     pub overrides: Vec<String>,
     /// Packages that pnpm copies instead of linking them: `dependenciesMeta.NAME.injected`.
     pub injected: Vec<String>,
+    /// Names of packages whose version `overrides` or `resolutions` replace.
+    pub overridden: Vec<String>,
+    /// npm 12: the packages whose install scripts run, and those whose do not.
+    pub allow_scripts: Vec<String>,
+    pub denied_scripts: Vec<String>,
     pub prisma_schema: Option<String>,
     /// Targets of `bin`.
     pub programs: Vec<String>,
@@ -91,6 +96,7 @@ impl PackageJson {
         let fields = Fields::new(path, text, &value)?;
         let text_of = |key| fields.get(key).and_then(Value::as_str).map(str::to_owned);
         let map = |key| fields.strings(key).map(BTreeMap::from_iter);
+        let (allowed, denied) = reviewed_scripts(&fields);
         Ok(Self {
             path: path.clone(),
             dir: path.parent().unwrap_or_default(),
@@ -113,6 +119,9 @@ impl PackageJson {
             patched_dependencies: patches(&fields)?,
             overrides: overrides(&value),
             injected: injected(&value),
+            overridden: overridden(&fields)?,
+            allow_scripts: allowed,
+            denied_scripts: denied,
             prisma_schema: fields.object("prisma")?.map(|prisma| prisma.string("schema")).transpose()?.flatten(),
             programs: fields.get("bin").map(programs).unwrap_or_default(),
         })
@@ -176,6 +185,38 @@ fn workspaces(fields: &Fields<'_>) -> Result<Option<Vec<String>>, ProjectError> 
     };
     let globs = globs.ok_or_else(wrong)?;
     globs.iter().map(|glob| glob.as_str().map(str::to_owned).ok_or_else(wrong)).collect::<Result<_, _>>().map(Some)
+}
+
+/// The last name of each key: `next`, `next@15`, `a>next`, `**/next`.
+fn overridden(fields: &Fields<'_>) -> Result<Vec<String>, ProjectError> {
+    let pnpm = fields.object("pnpm")?;
+    let of_pnpm = pnpm.as_ref().and_then(|pnpm| pnpm.get("overrides"));
+    let maps = [fields.get("overrides"), fields.get("resolutions"), of_pnpm];
+    let keys = maps.into_iter().flatten().filter_map(Value::as_object).flat_map(|map| map.keys());
+    Ok(keys.map(|key| override_name(key).to_owned()).collect())
+}
+
+pub(super) fn override_name(key: &str) -> &str {
+    let last = key.rsplit('>').next().unwrap_or(key);
+    let scope = last.rfind("/@").map(|at| at + 1).or_else(|| last.starts_with('@').then_some(0));
+    let start = match (scope, last.rfind('/')) {
+        // The slash is the one of the scope itself.
+        (Some(scope), Some(slash)) if last[scope..slash].matches('/').count() == 0 => scope,
+        (_, Some(slash)) => slash + 1,
+        (_, None) => 0,
+    };
+    let name = &last[start..];
+    let version = name.char_indices().skip(1).find(|(_, c)| *c == '@').map_or(name.len(), |(at, _)| at);
+    &name[..version]
+}
+
+/// Names that `allowScripts` allows and denies; versions after the name do not matter here.
+fn reviewed_scripts(fields: &Fields<'_>) -> (Vec<String>, Vec<String>) {
+    let reviewed = fields.get("allowScripts").and_then(Value::as_object).into_iter().flatten();
+    let (allowed, denied): (Vec<_>, Vec<_>) = reviewed.partition(|(_, value)| value.as_bool() == Some(true));
+    let names =
+        |entries: Vec<(&String, &Value)>| entries.into_iter().map(|(key, _)| override_name(key).to_owned()).collect();
+    (names(allowed), names(denied))
 }
 
 /// Nested values are ignored.
@@ -243,6 +284,24 @@ mod tests {
         assert_eq!(manifest.patched_dependencies, ["patches/x.patch"]);
         assert_eq!(check("{}").unwrap().display_name(), "web");
         assert_eq!(check(r#"{"workspaces": null}"#).unwrap().workspaces, None);
+    }
+
+    #[test]
+    fn names_of_overrides() {
+        for (key, name) in [
+            ("next", "next"),
+            ("next@^15.0.0", "next"),
+            ("@types/node", "@types/node"),
+            ("@types/node@20", "@types/node"),
+            ("a>next", "next"),
+            ("a@1>@b/c@2", "@b/c"),
+            ("**/next", "next"),
+            ("a/@b/c", "@b/c"),
+            ("@a/b/next", "next"),
+            ("", ""),
+        ] {
+            assert_eq!(override_name(key), name, "{key}");
+        }
     }
 
     #[test]

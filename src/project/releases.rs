@@ -1,89 +1,119 @@
-//! Tables of existing versions of Node.js and package managers, and of what needs which.
+//! Existing versions of Node.js, package managers and Next.js, and what needs which.
 //!
-//! Read from the npm registry (`npm view PACKAGE versions engines`) in November 2026.
+//! In: `releases.json`, which `scripts/update-releases` writes from packages of the npm registry. Out: typed tables. Never queries
+//! the network.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde::{Deserialize, Deserializer};
 
 use super::facts::PackageManagerKind;
-use super::version::Version;
+use super::version::{Version, parse_version};
 
 /// A Node.js release line with official images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Deserialize)]
 pub(super) struct NodeLine {
     pub major: u32,
-    /// Newest known release.
-    pub newest: (u64, u64, u64),
     /// Name of the long-term support line, once it is one.
-    pub codename: Option<&'static str>,
+    pub codename: Option<String>,
+    /// Day from which on the line gets no fixes, as `2027-04-30`.
+    pub end: String,
     /// Major version of the bundled npm.
-    pub npm_major: u32,
+    #[serde(rename = "npm")]
+    pub npm_major: u64,
+    /// Oldest first.
+    #[serde(deserialize_with = "versions")]
+    pub versions: Vec<Version>,
 }
 
-const fn line(newest: (u64, u64, u64), codename: Option<&'static str>, npm_major: u32) -> NodeLine {
-    #[expect(clippy::cast_possible_truncation, reason = "majors are small")]
-    NodeLine { major: newest.0 as u32, newest, codename, npm_major }
+impl NodeLine {
+    /// The newest known release.
+    pub fn newest(&self) -> &Version {
+        self.versions.last().expect("every line in `releases.json` has releases")
+    }
+
+    /// The line had reached its end of life when the table was written.
+    pub fn has_ended(&self) -> bool {
+        self.end < TABLE.date
+    }
 }
 
-/// Oldest first. Next.js 12 needs 12.22, so older lines are left out.
-pub(super) const NODE_LINES: &[NodeLine] = &[
-    line((12, 22, 12), Some("erbium"), 6),
-    line((13, 14, 0), None, 6),
-    line((14, 21, 3), Some("fermium"), 6),
-    line((15, 14, 0), None, 7),
-    line((16, 20, 2), Some("gallium"), 8),
-    line((17, 9, 1), None, 8),
-    line((18, 20, 8), Some("hydrogen"), 10),
-    line((19, 9, 0), None, 9),
-    line((20, 20, 2), Some("iron"), 10),
-    line((21, 7, 3), None, 10),
-    line((22, 23, 3), Some("jod"), 10),
-    line((23, 11, 1), None, 10),
-    line((24, 21, 0), Some("krypton"), 11),
-    line((25, 9, 0), None, 11),
-    line((26, 10, 0), None, 11),
-];
+/// A version of a package manager with the lowest Node.js that it runs on.
+#[derive(Debug, Deserialize)]
+pub(super) struct KnownVersion {
+    #[serde(deserialize_with = "version")]
+    pub version: Version,
+    #[serde(deserialize_with = "optional_version")]
+    pub node: Option<Version>,
+}
 
-/// The line that is used by default: supported, and the most widely used.
-pub(super) const DEFAULT_NODE_LINE: u32 = 22;
+#[derive(Deserialize)]
+struct NextFloor {
+    #[serde(deserialize_with = "version")]
+    from: Version,
+    #[serde(deserialize_with = "version")]
+    node: Version,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReleaseTable {
+    /// Day on which the table was written.
+    date: String,
+    node: Vec<NodeLine>,
+    package_managers: BTreeMap<PackageManagerKind, Vec<KnownVersion>>,
+    next: Vec<NextFloor>,
+}
+
+static TABLE: LazyLock<ReleaseTable> = LazyLock::new(|| {
+    serde_json::from_str(include_str!("releases.json")).expect("`releases.json` is valid, which a test checks")
+});
+
+/// Release lines, oldest first. Next.js 12 needs 12.22, so older lines are left out.
+pub(super) fn node_lines() -> &'static [NodeLine] {
+    &TABLE.node
+}
+
+pub(super) fn node_line(major: u32) -> Option<&'static NodeLine> {
+    node_lines().iter().find(|line| line.major == major)
+}
+
+/// Major version of the npm in the official images of a line.
+pub fn bundled_npm(node_major: u32) -> Option<u64> {
+    node_line(node_major).map(|line| line.npm_major)
+}
+
+/// The long-term support lines, oldest first.
+pub(super) fn lts_lines() -> impl DoubleEndedIterator<Item = &'static NodeLine> {
+    node_lines().iter().filter(|line| line.codename.is_some())
+}
+
+/// The line that apps of this version of Next.js were made for.
+///
+/// Up to Next.js 14 they may depend on packages that take a server with a global `navigator` (Node.js 21) for a browser. Later ones
+/// run on every supported line.
+pub(super) fn node_line_of_next(next_major: u64) -> u32 {
+    if next_major <= 14 {
+        return 20;
+    }
+    lts_lines().find(|line| line.major >= 22 && !line.has_ended()).map_or(22, |line| line.major)
+}
 
 /// Oldest Node.js that a version of Next.js runs on (`engines.node` of its own package).
-pub(super) fn next_node_floor(major: u32, minor: u32) -> (u64, u64, u64) {
-    match (major, minor) {
-        (..=12, _) => (12, 22, 0),
-        (13, 0..=3) => (14, 6, 0),
-        (13, 4) => (16, 8, 0),
-        (13, _) => (16, 14, 0),
-        (14, _) => (18, 17, 0),
-        (15, _) => (18, 18, 0),
-        _ => (20, 9, 0),
-    }
+pub(super) fn next_node_floor(next: &Version) -> &'static Version {
+    let table = &TABLE.next;
+    &table.iter().rfind(|floor| floor.from <= *next).unwrap_or(&table[0]).node
 }
 
-/// The version of each major that is installed when the project does not pin one, newest last.
-pub(super) fn known_versions(kind: PackageManagerKind) -> &'static [&'static str] {
-    match kind {
-        PackageManagerKind::Npm => &["6.14.18", "7.24.2", "8.19.4", "9.9.4", "10.9.9", "11.21.2", "12.2.0"],
-        PackageManagerKind::YarnClassic => &["1.22.22"],
-        PackageManagerKind::YarnBerry => &["2.4.2", "3.8.7", "4.12.0"],
-        PackageManagerKind::Pnpm => &["6.35.1", "7.33.7", "8.15.9", "9.15.9", "10.34.9", "11.28.11", "12.21.0"],
-        PackageManagerKind::Bun => &["1.1.45", "1.2.23", "1.3.14"],
-    }
+/// The versions that are installed when the project does not pin one, newest last.
+pub(super) fn known_versions(kind: PackageManagerKind) -> &'static [KnownVersion] {
+    TABLE.package_managers.get(&kind).map_or(&[], Vec::as_slice)
 }
 
 /// Oldest Node.js that a version of a package manager runs on (`engines.node` of its own package).
-pub(super) fn package_manager_node_floor(kind: PackageManagerKind, version: &Version) -> Option<(u64, u64, u64)> {
-    match (kind, version.major) {
-        (PackageManagerKind::Pnpm, 6) => Some((12, 17, 0)),
-        (PackageManagerKind::Pnpm, 7) => Some((14, 6, 0)),
-        (PackageManagerKind::Pnpm, 8) => Some((16, 14, 0)),
-        (PackageManagerKind::Pnpm, 9 | 10) | (PackageManagerKind::YarnBerry, 4..) => Some((18, 12, 0)),
-        (PackageManagerKind::Pnpm, 11) => Some((22, 13, 0)),
-        (PackageManagerKind::Pnpm, 12) => Some((18, 0, 0)),
-        (PackageManagerKind::Npm, 8) => Some((12, 13, 0)),
-        (PackageManagerKind::Npm, 9) => Some((14, 17, 0)),
-        (PackageManagerKind::Npm, 10) => Some((18, 17, 0)),
-        (PackageManagerKind::Npm, 11) => Some((20, 17, 0)),
-        (PackageManagerKind::Npm, 12) => Some((22, 22, 2)),
-        _ => None,
-    }
+pub(super) fn package_manager_node_floor(kind: PackageManagerKind, version: &Version) -> Option<&'static Version> {
+    known_versions(kind).iter().find(|known| known.version.major == version.major)?.node.as_ref()
 }
 
 /// Majors of pnpm that install from a lockfile of this format without rewriting it, in order of preference. pnpm 6 wrote 5.3, but
@@ -93,5 +123,75 @@ pub(super) fn pnpm_majors(lockfile_format: &str) -> &'static [u64] {
         Some(("5", _)) => &[7, 6],
         Some(("6", _)) => &[8, 9],
         _ => &[9, 10, 11, 12],
+    }
+}
+
+/// Lines of Node.js with a maintained distroless image on Debian 13, and 20, whose last image stays available.
+pub const DISTROLESS_LINES: [u32; 4] = [20, 22, 24, 26];
+
+fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Version, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse_version(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a version")))
+}
+
+fn optional_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Version>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.as_deref().and_then(parse_version))
+}
+
+fn versions<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Version>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.split(' ').map(|text| parse_version(text).ok_or_else(|| serde::de::Error::custom(text))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_complete_and_sorted() {
+        assert!(node_lines().is_sorted_by_key(|line| line.major));
+        for line in node_lines() {
+            assert!(line.versions.is_sorted(), "{}", line.major);
+            assert!(line.versions.iter().all(|version| version.major == u64::from(line.major)), "{}", line.major);
+            assert!(line.newest().pre.is_empty() && line.npm_major >= 6 && line.end.len() == "2027-04-30".len());
+        }
+        let kinds = [
+            PackageManagerKind::Npm,
+            PackageManagerKind::YarnClassic,
+            PackageManagerKind::YarnBerry,
+            PackageManagerKind::Pnpm,
+            PackageManagerKind::Bun,
+        ];
+        for kind in kinds {
+            assert!(known_versions(kind).is_sorted_by(|a, b| a.version < b.version), "{kind:?}");
+            assert!(!known_versions(kind).is_empty(), "{kind:?}");
+        }
+        assert!(DISTROLESS_LINES.iter().all(|major| node_line(*major).is_some()));
+    }
+
+    #[test]
+    fn floors_of_next() {
+        let floor = |next: &str| next_node_floor(&Version::parse(next).unwrap()).to_string();
+        for (next, node) in [
+            ("12.3.4", "12.22.0"),
+            ("13.0.0", "14.6.0"),
+            ("13.4.1", "16.8.0"),
+            ("13.5.6", "16.14.0"),
+            ("14.2.35", "18.17.0"),
+            ("15.5.9", "18.18.0"),
+            ("16.4.5", "20.9.0"),
+            ("99.0.0", "20.9.0"),
+        ] {
+            assert_eq!(floor(next), node, "{next}");
+        }
+    }
+
+    #[test]
+    fn lines_end() {
+        assert!(node_line(18).is_some_and(NodeLine::has_ended));
+        assert!(lts_lines().next_back().is_some_and(|line| !line.has_ended()));
+        assert_eq!(node_line_of_next(13), 20);
+        assert!(node_line_of_next(15) >= 22);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::error::io_reason;
 use super::exclusions::is_environment_template;
+use super::version_files::VERSION_FILES;
 use super::walk::{EntryKind, SourceEntry};
 use crate::host::{FILE_LIMIT, FileError, Folder, Size};
 
@@ -131,12 +132,15 @@ impl TextReader {
     }
 }
 
-fn is_lockfile(name: &str) -> bool {
-    matches!(name, "package-lock.json" | "npm-shrinkwrap.json" | "yarn.lock" | "pnpm-lock.yaml" | "bun.lock")
+pub(super) fn is_lockfile(name: &str) -> bool {
+    matches!(
+        name,
+        "package-lock.json" | "npm-shrinkwrap.json" | "yarn.lock" | "pnpm-lock.yaml" | "bun.lock" | "bun.lockb"
+    )
 }
 
 /// UTF-8 text; a byte order mark is dropped.
-fn decode(bytes: Vec<u8>) -> SourceText {
+pub(super) fn decode(bytes: Vec<u8>) -> SourceText {
     match String::from_utf8(bytes) {
         Ok(mut text) => {
             if text.starts_with('\u{feff}') {
@@ -170,9 +174,6 @@ fn is_read(path: &str) -> bool {
             | "nx.json"
             | "project.json"
             | "lerna.json"
-            | ".nvmrc"
-            | ".node-version"
-            | ".tool-versions"
             | ".npmrc"
             | ".yarnrc"
             | ".yarnrc.yml"
@@ -187,6 +188,8 @@ fn is_read(path: &str) -> bool {
         || is_pnpmfile(name)
         || is_environment_template(name)
         || is_environment_schema(name)
+        || is_ci_definition(path)
+        || VERSION_FILES.iter().any(|file| path == *file || ends_with_path(path, file))
 }
 
 /// `middleware.*` and `proxy.*`, which Next.js reads in one folder only.
@@ -220,6 +223,26 @@ pub(super) fn is_environment_schema(name: &str) -> bool {
             stem.as_str(),
             "env" | "envserver" | "envclient" | "serverenv" | "clientenv" | "envschema" | "envconfig" | "environment"
         )
+}
+
+/// Files that define how a CI or hosting system builds the repository, which show the package manager in use.
+const CI_DEFINITIONS: [&str; 8] = [
+    ".gitlab-ci.yml",
+    ".circleci/config.yml",
+    "azure-pipelines.yml",
+    "bitbucket-pipelines.yml",
+    "vercel.json",
+    "netlify.toml",
+    "amplify.yml",
+    "Dockerfile",
+];
+
+/// True for [`CI_DEFINITIONS`] and for workflows in the manner of GitHub.
+pub fn is_ci_definition(path: &str) -> bool {
+    let workflows = [".github/workflows/", ".gitea/workflows/", ".forgejo/workflows/"];
+    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
+    let in_workflows = workflows.iter().any(|folder| path.starts_with(folder));
+    CI_DEFINITIONS.contains(&path) || (in_workflows && matches!(extension, "yml" | "yaml"))
 }
 
 fn is_next_config(name: &str) -> bool {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread;
 
+use super::above::{self, FolderAbove};
 use super::error::SourceError;
 use super::exclusions::{Exclusions, is_environment_file};
 use super::git::{self, GitFacts, GitOptions};
@@ -28,6 +29,8 @@ pub struct SourceTree {
     /// By the index of the entry, ascending: those files and links whose text may be read.
     pub(super) texts: Vec<(usize, LazyText)>,
     reader: Option<Arc<TextReader>>,
+    /// Version files above the root.
+    pub above: Vec<FolderAbove>,
     /// `None` outside of a git work tree, and when git cannot be run (with a warning).
     pub git: Option<GitFacts>,
     /// What could not be read.
@@ -48,6 +51,7 @@ impl SourceTree {
             (Self::walk(&root, exclusions), git.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         });
         let mut tree = tree?;
+        tree.above = above::read(&root);
         tree.git = git.facts;
         tree.warnings.extend(git.warning);
         Ok(tree)
@@ -59,7 +63,7 @@ impl SourceTree {
     /// As [`SourceTree::read`].
     pub fn read_again(&self, exclusions: Exclusions) -> Result<Self, SourceError> {
         let tree = Self::walk(&self.root, exclusions)?;
-        Ok(Self { git: self.git.clone(), warnings: self.warnings.clone(), ..tree })
+        Ok(Self { above: self.above.clone(), git: self.git.clone(), warnings: self.warnings.clone(), ..tree })
     }
 
     fn walk(root: &Path, exclusions: Exclusions) -> Result<Self, SourceError> {

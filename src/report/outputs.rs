@@ -55,8 +55,8 @@ impl Outputs {
         let name = reference.map(ToString::to_string).unwrap_or_default();
         let image = first.map_or(name, PushedReference::pinned);
         let manager = source.facts.map(|facts| facts.package_manager.value.to_string().replacen(' ', "@", 1));
-        let node = source.plan.map(|plan| plan.node_major.value);
-        let node = node.or_else(|| source.facts.map(|facts| facts.node.value.major));
+        let node = source.plan.map(|plan| &plan.node).or_else(|| source.facts.map(|facts| &facts.node));
+        let node = node.map(|node| node.value.version());
         let mut outputs = Self(vec![
             ("image", image),
             ("repository", reference.map(ImageRef::repository).unwrap_or_default()),
@@ -67,7 +67,7 @@ impl Outputs {
             ("size", built.map(|image| image.size.to_string()).unwrap_or_default()),
             ("metadata", source.metadata.to_owned()),
             ("dockerfile", redact(source.dockerfile).into_owned()),
-            ("node-version", node.map(|major| major.to_string()).unwrap_or_default()),
+            ("node-version", node.unwrap_or_default()),
             ("next-version", source.facts.map(|facts| facts.next.value.text.clone()).unwrap_or_default()),
             ("package-manager", manager.unwrap_or_default()),
             ("pushed", source.all_pushed.to_string()),
@@ -209,7 +209,7 @@ mod tests {
         let failed = OutputSource { image: ImageState::Missing, metadata: "", ..source(&sample, &plan, "FROM a\n") };
         let outputs = Outputs::of(&failed);
         let known: Vec<_> = outputs.iter().filter(|(_, value)| !value.is_empty()).collect();
-        let node = plan.node_major.value.to_string();
+        let node = plan.node.value.version();
         let expected = [
             ("dockerfile", "FROM a\n"),
             ("node-version", node.as_str()),

@@ -116,7 +116,7 @@ impl BuildResult {
             counted_steps,
             context_bytes: record.context_bytes,
             seconds: record.total.as_secs_f64(),
-            node_version: plan.node_major.value.to_string(),
+            node_version: plan.node.value.version(),
             next_version: facts.next.value.text.clone(),
             package_manager: facts.package_manager.value.to_string(),
             warnings: planned.chain(record.warnings.iter().cloned()).collect(),

@@ -70,6 +70,7 @@ pub fn resolve(words: &CliSettings, environment: &Environment, files: &ConfigFil
         name: sources.parsed(Setting::Name, parse::app_name)?,
         package_manager: sources.parsed(Setting::PackageManager, parse::package_manager)?,
         node_version: sources.parsed(Setting::NodeVersion, parse::node_version)?,
+        unlocked: sources.is_on(Setting::Unlocked)?,
         build_command: sources.build_command()?,
         start_command: sources.start_command()?,
         output_mode: files.files.iter().find_map(|file| file.output_mode.clone()),

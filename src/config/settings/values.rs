@@ -24,6 +24,8 @@ pub struct Settings {
     pub package_manager: Option<Sourced<PackageManagerKind>>,
     /// `22`, `22.11.0`, `22.x`.
     pub node_version: Option<Sourced<String>>,
+    /// An install without a lockfile is allowed.
+    pub unlocked: bool,
     /// A command line that replaces the project's build script.
     pub build_command: Option<Sourced<String>>,
     /// A command that replaces the way the app starts; already split in words.

@@ -356,7 +356,7 @@ fn normal_mode(entry: &SourceEntry) -> u32 {
 
 /// Fields of `package.json` that a package manager reads during an install or compares with its lockfile; editing any other field
 /// never re-installs.
-pub(super) const FIELDS: [&str; 35] = [
+pub(super) const FIELDS: [&str; 36] = [
     "name",
     "version",
     "private",
@@ -382,6 +382,7 @@ pub(super) const FIELDS: [&str; 35] = [
     "resolutions",
     "patchedDependencies",
     "trustedDependencies",
+    "allowScripts",
     "catalog",
     "catalogs",
     "pnpm",

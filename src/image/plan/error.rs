@@ -1,6 +1,7 @@
 //! Errors of planning.
 
 use crate::diagnostic::{Location, diagnostics, printable, shown};
+use crate::project::DISTROLESS_LINES;
 use crate::tags::TagError;
 
 diagnostics! {
@@ -50,6 +51,11 @@ diagnostics! {
         #[code("plan/invalid-base")]
         #[hint("use `slim`, `alpine`, `distroless`, or a reference such as `node:22-slim`")]
         InvalidBase { image: String, origin: String, reason: String },
+
+        #[error("there is no distroless image for Node.js {node} ({origin}) on Debian 13")]
+        #[code("plan/no-distroless")]
+        #[hint("use Node.js {}, or `--base slim`", distroless_lines())]
+        NoDistroless { node: u32, origin: String },
 
         #[error("invalid environment variable name `{}` ({origin})", printable(name))]
         #[code("plan/invalid-variable-name")]
@@ -109,6 +115,12 @@ diagnostics! {
 fn quoted(paths: &[String]) -> String {
     let paths: Vec<String> = paths.iter().map(|path| format!("`{}`", printable(path))).collect();
     paths.join(" and ")
+}
+
+fn distroless_lines() -> String {
+    let lines = DISTROLESS_LINES.map(|line| line.to_string());
+    let (last, others) = lines.split_last().expect("the list is not empty");
+    format!("{} or {last}", others.join(", "))
 }
 
 fn no_tags_hint(rules: &[String]) -> String {

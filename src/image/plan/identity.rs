@@ -9,6 +9,7 @@ use super::error::PlanError;
 use super::image::{BasePlan, Inputs, MAX_LINE_VALUE};
 use crate::diagnostic::Warning;
 use crate::origin::Sourced;
+use crate::project::LockfileUse;
 use crate::repo::ci::web_url;
 
 /// Longest image name that is derived from an app name.
@@ -106,7 +107,6 @@ const OCI: &str = "org.opencontainers.image";
 pub(super) fn plan_labels(
     inputs: Inputs<'_>,
     base: &BasePlan,
-    node_major: u32,
     version: Option<String>,
     own: BTreeMap<String, Sourced<String>>,
 ) -> Result<BTreeMap<String, String>, PlanError> {
@@ -139,8 +139,10 @@ pub(super) fn plan_labels(
     set(format!("{OCI}.base.digest"), base.runtime.value.digest.clone());
     set("nextdeploy.app".to_owned(), Some(name.value.clone()));
     set("nextdeploy.next-version".to_owned(), Some(facts.next.value.text.clone()));
-    set("nextdeploy.node-version".to_owned(), Some(node_major.to_string()));
+    set("nextdeploy.node-version".to_owned(), Some(facts.node.value.version()));
     set("nextdeploy.package-manager".to_owned(), Some(facts.package_manager.value.to_string()));
+    let unlocked = facts.lockfile.install == LockfileUse::Unlocked;
+    set("nextdeploy.unlocked".to_owned(), unlocked.then(|| "true".to_owned()));
     set("nextdeploy.commit".to_owned(), commit(inputs).map(str::to_owned));
     set("nextdeploy.dirty".to_owned(), git.is_some_and(|git| git.dirty).then(|| "true".to_owned()));
     set("nextdeploy.version".to_owned(), Some(env!("CARGO_PKG_VERSION").to_owned()));

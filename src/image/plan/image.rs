@@ -8,7 +8,7 @@ use crate::config::settings::{EnvFilePolicy, PublishSettings, SecretValue, Setti
 use crate::diagnostic::Warning;
 use crate::image_ref::{ImageRef, RegistryHost};
 use crate::origin::Sourced;
-use crate::project::{NextVersion, PackageManager, ProjectFacts};
+use crate::project::{NextVersion, NodeRequirement, PackageManager, ProjectFacts};
 use crate::rel_path::RelPath;
 use crate::repo::SourceTree;
 use crate::repo::ci::CiContext;
@@ -39,7 +39,7 @@ pub struct ImagePlan {
     pub app_dir: RelPath,
     /// The project of Next.js.
     pub next_dir: RelPath,
-    pub node_major: Sourced<u32>,
+    pub node: Sourced<NodeRequirement>,
     pub next_version: Sourced<NextVersion>,
     pub base: BasePlan,
     pub system_packages: Vec<SystemPackage>,

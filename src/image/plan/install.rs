@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::image::{CacheMount, CacheSharing, ImageMode, Inputs, InstallPlan, ManagerSetup, PlannedSecret, SecretUse};
+use super::install_scripts;
 use super::lifecycle::plan_lifecycle;
 use crate::diagnostic::Warning;
-use crate::project::{PackageManager, PackageManagerKind as Kind};
+use crate::project::{LockfileUse, PackageManager, PackageManagerKind as Kind};
 use crate::rel_path::RelPath;
 
 /// Folder of the package stores during the build.
@@ -23,13 +24,14 @@ pub(super) fn plan_install(
     let npmrc = dir.child(".npmrc");
     warn_missing_variables(inputs, secrets, warnings);
     let manifests = facts.install.manifests.iter().filter(|path| !facts.install.copied_manifests.contains(path));
+    warnings.extend(install_scripts::unreviewed(inputs));
     InstallPlan {
         package_manager: facts.package_manager.clone(),
         setup: plan_setup(manager),
         dir,
         npmrc: facts.install.config_files.contains(&npmrc).then_some(npmrc),
         environment: environment(inputs),
-        command: command(manager, major(manager)),
+        command: command(manager, facts.lockfile.install),
         production_command: plan_production(inputs, mode, warnings),
         cache: store(manager),
         manifests: manifests.cloned().collect(),
@@ -74,7 +76,11 @@ fn plan_setup(manager: &PackageManager) -> ManagerSetup {
     }
 }
 
-fn command(manager: &PackageManager, major: u32) -> Vec<String> {
+fn command(manager: &PackageManager, lockfile: LockfileUse) -> Vec<String> {
+    if lockfile == LockfileUse::Unlocked {
+        return words(unlocked_command(manager.kind), manager);
+    }
+    let major = major(manager);
     let text = match manager.kind {
         // `--include` is unknown before npm 7, which installs everything unless `--only` is given.
         Kind::Npm if major < 7 => "npm ci --no-audit --no-fund",
@@ -87,6 +93,16 @@ fn command(manager: &PackageManager, major: u32) -> Vec<String> {
     words(text, manager)
 }
 
+fn unlocked_command(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Npm => "npm install --include=dev --no-audit --no-fund",
+        Kind::YarnClassic => "yarn install --non-interactive --production=false",
+        Kind::YarnBerry => "yarn install --no-immutable",
+        Kind::Pnpm => "pnpm install --no-frozen-lockfile --prod=false",
+        Kind::Bun => "bun install",
+    }
+}
+
 /// A second install without development dependencies. Not possible when scripts change the first one (patches, generated
 /// clients), because the tools that do so are development dependencies themselves.
 fn plan_production(inputs: Inputs<'_>, mode: ImageMode, warnings: &mut Vec<Warning>) -> Option<Vec<String>> {
@@ -95,7 +111,7 @@ fn plan_production(inputs: Inputs<'_>, mode: ImageMode, warnings: &mut Vec<Warni
     }
     let manager = &inputs.facts.package_manager.value;
     let changed = inputs.facts.install.prisma.is_some() || !plan_lifecycle(inputs, &mut Vec::new()).is_empty();
-    let command = if changed { None } else { production_command(manager, major(manager)) };
+    let command = if changed { None } else { production_command(manager, inputs.facts.lockfile.install) };
     if command.is_none() {
         let reason = if changed { "its scripts change what was installed" } else { "this Yarn cannot leave them out" };
         warnings.push(
@@ -109,8 +125,13 @@ fn plan_production(inputs: Inputs<'_>, mode: ImageMode, warnings: &mut Vec<Warni
     command
 }
 
-fn production_command(manager: &PackageManager, major: u32) -> Option<Vec<String>> {
+fn production_command(manager: &PackageManager, lockfile: LockfileUse) -> Option<Vec<String>> {
+    let (major, unlocked) = (major(manager), lockfile == LockfileUse::Unlocked);
     let text = match manager.kind {
+        Kind::Npm if unlocked => "npm install --omit=dev --no-audit --no-fund",
+        Kind::YarnClassic if unlocked => "yarn install --non-interactive --production=true",
+        Kind::Pnpm if unlocked => "pnpm install --no-frozen-lockfile --prod",
+        Kind::Bun if unlocked => "bun install --production --no-save",
         Kind::Npm if major < 7 => "npm ci --only=production --no-audit --no-fund",
         Kind::Npm => "npm ci --omit=dev --no-audit --no-fund",
         Kind::YarnClassic => "yarn install --frozen-lockfile --non-interactive --production=true",

@@ -5,13 +5,11 @@
 
 use super::environment::PlannedEnvironment;
 use super::image::{Inputs, PlannedCommand};
+use super::install_scripts;
 use crate::diagnostic::{Location, Warning};
 use crate::origin::Sourced;
 use crate::project::{LifecycleScript, PackageManagerKind as Kind};
 use crate::rel_path::RelPath;
-
-/// Order of the scripts of one package.
-const LIFECYCLE_ORDER: [&str; 4] = ["preinstall", "install", "postinstall", "prepare"];
 
 pub(super) fn plan_lifecycle(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Vec<PlannedCommand> {
     let scripts = &inputs.facts.install.lifecycle_scripts;
@@ -21,7 +19,7 @@ pub(super) fn plan_lifecycle(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) ->
         let of_package: Vec<&LifecycleScript> = scripts.iter().filter(|script| script.dir == dir).collect();
         // Every package manager but Yarn 2+ runs `preinstall` and `postinstall` around a script called `install`.
         let wrapped = kind != Kind::YarnBerry && of_package.iter().any(|script| script.name == "install");
-        for name in LIFECYCLE_ORDER {
+        for name in install_scripts::own(inputs).iter().copied() {
             let Some(script) = of_package.iter().find(|script| script.name == name) else { continue };
             if wrapped && matches!(name, "preinstall" | "postinstall") {
                 continue;
@@ -136,17 +134,17 @@ fn left_out(script: &LifecycleScript, git: &str) -> Warning {
 }
 
 /// `prisma generate`, unless something else runs it: `@prisma/client` does so on install up to version 6, where the package manager
-/// runs scripts of dependencies.
+/// runs its scripts.
 fn plan_prisma(inputs: Inputs<'_>) -> Option<PlannedCommand> {
     let facts = inputs.facts;
     let prisma = facts.install.prisma.as_ref()?;
-    let kind = facts.package_manager.value.kind;
     let major: u32 = prisma.version.as_deref().and_then(|version| version.split('.').next()?.parse().ok()).unwrap_or(0);
-    let generated_by_install = major < 7 && matches!(kind, Kind::Npm | Kind::YarnClassic | Kind::YarnBerry);
+    let generated_by_install = major < 7 && install_scripts::run_for(inputs, "@prisma/client");
     let build_generates =
         facts.build.script.as_ref().is_some_and(|script| generates_prisma_client(&script.value.command));
-    let lifecycle_generates =
-        facts.install.lifecycle_scripts.iter().any(|script| generates_prisma_client(&script.command));
+    let own = install_scripts::own(inputs);
+    let mut lifecycle = facts.install.lifecycle_scripts.iter().filter(|script| own.contains(&script.name.as_str()));
+    let lifecycle_generates = lifecycle.any(|script| generates_prisma_client(&script.command));
     if generated_by_install || build_generates || lifecycle_generates || prisma.schemas.is_empty() {
         return None;
     }

@@ -10,6 +10,7 @@ mod error;
 mod identity;
 mod image;
 mod install;
+mod install_scripts;
 mod lifecycle;
 mod missing;
 mod output;
@@ -40,9 +41,8 @@ pub fn plan_image(inputs: Inputs<'_>) -> Result<ImagePlan, PlanError> {
     let mut warnings = facts.warnings.clone();
     let name = identity::plan_name(inputs, &mut warnings)?;
     let names = tags::plan_names(inputs, &name.value, &mut warnings)?;
-    let node_major = facts.node.clone().map(|node| node.major);
-    let base = output::plan_base(inputs, node_major.value, &mut warnings)?;
-    let output = output::plan_output(inputs, &base, node_major.value, &mut warnings)?;
+    let base = output::plan_base(inputs, &mut warnings)?;
+    let output = output::plan_output(inputs, &base, &mut warnings)?;
     let sent = SentSources::of(inputs);
     sources::check(inputs, &sent, &mut warnings)?;
     let environment = environment::plan_environment(inputs, &sent, &mut warnings)?;
@@ -50,7 +50,7 @@ pub fn plan_image(inputs: Inputs<'_>) -> Result<ImagePlan, PlanError> {
     let install = install::plan_install(inputs, output.mode, &environment.secrets, &mut warnings);
     let build = build::plan_build(inputs, &environment, &mut warnings);
     let own_labels = tags::render_labels(inputs)?;
-    let labels = identity::plan_labels(inputs, &base, node_major.value, names.version, own_labels)?;
+    let labels = identity::plan_labels(inputs, &base, names.version, own_labels)?;
     let system_packages =
         system_packages::plan_system_packages(inputs, &base, output.mode, &environment.secrets, &mut warnings)?;
     let mut runtime = output::plan_runtime(inputs, &base, &output, environment.image);
@@ -64,7 +64,7 @@ pub fn plan_image(inputs: Inputs<'_>) -> Result<ImagePlan, PlanError> {
         registries: names.registries,
         app_dir: facts.app_dir.clone(),
         next_dir: facts.next_dir.clone(),
-        node_major,
+        node: facts.node.clone(),
         next_version: facts.next.clone(),
         base,
         system_packages,

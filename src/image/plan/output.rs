@@ -8,24 +8,21 @@ use crate::config::settings::{EnvFilePolicy, EnvValue};
 use crate::diagnostic::Warning;
 use crate::image_ref::ImageRef;
 use crate::origin::{Origin, Sourced};
-use crate::project::{OutputMode, StartScript, StaticValue};
+use crate::project::{DISTROLESS_LINES, NodeRequirement, OutputMode, StartScript, StaticValue};
 
 /// Node.js in distroless images, which have no shell to look it up.
 const DISTROLESS_NODE: &str = "/nodejs/bin/node";
 
 /// The images to build on and to run on.
-pub(super) fn plan_base(
-    inputs: Inputs<'_>,
-    node_major: u32,
-    warnings: &mut Vec<Warning>,
-) -> Result<BasePlan, PlanError> {
+pub(super) fn plan_base(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Result<BasePlan, PlanError> {
+    let node = &inputs.facts.node.value;
     let default = || Sourced::new("slim".to_owned(), Origin::Default("small, and runs all native modules".to_owned()));
     let base = inputs.settings.base.clone().unwrap_or_else(default);
     let official = |suffix: &str| {
         let reference = ImageRef {
             domain: None,
             path: "node".to_owned(),
-            tag: Some(format!("{node_major}-{suffix}")),
+            tag: Some(format!("{}-{suffix}", node.version())),
             digest: None,
         };
         Sourced::new(reference, base.origin.clone())
@@ -41,13 +38,7 @@ pub(super) fn plan_base(
         "slim" => plan(BaseFlavour::Slim, official("slim"), official("slim"), Libc::Glibc, "node"),
         "alpine" => plan(BaseFlavour::Alpine, official("alpine"), official("alpine"), Libc::Musl, "node"),
         "distroless" => {
-            let runtime = ImageRef {
-                domain: Some("gcr.io".to_owned()),
-                path: format!("distroless/nodejs{node_major}-debian13"),
-                tag: None,
-                digest: None,
-            };
-            let runtime = Sourced::new(runtime, base.origin.clone());
+            let runtime = Sourced::new(distroless(&inputs.facts.node, warnings)?, base.origin.clone());
             plan(BaseFlavour::Distroless, official("slim"), runtime, Libc::Glibc, DISTROLESS_NODE)
         }
         text => {
@@ -64,6 +55,28 @@ pub(super) fn plan_base(
                 plan(BaseFlavour::Custom, custom.clone(), custom, libc, "node")
             }
         }
+    })
+}
+
+/// The image of the release line; there are none of single releases.
+fn distroless(node: &Sourced<NodeRequirement>, warnings: &mut Vec<Warning>) -> Result<ImageRef, PlanError> {
+    let major = node.value.major;
+    if !DISTROLESS_LINES.contains(&major) {
+        return Err(PlanError::NoDistroless { node: major, origin: node.origin.to_string() });
+    }
+    if let Some(exact) = &node.value.exact {
+        let message = format!(
+            "the image runs the newest Node.js {major}, not {exact} ({}): distroless images exist for release lines only",
+            node.origin
+        );
+        warnings
+            .push(Warning::new("plan/node-not-exact", message).with_hint("use `--base slim` for the exact version"));
+    }
+    Ok(ImageRef {
+        domain: Some("gcr.io".to_owned()),
+        path: format!("distroless/nodejs{major}-debian13"),
+        tag: None,
+        digest: None,
     })
 }
 
@@ -94,7 +107,6 @@ pub(super) const DEFAULT_PORT: u16 = 3000;
 pub(super) fn plan_output(
     inputs: Inputs<'_>,
     base: &BasePlan,
-    node_major: u32,
     warnings: &mut Vec<Warning>,
 ) -> Result<OutputPlan, PlanError> {
     let start = plan_start(inputs)?;
@@ -104,13 +116,7 @@ pub(super) fn plan_output(
         check_shell(command, base)?;
     }
     let keep = inputs.settings.env_files.as_ref().is_some_and(|policy| policy.value == EnvFilePolicy::Keep);
-    Ok(OutputPlan {
-        mode,
-        reason,
-        start_command,
-        sharp: plan_sharp(inputs, mode, node_major, warnings),
-        keep_env_files: keep,
-    })
+    Ok(OutputPlan { mode, reason, start_command, sharp: plan_sharp(inputs, mode, warnings), keep_env_files: keep })
 }
 
 fn plan_mode(inputs: Inputs<'_>, start: Option<&Sourced<Vec<String>>>) -> Result<(ImageMode, String), PlanError> {
@@ -214,12 +220,8 @@ fn check_shell(command: &Sourced<Vec<String>>, base: &BasePlan) -> Result<(), Pl
 }
 
 /// Before version 15, Next.js has no image optimiser that works in standalone mode.
-fn plan_sharp(
-    inputs: Inputs<'_>,
-    mode: ImageMode,
-    node_major: u32,
-    warnings: &mut Vec<Warning>,
-) -> Option<&'static str> {
+fn plan_sharp(inputs: Inputs<'_>, mode: ImageMode, warnings: &mut Vec<Warning>) -> Option<&'static str> {
+    let node_major = inputs.facts.node.value.major;
     let (next, config) = (&inputs.facts.next.value, &inputs.facts.config);
     let traced = matches!(mode, ImageMode::Standalone | ImageMode::Unknown);
     let unused = config.images_unoptimized.value() == Some(&true)

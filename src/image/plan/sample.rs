@@ -140,7 +140,7 @@ fn facts(kind: PackageManagerKind, version: Option<&str>, lockfile: &str, next: 
             },
             lockfile,
         ),
-        lockfile: Lockfile { path: path(lockfile), format: "3".to_owned() },
+        lockfile: Lockfile { path: path(lockfile), format: "3".to_owned(), install: LockfileUse::Frozen },
         node: from_file(NodeRequirement { major: 22, exact: None, requested: "22".to_owned() }, ".nvmrc"),
         next: from_file(
             NextVersion { major: numbers[0], minor: numbers[1], patch: numbers[2], text: next.to_owned() },

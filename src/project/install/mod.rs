@@ -2,6 +2,7 @@
 
 mod files;
 mod native;
+mod script_policy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -14,11 +15,10 @@ use crate::repo::SourceTree;
 use self::files::{files_below, has_extension, is_file};
 use super::error::ProjectError;
 use super::facts::{InstallNeeds, LifecycleScript, NativeModule, PackageManagerKind, Prisma};
-use super::lockfile::{Dependent, Locked};
+use super::lockfile::Locked;
 use super::package_json::PackageJson;
 use super::package_manager::YarnConfig;
 use super::text;
-use super::workspace;
 
 const CONFIG_FILES: &[&str] =
     &[".npmrc", ".yarnrc", ".yarnrc.yml", "pnpm-workspace.yaml", ".pnpmfile.cjs", ".pnpmfile.mjs", "bunfig.toml"];
@@ -56,6 +56,7 @@ pub(super) fn needs(install: &InstallInputs<'_>, warnings: &mut Vec<Warning>) ->
         prisma: prisma(install),
         prisma_variables: prisma_variables(install)?,
         lifecycle_scripts: lifecycle_scripts(install),
+        scripts: script_policy::read(tree, install.dir, install.manifests[0], install.locked)?,
         sharp: sharp(install),
         needs_git: install.locked.git || has_git_dependency(install),
         ssh_dependencies: ssh_dependencies(install),
@@ -208,10 +209,7 @@ impl<'t> Schemas<'t> {
 }
 
 fn locked_version(install: &InstallInputs<'_>, manifest: &PackageJson, name: &str) -> Option<String> {
-    let (_, range) = manifest.dependency(name)?;
-    let dir = if install.dir.contains(&manifest.dir) { workspace::relative(install.dir, &manifest.dir) } else { "" };
-    let dependent = Dependent { dir, name: &manifest.display_name(), range };
-    install.locked.version(name, dependent).map(str::to_owned)
+    install.locked.version_for(name, manifest, install.dir).map(str::to_owned)
 }
 
 fn lifecycle_scripts(install: &InstallInputs<'_>) -> Vec<LifecycleScript> {

@@ -13,9 +13,12 @@ fn try_found(files: &[(&str, &str)]) -> Result<(InstallNeeds, Vec<String>), Proj
     let (root, ui) = (RelPath::root(), RelPath::new("packages/ui").unwrap());
     let manifests: Vec<PackageJson> =
         [&root, &ui].into_iter().filter_map(|dir| PackageJson::load(&tree, dir).unwrap()).collect();
-    let lockfile = super::super::lockfile::NAMES.iter().find_map(|name| Locked::load(&tree, &root, name).unwrap());
+    let direct = BTreeSet::new();
+    let tracked = super::super::lockfile::Tracked(&direct);
+    let lockfile =
+        super::super::lockfile::NAMES.iter().find_map(|name| Locked::load(&tree, &root, name, tracked).unwrap());
     let lock_path = RelPath::new("package-lock.json").unwrap();
-    let locked = lockfile.unwrap_or_else(|| Locked::parse(&lock_path, r#"{"lockfileVersion": 3}"#).unwrap());
+    let locked = lockfile.unwrap_or_else(|| Locked::parse(&lock_path, r#"{"lockfileVersion": 3}"#, tracked).unwrap());
     let yarn = super::super::package_manager::read_yarn_config(&tree, &root, &mut Vec::new()).unwrap();
     let mut warnings = Vec::new();
     let inputs = InstallInputs {

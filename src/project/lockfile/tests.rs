@@ -1,8 +1,13 @@
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::diagnostic::Diagnostic;
+use crate::project::facts::PackageManagerKind;
+use crate::project::package_json::PackageJson;
+use crate::repo::SourceText;
 
 fn parse(name: &str, text: &str) -> Result<Locked, String> {
-    Locked::parse(&RelPath::new(name).unwrap(), text).map_err(|error| {
+    Locked::parse(&RelPath::new(name).unwrap(), text, Tracked(&BTreeSet::new())).map_err(|error| {
         let place = error.location().map(|location| location.to_string()).unwrap_or_default();
         format!("{place}: {error}")
     })
@@ -68,8 +73,8 @@ fn bun_text_and_binary() {
 
     let path = RelPath::new("bun.lockb").unwrap();
     let binary = SourceText::Binary(b"#!/usr/bin/env bun\nbun-lockfile-format-v0\n\0\xff".to_vec());
-    assert_eq!(check_bun_binary(Some(&binary), &path).unwrap().as_deref(), Some("binary"));
-    let error = check_bun_binary(Some(&SourceText::Binary(b"PK".to_vec())), &path).unwrap_err();
+    assert_eq!(bun::check_binary(Some(&binary), &path).unwrap().as_deref(), Some("binary"));
+    let error = bun::check_binary(Some(&SourceText::Binary(b"PK".to_vec())), &path).unwrap_err();
     assert_eq!(
         error.to_string(),
         "`bun.lockb` cannot be read as Bun lockfile: it does not start like a binary Bun lockfile"
@@ -114,4 +119,75 @@ fn broken_lockfiles_say_where() {
         assert!(parse("bun.lock", &open.repeat(100_000)).is_err());
         assert!(parse("package-lock.json", &open.repeat(100_000)).is_err());
     }
+}
+
+/// The dependencies that a lockfile does not satisfy: `name range, has version`.
+#[track_caller]
+fn check_stale(name: &str, text: &str, manifest: &str, expected: &[&str]) {
+    let manifest = PackageJson::parse(&RelPath::new("package.json").unwrap(), manifest).unwrap();
+    let names: BTreeSet<&str> = manifest.all_dependencies().map(|(name, _)| name.as_str()).collect();
+    let locked = Locked::parse(&RelPath::new(name).unwrap(), text, Tracked(&names)).unwrap();
+    let found: Vec<String> = locked
+        .stale(&RelPath::root(), &[&manifest], &["ui"].into())
+        .into_iter()
+        .map(|entry| format!("{} {}, has {}", entry.name, entry.range, entry.locked.as_deref().unwrap_or("none")))
+        .collect();
+    assert_eq!(found, expected, "{text}");
+}
+
+const MANIFEST: &str = r#"{"dependencies": {"next": "^16.0.0", "react": "19.2.0", "ui": "1.0.0", "x": "latest"},
+    "devDependencies": {"a": "npm:b@1", "c": "file:./c"}, "optionalDependencies": {"o": "1"}}"#;
+
+#[test]
+fn npm_locks_that_do_not_satisfy_the_manifest() {
+    let lock = |next: &str, more: &str| {
+        format!(
+            r#"{{"lockfileVersion": 3, "packages": {{"": {{}}, "node_modules/next": {{"version": "{next}"}}{more}}}}}"#
+        )
+    };
+    let react = r#", "node_modules/react": {"version": "19.2.0"}"#;
+    check_stale("package-lock.json", &lock("16.4.5", react), MANIFEST, &[]);
+    check_stale("package-lock.json", &lock("15.5.9", react), MANIFEST, &["next ^16.0.0, has 15.5.9"]);
+    check_stale("package-lock.json", &lock("16.0.0", ""), MANIFEST, &["react 19.2.0, has none"]);
+    let overridden = MANIFEST.replacen('{', r#"{"overrides": {"react": "18.0.0", "next@15": {"y": "1"}}, "#, 1);
+    check_stale("package-lock.json", &lock("15.5.9", ""), &overridden, &[]);
+}
+
+#[test]
+fn other_locks_that_do_not_satisfy_the_manifest() {
+    let classic = |next: &str| {
+        format!(
+            "# yarn lockfile v1\nnext@{next}:\n  version \"16.1.0\"\nreact@19.2.0:\n  version \"19.2.0\"\no@1:\n  version \"1.0.0\"\n"
+        )
+    };
+    check_stale("yarn.lock", &classic("^16.0.0"), MANIFEST, &[]);
+    check_stale("yarn.lock", &classic("^16.1.0"), MANIFEST, &["next ^16.0.0, has 16.1.0"]);
+    let berry = "__metadata:\n  version: 8\n\"next@npm:^16.0.0, next@npm:16\":\n  version: 16.1.0\n";
+    check_stale("yarn.lock", berry, MANIFEST, &["react 19.2.0, has none"]);
+    let v9 = "lockfileVersion: '9.0'\nimporters:\n  .:\n    dependencies:\n      next:\n        specifier: ^15.0.0\n        version: 15.0.0\n      react:\n        specifier: 19.2.0\n        version: 19.2.0\n    optionalDependencies:\n      o:\n        specifier: '1'\n        version: 1.0.0\n";
+    check_stale("pnpm-lock.yaml", v9, MANIFEST, &["next ^16.0.0, has ^15.0.0"]);
+    check_stale("pnpm-lock.yaml", &v9.replace("15.0.0", "16.0.0"), MANIFEST, &[]);
+    let v5 = "lockfileVersion: 5.4\nspecifiers:\n  next: ^16.0.0\n  react: 19.2.0\n  o: '1'\ndependencies:\n  next: 16.0.0\n  react: 19.2.0\n";
+    check_stale("pnpm-lock.yaml", v5, MANIFEST, &[]);
+    let bun = r#"{"lockfileVersion": 1, "workspaces": {"": {"dependencies": {"next": "^16.0.0", "react": "19.1.0"}}}, "packages": {}}"#;
+    check_stale("bun.lock", bun, MANIFEST, &["react 19.2.0, has 19.1.0"]);
+}
+
+#[test]
+fn npm_locks_without_binaries_for_linux() {
+    let lock = |names: &[(&str, &str)]| {
+        let entries: Vec<String> = names
+            .iter()
+            .map(|(name, os)| {
+                format!(r#""node_modules/{name}": {{"version": "1.0.0", "optional": true, "os": ["{os}"]}}"#)
+            })
+            .collect();
+        parse("package-lock.json", &format!(r#"{{"lockfileVersion": 3, "packages": {{{}}}}}"#, entries.join(",")))
+            .unwrap()
+    };
+    let broken = lock(&[("@next/swc-darwin-arm64", "darwin"), ("@esbuild/win32-x64", "win32"), ("fsevents", "darwin")]);
+    assert_eq!(broken.without_linux, ["@esbuild", "@next/swc"]);
+    let whole =
+        lock(&[("@next/swc-darwin-arm64", "darwin"), ("@next/swc-linux-x64-gnu", "linux"), ("is-win32", "linux")]);
+    assert!(whole.without_linux.is_empty());
 }

@@ -1,10 +1,20 @@
 use super::*;
 use crate::diagnostic::Diagnostic;
+use crate::rel_path::RelPath;
 
-const FLOOR: (u64, u64, u64) = (18, 18, 0);
+const FLOOR: Version = Version::new(18, 18, 0);
 
 /// What a project of these files at the root (and in `web`, the app) gets: `22`, `20 exactly 20.11.1`, or the error.
-fn resolved(files: &[(&str, &str)], requested: Option<&str>, floor: (u64, u64, u64)) -> (String, String, Vec<Warning>) {
+fn resolved(files: &[(&str, &str)], requested: Option<&str>, floor: Version) -> (String, String, Vec<Warning>) {
+    resolved_for("15.1.0", files, requested, floor)
+}
+
+fn resolved_for(
+    next: &str,
+    files: &[(&str, &str)],
+    requested: Option<&str>,
+    floor: Version,
+) -> (String, String, Vec<Warning>) {
     let tree = SourceTree::from_texts(files.iter().copied());
     let load = |dir: &str| PackageJson::load(&tree, &RelPath::new(dir).unwrap()).unwrap();
     let manifests: Vec<PackageJson> = [load("web"), load("")].into_iter().flatten().collect();
@@ -12,8 +22,15 @@ fn resolved(files: &[(&str, &str)], requested: Option<&str>, floor: (u64, u64, u
     let sources = NodeSources {
         tree: &tree,
         manifests: manifests.iter().collect(),
-        dirs: vec![RelPath::new("web").unwrap(), RelPath::root()],
+        folders: VersionFolder::upwards(&tree, &RelPath::new("web").unwrap()),
         requested: requested.as_ref(),
+        next: &NextVersion {
+            major: next.split('.').next().unwrap().parse().unwrap(),
+            minor: 0,
+            patch: 0,
+            text: next.to_owned(),
+        },
+        types: manifests.iter().find_map(|manifest| Range::parse(manifest.dependency("@types/node")?.1)?.lowest()),
     };
     let floors = [NodeFloor { version: floor, needed_by: "Next.js 15.1.0".to_owned() }];
     match resolve(&sources, &floors) {
@@ -43,6 +60,7 @@ fn engines(range: &str, value: &str) {
     assert_eq!(resolved(&[("package.json", &manifest)], None, FLOOR).0, value, "{range}");
 }
 
+const NONE: &str = "default: the project specifies no Node.js version";
 const ENGINES: (&str, &str) = ("package.json", r#"{"engines": {"node": "^24"}}"#);
 const DEV: (&str, &str) =
     ("package.json", r#"{"devEngines": {"runtime": {"name": "node", "version": "^20"}}, "engines": {"node": ">=18"}}"#);
@@ -50,7 +68,7 @@ const VOLTA: (&str, &str) = ("package.json", r#"{"volta": {"node": "20.11.1"}, "
 
 #[test]
 fn precedence_one_step_at_a_time() {
-    check(&[], "22", "default: the project specifies no Node.js version");
+    check(&[], "22", NONE);
     check(&[ENGINES], "24", "from `package.json#engines.node`");
     check(&[DEV], "20", "from `package.json#devEngines.runtime`");
     check(&[DEV, (".tool-versions", "python 3\nnodejs 24.1.0\n")], "24 exactly 24.1.0", "from `.tool-versions#nodejs`");
@@ -69,18 +87,20 @@ fn the_app_goes_before_the_root() {
     let extends = ("web/package.json", r#"{"volta": {"extends": "../package.json"}}"#);
     check(&[VOLTA, extends], "20 exactly 20.11.1", "from `package.json#volta.node`");
     let itself = ("web/package.json", r#"{"volta": {"extends": "./package.json"}}"#);
-    check(&[itself], "22", "default: the project specifies no Node.js version");
+    check(&[itself], "22", NONE);
 }
 
 #[test]
 fn every_way_to_write_a_version() {
     nvmrc("20.11.1", "20 exactly 20.11.1");
     nvmrc("v20", "20");
-    nvmrc("20.11", "20 exactly 20.11.0");
+    nvmrc("20.11", "20 exactly 20.11.1");
     nvmrc("# pinned\n\n22 # here\n", "22");
-    nvmrc("lts/*", "24");
+    nvmrc("lts/*", "26");
+    nvmrc("lts/lithium", "26");
+    nvmrc("Jod", "22");
     nvmrc("lts/jod", "22");
-    nvmrc("lts/-1", "22");
+    nvmrc("lts/-1", "24");
     nvmrc("lts/Iron", "20");
     nvmrc("node", "26");
     nvmrc("latest", "26");
@@ -96,6 +116,12 @@ fn every_way_to_write_a_version() {
     engines("", "22");
     engines(">=23", "24");
     engines(">=26", "26");
+    engines(">=24", "24");
+    engines(">=20 <=22", "22");
+    engines(">=22 <22.12", "22 exactly 22.11.0");
+    engines("<22.12", "20");
+    engines("<=20", "20");
+    engines("~x", "22");
     engines("^22.90.0", "22 exactly 22.90.0");
 }
 
@@ -119,7 +145,7 @@ fn below_the_floor_of_next() {
     nvmrc("18.17.1", "Node.js 18.17.1 (from `.nvmrc`) is too old: Next.js 15.1.0 needs 18.18.0 or newer");
     engines("^14", "Node.js ^14 (from `package.json#engines.node`) is too old: Next.js 15.1.0 needs 18.18.0 or newer");
     engines("14.x || 18.x", "18");
-    assert_eq!(resolved(&[], None, (22, 13, 0)).0, "22");
+    assert_eq!(resolved(&[], None, Version::new(22, 13, 0)).0, "22");
     let (_, place, _) = resolved(&[("package.json", "{\"engines\": {\n\"node\": \"14\"}}")], None, FLOOR);
     assert_eq!(place, "package.json:2:9");
 }
@@ -136,8 +162,39 @@ fn a_pin_outside_the_range_is_reported() {
 }
 
 #[test]
+fn an_app_that_specifies_nothing_gets_the_line_it_was_made_for() {
+    let found = |next: &str, files: &[(&str, &str)], floor| {
+        let (value, _, warnings) = resolved_for(next, files, None, floor);
+        let codes: String = warnings.iter().flat_map(|warning| [" ", warning.code]).collect();
+        format!("{value}{codes}")
+    };
+    let types = |range: &str| format!(r#"{{"devDependencies": {{"@types/node": "{range}"}}}}"#);
+    let with = |next: &str, range: &str| found(next, &[("package.json", &types(range))], FLOOR);
+    let open = ("package.json", r#"{"engines": {"node": ">=16"}}"#);
+    assert_eq!(found("13.5.6", &[], FLOOR), "20 project/node-end-of-life");
+    assert_eq!(found("13.5.6", &[open], FLOOR), "20 project/node-end-of-life");
+    assert_eq!(found("14.2.0", &[], Version::new(22, 13, 0)), "22");
+    assert_eq!(with("14.2.0", "^22.1.0"), "22");
+    assert_eq!(with("14.2.0", "^18"), "20 project/node-end-of-life");
+    assert_eq!(with("15.1.0", "^20"), "22");
+    assert_eq!(with("16.0.0", "24.1.0"), "24");
+    assert_eq!(with("16.0.0", "^25.2.0"), "24");
+    assert_eq!(with("16.0.0", "latest"), "22");
+}
+
+#[test]
+fn lines_without_fixes_are_reported() {
+    let warnings = resolved(&[(".nvmrc", "v18.20.1")], None, FLOOR).2;
+    assert_eq!(
+        (warnings[0].code, warnings[0].message.as_str()),
+        ("project/node-end-of-life", "Node.js 18.20.1 (from `.nvmrc`) has had no security fixes since 2025-04-30")
+    );
+    assert!(resolved(&[(".nvmrc", "24")], None, FLOOR).2.is_empty());
+}
+
+#[test]
 fn tool_versions_without_a_release_are_ignored() {
-    check(&[(".tool-versions", "nodejs system\n")], "22", "default: the project specifies no Node.js version");
-    check(&[(".tool-versions", "node lts # x\n")], "24", "from `.tool-versions#node`");
+    check(&[(".tool-versions", "nodejs system\n")], "22", NONE);
+    check(&[(".tool-versions", "node lts # x\n")], "26", "from `.tool-versions#node`");
     check(&[(".tool-versions", "nodejs latest:20 18.1.0\n")], "20", "from `.tool-versions#nodejs`");
 }

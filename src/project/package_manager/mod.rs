@@ -3,31 +3,25 @@
 //! In: manifests, lockfiles and package manager configuration. Out: [`PackageManagerChoice`], then, once the Node.js line is
 //! known, the [`PackageManager`]. Never queries the registry: versions that are not pinned come from the table in `releases.rs`.
 
-use serde_json::Value;
+mod evidence;
+mod sources;
+mod version_request;
+mod yarn_config;
 
 use super::error::ProjectError;
-use super::facts::{PackageManager, PackageManagerKind, YarnLinker};
+use super::facts::{LockfileUse, PackageManager, PackageManagerKind, YarnLinker};
 use super::lockfile::{Locked, NAMES};
 use super::package_json::PackageJson;
-use super::releases::{NODE_LINES, known_versions, package_manager_node_floor, pnpm_majors};
-use super::text;
-use super::version::{Range, Version, parse_version};
+use super::releases::{known_versions, node_line, package_manager_node_floor, pnpm_majors};
+use super::version::{Range, Version};
 use crate::diagnostic::{Location, Warning};
 use crate::origin::{Origin, Sourced};
-use crate::rel_path::RelPath;
-use crate::repo::SourceTree;
 
-/// Where the package manager may be specified: the folder of the install, then the app.
-pub(super) struct PackageManagerSources<'a> {
-    pub tree: &'a SourceTree,
-    /// Folder of the lockfile, where the install runs.
-    pub dir: &'a RelPath,
-    /// That of the install folder first, then the app's.
-    pub manifests: Vec<&'a PackageJson>,
-    pub requested: Option<&'a Sourced<PackageManagerKind>>,
-    /// `pnpm-workspace.yaml` contains settings, which pnpm 9 does not read.
-    pub pnpm_settings: bool,
-}
+use evidence::Verdict;
+pub(super) use sources::PackageManagerSources;
+use sources::command_of;
+use version_request::VersionRequest;
+pub(super) use yarn_config::{YarnConfig, read_yarn_config};
 
 /// The package manager before Node.js is known.
 #[derive(Debug)]
@@ -41,21 +35,6 @@ pub(super) struct PackageManagerChoice {
     pnpm_settings: bool,
 }
 
-/// A version of the package manager as written in the project.
-#[derive(Debug, Clone)]
-pub(super) struct VersionRequest {
-    pub text: String,
-    pub origin: Origin,
-    pub location: Location,
-}
-
-impl VersionRequest {
-    /// The version, unless it is a range.
-    pub fn exact(&self) -> Option<Version> {
-        parse_version(&self.text)
-    }
-}
-
 /// A package manager named by the project or the user.
 struct NamedManager {
     command: &'static str,
@@ -66,57 +45,128 @@ struct NamedManager {
 /// Chooses the package manager and reads its lockfile.
 pub(super) fn choose(sources: &PackageManagerSources<'_>) -> Result<PackageManagerChoice, ProjectError> {
     let mut warnings = Vec::new();
-    let present: Vec<&'static str> = NAMES.iter().copied().filter(|name| has(sources, name)).collect();
-    let named = named(sources)?;
-    let command = match &named {
-        Some(named) => named.command,
-        None => by_lockfile(sources, &present)?,
+    let present: Vec<&'static str> = NAMES.iter().copied().filter(|name| sources.has(name)).collect();
+    let named = named(sources, &present)?;
+    let verdict = match &named {
+        Some(named) => Verdict { command: named.command, reason: None },
+        None => evidence::decide(sources, &present)?,
     };
-    let Some(file) = present.iter().copied().find(|name| command_of(name) == command) else {
-        return Err(without_lockfile(sources, &present, named, command));
-    };
-    for stray in present.iter().filter(|name| **name != file) {
-        let message = format!("`{stray}` is not used: {command} installs from `{file}`");
-        let warning = Warning::new("project/stray-lockfile", message).with_hint(format!("delete `{stray}`"));
-        warnings.push(warning.at(Location::file(sources.dir.child(stray).as_str())));
-    }
-    let locked = Locked::load(sources.tree, sources.dir, file)?;
-    // A link to a directory is listed as a file.
-    let locked = locked.ok_or_else(|| ProjectError::Unreadable {
-        file: sources.dir.child(file),
-        reason: "it is not a regular file".to_owned(),
-    })?;
+    let command = verdict.command;
     let yarn = read_yarn_config(sources.tree, sources.dir, &mut warnings)?;
-    let origin = named.map_or_else(|| Origin::File(locked.path.as_str().to_owned()), |named| named.origin);
-    let mut choice = PackageManagerChoice {
+    let requested = version_request::find(sources.tree, sources.dir, &sources.manifests, command)?;
+    // Yarn's committed release is what runs.
+    let request = yarn.release.clone().filter(|_| command == "yarn").or(requested);
+    let locked = match present.iter().copied().find(|name| command_of(name) == command) {
+        Some(file) => {
+            warnings.extend(stray(sources, &present, file, &verdict));
+            sources.load(file)?
+        }
+        None if sources.unlocked => {
+            let kind = kind_without_lockfile(command, request.as_ref(), sources.has(".yarnrc.yml"));
+            Locked::missing(kind, sources.dir.child(new_lockfile(command)))
+        }
+        None => return Err(without_lockfile(sources, &present, named, command)),
+    };
+    let locked = check_lockfile(sources, locked, &mut warnings);
+    let origin = match named {
+        Some(named) => named.origin,
+        None if locked.is_missing() => Origin::Default("there is no lockfile".to_owned()),
+        None => Origin::File(locked.path.as_str().to_owned()),
+    };
+    let choice = PackageManagerChoice {
         kind: Sourced::new(locked.kind, origin),
         locked,
-        request: None,
+        request,
         yarn,
         warnings,
         pnpm_settings: sources.pnpm_settings,
     };
-    choice.request = version_request(sources, &choice);
     refuse_mismatch(&choice)?;
     Ok(choice)
 }
 
-fn has(sources: &PackageManagerSources<'_>, name: &str) -> bool {
-    let path = sources.dir.child(name);
-    sources.tree.text(&path).is_some() || sources.tree.has_file(&path)
+/// Lockfiles beside `used`.
+fn stray(sources: &PackageManagerSources<'_>, present: &[&str], used: &str, verdict: &Verdict) -> Vec<Warning> {
+    let command = verdict.command;
+    let reason = verdict.reason.as_ref().map(|reason| format!(", because {reason}")).unwrap_or_default();
+    let warning = |stray: &&str| {
+        let message = format!("`{stray}` is not used: {command} installs from `{used}`{reason}");
+        let warning = Warning::new("project/stray-lockfile", message).with_hint(format!("delete `{stray}`"));
+        warning.at(Location::file(sources.dir.child(stray).as_str()))
+    };
+    present.iter().filter(|name| **name != used).map(warning).collect()
 }
 
-fn command_of(lockfile: &str) -> &'static str {
-    match lockfile {
-        "yarn.lock" => "yarn",
-        "pnpm-lock.yaml" => "pnpm",
-        "bun.lock" | "bun.lockb" => "bun",
-        _ => "npm",
+/// Warns of a lockfile that a frozen install refuses, or that lacks packages; decides whether the install is frozen.
+fn check_lockfile(sources: &PackageManagerSources<'_>, mut locked: Locked, warnings: &mut Vec<Warning>) -> Locked {
+    let (path, command) = (locked.path.clone(), locked.kind.command());
+    let place = || Location::file(path.as_str());
+    let stale = sources.stale(&locked);
+    if sources.unlocked && (locked.is_missing() || !stale.is_empty()) {
+        locked.install = LockfileUse::Unlocked;
+        let problem =
+            if locked.is_missing() { "there is no lockfile".to_owned() } else { format!("`{path}` is out of date") };
+        let message = format!("the image is not reproducible: {problem}, so every build installs the newest versions");
+        let hint = format!("run `{}` and commit the lockfile", write_command(command));
+        let place =
+            if locked.is_missing() { Location::file(sources.dir.child("package.json").as_str()) } else { place() };
+        warnings.push(Warning::new("project/unlocked", message).with_hint(hint).at(place));
+    } else if let Some(first) = stale.first() {
+        let more = match stale.len() - 1 {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        let (name, range) = (&first.name, &first.range);
+        let problem = match &first.locked {
+            Some(locked) => format!("`{locked}` for `{name}`, which does not satisfy `{range}`"),
+            None => format!("no entry for `{name}`, which is required as `{range}`"),
+        };
+        let message = format!("`{path}` is out of date: it has {problem} in `{}`{more}", first.manifest);
+        let hint = format!("run `{command} install` and commit the lockfile; a frozen install fails otherwise");
+        warnings.push(Warning::new("project/lockfile-out-of-date", message).with_hint(hint).at(place()));
+    }
+    if !locked.without_linux.is_empty() {
+        let names: Vec<String> = locked.without_linux.iter().map(|name| format!("`{name}`")).collect();
+        let message = format!("`{path}` has binaries for other systems, but none for Linux, of {}", names.join(", "));
+        let hint = format!("delete `node_modules` and `{path}`, run `npm install`, and commit the lockfile");
+        warnings.push(Warning::new("project/lockfile-without-linux", message).with_hint(hint).at(place()));
+    }
+    locked
+}
+
+/// The package manager that writes a lockfile where there is none.
+fn kind_without_lockfile(command: &str, request: Option<&VersionRequest>, has_berry_file: bool) -> PackageManagerKind {
+    let major = request.and_then(|request| Range::parse(&request.text)?.lowest()).map(|lowest| lowest.major);
+    let berry = major.map_or(has_berry_file, |major| major >= 2);
+    match command {
+        "pnpm" => PackageManagerKind::Pnpm,
+        "bun" => PackageManagerKind::Bun,
+        "yarn" if berry => PackageManagerKind::YarnBerry,
+        "yarn" => PackageManagerKind::YarnClassic,
+        _ => PackageManagerKind::Npm,
     }
 }
 
-/// The flag, then `packageManager`, then `devEngines.packageManager`.
-fn named(sources: &PackageManagerSources<'_>) -> Result<Option<NamedManager>, ProjectError> {
+fn new_lockfile(command: &str) -> &'static str {
+    match command {
+        "yarn" => "yarn.lock",
+        "pnpm" => "pnpm-lock.yaml",
+        "bun" => "bun.lock",
+        _ => "package-lock.json",
+    }
+}
+
+fn write_command(command: &str) -> &'static str {
+    match command {
+        "yarn" => "yarn install",
+        "pnpm" => "pnpm install --lockfile-only",
+        "bun" => "bun install --lockfile-only",
+        _ => "npm install --package-lock-only",
+    }
+}
+
+/// The flag, then `packageManager`, then `devEngines.packageManager`: of its entries the one that has a lockfile.
+fn named(sources: &PackageManagerSources<'_>, present: &[&str]) -> Result<Option<NamedManager>, ProjectError> {
     if let Some(requested) = sources.requested {
         let location = Location::file(sources.dir.child("package.json").as_str());
         return Ok(Some(NamedManager {
@@ -132,7 +182,10 @@ fn named(sources: &PackageManagerSources<'_>) -> Result<Option<NamedManager>, Pr
     }
     for manifest in &sources.manifests {
         let Some(first) = manifest.dev_package_manager.first() else { continue };
-        return known(sources, manifest, &first.name, &["devEngines", "packageManager"]).map(Some);
+        let keys = &["devEngines", "packageManager"];
+        let has_lockfile = |name: &str| present.iter().any(|file| command_of(file) == name);
+        let with_lockfile = manifest.dev_package_manager.iter().find(|engine| has_lockfile(&engine.name));
+        return known(sources, manifest, &with_lockfile.unwrap_or(first).name, keys).map(Some);
     }
     Ok(None)
 }
@@ -159,50 +212,20 @@ fn field_name(origin: &Origin) -> String {
     }
 }
 
-/// Without an explicit package manager the lockfile decides; if there are two, configuration files decide between them.
-fn by_lockfile(sources: &PackageManagerSources<'_>, present: &[&'static str]) -> Result<&'static str, ProjectError> {
-    let mut commands: Vec<&'static str> = present.iter().map(|name| command_of(name)).collect();
-    commands.dedup();
-    match commands.as_slice() {
-        [] => Ok("npm"),
-        [one] => Ok(one),
-        several => {
-            let mut signs = several.iter().copied().filter(|command| has_sign(sources, command));
-            if let (Some(one), None) = (signs.next(), signs.next()) {
-                return Ok(one);
-            }
-            let files = present.iter().map(|name| (*name).to_owned()).collect();
-            Err(ProjectError::TwoLockfiles { dir: sources.dir.clone(), files })
-        }
-    }
-}
-
-fn has_sign(sources: &PackageManagerSources<'_>, command: &str) -> bool {
-    let configuration: &[&str] = match command {
-        "yarn" => &[".yarnrc", ".yarnrc.yml"],
-        "pnpm" => &["pnpm-workspace.yaml", ".pnpmfile.cjs"],
-        "bun" => &["bunfig.toml"],
-        _ => &[],
-    };
-    let pinned =
-        |manifest: &&PackageJson| manifest.volta.contains_key(command) || manifest.engines.contains_key(command);
-    configuration.iter().any(|name| has(sources, name)) || sources.manifests.iter().any(pinned)
-}
-
 fn without_lockfile(
     sources: &PackageManagerSources<'_>,
     present: &[&str],
     named: Option<NamedManager>,
     command: &'static str,
 ) -> ProjectError {
-    let write = match command {
-        "yarn" => "yarn install",
-        "pnpm" => "pnpm install --lockfile-only",
-        "bun" => "bun install --lockfile-only",
-        _ => "npm install --package-lock-only",
-    };
+    let write = write_command(command);
     let (Some(other), Some(named)) = (present.first(), named) else {
-        return ProjectError::NoLockfile { manifest: sources.dir.child("package.json"), command: write.to_owned() };
+        let place = if sources.dir.is_root() { String::new() } else { format!(" in `{}`", sources.dir) };
+        return ProjectError::NoLockfile {
+            manifest: sources.dir.child("package.json"),
+            command: write.to_owned(),
+            place,
+        };
     };
     ProjectError::LockfileMismatch {
         location: Box::new(named.location),
@@ -213,42 +236,9 @@ fn without_lockfile(
     }
 }
 
-/// Yarn's committed release first (it is what runs), then the fields, most specific first.
-fn version_request(sources: &PackageManagerSources<'_>, choice: &PackageManagerChoice) -> Option<VersionRequest> {
-    if let Some(release) = choice.yarn.release.as_ref().filter(|_| choice.kind.value.command() == "yarn") {
-        return Some(release.clone());
-    }
-    let command = choice.kind.value.command();
-    let request = |manifest: &PackageJson, keys: &[&str], text: &str| VersionRequest {
-        text: text.trim().trim_start_matches('v').to_owned(),
-        origin: Origin::field(manifest.path.as_str(), &keys.join(".")),
-        location: manifest.place(sources.tree, keys),
-    };
-    let manifests = || sources.manifests.iter().copied();
-    let field = manifests().find_map(|manifest| {
-        let (name, version) = manifest.package_manager.as_deref()?.split_once('@')?;
-        // `pnpm@9.1.0+sha512.…`: the hash is for Corepack.
-        let version = version.split_once('+').map_or(version, |(version, _)| version);
-        (name == command).then(|| request(manifest, &["packageManager"], version))
-    });
-    let dev = || {
-        manifests().find_map(|manifest| {
-            let engine = manifest.dev_package_manager.iter().find(|engine| engine.name == command)?;
-            Some(request(manifest, &["devEngines", "packageManager"], engine.version.as_deref()?))
-        })
-    };
-    let map = |field: &'static str| {
-        manifests().find_map(|manifest| {
-            let map = if field == "volta" { &manifest.volta } else { &manifest.engines };
-            Some(request(manifest, &[field, command], map.get(command)?))
-        })
-    };
-    field.or_else(dev).or_else(|| map("volta")).or_else(|| map("engines"))
-}
-
 /// Refuses versions whose frozen install rejects or rewrites the lockfile.
 fn refuse_mismatch(choice: &PackageManagerChoice) -> Result<(), ProjectError> {
-    let Some(request) = &choice.request else { return Ok(()) };
+    let Some(request) = choice.request.as_ref().filter(|_| !choice.locked.is_missing()) else { return Ok(()) };
     let format = choice.locked.format.as_str();
     let major = request.exact().map(|version| version.major).or_else(|| request.text.parse().ok());
     let major = match (major, request.text.as_str()) {
@@ -279,9 +269,9 @@ fn refuse_mismatch(choice: &PackageManagerChoice) -> Result<(), ProjectError> {
 
 impl PackageManagerChoice {
     /// The Node.js version that the requested version needs; `None` when the version follows from Node.js.
-    pub fn node_floor(&self) -> Option<(String, (u64, u64, u64))> {
+    pub fn node_floor(&self) -> Option<(String, Version)> {
         let version = self.request.as_ref()?.exact()?;
-        let floor = package_manager_node_floor(self.kind.value, &version)?;
+        let floor = package_manager_node_floor(self.kind.value, &version)?.clone();
         Some((format!("{} {version}", self.kind.value.command()), floor))
     }
 
@@ -338,13 +328,13 @@ impl PackageManagerChoice {
         let kind = self.kind.value;
         let (stand_in, code, problem, hint) = match kind {
             PackageManagerKind::YarnBerry if self.yarn.path.is_none() && before(2, 4, 1) => (
-                known_versions(kind)[0],
+                2,
                 "project/yarn-not-published",
                 "is not on the npm registry".to_owned(),
                 "commit the release with `yarn set version`, or upgrade Yarn",
             ),
             PackageManagerKind::Pnpm if node_major >= 20 && before(7, 33, 0) => (
-                known_versions(kind)[1],
+                7,
                 "project/pnpm-too-old",
                 format!("does not run on Node.js {node_major}"),
                 "upgrade pnpm, or use Node.js 18",
@@ -352,40 +342,47 @@ impl PackageManagerChoice {
             _ => return Sourced::new(exact.to_string(), request.origin.clone()),
         };
         let command = kind.command();
+        let stand_in = known_versions(kind).iter().find(|known| known.version.major == stand_in);
+        let stand_in = stand_in.map_or_else(|| exact.clone(), |known| known.version.clone());
         let message = format!("{command} {exact} ({}) {problem}: using {stand_in}", request.origin);
         warnings.push(Warning::new(code, message).with_hint(hint).at(request.location.clone()));
-        Sourced::new(stand_in.to_owned(), Origin::Derived(format!("{command} {exact}, which {problem}")))
+        Sourced::new(stand_in.to_string(), Origin::Derived(format!("{command} {exact}, which {problem}")))
     }
 
     /// The version that installs from the lockfile (and is in the range); `None` for npm: the version bundled with Node.js.
     fn by_lockfile(&self, required: Option<(&Range, &Origin)>, node_major: u32) -> Option<Sourced<String>> {
         let kind = self.kind.value;
-        let line = NODE_LINES.iter().find(|line| line.major == node_major);
+        let line = node_line(node_major);
         let format = self.locked.format.as_str();
-        let newest = line.map_or((0, 0, 0), |line| line.newest);
-        let known = known_versions(kind).iter().filter_map(|text| Version::parse(text).ok());
-        let runs = |version: &Version| package_manager_node_floor(kind, version).is_none_or(|floor| floor <= newest);
-        let admitted = |version: &Version| required.is_none_or(|(range, _)| range.admits(version));
-        let usable: Vec<Version> = known.filter(|version| runs(version) && admitted(version)).collect();
-        let of_major = |major: u64| usable.iter().find(|version| version.major == major);
+        let runs = |floor: &Version| line.is_some_and(|line| floor <= line.newest());
+        let known = known_versions(kind).iter().filter(|known| known.node.as_ref().is_none_or(runs));
+        let admitted = |version: &&Version| required.is_none_or(|(range, _)| range.admits(version));
+        let usable: Vec<&Version> = known.map(|known| &known.version).filter(admitted).collect();
+        let of_major = |major: u64| usable.iter().find(|version| version.major == major).copied();
         let chosen = match kind {
             PackageManagerKind::Npm => {
-                let bundled = u64::from(line.map_or(0, |line| line.npm_major));
+                let bundled = line.map_or(0, |line| line.npm_major);
                 let fits =
                     required.is_none_or(|(range, _)| admits_major(range, bundled)) && (bundled > 6 || format != "3");
                 if fits {
                     return None;
                 }
-                usable.iter().rev().find(|version| version.major > 6)
+                let mut readable = usable.iter().filter(|version| version.major > 6);
+                // The nearest in the range: npm 12 runs no scripts of dependencies that the project does not allow.
+                let later = readable.clone().find(|version| required.is_some() && version.major > bundled);
+                later.or_else(|| readable.next_back()).copied()
             }
             PackageManagerKind::Pnpm => {
                 let majors = pnpm_majors(format);
                 let newer = if self.pnpm_settings && majors.contains(&10) { &[10, 11][..] } else { &[] };
                 newer.iter().chain(majors).find_map(|major| of_major(*major))
             }
+            PackageManagerKind::YarnBerry if format.parse().is_ok_and(|format: u32| format > 8) => {
+                usable.last().copied()
+            }
             PackageManagerKind::YarnBerry => of_major(berry_major(format)),
-            PackageManagerKind::Bun if format == "binary" => usable.first(),
-            PackageManagerKind::YarnClassic | PackageManagerKind::Bun => usable.last(),
+            PackageManagerKind::Bun if format == "binary" => usable.first().copied(),
+            PackageManagerKind::YarnClassic | PackageManagerKind::Bun => usable.last().copied(),
         };
         let origin = || match required {
             Some((_, origin)) => origin.clone(),
@@ -420,95 +417,6 @@ fn berry_major(format: &str) -> u64 {
         Ok(5..=7) => 3,
         _ => 4,
     }
-}
-
-/// Yarn's configuration.
-#[derive(Debug, Default)]
-pub(super) struct YarnConfig {
-    /// The release file, if it is committed.
-    pub path: Option<RelPath>,
-    /// Its version, from its file name.
-    pub release: Option<VersionRequest>,
-    pub linker: Option<YarnLinker>,
-    /// `cacheFolder`, or its default.
-    pub cache_folder: Option<String>,
-}
-
-/// `.yarnrc.yml` (Berry) and `.yarnrc` (Yarn 1): linker and committed release.
-pub(super) fn read_yarn_config(
-    tree: &SourceTree,
-    dir: &RelPath,
-    warnings: &mut Vec<Warning>,
-) -> Result<YarnConfig, ProjectError> {
-    let mut config = YarnConfig::default();
-    let path = dir.child(".yarnrc.yml");
-    if let Some(content) = text::read(tree, &path)? {
-        let values = text::parse_yaml(&path, content)?;
-        let string = |key: &str| match values.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(wrong_yarn_type(&path, content, key, "a string")),
-        };
-        config.linker = match string("nodeLinker")?.as_deref() {
-            None => None,
-            Some("node-modules") => Some(YarnLinker::NodeModules),
-            Some("pnp") => Some(YarnLinker::Pnp),
-            Some("pnpm") => Some(YarnLinker::Pnpm),
-            Some(_) => {
-                return Err(wrong_yarn_type(&path, content, "nodeLinker", "one of `node-modules`, `pnp`, `pnpm`"));
-            }
-        };
-        config.cache_folder = string("cacheFolder")?;
-        let release = string("yarnPath")?.map(|release| (release, line_of(content, "yarnPath")));
-        set_release(&mut config, tree, (&path, "yarnPath"), release, warnings);
-    }
-    let path = dir.child(".yarnrc");
-    if config.release.is_none()
-        && let Some(content) = text::read(tree, &path)?
-    {
-        let line = content.lines().position(|line| line.trim_start_matches('"').starts_with("yarn-path"));
-        let release = line.and_then(|at| {
-            let (_, value) = content.lines().nth(at)?.split_once(char::is_whitespace)?;
-            Some((value.trim().trim_matches('"').to_owned(), at + 1))
-        });
-        set_release(&mut config, tree, (&path, "yarn-path"), release, warnings);
-    }
-    Ok(config)
-}
-
-fn set_release(
-    config: &mut YarnConfig,
-    tree: &SourceTree,
-    (file, key): (&RelPath, &str),
-    release: Option<(String, usize)>,
-    warnings: &mut Vec<Warning>,
-) {
-    let Some((release, line)) = release else { return };
-    let location = Location::line(file.as_str(), line);
-    let path = file.parent().unwrap_or_default().join(&release).ok().filter(|path| tree.has_file(path));
-    if path.is_none() {
-        let message = format!("`{release}`, which `{file}` names as `{key}`, is not in the repository");
-        let hint = "commit the release, or remove the setting and pin Yarn with `packageManager`";
-        warnings.push(Warning::new("project/yarn-release-missing", message).with_hint(hint).at(location.clone()));
-    }
-    config.path = path;
-    // `yarn-4.5.0.cjs`, `yarn-1.22.19.js`, `yarn-berry.cjs`
-    let name = release.rsplit('/').next().unwrap_or_default();
-    let version = name.strip_prefix("yarn-").map(|rest| rest.trim_end_matches(".cjs").trim_end_matches(".js"));
-    config.release = version.filter(|version| parse_version(version).is_some()).map(|version| VersionRequest {
-        text: version.to_owned(),
-        origin: Origin::field(file.as_str(), key),
-        location,
-    });
-}
-
-fn wrong_yarn_type(path: &RelPath, content: &str, key: &str, expected: &'static str) -> ProjectError {
-    let location = Location::line(path.as_str(), line_of(content, key));
-    ProjectError::WrongType { location, field: key.to_owned(), expected }
-}
-
-fn line_of(content: &str, key: &str) -> usize {
-    content.lines().position(|line| line.starts_with(key)).map_or(1, |at| at + 1)
 }
 
 #[cfg(test)]

@@ -154,9 +154,23 @@ fn hyphen(from: &PartialVersion, to: &PartialVersion) -> Option<Vec<Comparator>>
     Some(list)
 }
 
+/// The operator at the beginning, and further signs.
+fn split_operator(signs: &str) -> (&str, &str) {
+    let operators = ["<=", ">=", "~>", "<", ">", "=", "~", "^"];
+    let length = operators.iter().find(|operator| signs.starts_with(**operator)).map_or(0, |operator| operator.len());
+    signs.split_at(length)
+}
+
 /// An operator with a version or a part of one.
 fn simple(operator: &str, version: &str) -> Option<Vec<Comparator>> {
+    let (operator, signs) = split_operator(operator);
     let partial = PartialVersion::parse(version)?;
+    // `==20` is `=20`, but npm refuses `==20.1.2`.
+    if !signs.is_empty()
+        && (!signs.chars().all(|c| c == '=') || (partial.patch.is_some() && !operator.starts_with(['~', '^'])))
+    {
+        return None;
+    }
     if partial.number_after_x && !operator.starts_with(['~', '^']) {
         return None;
     }

@@ -7,7 +7,7 @@ mod status;
 mod tests;
 mod work_tree;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::thread;
 
@@ -60,10 +60,31 @@ fn read_facts(
     head?;
     let index = index?;
     facts.tracked_env_files = index.env_files;
+    if full && !facts.shallow {
+        facts.lockfile_times = lockfile_times(git, &index.lockfiles);
+    }
     let status = status.and_then(|status| status.with_submodules(checkout, &index.gitlinks, opener));
     facts.dirty = status.as_ref().map_or(true, |status| status.dirty);
     let status = status.map(|status| facts.branch = status.branch);
     Ok((facts, status))
+}
+
+/// Lockfiles whose history is looked up; more than one in a folder is rare.
+const MOST_LOCKFILES: usize = 16;
+
+/// When each lockfile was last changed, seconds since the epoch; only those that share a folder. What git cannot say is left out.
+fn lockfile_times(git: &PrivateGit, lockfiles: &[String]) -> BTreeMap<String, i64> {
+    let mut by_folder: BTreeMap<&str, Vec<&String>> = BTreeMap::new();
+    for path in lockfiles {
+        by_folder.entry(path.rsplit_once('/').map_or("", |(folder, _)| folder)).or_default().push(path);
+    }
+    let shared = by_folder.into_values().filter(|paths| paths.len() > 1).flatten();
+    let time = |path: &String| {
+        let pathspec = format!(":(literal){path}");
+        let arguments = ["log", "-1", "--no-show-signature", "--format=%ct", "HEAD", "--", &pathspec];
+        String::from_utf8(git.run(&arguments, &[]).ok()?).ok()?.trim().parse().ok()
+    };
+    shared.take(MOST_LOCKFILES).filter_map(|path| Some((path.clone(), time(path)?))).collect()
 }
 
 /// The default branch of `origin`, else the branch that is checked out.
@@ -96,6 +117,9 @@ pub struct GitFacts {
     /// Paths of the environment files ([`crate::repo::is_environment_file`]) and of their templates that git tracks, relative to
     /// the source root.
     pub tracked_env_files: BTreeSet<String>,
+    /// When lockfiles that share a folder were last changed, in seconds since the epoch; empty in a shallow clone.
+    #[serde(skip)]
+    pub lockfile_times: BTreeMap<String, i64>,
 }
 
 impl GitFacts {

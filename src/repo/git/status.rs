@@ -15,6 +15,7 @@ use super::private::{CheckoutOpener, PrivateGit, TrustedCheckout};
 use super::work_tree::{GitError, is_top_level};
 use crate::repo::exclusions::{REPORT_FILES, is_environment_file};
 use crate::repo::lfs::{LARGEST_POINTER, LfsPointer};
+use crate::repo::texts::is_lockfile;
 
 /// Leaves `.nextdeploy/` out.
 const RECORDS: &str = ":(exclude,glob)**/.nextdeploy/**";
@@ -217,6 +218,7 @@ const GITLINK: &str = "160000";
 pub(super) struct GitIndex {
     /// Environment files.
     pub env_files: BTreeSet<String>,
+    pub lockfiles: Vec<String>,
     /// Submodules, and repositories that were added without becoming one.
     pub gitlinks: Vec<PathBuf>,
 }
@@ -238,6 +240,8 @@ impl GitIndex {
                 index.gitlinks.push(PathBuf::from(path));
             } else if path.rsplit('/').next().is_some_and(is_env_name) {
                 index.env_files.insert(path.to_owned());
+            } else if path.rsplit('/').next().is_some_and(is_lockfile) {
+                index.lockfiles.push(path.to_owned());
             }
         }
         index
@@ -280,9 +284,10 @@ mod tests {
     #[test]
     fn environment_files_and_gitlinks_are_found() {
         let index = GitIndex::parse(
-            b"100644 aa 0\t.env\x00100644 bb 0\tapps/web/.env.example\x00160000 cc 0\tlib\x00100644 dd 0\tsrc/env.ts\x00100644 ee 0\t.env\xff\0",
+            b"100644 aa 0\t.env\x00100644 bb 0\tapps/web/.env.example\x00160000 cc 0\tlib\x00100644 dd 0\tsrc/env.ts\x00100644 ff 0\tweb/yarn.lock\x00100644 ee 0\t.env\xff\0",
         );
         assert_eq!(Vec::from_iter(&index.env_files), [".env", "apps/web/.env.example"]);
         assert_eq!(index.gitlinks, [PathBuf::from("lib")]);
+        assert_eq!(index.lockfiles, ["web/yarn.lock"]);
     }
 }

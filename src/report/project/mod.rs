@@ -6,7 +6,8 @@ use crate::diagnostic::printable;
 use crate::image::plan::{CacheMount, ImageMode, ImagePlan, Libc, ManagerSetup, PlannedCommand, SystemPackage};
 use crate::origin::{Origin, Sourced};
 use crate::project::{
-    InstallNeeds, NextConfig, OutputMode, ProjectFacts, StartScript, StaticValue, Workspace, WorkspaceTool, YarnLinker,
+    InstallNeeds, LockfileUse, NextConfig, OutputMode, ProjectFacts, StartScript, StaticValue, Workspace,
+    WorkspaceTool, YarnLinker,
 };
 
 /// Most values listed for one fact.
@@ -79,7 +80,13 @@ fn project_facts(facts: &ProjectFacts) -> Vec<FactRow> {
         Some(_) => fact("package manager", &manager.value, &origin.to_string()),
         None => fact("package manager", format!("{}, bundled with Node.js", manager.value), &origin.to_string()),
     });
-    rows.push(fact("lockfile", format!("{}, version {}", facts.lockfile.path, facts.lockfile.format), ""));
+    rows.push(match (facts.lockfile.format.as_str(), facts.lockfile.install) {
+        ("none", _) => fact("lockfile", "none", ""),
+        (format, LockfileUse::Frozen) => fact("lockfile", format!("{}, version {format}", facts.lockfile.path), ""),
+        (format, LockfileUse::Unlocked) => {
+            fact("lockfile", format!("{}, version {format}, not frozen", facts.lockfile.path), "")
+        }
+    });
     rows.extend(manager.value.yarn_linker.map(|linker| fact("linker", linker_name(linker), "")));
     let routers = [("app", &facts.routers.app), ("pages", &facts.routers.pages)];
     let routers = routers.into_iter().filter_map(|(name, dir)| Some(format!("{name} in {}", dir.as_ref()?)));
@@ -91,7 +98,7 @@ fn project_facts(facts: &ProjectFacts) -> Vec<FactRow> {
 
 fn node(facts: &ProjectFacts) -> FactRow {
     let node = &facts.node.value;
-    let version = node.exact.clone().unwrap_or_else(|| node.major.to_string());
+    let version = node.version();
     // `engines.node` with `>=18` resolves to 22: the range is part of the reason.
     let origin = match &facts.node.origin {
         Origin::Default(_) => facts.node.origin.to_string(),
@@ -262,7 +269,7 @@ fn image_section(text: &mut String, plan: &ImagePlan) {
     if plan.base.build.value != plan.base.runtime.value {
         plan_line(text, "build base", &plan.base.build.value.to_string());
     }
-    plan_line(text, "Node.js", &plan.node_major.to_string());
+    plan_line(text, "Node.js", &plan.node.clone().map(|node| node.version()).to_string());
     plan_line(text, "Next.js", &plan.next_version.to_string());
     let mode = match plan.output.mode {
         ImageMode::Standalone => "standalone server",

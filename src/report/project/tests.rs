@@ -97,7 +97,7 @@ fn errors_of_a_project() {
         with(&apps),
         error_for(&apps, &named),
         with(&[("package.json", APP)]),
-        app(&[("yarn.lock", "# yarn lockfile v1\n")]),
+        app(&[("yarn.lock", "# yarn lockfile v1\nnext@15:\n  version \"15.5.9\"\n")]),
         with(&[("package.json", APP), ("package-lock.json", r#"{"lockfileVersion": 3, "packages": {}}"#)]),
         with(&[("package.json", APP), ("package-lock.json", old)]),
         with(&[

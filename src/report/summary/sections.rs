@@ -197,7 +197,7 @@ fn head_rows(summary: &Summary<'_>) -> Vec<(&'static str, String)> {
     if let (Some(facts), Some(plan)) = (summary.facts, summary.plan) {
         let built_with = [
             format!("Next.js {}", facts.next.value.text),
-            format!("Node.js {}", plan.node_major.value),
+            format!("Node.js {}", plan.node.value.version()),
             facts.package_manager.value.to_string(),
         ];
         rows.push(("Built with", built_with.map(|part| code(&part)).join(" · ")));

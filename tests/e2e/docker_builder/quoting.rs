@@ -9,8 +9,8 @@ use nextdeploy::image::dockerfile::{BuildContext, BuilderBackend, ContextContent
 use nextdeploy::image::plan::{ImagePlan, Inputs, plan_image};
 use nextdeploy::origin::{Origin, Sourced};
 use nextdeploy::project::{
-    BuildScript, InstallNeeds, Lockfile, NamedScript, NextConfig, NextVersion, NodeRequirement, PackageManager,
-    PackageManagerKind, ProjectFacts, Routers, StartScript, Workspace, WorkspacePackage,
+    BuildScript, InstallNeeds, Lockfile, LockfileUse, NamedScript, NextConfig, NextVersion, NodeRequirement,
+    PackageManager, PackageManagerKind, ProjectFacts, Routers, StartScript, Workspace, WorkspacePackage,
 };
 use nextdeploy::rel_path::RelPath;
 use nextdeploy::repo::ci::CiContext;
@@ -84,7 +84,7 @@ fn facts() -> ProjectFacts {
             yarn_path: None,
             yarn_linker: None,
         }),
-        lockfile: Lockfile { path: path("package-lock.json"), format: "3".to_owned() },
+        lockfile: Lockfile { path: path("package-lock.json"), format: "3".to_owned(), install: LockfileUse::Frozen },
         node: value(NodeRequirement { major: 22, exact: None, requested: "22".to_owned() }),
         next: value(NextVersion { major: 16, minor: 4, patch: 5, text: "16.4.5".to_owned() }),
         routers: Routers::default(),

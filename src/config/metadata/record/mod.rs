@@ -170,7 +170,7 @@ fn metadata(tree: &SourceTree, facts: &ProjectFacts, overrides: &Overrides) -> M
         next_version: facts.next.value.text.clone(),
         package_manager: manager.command().to_owned(),
         package_manager_version: facts.package_manager.value.version.as_ref().map(|version| version.value.clone()),
-        node_version: node.exact.clone().unwrap_or_else(|| node.major.to_string()),
+        node_version: node.version(),
         build_command: overrides.build_command.clone().unwrap_or_else(|| build_command(manager, facts)),
         start_command: overrides
             .start_command

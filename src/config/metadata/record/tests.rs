@@ -15,8 +15,8 @@ use crate::diagnostic::{Diagnostic, ExitCode};
 use crate::host::Environment;
 use crate::origin::{Origin, Sourced};
 use crate::project::{
-    BuildScript, InstallNeeds, Lockfile, NamedScript, NextConfig, NextVersion, NodeRequirement, OutputMode,
-    PackageManager, PackageManagerKind, ProjectFacts, Routers, StartScript, StaticValue,
+    BuildScript, InstallNeeds, Lockfile, LockfileUse, NamedScript, NextConfig, NextVersion, NodeRequirement,
+    OutputMode, PackageManager, PackageManagerKind, ProjectFacts, Routers, StartScript, StaticValue,
 };
 use crate::rel_path::RelPath;
 use crate::repo::{GitFacts, SourceTree};
@@ -56,7 +56,7 @@ fn facts() -> ProjectFacts {
             yarn_path: None,
             yarn_linker: None,
         }),
-        lockfile: Lockfile { path: path("pnpm-lock.yaml"), format: "9.0".into() },
+        lockfile: Lockfile { path: path("pnpm-lock.yaml"), format: "9.0".into(), install: LockfileUse::Frozen },
         node: from(NodeRequirement { major: 22, exact: None, requested: "22".into() }),
         next: from(NextVersion { major: 15, minor: 5, patch: 2, text: "15.5.2".into() }),
         routers: Routers { app: Some(path("apps/web/app")), pages: None, src_layout: false },
