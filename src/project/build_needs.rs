@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::package_json::PackageJson;
-use super::scripts::{ScriptCommand, commands};
+use super::scripts::{ScriptCommand, unwrapped};
 use crate::diagnostic::{Warning, shown};
 use crate::repo::{SourceTree, is_environment_file, is_environment_template};
 
@@ -34,7 +34,7 @@ pub(super) fn check(tree: &SourceTree, app: &PackageJson, source: BuildSource<'_
             None => warning,
         });
     };
-    let commands: Vec<ScriptCommand> = scripts.iter().flat_map(|script| commands(script)).collect();
+    let commands: Vec<ScriptCommand> = scripts.iter().flat_map(|script| unwrapped(script)).collect();
     let written: BTreeSet<&str> = commands.iter().filter_map(written_file).collect();
     let read = scripts.iter().flat_map(|script| named_files(script)).filter(|file| !written.contains(file));
     for file in read.collect::<BTreeSet<&str>>() {
@@ -83,7 +83,7 @@ fn reached<'m>(app: &'m PackageJson, source: BuildSource<'m>) -> Vec<&'m str> {
     let mut at = 0;
     while at < found.len() && found.len() < MOST_SCRIPTS {
         let called =
-            commands(found[at]).into_iter().flat_map(|command| called(&command)).filter_map(|name| script(&name));
+            unwrapped(found[at]).into_iter().flat_map(|command| called(&command)).filter_map(|name| script(&name));
         for script in called.collect::<Vec<_>>() {
             if !found.contains(&script) {
                 found.push(script);

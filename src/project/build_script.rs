@@ -173,7 +173,7 @@ fn git_call(command: &ScriptCommand) -> Option<String> {
     if command.program() == "git" {
         return (!command.optional).then(|| command.text());
     }
-    let texts = command.variables.iter().map(|(_, value)| value).chain(&command.words);
+    let texts = command.variables.iter().map(|variable| &variable.value).chain(&command.words);
     let calls =
         |text: &&String| ["$(git", "`git"].iter().any(|call| text.split_whitespace().any(|word| word.ends_with(call)));
     texts.into_iter().find(calls).map(|_| "git".to_owned())

@@ -1,7 +1,7 @@
 //! `.env*` files of the app and of the folder of its lockfile: paths, whether git tracks them, and the variables that Next.js loads for
 //! a production build.
 
-use super::dotenv::DotenvReader;
+use super::dotenv::{DotenvReader, DotenvVariable, parse};
 use super::error::ProjectError;
 use super::facts::DotenvFile;
 use super::text;
@@ -42,7 +42,7 @@ pub(super) fn detect(
             continue;
         }
         let tracked = tracked.is_some_and(|tracked| tracked.contains(path.as_str()));
-        files.push(DotenvFile { tracked, variables: Vec::new(), path });
+        files.push(DotenvFile { tracked, variables: Vec::new(), path, read_by_start: false });
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     // The order in which Next.js loads them; the second one may refer to the first (`@next/env` 12 to 16).
@@ -64,4 +64,33 @@ pub(super) fn detect(
         }
     }
     Ok(files)
+}
+
+/// Reads a tracked file that the start script names.
+pub(super) fn read_by_start(
+    tree: &SourceTree,
+    path: &RelPath,
+    files: &mut Vec<DotenvFile>,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), ProjectError> {
+    let Some(content) = text::read(tree, path)? else { return Ok(()) };
+    let variables = match parse(content) {
+        Ok(variables) => variables,
+        Err(error) if error.is_limit() => {
+            return Err(ProjectError::BeyondLimit { file: path.clone(), reason: error.to_string() });
+        }
+        Err(error) => {
+            let message = format!("`{path}`, which the start script reads, gives no values to the image: {error}");
+            let warning = Warning::new("project/env-file-unusable", message)
+                .with_hint("write `\\$` for a dollar sign, and correct references to the variable itself");
+            warnings.push(warning.at(Location::file(path.as_str())));
+            Vec::new()
+        }
+    };
+    let variable = |(name, value)| DotenvVariable { name, value, unknown: Vec::new() };
+    let variables = variables.into_iter().map(variable).collect();
+    files.retain(|file| file.path != *path);
+    files.push(DotenvFile { path: path.clone(), tracked: true, variables, read_by_start: true });
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The facts of a project, as plain values.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,14 @@ pub struct ProjectFacts {
     pub config: NextConfig,
     pub build: BuildScript,
     pub start: StartScript,
+    /// Variables that the start script sets, where their values are known.
+    pub start_environment: BTreeMap<String, Sourced<String>>,
+    /// Packages that `next.config` and a custom server import when they start.
+    #[serde(skip)]
+    pub server_imports: Vec<ServerImport>,
+    /// What the app and the root of its workspace declare.
+    #[serde(skip)]
+    pub declared: DeclaredPackages,
     /// Port named in the start script.
     pub port: Option<Sourced<u16>>,
     pub workspace: Option<Workspace>,
@@ -254,8 +262,25 @@ pub struct NamedScript {
 pub enum StartScript {
     /// No start script, or one that only runs `next start` or standalone's own `server.js`.
     Next,
-    /// Anything else: an Express server, a wrapper; with the script.
+    /// Anything else: an Express server, a wrapper; the script with what it runs, package managers and runners left out.
     Custom(Sourced<NamedScript>),
+}
+
+/// A package that a file needs when the server starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerImport {
+    pub package: String,
+    /// The first file that imports it.
+    pub file: RelPath,
+}
+
+/// Names of the packages that manifests declare.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeclaredPackages {
+    /// Part of a production install.
+    pub production: BTreeSet<String>,
+    /// Development dependencies that are nothing else.
+    pub development: BTreeSet<String>,
 }
 
 /// A repository with several packages.
@@ -405,9 +430,12 @@ pub struct DotenvFile {
     pub path: RelPath,
     /// git tracks it; always false outside a git work tree.
     pub tracked: bool,
-    /// Variables in file order, for tracked `.env` and `.env.production` of the app only.
+    /// Variables in file order, for tracked `.env` and `.env.production` of the app, and for files that the start script reads.
     #[serde(skip)]
     pub variables: Vec<DotenvVariable>,
+    /// The start script reads it, and Next.js does not.
+    #[serde(skip)]
+    pub read_by_start: bool,
 }
 
 /// A variable that the project names without a value.

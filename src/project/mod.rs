@@ -19,6 +19,7 @@ mod package_json;
 mod package_manager;
 mod releases;
 mod scripts;
+mod start;
 mod task_runner;
 mod text;
 mod tool_versions;
@@ -31,6 +32,7 @@ pub use dotenv::{DotenvVariable, PROCESS_VARIABLES};
 pub use error::ProjectError;
 pub use facts::*;
 pub use releases::{DISTROLESS_LINES, bundled_npm};
+pub(crate) use scripts::started_programs;
 pub use text::line_of_key;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +53,7 @@ use lockfile::Locked;
 use node::{NodeFloor, NodeSources};
 use package_json::{PackageJson, PackageJsonCache};
 use package_manager::{PackageManagerChoice, PackageManagerSources};
+use start::StartInputs;
 use task_runner::BuiltApp;
 use tool_versions::VersionFolder;
 use version::{Range, Version, parse_version};
@@ -103,16 +106,21 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
     let extensions = read.page_extensions.as_deref();
     let places = next::MiddlewarePlaces { tree, dir: &next_dir, routers: &routers, next: &next.value, extensions };
     let middleware = places.find(&mut warnings);
-    let start = scripts::start(tree, app)?;
+    let config = read.config.file.as_ref();
+    let start = start::start(StartInputs { tree, manifest: app, next: &next.value, next_dir: &next_dir, config })?;
     warnings.extend(start.warnings);
     if start.script == StartScript::Next && read.config.output.value() != Some(&OutputMode::Export) {
         let needed = needed_folders(&install_dir, workspace.as_ref());
         warnings.extend(next::check_tracing(&next_dir, &read.config, &needed));
     }
+    let reader = DotenvReader::new(Grammar::of(&next.value), &options.variables, &PROCESS_VARIABLES);
+    let mut env_files = env_files::detect(tree, &next_dir, &install_dir, reader, &mut warnings)?;
+    for path in &start.env_files {
+        env_files::read_by_start(tree, path, &mut env_files, &mut warnings)?;
+    }
     let field = |value: &Option<String>, name| {
         value.clone().map(|value| Sourced::new(value, Origin::field(app.path.as_str(), name)))
     };
-    let reader = DotenvReader::new(Grammar::of(&next.value), &options.variables, &PROCESS_VARIABLES);
     let own_dockerfile = [app_dir, &RelPath::root()].map(|dir| dir.child("Dockerfile"));
     Ok(ProjectFacts {
         version: field(&app.version, "version"),
@@ -125,7 +133,7 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
         },
         package_manager: choice.finish(node.value.major, &mut warnings),
         middleware,
-        env_files: env_files::detect(tree, &next_dir, &install_dir, reader, &mut warnings)?,
+        env_files,
         wanted_variables: wanted::detect(tree, &next_dir, &[&next_dir, app_dir, &install_dir]),
         own_dockerfile: own_dockerfile.into_iter().find(|path| tree.has_file(path)),
         node,
@@ -135,6 +143,9 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
         build: build.script,
         next_dir,
         start: start.script,
+        start_environment: start.environment,
+        server_imports: start.imports,
+        declared: package_json::declared(&distinct(&root, app)),
         port: start.port,
         workspace,
         install,

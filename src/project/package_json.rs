@@ -3,7 +3,7 @@
 //! Reads only the fields that detection uses; a field of the wrong type is an error that names it.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -13,6 +13,7 @@ use crate::rel_path::RelPath;
 use crate::repo::SourceTree;
 
 use super::error::ProjectError;
+use super::facts::DeclaredPackages;
 use super::text::{self, Fields};
 
 /// One `package.json`.
@@ -154,6 +155,17 @@ impl PackageJson {
             _ => Location::file(self.path.as_str()),
         }
     }
+}
+
+/// The packages that a production install of these manifests has, and those that it leaves out.
+pub(super) fn declared(manifests: &[&PackageJson]) -> DeclaredPackages {
+    let names = |of: fn(&PackageJson) -> &BTreeMap<String, String>| {
+        manifests.iter().flat_map(move |manifest| of(manifest).keys().cloned())
+    };
+    let mut production: BTreeSet<String> = names(|manifest| &manifest.dependencies).collect();
+    production.extend(names(|manifest| &manifest.optional_dependencies));
+    let development = names(|manifest| &manifest.dev_dependencies).filter(|name| !production.contains(name)).collect();
+    DeclaredPackages { production, development }
 }
 
 fn dev_engines(fields: &Fields<'_>, key: &'static str) -> Result<Vec<DevEngine>, ProjectError> {

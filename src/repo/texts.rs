@@ -182,33 +182,11 @@ fn is_read(path: &str) -> bool {
             | ".env.production"
             | ".gitmodules"
             | ".gitattributes"
-    ) || is_next_config(name)
-        || is_middleware(name)
-        || is_prisma_config(path)
-        || is_pnpmfile(name)
+    ) || (name.starts_with(".env.") && !name.contains("local"))
         || is_environment_template(name)
-        || is_environment_schema(name)
         || is_ci_definition(path)
         || VERSION_FILES.iter().any(|file| path == *file || ends_with_path(path, file))
-}
-
-/// `middleware.*` and `proxy.*`, which Next.js reads in one folder only.
-fn is_middleware(name: &str) -> bool {
-    let rest = name.strip_prefix("middleware.").or_else(|| name.strip_prefix("proxy."));
-    rest.is_some_and(|rest| matches!(rest.rsplit('.').next(), Some("js" | "jsx" | "ts" | "tsx")))
-}
-
-/// Where Prisma looks for its configuration.
-fn is_prisma_config(path: &str) -> bool {
-    let after = |start| path.rsplit('/').next().and_then(|name| name.strip_prefix(start));
-    let extension = after("prisma.config.").or_else(|| after("prisma.").filter(|_| path.contains(".config/prisma.")));
-    extension.is_some_and(|extension| matches!(extension, "js" | "mjs" | "cjs" | "ts" | "mts" | "cts"))
-}
-
-/// Its usual names; a project may choose another one.
-fn is_pnpmfile(name: &str) -> bool {
-    let extension = name.trim_start_matches('.').strip_prefix("pnpmfile.");
-    extension.is_some_and(|extension| matches!(extension, "js" | "cjs" | "mjs"))
+        || is_code(name)
 }
 
 /// Endings of source files that check variables with a schema; the last parts of `env.mjs`, `env.server.ts`, `server-env.ts`.
@@ -245,8 +223,10 @@ pub fn is_ci_definition(path: &str) -> bool {
     CI_DEFINITIONS.contains(&path) || (in_workflows && matches!(extension, "yml" | "yaml"))
 }
 
-fn is_next_config(name: &str) -> bool {
-    name.strip_prefix("next.config.").is_some_and(|extension| matches!(extension, "js" | "mjs" | "cjs" | "ts" | "mts"))
+/// `next.config.*`, and what a custom server imports.
+fn is_code(name: &str) -> bool {
+    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    matches!(extension, "js" | "mjs" | "cjs" | "ts" | "mts" | "cts" | "tsx" | "jsx")
 }
 
 #[cfg(test)]
@@ -260,7 +240,8 @@ mod tests {
             "apps/web/package.json",
             "bun.lockb",
             "apps/web/next.config.mts",
-            ".env.production",
+            ".env.staging",
+            "src/index.ts",
             "prisma.config.ts",
             "web/.config/prisma.ts",
             ".pnpmfile.cjs",
@@ -271,10 +252,9 @@ mod tests {
         for path in [
             "node_modules/a/package.json",
             "a/node_modules/b/.npmrc",
-            "src/index.ts",
             ".env.local",
+            "src/index.css",
             "next.config.json",
-            "prisma/prisma.ts",
         ] {
             assert!(!is_read(path), "{path}");
         }

@@ -36,6 +36,7 @@ cases! {
     bun_next16_pages: "bun-next16-pages",
     npm_next15_export: "npm-next15-export",
     npm_next14_custom_server: "npm-next14-custom-server",
+    npm_next14_server_tsx: "npm-next14-server-tsx",
     pnpm_turbo_next16: "pnpm-turbo-next16",
     npm_workspaces_next15: "npm-workspaces-next15",
 }

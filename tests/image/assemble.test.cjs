@@ -69,7 +69,7 @@ function run(t, files, changes, key) {
   const root = folder(t)
   write(root, typeof files === 'function' ? files(root) : files)
   if (key) write(root, { key })
-  const places = { root: `${root}/app`, production: `${root}/prod/app`, out: `${root}/out`, key: `${root}/key`, cgroup: `${root}/cgroup` }
+  const places = { root: `${root}/app`, production: `${root}/prod/app`, out: `${root}/out`, key: `${root}/key`, cgroup: `${root}/cgroup`, programs: `${root}/programs` }
   const document = assemble(plan(changes), places)
   const layers = LAYERS.reduce((all, layer) => Object.assign(all, { [layer]: tree(`${root}/out/${layer}`) }), {})
   return { root, places, layers, document, union: Object.assign({}, ...LAYERS.map((layer) => layers[layer])) }
@@ -338,6 +338,13 @@ test('a custom server: its sources with production dependencies', (t) => {
   assert.ok(!Object.keys(result.union).some((file) => /cache\/|standalone|\.env|\.npmrc/.test(file)))
   assert.deepStrictEqual([result.document.mode, result.document.command], ['server', ['tsx', 'server.ts']])
   assert.ok(fs.existsSync(`${result.root}/app/.next/cache/webpack/0.pack`), 'a mounted build cache is left alone')
+})
+
+test('a server that Bun runs: the program is where the launcher looks for programs', (t) => {
+  const files = { 'programs/bun': { link: '../lib/bun.exe' }, 'lib/bun.exe': { exec: 'bun' }, 'prod/app/node_modules/hono/index.js': 'hono' }
+  const result = run(t, built('', files), { outputMode: 'server', startCommand: ['bun', 'server.ts'], addedProgram: 'bun' })
+  assert.strictEqual(result.layers.node_modules['app/node_modules/.bin/bun'], 'bun')
+  assert.strictEqual(fs.statSync(`${result.root}/out/node_modules/app/node_modules/.bin/bun`).mode & 0o777, 0o755)
 })
 
 for (const [name, files, changes, message, hint] of [

@@ -106,6 +106,22 @@ test('keeps the handler of Next.js before 14.1, which exits at once, until reque
   assert.strictEqual((await app.exit).code, 0)
 })
 
+for (const command of [
+  ['node', '--require', './first.js', 'server.js'],
+  ['NODE_OPTIONS=--require ./first.js', 'node', 'server.js'],
+  ['NODE_OPTIONS=--require ./first.js', 'tool'],
+]) {
+  test(`runs ${command.join(' ')} with what it loads first, in a process of its own`, async (t) => {
+    const tool = { exec: '#!/usr/bin/env node\n' + COMMON + `process.on('SIGTERM', () => process.exit(5))` }
+    const files = { 'server.js': COMMON + `process.on('SIGTERM', () => process.exit(5))`, 'first.js': 'process.env.EXTRA = (process.env.EXTRA || "") + "first"', 'node_modules/.bin/tool': tool }
+    const app = await launch(t, { mode: 'server', command }, files, { env: { NODE_OPTIONS: '--no-warnings' }, wait: true })
+    const seen = JSON.parse((await get(app.port, '/')).body)
+    assert.strictEqual(seen.extra, 'first')
+    app.child.kill('SIGTERM')
+    assert.strictEqual((await app.exit).code, 5)
+  })
+}
+
 test('an uncaught exception ends the process as in Node.js', async (t) => {
   const app = await launch(t, { entry: 'server.js' }, { 'server.js': `throw new Error('broken on purpose')` }, { wait: false })
   const { code, output } = await app.exit

@@ -24,7 +24,8 @@ fn read_by_build<'i>(inputs: Inputs<'i>, sent: &SentSources<'_>) -> impl Iterato
         inputs.facts.env_files.iter().find(|file| file.path == path)
     });
     let policy = policy(inputs);
-    of_app.filter(move |file| file.tracked && policy != EnvFilePolicy::Strip && sent.has(&file.path))
+    let by_start = inputs.facts.env_files.iter().filter(|file| file.read_by_start);
+    of_app.chain(by_start).filter(move |file| file.tracked && policy != EnvFilePolicy::Strip && sent.has(&file.path))
 }
 
 fn policy(inputs: Inputs<'_>) -> EnvFilePolicy {
@@ -171,7 +172,7 @@ fn kept_secrets(file: &DotenvFile) -> Option<Warning> {
     })
 }
 
-fn secrets_in_file(file: &str, names: &[&str]) -> Warning {
+pub(super) fn secrets_in_file(file: &str, names: &[&str]) -> Warning {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     let flags: Vec<String> = names.iter().map(|name| format!("--env {name}")).collect();
     Warning::new(

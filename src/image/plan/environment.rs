@@ -46,6 +46,7 @@ pub(super) fn plan_environment(
         build: BTreeMap::new(),
         secrets: BTreeMap::new(),
     };
+    environment.take_start_script(inputs, warnings);
     for (name, value) in &inputs.settings.build_env_values {
         let is_of_app = !FIXED.contains(&name.as_str()) && !is_of_process(name);
         if is_of_app && is_variable_name(name) && !env_files::sets(inputs, sent, name) {
@@ -173,6 +174,33 @@ impl PlannedEnvironment {
 
     fn add_secret(&mut self, id: &str, use_as: SecretUse, value: SecretValue) {
         self.secrets.insert(id.to_owned(), PlannedSecret { id: id.to_owned(), use_as, value });
+    }
+}
+
+impl PlannedEnvironment {
+    /// Literals of the start script, which a container can override.
+    fn take_start_script(&mut self, inputs: Inputs<'_>, warnings: &mut Vec<Warning>) {
+        let is_manager = |word: &String| matches!(word.as_str(), "npm" | "yarn" | "pnpm" | "bun");
+        let replaced =
+            inputs.settings.start_command.as_ref().is_some_and(|command| !command.value.iter().any(is_manager));
+        let mut secret_looking: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for (name, value) in inputs.facts.start_environment.iter().filter(|_| !replaced) {
+            if FIXED.contains(&name.as_str()) || value.value.contains('\0') {
+                continue;
+            }
+            if secret_look(name, &value.value).is_none() {
+                self.image.insert(name.clone(), value.clone());
+            } else if !inputs.settings.env.contains_key(name) {
+                secret_looking
+                    .entry(match &value.origin {
+                        Origin::File(file) => file.clone(),
+                        other => other.to_string(),
+                    })
+                    .or_default()
+                    .push(name);
+            }
+        }
+        warnings.extend(secret_looking.iter().map(|(file, names)| env_files::secrets_in_file(file, names)));
     }
 }
 

@@ -100,6 +100,15 @@ diagnostics! {
         #[hint("use `--base slim`, or `--build-package` if only the build needs the package")]
         PackagesInDistroless { package: String, origin: String },
 
+        #[error(
+            "the start command `{}` ({origin}) runs `{}`, which neither the image nor the dependencies of the app have",
+            printable(command),
+            printable(program)
+        )]
+        #[code("plan/program-not-in-image")]
+        #[hints(vec![missing_program_hint(program, package)])]
+        ProgramNotInImage { program: String, command: String, origin: String, package: String },
+
         #[error("the start command ({origin}) is empty")]
         #[code("plan/empty-start-command")]
         #[hint("name a program, such as `node server.js`")]
@@ -121,6 +130,21 @@ fn distroless_lines() -> String {
     let lines = DISTROLESS_LINES.map(|line| line.to_string());
     let (last, others) = lines.split_last().expect("the list is not empty");
     format!("{} or {last}", others.join(", "))
+}
+
+fn missing_program_hint(program: &str, package: &str) -> String {
+    let program = printable(program);
+    match program.as_str() {
+        "npm" | "npx" | "pnpm" | "yarn" => {
+            "name what the package manager starts, such as `node server.js`, with `--start-command`".to_owned()
+        }
+        "bash" => "use `sh`, or `--base slim`".to_owned(),
+        "bun" => "start the server with `node`, or let Bun install the dependencies (`bun.lock`)".to_owned(),
+        _ => format!(
+            "add `{}` to `dependencies`, add a package of the distribution with `--package`, or set another command with `--start-command`",
+            printable(package)
+        ),
+    }
 }
 
 fn no_tags_hint(rules: &[String]) -> String {

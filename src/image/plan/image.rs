@@ -201,6 +201,8 @@ pub struct OutputPlan {
     pub sharp: Option<&'static str>,
     /// `.env` files stay in the image.
     pub keep_env_files: bool,
+    /// A program of the build stages that the start command needs.
+    pub added_program: Option<&'static str>,
 }
 
 /// What the image serves.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::image::{CacheMount, CacheSharing, ImageMode, Inputs, InstallPlan, ManagerSetup, PlannedSecret, SecretUse};
 use super::install_scripts;
 use super::lifecycle::plan_lifecycle;
+use super::server::{self, NeededPackage};
 use crate::diagnostic::Warning;
 use crate::project::{LockfileUse, PackageManager, PackageManagerKind as Kind};
 use crate::rel_path::RelPath;
@@ -14,7 +15,7 @@ const STORE: &str = "/var/cache/nextdeploy";
 
 pub(super) fn plan_install(
     inputs: Inputs<'_>,
-    mode: ImageMode,
+    server: (ImageMode, &[NeededPackage]),
     secrets: &BTreeMap<String, PlannedSecret>,
     warnings: &mut Vec<Warning>,
 ) -> InstallPlan {
@@ -32,7 +33,7 @@ pub(super) fn plan_install(
         npmrc: facts.install.config_files.contains(&npmrc).then_some(npmrc),
         environment: environment(inputs),
         command: command(manager, facts.lockfile.install),
-        production_command: plan_production(inputs, mode, warnings),
+        production_command: plan_production(inputs, server, warnings),
         cache: store(manager),
         manifests: manifests.cloned().collect(),
         copied_manifests: facts.install.copied_manifests.clone(),
@@ -105,8 +106,19 @@ fn unlocked_command(kind: Kind) -> &'static str {
 
 /// A second install without development dependencies. Not possible when scripts change the first one (patches, generated
 /// clients), because the tools that do so are development dependencies themselves.
-fn plan_production(inputs: Inputs<'_>, mode: ImageMode, warnings: &mut Vec<Warning>) -> Option<Vec<String>> {
+fn plan_production(
+    inputs: Inputs<'_>,
+    (mode, needs): (ImageMode, &[NeededPackage]),
+    warnings: &mut Vec<Warning>,
+) -> Option<Vec<String>> {
     if mode != ImageMode::Server {
+        return None;
+    }
+    if !needs.is_empty() {
+        let message = format!("the image keeps all development dependencies, as it needs {}", server::list(needs));
+        let names: Vec<String> = needs.iter().map(|need| format!("`{}`", need.package)).collect();
+        let hint = format!("move {} to `dependencies` for a smaller image", names.join(", "));
+        warnings.push(Warning::new("plan/development-dependencies-kept", message).with_hint(hint));
         return None;
     }
     let manager = &inputs.facts.package_manager.value;

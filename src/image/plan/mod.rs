@@ -17,6 +17,7 @@ mod output;
 #[cfg(test)]
 pub(crate) mod sample;
 mod secret_looking;
+mod server;
 mod sources;
 mod system_packages;
 mod tags;
@@ -47,7 +48,8 @@ pub fn plan_image(inputs: Inputs<'_>) -> Result<ImagePlan, PlanError> {
     sources::check(inputs, &sent, &mut warnings)?;
     let environment = environment::plan_environment(inputs, &sent, &mut warnings)?;
     let missing_variables = missing::plan_missing(inputs, &sent, &environment, &mut warnings);
-    let install = install::plan_install(inputs, output.mode, &environment.secrets, &mut warnings);
+    let needs = server::plan_needs(inputs, &output, &base)?;
+    let install = install::plan_install(inputs, (output.mode, &needs), &environment.secrets, &mut warnings);
     let build = build::plan_build(inputs, &environment, &mut warnings);
     let own_labels = tags::render_labels(inputs)?;
     let labels = identity::plan_labels(inputs, &base, names.version, own_labels)?;

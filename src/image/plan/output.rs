@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::PlanError;
 use super::image::{BaseFlavour, BasePlan, ImageMode, Inputs, Libc, OutputPlan, RuntimePlan};
+use super::server;
 use crate::config::settings::{EnvFilePolicy, EnvValue};
 use crate::diagnostic::Warning;
 use crate::image_ref::ImageRef;
@@ -115,8 +116,21 @@ pub(super) fn plan_output(
     if let Some(command) = &start_command {
         check_shell(command, base)?;
     }
+    let runs_bun = start_command.as_ref().is_some_and(|command| server::runs_bun(inputs, &command.value));
+    if runs_bun {
+        let message = "the image contains Bun (about 90 MB), which the start command runs";
+        let hint = "start the server with `node` if it uses no API of Bun";
+        warnings.push(Warning::new("plan/bun-in-image", message).with_hint(hint));
+    }
     let keep = inputs.settings.env_files.as_ref().is_some_and(|policy| policy.value == EnvFilePolicy::Keep);
-    Ok(OutputPlan { mode, reason, start_command, sharp: plan_sharp(inputs, mode, warnings), keep_env_files: keep })
+    Ok(OutputPlan {
+        mode,
+        reason,
+        start_command,
+        sharp: plan_sharp(inputs, mode, warnings),
+        keep_env_files: keep,
+        added_program: runs_bun.then_some("bun"),
+    })
 }
 
 fn plan_mode(inputs: Inputs<'_>, start: Option<&Sourced<Vec<String>>>) -> Result<(ImageMode, String), PlanError> {

@@ -1,5 +1,7 @@
 //! Facts of small projects, for the tests of planning and rendering.
 
+use std::collections::BTreeMap;
+
 use super::{ImagePlan, Inputs, PlanError, plan_image};
 use crate::config::settings::{EnvScope, EnvSetting, EnvValue, PublishSettings, Settings};
 use crate::origin::{Origin, Sourced};
@@ -151,6 +153,9 @@ fn facts(kind: PackageManagerKind, version: Option<&str>, lockfile: &str, next: 
         config: NextConfig::default(),
         build: BuildScript { script: Some(from_file(script, "package.json#scripts.build")), bundler_flag: None },
         start: StartScript::Next,
+        start_environment: BTreeMap::new(),
+        server_imports: Vec::new(),
+        declared: DeclaredPackages::default(),
         port: None,
         workspace: None,
         install: InstallNeeds { manifests: vec![path("package.json")], ..InstallNeeds::default() },

@@ -94,6 +94,75 @@ fn start_scripts_run_without_the_package_manager() {
     assert_eq!(mode(&["node", "other.js"]), ImageMode::Server);
 }
 
+/// The warning, or the error, of a custom server whose packages are declared like this.
+#[track_caller]
+fn check_server(command: &str, development: &[&str], production: &[&str], expected: &str) {
+    let mut sample = Sample::npm();
+    sample.facts.start = custom_start(command);
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    sample.facts.declared = DeclaredPackages { production: names(production), development: names(development) };
+    sample.facts.server_imports = vec![ServerImport { package: "@next/mdx".to_owned(), file: path("next.config.mjs") }];
+    let found = match sample.try_plan() {
+        Ok(plan) => {
+            assert_eq!(plan.install.production_command.is_none(), !plan.warnings.is_empty(), "{command}");
+            plan.warnings.first().map(|warning| warning.message.clone()).unwrap_or_default()
+        }
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(found, expected, "{command}");
+}
+
+#[test]
+fn servers_keep_the_development_dependencies_that_they_need() {
+    let kept = "the image keeps all development dependencies, as it needs";
+    check_server("node server.js", &["eslint"], &["next", "@next/mdx"], "");
+    check_server("tsx server.ts", &[], &["tsx"], "");
+    check_server("tsx server.ts", &["tsx"], &["next"], &format!("{kept} `tsx` (run by the start command)"));
+    check_server(
+        "tsc && exec node server.js",
+        &["typescript"],
+        &[],
+        &format!("{kept} `typescript` (run by the start command)"),
+    );
+    check_server("pm2-runtime server.js", &[], &["pm2"], "");
+    let imported = format!("{kept} `@next/mdx` (imported by `next.config.mjs`)");
+    check_server("node server.js", &["@next/mdx"], &["next"], &imported);
+    check_server("node server.js", &["next"], &[], &format!("{kept} `next` (the server itself)"));
+    for (command, program) in [("bun server.ts", "bun"), ("pnpm -r start", "pnpm"), ("tsx server.ts", "tsx")] {
+        let problem = "which neither the image nor the dependencies of the app have";
+        let origin = "from `package.json#scripts.start`";
+        check_server(
+            command,
+            &[],
+            &[],
+            &format!("the start command `{command}` ({origin}) runs `{program}`, {problem}"),
+        );
+    }
+}
+
+#[test]
+fn bun_runs_servers_of_projects_that_it_installs() {
+    let mut sample = Sample::new("bun", Some("1.3.11"), "16.4.5");
+    sample.facts.start = custom_start("bun server.ts");
+    let plan = sample.plan();
+    assert_eq!((plan.output.added_program, codes(&plan)), (Some("bun"), vec!["plan/bun-in-image"]));
+}
+
+#[test]
+fn variables_of_the_start_script_are_in_the_image() {
+    let mut sample = Sample::npm();
+    let origin = |value: &str| from_file(value.to_owned(), "package.json#scripts.start");
+    let variables = [("KEEP_ALIVE_TIMEOUT", "70000"), ("API_SECRET", "hush-hush-hush"), ("NODE_ENV", "staging")];
+    sample.facts.start_environment = variables.map(|(name, value)| (name.to_owned(), origin(value))).into();
+    sample.facts.env_files =
+        vec![DotenvFile { read_by_start: true, ..env_file("env/.env.eu", true, &[("REGION", "eu")]) }];
+    let plan = sample.plan();
+    assert_eq!(image_value(&plan, "KEEP_ALIVE_TIMEOUT"), Some("70000"));
+    assert_eq!(image_value(&plan, "REGION"), Some("eu"));
+    assert_eq!((image_value(&plan, "API_SECRET"), image_value(&plan, "NODE_ENV")), (None, Some("production")));
+    assert_eq!(codes(&plan), ["plan/secret-in-env-file"]);
+}
+
 #[test]
 fn old_next_versions_get_an_image_optimiser() {
     assert_eq!(Sample::new("npm", None, "14.2.35").plan().output.sharp, Some("0.33.5"));
@@ -164,7 +233,8 @@ fn env_file(name: &str, tracked: bool, variables: &[(&str, &str)]) -> DotenvFile
         value: (*value).to_owned(),
         unknown: Vec::new(),
     };
-    DotenvFile { path: path(name), tracked, variables: variables.iter().map(variable).collect() }
+    let variables = variables.iter().map(variable).collect();
+    DotenvFile { path: path(name), tracked, variables, read_by_start: false }
 }
 
 #[test]

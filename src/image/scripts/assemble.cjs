@@ -11,7 +11,7 @@
 //         /prod/app/**/node_modules   production dependencies (mode "server" only; else those of /app are taken)
 //         /nextdeploy/plan.json       schemaVersion 1: appDir, nextDir, outputMode "standalone"|"export"|"server"|"unknown",
 //                                     startCommand [argv]|null, basePath, port, healthPath, libc "glibc"|"musl",
-//                                     nextVersion, keepEnvFiles, env {K:V}, buildIdSalt, sourceDateEpoch seconds|null
+//                                     nextVersion, keepEnvFiles, addedProgram name|null, env {K:V}, buildIdSalt, sourceDateEpoch seconds|null
 //         /run/secrets/nextdeploy-key any bytes, optional: Next.js' keys are derived from it
 //   out   /out/{node_modules,server,static,keys}/app/…   four trees whose union is the image's /app
 //         /out/server/nextdeploy/run.json                what launcher.cjs reads
@@ -32,6 +32,7 @@ const PLACES = {
   production: '/prod/app',
   out: '/out',
   key: '/run/secrets/nextdeploy-key',
+  programs: '/opt/nextdeploy/bin',
   cgroup: '/sys/fs/cgroup',
 }
 const LAYERS = ['node_modules', 'server', 'static', 'keys']
@@ -219,7 +220,15 @@ function assembleServer(plan, places, build) {
   trimDependencies(plan, production, () => false)
   separateDependencies(production, path.join(places.out, 'node_modules/app'))
   removeInstallState(path.join(places.out, 'node_modules/app'))
+  if (plan.addedProgram) addProgram(plan.addedProgram, places)
   return { cwd: inImage(plan.appDir), command: plan.startCommand, distDir }
+}
+
+/** A program that came with the package manager, where the launcher looks for programs. */
+function addProgram(name, places) {
+  const target = path.join(places.out, 'node_modules/app/node_modules/.bin', name)
+  fs.mkdirSync(path.dirname(target), { recursive: true })
+  if (!fs.existsSync(target)) fs.copyFileSync(fs.realpathSync(path.join(places.programs, name)), target)
 }
 
 function inImage(...parts) {

@@ -86,23 +86,32 @@ function runInProcess(file, args) {
  */
 function resolveCommand(command, cwd) {
   const argv = command.slice()
+  // Options of Node.js hold for a new process only, and add to those of the container.
+  let options = false
   while (argv.length > 1 && (/^\w+=/.test(argv[0]) || /^(cross-env|env)$/.test(argv[0]))) {
     const [name, ...value] = argv.shift().split('=')
-    if (value.length && process.env[name] === undefined) process.env[name] = value.join('=')
+    const given = process.env[name]
+    if (name === 'NODE_OPTIONS') options = Boolean((process.env[name] = [given, value.join('=')].filter(Boolean).join(' ')))
+    else if (value.length && given === undefined) process.env[name] = value.join('=')
   }
-  if (argv[0] === 'node' && argv[1] && !argv[1].startsWith('-')) return [path.resolve(cwd, argv[1]), argv.slice(2)]
+  if (argv[0] === 'node' && (options || String(argv[1]).startsWith('-'))) return [null, [process.execPath].concat(argv.slice(1))]
+  if (argv[0] === 'node' && argv[1]) return [path.resolve(cwd, argv[1]), argv.slice(2)]
   const places = []
   for (let place = cwd; place !== path.dirname(place); place = path.dirname(place)) places.push(path.join(place, 'node_modules/.bin'))
   const program = argv[0] === 'next' ? nextBinary(cwd) : nodeProgram(places.map((place) => path.join(place, argv[0])).find(fs.existsSync))
-  if (program) return [program, argv.slice(1)]
+  if (program) return options ? [null, [process.execPath, program].concat(argv.slice(1))] : [program, argv.slice(1)]
   process.env.PATH = places.concat(process.env.PATH || []).join(path.delimiter)
   return [null, argv]
 }
 
 /** The JavaScript behind a link in `node_modules/.bin`: it needs neither `env`, which an image may lack, nor a child. */
 function nodeProgram(bin) {
-  const text = bin && fs.readFileSync(bin, 'latin1')
-  return text && /^#!\S*[/ ](env )?node\s*\n/.test(text) ? fs.realpathSync(bin) : null
+  if (!bin) return null
+  const start = Buffer.alloc(128)
+  const file = fs.openSync(bin, 'r')
+  fs.readSync(file, start, 0, start.length, 0)
+  fs.closeSync(file)
+  return /^#!\S*[/ ](env )?node\s*\n/.test(start.toString('latin1')) ? fs.realpathSync(bin) : null
 }
 
 function nextBinary(cwd) {

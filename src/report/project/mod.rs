@@ -124,7 +124,7 @@ fn scripts(facts: &ProjectFacts) -> Vec<FactRow> {
     }
     rows.extend(facts.build.bundler_flag.as_ref().map(|flag| fact("bundler", flag, "")));
     match &facts.start {
-        StartScript::Next => rows.push(fact("start", "the Next.js server", "")),
+        StartScript::Next => rows.push(fact("start", "the server of Next.js", "")),
         StartScript::Custom(script) => {
             rows.push(fact("start", &script.value.command, &format!("{}, a custom server", script.origin)));
         }

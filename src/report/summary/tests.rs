@@ -64,6 +64,7 @@ impl SampleRun {
                 value: "Shop".to_owned(),
                 unknown: Vec::new(),
             }],
+            read_by_start: false,
         }];
         let plan = sample.plan();
         let id = |text: &str| format!("sha256:{}", text.repeat(32));

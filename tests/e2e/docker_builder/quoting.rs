@@ -92,6 +92,9 @@ fn facts() -> ProjectFacts {
         config: NextConfig::default(),
         build: BuildScript { script: Some(value(script("build; touch 'owned\""))), bundler_flag: None },
         start: StartScript::Next,
+        start_environment: std::collections::BTreeMap::new(),
+        server_imports: Vec::new(),
+        declared: nextdeploy::project::DeclaredPackages::default(),
         port: None,
         workspace: Some(Workspace {
             declared_in: path("package.json"),

@@ -15,8 +15,8 @@ use crate::diagnostic::{Diagnostic, ExitCode};
 use crate::host::Environment;
 use crate::origin::{Origin, Sourced};
 use crate::project::{
-    BuildScript, InstallNeeds, Lockfile, LockfileUse, NamedScript, NextConfig, NextVersion, NodeRequirement,
-    OutputMode, PackageManager, PackageManagerKind, ProjectFacts, Routers, StartScript, StaticValue,
+    BuildScript, DeclaredPackages, InstallNeeds, Lockfile, LockfileUse, NamedScript, NextConfig, NextVersion,
+    NodeRequirement, OutputMode, PackageManager, PackageManagerKind, ProjectFacts, Routers, StartScript, StaticValue,
 };
 use crate::rel_path::RelPath;
 use crate::repo::{GitFacts, SourceTree};
@@ -68,6 +68,9 @@ fn facts() -> ProjectFacts {
         },
         build: BuildScript { script: Some(from(script)), bundler_flag: None },
         start: StartScript::Next,
+        start_environment: BTreeMap::new(),
+        server_imports: Vec::new(),
+        declared: DeclaredPackages::default(),
         port: None,
         workspace: None,
         install: InstallNeeds { manifests: vec![path("package.json")], ..InstallNeeds::default() },
