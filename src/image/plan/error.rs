@@ -84,13 +84,13 @@ diagnostics! {
 
         #[error(
             "the start command `{}` ({origin}) cannot run: `output: 'export'` produces files only, no server",
-            printable(command)
+            shown(command)
         )]
         #[code("plan/start-command-with-export")]
         #[hint("remove the start command, or remove `output: 'export'` from next.config")]
         StartCommandWithExport { command: String, origin: String },
 
-        #[error("the start command `{}` ({origin}) needs a shell, and distroless images have none", printable(command))]
+        #[error("the start command `{}` ({origin}) needs a shell, and distroless images have none", shown(command))]
         #[code("plan/shell-in-distroless")]
         #[hint("start the server with `node FILE`, or use `--base slim`")]
         ShellInDistroless { command: String, origin: String },
@@ -102,8 +102,8 @@ diagnostics! {
 
         #[error(
             "the start command `{}` ({origin}) runs `{}`, which neither the image nor the dependencies of the app have",
-            printable(command),
-            printable(program)
+            shown(command),
+            shown(program)
         )]
         #[code("plan/program-not-in-image")]
         #[hints(vec![missing_program_hint(program, package)])]
