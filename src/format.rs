@@ -17,6 +17,16 @@ pub fn joined<T: fmt::Display>(items: &[T], separator: &str) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(separator)
 }
 
+/// A command as it would be typed into a shell.
+pub fn command_line(words: &[String]) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:=@,+%".contains(c);
+    let quoted = words.iter().map(|word| {
+        let needs_quotes = word.is_empty() || !word.chars().all(plain);
+        if needs_quotes { format!("'{}'", word.replace('\'', "'\\''")) } else { word.clone() }
+    });
+    quoted.collect::<Vec<_>>().join(" ")
+}
+
 /// One line of untrusted output, without secrets, that can neither move the cursor nor begin another line: of escape sequences only
 /// colours are kept (and reset at the end), other control and direction characters are removed, and of a line that overwrites itself with
 /// carriage returns the last state is kept.
@@ -131,6 +141,12 @@ pub fn columns(heading: &[&str], rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_keep_their_words() {
+        let words = ["A=1", "sh", "-c", "it's && b", ""].map(str::to_owned);
+        assert_eq!(command_line(&words), "A=1 sh -c 'it'\\''s && b' ''");
+    }
 
     #[test]
     fn untrusted_lines_keep_only_colours() {

@@ -4,6 +4,8 @@
 //! `next build DIR` makes `DIR` the project of Next.js: routes, `next.config`, `public`, environment files and output are there, while
 //! scripts and dependencies stay those of the package.
 
+use std::collections::BTreeMap;
+
 use super::facts::{BuildScript, LifecycleScript, NextVersion, Routers};
 use super::package_json::PackageJson;
 use super::scripts::{ScriptCommand, follow, named};
@@ -130,6 +132,21 @@ fn unused_scripts(tree: &SourceTree, manifest: &PackageJson) -> Option<Warning> 
 }
 
 impl BuildDetection {
+    /// Variables of `next build`: those that are given to the build, and those that the script sets.
+    pub fn variables(&self, given: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let mut variables = given.clone();
+        let next_build = self.commands.iter().find(|command| arguments_of(command, "build").is_some());
+        for set in next_build.into_iter().flat_map(|command| &command.variables) {
+            match set.literal() {
+                // A default: `MODE=${MODE:-standalone}`.
+                Some(_) if set.value.starts_with("${") && given.contains_key(&set.name) => {}
+                Some(value) => drop(variables.insert(set.name.clone(), value.to_owned())),
+                None => drop(variables.remove(&set.name)),
+            }
+        }
+        variables
+    }
+
     /// What the build cannot do.
     pub fn impossible(&self, next: &NextVersion, routers: &Routers) -> Vec<Warning> {
         let of = |code, message: String, hint: &str| {
@@ -252,6 +269,23 @@ mod tests {
         assert_eq!(bundler("prisma generate && npm run b").as_deref(), Some("--turbopack"));
         assert_eq!(bundler("pnpm next build --webpack").as_deref(), Some("--webpack"));
         assert_eq!(bundler("next build"), None);
+    }
+
+    #[test]
+    fn the_script_sets_variables_of_the_build() {
+        let variables = |script: &str| {
+            let scripts = [("build".to_owned(), script.to_owned())].into();
+            let manifest = PackageJson { scripts, ..PackageJson::default() };
+            let tree = SourceTree::from_texts([("package.json", "{}")]);
+            let given = [("A".to_owned(), "given".to_owned())].into();
+            let found = detect(&tree, &manifest, None, &mut Vec::new()).variables(&given);
+            found.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(variables("next build"), "A=given");
+        assert_eq!(variables("yarn mask && cross-env MODE=standalone A=b next build"), "A=b MODE=standalone");
+        assert_eq!(variables("export MODE='a b' && next build"), "A=given MODE=a b");
+        assert_eq!(variables("A=${A:-x} B=${B:-x} next build"), "A=given B=x");
+        assert_eq!(variables("A=$X next build && B=1 next-sitemap"), "");
     }
 
     #[test]

@@ -98,7 +98,8 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
     build_needs::check(tree, app, build_source(options, &build.script), &mut warnings);
     checkout::check(tree, app_dir, workspace.as_ref(), &mut warnings);
 
-    let read = next_config::detect(tree, &next_dir, &next.value, &mut warnings)?;
+    let read =
+        next_config::detect(tree, &next_dir, (&next.value, &build.variables(&options.variables)), &mut warnings)?;
     warnings.extend(read.warning);
     let has_app_router = has_app_router(&next.value, read.app_dir);
     let routers = next::routers(tree, &next_dir, (&next.value, has_app_router), &mut warnings);

@@ -7,6 +7,7 @@ use super::image::{BaseFlavour, BasePlan, ImageMode, Inputs, Libc, OutputPlan, R
 use super::server;
 use crate::config::settings::{EnvFilePolicy, EnvValue};
 use crate::diagnostic::Warning;
+use crate::format::command_line;
 use crate::image_ref::ImageRef;
 use crate::origin::{Origin, Sourced};
 use crate::project::{DISTROLESS_LINES, NodeRequirement, OutputMode, StartScript, StaticValue};
@@ -139,7 +140,7 @@ fn plan_mode(inputs: Inputs<'_>, start: Option<&Sourced<Vec<String>>>) -> Result
         // A start script such as `serve out` is replaced by the launcher; an explicit start command is a conflict.
         if let Some(requested) = inputs.settings.start_command.as_ref().filter(|_| start.is_some()) {
             return Err(PlanError::StartCommandWithExport {
-                command: requested.value.join(" "),
+                command: command_line(&requested.value),
                 origin: requested.origin.to_string(),
             });
         }
@@ -148,7 +149,7 @@ fn plan_mode(inputs: Inputs<'_>, start: Option<&Sourced<Vec<String>>>) -> Result
     if let Some(start) = start {
         return Ok((
             ImageMode::Server,
-            format!("the app is started with `{}` ({})", start.value.join(" "), start.origin),
+            format!("the app is started with `{}` ({})", command_line(&start.value), start.origin),
         ));
     }
     let next = &inputs.facts.next.value;

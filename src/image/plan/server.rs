@@ -3,6 +3,7 @@
 
 use super::error::PlanError;
 use super::image::{BaseFlavour, BasePlan, ImageMode, Inputs, OutputPlan};
+use crate::format::command_line;
 use crate::project::{PackageManagerKind, started_programs};
 
 /// A development dependency that the server needs.
@@ -79,7 +80,7 @@ pub(super) fn plan_needs(
                         .last()
                         .filter(|_| command.value.len() == 3 && command.value[1] == "-c")
                         .cloned()
-                        .unwrap_or_else(|| command.value.join(" ")),
+                        .unwrap_or_else(|| command_line(&command.value)),
                     origin: command.origin.to_string(),
                     package: packages_of(&program)[0].to_owned(),
                     program,

@@ -13,6 +13,7 @@ use oxc_ast::ast::{
 };
 use oxc_span::GetSpan;
 
+use super::Surroundings;
 use super::value::{FunctionNode, JsValue, ListBuilder, Object, ObjectId, ScopeId, UnknownReason};
 
 const MAX_STEPS: u32 = 50_000;
@@ -35,8 +36,7 @@ pub(super) struct VariableScope<'a> {
 pub(super) struct Evaluator<'a, 'f> {
     pub heap: Vec<Object<'a>>,
     pub scopes: Vec<VariableScope<'a>>,
-    /// Whether a module exists, by its path relative to the configuration.
-    pub module_exists: &'f dyn Fn(&str) -> bool,
+    pub surroundings: Surroundings<'f>,
     /// What `module.exports` or `export default` is.
     pub exported: Option<JsValue<'a>>,
     /// Set inside a branch that may not be taken: assignments add alternatives.
@@ -60,11 +60,11 @@ struct EvaluationBudget {
 }
 
 impl<'a, 'f> Evaluator<'a, 'f> {
-    pub fn new(module_exists: &'f dyn Fn(&str) -> bool) -> Self {
+    pub fn new(surroundings: Surroundings<'f>) -> Self {
         Self {
             heap: Vec::new(),
             scopes: vec![VariableScope::default()],
-            module_exists,
+            surroundings,
             exported: None,
             uncertain: None,
             looping: false,
@@ -188,7 +188,9 @@ impl<'a, 'f> Evaluator<'a, 'f> {
     /// Importing a relative module that does not exist throws, which configurations catch to make it optional.
     pub fn import(&self, module: &JsValue<'a>, offset: u32) -> JsValue<'a> {
         match module {
-            JsValue::Text(name) if name.starts_with('.') && !(self.module_exists)(name) => JsValue::Undefined,
+            JsValue::Text(name) if name.starts_with('.') && !(self.surroundings.module_exists)(name) => {
+                JsValue::Undefined
+            }
             JsValue::Text(name) => JsValue::Import((&**name).into(), "*".into()),
             other => JsValue::Unknown(other.why(offset)),
         }
@@ -453,7 +455,10 @@ impl<'a> Evaluator<'a, '_> {
             JsValue::Process if name == "env" => JsValue::Env,
             // `next build` sets it before it reads the configuration.
             JsValue::Env if name == "NODE_ENV" => JsValue::text("production", offset),
-            JsValue::Env => JsValue::unknown(format!("it depends on the environment variable `{name}`"), offset),
+            JsValue::Env => match self.surroundings.variables.get(name) {
+                Some(value) => JsValue::text(value, offset),
+                None => JsValue::unknown(format!("it depends on the environment variable `{name}`"), offset),
+            },
             JsValue::Import(module, _) if &**module == "next/constants" => phase(name, offset),
             JsValue::Import(module, _) => JsValue::Import(Rc::clone(module), name.into()),
             JsValue::Undefined | JsValue::Null => JsValue::Undefined,

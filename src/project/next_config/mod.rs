@@ -9,6 +9,8 @@ mod nesting;
 mod run;
 mod value;
 
+use std::collections::BTreeMap;
+
 use oxc_allocator::Allocator;
 use oxc_parser::Parser;
 use oxc_span::SourceType;
@@ -42,11 +44,20 @@ pub(super) struct EvaluatedConfig {
     pub warning: Option<Warning>,
 }
 
-/// Reads the configuration that Next.js of this version would use.
+/// What the evaluation knows besides the file.
+#[derive(Clone, Copy)]
+pub(super) struct Surroundings<'a> {
+    /// Whether a relative import can be resolved.
+    pub module_exists: &'a (dyn Fn(&str) -> bool + Sync),
+    /// Variables of the build.
+    pub variables: &'a BTreeMap<String, String>,
+}
+
+/// Reads the configuration that Next.js of this version would use in a build with these variables.
 pub(super) fn detect(
     tree: &SourceTree,
     dir: &RelPath,
-    next: &NextVersion,
+    (next, variables): (&NextVersion, &BTreeMap<String, String>),
     warnings: &mut Vec<Warning>,
 ) -> Result<EvaluatedConfig, ProjectError> {
     // Next.js looks in the folders above, too (`findUp` in `loadConfig`).
@@ -64,7 +75,7 @@ pub(super) fn detect(
                 .iter()
                 .any(|ext| tree.has_file(&folder.child(&format!("{name}{ext}"))))
     };
-    let mut read = parse(&path, content, next, &exists)?;
+    let mut read = parse(&path, content, next, Surroundings { module_exists: &exists, variables })?;
     let levels = relative(&folder, dir).split('/').filter(|part| !part.is_empty()).count();
     if let StaticValue::Value(root) = &mut read.config.output_file_tracing_root
         && !root.value.starts_with('/')
@@ -75,17 +86,17 @@ pub(super) fn detect(
     Ok(read)
 }
 
-/// Reads the text of a configuration; `module_exists` says whether a relative import can be resolved.
+/// Reads the text of a configuration.
 pub(super) fn parse(
     path: &RelPath,
     content: &str,
     next: &NextVersion,
-    module_exists: &(dyn Fn(&str) -> bool + Sync),
+    surroundings: Surroundings<'_>,
 ) -> Result<EvaluatedConfig, ProjectError> {
     if content.len() > MAX_SIZE {
         return Err(ProjectError::TooLarge { file: path.clone(), size: content.len() as u64 });
     }
-    on_own_stack(path, content, next, module_exists)
+    on_own_stack(path, content, next, surroundings)
 }
 
 fn choose(tree: &SourceTree, dir: &RelPath, next: &NextVersion, warnings: &mut Vec<Warning>) -> Option<RelPath> {
@@ -122,12 +133,12 @@ fn on_own_stack(
     path: &RelPath,
     content: &str,
     next: &NextVersion,
-    module_exists: &(dyn Fn(&str) -> bool + Sync),
+    surroundings: Surroundings<'_>,
 ) -> Result<EvaluatedConfig, ProjectError> {
     let unreadable = |reason: String| ProjectError::Unreadable { file: path.clone(), reason };
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK).name("next.config".to_owned());
-        let work = thread.spawn_scoped(scope, || host::guarded(|| read(path, content, next, module_exists)));
+        let work = thread.spawn_scoped(scope, || host::guarded(|| read(path, content, next, surroundings)));
         let work = work.map_err(|error| unreadable(error.to_string()))?;
         work.join().ok().flatten().ok_or_else(|| unreadable("the parser failed".to_owned()))?
     })
@@ -137,7 +148,7 @@ fn read(
     path: &RelPath,
     content: &str,
     next: &NextVersion,
-    module_exists: &(dyn Fn(&str) -> bool + Sync),
+    surroundings: Surroundings<'_>,
 ) -> Result<EvaluatedConfig, ProjectError> {
     let malformed = |offset: usize, message: String| ProjectError::Malformed {
         location: Location::at_offset(path.as_str(), content, offset),
@@ -159,8 +170,7 @@ fn read(
         let offset = error.labels.first().map_or(0, oxc_span::LabeledSpan::offset);
         return Err(malformed(offset as usize, error.message.to_string()));
     }
-    let exists = |module: &str| module_exists(module);
-    let mut evaluator = Evaluator::new(&exists);
+    let mut evaluator = Evaluator::new(surroundings);
     evaluator.run_program(&parsed.program);
     let config = configuration(&mut evaluator, content);
     Ok(Options { evaluator: &evaluator, config, path, content }.read(next))

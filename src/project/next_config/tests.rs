@@ -6,7 +6,9 @@ use crate::project::facts::OutputMode;
 fn read_as(name: &str, content: &str, major: u32) -> Result<NextConfig, String> {
     let next = NextVersion { major, minor: 0, patch: 0, text: format!("{major}.0.0") };
     let path = RelPath::new(name).unwrap();
-    match parse(&path, content, &next, &|module| module != "./missing") {
+    let variables = [("GIVEN".to_owned(), "/given".to_owned())].into();
+    let surroundings = Surroundings { module_exists: &|module| module != "./missing", variables: &variables };
+    match parse(&path, content, &next, surroundings) {
         Ok(read) => Ok(read.config),
         Err(error) => {
             let place = crate::diagnostic::Diagnostic::location(&error).map(|place| place.to_string());
@@ -130,7 +132,14 @@ fn spreads_and_variables() {
 fn an_unknown_output_is_a_warning_at_its_line() {
     let warning = |content: &str| {
         let next = NextVersion { major: 16, minor: 0, patch: 0, text: "16.0.0".to_owned() };
-        parse(&RelPath::new("next.config.mjs").unwrap(), content, &next, &|_| true).unwrap().warning
+        parse(
+            &RelPath::new("next.config.mjs").unwrap(),
+            content,
+            &next,
+            Surroundings { module_exists: &|_| true, variables: &BTreeMap::new() },
+        )
+        .unwrap()
+        .warning
     };
     let found = warning("export default {\n  basePath: '/a',\n  output: 'standalon',\n}").unwrap();
     assert_eq!(
@@ -145,6 +154,7 @@ fn an_unknown_output_is_a_warning_at_its_line() {
 
 #[test]
 fn values_from_outside_are_unknown() {
+    assert_eq!(show(&read("export default { basePath: process.env.GIVEN ?? '' }").base_path), "\"/given\"");
     output("export default {\n output: process.env.MODE }", "line 2: it depends on the environment variable `MODE`");
     output(
         "export default {\n output: process.env.STATIC ? 'export' : 'standalone' }",
@@ -329,7 +339,7 @@ fn a_configuration_above_the_folder_counts() {
     let next = NextVersion { major: 15, minor: 0, patch: 0, text: "15.0.0".to_owned() };
     let detected = |dir: &str, files: &[(&str, &str)]| {
         let tree = SourceTree::from_texts(files.iter().copied());
-        detect(&tree, &RelPath::new(dir).unwrap(), &next, &mut Vec::new()).unwrap().config
+        detect(&tree, &RelPath::new(dir).unwrap(), (&next, &BTreeMap::new()), &mut Vec::new()).unwrap().config
     };
     let above = detected("a/b", &files);
     assert_eq!(

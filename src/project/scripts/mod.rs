@@ -6,7 +6,7 @@
 mod runners;
 mod shell;
 
-pub(super) use shell::{EnvSource, KEYWORDS, ScriptCommand, commands, default_of, expands};
+pub(super) use shell::{Assignment, EnvSource, KEYWORDS, ScriptCommand, commands, default_of, expands};
 
 use super::facts::NamedScript;
 use super::package_json::PackageJson;
@@ -169,6 +169,15 @@ impl Follower<'_> {
         last.after.push_str(&caller.after);
         Ok(())
     }
+}
+
+/// The most commands of one runner that are followed.
+const MAX_PARALLEL: usize = 32;
+
+/// The commands behind one that starts several at the same time (`concurrently`, `run-p`); nothing for other programs.
+pub(super) fn parallel(manifest: &PackageJson, command: &ScriptCommand) -> Vec<ScriptCommand> {
+    let texts = runners::parallel(command);
+    texts.iter().take(MAX_PARALLEL).flat_map(|text| follow(manifest, text)).collect()
 }
 
 /// The commands of a script without runners; calls of other scripts are left.

@@ -26,15 +26,89 @@ pub(super) fn resolve(command: &mut ScriptCommand, has_script: &dyn Fn(&str) -> 
             wrapper.unwrap(command);
             continue;
         }
-        let is_shell = matches!(command.program(), "sh" | "bash" | "dash" | "ash");
-        if is_shell && command.word(1) == "-c" && command.words.len() == 3 {
-            return Call::Text(command.word(2).to_owned());
+        if let Some(text) = shell_text(command) {
+            return Call::Text(text.to_owned());
         }
         match manager_call(command, has_script, package) {
             ManagerCall::Program(at) if at > 0 => command.skip(at),
             ManagerCall::Program(_) => return Call::Command,
             ManagerCall::Script(call) => return call,
         }
+    }
+}
+
+/// The script of `sh -c "…"`, `bash -lc "…"`; what follows it is for `$0`, `$1`, ….
+fn shell_text(command: &ScriptCommand) -> Option<&str> {
+    let is_shell = matches!(command.program(), "sh" | "bash" | "dash" | "ash" | "zsh");
+    let is_flags = |word: &str| word.strip_prefix('-').is_some_and(|f| f.bytes().all(|b| b.is_ascii_alphabetic()));
+    let at = command.words.iter().skip(1).take_while(|word| is_flags(word)).count();
+    let text = command.word(at + 1);
+    let has_command = is_shell && command.words[1..].iter().take(at).any(|flags| flags.contains('c'));
+    (has_command && !text.is_empty() && (command.words.len() == at + 2 || !text.contains('$'))).then_some(text)
+}
+
+/// What a runner of several commands starts at the same time, each as the text of a script; nothing for other programs.
+pub(super) fn parallel(command: &ScriptCommand) -> Vec<String> {
+    let script = |name: &str| format!("{} {name}", if name.contains('*') { "run-s" } else { "npm run" });
+    let words = |valued: &[&str]| {
+        let mut found = Vec::new();
+        let mut at = 1;
+        while at < command.words.len() {
+            let start = flags(&command.words, at, valued);
+            found.extend(command.words.get(start).cloned());
+            at = start + 1;
+        }
+        found
+    };
+    match command.program() {
+        "run-p" | "npm-run-all" | "npm-run-all2" if !is_sequence(command) => {
+            words(&["--max-parallel"]).iter().map(|name| script(name)).collect()
+        }
+        "concurrently" => {
+            let text = |word: String| match word.split_once(':') {
+                Some(("npm" | "pnpm" | "yarn" | "bun" | "node", name)) => script(name),
+                _ => word,
+            };
+            words(CONCURRENTLY).into_iter().map(text).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Options of `concurrently` with a value.
+const CONCURRENTLY: &[&str] = &[
+    "-n",
+    "--names",
+    "--name-separator",
+    "-c",
+    "--prefix-colors",
+    "-p",
+    "--prefix",
+    "-l",
+    "--prefix-length",
+    "-t",
+    "--timestamp-format",
+    "-m",
+    "--max-processes",
+    "-s",
+    "--success",
+    "--hide",
+    "--restart-tries",
+    "--restart-after",
+    "--kill-signal",
+    "--ks",
+    "--default-input-target",
+    "--cwd",
+];
+
+/// True when `run-s` or `npm-run-all` runs one script after the other.
+fn is_sequence(command: &ScriptCommand) -> bool {
+    match command.program() {
+        "run-s" => true,
+        "npm-run-all" | "npm-run-all2" => {
+            !command.words.iter().any(|word| matches!(word.as_str(), "-p" | "--parallel"))
+        }
+        _ => false,
     }
 }
 
@@ -209,7 +283,7 @@ fn manager_call(command: &mut ScriptCommand, has_script: &dyn Fn(&str) -> bool, 
     match (command.program(), command.word(1)) {
         ("node", "--run") => return script(command.word(2), 3),
         ("node", flag) if flag.starts_with("--run=") => return script(&flag["--run=".len()..], 2),
-        ("run-s" | "npm-run-all" | "npm-run-all2", first) if !matches!(first, "-p" | "--parallel") => {
+        _ if is_sequence(command) => {
             let names = command.words[1..].iter().filter(|word| !word.starts_with('-'));
             return ManagerCall::Script(Call::Scripts(names.cloned().collect()));
         }
@@ -345,7 +419,27 @@ mod tests {
         for script in ["pnpm --filter api start", "npm -w api run prod", "yarn --cwd api prod", "pnpm install"] {
             check(script, script);
         }
-        check("sh -c 'a && b'", "text a && b");
+        for script in ["sh -c 'a && b'", "/bin/bash -lc 'a && b'", "sh -e -c 'a && b' --", "exec bash -ec \"a && b\""] {
+            check(script, "text a && b");
+        }
+        check("sh -c 'a $1' b", "sh -c 'a $1' b");
+        check("sh start.sh", "sh start.sh");
+    }
+
+    #[test]
+    fn commands_at_the_same_time() {
+        let of = |script: &str| parallel(&shell::commands(script)[0]).join(", ");
+        assert_eq!(
+            of("concurrently -k -n web,jobs -c blue \"next start -p 80\" npm:jobs"),
+            "next start -p 80, npm run jobs"
+        );
+        assert_eq!(of("concurrently --names=a 'pnpm:watch:*' \"yarn b\""), "run-s watch:*, yarn b");
+        assert_eq!(of("run-p -l web jobs:*"), "npm run web, run-s jobs:*");
+        assert_eq!(of("npm-run-all --parallel web jobs"), "npm run web, npm run jobs");
+        assert_eq!(of("npm-run-all clean -p web jobs"), "npm run clean, npm run web, npm run jobs");
+        for script in ["npm-run-all web jobs", "run-s web", "next start", "run-p"] {
+            assert_eq!(of(script), "", "{script}");
+        }
     }
 
     #[test]

@@ -69,8 +69,9 @@ pub(in crate::project) fn default_of(text: &str) -> Option<(&str, &str)> {
 }
 
 impl ScriptCommand {
+    /// The command as it is written, without variables.
     pub fn text(&self) -> String {
-        self.words.join(" ")
+        self.spelled.join(" ")
     }
 
     pub fn word(&self, at: usize) -> &str {
@@ -350,7 +351,7 @@ mod tests {
                 let folder = command.folder.as_deref().unwrap_or("?");
                 let folder = if folder.is_empty() { String::new() } else { format!("[{folder}] ") };
                 let before = if command.before.is_empty() { String::new() } else { format!("{} ", command.before) };
-                format!("{before}{folder}{}{}", variables.collect::<String>(), command.text())
+                format!("{before}{folder}{}{}", variables.collect::<String>(), command.words.join(" "))
             })
             .collect();
         assert_eq!(texts, expected, "{script}");

@@ -40,10 +40,10 @@ pub(super) fn of_server(
     let compiled = manifest.scripts.get("build").is_some_and(|script| script.contains("tsc"));
     for command in commands {
         let Some(Ok(dir)) = command.folder.as_deref().map(|folder| manifest.dir.join(folder)) else { continue };
-        if matches!(command.program(), "node" | "bun" | "tsx") {
-            for module in node::parse(command).modules {
-                trace.import(&module, &manifest.path, &dir);
-            }
+        let runtime = matches!(command.program(), "node" | "bun" | "tsx").then(|| node::parse(command));
+        let preloads = command.variables.iter().filter_map(node::of_variable).chain(runtime);
+        for module in preloads.flat_map(|options| options.modules) {
+            trace.import(&module, &manifest.path, &dir);
         }
         for word in command.words.iter().skip(1).filter(|word| !word.starts_with('-')) {
             match trace.resolve(&dir, word) {

@@ -62,7 +62,11 @@ pub(super) fn start(inputs: StartInputs<'_>) -> Result<StartDetection, ProjectEr
     }
     let entries = match &detection.script {
         StartScript::Next => Vec::new(),
-        StartScript::Custom(script) => scripts::commands(&script.value.command),
+        StartScript::Custom(script) => {
+            let commands = scripts::commands(&script.value.command);
+            let inner = commands.iter().flat_map(|command| scripts::parallel(manifest, command)).collect();
+            [commands, inner].concat()
+        }
     };
     detection.imports = imports::of_server(tree, manifest, (inputs.next, inputs.config), &entries);
     Ok(detection)
@@ -105,11 +109,25 @@ impl StartReader<'_> {
             None => {}
         }
         let commands: Vec<ScriptCommand> = followed.commands;
-        let Some((server, before)) = commands.split_last() else { return Ok(()) };
-        self.found.port = options::port(self.inputs.tree, self.inputs.manifest, self.script, server)?;
-        let alone = !commands.iter().any(|command| command.concurrent);
-        match self.server(server) {
-            Server::Next(node) if alone => self.read_next(server, before, &node),
+        let Some((last, before)) = commands.split_last() else { return Ok(()) };
+        let StartInputs { tree, manifest, .. } = self.inputs;
+        let inner: Vec<ScriptCommand> = commands.iter().flat_map(|c| scripts::parallel(manifest, c)).collect();
+        let candidates = commands.iter().chain(&inner).rev();
+        let of_next: Vec<(&ScriptCommand, NodeCommand)> = candidates
+            .filter_map(|command| match self.server(command) {
+                Server::Next(node) => Some((command, node)),
+                Server::Custom => None,
+            })
+            .collect();
+        // What runs beside a development server belongs to development.
+        let dev = of_next.iter().find(|(command, node)| is_dev(command, node.file));
+        let serving = of_next.first().map_or(last, |(command, _)| command);
+        self.found.port = options::port(tree, manifest, self.script, serving)?;
+        let concurrent = inner.len() > 1 || commands.iter().any(|command| command.concurrent);
+        let is_last = std::ptr::eq(serving, inner.last().unwrap_or(last));
+        match (of_next.first(), dev) {
+            (Some((server, node)), _) if is_last && !concurrent => self.read_next(server, before, node),
+            (_, Some((server, node))) if concurrent => self.read_next(server, &[], node),
             _ => self.read_custom(&commands),
         }
         Ok(())
@@ -142,9 +160,10 @@ impl StartReader<'_> {
     fn server(&self, command: &ScriptCommand) -> Server {
         let is_start = |word: &str| matches!(word, "start" | "dev");
         match (command.program(), command.word(1)) {
-            ("next", "start" | "dev" | "") | ("serve" | "http-server" | "sirv", _) => {
+            ("next", word) if is_start(word) || word.is_empty() || word.starts_with('-') => {
                 Server::Next(NodeCommand::default())
             }
+            ("serve" | "http-server" | "sirv", _) => Server::Next(NodeCommand::default()),
             ("node" | "bun", _) => {
                 let options = node::parse(command).without_dotenv();
                 let file = command.word(options.file);
@@ -172,9 +191,8 @@ impl StartReader<'_> {
     }
 
     fn read_next(&mut self, server: &ScriptCommand, before: &[ScriptCommand], options: &NodeCommand) {
-        let of_variable = server.variables.iter().rev().find(|variable| variable.name == "NODE_OPTIONS");
-        let of_variable = of_variable.and_then(|variable| variable.literal()).map(node::parse_variable);
-        let of_variable = of_variable.unwrap_or_default().without_dotenv();
+        let of_variable =
+            server.variables.iter().rev().find_map(node::of_variable).unwrap_or_default().without_dotenv();
         let preloads: Vec<&str> = options.preloads.iter().chain(&of_variable.preloads).map(String::as_str).collect();
         self.read_variables(server);
         self.read_sources(server.sources.iter().chain(&options.sources).chain(&of_variable.sources), server);
@@ -187,8 +205,9 @@ impl StartReader<'_> {
             self.set("NODE_OPTIONS", limits.join(" "));
         }
         let debug = options.debug.iter().chain(&of_variable.debug).cloned();
-        let start = if server.program() == "next" { 2 } else { options.file + 2 };
-        let is_next = server.program() == "next" || server.word(options.file).ends_with("next");
+        let is_next = runs_cli(server, options.file);
+        let start = subcommand(server, options.file);
+        let start = start + usize::from(!server.word(start).starts_with('-'));
         let flags =
             if is_next { options::of_next(server, start, self.inputs.next) } else { options::NextOptions::default() };
         if let Some(time) = flags.keep_alive {
@@ -201,8 +220,7 @@ impl StartReader<'_> {
             self.warn("project/start-option", message, hint);
         }
         self.warn_skipped(before);
-        let is_dev = |word: &str| matches!(word, "dev" | "");
-        if is_next && is_dev(server.word(start.saturating_sub(1))) {
+        if is_dev(server, options.file) {
             let message = "the start script runs the development server; the image runs the production server instead";
             self.warn("project/start-is-dev", message.to_owned(), "use `next start`");
         }
@@ -336,6 +354,22 @@ impl StartReader<'_> {
             self.warn("project/start-env-file", message, hint);
         }
     }
+}
+
+/// True when the command line tool of Next.js runs, by itself or as the word `file` of `node`.
+fn runs_cli(command: &ScriptCommand, file: usize) -> bool {
+    command.program() == "next" || command.word(file).ends_with("next")
+}
+
+/// Where the subcommand of Next.js stands.
+fn subcommand(command: &ScriptCommand, file: usize) -> usize {
+    if command.program() == "next" { 1 } else { file + 1 }
+}
+
+/// True for the development server, which `next` without a subcommand starts, too.
+fn is_dev(command: &ScriptCommand, file: usize) -> bool {
+    let word = command.word(subcommand(command, file));
+    runs_cli(command, file) && (matches!(word, "dev" | "") || word.starts_with('-'))
 }
 
 /// The command with what only the shell or Node.js itself can honour.

@@ -1,6 +1,6 @@
 //! Options of Node.js before the file that it runs, and in `NODE_OPTIONS`.
 
-use super::super::scripts::{EnvSource, ScriptCommand};
+use super::super::scripts::{Assignment, EnvSource, ScriptCommand, expands};
 
 /// `node [options] file …`, options by what becomes of them.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -80,6 +80,14 @@ pub(super) fn parse(command: &ScriptCommand) -> NodeCommand {
 pub(super) fn parse_variable(value: &str) -> NodeCommand {
     let words = std::iter::once("node").chain(value.split_whitespace()).map(str::to_owned).collect();
     parse(&ScriptCommand { words, ..ScriptCommand::default() })
+}
+
+/// Reads `NODE_OPTIONS` of a command, without what it takes over: `NODE_OPTIONS="$NODE_OPTIONS -r ./a"`.
+pub(super) fn of_variable(variable: &Assignment) -> Option<NodeCommand> {
+    let options = variable.value.split_whitespace().filter(|word| !word.contains("NODE_OPTIONS"));
+    let options = options.collect::<Vec<_>>().join(" ");
+    let known = !expands(&variable.spelled) || !options.contains(['$', '`']);
+    (variable.name == "NODE_OPTIONS" && known).then(|| parse_variable(&options))
 }
 
 impl NodeCommand {

@@ -76,6 +76,11 @@ fn custom_servers_start_without_their_runners() {
     check("prisma migrate deploy && node server.js", "prisma migrate deploy && exec node server.js");
     check("next start & node worker.js", "next start & node worker.js");
     check("concurrently \"next start\" \"node worker.js\"", "concurrently \"next start\" \"node worker.js\"");
+    check("run-p web jobs", "run-p web jobs");
+    check(
+        "concurrently \"next start -p 4000\" \"node worker.js\"",
+        "concurrently \"next start -p 4000\" \"node worker.js\" 4000",
+    );
     check("cd api && node server.js", "cd api && exec node server.js");
     check("node --env-file=.env.production server.js", "node server.js project/start-env-file");
     check("bun --bun server.ts", "bun server.ts");
@@ -90,9 +95,40 @@ fn custom_servers_start_without_their_runners() {
 }
 
 #[test]
+fn development_servers_beside_other_commands_are_not_run() {
+    let dev = "next project/start-is-dev";
+    check("next dev | pino-pretty", dev);
+    check("next -p 4000", "next 4000 project/start-is-dev");
+    check("node worker.js & next dev --turbo", dev);
+    let start = |script: &str| {
+        started(&[
+            ("start", script),
+            ("web:dev", "next dev | pino-pretty"),
+            ("web:css", "tailwindcss -w"),
+            ("prod", "next start -p 4000"),
+        ])
+    };
+    for script in [
+        "concurrently -n next,css \"yarn web:dev\" \"yarn web:css\"",
+        "concurrently 'npm:web:*'",
+        "run-p web:dev web:css",
+        "npm-run-all -p web:*",
+        "bash -lc 'run-p web:*'",
+    ] {
+        assert_eq!(start(script), dev, "{script}");
+    }
+    for script in ["run-p prod", "concurrently npm:prod", "bash -ec 'yarn prod' --"] {
+        assert_eq!(start(script), "next 4000", "{script}");
+    }
+}
+
+#[test]
 fn preloaded_code_needs_the_whole_app() {
     check("node -r ./tracing.js .next/standalone/server.js", "NODE_OPTIONS='--require=./tracing.js' next start");
     check("NODE_OPTIONS='--import tsx' next start", "NODE_OPTIONS='--import=tsx' next start");
+    for script in ["NODE_OPTIONS=\"$NODE_OPTIONS -r tsx\" next start", "export NODE_OPTIONS='-r tsx'; next start"] {
+        check(script, "NODE_OPTIONS='--require=tsx' next start");
+    }
     check("NODE_OPTIONS='--import tsx' node server.js", "NODE_OPTIONS='--import tsx' node server.js");
     check("NODE_OPTIONS=--max-old-space-size=512 next start", "next NODE_OPTIONS=--max-old-space-size=512");
     check("node --max-old-space-size=512 .next/standalone/server.js", "next NODE_OPTIONS=--max-old-space-size=512");
@@ -145,6 +181,18 @@ fn tracked_environment_files_give_their_values() {
     assert_eq!(found.env_files, [RelPath::new(".env.staging").unwrap()]);
     assert_eq!(found.warnings.len(), 1);
     assert!(found.warnings[0].message.starts_with("`.env.x`"), "{}", found.warnings[0].message);
+}
+
+#[test]
+fn preloaded_modules_are_imports_of_the_server() {
+    let tree =
+        SourceTree::from_texts([("package.json", "{}"), ("log.js", "require('pino')"), ("jobs.js", "require('ws')")]);
+    let imports = |script: &str| {
+        let found = detect(&tree, &[("start", script)]).unwrap().imports;
+        found.into_iter().map(|import| import.package).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(imports("NODE_OPTIONS='-r next-logger --import=./log.js' next start"), "next-logger pino");
+    assert_eq!(imports("concurrently \"next start\" \"node jobs.js\""), "ws");
 }
 
 #[test]

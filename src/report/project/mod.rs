@@ -3,6 +3,7 @@
 use std::fmt::{Display, Write as _};
 
 use crate::diagnostic::printable;
+use crate::format::command_line;
 use crate::image::plan::{CacheMount, ImageMode, ImagePlan, Libc, ManagerSetup, PlannedCommand, SystemPackage};
 use crate::origin::{Origin, Sourced};
 use crate::project::{
@@ -291,9 +292,9 @@ fn install_section(text: &mut String, plan: &ImagePlan) {
     };
     plan_line(text, "comes from", &setup);
     plan_list(text, "system packages", system_packages(plan));
-    plan_line(text, "command", &install.command.join(" "));
+    plan_line(text, "command", &command_line(&install.command));
     if let Some(command) = &install.production_command {
-        plan_line(text, "for the image", &command.join(" "));
+        plan_line(text, "for the image", &command_line(command));
     }
     let manifests = install.manifests.iter().chain(&install.copied_manifests);
     let inputs = manifests.chain(&install.files).chain(&install.folders);
@@ -343,7 +344,7 @@ fn build_section(text: &mut String, plan: &ImagePlan) {
 }
 
 fn planned_command(planned: &PlannedCommand) -> String {
-    format!("{}: {} ({})", planned.dir, planned.argv.join(" "), planned.reason)
+    format!("{}: {} ({})", planned.dir, command_line(&planned.argv), planned.reason)
 }
 
 fn runtime_section(text: &mut String, plan: &ImagePlan) {
@@ -352,7 +353,7 @@ fn runtime_section(text: &mut String, plan: &ImagePlan) {
     plan_line(text, "port", &runtime.port.to_string());
     plan_line(text, "user", runtime.user);
     let start = plan.output.start_command.as_ref();
-    let start = start.map_or_else(|| "the launcher".to_owned(), |command| command.value.join(" "));
+    let start = start.map_or_else(|| "the launcher".to_owned(), |command| command_line(&command.value));
     plan_line(text, "starts", &start);
     let path = runtime.health_path.as_ref().or(runtime.base_path.as_ref());
     plan_line(text, "health check", &path.map_or_else(|| "/".to_owned(), ToString::to_string));
