@@ -1,8 +1,10 @@
 //! The checks: values of the other stages → findings.
 
+use std::collections::BTreeMap;
+
 use super::finding::{DoctorFinding, FindingArea, FindingLevel};
 use crate::config::settings::PushPolicy;
-use crate::diagnostic::{ExitCode, Warning};
+use crate::diagnostic::{ExitCode, Location, Warning};
 use crate::docker::connection::{Engine, MachineUsage};
 use crate::host::Environment;
 use crate::image::dockerfile::BuilderBackend;
@@ -48,6 +50,14 @@ pub fn check_repository(tree: &SourceTree, facts: &ProjectFacts, plan: &ImagePla
             "no `.dockerignore`: everything except `.git`, `node_modules` and build output is sent to the daemon",
         ));
     }
+    findings.extend(check_variables(plan));
+    if facts.build.replaces_node_options && facts.config.generate_build_id.value().is_none() {
+        findings.push(DoctorFinding::ok(
+            FindingArea::Repository,
+            "doctor/build-id",
+            "the build script replaces `NODE_OPTIONS`, so that the build id is random and two images of one commit differ",
+        ));
+    }
     let mut warnings: Vec<_> = facts.warnings.iter().chain(&plan.warnings).collect();
     warnings.dedup();
     for (at, warning) in warnings.iter().enumerate() {
@@ -56,6 +66,48 @@ pub fn check_repository(tree: &SourceTree, facts: &ProjectFacts, plan: &ImagePla
         }
     }
     findings
+}
+
+/// Variables that a schema requires, or that `next build` writes into the code of the browser, and that the build does not get.
+pub(super) fn check_variables(plan: &ImagePlan) -> Vec<DoctorFinding> {
+    let is_given = |name: &&str| plan.build.environment.contains_key(*name);
+    let skips = ["SKIP_ENV_VALIDATION", "SKIP_VALIDATION"].iter().any(is_given);
+    let has_warning = |file: &RelPath| {
+        let of_file = |place: &Location| place.file == std::path::Path::new(file.as_str());
+        plan.warnings.iter().any(|w| w.code == "plan/missing-variables" && w.location.as_ref().is_some_and(of_file))
+    };
+    let mut required: BTreeMap<&RelPath, Vec<&str>> = BTreeMap::new();
+    let mut public: BTreeMap<&RelPath, Vec<&str>> = BTreeMap::new();
+    for missing in &plan.missing_variables {
+        let file = &missing.named_by;
+        if missing.is_required && !skips && !has_warning(file) {
+            required.entry(file).or_default().push(&missing.name);
+        } else if !missing.is_required && missing.name.starts_with("NEXT_PUBLIC_") {
+            public.entry(file).or_default().push(&missing.name);
+        }
+    }
+    let required = required.into_iter().map(|(file, names)| {
+        let message = format!("`{file}` requires {}, which the build does not get", some_of(&names));
+        let action = "pass what the build needs with `--build-env NAME=VALUE` or `--secret NAME`, the rest when the container starts";
+        DoctorFinding::warning(FindingArea::Repository, "doctor/required-variables", message, action)
+    });
+    let public = public.into_iter().map(|(file, names)| {
+        let message = format!(
+            "`{file}` names {}, which the build does not get: `next build` writes them into the code of the browser as undefined",
+            some_of(&names)
+        );
+        let action = "pass those that the app needs with `--env NAME=VALUE`";
+        DoctorFinding::warning(FindingArea::Repository, "doctor/public-variables", message, action)
+    });
+    required.chain(public).collect()
+}
+
+/// The first names, and how many more there are.
+fn some_of(names: &[&str]) -> String {
+    const SHOWN: usize = 6;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    let more = names.len().saturating_sub(SHOWN);
+    format!("{}{}", shown.join(", "), if more > 0 { format!(" and {more} more") } else { String::new() })
 }
 
 fn plan_node(plan: &ImagePlan) -> String {

@@ -1,8 +1,11 @@
-use super::checks::{check_disk, check_memory};
+use super::checks::{check_disk, check_memory, check_variables};
 use super::*;
 use crate::diagnostic::{ExitCode, Warning};
 use crate::docker::connection::MachineUsage;
+use crate::image::plan::MissingVariable;
+use crate::image::plan::sample::Sample;
 use crate::registry::Credential;
+use crate::rel_path::RelPath;
 use crate::repo::ci::{CiContext, CiSystem, PullRequest, PullRequestSource};
 use crate::report::forge::RequestedReports;
 
@@ -97,4 +100,23 @@ fn missing_permissions_of_a_job_are_found() {
     check(&findings[3], FindingLevel::Ok, "doctor/identity", "identity token");
     assert_eq!(findings.len(), 4);
     assert_eq!(ci(CiSystem::None, &hosts, false, TokenState::NotNeeded), []);
+}
+
+#[test]
+fn variables_that_the_build_does_not_get() {
+    let missing = |name: &str, file: &str, is_required| MissingVariable {
+        name: name.to_owned(),
+        named_by: RelPath::new(file).unwrap(),
+        is_required,
+    };
+    let mut plan = Sample::npm().plan();
+    plan.missing_variables = vec![missing("DATABASE_URL", "src/env.ts", true), missing("MAIL", ".env.example", false)];
+    let public = (1..=8).map(|number| missing(&format!("NEXT_PUBLIC_{number}"), ".env.example", false));
+    plan.missing_variables.extend(public);
+    let findings = check_variables(&plan);
+    assert_eq!(findings.len(), 2);
+    check(&findings[0], FindingLevel::Warning, "doctor/required-variables", "`src/env.ts` requires `DATABASE_URL`,");
+    check(&findings[1], FindingLevel::Warning, "doctor/public-variables", "`NEXT_PUBLIC_6` and 2 more,");
+    plan.build.environment.insert("SKIP_ENV_VALIDATION".to_owned(), "1".to_owned());
+    assert_eq!(check_variables(&plan).len(), 1);
 }

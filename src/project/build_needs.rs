@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::package_json::PackageJson;
 use super::scripts::{ScriptCommand, unwrapped};
 use crate::diagnostic::{Warning, shown};
-use crate::repo::{SourceTree, is_environment_file, is_environment_template};
+use crate::repo::{SourceText, SourceTree, is_environment_file, is_environment_template};
 
 /// Scripts that are followed.
 const MOST_SCRIPTS: usize = 64;
@@ -40,7 +40,8 @@ pub(super) fn check(tree: &SourceTree, app: &PackageJson, source: BuildSource<'_
     for file in read.collect::<BTreeSet<&str>>() {
         push_missing_file(tree, app, file, &mut push);
     }
-    if let Some(migration) = commands.iter().find(|command| is_migration(command)) {
+    if let Some(migration) = commands.iter().find(|command| is_migration(command) || runs_migration(tree, app, command))
+    {
         let message = format!(
             "the build script runs `{}`, which needs the database while the image is built",
             shown(&migration.text())
@@ -176,6 +177,23 @@ fn is_migration(command: &ScriptCommand) -> bool {
     MIGRATIONS.iter().any(|(name, starts)| *name == program && starts.iter().any(&begins))
 }
 
+/// True for a file of the repository that calls one of these programs: `node scripts/check-db.js`.
+fn runs_migration(tree: &SourceTree, app: &PackageJson, command: &ScriptCommand) -> bool {
+    if !matches!(command.program(), "node" | "bun" | "tsx" | "ts-node" | "jiti" | "esno") {
+        return false;
+    }
+    let is_file = |word: &&String| !word.starts_with('-') && word.contains(['.', '/']);
+    let Some(file) = command.words.iter().skip(1).find(is_file) else { return false };
+    let dir = app.dir.join(command.folder.as_deref().unwrap_or_default());
+    let Some(SourceText::Text(text)) = dir.and_then(|dir| dir.join(file)).ok().and_then(|path| tree.text(&path)) else {
+        return false;
+    };
+    MIGRATIONS.iter().any(|(program, starts)| {
+        // The name alone may be a part of another word.
+        text.contains(program) && starts.iter().any(|start| text.contains(&format!("{program} {start}")))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,6 +256,14 @@ mod tests {
             found(&[], &[("build", "run-s db:up b"), ("db:up", "prisma migrate deploy"), ("b", "next build")]).len(),
             1
         );
+        let files = [
+            ("db.js", "execSync('prisma migrate deploy')"),
+            ("scripts/copy.ts", "execSync(`prisma generate`) // migrate deploy"),
+        ];
+        let tree = SourceTree::from_texts(files);
+        let runs = |script: &str| runs_migration(&tree, &PackageJson::default(), &unwrapped(script)[0]);
+        assert!(runs("node --no-warnings ./db.js") && runs("npx tsx db.js"));
+        assert!(!runs("tsx scripts/copy.ts") && !runs("node missing.js") && !runs("node"));
         for script in ["prisma generate && next build", "drizzle-kit generate && next build", "payload generate:types"]
         {
             assert_eq!(found(&[], &[("build", script)]), [""; 0], "{script}");

@@ -80,7 +80,8 @@ pub(super) fn detect(
     let around =
         of_script.into_iter().flat_map(|script| ["pre", "post"].map(|side| format!("{side}{}", script.value.name)));
     commands.extend(around.filter_map(|name| manifest.scripts.get(&name)).flat_map(|text| follow(manifest, text)));
-    let script = BuildScript { script, bundler_flag: bundler_flag.map(str::to_owned) };
+    let bundler_flag = bundler_flag.map(str::to_owned);
+    let script = BuildScript { script, bundler_flag, replaces_node_options: replaces_node_options(&commands) };
     BuildDetection { script, next_dir, place, named, commands }
 }
 
@@ -131,12 +132,22 @@ fn unused_scripts(tree: &SourceTree, manifest: &PackageJson) -> Option<Warning> 
     Some(Warning::new("project/build-script-not-used", message).with_hint(hint).at(place))
 }
 
+/// The command that builds.
+fn next_build(commands: &[ScriptCommand]) -> Option<&ScriptCommand> {
+    commands.iter().find(|command| arguments_of(command, "build").is_some())
+}
+
+/// True for `NODE_OPTIONS=--x next build`, not for `NODE_OPTIONS="$NODE_OPTIONS --x" next build`.
+fn replaces_node_options(commands: &[ScriptCommand]) -> bool {
+    let mut variables = next_build(commands).into_iter().flat_map(|command| &command.variables);
+    variables.any(|set| set.name == "NODE_OPTIONS" && !set.value.contains("NODE_OPTIONS"))
+}
+
 impl BuildDetection {
     /// Variables of `next build`: those that are given to the build, and those that the script sets.
     pub fn variables(&self, given: &BTreeMap<String, String>) -> BTreeMap<String, String> {
         let mut variables = given.clone();
-        let next_build = self.commands.iter().find(|command| arguments_of(command, "build").is_some());
-        for set in next_build.into_iter().flat_map(|command| &command.variables) {
+        for set in next_build(&self.commands).into_iter().flat_map(|command| &command.variables) {
             match set.literal() {
                 // A default: `MODE=${MODE:-standalone}`.
                 Some(_) if set.value.starts_with("${") && given.contains_key(&set.name) => {}
@@ -286,6 +297,15 @@ mod tests {
         assert_eq!(variables("export MODE='a b' && next build"), "A=given MODE=a b");
         assert_eq!(variables("A=${A:-x} B=${B:-x} next build"), "A=given B=x");
         assert_eq!(variables("A=$X next build && B=1 next-sitemap"), "");
+    }
+
+    #[test]
+    fn options_that_the_script_replaces() {
+        let replaces = |script: &str| replaces_node_options(&super::super::scripts::commands(script));
+        assert!(replaces("NODE_OPTIONS=--max-old-space-size=4096 next build"));
+        assert!(replaces("export NODE_OPTIONS='--a' && next build"));
+        assert!(!replaces("NODE_OPTIONS=\"$NODE_OPTIONS --a\" next build"));
+        assert!(!replaces("NODE_OPTIONS=--a tsx x.ts && next build"));
     }
 
     #[test]

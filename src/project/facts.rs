@@ -247,6 +247,9 @@ pub struct BuildScript {
     pub script: Option<Sourced<NamedScript>>,
     /// `--webpack` or `--turbopack`, if the script passes it.
     pub bundler_flag: Option<String>,
+    /// `NODE_OPTIONS` of the build are lost, and with them the module that pins the build id.
+    #[serde(skip)]
+    pub replaces_node_options: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

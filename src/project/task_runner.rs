@@ -209,7 +209,7 @@ mod tests {
         let script = build.map(|command| Sourced::new(script(command), Origin::File("package.json".to_owned())));
         let app = PackageJson { name: Some("web".to_owned()), ..PackageJson::default() };
         let mut warnings = Vec::new();
-        let build = BuildScript { script, bundler_flag: None };
+        let build = BuildScript { script, bundler_flag: None, replaces_node_options: false };
         let dir = RelPath::new("apps/web").unwrap();
         let task = build_task(&tree, tool, &PackageJson::default(), (&app, &dir, &build), &mut warnings);
         (task, warnings.iter().map(|warning| warning.code).collect())

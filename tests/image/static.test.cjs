@@ -35,6 +35,29 @@ test('pages, files and types', async (t) => {
   }
 })
 
+test('dynamic pages answer for every address that they match', async (t) => {
+  const pages = ['docs/[id].html', 'docs/[id]/[tab]/index.html', 'docs/new/[tab].html', 'files/[...path].html', 'wiki/[[...path]]/index.html']
+  const files = Object.assign({}, SITE, ...pages.map((page) => ({ ['out/' + page]: page })))
+  const { port } = await launch(t, { mode: 'static', staticRoot: 'out', trailingSlash: false }, files)
+  for (const [target, body] of [
+    ['/docs/7', 'docs/[id].html'],
+    ['/docs/a%20b?x=1', 'docs/[id].html'],
+    ['/docs/7/edit', 'docs/[id]/[tab]/index.html'],
+    ['/docs/new/edit', 'docs/new/[tab].html'],
+    ['/files/a/b', 'files/[...path].html'],
+    ['/wiki/a/b', 'wiki/[[...path]]/index.html'],
+    ['/wiki', 'wiki/[[...path]]/index.html'],
+    ['/docs/%5Bid%5D', 'docs/[id].html'],
+  ]) {
+    const answer = await get(port, target)
+    assert.deepStrictEqual([answer.status, answer.body], [200, body], target)
+  }
+  for (const target of ['/docs/7.png', '/docs', '/docs/7/edit/x', '/files', '/nothing']) {
+    assert.strictEqual((await get(port, target)).status, 404, target)
+  }
+  assert.strictEqual((await get(port, '/docs/7/')).headers.location, '/docs/7')
+})
+
 test('missing files, files outside the root, and hostile paths', async (t) => {
   const { port } = await site(t)
   const targets = ['/nothing', '/outside.txt', '/../secret.txt', '/%2e%2e/secret.txt', '/..%2fsecret.txt', '/%', '/a%00b', '/..\\secret.txt', '/_next']

@@ -151,7 +151,11 @@ fn facts(kind: PackageManagerKind, version: Option<&str>, lockfile: &str, next: 
         routers: Routers { app: Some(path("app")), pages: None, src_layout: false },
         middleware: None,
         config: NextConfig::default(),
-        build: BuildScript { script: Some(from_file(script, "package.json#scripts.build")), bundler_flag: None },
+        build: BuildScript {
+            script: Some(from_file(script, "package.json#scripts.build")),
+            bundler_flag: None,
+            replaces_node_options: false,
+        },
         start: StartScript::Next,
         start_environment: BTreeMap::new(),
         server_imports: Vec::new(),

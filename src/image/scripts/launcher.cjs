@@ -323,7 +323,7 @@ function answer(run, root, request, response) {
   const inside = withoutBasePath(location, run.basePath)
   const page = inside === null ? null : decode(inside)
   if (page === null) return sendMissing(root, request, response)
-  const file = findFile(root, page)
+  const file = findFile(root, page) || findDynamicPage(run, root, page)
   if (!file) return sendMissing(root, request, response)
   const canonical = canonicalPath(run, location, inside, file)
   if (canonical !== location) {
@@ -373,6 +373,34 @@ function findFile(root, page) {
     if (stat && stat.isFile()) return { path: file, stat, page: candidate !== page }
   }
   return null
+}
+
+/** `/docs/7` is `docs/[id].html` or `docs/[id]/index.html`, whose code reads the address in the browser. */
+function findDynamicPage(run, root, page) {
+  if (/\.[^/]*$|^\/_next\//.test(page)) return null
+  // Read on first use: most exports have none.
+  if (!run.dynamicPages) run.dynamicPages = dynamicPages(root, '').sort((a, b) => (a.rank < b.rank ? -1 : 1))
+  const found = run.dynamicPages.find(({ pattern }) => pattern.test(page))
+  const file = found ? findFile(root, found.page) : null
+  return file && Object.assign(file, { page: true })
+}
+
+/** The pages below `folder` with brackets in their path: literal names go before `[id]`, and that before `[...path]`. */
+function dynamicPages(root, folder) {
+  const found = []
+  for (const entry of fs.readdirSync(path.join(root, folder), { withFileTypes: true })) {
+    const name = folder + '/' + entry.name
+    if (entry.isDirectory() && name !== '/_next') found.push(...dynamicPages(root, name))
+    if (!entry.isFile() || !name.endsWith('.html') || !name.includes('[')) continue
+    const segments = name.replace(/(\/index)?\.html$/, '').split('/').slice(1)
+    const kinds = segments.map((segment) => (/^\[\[?\.\.\..+\]$/.test(segment) ? 2 : /^\[.+\]$/.test(segment) ? 1 : 0))
+    const parts = segments.map((segment, at) => {
+      if (kinds[at] === 0) return '/' + segment.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+      return kinds[at] === 1 ? '/[^/]+' : segment.startsWith('[[') ? '(?:/.*)?' : '/.+'
+    })
+    if (kinds.some(Boolean)) found.push({ page: name, rank: kinds.join(''), pattern: new RegExp(`^${parts.join('')}/?$`) })
+  }
+  return found
 }
 
 /** One address per page: with or without a slash at the end, as `trailingSlash` says; files never have one. */

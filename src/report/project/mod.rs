@@ -7,8 +7,8 @@ use crate::format::command_line;
 use crate::image::plan::{CacheMount, ImageMode, ImagePlan, Libc, ManagerSetup, PlannedCommand, SystemPackage};
 use crate::origin::{Origin, Sourced};
 use crate::project::{
-    InstallNeeds, LockfileUse, NextConfig, OutputMode, ProjectFacts, StartScript, StaticValue, Workspace,
-    WorkspaceTool, YarnLinker,
+    InstallNeeds, LockfileUse, NextConfig, OutputMode, PackageManager, ProjectFacts, StartScript, StaticValue,
+    Workspace, WorkspaceTool, YarnLinker,
 };
 
 /// Most values listed for one fact.
@@ -75,9 +75,8 @@ fn project_facts(facts: &ProjectFacts) -> Vec<FactRow> {
     rows.push(sourced("Next.js", &facts.next));
     rows.push(node(facts));
     let manager = &facts.package_manager;
-    let version = manager.value.version.as_ref();
-    let origin = version.map_or(&manager.origin, |version| &version.origin);
-    rows.push(match version {
+    let origin = manager_origin(manager);
+    rows.push(match manager.value.version {
         Some(_) => fact("package manager", &manager.value, &origin.to_string()),
         None => fact("package manager", format!("{}, bundled with Node.js", manager.value), &origin.to_string()),
     });
@@ -281,10 +280,16 @@ fn image_section(text: &mut String, plan: &ImagePlan) {
     plan_line(text, "serves", &format!("{mode} ({})", plan.output.reason));
 }
 
+/// What determines the version, or else the kind.
+fn manager_origin(manager: &Sourced<PackageManager>) -> &Origin {
+    manager.value.version.as_ref().map_or(&manager.origin, |version| &version.origin)
+}
+
 fn install_section(text: &mut String, plan: &ImagePlan) {
     let install = &plan.install;
     text.push_str("\nInstall\n");
-    plan_line(text, "package manager", &install.package_manager.to_string());
+    let manager = &install.package_manager;
+    plan_line(text, "package manager", &format!("{} ({})", manager.value, manager_origin(manager)));
     let setup = match &install.setup {
         ManagerSetup::Bundled => "bundled with Node.js".to_owned(),
         ManagerSetup::Package(package) => format!("{package} from the npm registry"),

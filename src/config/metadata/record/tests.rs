@@ -66,7 +66,7 @@ fn facts() -> ProjectFacts {
             output: StaticValue::Value(from(OutputMode::Standalone)),
             ..NextConfig::default()
         },
-        build: BuildScript { script: Some(from(script)), bundler_flag: None },
+        build: BuildScript { script: Some(from(script)), bundler_flag: None, replaces_node_options: false },
         start: StartScript::Next,
         start_environment: BTreeMap::new(),
         server_imports: Vec::new(),
