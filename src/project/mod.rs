@@ -135,7 +135,12 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
         package_manager: choice.finish(node.value.major, &mut warnings),
         middleware,
         env_files,
-        wanted_variables: wanted::detect(tree, &next_dir, &[&next_dir, app_dir, &install_dir]),
+        wanted_variables: wanted::detect(
+            tree,
+            &next_dir,
+            &[&next_dir, app_dir, &install_dir],
+            &needed_packages(workspace.as_ref()),
+        ),
         own_dockerfile: own_dockerfile.into_iter().find(|path| tree.has_file(path)),
         node,
         next,
@@ -338,10 +343,15 @@ fn has_settings(values: &Map<String, Value>) -> bool {
 
 /// Folders with packages that the server may load: that of the install, and the workspace packages that the app needs.
 fn needed_folders(install_dir: &RelPath, workspace: Option<&Workspace>) -> Vec<RelPath> {
+    std::iter::once(install_dir.clone()).chain(needed_packages(workspace)).collect()
+}
+
+/// Folders of the workspace packages that the app needs.
+fn needed_packages(workspace: Option<&Workspace>) -> Vec<RelPath> {
     let needed = workspace.iter().flat_map(|workspace| {
         workspace.packages.iter().filter(|package| workspace.build_order.contains(&package.name))
     });
-    std::iter::once(install_dir).chain(needed.map(|package| &package.dir)).cloned().collect()
+    needed.map(|package| package.dir.clone()).collect()
 }
 
 fn floors(next: &NextVersion, choice: &PackageManagerChoice) -> Vec<NodeFloor> {

@@ -14,8 +14,13 @@ use crate::repo::{SourceTree, is_environment_template};
 const MOST_SCHEMAS: usize = 20;
 const MOST_VARIABLES: usize = 500;
 
-/// Variables by name; a schema counts more than a template.
-pub(super) fn detect(tree: &SourceTree, app_dir: &RelPath, folders: &[&RelPath]) -> Vec<WantedVariable> {
+/// Variables by name; a schema counts more than a template. Those are in `folders`, schemas below the app and its `packages`.
+pub(super) fn detect(
+    tree: &SourceTree,
+    app_dir: &RelPath,
+    folders: &[&RelPath],
+    packages: &[RelPath],
+) -> Vec<WantedVariable> {
     let mut wanted: BTreeMap<String, WantedVariable> = BTreeMap::new();
     let mut add = |name: String, named_by: &RelPath, need: VariableNeed| {
         let known = wanted.get(&name).is_some_and(|known| known.need >= need);
@@ -34,7 +39,11 @@ pub(super) fn detect(tree: &SourceTree, app_dir: &RelPath, folders: &[&RelPath])
         .iter()
         .map(|name| app_dir.child(name))
         .find_map(|path| text::read(tree, &path).ok()?);
-    let schemas = tree.environment_schemas(app_dir).filter(|path| !path.as_str().split('/').any(is_aside));
+    let of_app = |path: &RelPath| {
+        app_dir.contains(path) || packages.iter().any(|package| !package.is_root() && package.contains(path))
+    };
+    let schemas = tree.environment_schemas().filter(of_app);
+    let schemas = schemas.filter(|path| !path.as_str().split('/').any(is_aside));
     for path in schemas.take(MOST_SCHEMAS) {
         let Ok(Some(text)) = text::read(tree, &path) else { continue };
         let need = match config {
@@ -181,15 +190,18 @@ mod tests {
             ("web/.env.example", "DATABASE_URL=x\n# A=1\nMAIL_FROM=\nPORT=3000\n"),
             (".env.sample", "ROOT=1\n"),
             ("web/src/lib/config.ts", schema),
+            ("packages/env/src/index.ts", "createEnv({ server: { PACKAGE_KEY: z.string() } })"),
+            ("packages/other/env.ts", "createEnv({ server: { OTHER_KEY: z.string() } })"),
             ("env.example", "\u{0}"),
         ]);
         let (root, app) = (RelPath::root(), RelPath::new("web").unwrap());
-        let found = detect(&tree, &app, &[&app, &root]);
+        let found = detect(&tree, &app, &[&app, &root], &[RelPath::new("packages/env").unwrap()]);
         let found: Vec<String> = found.iter().map(|v| format!("{} {} {:?}", v.name, v.named_by, v.need)).collect();
         let expected = [
             "DATABASE_URL web/src/env.ts Required",
             "MAIL_FROM web/.env.example Named",
             "NEXT_PUBLIC_SITE web/src/env.ts Required",
+            "PACKAGE_KEY packages/env/src/index.ts Required",
             "ROOT .env.sample Named",
             "STRIPE_KEY web/src/env.ts Required",
         ];

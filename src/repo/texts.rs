@@ -192,14 +192,24 @@ fn is_read(path: &str) -> bool {
 /// Endings of source files that check variables with a schema; the last parts of `env.mjs`, `env.server.ts`, `server-env.ts`.
 const SOURCES: [&str; 6] = ["ts", "mts", "js", "mjs", "cjs", "tsx"];
 
-/// True for a source file that may declare the environment variables of an app.
-pub(super) fn is_environment_schema(name: &str) -> bool {
-    let Some((stem, ending)) = name.rsplit_once('.') else { return false };
+/// True for a source file that may declare the environment variables of an app: `src/env.ts`, `packages/env/src/index.ts`.
+pub(super) fn is_environment_schema(path: &str) -> bool {
+    let mut parts = path.rsplit('/');
+    let Some((stem, ending)) = parts.next().and_then(|name| name.rsplit_once('.')) else { return false };
+    let stem = if stem == "index" { parts.find(|folder| *folder != "src").unwrap_or_default() } else { stem };
     let stem = stem.to_ascii_lowercase().replace(['.', '-', '_'], "");
     SOURCES.contains(&ending)
         && matches!(
             stem.as_str(),
-            "env" | "envserver" | "envclient" | "serverenv" | "clientenv" | "envschema" | "envconfig" | "environment"
+            "env"
+                | "envserver"
+                | "envclient"
+                | "serverenv"
+                | "clientenv"
+                | "envschema"
+                | "envconfig"
+                | "environment"
+                | "keys"
         )
 }
 

@@ -231,11 +231,10 @@ impl SourceTree {
         self.texts_below(&RelPath::root(), name)
     }
 
-    /// Source files below `folder` that may declare the environment variables of an app, in order.
-    pub fn environment_schemas<'t>(&'t self, folder: &RelPath) -> impl Iterator<Item = RelPath> + use<'t> {
-        let folder = folder.clone();
-        let paths = self.texts.iter().filter_map(|(at, _)| RelPath::new(self.entries[*at].path.to_str()?).ok());
-        paths.filter(move |path| folder.contains(path) && is_environment_schema(path.name()))
+    /// Source files that may declare the environment variables of an app, in order.
+    pub fn environment_schemas(&self) -> impl Iterator<Item = RelPath> {
+        let paths = self.texts.iter().filter_map(|(at, _)| self.entries[*at].path.to_str());
+        paths.filter(|path| is_environment_schema(path)).filter_map(|path| RelPath::new(path).ok())
     }
 
     /// As [`Self::texts_named`], below `folder`.

@@ -90,7 +90,11 @@ fn facts() -> ProjectFacts {
         routers: Routers::default(),
         middleware: None,
         config: NextConfig::default(),
-        build: BuildScript { script: Some(value(script("build; touch 'owned\""))), bundler_flag: None },
+        build: BuildScript {
+            script: Some(value(script("build; touch 'owned\""))),
+            bundler_flag: None,
+            replaces_node_options: false,
+        },
         start: StartScript::Next,
         start_environment: std::collections::BTreeMap::new(),
         server_imports: Vec::new(),
