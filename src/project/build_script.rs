@@ -31,7 +31,8 @@ pub(super) struct BuildDetection {
     place: Option<Location>,
     /// `package.json#scripts.build`, for messages.
     named: String,
-    commands: Vec<ScriptCommand>,
+    /// What the build of the app runs.
+    pub commands: Vec<ScriptCommand>,
 }
 
 /// The build script of the app; `requested` is a command that replaces it.

@@ -28,7 +28,7 @@ diagnostics! {
         #[code("project/several-apps")]
         #[hint(
             "select one with `--app NAME` or `--app PATH`, for example `--app {}`",
-            apps.first().map_or("NAME", |app| app.name.as_str())
+            apps.first().map_or("NAME", |first| selector(first, apps))
         )]
         SeveralApps { apps: Vec<AppCandidate> },
 
@@ -184,6 +184,12 @@ fn list(apps: &[AppCandidate]) -> String {
     let names = apps.iter().take(NAMED_APPS).map(|app| format!("`{}` in `{}`", app.name, app.dir));
     let rest = (apps.len() > NAMED_APPS).then(|| format!("and {} more", apps.len() - NAMED_APPS));
     names.chain(rest).collect::<Vec<_>>().join(", ")
+}
+
+/// The name of an app, or its folder if another app has that name.
+fn selector<'a>(app: &'a AppCandidate, apps: &[AppCandidate]) -> &'a str {
+    let is_unique = apps.iter().filter(|other| other.name == app.name).count() < 2;
+    if is_unique { &app.name } else { app.dir.as_str() }
 }
 
 fn found(apps: &[AppCandidate]) -> String {

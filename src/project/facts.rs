@@ -414,6 +414,26 @@ pub struct ScriptPolicy {
 pub struct Prisma {
     pub version: Option<String>,
     pub schemas: Vec<RelPath>,
+    #[serde(skip)]
+    pub client: PrismaClient,
+}
+
+/// What generates the Prisma client.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum PrismaClient {
+    /// Scripts that run with the install or the build.
+    #[default]
+    Scripts,
+    /// No script that is known. These steps can, unless the install of `@prisma/client` does.
+    Missing(Vec<PrismaGenerate>),
+}
+
+/// `prisma generate` in the folder of a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrismaGenerate {
+    pub dir: RelPath,
+    /// Its `--schema`, where Prisma does not find the schema by itself.
+    pub schema: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

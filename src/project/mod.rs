@@ -17,6 +17,7 @@ mod next_config;
 mod node;
 mod package_json;
 mod package_manager;
+mod prisma;
 mod releases;
 mod scripts;
 mod start;
@@ -47,12 +48,14 @@ use crate::repo::SourceTree;
 
 use apps::ChosenApp;
 use build_needs::BuildSource;
+use build_script::BuildDetection;
 use dotenv::{DotenvReader, Grammar};
 use install::InstallInputs;
 use lockfile::Locked;
 use node::{NodeFloor, NodeSources};
 use package_json::{PackageJson, PackageJsonCache};
 use package_manager::{PackageManagerChoice, PackageManagerSources};
+use prisma::ClientInputs;
 use start::StartInputs;
 use task_runner::BuiltApp;
 use tool_versions::VersionFolder;
@@ -95,6 +98,13 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
     let build = build_script::detect(tree, app, options.build_command.as_ref(), &mut warnings);
     let next_dir = build.next_dir.clone();
     let workspace = layout.workspace(&build.script, &mut warnings);
+    let client = install.prisma.as_ref().map(|prisma| {
+        let inputs = layout.prisma_inputs((&install, choice.locked.kind), (&build, workspace.as_ref()), options);
+        prisma::client(&inputs, prisma)
+    });
+    if let (Some(prisma), Some(client)) = (&mut install.prisma, client) {
+        prisma.client = client;
+    }
     build_needs::check(tree, app, build_source(options, &build.script), &mut warnings);
     checkout::check(tree, app_dir, workspace.as_ref(), &mut warnings);
 
@@ -215,16 +225,54 @@ impl<'a> ProjectLayout<'a> {
         locked.or_else(|| Range::parse(range)?.lowest())
     }
 
+    fn members(self) -> &'a [Rc<PackageJson>] {
+        self.chosen.workspace.as_ref().map_or(&[], |workspace| workspace.manifests.as_slice())
+    }
+
+    /// The packages that the app cannot do without: those that it depends on, the root's, and its own.
+    fn needed(self) -> impl Iterator<Item = &'a PackageJson> {
+        let order: BTreeSet<String> = workspace::build_order(self.members(), &self.chosen.app).into_iter().collect();
+        let used = self.members().iter().filter(move |member| order.contains(&member.display_name()));
+        used.map(|member| &**member).chain(distinct(self.root, &self.chosen.app))
+    }
+
+    fn prisma_inputs(
+        self,
+        (install, kind): (&'a InstallNeeds, PackageManagerKind),
+        (build, workspace): (&'a BuildDetection, Option<&Workspace>),
+        options: &DetectOptions,
+    ) -> ClientInputs<'a> {
+        let task = workspace.and_then(|workspace| workspace.build_task.as_ref());
+        let task = task.filter(|_| options.build_command.is_none());
+        let script = build.script.script.as_ref().map_or("build", |script| script.value.name.as_str());
+        let (app, root) = (&self.chosen.app, self.root);
+        let tasks = match task {
+            Some(task) => task_runner::tasks_of(self.tree, root, (&self.chosen.app_dir, task, script)),
+            None => BTreeSet::from(["build".to_owned()]),
+        };
+        // Without a task runner, what the app runs is its build.
+        let runs = |package: &&PackageJson| {
+            if package.dir == app.dir { task.is_some() } else { package.dir != root.dir }
+        };
+        ClientInputs {
+            tree: self.tree,
+            packages: self.needed().map(|package| (&package.dir, package)).collect(),
+            install,
+            kind,
+            build: &build.commands,
+            tasks,
+            task_dirs: self.needed().filter(runs).map(|package| package.dir.clone()).collect(),
+        }
+    }
+
     fn install(self, choice: &PackageManagerChoice, warnings: &mut Vec<Warning>) -> Result<InstallNeeds, ProjectError> {
-        let members = self.chosen.workspace.as_ref().map_or(&[] as &[_], |workspace| workspace.manifests.as_slice());
+        let members = self.members();
         let mut manifests: Vec<&'a PackageJson> = vec![self.root];
         manifests.extend(members.iter().map(|manifest| &**manifest).filter(|member| member.path != self.root.path));
         if !manifests.iter().any(|manifest| manifest.path == self.chosen.app.path) {
             manifests.push(&self.chosen.app);
         }
-        let order: BTreeSet<String> = workspace::build_order(members, &self.chosen.app).into_iter().collect();
-        let used = members.iter().filter(|member| order.contains(&member.display_name())).map(|member| &member.dir);
-        let needed = used.chain([&self.root.dir, &self.chosen.app.dir]).cloned().collect();
+        let needed = self.needed().map(|manifest| manifest.dir.clone()).collect();
         let inputs = InstallInputs {
             tree: self.tree,
             dir: self.install_dir,

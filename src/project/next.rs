@@ -52,10 +52,14 @@ pub(super) fn version(
                 manifest: manifest.path.clone(),
                 range: range.clone(),
             })?;
-            let message =
-                format!("`{}` is binary: assuming Next.js {version}, the lowest version in `{range}`", locked.path);
-            let hint = "write a text lockfile: `bun install --save-text-lockfile --frozen-lockfile --lockfile-only`";
-            warnings.push(Warning::new("project/next-version-assumed", message).with_hint(hint).at(place()));
+            // An exact version is the one that is installed.
+            if parse_version(range.trim_start_matches(['=', ' '])).is_none() {
+                let message =
+                    format!("`{}` is binary: assuming Next.js {version}, the lowest version in `{range}`", locked.path);
+                let hint =
+                    "write a text lockfile: `bun install --save-text-lockfile --frozen-lockfile --lockfile-only`";
+                warnings.push(Warning::new("project/next-version-assumed", message).with_hint(hint).at(place()));
+            }
             (version, Origin::field(manifest.path.as_str(), &format!("{field}.next")))
         }
         None => {

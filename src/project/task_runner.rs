@@ -2,6 +2,8 @@
 //!
 //! A tool counts when it is installed as well as configured. Never runs a task that only calls the tool again.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -78,6 +80,14 @@ struct TurboConfig {
     pipeline: Option<Map<String, Value>>,
 }
 
+fn turbo_tasks(tree: &SourceTree, root: &PackageJson) -> Result<Map<String, Value>, ProjectError> {
+    let mut files = ["turbo.json", "turbo.jsonc"].into_iter().map(|name| root.dir.child(name));
+    let Some(path) = files.find(|path| tree.has_file(path)) else { return Ok(Map::new()) };
+    let Some(content) = text::read(tree, &path)? else { return Ok(Map::new()) };
+    let config: TurboConfig = text::parse_jsonc(&path, content)?;
+    Ok(config.tasks.or(config.pipeline).unwrap_or_default())
+}
+
 fn turbo_task(
     tree: &SourceTree,
     root: &PackageJson,
@@ -85,11 +95,7 @@ fn turbo_task(
     script: &str,
 ) -> Result<Option<BuildTask>, ProjectError> {
     let Some(package) = &app.name else { return Ok(None) };
-    let mut files = ["turbo.json", "turbo.jsonc"].into_iter().map(|name| root.dir.child(name));
-    let Some(path) = files.find(|path| tree.has_file(path)) else { return Ok(None) };
-    let Some(content) = text::read(tree, &path)? else { return Ok(None) };
-    let config: TurboConfig = text::parse_jsonc(&path, content)?;
-    let tasks = config.tasks.or(config.pipeline).unwrap_or_default();
+    let tasks = turbo_tasks(tree, root)?;
     let is_defined = tasks.contains_key(script) || tasks.contains_key(&format!("{package}#{script}"));
     let installed_in_root = root.dependency("turbo").is_some();
     Ok(is_defined.then(|| BuildTask::Turbo { package: package.clone(), installed_in_root }))
@@ -156,6 +162,55 @@ impl NxConfig {
     }
 }
 
+fn nx_config(tree: &SourceTree, path: &RelPath) -> Result<Option<NxConfig>, ProjectError> {
+    text::read(tree, path)?.map(|content| text::parse_jsonc(path, content)).transpose()
+}
+
+/// The names of the tasks that run with `task`, of which `script` is the one of turbo: those that `dependsOn` names, of any package.
+pub(super) fn tasks_of(
+    tree: &SourceTree,
+    root: &PackageJson,
+    (app_dir, task, script): (&RelPath, &BuildTask, &str),
+) -> BTreeSet<String> {
+    // What cannot be read was reported when the task was found.
+    let defined = match task {
+        BuildTask::Turbo { .. } => turbo_tasks(tree, root).unwrap_or_default(),
+        BuildTask::Nx { .. } => {
+            let config = nx_config(tree, &root.dir.child("nx.json")).ok().flatten();
+            let project = NxProject::load(tree, app_dir).ok().flatten();
+            let own = project.map(|(project, _)| project.targets).unwrap_or_default();
+            config.map(|config| config.target_defaults).unwrap_or_default().into_iter().chain(own).collect()
+        }
+    };
+    let mut needs = BTreeMap::<&str, Vec<&str>>::new();
+    for (name, options) in &defined {
+        let entries = options.get("dependsOn").and_then(Value::as_array);
+        needs.entry(without_package(name)).or_default().extend(entries.into_iter().flatten().filter_map(task_name));
+    }
+    let mut waiting = match task {
+        BuildTask::Turbo { .. } => vec![script],
+        // Inferred targets depend on `^build`.
+        BuildTask::Nx { target, .. } => vec![target.as_str(), "build"],
+    };
+    let mut found = BTreeSet::new();
+    while let Some(name) = waiting.pop() {
+        if found.insert(name.to_owned()) {
+            waiting.extend(needs.get(name).into_iter().flatten().map(|entry| without_package(entry)));
+        }
+    }
+    found
+}
+
+/// An entry of `dependsOn`: a name, or an object of Nx.
+fn task_name(entry: &Value) -> Option<&str> {
+    entry.as_str().or_else(|| entry.get("target")?.as_str())
+}
+
+/// `build` of `build`, `^build` and `web#build`.
+fn without_package(task: &str) -> &str {
+    task.rsplit(['#', '^']).next().unwrap_or_default()
+}
+
 /// The target of the project, or one that Nx infers; with a build script, only if `nx.json` says how that target is run.
 fn nx_task(
     tree: &SourceTree,
@@ -169,8 +224,7 @@ fn nx_task(
         return Ok(None);
     }
     let path = root.dir.child("nx.json");
-    let Some(content) = text::read(tree, &path)? else { return Ok(None) };
-    let config: NxConfig = text::parse_jsonc(&path, content)?;
+    let Some(config) = nx_config(tree, &path)? else { return Ok(None) };
     let (project, declared_in) = NxProject::load(tree, app_dir)?.unwrap_or_default();
     let has_config = || super::next_config::NAMES.iter().any(|name| tree.has_file(&app_dir.child(name)));
     let inferred = || config.inferred_target().filter(|_| has_config());
@@ -223,6 +277,16 @@ mod tests {
         assert_eq!(turbo(r#"{ "pipeline": { "web#build": {} } }"#), (found, vec![]));
         assert_eq!(turbo(r#"{ "tasks": { "lint": {} } }"#), (None, vec![]));
         assert_eq!(turbo("{"), (None, vec!["project/workspace-tool-config"]));
+    }
+
+    #[test]
+    fn tasks_that_run_with_the_build() {
+        let text = r#"{ "tasks": { "build": { "dependsOn": ["gen", "^build"] }, "dev": { "dependsOn": ["x"] },
+            "db#gen": { "dependsOn": ["^db:generate", "gen"] } } }"#;
+        let tree = SourceTree::from_texts([("turbo.json", text)]);
+        let task = BuildTask::Turbo { package: "web".to_owned(), installed_in_root: true };
+        let found = tasks_of(&tree, &PackageJson::default(), (&RelPath::root(), &task, "build"));
+        assert_eq!(found.into_iter().collect::<Vec<_>>().join(" "), "build db:generate gen");
     }
 
     /// `PROJECT:TARGET in FILE`, or the codes of the warnings.

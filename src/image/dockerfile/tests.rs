@@ -70,7 +70,8 @@ fn pnpm_and_turbo_workspace_with_private_registry() {
 fn bun_custom_server_on_alpine() {
     let mut sample = custom_server(Sample::new("bun", Some("1.3.11"), "16.4.5"));
     sample.settings.base = Some(from_flag("alpine".to_owned(), "--base"));
-    sample.facts.install.prisma = Some(Prisma { version: Some("6.1.0".to_owned()), schemas: vec![] });
+    sample.facts.install.prisma =
+        Some(Prisma { version: Some("6.1.0".to_owned()), schemas: vec![], client: PrismaClient::default() });
     insta::assert_snapshot!(dockerfile(&sample));
 }
 

@@ -125,7 +125,8 @@ fn plan_production(
     let changed = inputs.facts.install.prisma.is_some() || !plan_lifecycle(inputs, &mut Vec::new()).is_empty();
     let command = if changed { None } else { production_command(manager, inputs.facts.lockfile.install) };
     if command.is_none() {
-        let reason = if changed { "its scripts change what was installed" } else { "this Yarn cannot leave them out" };
+        let reason =
+            if changed { "its scripts may change what was installed" } else { "this Yarn cannot leave them out" };
         warnings.push(
             Warning::new(
                 "plan/development-dependencies-kept",

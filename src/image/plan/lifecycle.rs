@@ -8,7 +8,7 @@ use super::image::{Inputs, PlannedCommand};
 use super::install_scripts;
 use crate::diagnostic::{Location, Warning};
 use crate::origin::Sourced;
-use crate::project::{LifecycleScript, PackageManagerKind as Kind};
+use crate::project::{LifecycleScript, PackageManagerKind as Kind, PrismaClient, PrismaGenerate};
 use crate::rel_path::RelPath;
 
 pub(super) fn plan_lifecycle(inputs: Inputs<'_>, warnings: &mut Vec<Warning>) -> Vec<PlannedCommand> {
@@ -133,28 +133,27 @@ fn left_out(script: &LifecycleScript, git: &str) -> Warning {
     Warning::new("plan/script-needs-git", message).with_hint(hint).at(place)
 }
 
+const PRISMA_GENERATE: [&str; 2] = ["prisma", "generate"];
+
 /// `prisma generate`, unless something else runs it: `@prisma/client` does so on install up to version 6, where the package manager
 /// runs its scripts.
-fn plan_prisma(inputs: Inputs<'_>) -> Option<PlannedCommand> {
-    let facts = inputs.facts;
-    let prisma = facts.install.prisma.as_ref()?;
+fn plan_prisma(inputs: Inputs<'_>) -> Vec<PlannedCommand> {
+    let Some(prisma) = &inputs.facts.install.prisma else { return Vec::new() };
     let major: u32 = prisma.version.as_deref().and_then(|version| version.split('.').next()?.parse().ok()).unwrap_or(0);
     let generated_by_install = major < 7 && install_scripts::run_for(inputs, "@prisma/client");
-    let build_generates =
-        facts.build.script.as_ref().is_some_and(|script| generates_prisma_client(&script.value.command));
-    let own = install_scripts::own(inputs);
-    let mut lifecycle = facts.install.lifecycle_scripts.iter().filter(|script| own.contains(&script.name.as_str()));
-    let lifecycle_generates = lifecycle.any(|script| generates_prisma_client(&script.command));
-    if generated_by_install || build_generates || lifecycle_generates || prisma.schemas.is_empty() {
-        return None;
-    }
-    let owner =
-        prisma.schemas.first().and_then(|schema| package_of(inputs, schema)).unwrap_or_else(|| facts.app_dir.clone());
-    Some(PlannedCommand {
-        dir: owner,
-        argv: ["prisma", "generate"].map(str::to_owned).to_vec(),
-        reason: "no script of the project generates the Prisma client".to_owned(),
-    })
+    let steps = match &prisma.client {
+        PrismaClient::Missing(steps) if !generated_by_install => steps.as_slice(),
+        _ => &[],
+    };
+    let step = |step: &PrismaGenerate| {
+        let schema = step.schema.iter().flat_map(|schema| ["--schema", schema]);
+        PlannedCommand {
+            dir: step.dir.clone(),
+            argv: PRISMA_GENERATE.into_iter().chain(schema).map(str::to_owned).collect(),
+            reason: "generates the Prisma client".to_owned(),
+        }
+    };
+    steps.iter().map(step).collect()
 }
 
 /// What runs before the build of the app. Prisma stops when a variable that its configuration requires is not set, also where it only generates the client and so does not
@@ -172,15 +171,12 @@ pub(super) fn plan_prepare(
     let missing: Vec<&Sourced<String>> =
         facts.install.prisma_variables.iter().filter(|variable| !is_given(&variable.value)).collect();
     let Some(first) = missing.first() else { return commands };
-    if let Some(own) = commands.iter_mut().find(|command| command.argv == ["prisma", "generate"]) {
+    for own in commands.iter_mut().filter(|command| command.argv.starts_with(&PRISMA_GENERATE.map(str::to_owned))) {
         let placeholders = missing.iter().map(|variable| format!("{}=placeholder", variable.value));
         let words = std::iter::once("env".to_owned()).chain(placeholders);
         own.argv = words.chain(std::mem::take(&mut own.argv)).collect();
-        return commands;
     }
-    let scripts = facts.install.lifecycle_scripts.iter().map(|script| &script.command);
-    let scripts = scripts.chain(facts.build.script.as_ref().map(|script| &script.value.command));
-    if scripts.into_iter().any(|command| generates_prisma_client(command)) {
+    if facts.install.prisma.as_ref().is_some_and(|prisma| prisma.client == PrismaClient::Scripts) {
         let names: Vec<String> = missing.iter().map(|variable| format!("`{}`", variable.value)).collect();
         let message =
             format!("`prisma generate` needs {} ({}), which the build does not get", names.join(", "), first.origin);
@@ -188,16 +184,6 @@ pub(super) fn plan_prepare(
         warnings.push(Warning::new("plan/missing-prisma-variable", message).with_hint(hint));
     }
     commands
-}
-
-fn generates_prisma_client(command: &str) -> bool {
-    command.contains("prisma generate") || command.contains("prisma:generate")
-}
-
-/// Folder of the innermost package that contains `file`.
-fn package_of(inputs: Inputs<'_>, file: &RelPath) -> Option<RelPath> {
-    let folders = inputs.facts.install.manifests.iter().filter_map(RelPath::parent);
-    folders.filter(|folder| folder.contains(file)).max_by_key(|folder| folder.as_str().len())
 }
 
 #[cfg(test)]

@@ -440,16 +440,20 @@ fn scripts_of_an_install_run_once_the_sources_are_there() {
     assert_eq!(lines, [".: npm run postinstall", "packages/ui: npm run install", "apps/web: npm run postinstall"]);
 }
 
+fn prisma(version: &str) -> Prisma {
+    let client = PrismaClient::Missing(vec![PrismaGenerate { dir: path(""), schema: None }]);
+    Prisma { version: Some(version.to_owned()), schemas: vec![path("prisma/schema.prisma")], client }
+}
+
 #[test]
 fn prisma_needs_openssl_its_schema_and_a_client() {
     let mut sample = Sample::new("pnpm", Some("10.12.4"), "16.4.5");
-    sample.facts.install.prisma =
-        Some(Prisma { version: Some("6.1.0".to_owned()), schemas: vec![path("prisma/schema.prisma")] });
+    sample.facts.install.prisma = Some(prisma("6.1.0"));
     let plan = sample.plan();
     assert_eq!(packages(&plan), ["openssl/openssl for the image"]);
     assert!(plan.install.files.contains(&path("prisma/schema.prisma")));
     assert_eq!(plan.build.prepare[0].argv, ["prisma", "generate"]);
-    sample.facts.build.script.as_mut().unwrap().value.command = "prisma generate && next build".to_owned();
+    sample.facts.install.prisma.as_mut().unwrap().client = PrismaClient::Scripts;
     assert!(sample.plan().build.prepare.is_empty());
 }
 
@@ -551,15 +555,14 @@ fn dependencies_over_ssh_need_a_client_and_a_key() {
 #[test]
 fn variables_that_prisma_requires_have_a_placeholder_or_a_warning() {
     let mut sample = Sample::new("pnpm", Some("10.12.4"), "16.4.5");
-    sample.facts.install.prisma =
-        Some(Prisma { version: Some("7.0.0".to_owned()), schemas: vec![path("prisma/schema.prisma")] });
+    sample.facts.install.prisma = Some(prisma("7.0.0"));
     sample.facts.install.prisma_variables = vec![from_file("DATABASE_URL".to_owned(), "prisma.config.ts")];
     let generate = |sample: &Sample| sample.plan().build.prepare[0].argv.join(" ");
     assert_eq!(generate(&sample), "env DATABASE_URL=placeholder prisma generate");
     sample.env("DATABASE_URL", EnvValue::Plain("file:./a.db".to_owned()), EnvScope::Build);
     assert_eq!(generate(&sample), "prisma generate");
     sample.settings.env.clear();
-    sample.facts.build.script.as_mut().unwrap().value.command = "prisma generate && next build".to_owned();
+    sample.facts.install.prisma.as_mut().unwrap().client = PrismaClient::Scripts;
     assert_eq!(codes(&sample.plan()), ["plan/missing-prisma-variable"]);
 }
 

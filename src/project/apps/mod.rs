@@ -137,18 +137,29 @@ impl<'m> AppSearch<'m> {
     fn likely(&self) -> Vec<&LoadedApp> {
         let pick = |keep: &dyn Fn(&&LoadedApp) -> bool| self.candidates.iter().filter(keep).collect::<Vec<_>>();
         if let Some(root) = &self.root {
-            let members = pick(&|candidate| root.holds(&candidate.app.dir));
+            let mut members = pick(&|candidate| root.holds(&candidate.app.dir));
+            if members.len() > 1 {
+                members.retain(|candidate| !self.only_starts(candidate));
+            }
             if !members.is_empty() {
                 return members;
             }
         }
+        let aside = |dir: &RelPath| dir.as_str().split('/').any(|part| ASIDE.contains(&part) || part.starts_with('.'));
+        let mut likely = pick(&|candidate| !aside(&candidate.app.dir));
         let root = pick(&|candidate| candidate.app.dir.is_root());
-        if !root.is_empty() {
+        if likely.len() > 1 && root.iter().any(|root| self.only_starts(root)) {
+            likely.retain(|candidate| !candidate.app.dir.is_root());
+        } else if !root.is_empty() {
             return root;
         }
-        let aside = |dir: &RelPath| dir.as_str().split('/').any(|part| ASIDE.contains(&part) || part.starts_with('.'));
-        let likely = pick(&|candidate| !aside(&candidate.app.dir));
         if likely.is_empty() { self.candidates.iter().collect() } else { likely }
+    }
+
+    /// A root whose `next start` starts nothing: it has no routes and does not build.
+    fn only_starts(&self, candidate: &LoadedApp) -> bool {
+        let builds = || candidate.manifest.scripts.values().any(|script| script.contains("next build"));
+        candidate.app.dir.is_root() && !has_routes(self.tree(), &candidate.app.dir) && !builds()
     }
 
     fn only(&self) -> Result<&LoadedApp, ProjectError> {
@@ -186,8 +197,12 @@ impl<'m> AppSearch<'m> {
         let selector = requested.value.trim();
         let dir = RelPath::new(selector).ok().filter(|dir| self.tree().has_directory(dir));
         let exact = self.candidates.iter().find(|candidate| dir.as_ref() == Some(&candidate.app.dir));
-        if let Some(candidate) = exact.or_else(|| self.candidates.iter().find(|c| c.app.name == selector)) {
+        if let Some(candidate) = exact {
             return Ok(candidate);
+        }
+        let by_name = self.candidates.iter().filter(|candidate| candidate.app.name == selector).collect::<Vec<_>>();
+        if let Some(found) = Self::one_of(&by_name) {
+            return found;
         }
         let last = |candidate: &&LoadedApp| {
             candidate.app.dir.name() == selector || candidate.app.name.rsplit('/').next() == Some(selector)

@@ -81,6 +81,31 @@ fn several_apps_are_an_error() {
 }
 
 #[test]
+fn two_apps_of_one_name_are_selected_by_folder() {
+    let web = named("web");
+    let files = [("package.json", "{}"), ("a/web/package.json", web.as_str()), ("b/package.json", web.as_str())];
+    let both = "the repository contains 2 Next.js apps: `web` in `a/web`, `web` in `b`";
+    check(&files, both);
+    assert_eq!(found(&files, Some("web")), both);
+    assert_eq!(found(&files, Some("b")), "web at b");
+    let tree = SourceTree::from_texts(files);
+    let error = locate(&PackageJsonCache::new(&tree), None, &mut Vec::new()).unwrap_err();
+    assert!(crate::diagnostic::Diagnostic::hints(&error)[0].ends_with("for example `--app a/web`"));
+}
+
+#[test]
+fn a_root_that_cannot_be_built_is_not_chosen() {
+    let root = ("package.json", r#"{"dependencies": {"next": "14"}, "scripts": {"start": "next start"}}"#);
+    let several = "the repository contains 2 Next.js apps: `a` in `a`, `b` in `b`";
+    check(&[root, ("a/package.json", NEXT), ("b/package.json", NEXT)], several);
+    check(&[root, ("a/package.json", NEXT)], "a at a");
+    check(&[root, ("examples/a/package.json", NEXT)], "repository at .");
+    check(&[root, ("app/page.tsx", ""), ("a/package.json", NEXT)], "repository at .");
+    let text = r#"{"workspaces": ["a"], "dependencies": {"next": "14"}, "scripts": {"start": "next start"}}"#;
+    check(&[("package.json", text), ("a/package.json", NEXT)], "a at a in package.json");
+}
+
+#[test]
 fn the_nearest_workspace_counts() {
     let files = [
         ("front/package.json", r#"{"workspaces": ["apps/*"]}"#),

@@ -14,7 +14,7 @@ use crate::repo::SourceTree;
 
 use self::files::{files_below, has_extension, is_file};
 use super::error::ProjectError;
-use super::facts::{InstallNeeds, LifecycleScript, NativeModule, PackageManagerKind, Prisma};
+use super::facts::{InstallNeeds, LifecycleScript, NativeModule, PackageManagerKind, Prisma, PrismaClient};
 use super::lockfile::Locked;
 use super::package_json::PackageJson;
 use super::package_manager::YarnConfig;
@@ -153,7 +153,7 @@ fn prisma(install: &InstallInputs<'_>) -> Option<Prisma> {
     let version = users.iter().find_map(|manifest| {
         ["prisma", "@prisma/client"].iter().find_map(|name| locked_version(install, manifest, name))
     });
-    Some(Prisma { version, schemas: schemas.found() })
+    Some(Prisma { version, schemas: schemas.found(), client: PrismaClient::default() })
 }
 
 /// Schema files; many packages may refer to the same ones.
@@ -261,7 +261,7 @@ fn prisma_variables(install: &InstallInputs<'_>) -> Result<Vec<Sourced<String>>,
     Ok(found)
 }
 
-const PRISMA_CONFIGS: &[&str] = &[
+pub(super) const PRISMA_CONFIGS: &[&str] = &[
     "prisma.config.ts",
     "prisma.config.mts",
     "prisma.config.cts",
@@ -314,13 +314,16 @@ fn variables(tree: &SourceTree, config_files: &[RelPath]) -> Result<InstallVaria
 
 struct Reference {
     name: String,
-    /// `${NAME-default}`, `${NAME:-default}` (Yarn, pnpm), or `${NAME?}`, which may be empty (npm, Bun).
+    /// `${NAME-default}`, `${NAME:-default}` (Yarn, pnpm), or `${NAME?}`, which may be empty (npm, Bun); also Bun's token of the
+    /// public registry.
     has_default: bool,
 }
 
 /// `${NAME}`, with or without a default; Bun also reads `$NAME`. A backslash takes the meaning away.
 fn references(line: &str, bare: bool) -> Vec<Reference> {
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    // Bun sends no token that is empty, and the public registry needs none for public packages.
+    let public = bare && line.trim_start().starts_with("registry") && line.contains(".npmjs.org");
     let mut found = Vec::new();
     let mut before = None;
     for part in line.split('$') {
@@ -328,7 +331,7 @@ fn references(line: &str, bare: bool) -> Vec<Reference> {
         let (text, braced) = part.strip_prefix('{').map_or((part, false), |inner| (inner, true));
         let end = text.find(|c| !word(c)).unwrap_or(text.len());
         if end > 0 && !escaped && (braced || bare) {
-            let has_default = braced && text[end..].starts_with(['-', ':', '?']);
+            let has_default = public || braced && text[end..].starts_with(['-', ':', '?']);
             found.push(Reference { name: text[..end].to_owned(), has_default });
         }
     }

@@ -77,6 +77,14 @@ fn variables_with_a_default_can_be_left_out() {
 }
 
 #[test]
+fn the_public_registry_needs_no_token_of_bun() {
+    let required = |line: &str| found(&[("package.json", "{}"), ("bunfig.toml", line)]).variables.len();
+    assert_eq!(required(r#"registry = { url = "https://any.npmjs.org", token = "$NPM_TOKEN" }"#), 0);
+    assert_eq!(required(r#"registry = { url = "https://npm.acme.dev", token = "$NPM_TOKEN" }"#), 1);
+    assert_eq!(required(r#""@acme" = { url = "https://any.npmjs.org", token = "$NPM_TOKEN" }"#), 1);
+}
+
+#[test]
 fn files_that_the_install_reads() {
     let needs = found(&[
         (
