@@ -46,11 +46,10 @@ pub(super) fn detect(
     let schemas = schemas.filter(|path| !path.as_str().split('/').any(is_aside));
     for path in schemas.take(MOST_SCHEMAS) {
         let Ok(Some(text)) = text::read(tree, &path) else { continue };
-        let need = match config {
-            Some(config) if imports(config, &path) => VariableNeed::CheckedByConfig,
-            _ => VariableNeed::Required,
-        };
-        for name in required(text) {
+        let by_config = config.is_some_and(|config| imports(config, &path));
+        let need = if by_config { VariableNeed::CheckedByConfig } else { VariableNeed::Required };
+        let listed = if by_config { listed(text) } else { Vec::new() };
+        for name in required(text).into_iter().chain(listed) {
             add(name, &path, need);
         }
     }
@@ -123,12 +122,27 @@ fn required(text: &str) -> Vec<String> {
         let expression = expression(&after[1..]);
         let name = before.trim_end().trim_end_matches(['"', '\'']);
         let name = &name[name.rfind(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).map_or(0, |at| at + 1)..];
-        if is_variable(name) && is_schema(expression) && !OPTIONAL.iter().any(|word| expression.contains(word)) {
+        // `NAME: read("NAME")` is a value and not a schema.
+        let is_value = ['"', '\''].iter().any(|quote| expression.contains(&format!("{quote}{name}{quote}")));
+        if !is_value
+            && is_variable(name)
+            && is_schema(expression)
+            && !OPTIONAL.iter().any(|word| expression.contains(word))
+        {
             found.push(name.to_owned());
         }
         rest = &after[1..];
     }
     found
+}
+
+/// Names in a module without library that ends the process when one is not set: `names.filter((name) => !process.env[name])`.
+fn listed(text: &str) -> Vec<String> {
+    if !text.contains("process.env[") || !text.contains("process.exit") {
+        return Vec::new();
+    }
+    let words = text.split(['"', '\'', '`']).filter(|word| word.contains('_') && is_variable(word));
+    words.map(str::to_owned).collect()
 }
 
 fn is_variable(name: &str) -> bool {
@@ -183,7 +197,7 @@ mod tests {
                 NODE_ENV: z.enum(["production"]),
               },
               client: { NEXT_PUBLIC_SITE: z.string() },
-              runtimeEnv: { DATABASE_URL: process.env.DATABASE_URL, OTHER: process.env.OTHER },
+              runtimeEnv: { DATABASE_URL: process.env.DATABASE_URL, OTHER: process.env.OTHER, READ: read("READ") },
             });"#;
         let tree = SourceTree::from_texts([
             ("web/src/env.ts", schema),
@@ -206,6 +220,11 @@ mod tests {
             "STRIPE_KEY web/src/env.ts Required",
         ];
         assert_eq!(found, expected);
+        let check = "const all = [{ key: 'API_KEY' }]; if (!all.every(({ key }) => process.env[key])) process.exit(1)";
+        let files = [("next.config.js", "require('./check-env-variables')()"), ("check-env-variables.js", check)];
+        let found = detect(&SourceTree::from_texts(files), &root, &[&root], &[]);
+        let found: Vec<String> = found.iter().map(|v| format!("{} {:?}", v.name, v.need)).collect();
+        assert_eq!(found, ["API_KEY CheckedByConfig"]);
         assert_eq!(required("const A = { KEY: f() }"), [""; 0], "no library");
         assert_eq!(required("zod {{{{ KEY: z.string("), ["KEY"]);
     }

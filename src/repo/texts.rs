@@ -210,6 +210,10 @@ pub(super) fn is_environment_schema(path: &str) -> bool {
                 | "envconfig"
                 | "environment"
                 | "keys"
+                | "checkenv"
+                | "checkenvvariables"
+                | "checkenvironment"
+                | "validateenv"
         )
 }
 
