@@ -142,7 +142,7 @@ fn missing_program_hint(program: &str, package: &str) -> String {
         "bun" => "start the server with `node`, or let Bun install the dependencies (`bun.lock`)".to_owned(),
         _ => format!(
             "add `{}` to `dependencies`, add a package of the distribution with `--package`, or set another command with `--start-command`",
-            printable(package)
+            shown(package)
         ),
     }
 }
