@@ -56,7 +56,7 @@ use node::{NodeFloor, NodeSources};
 use package_json::{PackageJson, PackageJsonCache};
 use package_manager::{PackageManagerChoice, PackageManagerSources};
 use prisma::ClientInputs;
-use start::StartInputs;
+use start::{StartDetection, StartInputs};
 use task_runner::BuiltApp;
 use tool_versions::VersionFolder;
 use version::{Range, Version, parse_version};
@@ -92,47 +92,26 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
     let next = next::version(tree, app, &root, (&choice.locked, below), &mut warnings)?;
     let node = layout.node(options, (&next.value, &choice), &mut warnings)?;
     let mut install = layout.install(&choice, &mut warnings)?;
-    for manifest in distinct(app, &root) {
-        build_script::name_git_calls(manifest, &mut install.lifecycle_scripts);
-    }
     let build = build_script::detect(tree, app, options.build_command.as_ref(), &mut warnings);
     let next_dir = build.next_dir.clone();
     let workspace = layout.workspace(&build.script, &mut warnings);
-    let client = install.prisma.as_ref().map(|prisma| {
+    if let Some(needs) = &install.prisma {
         let inputs = layout.prisma_inputs((&install, choice.locked.kind), (&build, workspace.as_ref()), options);
-        prisma::client(&inputs, prisma)
-    });
-    if let (Some(prisma), Some(client)) = (&mut install.prisma, client) {
-        prisma.client = client;
+        let client = prisma::client(&inputs, needs);
+        install.prisma.as_mut().expect("it was there above").client = client;
     }
     build_needs::check(tree, app, build_source(options, &build.script), &mut warnings);
     checkout::check(tree, app_dir, workspace.as_ref(), &mut warnings);
 
-    let read =
-        next_config::detect(tree, &next_dir, (&next.value, &build.variables(&options.variables)), &mut warnings)?;
-    warnings.extend(read.warning);
-    let has_app_router = has_app_router(&next.value, read.app_dir);
-    let routers = next::routers(tree, &next_dir, (&next.value, has_app_router), &mut warnings);
-    warnings.extend(build.impossible(&next.value, &routers));
-    let extensions = read.page_extensions.as_deref();
-    let places = next::MiddlewarePlaces { tree, dir: &next_dir, routers: &routers, next: &next.value, extensions };
-    let middleware = places.find(&mut warnings);
-    let config = read.config.file.as_ref();
-    let start = start::start(StartInputs { tree, manifest: app, next: &next.value, next_dir: &next_dir, config })?;
-    warnings.extend(start.warnings);
-    if start.script == StartScript::Next && read.config.output.value() != Some(&OutputMode::Export) {
-        let needed = needed_folders(&install_dir, workspace.as_ref());
-        warnings.extend(next::check_tracing(&next_dir, &read.config, &needed));
-    }
-    let reader = DotenvReader::new(Grammar::of(&next.value), &options.variables, &PROCESS_VARIABLES);
-    let mut env_files = env_files::detect(tree, &next_dir, &install_dir, reader, &mut warnings)?;
-    for path in &start.env_files {
-        env_files::read_by_start(tree, path, &mut env_files, &mut warnings)?;
-    }
+    let evaluated = (&next.value, &options.variables);
+    let Routing { config, routers, middleware } = detect_routing(tree, &build, evaluated, &mut warnings)?;
+    let start = layout.start((&next.value, &next_dir), &config, workspace.as_ref(), &mut warnings)?;
+    let env_files = layout.env_files(evaluated, &next_dir, &start, &mut warnings)?;
     let field = |value: &Option<String>, name| {
         value.clone().map(|value| Sourced::new(value, Origin::field(app.path.as_str(), name)))
     };
     let own_dockerfile = [app_dir, &RelPath::root()].map(|dir| dir.child("Dockerfile"));
+    let environment_folders = [&next_dir, app_dir, &install_dir];
     Ok(ProjectFacts {
         version: field(&app.version, "version"),
         description: field(&app.description, "description"),
@@ -145,17 +124,12 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
         package_manager: choice.finish(node.value.major, &mut warnings),
         middleware,
         env_files,
-        wanted_variables: wanted::detect(
-            tree,
-            &next_dir,
-            &[&next_dir, app_dir, &install_dir],
-            &needed_packages(workspace.as_ref()),
-        ),
+        wanted_variables: wanted::detect(tree, &next_dir, &environment_folders, &needed_packages(workspace.as_ref())),
         own_dockerfile: own_dockerfile.into_iter().find(|path| tree.has_file(path)),
         node,
         next,
         routers,
-        config: read.config,
+        config,
         build: build.script,
         next_dir,
         start: start.script,
@@ -169,6 +143,30 @@ pub fn detect(tree: &SourceTree, options: &DetectOptions) -> Result<ProjectFacts
         app_dir: chosen.app_dir,
         warnings,
     })
+}
+
+/// What Next.js serves, and by which configuration.
+struct Routing {
+    config: NextConfig,
+    routers: Routers,
+    /// `middleware.*` or `proxy.*`.
+    middleware: Option<RelPath>,
+}
+
+fn detect_routing(
+    tree: &SourceTree,
+    build: &BuildDetection,
+    (next, variables): (&NextVersion, &BTreeMap<String, String>),
+    warnings: &mut Vec<Warning>,
+) -> Result<Routing, ProjectError> {
+    let dir = &build.next_dir;
+    let read = next_config::detect(tree, dir, (next, &build.variables(variables)), warnings)?;
+    warnings.extend(read.warning);
+    let routers = next::routers(tree, dir, (next, has_app_router(next, read.app_dir)), warnings);
+    warnings.extend(build.impossible(next, &routers));
+    let extensions = read.page_extensions.as_deref();
+    let middleware = next::MiddlewarePlaces { tree, dir, routers: &routers, next, extensions }.find(warnings);
+    Ok(Routing { config: read.config, routers, middleware })
 }
 
 /// The app, and the root that its packages are installed in.
@@ -283,7 +281,44 @@ impl<'a> ProjectLayout<'a> {
             locked: &choice.locked,
             yarn: &choice.yarn,
         };
-        install::needs(&inputs, warnings)
+        let mut needs = install::needs(&inputs, warnings)?;
+        for manifest in distinct(&self.chosen.app, self.root) {
+            build_script::name_git_calls(manifest, &mut needs.lifecycle_scripts);
+        }
+        Ok(needs)
+    }
+
+    /// How the app starts; checks that the files which its server needs are in the image.
+    fn start(
+        self,
+        (next, next_dir): (&NextVersion, &RelPath),
+        config: &NextConfig,
+        workspace: Option<&Workspace>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<StartDetection, ProjectError> {
+        let manifest = &self.chosen.app;
+        let mut start =
+            start::start(StartInputs { tree: self.tree, manifest, next, next_dir, config: config.file.as_ref() })?;
+        warnings.append(&mut start.warnings);
+        if start.script == StartScript::Next && config.output.value() != Some(&OutputMode::Export) {
+            warnings.extend(next::check_tracing(next_dir, config, &needed_folders(self.install_dir, workspace)));
+        }
+        Ok(start)
+    }
+
+    fn env_files(
+        self,
+        (next, variables): (&NextVersion, &BTreeMap<String, String>),
+        next_dir: &RelPath,
+        start: &StartDetection,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Vec<DotenvFile>, ProjectError> {
+        let reader = DotenvReader::new(Grammar::of(next), variables, &PROCESS_VARIABLES);
+        let mut files = env_files::detect(self.tree, next_dir, self.install_dir, reader, warnings)?;
+        for path in &start.env_files {
+            env_files::read_by_start(self.tree, path, &mut files, warnings)?;
+        }
+        Ok(files)
     }
 
     fn workspace(self, build: &BuildScript, warnings: &mut Vec<Warning>) -> Option<Workspace> {
