@@ -70,7 +70,7 @@ enum Part {
     Work,
     /// Useless in an image, such as a check of the package manager, but without harm.
     Guard,
-    /// Sets up git hooks, and ends with an error where there is no git.
+    /// Sets up git hooks, and ends with an error without git.
     Hooks,
     /// Decides whether what follows runs.
     Condition,

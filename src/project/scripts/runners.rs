@@ -331,7 +331,7 @@ fn manager_call(command: &mut ScriptCommand, has_script: &dyn Fn(&str) -> bool, 
     ManagerCall::Program(if of_manager { 0 } else { at })
 }
 
-/// The first word that is no flag; `--env-file` of Bun is noted.
+/// The first word that is not a flag; `--env-file` of Bun is noted.
 fn manager_flags(command: &mut ScriptCommand, from: usize) -> usize {
     let at = flags(&command.words, from, VALUED_FLAGS);
     for at in from..at {
